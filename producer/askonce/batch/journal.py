@@ -1,0 +1,103 @@
+"""What a run knows beside its output: what it is about, which lines are done, and which custom ids it has seen.
+
+A SQLite file, so that ten million ids need no more memory than ten thousand. It is written after the output, never
+before: what it calls done is on disk.
+"""
+
+import hashlib
+import sqlite3
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS ids (id BLOB PRIMARY KEY, line INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS done (line INTEGER PRIMARY KEY, failed INTEGER NOT NULL);
+"""
+
+
+class Journal:
+    """path: None keeps it in a file without a name, for this process alone. Raises ValueError, OSError.
+
+    One process at a time: another one is refused.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self._db = sqlite3.connect(path or "", isolation_level=None, timeout=0)
+        try:
+            self._open()
+        except sqlite3.OperationalError as error:
+            self._db.close()
+            raise ValueError(f"{path}: in use by another batch ({error})") from error
+        except sqlite3.DatabaseError as error:
+            self._db.close()
+            raise ValueError(f"{path}: no journal of a batch ({error}); --restart starts over") from error
+
+    def _open(self) -> None:
+        self._db.execute("PRAGMA locking_mode = EXCLUSIVE")
+        self._db.execute("PRAGMA journal_mode = WAL")
+        self._db.execute("PRAGMA synchronous = FULL")
+        self._db.execute("PRAGMA cache_size = -4000")
+        self._db.executescript(SCHEMA)
+        self._db.execute("BEGIN IMMEDIATE")
+
+    def get(self, name: str) -> Any:
+        """A fact, or None."""
+        row = self._db.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
+        return None if row is None else orjson.loads(row[0])
+
+    def put(self, name: str, value: Any) -> None:
+        self._db.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, orjson.dumps(value)))
+
+    def first_line(self, custom_id: str, line: int) -> int:
+        """The line on which this id stands first: this one, unless it was seen before."""
+        digest = hashlib.blake2b(custom_id.encode(), digest_size=16).digest()
+        if self._db.execute("INSERT OR IGNORE INTO ids VALUES (?, ?)", (digest, line)).rowcount:
+            return line
+        found: int = self._db.execute("SELECT line FROM ids WHERE id = ?", (digest,)).fetchone()[0]
+        return found
+
+    def last_done(self) -> int:
+        """No line after this one is done."""
+        found: int = self._db.execute("SELECT coalesce(max(line), 0) FROM done").fetchone()[0]
+        return found
+
+    def is_done(self, line: int) -> bool:
+        return self._db.execute("SELECT 1 FROM done WHERE line = ?", (line,)).fetchone() is not None
+
+    def add_done(self, lines: Iterable[tuple[int, bool]]) -> None:
+        """Each line, and whether it failed."""
+        self._db.executemany("INSERT OR REPLACE INTO done VALUES (?, ?)", lines)
+
+    def reopen_failed(self) -> int:
+        """Makes the failed lines undone, and says how many they were."""
+        return self._db.execute("DELETE FROM done WHERE failed").rowcount
+
+    def commit(self) -> None:
+        """On disk, from here on. An error leaves the journal as the last commit left it."""
+        try:
+            self._db.execute("COMMIT")
+            self._db.execute("BEGIN IMMEDIATE")
+        except sqlite3.Error as error:
+            raise OSError(f"{self._path}: {error}") from error
+
+    def close(self) -> None:
+        """What was not committed is dropped."""
+        self._db.close()
+
+
+def remove_journal(path: Path) -> None:
+    """Raises ValueError where a batch is writing to it."""
+    if path.exists() and is_journal(path):
+        Journal(path).close()
+    for name in (path.name, f"{path.name}-wal", f"{path.name}-shm"):
+        path.with_name(name).unlink(missing_ok=True)
+
+
+def is_journal(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(15) == b"SQLite format 3"

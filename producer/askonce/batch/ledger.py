@@ -1,0 +1,104 @@
+"""The output, the error file and the journal, kept in step: first the lines are on disk, then they count as done."""
+
+import secrets
+from typing import Any
+
+import orjson
+
+from askonce.batch.journal import Journal
+from askonce.batch.output import OutputFile
+from askonce.batch.tally import load_tally
+from askonce.prices import Prices
+
+
+class Ledger:
+    """out and errors may be the same file. read: the last line of the input whose id is known, and of a stream the
+    digest of all up to it. Raises ValueError where what is on disk is not what the journal says."""
+
+    def __init__(self, journal: Journal, out: OutputFile, errors: OutputFile, prices: Prices) -> None:
+        self.journal = journal
+        self._out = out
+        self._errors = errors
+        self._prices = prices
+        self._done: list[tuple[int, bool]] = []
+        self.broken = False
+        self.read: dict[str, Any] = journal.get("read") or {"line": 0, "digest": None}
+        self._run: str = journal.get("run") or secrets.token_hex(8)
+        self._attempt: int = journal.get("attempt") or 0
+        self.tally = load_tally(journal.get("tally"))
+        self._repair()
+
+    @property
+    def unsaved(self) -> int:
+        return len(self._done)
+
+    @property
+    def complete(self) -> bool:
+        return bool(self.journal.get("complete"))
+
+    def job_id(self, line: int) -> str:
+        """The same one, whenever this attempt at this line is made."""
+        return f"{self._run}-{line}.{self._attempt}" if self._attempt else f"{self._run}-{line}"
+
+    def add(self, record: dict[str, Any]) -> None:
+        """One line of the output, on disk with the next `save`."""
+        failed = is_failed(record)
+        (self._errors if failed else self._out).append(orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE))
+        self._done.append((record["askonce"]["line"], failed))
+        self.tally.add(record, self._prices)
+
+    def save(self) -> None:
+        """Raises OSError, after which this ledger is broken: the next run repairs what came half-way."""
+        done, self._done = self._done, []
+        self.broken = True
+        self._out.write()
+        self._errors.write()
+        self._commit(done)
+        self.broken = False
+
+    def finish(self) -> None:
+        """Every line of the input is done."""
+        self.journal.put("complete", True)
+        self.save()
+
+    def retry(self) -> int:
+        """Opens the failed lines again, under job ids of their own, and says how many they are."""
+        self._attempt += 1
+        reopened = self.journal.reopen_failed()
+        self.tally.forget_failures()
+        self.journal.put("attempt", self._attempt)
+        self.journal.put("complete", False)
+        self._commit([], errors=0)
+        self._errors.truncate(0)
+        return reopened
+
+    def close(self) -> None:
+        self.journal.close()
+        self._out.close()
+        if self._errors is not self._out:
+            self._errors.close()
+
+    def _repair(self) -> None:
+        """Takes in what was written after the last commit, and cuts off what came half-way."""
+        sizes = self.journal.get("sizes") or [0, 0]
+        if self._attempt and sizes[1] == 0:
+            self._errors.truncate(0)  # the last retry was cut short between its two steps; see `retry`
+        for file, size in ((self._out, sizes[0]), (self._errors, sizes[1])):
+            if not file.regular:
+                continue
+            for record in file.repair(size, self._run):
+                self._done.append((record["askonce"]["line"], is_failed(record)))
+                self.tally.add(record, self._prices)
+        self.journal.put("run", self._run)
+        self.save()
+
+    def _commit(self, done: list[tuple[int, bool]], *, errors: int | None = None) -> None:
+        self.journal.add_done(done)
+        self.journal.put("sizes", [self._out.size, self._errors.size if errors is None else errors])
+        self.journal.put("tally", self.tally.dump())
+        self.journal.put("read", self.read)
+        self.journal.commit()
+
+
+def is_failed(record: dict[str, Any]) -> bool:
+    return record["error"] is not None or record["response"]["status_code"] != 200

@@ -1,0 +1,104 @@
+"""How a run begins: anew, or where an earlier one of the same input and the same settings stopped."""
+
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from askonce.batch.journal import Journal, remove_journal
+from askonce.batch.ledger import Ledger
+from askonce.batch.output import OutputFile
+from askonce.prices import Prices
+
+AGAIN = "--restart starts over"
+Settings = Mapping[str, str | None]
+"""What must not change between two runs of one file; by the name that a person knows it by."""
+
+
+@dataclass(frozen=True, slots=True)
+class Paths:
+    """out: None is stdout. errors: None puts failed lines where the others go. journal: None where out is no file."""
+
+    out: Path | None
+    errors: Path | None
+    journal: Path | None
+
+
+def choose_paths(source: str, out: str, errors: str | None) -> Paths:
+    """`answers.jsonl` has `answers.errors.jsonl` and `answers.journal` beside it. Raises ValueError."""
+    if out == "-":
+        paths = Paths(None, Path(errors) if errors else None, None)
+    else:
+        path = Path(out)
+        beside = path.with_suffix("") if path.suffix == ".jsonl" else path
+        failed = Path(errors) if errors else beside.with_name(f"{beside.name}.errors.jsonl")
+        paths = Paths(path, failed, None if _is_device(path) else beside.with_name(f"{beside.name}.journal"))
+    _check(source, paths)
+    return paths
+
+
+def _check(source: str, paths: Paths) -> None:
+    used = {} if source == "-" else {Path(source).resolve(): "the input"}
+    for name, path in (("the output", paths.out), ("the error file", paths.errors), ("the journal", paths.journal)):
+        if path is None:
+            continue
+        if not path.parent.is_dir():
+            raise ValueError(f"{path}: there is no directory {path.parent}")
+        if path.resolve() in used and not _is_device(path):
+            raise ValueError(f"{path} is {used[path.resolve()]} already, and cannot be {name} too")
+        used[path.resolve()] = name
+
+
+def _is_device(path: Path) -> bool:
+    return path.exists() and not stat.S_ISREG(path.stat().st_mode)
+
+
+def open_ledger(paths: Paths, settings: Settings, prices: Prices, *, restart: bool) -> Ledger:
+    """Raises ValueError where an earlier run was about something else, OSError where a file cannot be written."""
+    if restart:
+        _clear(paths)
+    else:
+        _refuse_strangers(paths)
+    journal = Journal(paths.journal)
+    try:
+        _compare(journal, settings, paths)
+        out = OutputFile(paths.out)
+        errors = out if paths.errors is None else OutputFile(paths.errors)
+        return Ledger(journal, out, errors, prices)
+    except BaseException:
+        journal.close()
+        raise
+
+
+def _clear(paths: Paths) -> None:
+    if paths.journal is not None:
+        remove_journal(paths.journal)
+    for path in (paths.out, paths.errors):
+        if path is not None and path.is_file():
+            path.write_bytes(b"")
+
+
+def _refuse_strangers(paths: Paths) -> None:
+    if paths.journal is not None and paths.journal.exists():
+        return
+    for path in (paths.out, paths.errors):
+        if path is not None and path.is_file() and path.stat().st_size:
+            raise ValueError(f"{path} is there already, and no journal of a batch beside it; {AGAIN}")
+
+
+def _compare(journal: Journal, settings: Settings, paths: Paths) -> None:
+    before = journal.get("settings")
+    if before is None:
+        journal.put("settings", dict(settings))
+        return
+    changes = [
+        f"{name} was {_shown(before.get(name))} and is {_shown(settings.get(name))}"
+        for name in {**before, **settings}
+        if before.get(name) != settings.get(name)
+    ]
+    if changes:
+        raise ValueError(f"{paths.out} was begun otherwise: {'; '.join(changes)}. {AGAIN}")
+
+
+def _shown(value: str | None) -> str:
+    return "not set" if value is None else value if len(value) <= 80 else f"{value[:77]}..."

@@ -1,0 +1,123 @@
+"""The lines of the input that are not done yet, as questions."""
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+from askonce.batch.journal import Journal
+from askonce.batch.ledger import Ledger
+from askonce.batch.lines import MAX_LINE, SAMPLE, RawLine
+from askonce.batch.template import Templates
+from askonce.batch_file import Form, Line, read_line
+from askonce.question import Question
+
+Blocks = AsyncIterator[list[RawLine]]
+CHANGED = "the input is another one than before: --restart starts over"
+
+
+class Source:
+    """underway: lines that were handed out, by job id; whoever has their answers takes them out.
+
+    is_stream: the input is no file that could be compared as a whole; what was read of it before is compared as it
+    comes by, and nothing is handed out until then. Raises ValueError where it differs.
+    """
+
+    def __init__(self, blocks: Blocks, ledger: Ledger, form: Form, templates: Templates, *, is_stream: bool) -> None:
+        self.underway: dict[str, Line] = {}
+        self._blocks = blocks
+        self._ledger = ledger
+        self._journal = ledger.journal
+        self._form = form
+        self._templates = templates
+        self._is_stream = is_stream
+        self._digest = hashlib.sha256()
+        self._known: dict[str, Any] = dict(ledger.read)
+        self._last_done = self._journal.last_done()
+
+    async def questions(self) -> AsyncIterator[Question]:
+        """With their job ids; those of malformed lines are malformed themselves."""
+        async for block in self._compared() if self._is_stream else self._blocks:
+            for raw in block:
+                line = self._undone(raw)
+                if line is not None:
+                    job_id = self._ledger.job_id(line.number)
+                    self.underway[job_id] = line
+                    yield (line.question or Question("")).with_fields(job_id=job_id)
+            await asyncio.sleep(0)
+
+    def _undone(self, raw: RawLine) -> Line | None:
+        """None for a line that is done. Up to `_known` all ids are in the journal: what is done is not parsed again."""
+        is_done = raw.number <= self._last_done and self._journal.is_done(raw.number)
+        if is_done and raw.number <= self._known["line"]:
+            return None
+        line = unique(self._journal, read_raw(raw, self._form))
+        if raw.number > self._known["line"]:
+            self._note(raw)
+        if is_done:
+            return None
+        if line.question is None:
+            return line
+        return Line(line.number, line.custom_id, self._templates.fit(line.question))
+
+    def _note(self, raw: RawLine) -> None:
+        """How far the ids of the input are in the journal; of a stream also what it was."""
+        digest = None
+        if self._is_stream:
+            self._digest.update(raw.data or b"")
+            digest = self._digest.hexdigest()
+        self._ledger.read = {"line": raw.number, "digest": digest}
+
+    async def _compared(self) -> Blocks:
+        held: list[RawLine] = []
+        last: int = self._known["line"]
+        async for block in self._blocks:
+            if not last:
+                yield block
+            elif block:
+                self._compare(block, last)
+                held += [raw for raw in block if not self._journal.is_done(raw.number)]
+                if block[-1].number >= last:
+                    last = 0
+                    yield held
+        if last:
+            raise ValueError(CHANGED)
+
+    def _compare(self, block: list[RawLine], last: int) -> None:
+        for raw in block:
+            if raw.number <= last:
+                self._digest.update(raw.data or b"")
+        if block[-1].number >= last and self._digest.hexdigest() != self._known["digest"]:
+            raise ValueError(CHANGED)
+
+
+def read_raw(raw: RawLine, form: Form) -> Line:
+    if raw.data is None:
+        return Line(raw.number, reason=f"longer than {MAX_LINE} bytes")
+    return read_line(raw.number, raw.data, form)
+
+
+def unique(journal: Journal, line: Line) -> Line:
+    """The line; a malformed one where its custom id stands on an earlier line already."""
+    if line.custom_id is None:
+        return line
+    first = journal.first_line(line.custom_id, line.number)
+    if first == line.number:
+        return line
+    return Line(line.number, line.custom_id, reason=f"custom_id is that of line {first} already")
+
+
+async def sampled(blocks: Blocks) -> tuple[list[bytes], Blocks]:
+    """The first lines of a stream, and the whole stream."""
+    first: list[RawLine] = []
+    async for block in blocks:
+        first += block
+        if len(first) >= SAMPLE:
+            break
+
+    async def all_blocks() -> Blocks:
+        yield first
+        async for block in blocks:
+            yield block
+
+    return [raw.data for raw in first if raw.data is not None], all_blocks()

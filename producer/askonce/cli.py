@@ -1,0 +1,77 @@
+"""The `askonce` command. Exit codes: 0; 1 the question failed, timed out or Redis is away; 2 bad usage or input."""
+
+import argparse
+import asyncio
+import os
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from askonce.client import Client
+from askonce.commands import ask, batch, cancel, dead_letters, invalidate, result, stats, status, submit, warm, wrong
+from askonce.commands.output import complain
+from askonce.errors import AskOnceError
+from askonce.settings import PREFIX
+
+COMMANDS = (ask, submit, result, status, cancel, batch, warm, invalidate, stats, wrong, dead_letters)
+ENV_FILE = ".askonce.env"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    args = _parser().parse_args(argv)
+    try:
+        _read_env_file(args.env_file)
+        return asyncio.run(_run(args))
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:  # whoever read our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except (ValueError, OSError, AskOnceError) as error:
+        complain(str(error))
+        return 2 if isinstance(error, ValueError) else 1
+
+
+async def _run(args: argparse.Namespace) -> int:
+    async with Client(args.url, namespace=args.namespace or "default") as client:
+        code: int = await args.run(client, args)
+        return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="askonce", description="Ask once, answer many: questions in, answers out.")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    for command in COMMANDS:
+        sub = commands.add_parser(command.NAME, help=command.HELP, description=command.HELP)
+        command.add_arguments(sub)
+        _add_common(sub)
+        sub.set_defaults(run=command.run, **getattr(command, "DEFAULTS", {}))
+    return parser
+
+
+def _add_common(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--url", help="Redis (ASKONCE_REDIS_URL)")
+    parser.add_argument("--namespace", default="default", help="the tenant")
+    parser.add_argument("--env-file", help=f"KEY=VALUE lines to read settings from (default: {ENV_FILE}, where it is)")
+
+
+def _read_env_file(given: str | None) -> None:
+    """Settings of ours alone, and only those that the environment does not hold already."""
+    path = Path(given or ENV_FILE)
+    if given is None and not path.is_file():
+        return
+    try:
+        lines = path.read_text("utf-8").splitlines()
+    except OSError as error:
+        raise ValueError(f"--env-file {path}: {error.strerror}") from error
+    for line in lines:
+        words = shlex.split(line.removeprefix("export "), comments=True)
+        name, equals, value = words[0].partition("=") if words else ("", "", "")
+        if equals and name.startswith(PREFIX):
+            os.environ.setdefault(name, value)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

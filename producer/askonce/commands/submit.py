@@ -1,0 +1,25 @@
+"""askonce submit"""
+
+import argparse
+
+from askonce.client import Client
+from askonce.commands.output import say, say_json
+from askonce.commands.question_arguments import add_question_arguments, question_from
+from askonce.keys import LANES
+
+NAME = "submit"
+HELP = "Put a question into the queue and print its job id."
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_question_arguments(parser)
+    parser.add_argument("--lane", choices=LANES, default="interactive")
+
+
+async def run(client: Client, args: argparse.Namespace) -> int:
+    job_id = await client.submit(question_from(args), lane=args.lane, timeout=args.timeout)
+    if args.json:
+        say_json({"job_id": job_id})
+    else:
+        say(job_id)
+    return 0

@@ -1,0 +1,67 @@
+"""Exact hits are counted, and the idle clock of their entries is moved, once or twice a second for all of them."""
+
+import asyncio
+from collections import Counter
+
+from askonce.answer import Answer
+from askonce.connection import Store
+from askonce.errors import AskOnceError
+from askonce.keys import Keys
+from askonce.question import Question
+from askonce.scripts import Script
+from askonce.stats_numbers import bucket, tokens
+from askonce.tasks import stop
+
+TOUCH = Script("askonce", "touch")
+PAUSE = 0.5
+MOST = 2000
+
+
+class Hits:
+    def __init__(self, store: Store, keys: Keys) -> None:
+        self._store = store
+        self._keys = keys
+        self._counts: Counter[str] = Counter()
+        self._touched: dict[str, None] = {}
+        self._writer: asyncio.Task[None] | None = None
+
+    def note(self, question: Question, answer: Answer, seconds: float) -> None:
+        """seconds: how long it took."""
+        of = f"|{question.namespace}|{question.model}"
+        tokens_in, tokens_out, _ = tokens(answer.body)
+        self._counts["exact" + of] += 1
+        self._counts[f"hit:{bucket(seconds)}{of}"] += 1
+        self._counts["saved_in" + of] += tokens_in
+        self._counts["saved_out" + of] += tokens_out
+        self._touched[question.fingerprint] = None
+        if self._writer is None:
+            self._writer = asyncio.create_task(self._write_soon())
+
+    async def _write_soon(self) -> None:
+        try:
+            while self._touched:
+                await asyncio.sleep(PAUSE)
+                await self._write()
+        finally:
+            self._writer = None
+
+    async def _write(self) -> None:
+        """What is lost here is a statistic and the recency of an entry."""
+        counts, touched = self._counts, list(self._touched)
+        self._counts, self._touched = Counter(), {}
+        args: list[str | int] = [self._keys.stats("hour:"), len(counts)]
+        for field, count in counts.items():
+            args += (field, count)
+        for at in range(0, len(touched), MOST):
+            try:
+                keys = [self._keys.stats("total"), self._keys.touched]
+                await self._store.script(TOUCH, keys, [*args, *touched[at : at + MOST]])
+            except AskOnceError:
+                return
+            args = [self._keys.stats("hour:"), 0]
+
+    async def aclose(self) -> None:
+        if self._writer is not None:
+            await stop(self._writer)
+        if self._touched:
+            await self._write()

@@ -1,0 +1,30 @@
+-- Puts one answer into the cache that no worker made. Its vector is left to whoever drains the outbox.
+--
+-- KEYS: epochs, touched, outbox, entry, expiries
+-- ARGV: 1 fingerprint   2 time to live in ms   3 most vectors in the outbox, 0 to write none
+--       4 rest of the entry after its epochs   5 rest of the outbox record after its epochs   6... the fields of the epochs
+-- Returns 1 stored, 0 stored but there was no room for its vector, -1 Redis is nearly full.
+local clock = redis.call('TIME')
+local now = tonumber(clock[1])
+local memory = redis.call('INFO', 'memory')
+local most = tonumber(string.match(memory, '\nmaxmemory:(%d+)'))
+if most > 0 and tonumber(string.match(memory, 'used_memory:(%d+)')) > 0.8 * most then
+  return -1
+end
+
+local epochs = redis.call('HMGET', KEYS[1], unpack(ARGV, 6))
+for n = 1, #epochs do
+  epochs[n] = epochs[n] or '0'
+end
+local expires = now + math.max(1, math.floor(ARGV[2] / 1000))
+local head = '{"created_at":' .. now .. ',"expires_at":' .. expires .. ',"epochs":"' .. table.concat(epochs, '.') .. '",'
+redis.call('SET', KEYS[4], head .. ARGV[4], 'PX', ARGV[2])
+redis.call('ZADD', KEYS[2], now, ARGV[1])
+redis.call('ZADD', KEYS[5], expires, ARGV[1])
+if ARGV[3] == '0' then
+  return 1
+elseif redis.call('XLEN', KEYS[3]) >= tonumber(ARGV[3]) then
+  return 0
+end
+redis.call('XADD', KEYS[3], '*', 'fingerprint', ARGV[1], 'vector', '', 'record', head .. ARGV[5])
+return 1

@@ -1,0 +1,82 @@
+-- Accepts one chunk of questions, whole or not at all.
+--
+-- KEYS: queue, wake, fair, load
+-- ARGV: 1 prefix of the result keys (up to and with the namespace's colon)   2 key of the job record
+--       3 job   4 lane   5 namespace   6 most questions in the lane (0: no bound)   7 timeout in ms
+--       8 lifetime of a result in ms   9 listener, or ''   10 function   11 chunk
+--       12... job id, fingerprint of each question
+-- Returns {'ok', new} | {'conflict', index... (at most 4000)} | {'full', cause}
+local header = string.len('{"fingerprint":"')
+local clock = redis.call('TIME')
+local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+
+local keys, prints = {}, {}
+for i = 12, #ARGV, 2 do
+  keys[#keys + 1] = ARGV[1] .. ARGV[i]
+  prints[#prints + 1] = ARGV[i + 1]
+end
+
+-- A job id that is known is accepted already, if it stands for the same question.
+local known, conflicts, new, own = {}, {}, 0, {}
+for at = 1, #keys, 4000 do
+  local found = redis.call('MGET', unpack(keys, at, math.min(at + 3999, #keys)))
+  for i = 1, #found do
+    known[at + i - 1] = found[i]
+  end
+end
+for i = 1, #keys do
+  local print = known[i] and string.sub(known[i], header + 1, header + 43) or own[keys[i]]
+  if not print then
+    own[keys[i]] = prints[i]
+    new = new + 1
+  elseif print ~= prints[i] then
+    conflicts[#conflicts + 1] = i - 1
+  end
+end
+if #conflicts > 0 then
+  return {'conflict', unpack(conflicts, 1, math.min(#conflicts, 4000))}
+end
+if new == 0 then
+  return {'ok', 0}
+end
+
+local bound = tonumber(ARGV[6])
+if bound > 0 and tonumber(redis.call('HGET', KEYS[4], ARGV[4]) or 0) + #keys > bound then
+  return {'full', 'lane'}
+end
+local memory = redis.call('INFO', 'memory')
+local most = tonumber(string.match(memory, '\nmaxmemory:(%d+)'))
+if most > 0 and tonumber(string.match(memory, 'used_memory:(%d+)')) > 0.8 * most then
+  return {'full', 'memory'}
+end
+
+local lifetime = ARGV[7] + ARGV[8]
+local tail = '","deadline":' .. string.format('%.0f', now + ARGV[7])
+  .. ',"at":' .. string.format('%.0f', clock[1] * 1000000 + clock[2]) .. ',"job":"' .. ARGV[4] .. ':' .. ARGV[3]
+  .. '","listeners":['
+if ARGV[9] ~= '' then
+  tail = tail .. '"' .. ARGV[9] .. '"'
+end
+tail = tail .. ']}'
+for i = 1, #keys do
+  if not known[i] then
+    redis.call('SET', keys[i], '{"fingerprint":"' .. prints[i] .. tail, 'PX', lifetime)
+  end
+end
+
+local stamp = string.format('%.0f', now)
+redis.call('SET', ARGV[2], '{"t":null,"f":"' .. ARGV[10] .. '","a":[' .. ARGV[11] .. '],"k":{},"et":' .. stamp .. '}',
+  'PX', lifetime)
+local score = now
+if ARGV[4] == 'bulk' then
+  -- Start-time fair queueing: a namespace's next chunk starts when its last one would have finished.
+  local times = redis.call('HMGET', KEYS[3], '', ARGV[5])
+  score = math.max(tonumber(times[1] or 1), tonumber(times[2] or 1))
+  redis.call('HSET', KEYS[3], ARGV[5], string.format('%.0f', score + #keys))
+end
+redis.call('ZADD', KEYS[1], string.format('%.0f', score), ARGV[3])
+redis.call('HINCRBY', KEYS[4], ARGV[4], #keys)
+if redis.call('LLEN', KEYS[2]) < 64 then
+  redis.call('LPUSH', KEYS[2], '1')
+end
+return {'ok', new}

@@ -1,0 +1,18 @@
+-- Counts exact hits, and moves the idle clock of the entries that were hit.
+--
+-- KEYS: totals, touched
+-- ARGV: 1 prefix of the hourly counters   2 how many counters   then counter, count of each   then fingerprints
+local clock = redis.call('TIME')
+local first = 3 + 2 * ARGV[2]
+if first > 3 then
+  local hour = ARGV[1] .. math.floor(clock[1] / 3600)
+  for i = 3, first - 1, 2 do
+    redis.call('HINCRBY', KEYS[1], ARGV[i], ARGV[i + 1])
+    redis.call('HINCRBY', hour, ARGV[i], ARGV[i + 1])
+  end
+  redis.call('EXPIRE', hour, 3456000)
+end
+for i = first, #ARGV do
+  redis.call('ZADD', KEYS[2], 'XX', clock[1], ARGV[i])
+end
+return #ARGV - first + 1

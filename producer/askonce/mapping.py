@@ -1,0 +1,190 @@
+"""`Client.map`: questions in, answers out, never more than so many under way."""
+
+import asyncio
+import random
+from collections import deque
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
+from dataclasses import dataclass
+
+from askonce.answer import Answer
+from askonce.backend import Backend, Lane
+from askonce.errors import InvalidQuestion, QueueFull, StoreUnreachable
+from askonce.iteration import batches
+from askonce.job_queue import Outcome, new_job_id
+from askonce.question import Question
+from askonce.streams import failed, outcome
+from askonce.tasks import stop
+
+Item = Question | str
+PATIENCE = 60.0
+"""Seconds for which a Redis that is away is waited for."""
+
+
+@dataclass(slots=True, eq=False)
+class Underway:
+    """own: the job id is of our own making. heard: what comes under the job id. answer: of this question.
+
+    They differ under a job id of the caller's until the question is accepted: the id may stand for another question,
+    whose answer is not ours.
+    """
+
+    question: Question
+    job: str
+    own: bool
+    heard: "asyncio.Future[Answer]"
+    answer: "asyncio.Future[Answer]"
+
+    def accepted(self) -> None:
+        """What is heard is the answer."""
+        if self.heard is not self.answer:
+            self.heard.add_done_callback(self._take)
+
+    def _take(self, heard: "asyncio.Future[Answer]") -> None:
+        if self.answer.done() or heard.cancelled():
+            return
+        error = heard.exception()
+        if error is None:
+            self.answer.set_result(heard.result())
+        else:
+            self.answer.set_exception(error)
+
+
+class Mapper:
+    """timeout: seconds from submit to the deadline of each question."""
+
+    def __init__(
+        self,
+        backend: Backend,
+        checked: Callable[[Item], Question],
+        *,
+        lane: Lane,
+        timeout: float,
+        in_flight: int,
+        ordered: bool,
+        chunk_size: int,
+    ) -> None:
+        self._backend = backend
+        self._checked = checked
+        self._lane: Lane = lane
+        self._timeout = timeout
+        self._in_flight = in_flight
+        self._ordered = ordered
+        self._size = max(1, min(chunk_size, in_flight // 4))
+        self._out: dict[Underway, None] = {}
+        self._done: deque[Underway] = deque()
+        self._moved = asyncio.Event()
+        self._room = asyncio.Event()
+
+    async def run(self, questions: Iterable[Item] | AsyncIterable[Item]) -> AsyncIterator[tuple[Question, Answer]]:
+        self._backend.start()
+        feeder = asyncio.create_task(self._feed(questions))
+        feeder.add_done_callback(lambda _: self._moved.set())
+        try:
+            while (item := await self._next(feeder)) is not None:
+                answer = outcome(item.job, item.answer)
+                del self._out[item]
+                self._room.set()
+                if item.own:
+                    self._backend.forget(item.job)
+                yield item.question, answer
+            await feeder
+        finally:
+            await stop(feeder)
+            for item in self._out:
+                self._backend.waiting.drop(item.job, item.heard)
+
+    async def _next(self, feeder: "asyncio.Task[None]") -> Underway | None:
+        """None once all are answered, or the source has failed and all before it are."""
+        while True:
+            if self._ordered:
+                first = next(iter(self._out), None)
+                if first is not None and first.answer.done():
+                    return first
+            elif self._done:
+                return self._done.popleft()
+            if feeder.done() and not self._out:
+                return None
+            self._moved.clear()
+            await self._moved.wait()
+
+    async def _feed(self, questions: Iterable[Item] | AsyncIterable[Item]) -> None:
+        async for batch in batches(questions, self._size):
+            while self._out and len(self._out) + len(batch) > self._in_flight:
+                self._room.clear()
+                await self._room.wait()
+            await self._submit([item for item in map(self._enter, batch) if not item.answer.done()])
+
+    def _enter(self, raw: Item) -> Underway:
+        try:
+            question = self._checked(raw)
+        except InvalidQuestion as error:
+            question = raw if isinstance(raw, Question) else Question(raw)
+            answer = asyncio.get_running_loop().create_future()
+            item = Underway(question, "", False, answer, answer)
+            item.answer.set_result(failed(question.job_id, "invalid_question", str(error)))
+        else:
+            own = question.job_id is None
+            question = question.with_fields(job_id=new_job_id()) if own else question
+            job = f"{question.namespace}:{question.job_id}"
+            heard = self._backend.waiting.expect(job)
+            item = Underway(question, job, own, heard, heard if own else asyncio.get_running_loop().create_future())
+        self._out[item] = None
+        item.answer.add_done_callback(lambda _: self._finished(item))
+        return item
+
+    def _finished(self, item: Underway) -> None:
+        if not self._ordered:
+            self._done.append(item)
+        self._moved.set()
+
+    async def _submit(self, items: list[Underway]) -> None:
+        """A full queue is waited for: the caller notices nothing but time."""
+        while items:
+            outcomes = await self._put(items)
+            full, accepted, pause = [], [], 0.0
+            for item, error in zip(items, outcomes, strict=True):
+                if isinstance(error, QueueFull):
+                    full.append(item)
+                    pause = max(pause, error.retry_after)
+                elif error is not None:
+                    self._refuse(item, error)
+                else:
+                    accepted.append(item)
+            await self._confirm(accepted)
+            await asyncio.sleep(pause * random.uniform(0.5, 1.5))
+            items = full
+
+    async def _put(self, items: list[Underway]) -> list[Outcome]:
+        """Repeating it is safe: a job id that is known is accepted already."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + PATIENCE
+        questions = [item.question for item in items]
+        while True:
+            try:
+                return await self._backend.put(questions, self._lane, self._timeout, listen=True)
+            except StoreUnreachable as error:
+                if loop.time() > until:
+                    for item in items:
+                        item.answer.set_exception(error)
+                    raise
+            await asyncio.sleep(0.5)
+
+    def _refuse(self, item: Underway, error: InvalidQuestion) -> None:
+        if not item.answer.done():
+            item.answer.set_result(failed(item.question.job_id, "invalid_question", str(error)))
+        self._backend.waiting.drop(item.job, item.heard)
+
+    async def _confirm(self, items: list[Underway]) -> None:
+        """Under a job id of the caller's there may be an answer already, of which nobody would tell us."""
+        for item in items:
+            item.accepted()
+            if item.own:
+                self._backend.waiting.confirm(item.job)
+        foreign = [item.job for item in items if not item.own]
+        if not foreign:
+            return
+        try:
+            await self._backend.listen(foreign)
+        except StoreUnreachable:
+            for job in foreign:
+                self._backend.waiting.confirm(job)  # they are asked for again, once Redis is back

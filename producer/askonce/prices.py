@@ -1,0 +1,58 @@
+"""What models cost: list prices from a small file, `prices.json`, that a user may replace by one like it.
+
+    {"currency": "USD", "models": {"gpt-4o-mini": {"input": 0.15, "cached_input": 0.075, "output": 0.6}}}
+
+per million tokens; `cached_input` may be left out. A dated name (`gpt-4o-mini-2024-07-18`) has its model's price.
+"""
+
+import math
+import re
+from collections.abc import Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+DATED = re.compile(r"-(latest|\d{8}|\d{4}(-\d\d-\d\d)?)$")
+KINDS = frozenset({"input", "cached_input", "output"})
+MILLION = 1_000_000
+
+
+class Prices:
+    def __init__(self, models: Mapping[str, Mapping[str, float]], currency: str = "USD") -> None:
+        self.currency = currency
+        self._models = models
+
+    def cost(self, model: str, usage: Mapping[str, Any]) -> float | None:
+        """Of one call, by the provider's count; None for a model without a price."""
+        price = self._models.get(model) or self._models.get(DATED.sub("", model))
+        if price is None:
+            return None
+        prompt, completion = usage.get("prompt_tokens") or 0, usage.get("completion_tokens") or 0
+        cached = (usage.get("prompt_tokens_details") or {}).get("cached_tokens") or 0
+        cost = (prompt - cached) * price["input"] + cached * price.get("cached_input", price["input"])
+        return (cost + completion * price["output"]) / MILLION
+
+
+def load_prices(path: str | None = None) -> Prices:
+    """Raises ValueError."""
+    try:
+        raw = Path(path).read_bytes() if path else files("askonce").joinpath("prices.json").read_bytes()
+        record = orjson.loads(raw)
+        models = record["models"]
+        for name, price in models.items():
+            _check(name, price)
+        return Prices(models, str(record.get("currency", "USD")))
+    except OSError as error:
+        raise ValueError(f"--prices {path}: {error.strerror}") from error
+    except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"--prices {path}: not a price file ({error})") from error
+
+
+def _check(name: str, price: Mapping[str, Any]) -> None:
+    if not {"input", "output"} <= price.keys() <= KINDS:
+        raise ValueError(f"the price of {name} has input, output and perhaps cached_input")
+    for value in price.values():
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
+            raise ValueError(f"the price of {name}: {value!r} is no price")

@@ -1,0 +1,42 @@
+"""Lua scripts: one file and one operation each, loaded once, run by their digest.
+
+redis-py's own `register_script` asks before every pipeline whether the script is still there: a round trip each time.
+"""
+
+import hashlib
+from functools import cached_property
+from importlib.resources import files
+from typing import Any
+
+from redis.exceptions import NoScriptError
+
+
+class Script:
+    """`lua/NAME.lua` in a package."""
+
+    def __init__(self, package: str, name: str) -> None:
+        self.package = package
+        self.name = name
+
+    @cached_property
+    def source(self) -> str:
+        return files(self.package).joinpath("lua", f"{self.name}.lua").read_text("utf-8")
+
+    @cached_property
+    def sha(self) -> str:
+        return hashlib.sha1(self.source.encode(), usedforsecurity=False).hexdigest()
+
+    async def __call__(self, redis: Any, keys: list[str], args: list[Any]) -> Any:
+        """Run it, and load it where Redis does not know it: after a restart, a failover or a flush."""
+        try:
+            return await redis.evalsha(self.sha, len(keys), *keys, *args)
+        except NoScriptError:
+            return await redis.eval(self.source, len(keys), *keys, *args)
+
+
+async def load(redis: Any, *scripts: Script) -> None:
+    """For scripts that run in a pipeline, where a missing one cannot be made good on the way."""
+    pipe = redis.pipeline(transaction=False)
+    for script in scripts:
+        pipe.script_load(script.source)
+    await pipe.execute()

@@ -1,0 +1,69 @@
+"""What a client is told by its environment: the prefix of each variable is `ASKONCE_`."""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from askonce.question_checks import MAX_TTL
+
+PREFIX = "ASKONCE_"
+
+
+@dataclass(frozen=True, slots=True)
+class ClientSettings:
+    """job_ttl, result_ttl, cache_ttl: seconds. max_queued: questions in a lane, 0 for no bound."""
+
+    redis_url: str = "redis://localhost:6379/0"
+    model: str | None = None
+    key_prefix: str = "askonce"
+    chunk_size: int = 64
+    job_ttl: float = 604_800
+    result_ttl: float = 86_400
+    cache_ttl: float = 604_800
+    max_queued: int = 0
+
+
+def client_settings(given: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -> ClientSettings:
+    """What is given, then what stands in the environment, then the defaults. Raises ValueError."""
+    values = {}
+    for name, check in CHECKS.items():
+        variable = PREFIX + name.upper()
+        if given.get(name) is not None:
+            values[name] = check(name, given[name])
+        elif environ.get(variable):
+            values[name] = check(variable, environ[variable])
+    return ClientSettings(**values)
+
+
+def _text(name: str, value: Any) -> str:
+    if not isinstance(value, str) or not value or not value.isprintable():
+        raise ValueError(f"{name}: {value!r} is no printable text")
+    return value
+
+
+def _number(kind: type[int] | type[float], least: float, most: float) -> Callable[[str, Any], Any]:
+    words = "a whole number" if kind is int else "a number"
+
+    def check(name: str, value: Any) -> Any:
+        try:
+            number = kind(value)
+        except (TypeError, ValueError, OverflowError):
+            number = None
+        if number is None or isinstance(value, bool) or not least <= number <= most:
+            raise ValueError(f"{name}: {value!r} is not {words} from {least:g} to {most:.0f}")
+        return number
+
+    return check
+
+
+CHECKS: dict[str, Callable[[str, Any], Any]] = {
+    "redis_url": _text,
+    "model": _text,
+    "key_prefix": _text,
+    "chunk_size": _number(int, 1, 10_000),
+    "job_ttl": _number(float, 1, MAX_TTL),
+    "result_ttl": _number(float, 1, MAX_TTL),
+    "cache_ttl": _number(float, 1, MAX_TTL),
+    "max_queued": _number(int, 0, 10**12),
+}

@@ -1,0 +1,23 @@
+"""Ending tasks for certain."""
+
+import asyncio
+from typing import Any
+
+AGAIN = 0.1
+"""Seconds after which a task that goes on is cancelled again."""
+
+
+async def stop(*tasks: "asyncio.Task[Any]") -> None:
+    """Cancels them, and returns once they have ended, however they did.
+
+    Once may not be enough: redis-py looks for stray bytes under a timeout of nought before each command, and a
+    cancellation that arrives in that moment is taken for the timeout.
+    """
+    pending = set(tasks)
+    while pending:
+        for task in pending:
+            task.cancel()
+        done, pending = await asyncio.wait(pending, timeout=AGAIN)
+        for task in done:
+            if not task.cancelled():
+                task.exception()  # so that asyncio does not report it as never retrieved

@@ -1,0 +1,168 @@
+"""Each form of invalidation: what it says, at once; and the data it leaves behind, soon."""
+
+import pytest
+
+from askonce import Client, Question
+from askonce_worker.upkeep.snapshots import IN_A_ROW
+from support.cache import Cache
+
+PLACES = [("m", "n"), ("m", "other"), ("x", "n"), ("x", "other")]
+"""Model and namespace of the four entries."""
+
+FORMS = [
+    ({"model": "m"}, [("m", "n"), ("m", "other")]),
+    ({"namespace": "n"}, [("m", "n"), ("x", "n")]),
+    ({"model": "m", "namespace": "n"}, [("m", "n")]),
+    ({"all": True}, PLACES),
+]
+
+
+@pytest.fixture
+async def cache(valkey_url, qdrant_url, prefix):
+    cache = Cache(valkey_url, qdrant_url, prefix)
+    yield cache
+    await cache.aclose()
+
+
+@pytest.fixture
+async def client(cache, valkey_url):
+    async with Client(valkey_url, key_prefix=cache.prefix) as client:
+        yield client
+
+
+async def found(client, texts=("a",)):
+    """Of which places the cache has an answer."""
+    return [
+        (model, namespace)
+        for model, namespace in PLACES
+        for text in texts
+        if await client.lookup(Question(text, model=model, namespace=namespace)) is not None
+    ]
+
+
+async def fill(cache):
+    return {place: (await cache.put("a", model=place[0], namespace=place[1]))[0] for place in PLACES}
+
+
+@pytest.mark.parametrize(("form", "gone"), FORMS)
+async def test_each_form_says_exactly_what_it_says_and_at_once(cache, client, form, gone):
+    await fill(cache)
+    assert await found(client) == PLACES
+
+    await client.invalidate(**form)
+
+    assert await found(client) == [place for place in PLACES if place not in gone]
+
+
+@pytest.mark.parametrize(("form", "gone"), FORMS)
+async def test_the_data_is_deleted_on_both_sides_and_nothing_else(cache, client, form, gone):
+    entries = await fill(cache)
+    await client.invalidate(**form)
+
+    await cache.stale().run(5)
+
+    assert await cache.holds([name for place, name in entries.items() if place not in gone])
+
+
+@pytest.mark.parametrize("form", [{}, {"all": True, "model": "m"}, {"all": True, "namespace": "n"}])
+async def test_a_form_that_says_nothing_clear_is_refused(client, form):
+    with pytest.raises(ValueError, match="invalidate what"):
+        await client.invalidate(**form)
+
+
+async def test_what_was_asked_before_is_not_cached_after(cache, client):
+    stale_stamp = "0.0.0.0"
+    await client.invalidate(model="m")
+    [question] = [Question("a", model="m", namespace="n")]
+    [fingerprint] = await cache.put("a", vectors=False, stamp=stale_stamp)
+
+    assert fingerprint == question.fingerprint
+    assert await client.lookup(question) is None
+    assert await cache.holds([])
+
+
+async def test_a_new_answer_is_cached_again_and_survives_the_sweep(cache, client):
+    await fill(cache)
+    await client.invalidate(all=True)
+    [fingerprint] = await cache.put("a")
+
+    await cache.stale().run(5)
+
+    assert await found(client) == [("m", "n")]
+    assert await cache.holds([fingerprint])
+
+
+async def test_a_calm_sweep_takes_a_page_and_an_urgent_one_goes_on(cache, client):
+    entries = await cache.put(*map(str, range(1500)), vectors=False)
+    await cache.stale().run(5)
+    await cache.redis.delete(*(cache.keys.entry(name) for name in entries))
+
+    await cache.stale().run(5)
+    left = await cache.redis.zcard(cache.keys.touched)
+    assert 0 < left < 1500
+
+    await client.invalidate(all=True)
+    await cache.stale().run(5)
+    assert await cache.holds([])
+
+
+async def test_a_sweep_that_ends_early_is_gone_on_with(cache, client):
+    await cache.put(*map(str, range(1500)), vectors=False)
+    await client.invalidate(all=True)
+
+    left = []
+    while not left or left[-1]:
+        await cache.stale().run(0)
+        left.append(await cache.redis.zcard(cache.keys.touched))
+
+    assert len(left) > 2
+    assert left == sorted(left, reverse=True)
+
+
+async def test_retired_models_are_swept_by_alias_and_by_snapshot(cache):
+    await cache.put("a", model="old-alias", snapshot="s-1")
+    await cache.put("a", model="alias", snapshot="old-snapshot")
+    kept = await cache.put("a", model="alias", namespace="other", snapshot="s-2")
+
+    await cache.stale(retired=["old-alias", "old-snapshot"]).run(5)
+
+    assert await cache.holds(kept)
+
+
+async def test_a_new_snapshot_behind_an_alias_takes_the_old_ones_entries_with_it(cache):
+    await cache.put("old", model="alias", snapshot="alias-1")
+    other = await cache.put("old", model="another", snapshot="alias-1")
+    sweep = cache.stale()
+    await sweep.run(5)
+    new = []
+    for count in range(IN_A_ROW):
+        await sweep.run(5)
+        assert len((await cache.sides())[0]) == 2 + count, "one answer of another snapshot may be a flap"
+        new += await cache.put(f"new {count}", model="alias", snapshot="alias-2")
+
+    await sweep.run(5)
+
+    assert await cache.holds([*other, *new])
+
+
+async def test_a_flapping_provider_invalidates_nothing(cache):
+    sweep = cache.stale()
+    entries = await cache.put("first", model="alias", snapshot="alias-1")
+    await sweep.run(5)
+    for count in range(3 * IN_A_ROW):
+        entries += await cache.put(f"{count}", model="alias", snapshot=f"alias-{count % 2 + 1}")
+        await sweep.run(5)
+
+    assert await cache.holds(entries)
+
+
+@pytest.mark.parametrize("policy", ["keep", "warn"])
+async def test_an_upgrade_may_be_left_alone(cache, policy):
+    sweep = cache.stale(on_upgrade=policy)
+    entries = await cache.put("old", model="alias", snapshot="alias-1")
+    await sweep.run(5)
+    entries += await cache.put(*map(str, range(9)), model="alias", snapshot="alias-2")
+
+    await sweep.run(5)
+
+    assert await cache.holds(entries)

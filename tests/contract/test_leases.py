@@ -1,0 +1,331 @@
+"""The scripts that claim, renew and end leased jobs, against a real server."""
+
+import asyncio
+import uuid
+
+import orjson
+import pytest
+from redis.asyncio import Redis
+
+from askonce.keys import ARQ_JOB, Keys
+from askonce_worker.leases import Bury, Done, Leases, Return, Split
+from askonce_worker.local.parts import choose_parts
+from askonce_worker.local.stack import Stack
+from askonce_worker.redis_clock import RedisClock
+from support.jobs import put, record, redis_ms
+from support.worker_process import until
+
+LEASE = 1.0
+
+
+@pytest.fixture
+async def redis(valkey_url):
+    client = Redis.from_url(valkey_url)
+    await until(lambda: _up_for(client, LEASE + 1))
+    yield client
+    await client.aclose()
+
+
+async def _up_for(client, seconds):
+    """A server that has just started gives every worker the time of a lease."""
+    return (await client.info("server"))["uptime_in_seconds"] >= seconds
+
+
+@pytest.fixture
+def keys():
+    return Keys(f"test-{uuid.uuid4().hex[:8]}")
+
+
+class Worker:
+    def __init__(self, redis, keys, name="one", lease=LEASE):
+        self.leases = Leases(redis, keys, RedisClock(), worker=name, lease=lease)
+        self.claims = 0
+
+    async def claim(self, free=10, bulk=None, alone=True):
+        self.claims += 1
+        token = f"{self.leases.worker}-{self.claims}"
+        return await self.leases.claim(token, free=free, bulk=free if bulk is None else bulk, alone=alone)
+
+    async def claim_lapsed(self, job, **options):
+        """Once the lease of this job has lapsed."""
+
+        async def claimed():
+            claim = await self.claim(**options)
+            return next((item for item in claim.jobs if item.job == job), None)
+
+        return await until(claimed, seconds=LEASE + 5)
+
+
+@pytest.fixture
+def worker(redis, keys):
+    return Worker(redis, keys)
+
+
+@pytest.fixture
+def other(redis, keys):
+    return Worker(redis, keys, "other")
+
+
+def names(claim):
+    return [job.job for job in claim.jobs]
+
+
+async def test_a_claim_moves_jobs_from_the_queue_to_the_leases(redis, keys, worker):
+    job = await put(redis, keys, ["a", "b"], lane="interactive")
+    (claimed,) = (await worker.claim()).jobs
+    assert (claimed.job, claimed.lane, claimed.questions, claimed.lapses) == (job, "interactive", 2, 0)
+    assert claimed.function == "answer_chunk"
+    assert claimed.args[0]["questions"][1]["text"] == "b"
+    assert await redis.zcard(keys.queue("interactive")) == 0
+    deadline = await redis.zscore(keys.leases("interactive"), job)
+    assert 0 < deadline - await redis_ms(redis) <= LEASE * 1000
+    assert (await worker.claim()).jobs == []
+
+
+async def test_interactive_jobs_come_before_bulk_jobs_and_the_lowest_score_first(redis, keys, worker):
+    bulk = [await put(redis, keys, score=score) for score in (3, 1, 2)]
+    ask = [await put(redis, keys, lane="interactive", score=score) for score in (9, 8)]
+    assert names(await worker.claim()) == [ask[1], ask[0], bulk[1], bulk[2], bulk[0]]
+
+
+async def test_bulk_leaves_the_reserved_slots_free_but_interactive_takes_them_all(redis, keys, worker):
+    for _ in range(4):
+        await put(redis, keys)
+    claim = await worker.claim(free=4, bulk=3)
+    assert len(claim.jobs) == 3
+    assert claim.behind
+    for _ in range(5):
+        await put(redis, keys, lane="interactive")
+    claim = await worker.claim(free=4, bulk=3)
+    assert [job.lane for job in claim.jobs] == ["interactive"] * 4
+
+
+async def test_a_job_of_the_future_is_not_due(redis, keys, worker):
+    for lane in ("interactive", "bulk"):
+        await put(redis, keys, lane=lane, score=await redis_ms(redis) + 60_000)
+    claim = await worker.claim()
+    assert (claim.jobs, claim.behind) == ([], False)
+
+
+async def test_lapsed_leases_come_before_the_whole_backlog(redis, keys, worker, other):
+    job = await put(redis, keys, score=5)
+    await other.claim()
+    for score in range(40):
+        await put(redis, keys, score=score)
+    claimed = await worker.claim_lapsed(job, free=1)
+    assert claimed.lapses == 1
+
+
+async def test_bulk_claims_move_virtual_time_and_drop_what_it_has_passed(redis, keys, worker):
+    await redis.hset(keys.fair, mapping={**{f"old-{n}": 5 for n in range(100)}, "new": 1000})
+    await put(redis, keys, score=500)
+    await worker.claim()
+    assert await redis.hget(keys.fair, "") == b"500"
+    assert 0 < await redis.hlen(keys.fair) < 102
+    assert await redis.hexists(keys.fair, "new")
+
+
+async def test_a_retry_does_not_move_virtual_time_and_comes_before_the_backlog(redis, keys, worker):
+    await put(redis, keys, score=7)
+    retry = await put(redis, keys, score=await redis_ms(redis) - 10)
+    assert names(await worker.claim(free=1)) == [retry]
+    assert await redis.hget(keys.fair, "") is None
+
+
+async def test_a_small_namespace_is_served_beside_a_large_one(redis, keys, worker):
+    """Scores as submit.lua gives them: 100 chunks of one namespace, then one of another."""
+    large = [await put(redis, keys, score=1 + 64 * n) for n in range(100)]
+    assert names(await worker.claim(free=10)) == large[:10]
+    virtual = int(await redis.hget(keys.fair, ""))
+    small = await put(redis, keys, score=virtual)
+    assert small in names(await worker.claim(free=2))
+
+
+async def test_a_claim_that_leaves_jobs_behind_wakes_another_worker(redis, keys, worker):
+    for _ in range(3):
+        await put(redis, keys)
+    await redis.delete(keys.wake)
+    assert (await worker.claim(free=2)).behind
+    assert await redis.llen(keys.wake) == 1
+    assert not (await worker.claim(free=2)).behind
+    assert await redis.llen(keys.wake) == 1
+
+
+async def test_a_claim_that_can_take_nothing_wakes_nobody(redis, keys, worker):
+    await put(redis, keys)
+    await redis.delete(keys.wake)
+    assert (await worker.claim(free=1, bulk=0)).behind
+    assert await redis.llen(keys.wake) == 0
+
+
+async def test_finishing_removes_every_trace(redis, keys, worker):
+    job = await put(redis, keys, ["a", "b"])
+    await redis.set(f"arq:retry:{job}", 1)
+    (claimed,) = (await worker.claim()).jobs
+    assert await worker.leases.finish([Done(claimed)]) == [True]
+    assert await redis.exists(keys.leases("bulk"), keys.tokens("bulk"), ARQ_JOB + job, f"arq:retry:{job}") == 0
+    assert await redis.hget(keys.load, "bulk") == b"0"
+    assert await worker.leases.finish([Done(claimed)]) == [False]
+
+
+async def test_a_zombie_can_neither_finish_nor_return_nor_bury_nor_split_nor_renew(redis, keys, worker, other):
+    job = await put(redis, keys, ["a", "b"])
+    (zombie,) = (await worker.claim()).jobs
+    owned = await other.claim_lapsed(job)
+    leases = worker.leases
+    assert await leases.finish([Done(zombie)]) == [False]
+    assert await leases.give_back([Return(zombie), Return(zombie, 1000, 1)]) == [False, False]
+    assert not await leases.bury(Bury(zombie, "crashed"))
+    assert not await leases.split(Split(zombie, [b"{}"], 2, 0))
+    assert await leases.renew([zombie]) == [zombie]
+    assert await redis.exists(keys.dead, keys.queue("bulk")) == 0
+    assert await redis.hget(keys.load, "bulk") == b"2"
+    assert await other.leases.finish([Done(owned)]) == [True]
+
+
+async def test_a_renewed_lease_does_not_lapse_and_its_worker_is_seen_alive(redis, keys, worker, other):
+    await put(redis, keys)
+    (job,) = (await worker.claim()).jobs
+    first = await redis.zscore(keys.leases("bulk"), job.job)
+    for _ in range(6):
+        assert await worker.leases.renew([job]) == []
+        assert (await other.claim()).jobs == []
+        assert await redis.zscore(keys.workers, "one") >= await redis_ms(redis)
+        await asyncio.sleep(LEASE / 4)
+    assert await redis.zscore(keys.leases("bulk"), job.job) > first + LEASE * 1000
+
+
+async def test_a_worker_without_jobs_shows_life_until_it_signs_off(redis, keys, worker):
+    await worker.leases.renew([])
+    assert await redis.zscore(keys.workers, "one") > await redis_ms(redis)
+    await worker.leases.sign_off()
+    assert await redis.zscore(keys.workers, "one") is None
+
+
+async def test_a_lapsed_lease_that_nobody_claimed_is_renewed(redis, keys, worker, other):
+    await put(redis, keys)
+    (job,) = (await worker.claim()).jobs
+
+    async def lapsed():
+        return await redis.zscore(keys.leases("bulk"), job.job) < await redis_ms(redis)
+
+    await until(lapsed)
+    assert await worker.leases.renew([job]) == []
+    assert (await other.claim()).jobs == []
+
+
+@pytest.mark.parametrize("lane", ["interactive", "bulk"])
+async def test_a_retry_comes_back_at_its_time_and_remembers_its_failures(redis, keys, worker, lane):
+    job = await put(redis, keys, lane=lane)
+    (claimed,) = (await worker.claim()).jobs
+    before = await redis_ms(redis)
+    assert await worker.leases.give_back([Return(claimed, 300, failures=1)]) == [True]
+    assert (await worker.claim()).jobs == []
+    again = await worker.claim_lapsed(job)
+    assert await redis_ms(redis) >= before + 300
+    assert (again.failures, again.lapses) == (1, 0)
+
+
+@pytest.mark.parametrize("lane", ["interactive", "bulk"])
+async def test_what_is_handed_back_is_claimed_next_and_no_try_is_counted(redis, keys, worker, other, lane):
+    first = await put(redis, keys, lane=lane, score=4)
+    later = await put(redis, keys, lane=lane, score=9)
+    (claimed,) = (await worker.claim(free=1)).jobs
+    await redis.delete(keys.wake)
+    assert await worker.leases.give_back([Return(claimed)]) == [True]
+    assert await redis.llen(keys.wake) == 1
+    claim = await other.claim()
+    assert names(claim) == [first, later]
+    assert (claim.jobs[0].failures, claim.jobs[0].lapses) == (0, 0)
+
+
+async def test_a_buried_job_becomes_a_dead_letter(redis, keys, worker):
+    job = await put(redis, keys, ["a"])
+    (claimed,) = (await worker.claim()).jobs
+    assert await worker.leases.bury(Bury(claimed, "crashed"))
+    letter = orjson.loads(await redis.hget(keys.dead, job))
+    assert (letter["job"], letter["lane"], letter["cause"], letter["tries"]) == (job, "bulk", "crashed", 0)
+    assert letter["record"]["a"][0]["questions"][0]["text"] == "a"
+    assert abs(letter["at"] - await redis_ms(redis)) < 5000
+    assert await redis.hget(keys.load, "bulk") == b"0"
+    assert await redis.exists(keys.leases("bulk"), keys.tokens("bulk"), ARQ_JOB + job) == 0
+
+
+async def test_a_job_whose_record_expired_is_removed_and_reported_and_the_load_is_put_right(redis, keys, worker):
+    job = await put(redis, keys)
+    await redis.delete(ARQ_JOB + job)
+    claim = await worker.claim()
+    assert (claim.jobs, claim.gone) == ([], [job])
+    assert await redis.exists(keys.queue("bulk"), keys.leases("bulk"), keys.tokens("bulk")) == 0
+    await worker.claim()
+    assert await redis.hget(keys.load, "bulk") is None
+
+
+async def test_a_job_that_lapsed_twice_is_claimed_by_itself_and_only_when_that_is_asked_for(redis, keys, worker):
+    job = await put(redis, keys)
+    await worker.claim()
+    await worker.claim_lapsed(job)
+    rest = {await put(redis, keys) for _ in range(3)}
+
+    async def lapsed():
+        return await redis.zscore(keys.leases("bulk"), job) < await redis_ms(redis)
+
+    await until(lapsed)
+    claim = await worker.claim(free=2, alone=False)
+    assert set(names(claim)) < rest
+    claim = await worker.claim()
+    assert [(found.job, found.lapses) for found in claim.jobs] == [(job, 2)]
+    assert claim.behind
+    assert len((await worker.claim()).jobs) == 1
+
+
+async def test_the_parts_of_a_split_job_take_its_place_and_run_alone(redis, keys, worker):
+    job = await put(redis, keys, ["a", "b"], score=40)
+    (claimed,) = (await worker.claim()).jobs
+    parts = [record([("x", "a")]), record([("y", "b")])]
+    assert await worker.leases.split(Split(claimed, parts, 2, 0))
+    assert await redis.zrange(keys.queue("bulk"), 0, -1, withscores=True) == [
+        (f"{job}.0".encode(), 40.0),
+        (f"{job}.1".encode(), 40.0),
+    ]
+    assert await redis.hget(keys.load, "bulk") == b"2"
+    assert 0 < await redis.pttl(f"{ARQ_JOB}{job}.0") <= 600_000
+    (part,) = (await worker.claim()).jobs
+    assert (part.job, part.questions, part.lapses) == (f"{job}.0", 1, 2)
+
+
+@pytest.fixture
+async def fresh_redis():
+    """A server of our own, just started."""
+    with Stack(choose_parts(["redis"])) as stack:
+        client = Redis.from_url(stack.environment["ASKONCE_REDIS_URL"])
+        yield client
+        await client.aclose()
+
+
+async def test_claiming_renewing_and_finishing_go_on_when_the_memory_is_full(fresh_redis, keys):
+    worker = Worker(fresh_redis, keys)
+    await put(fresh_redis, keys)
+    await put(fresh_redis, keys)
+    await fresh_redis.config_set("maxmemory", 1)
+    first, second = (await worker.claim()).jobs
+    assert await worker.leases.renew([first, second]) == []
+    assert await worker.leases.finish([Done(first)]) == [True]
+    assert await worker.leases.give_back([Return(second)]) == [True]
+
+
+async def test_after_a_restart_of_redis_nothing_lapses_for_the_time_of_a_lease(fresh_redis, keys):
+    """While it was away, nobody could renew."""
+    job = await put(fresh_redis, keys)
+    await Worker(fresh_redis, keys).claim()
+    await fresh_redis.zadd(keys.leases("bulk"), {job: 1})
+    other = Worker(fresh_redis, keys, "other", lease=3.0)
+    assert (await other.claim()).jobs == []
+    again = await until(lambda: _only_job(other))
+    assert (again.job, again.lapses) == (job, 1)
+    assert (await fresh_redis.info("server"))["uptime_in_seconds"] >= 3
+
+
+async def _only_job(worker):
+    jobs = (await worker.claim()).jobs
+    return jobs[0] if jobs else None

@@ -1,0 +1,68 @@
+"""A job that may take its worker with it: it waits for the others, and runs with no other beside it."""
+
+import asyncio
+import uuid
+
+import arq.worker
+import pytest
+from redis.asyncio import Redis
+
+from askonce.chunk import FUNCTION
+from askonce.keys import Keys
+from askonce_worker.arq_worker import LeasedWorker
+from askonce_worker.redis_clock import RedisClock
+from support.jobs import put
+from support.worker_process import until
+
+
+class Watch:
+    """Jobs of 50 ms each, and which of them ran beside which."""
+
+    def __init__(self):
+        self.now = set()
+        self.beside = {}
+
+    async def answer_chunk(self, ctx, chunk):
+        job = ctx["job"].job
+        self.now.add(job)
+        for other in self.now:
+            self.beside.setdefault(other, set()).update(self.now)
+        await asyncio.sleep(0.05)
+        self.now.discard(job)
+
+
+@pytest.fixture
+async def redis(valkey_url):
+    client = Redis.from_url(valkey_url)
+    yield client
+    await client.aclose()
+
+
+async def on_dead(job, cause):
+    raise AssertionError(cause)
+
+
+async def test_jobs_that_lapsed_twice_run_alone_and_do_not_keep_the_others_waiting(redis, prefix):
+    keys, watch = Keys(prefix), Watch()
+    alone = [await put(redis, keys) for _ in range(3)]
+    for job in alone:
+        await redis.hset(keys.tokens("bulk"), job, "- 2 0 1")
+    others = [await put(redis, keys, score=2) for _ in range(30)]
+    worker = LeasedWorker(
+        [arq.worker.func(watch.answer_chunk, name=FUNCTION)], redis=redis, keys=keys, clock=RedisClock(),
+        worker=uuid.uuid4().hex, split=lambda record: [record], on_dead=on_dead, lease=2.0, chunks=8,
+        handle_signals=False,
+    )  # fmt: skip
+    task = asyncio.create_task(worker.async_run())
+
+    async def all_ran():
+        return set(watch.beside) == {*alone, *others}
+
+    await until(all_ran)
+    worker.handle_sig(15)
+    await task
+    assert all(watch.beside[job] == {job} for job in alone)
+    order = list(watch.beside)
+    assert min(order.index(job) for job in others) < max(order.index(job) for job in alone)
+    assert any(len(watch.beside[job]) > 1 for job in others)
+    assert await redis.exists(keys.leases("bulk"), keys.queue("bulk")) == 0

@@ -1,0 +1,70 @@
+"""Figures of what was paid reach Redis exactly once."""
+
+import pytest
+from redis.asyncio import Redis
+from redis.exceptions import ConnectionError  # noqa: A004
+
+from askonce import Question
+from askonce.keys import Keys
+from askonce_worker.publisher import Publisher
+from askonce_worker.tally import Tally
+
+QUESTION = Question("?", model="m", namespace="n")
+
+
+class Flaky(Redis):
+    """Loses the reply to a pipeline, once, after Redis has done what it says."""
+
+    lose = False
+
+    def pipeline(self, **options):
+        pipe = super().pipeline(**options)
+        execute = pipe.execute
+
+        async def lossy():
+            replies = await execute()
+            if self.lose:
+                self.lose = False
+                raise ConnectionError("the reply is lost")
+            return replies
+
+        pipe.execute = lossy
+        return pipe
+
+
+@pytest.fixture
+async def redis(valkey_url):
+    redis = Flaky.from_url(valkey_url)
+    yield redis
+    await redis.aclose()
+
+
+async def test_what_was_counted_goes_out_once_even_if_it_is_sent_twice(redis, prefix):
+    keys, tally = Keys(prefix), Tally()
+    publisher = Publisher(redis, keys, worker="w", tally=tally, embedding="e", cache_ttl=9, result_ttl=9, outbox_max=0)
+    tally.called(QUESTION)
+    await publisher.flush()
+    tally.called(QUESTION)
+    tally.paid(QUESTION, {"usage": {"prompt_tokens": 7, "completion_tokens": 2}})
+    redis.lose = True
+    with pytest.raises(ConnectionError):
+        await publisher.flush()
+    tally.called(QUESTION)
+    await publisher.flush()
+    await publisher.flush()
+    await publisher.flush()
+
+    counted = await redis.hgetall(keys.stats("total"))
+    assert counted == {b"calls|n|m": b"3", b"tokens_in|n|m": b"7", b"tokens_out|n|m": b"2"}
+
+
+async def test_two_workers_add_up(redis, prefix):
+    keys = Keys(prefix)
+    for name in ("one", "two"):
+        tally = Tally()
+        publisher = Publisher(
+            redis, keys, worker=name, tally=tally, embedding="e", cache_ttl=9, result_ttl=9, outbox_max=0
+        )
+        tally.failed(QUESTION)
+        await publisher.flush()
+    assert await redis.hgetall(keys.stats("total")) == {b"call_errors|n|m": b"2"}

@@ -1,0 +1,293 @@
+"""`askonce-worker local` as a real process: started, killed and stopped as users and machines do it."""
+
+import os
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+import pytest
+import redis
+
+PROGRAM = "import typer; from askonce_worker.local.command import local; typer.run(local)"
+STOP_WITHIN = 5.0
+
+
+class Local:
+    """The command, with its children as they were when it was ready."""
+
+    def __init__(self, directory: Path, *arguments: str) -> None:
+        self.directory = directory
+        self.temporary = directory / "temporary"
+        self.temporary.mkdir(exist_ok=True)
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", PROGRAM, *arguments],
+            cwd=directory,
+            env={**os.environ, "TMPDIR": str(self.temporary)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        self.children: list[psutil.Process] = []
+
+    def until_ready(self) -> str:
+        """The line that begins with `ready`."""
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            if line.startswith("ready"):
+                self.children = psutil.Process(self.process.pid).children(recursive=True)
+                return line
+        raise AssertionError(self.process.stderr.read())
+
+    def child(self, word: str) -> psutil.Process:
+        """The child with this word in its command line."""
+        return next(child for child in self.children if any(word in each for each in child.cmdline()))
+
+    def ended(self, within: float = STOP_WITHIN) -> int:
+        """The exit code, once the process and all its children are gone."""
+        deadline = time.monotonic() + within
+        code = self.process.wait(within)
+        _, alive = psutil.wait_procs(self.children, max(0.0, deadline - time.monotonic()))
+        assert alive == []
+        return code
+
+    def close(self) -> None:
+        for process in [*self.children, self.process]:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        self.process.communicate()
+
+
+@pytest.fixture
+def local(tmp_path):
+    running = []
+
+    def start(*arguments: str, directory: Path = tmp_path) -> Local:
+        running.append(Local(directory, *arguments))
+        return running[-1]
+
+    yield start
+    for each in running:
+        each.close()
+
+
+def sourced(file: Path) -> dict[str, str]:
+    """The variables as a shell sees them after sourcing the file."""
+    shown = subprocess.run(
+        ["sh", "-c", f'set -a; . "{file}"; env'], env={}, capture_output=True, text=True, check=True
+    ).stdout
+    variables = dict(line.split("=", 1) for line in shown.splitlines())
+    return {name: value for name, value in variables.items() if name.startswith(("ASKONCE_", "OPENAI_"))}
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return probe.getsockname()[1]
+
+
+FAST = ("--services", "redis,qdrant")
+
+
+def test_it_is_ready_when_the_file_is_written_and_the_file_says_where(local, tmp_path):
+    stack = local(*FAST)
+
+    assert stack.until_ready().startswith("ready: redis, qdrant")
+
+    file = tmp_path / ".askonce.env"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    variables = sourced(file)
+    assert set(variables) == {"ASKONCE_REDIS_URL", "ASKONCE_QDRANT_URL"}
+    with redis.Redis.from_url(variables["ASKONCE_REDIS_URL"]) as client:
+        assert client.ping()
+        assert client.config_get("maxmemory-policy") == {"maxmemory-policy": "noeviction"}
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_stops_everything_and_leaves_nothing_behind(local, how):
+    stack = local(*FAST)
+    stack.until_ready()
+    assert list(stack.temporary.iterdir())
+
+    stack.process.send_signal(how)
+
+    assert stack.ended() == 0
+    assert not list(stack.temporary.iterdir())
+
+
+def test_ctrl_c_in_a_terminal_reaches_the_whole_group_and_stops_in_order(local):
+    stack = local(*FAST)
+    stack.until_ready()
+
+    os.killpg(stack.process.pid, signal.SIGINT)
+    os.killpg(stack.process.pid, signal.SIGINT)
+
+    assert stack.ended() == 0
+
+
+def test_a_signal_while_it_starts_stops_it_too(local, tmp_path):
+    stack = local(*FAST)
+    deadline = time.monotonic() + 30
+    while not (children := psutil.Process(stack.process.pid).children(recursive=True)):
+        assert time.monotonic() < deadline
+    stack.children = children
+
+    stack.process.terminate()
+
+    assert stack.ended() == 0
+    assert not (tmp_path / ".askonce.env").exists()
+
+
+def test_a_killed_parent_leaves_no_child(local):
+    stack = local(*FAST)
+    stack.until_ready()
+    assert list(stack.temporary.iterdir())
+
+    stack.process.kill()
+
+    assert stack.ended() == -signal.SIGKILL
+    assert not list(stack.temporary.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("victim", "part"),
+    [("valkey-server", "redis"), ("askonce_worker.local.valkey", "redis"), ("askonce_worker.local.qdrant", "qdrant")],
+)
+def test_a_part_that_dies_is_named_and_takes_the_rest_with_it(local, victim, part):
+    stack = local(*FAST)
+    stack.until_ready()
+
+    stack.child(victim).kill()
+
+    assert stack.ended() == 1
+    assert f"askonce-worker local: {part} ended" in stack.process.stderr.read()
+
+
+def test_data_is_kept_between_runs(local, tmp_path):
+    for expected in (None, b"kept"):
+        stack = local(*FAST, "--data-dir", "data")
+        stack.until_ready()
+        with redis.Redis.from_url(sourced(tmp_path / ".askonce.env")["ASKONCE_REDIS_URL"]) as client:
+            assert client.get("name") == expected
+            client.set("name", "kept")
+        stack.process.terminate()
+        assert stack.ended() == 0
+
+
+def test_data_is_kept_when_everything_is_killed(local, tmp_path):
+    stack = local("--services", "redis", "--data-dir", "data")
+    stack.until_ready()
+    with redis.Redis.from_url(sourced(tmp_path / ".askonce.env")["ASKONCE_REDIS_URL"]) as client:
+        client.set("name", "kept")
+    stack.process.kill()
+    stack.ended()
+
+    again = local("--services", "redis", "--data-dir", "data")
+    again.until_ready()
+    with redis.Redis.from_url(sourced(tmp_path / ".askonce.env")["ASKONCE_REDIS_URL"]) as client:
+        assert client.get("name") == b"kept"
+
+
+def test_two_at_once_never_share_a_data_directory(local, tmp_path):
+    local("--services", "redis", "--data-dir", "data").until_ready()
+
+    second = local("--services", "redis", "--data-dir", "data", "--env-file", "second.env")
+
+    assert second.process.wait(20) == 1
+    assert "redis" in (said := second.process.stderr.read())
+    assert "in use by another process" in said
+    assert not (tmp_path / "second.env").exists()
+
+
+def test_a_given_port_is_used(local, tmp_path):
+    port = free_port()
+    local("--services", "redis", "--redis-port", str(port)).until_ready()
+    assert sourced(tmp_path / ".askonce.env")["ASKONCE_REDIS_URL"] == f"redis://127.0.0.1:{port}/0"
+
+
+def test_a_port_in_use_is_said_with_its_part(local):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        stack = local("--services", "qdrant", "--qdrant-port", str(port))
+        assert stack.process.wait(20) == 1
+    assert f"qdrant: port {port} cannot be used" in stack.process.stderr.read()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--services", "redis,mongodb"],
+        ["--llm-model", "absent.gguf"],
+        ["--redis-port", "70000"],
+        ["--env-file", "no/such/directory/file"],
+        ["--env-file", "mine.env"],
+        ["--no-such-option"],
+    ],
+)
+def test_bad_usage_is_exit_code_2_and_starts_nothing(local, tmp_path, arguments):
+    mine = tmp_path / "mine.env"
+    mine.write_text("DATABASE_URL=postgres://\n")
+
+    stack = local(*arguments)
+
+    assert stack.process.wait(20) == 2
+    assert mine.read_text() == "DATABASE_URL=postgres://\n"
+
+
+def test_an_earlier_runs_file_is_gone_until_everything_answers(local, tmp_path):
+    file = tmp_path / ".askonce.env"
+    file.write_text("ASKONCE_REDIS_URL=redis://127.0.0.1:1/0\n")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        stack = local("--services", "redis", "--redis-port", str(taken.getsockname()[1]))
+        assert stack.process.wait(20) == 1
+    assert not file.exists()
+
+
+async def test_all_four_answer_as_in_production(local, tmp_path):
+    import numpy as np
+    from openai import AsyncOpenAI
+
+    stack = local()
+    stack.until_ready()
+    variables = sourced(tmp_path / ".askonce.env")
+
+    async with AsyncOpenAI(
+        base_url=variables["ASKONCE_EMBEDDING_BASE_URL"], api_key=variables["ASKONCE_EMBEDDING_API_KEY"]
+    ) as embeddings:
+        texts = ["Python 读取 CSV", "Python 怎么读取 CSV 文件"]
+        reply = await embeddings.embeddings.create(model=variables["ASKONCE_EMBEDDING_MODEL"], input=texts)
+        one, other = (np.array(each.embedding, np.float32) for each in reply.data)
+        assert one @ other == pytest.approx(0.990, abs=0.002)
+
+    async with AsyncOpenAI(base_url=variables["OPENAI_BASE_URL"], api_key=variables["OPENAI_API_KEY"]) as llm:
+        question = {"role": "user", "content": "How do I read a CSV file in Python?"}
+        completion = await llm.chat.completions.create(model=variables["ASKONCE_MODEL"], messages=[question])
+        assert completion.model == variables["ASKONCE_MODEL"] == "smollm2-135m"
+        assert completion.choices[0].finish_reason == "stop"
+        assert 0 < len(completion.choices[0].message.content) <= 80
+
+    stack.process.terminate()
+    assert stack.ended() == 0
+
+
+def test_an_embedding_waits_for_no_delayed_acknowledgement(local, tmp_path):
+    import http.client
+    import json
+
+    stack = local("--services", "embeddings")
+    stack.until_ready()
+    port = int(sourced(tmp_path / ".askonce.env")["ASKONCE_EMBEDDING_BASE_URL"].split(":")[2].split("/")[0])
+    connection = http.client.HTTPConnection("127.0.0.1", port)
+    took = []
+    for _ in range(10):
+        started = time.monotonic()
+        connection.request("POST", "/v1/embeddings", json.dumps({"input": "hi", "model": "multilingual-e5-small-q4"}))
+        connection.getresponse().read()
+        took.append(time.monotonic() - started)
+    connection.close()
+    assert min(took) < 0.035  # a delayed acknowledgement alone takes 40 ms

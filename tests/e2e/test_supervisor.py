@@ -1,0 +1,105 @@
+"""A supervisor and its workers, which here only write down that they live."""
+
+import asyncio
+import os
+import signal
+import sys
+
+import pytest
+
+from support.worker_process import until
+
+CHILD = """
+import os, pathlib, signal, sys, time
+from askonce_worker.supervisor import end_with_supervisor
+if len(sys.argv) > 2:
+    sys.exit(int(sys.argv[2]))
+end_with_supervisor()
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+pathlib.Path(sys.argv[1], str(os.getpid())).write_text(os.environ["ASKONCE_PROCESS_INDEX"])
+while True:
+    time.sleep(0.05)
+"""
+SUPERVISOR = """
+import asyncio, sys
+from askonce_worker.supervisor import Supervisor
+sys.exit(asyncio.run(Supervisor(2, [sys.executable, *sys.argv[1:]], first_pause=0.1).run()))
+"""
+
+
+@pytest.fixture
+async def start(tmp_path):
+    started = []
+
+    async def supervisor(*arguments):
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", SUPERVISOR, "-c", CHILD, str(tmp_path), *arguments,
+            stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL,
+        )  # fmt: skip
+        started.append(process)
+        return process
+
+    yield supervisor
+    for process in started:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+@pytest.fixture
+def living(tmp_path):
+    async def pids():
+        return {int(path.name): path.read_text() for path in tmp_path.iterdir() if _alive(int(path.name))}
+
+    return pids
+
+
+def _alive(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+async def _two(living):
+    found = await living()
+    return found if sorted(found.values()) == ["0", "1"] else None
+
+
+async def _none(living):
+    return not await living()
+
+
+async def test_a_worker_that_dies_is_replaced_under_its_index(start, living):
+    await start()
+    first = await until(lambda: _two(living))
+    victim = next(iter(first))
+    os.kill(victim, signal.SIGKILL)
+
+    async def replaced():
+        found = await _two(living)
+        return found if found and victim not in found else None
+
+    second = await until(replaced)
+    assert len(set(first) & set(second)) == 1
+
+
+async def test_sigterm_ends_all_workers_and_then_the_supervisor(start, living):
+    supervisor = await start()
+    await until(lambda: _two(living))
+    supervisor.terminate()
+    assert await asyncio.wait_for(supervisor.wait(), 10) == 0
+    assert await _none(living)
+
+
+async def test_workers_end_with_a_supervisor_that_is_killed(start, living):
+    supervisor = await start()
+    await until(lambda: _two(living))
+    supervisor.kill()
+    await until(lambda: _none(living))
+
+
+async def test_wrong_settings_end_the_supervisor_with_their_exit_code(start):
+    supervisor = await start("2")
+    assert await asyncio.wait_for(supervisor.wait(), 20) == 2

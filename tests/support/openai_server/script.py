@@ -1,0 +1,95 @@
+"""What the test server was told to do: latency, failures, limits. See `support.llm_server` for the words."""
+
+import random
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass
+class Failure:
+    """One rule. `times` requests (None: all), after the first `after`, of those whose text contains `contains`."""
+
+    kind: str
+    times: int | None = None
+    after: int = 0
+    contains: str | None = None
+    status: int = 500
+    code: str | None = None
+    message: str = "told to fail"
+    retry_after: str | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+    latency_ms: float | None = None
+    reply: dict[str, Any] = field(default_factory=dict)
+
+    def takes(self, texts: list[str]) -> bool:
+        if self.times == 0 or (self.contains is not None and not any(self.contains in text for text in texts)):
+            return False
+        if self.after > 0:
+            self.after -= 1
+            return False
+        if self.times is not None:
+            self.times -= 1
+        return True
+
+    def extra_headers(self) -> dict[str, str]:
+        return self.headers if self.retry_after is None else {"retry-after": self.retry_after, **self.headers}
+
+
+class Limit:
+    """A sliding window over accepted requests and their tokens, as a provider's RPM and TPM are."""
+
+    def __init__(self, requests: int | None = None, tokens: int | None = None, seconds: float = 60.0) -> None:
+        self.requests, self.tokens, self.seconds = requests, tokens, seconds
+        self._accepted: deque[tuple[float, int]] = deque()
+        self._tokens = 0
+
+    def over(self, now: float, tokens: int) -> float | None:
+        """Seconds until there is room again, or None when the request is accepted."""
+        while self._accepted and self._accepted[0][0] <= now - self.seconds:
+            self._tokens -= self._accepted.popleft()[1]
+        full = self.requests is not None and len(self._accepted) >= self.requests
+        if full or (self.tokens is not None and self._tokens + tokens > self.tokens and self._accepted):
+            return self._accepted[0][0] + self.seconds - now
+        self._accepted.append((now, tokens))
+        self._tokens += tokens
+        return None
+
+
+class Script:
+    """The orders for one endpoint."""
+
+    def __init__(self) -> None:
+        self.latency_ms: float | tuple[float, float] = 0.0
+        self.failures: list[Failure] = []
+        self.limit: Limit | None = None
+        self.answer = "answer to: {text}"
+        self.completion_tokens: int | None = None
+        self.dimensions = 384
+        self.encoding: str | None = None
+        self.ms_per_input = 0.0
+
+    def order(self, orders: dict[str, Any]) -> None:
+        for name, value in orders.items():
+            if name == "latency_ms":
+                self.latency_ms = tuple(value) if isinstance(value, list) else value
+            elif name == "failures":
+                self.failures = [Failure(**rule) for rule in value]
+            elif name == "fail":
+                self.failures.append(Failure(**value))
+            elif name == "limit":
+                self.limit = Limit(**value) if value else None
+            elif name in ("answer", "completion_tokens", "dimensions", "encoding", "ms_per_input"):
+                setattr(self, name, value)
+            else:
+                raise ValueError(f"no such order: {name}")
+
+    def failure(self, texts: list[str]) -> Failure | None:
+        return next((rule for rule in self.failures if rule.takes(texts)), None) if self.failures else None
+
+    def delay(self, inputs: int = 1) -> float:
+        """Seconds this request takes."""
+        latency = self.latency_ms
+        if isinstance(latency, tuple):
+            latency = random.uniform(*latency)
+        return (latency + self.ms_per_input * inputs) / 1000

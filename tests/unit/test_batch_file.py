@@ -1,0 +1,172 @@
+"""OpenAI's Batch format: every line that we write is read with the SDK's own classes."""
+
+import orjson
+import pytest
+from openai.types.batch_error import BatchError
+from openai.types.chat import ChatCompletion
+from openai.types.shared import ErrorObject
+
+from askonce import Answer, AnswerError
+from askonce.answer import text_body
+from askonce.batch_file import Form, output_record, read_line
+
+FORM = Form(namespace="default", model="default-model")
+BODY = {
+    "id": "chatcmpl-9",
+    "object": "chat.completion",
+    "created": 1_700_000_000,
+    "model": "gpt-4o-mini-2024-07-18",
+    "choices": [
+        {
+            "index": 0,
+            "message": {"role": "assistant", "content": "Paris", "refusal": None, "annotations": []},
+            "logprobs": None,
+            "finish_reason": "stop",
+        }
+    ],
+    "usage": {"prompt_tokens": 9, "completion_tokens": 1, "total_tokens": 10},
+    "service_tier": "default",
+    "system_fingerprint": "fp_1",
+}
+
+
+def request(**changes):
+    body = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "What is the capital of France?"}]}
+    return {"custom_id": "a", "method": "POST", "url": "/v1/chat/completions", "body": body, **changes}
+
+
+def read(value, form=FORM):
+    return read_line(7, value if isinstance(value, bytes) else orjson.dumps(value), form)
+
+
+def written(answer, line=None):
+    return orjson.loads(orjson.dumps(output_record(line or read(request()), "run-7", answer)))
+
+
+def failed(kind, message="why", status=None, body=None):
+    return Answer("run-7", "failed", error=AnswerError(kind, message, status), body=body)
+
+
+ANSWERS = {
+    "llm": Answer("run-7", "answered", "llm", body=BODY),
+    "exact": Answer("run-7", "answered", "exact", cached_at=5, body=BODY),
+    "semantic": Answer("run-7", "answered", "semantic", 0.97, "capital of France?", cached_at=5, body=BODY),
+    "stored by hand": Answer("run-7", "answered", "exact", cached_at=5, body=text_body("Paris", model="m")),
+    "refused by the provider": failed(
+        "bad_request", status=400, body={"message": "no", "type": "invalid_request_error"}
+    ),
+    "refused without a word": failed("server_error", status=503),
+    "with the error inside": failed(
+        "quota", status=429, body={"error": {"message": "no", "type": "insufficient_quota"}}
+    ),
+    "expired": failed("expired"),
+    "cancelled": failed("cancelled"),
+    "invalid": failed("invalid_question"),
+    "too slow": failed("timeout"),
+    "crashed": failed("crashed"),
+    "a broken reply": failed("invalid_response", status=200),
+}
+
+
+@pytest.mark.parametrize("answer", ANSWERS.values(), ids=ANSWERS)
+def test_the_sdk_reads_every_line(answer):
+    record = written(answer)
+    assert list(record) == ["id", "custom_id", "response", "error", "askonce"]
+    assert (record["id"], record["custom_id"]) == ("batch_req_run-7", "a")
+    assert (record["response"] is None) != (record["error"] is None)
+    if record["error"] is not None:
+        error = BatchError.model_validate(record["error"])
+        assert error.code in {"request_timeout", "batch_expired", "batch_cancelled", "invalid_request"}
+        assert error.line == 7
+    elif record["response"]["status_code"] == 200:
+        ChatCompletion.model_validate(record["response"]["body"], strict=True)
+    else:
+        ErrorObject.model_validate(record["response"]["body"]["error"])
+    assert isinstance(record["askonce"]["billed"], bool)
+
+
+def test_the_body_is_what_the_provider_sent():
+    for name in ("llm", "exact", "semantic"):
+        assert written(ANSWERS[name])["response"]["body"] == BODY
+
+
+def test_only_what_was_asked_for_this_line_is_billed():
+    records = {name: written(answer) for name, answer in ANSWERS.items()}
+    assert [name for name, record in records.items() if record["askonce"]["billed"]] == ["llm"]
+    assert records["llm"]["response"]["request_id"] == "chatcmpl-9"
+    assert records["exact"]["response"]["request_id"] == "run-7"
+    assert records["semantic"]["askonce"] == {
+        "line": 7,
+        "source": "semantic",
+        "similarity": 0.97,
+        "matched_question": "capital of France?",
+        "billed": False,
+    }
+
+
+@pytest.mark.parametrize(
+    ("kind", "code"),
+    [
+        ("expired", "batch_expired"),
+        ("cancelled", "batch_cancelled"),
+        ("invalid_question", "invalid_request"),
+        ("timeout", "request_timeout"),
+        ("connection", "request_timeout"),
+    ],
+)
+def test_errors_have_the_formats_own_codes(kind, code):
+    assert written(failed(kind))["error"]["code"] == code
+
+
+def test_a_provider_s_error_keeps_its_status_and_body():
+    record = written(ANSWERS["refused by the provider"])
+    assert record["response"]["status_code"] == 400
+    assert record["response"]["body"] == {"error": {"message": "no", "type": "invalid_request_error"}}
+    assert written(ANSWERS["with the error inside"])["response"]["body"]["error"]["type"] == "insufficient_quota"
+
+
+def test_each_form_of_a_line():
+    whole = read(request())
+    assert (whole.custom_id, whole.question.text, whole.question.model) == (
+        "a",
+        "What is the capital of France?",
+        "gpt-4o-mini",
+    )
+    short = read({"id": "b", "question": "Why?", "system": "Be brief.", "params": {"temperature": 0}})
+    assert (short.custom_id, short.question.model, short.question.system) == ("b", "default-model", "Be brief.")
+    assert read({"question": "Why?"}).custom_id == "line-7"
+    form = Form(namespace="default", model="m", system="Be brief.", template="Say: {text}", as_text=True)
+    plain = read("Für wen?".encode(), form)
+    assert (plain.question.prompt(), plain.question.system, plain.custom_id) == ("Say: Für wen?", "Be brief.", "line-7")
+
+
+MALFORMED = {
+    "no json": (b"{oh", "not JSON"),
+    "not utf-8": (b'{"question": "\xff"}', "not JSON"),
+    "a lone surrogate": (b'{"question": "\\ud800", "model": "m"}', "not JSON"),
+    "no object": (b"[1]", "not a JSON object"),
+    "no id": (request(custom_id=None), "custom_id is missing"),
+    "an empty id": (request(custom_id=""), "custom_id is not a text"),
+    "a number as id": (request(custom_id=5), "custom_id is not a text"),
+    "another method": (request(method="GET"), "method is not POST"),
+    "another url": (request(url="/v1/embeddings"), "url is not /v1/chat/completions"),
+    "no body": (request(body=None), "body is not an object"),
+    "no messages": (request(body={"model": "m"}), "messages"),
+    "an empty message": (request(body={"messages": [{"role": "user", "content": " "}]}), "the text is empty"),
+    "a stream": (request(body={**request()["body"], "stream": True}), "stream"),
+    "a model of its own kind": (request(body={**request()["body"], "model": 7}), "model"),
+    "an unknown field": ({"question": "Why?", "temprature": 0}, "unknown field temprature"),
+    "a question of numbers": ({"question": 7}, "the text is empty"),
+    "bad parameters": ({"question": "Why?", "params": [1]}, "params"),
+    "an unknown cache mode": ({"question": "Why?", "cache": "sometimes"}, "cache"),
+}
+
+
+@pytest.mark.parametrize(("raw", "reason"), MALFORMED.values(), ids=MALFORMED)
+def test_a_malformed_line_has_a_reason(raw, reason):
+    line = read(raw)
+    assert line.question is None
+    assert reason in line.reason
+    record = written(failed("invalid_question"), line)
+    assert record["error"]["message"].startswith("line 7: ")
+    assert BatchError.model_validate(record["error"]).code == "invalid_request"

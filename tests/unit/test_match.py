@@ -1,0 +1,247 @@
+"""The guard's rules: which two questions may share an answer."""
+
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from askonce_worker.match import conflict, effective_threshold, same_answer
+
+APART = [
+    # numbers, versions, years
+    ("numbers", "Where is my parcel 48213?", "Where is my parcel 48214?"),
+    ("numbers", "What changed in Python 3.10?", "What changed in Python 3.11?"),
+    ("numbers", "Plan a trip of two weeks", "Plan a trip of three weeks"),
+    ("numbers", "Who won the cup in 2018?", "Who won the cup in 2022?"),
+    ("numbers", "Is 1,000 rows a lot?", "Is 10,000 rows a lot?"),
+    ("numbers", "Who came first in the race?", "Who came second in the race?"),
+    ("numbers", "四个月的猫打什么疫苗", "六个月的猫打什么疫苗"),
+    ("numbers", "第三章讲了什么", "第五章讲了什么"),
+    ("numbers", "二十公里要走多久", "三十公里要走多久"),
+    # units
+    ("unit", "How long does it take to run 5 km?", "How long does it take to run 5 miles?"),
+    ("unit", "Is 5kg of flour enough?", "Is 5 g of flour enough?"),
+    ("unit", "10元能买什么", "10美元能买什么"),
+    # negation
+    ("negation", "Which plants grow in the shade?", "Which plants do not grow in the shade?"),
+    ("negation", "Can I log in with a password?", "Can I log in without a password?"),
+    ("negation", "Why do cats like boxes?", "Why don't cats like boxes?"),
+    ("negation", "哪些水果可以放冰箱", "哪些水果不可以放冰箱"),
+    ("negation", "为什么打印机有墨", "为什么打印机没有墨"),
+    # opposites
+    ("opposite", "How do I install numpy?", "How do I uninstall numpy?"),
+    ("opposite", "Enabling dark mode on my laptop", "Disabling dark mode on my laptop"),
+    ("opposite", "What is the minimum salary here?", "What is the maximum salary here?"),
+    ("opposite", "Should I eat before running?", "Should I eat after running?"),
+    ("opposite", "如何开启夜间模式", "如何关闭夜间模式"),
+    ("opposite", "怎么把表格导入系统", "怎么把表格导出系统"),
+    ("opposite", "男生穿什么颜色好看", "女生穿什么颜色好看"),
+    # kinds
+    ("kind", "How do I sort a list in java?", "How do I sort a list in rust?"),
+    ("kind", "are you open on monday", "are you open on friday"),
+    ("kind", "translate cheese to french", "translate cheese to german"),
+    ("kind", "北京明天下雨吗", "上海明天下雨吗"),
+    ("kind", "用 pandas 怎么求平均值", "用 numpy 怎么求平均值"),
+    # quotes and identifiers
+    ("kind", "What are the side effects of ibuprofen?", "What are the side effects of paracetamol?"),
+    ("kind", "怎么去除金属上的胶", "怎么去除玻璃上的胶"),
+    ("quoted", 'Translate "hello" to Welsh', 'Translate "goodbye" to Welsh'),
+    ("quoted", "请解释「落花」的意思", "请解释「流水」的意思"),
+    ("quoted", "《山中来信》的作者是谁", "《海边来信》的作者是谁"),
+    ("identifier", "What does read_rows return?", "What does read_cols return?"),
+    ("identifier", "Explain getUser", "Explain getOrder"),
+    ("identifier", "Does pip know --force?", "Does pip know --upgrade?"),
+    ("identifier", "Summarise report.txt", "Summarise notes.txt"),
+    ("identifier", "Is a@example.org subscribed?", "Is b@example.org subscribed?"),
+    ("identifier", "What is https://example.org/a about?", "What is https://example.org/b about?"),
+    ("identifier", "read /etc/hosts for me", "read /etc/passwd for me"),
+    # names
+    ("name", "What is the weather like in Lisbon?", "What is the weather like in Porto?"),
+    ("name", "How do I open a bakery?", "How do I open a bakery in Lisbon?"),
+    # what is asked for
+    ("asked_for", "Why do planes fly?", "When do planes fly?"),
+    ("asked_for", "Should I renew my passport?", "How do I renew my passport?"),
+    ("asked_for", "这台烤箱怎么用", "这台烤箱怎么样"),
+    # direction
+    ("order", "Convert yaml to json", "Convert json to yaml"),
+    ("order", "Trains from Rome to Oslo", "Trains from Oslo to Rome"),
+    ("order", "Is Ann taller than Bob?", "Is Bob taller than Ann?"),
+    ("order", "从西安到兰州的车票", "从兰州到西安的车票"),
+    ("order", "把文字转换成语音", "把语音转换成文字"),
+    ("order", "爷爷的爸爸怎么称呼", "爸爸的爷爷怎么称呼"),
+]
+
+TOGETHER = [
+    ("How can I reset my password?", "How do I reset my password?"),
+    ("What's a tuple?", "What is a tuple?"),
+    ("What is the difference between lists and tuples?", "What is the difference between tuples and lists?"),
+    ("Could you help me install numpy?", "How do I install numpy?"),
+    ("Reading a CSV file", "How do I read CSV files?"),
+    ("Where is my parcel?", "where's my parcel"),
+    # numbers
+    ("Wait one month", "wait 1 month"),
+    ("Wait a month", "Wait one month"),
+    ("I have 1,000 rows", "I have 1000 rows"),
+    ("What are the top 10 beaches?", "What are the best beaches?"),
+    ("第二季什么时候播出", "第2季什么时候播出"),
+    ("给我讲一下递归", "讲讲递归"),
+    # negation that denies nothing
+    ("Isn't it possible to pay by card?", "Is it possible to pay by card?"),
+    ("Is tea healthy or not?", "Is tea healthy?"),
+    ("Tea is healthy, isn't it?", "Tea is healthy?"),
+    ("Can't I pay by card?", "Can I pay by card?"),
+    ("能不能用信用卡付款", "可以用信用卡付款吗"),
+    ("是不是要先注册", "需要先注册吗"),
+    ("有没有简单的教程", "求简单的教程"),
+    ("区别在哪里", "不同在哪里"),
+    # both sides of an opposition, in both
+    ("Should I rent or buy, and sell later?", "Should I buy or rent, and sell later?"),
+    # names by other means
+    ("How big is the USA?", "How big is the US?"),
+    ("How do I set up Wi-Fi at home?", "How do I set up wifi at home?"),
+    ("What does read_rows return?", "what does read_rows() return"),
+    ("Java 和 Python 有什么区别", "Python 和 Java 有什么区别"),
+    ("怎么申请退款", "如何申请退款"),
+    ("What do I do if I can't remember my login name?", "I forgot my login name. What is the best thing to do?"),
+    ("What is a 'sliding window'?", "What are sliding windows?"),
+]
+
+FROM_THE_DESIGN = [
+    ("Python 读取 CSV", "Python 怎么读取 CSV 文件", True),
+    ("Python 读取文件", "Python 写入文件", False),
+    ("FastAPI 如何添加认证", "FastAPI 如何添加鉴权", True),
+    ("如何安装 pandas", "如何卸载 pandas", False),
+]
+
+TEMPLATE = (
+    "You work for a small airline. Read what the traveller writes and name the one topic it is about: baggage, seat, "
+    "refund or delay.\n\nTraveller: {}\n\nTopic:"
+)
+TEMPLATE_ZH = (
+    "你是一家小型航空公司的客服，请阅读旅客的来信并只说出它所属的一个主题：行李、座位、退款或者航班延误，不要解释。\n"
+    "旅客：{}\n主题："
+)
+
+
+@pytest.mark.parametrize(("rule", "question", "other"), APART)
+def test_a_rule_keeps_two_questions_apart(rule, question, other):
+    assert conflict(question, other) == rule
+    assert conflict(other, question) == rule
+
+
+@pytest.mark.parametrize(("question", "other"), TOGETHER)
+def test_two_wordings_of_one_question_go_together(question, other):
+    assert conflict(question, other) is None
+    assert conflict(other, question) is None
+
+
+@pytest.mark.parametrize(("question", "other", "same"), FROM_THE_DESIGN)
+def test_the_pairs_of_the_design_come_out_right(question, other, same):
+    assert same_answer(question, other) is same
+
+
+@pytest.mark.parametrize("template", [TEMPLATE, TEMPLATE_ZH])
+@pytest.mark.parametrize(
+    ("text", "other"),
+    [
+        ("my suitcase came out broken", "I would like to sit near the aisle"),
+        ("the cat travels with me", "the dog travels with me"),
+        ("my suitcase came out broken", "my suitcase"),
+        ("我的箱子摔坏了", "我想坐在过道旁边"),
+    ],
+)
+def test_a_template_filled_with_different_texts_is_no_similarity(template, text, other):
+    assert conflict(template.format(text), template.format(other)) is not None
+
+
+@pytest.mark.parametrize("template", [TEMPLATE, TEMPLATE_ZH])
+def test_a_template_filled_with_two_wordings_of_one_text_still_matches(template):
+    assert conflict(template.format("how do I change my seat"), template.format("How can I change my seat?")) is None
+    assert conflict(template.format("怎么改签航班"), template.format("请问如何改签航班？")) is None
+
+
+def test_a_template_with_two_blanks_is_no_similarity_either():
+    frame = (
+        "Dear {}, " + "we have read your letter with care and would like to answer it as well as we can. " * 3 + "{}"
+    )
+    assert (
+        conflict(frame.format("Ann", "Your lamp is on its way."), frame.format("Ann", "Your chair is lost."))
+        is not None
+    )
+
+
+def test_a_question_may_only_tighten_the_threshold():
+    assert effective_threshold(0.95, None) == 0.95
+    assert effective_threshold(0.95, 0.99) == 0.99
+    assert effective_threshold(0.95, 0.5) == 0.95
+
+
+VOCABULARY = (
+    'how do not I read write the file in Python Java 3.10 5 km miles two Ann Bob to from than foo_bar "hi" , ? 不 没有 '
+    "安装 卸载 的 到 三个 怎么 为什么 吗 北京 上海 isn't US"
+)
+words = st.sampled_from(VOCABULARY.split())
+sentences = st.lists(words, max_size=12).map(" ".join)
+texts = st.one_of(sentences, st.text(max_size=80), st.text(alphabet=st.characters(codec=None), max_size=40))
+
+
+@given(texts)
+@settings(max_examples=300, deadline=None)
+def test_a_text_never_conflicts_with_itself(text):
+    assert conflict(text, text) is None
+    assert conflict(text, text + " ") is None
+
+
+@given(texts, texts)
+@settings(max_examples=500, deadline=None)
+def test_a_conflict_is_mutual(text, other):
+    assert conflict(text, other) == conflict(other, text)
+
+
+HOSTILE = [
+    "a",
+    "a_",
+    "\"'",
+    "不没",
+    "1,",
+    "a.",
+    " ",
+    "一",
+    "Ab ",
+    "isn't ",
+    "😀",
+    "-",
+    "'x ",
+    "\x00\x1b",
+    "\ud800",
+    "“",
+    "第一",
+]
+HOSTILE += [
+    "/",
+    "@",
+    "#1",
+    "1 a",
+    "\u0301",
+    "北京上海男女",
+    "monday friday ",
+    "to a ",
+    "Ann Bob ",
+    '"',
+    "`",
+    "不是",
+    "or no",
+]
+
+
+@pytest.mark.parametrize("unit", HOSTILE)
+def test_hostile_text_costs_time_in_proportion_to_its_length(unit):
+    def seconds(size):
+        text = unit * (size // len(unit))
+        began = time.process_time()
+        conflict(text, text[: size // 2] + "x" + text[size // 2 :])
+        return time.process_time() - began
+
+    seconds(1_000)
+    assert seconds(80_000) < 40 * max(seconds(10_000), 0.005)

@@ -1,0 +1,49 @@
+"""Which questions are about now."""
+
+import pytest
+
+from askonce_worker.never_cache import never_cached
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "What is the weather in Oslo today?",
+        "What's the current price of gold?",
+        "current gold price",
+        "Which is the latest iPhone?",
+        "What is open right now?",
+        "What time is it in Tokyo?",
+        "今天北京天气怎么样",
+        "最新的新闻",
+        "现在几点",
+        "当前油价是多少",
+    ],
+)
+def test_the_built_in_patterns_find_questions_about_now(text):
+    assert never_cached("").search(text) is not None
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["How do I undo it now?", "How does electric current work?", "my current account", "现在怎么申请退款"],
+)
+def test_the_built_in_patterns_leave_lasting_questions_alone(text):
+    assert never_cached("").search(text) is None
+
+
+def test_patterns_are_parted_by_commas_or_lines():
+    assert never_cached("lunch, Dinner").search("what is for dinner")
+    by_lines = never_cached("lunch\nroom \\d{2,3}\n")
+    assert by_lines.search("who is in room 12")
+    assert not by_lines.search("who is in room 1")
+    assert not by_lines.search("the weather today")
+
+
+def test_off_is_no_pattern():
+    assert never_cached("off") is None
+
+
+def test_a_malformed_pattern_is_refused():
+    with pytest.raises(ValueError, match="no regular expression"):
+        never_cached("fine,(not")

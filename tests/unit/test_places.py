@@ -1,0 +1,76 @@
+"""A place at the LLM is a slot and a share of the budget, and neither waits for the other in vain."""
+
+import asyncio
+
+from askonce import Question
+from askonce_worker.places import Places
+from askonce_worker.slots import LLMSlots
+
+
+class Share:
+    def __init__(self, waits):
+        self.waits = waits
+        self.taken = self.given_back = 0
+
+    async def take(self):
+        self.taken += 1
+        return self.waits.pop(0) if self.waits else 0.0
+
+    async def again(self):
+        pass
+
+    def spent(self, usage=None):
+        pass
+
+    def give_back(self):
+        self.given_back += 1
+
+
+def places(shares):
+    return Places(LLMSlots(1, reserved=0), lambda question, lane: shares[question.model])
+
+
+async def test_nobody_waits_for_the_budget_in_a_slot():
+    shares = {"limited": Share([3600.0]), "free": Share([])}
+    place = places(shares)
+
+    async def limited():
+        async with place(Question("q", model="limited"), "bulk"):
+            raise AssertionError
+
+    waiting = asyncio.create_task(limited())
+    while not shares["limited"].taken:
+        await asyncio.sleep(0)
+    async with asyncio.timeout(5), place(Question("q", model="free"), "bulk"):
+        assert not waiting.done()
+    waiting.cancel()
+    await asyncio.wait([waiting])
+    assert shares["limited"].given_back == 1
+
+
+async def test_one_of_many_asks_for_budget():
+    shares = {"limited": Share([3600.0])}
+    place = places(shares)
+
+    async def ask():
+        async with place(Question("q", model="limited"), "bulk"):
+            pass
+
+    waiting = [asyncio.create_task(ask()) for _ in range(50)]
+    for _ in range(200):
+        await asyncio.sleep(0)
+    assert shares["limited"].taken == 1
+    waiting[0].cancel()
+    async with asyncio.timeout(5):
+        await asyncio.gather(*waiting[1:])
+    assert shares["limited"].taken == 50
+
+
+async def test_a_slot_is_free_again_after_an_error():
+    place = places({"m": Share([])})
+    for _ in range(2):
+        try:
+            async with asyncio.timeout(5), place(Question("q", model="m"), "interactive"):
+                raise ValueError
+        except ValueError:
+            pass

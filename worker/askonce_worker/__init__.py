@@ -1,0 +1,21 @@
+"""The askonce service: workers that answer what `askonce` clients ask."""
+
+import os
+import sys
+from importlib.util import find_spec
+
+NEEDED = ("arq", "openai", "aiohttp", "qdrant_client", "numpy", "pydantic_settings", "structlog", "typer", "rich")
+
+
+def main() -> None:
+    """The `askonce-worker` command."""
+    missing = [name for name in NEEDED if find_spec(name) is None]
+    if missing:
+        sys.stderr.write(f"askonce-worker needs its extra ({missing[0]} is missing): pip install 'askonce[worker]'\n")
+        raise SystemExit(2)
+    for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"):
+        # Comparing with the leaders in flight takes a millisecond; handing it out to threads takes longer.
+        os.environ.setdefault(name, "1")
+    from askonce_worker.cli import app  # noqa: PLC0415 - it imports what may be missing, and numpy
+
+    app()

@@ -1,0 +1,5 @@
+"""`python -m askonce_worker`."""
+
+from askonce_worker import main
+
+main()

@@ -1,0 +1,212 @@
+"""The last step of a question that no cache answers: lead, follow, or ask alone, until its deadline."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import structlog
+
+from askonce.answer import Answer, AnswerError
+from askonce.completion import Verdict, verdict
+from askonce.question import Question
+from askonce_worker.match import Matcher
+from askonce_worker.open_question import OpenQuestion
+from askonce_worker.places import Places
+from askonce_worker.ports import (
+    LLM,
+    AskYourself,
+    Clock,
+    Coalescer,
+    Completion,
+    Finished,
+    Follow,
+    Freed,
+    Lead,
+    LLMError,
+    NewEntry,
+    Outbound,
+    Position,
+    Reservation,
+    Settlement,
+    Shared,
+    Stale,
+)
+
+log = structlog.get_logger()
+
+ROUNDS = 4
+"""How often a question whose leader came to nothing joins or leads again before it asks for itself alone."""
+
+REUSABLE = 30.0
+"""Seconds for which an answer that has just been stored bridges the time until its vector is found in Qdrant."""
+
+EXPIRED = {"error": {"kind": "expired", "message": "the question's deadline passed before it was answered"}}
+
+Failure = dict[str, Any]
+Settle = Callable[[Any], None]
+LookAgain = Callable[[OpenQuestion], Awaitable[bool]]
+
+
+class Asking:
+    def __init__(
+        self, *, clock: Clock, matcher: Matcher, coalescer: Coalescer, places: Places, llm: LLM, outbound: Outbound
+    ) -> None:
+        self._clock = clock
+        self._matcher = matcher
+        self._coalescer = coalescer
+        self._places = places
+        self._llm = llm
+        self._outbound = outbound
+
+    async def until_answered(
+        self, item: OpenQuestion, follow: Follow | None, position: Position, look_again: LookAgain
+    ) -> None:
+        """Publishes an answer of some kind: at the latest, at the deadline, a failed one."""
+        try:
+            async with asyncio.timeout(self._seconds_left(item)) as limit:
+                if item.question.cache == "bypass":
+                    await self._ask_alone(item)
+                else:
+                    await self._lead_or_follow(item, follow, position, look_again)
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            await self._publish_failed(item, EXPIRED)
+
+    def _seconds_left(self, item: OpenQuestion) -> float:
+        """Until its deadline. The LLM gets a second more, so that it is the deadline that ends it, under its name."""
+        return max(0.0, (item.deadline - self._clock.now_ms()) / 1000)
+
+    async def _lead_or_follow(
+        self, item: OpenQuestion, follow: Follow | None, position: Position, look_again: LookAgain
+    ) -> None:
+        for turn in range(ROUNDS):
+            if follow is not None:
+                if await self._followed(item, follow):
+                    return
+                follow, position = None, self._coalescer.position()
+                if await look_again(item):
+                    return
+            claim = await self._claim_and_ask(item, position, may_follow=turn < ROUNDS - 1)
+            if claim is None:
+                return
+            if isinstance(claim, Follow):
+                follow = claim
+            else:
+                position = self._coalescer.position()
+                if await look_again(item):
+                    return
+        await self._ask_alone(item)
+
+    async def _claim_and_ask(
+        self, item: OpenQuestion, position: Position, *, may_follow: bool
+    ) -> Follow | Stale | None:
+        """Leads where nothing alike is being asked; a follower gives its place at the LLM back at once."""
+        async with self._places(item.question, item.lane) as place:
+            claim = await self._coalescer.claim(item.ask(self._matcher, may_follow=may_follow), position)
+            if isinstance(claim, Lead):
+                await self._lead(item, claim, place)
+                return None
+        return claim
+
+    async def _lead(self, item: OpenQuestion, lead: Lead, place: Reservation) -> None:
+        try:
+            completion = await self._complete(item, place)
+        except LLMError as error:
+            settlement = Settlement.PERMANENT if error.final else Settlement.TRANSIENT
+            settle = self._coalescer.settling(lead, settlement, _failure(error))
+            await self._publish_failed(item, _failure(error), settle=settle)
+        except BaseException:
+            # Cancelled, or out of time: its followers are not, and one of them asks in its place.
+            self._coalescer.abandon(lead)
+            raise
+        else:
+            await self._deliver(item, lead, completion)
+
+    async def _complete(self, item: OpenQuestion, place: Reservation) -> Completion:
+        place.spent()
+        timeout = self._seconds_left(item) + 1
+        completion = await self._llm.complete(item.question, timeout=timeout, again=place.again)
+        place.spent(completion.body.get("usage"))
+        return completion
+
+    async def _deliver(self, item: OpenQuestion, lead: Lead, completion: Completion) -> None:
+        found = verdict(completion.body)
+        settlement = Settlement.SAME_ONLY if found is Verdict.REFUSED else Settlement.SHARED
+        entries = self._kept(item, completion)
+        reusable = min(REUSABLE, item.question.ttl or REUSABLE) if entries else 0.0
+        await self._outbound.send(
+            self._answers(item, completion),
+            entries=entries,
+            settle=self._coalescer.settling(lead, settlement, completion.body, reusable=reusable),
+        )
+
+    def _kept(self, item: OpenQuestion, completion: Completion) -> list[NewEntry]:
+        """What goes into the cache: a good answer, to a question whose answers are kept."""
+        if not self._matcher.is_kept(item.question) or verdict(completion.body) is not Verdict.GOOD:
+            return []
+        semantic = self._matcher.is_semantic(item.question)
+        return [NewEntry(item.question, completion.body, item.epochs, item.vector, semantic)]
+
+    async def _ask_alone(self, item: OpenQuestion) -> None:
+        """Neither leads nor follows: `bypass`, and who has waited for others often enough."""
+        async with self._places(item.question, item.lane) as place:
+            try:
+                completion = await self._complete(item, place)
+            except LLMError as error:
+                await self._publish_failed(item, _failure(error))
+                return
+        await self._outbound.send(self._answers(item, completion), entries=self._kept(item, completion))
+
+    async def _followed(self, item: OpenQuestion, follow: Follow) -> bool:
+        """Waits for the leader. False: it came to nothing that this question may have."""
+        outcome = await self._coalescer.wait(follow)
+        if isinstance(outcome, Shared):
+            if "choices" not in outcome.body:
+                await self._publish_failed(item, outcome.body)
+            else:
+                await self._outbound.send([_joined(question, outcome.body, follow) for question in item.all()])
+            return True
+        if isinstance(outcome, AskYourself):
+            await self._ask_alone(item)
+            return True
+        assert isinstance(outcome, Freed)
+        return False
+
+    def _answers(self, item: OpenQuestion, completion: Completion) -> list[Finished]:
+        question, body = item.question, completion.body
+        model = body.get("model") or question.model
+        own = Answer(question.job_id, "answered", "llm", model=model, metadata=question.metadata, body=body)
+        same = Follow(leader="", text=question.text, similarity=1.0, same=True)
+        return [Finished(question, own), *(_joined(copy, body, same) for copy in item.copies)]
+
+    async def _publish_failed(self, item: OpenQuestion, failure: Failure, *, settle: Settle | None = None) -> None:
+        error = AnswerError(**failure["error"])
+        log.info("question.failed", kind=error.kind, status=error.status)
+        failed = [
+            Answer(question.job_id, "failed", error=error, metadata=question.metadata, body=failure.get("body"))
+            for question in item.all()
+        ]
+        await self._outbound.send(
+            [Finished(question, answer) for question, answer in zip(item.all(), failed, strict=True)], settle=settle
+        )
+
+
+def _joined(question: Question, body: dict[str, Any], follow: Follow) -> Finished:
+    answer = Answer(
+        job_id=question.job_id,
+        status="answered",
+        source="inflight",
+        similarity=follow.similarity,
+        matched_question=follow.text,
+        model=body.get("model") or question.model,
+        metadata=question.metadata,
+        body=body,
+    )
+    return Finished(question, answer)
+
+
+def _failure(error: LLMError) -> Failure:
+    """As followers of the same question read it, too."""
+    body = error.body if isinstance(error.body, dict) else None
+    return {"error": {"kind": error.kind, "message": error.message, "status": error.status}, "body": body}

@@ -1,0 +1,1 @@
+"""The newcomer's first minute: real servers, a real worker, real questions."""

@@ -1,0 +1,122 @@
+"""Hit rates, wrong hits and the threshold that follows from them. Pure: no I/O, no clock.
+
+A pair hits at a threshold if its cosine reaches it (and, guarded, if the guard lets it pass). The hit rate is of the
+pairs with one answer, the rate of wrong hits of all pairs, the precision of the hits.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Z_95 = 1.959964
+STEPS = 10_000
+"""A threshold has four digits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """Of the pairs of one file: their cosine, whether one answer serves both, whether the guard lets them pass."""
+
+    similarity: NDArray[np.float64]
+    same: NDArray[np.bool_]
+    passes: NDArray[np.bool_]
+
+    def part(self, chosen: NDArray[np.bool_]) -> "Scores":
+        return Scores(self.similarity[chosen], self.same[chosen], self.passes[chosen])
+
+    def bare(self) -> "Scores":
+        """As if there were no guard."""
+        return Scores(self.similarity, self.same, np.ones_like(self.passes))
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """wrong: share of all pairs, with its 95 % interval. precision: None where nothing hits."""
+
+    threshold: float
+    pairs: int
+    hit_rate: float
+    wrong: float
+    wrong_low: float
+    wrong_high: float
+    precision: float | None
+
+
+def figures(scores: Scores, threshold: float) -> Figures:
+    hit = (scores.similarity >= threshold) & scores.passes
+    right = int((hit & scores.same).sum())
+    wrong = int(hit.sum()) - right
+    pairs, same = len(scores.same), int(scores.same.sum())
+    low, high = wilson(wrong, pairs)
+    return Figures(
+        threshold=threshold,
+        pairs=pairs,
+        hit_rate=right / same if same else 0.0,
+        wrong=wrong / pairs if pairs else 0.0,
+        wrong_low=low,
+        wrong_high=high,
+        precision=right / (right + wrong) if right + wrong else None,
+    )
+
+
+def wilson(count: int, of: int, z: float = Z_95) -> tuple[float, float]:
+    """The score interval of a share. (E. B. Wilson, "Probable inference, the law of succession, and statistical
+    inference", JASA 22, 1927: unlike the normal one it holds for shares near 0, which is where wrong hits are.)"""
+    if of == 0:
+        return 0.0, 1.0
+    share = count / of
+    centre = share + z * z / (2 * of)
+    spread = z * math.sqrt(share * (1 - share) / of + z * z / (4 * of * of))
+    scale = 1 + z * z / of
+    return max(0.0, (centre - spread) / scale), min(1.0, (centre + spread) / scale)
+
+
+def allowed(pairs: int, max_error: float) -> int:
+    """How many wrong hits among so many pairs show a rate of at most `max_error`: its interval ends below.
+
+    A threshold at which just `max_error` of the pairs hit wrongly would exceed it on every other set of new pairs. None
+    at all where the pairs are too few to show it.
+    """
+    count = int(max_error * pairs)
+    while count > 0 and wilson(count, pairs)[1] > max_error:
+        count -= 1
+    return count
+
+
+def least_threshold(scores: Scores, wrong_hits: int) -> float | None:
+    """The least threshold, and so the one with the most hits, with no more wrong hits than this.
+
+    None where even a cosine of 1 has more.
+    """
+    wrong = np.sort(scores.similarity[scores.passes & ~scores.same])[::-1]
+    if len(wrong) <= wrong_hits:
+        right = scores.similarity[scores.passes & scores.same]
+        step = math.floor(float(right.min()) * STEPS) if len(right) else STEPS
+    else:
+        step = math.floor(float(wrong[wrong_hits]) * STEPS) + 1
+    return None if step > STEPS else max(1, step) / STEPS
+
+
+def recommended(files: Sequence[Scores], max_error: float) -> float | None:
+    """The least threshold that keeps `max_error` on each: raising a threshold never adds a wrong hit."""
+    least = [least_threshold(scores, allowed(len(scores.same), max_error)) for scores in files]
+    known = [threshold for threshold in least if threshold is not None]
+    return max(known) if len(known) == len(least) else None
+
+
+def at_error(scores: Scores, max_error: float) -> Figures | None:
+    """Where the curve crosses `max_error`: it describes these pairs, and promises nothing of others."""
+    threshold = least_threshold(scores, int(max_error * len(scores.same)))
+    return None if threshold is None else figures(scores, threshold)
+
+
+def grid(files: Sequence[Scores], extra: Sequence[float]) -> list[float]:
+    """Thresholds worth a look: from where a tenth of the pairs with one answer is lost up to 1, at most 13."""
+    right = np.concatenate([scores.similarity[scores.same] for scores in files])
+    start = math.floor(float(np.quantile(right, 0.1)) * 100)
+    step = next(size for size in (0.5, 1, 2, 5, 10) if (100 - start) / size <= 12)
+    steps = np.arange(start, 100, step)
+    return sorted({round(float(value) / 100, 4) for value in steps} | set(extra))

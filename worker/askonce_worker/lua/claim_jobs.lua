@@ -1,0 +1,144 @@
+-- Claims jobs for a worker: lapsed leases first, then what is due, interactive before bulk.
+--
+-- KEYS: 1 queue:interactive 2 queue:bulk 3 leases:interactive 4 leases:bulk 5 tokens:interactive 6 tokens:bulk
+--       7 fair 8 wake 9 workers 10 load
+-- ARGV: 1 worker   2 token   3 lease in ms   4 free slots   5 how many of them bulk may take
+--       6 '1' if a job that has to run alone may be taken; then it is all that is taken   7 prefix of the job records
+-- Returns {now in ms, how many due interactive jobs stay behind (as far as was looked), how many bulk jobs,
+--          {lane, job, lapses, failures, record or false (it is gone)}...}
+--
+-- A token is 'fence lapses failures score': fence '-' while the job waits, score where it goes back to.
+local clock = redis.call('TIME')
+local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+local stamp, deadline = string.format('%.0f', now), string.format('%.0f', now + ARGV[3])
+local MARGIN = 32 -- read beyond the free slots, past jobs that have to run alone
+local UNIX_MS = '1000000000000' -- below: a virtual start time; from here on: the hour of a retry, or of stock arq
+
+-- Removing comes first: Redis lets a script that has begun to write go on even when its memory is full.
+redis.call('ZREMRANGEBYSCORE', KEYS[9], '-inf', string.format('%.0f', now - 60000))
+redis.call('ZADD', KEYS[9], deadline, ARGV[1])
+
+-- While Redis was away nobody could renew: after a restart each worker gets the time of a lease to do so.
+local function lapses_count()
+  local up = string.match(redis.call('INFO', 'server'), 'uptime_in_seconds:(%d+)')
+  return tonumber(up) * 1000 >= tonumber(ARGV[3])
+end
+
+local taken, alone, behind = {}, nil, {0, 0}
+local room = {tonumber(ARGV[4]), tonumber(ARGV[5])}
+
+local function consider(lane, job, score, lapsed, state)
+  local lapses, failures, home = string.match(state or '', '^%S+ (%d+) (%d+) (%S+)')
+  lapses = tonumber(lapses or 0) + (lapsed and 1 or 0)
+  local item = {lane = lane, job = job, lapsed = lapsed, lapses = lapses, failures = failures or '0',
+    score = lapsed and (home or '1') or score}
+  if lapses >= 2 then
+    if ARGV[6] == '1' and not alone and room[lane] > 0 then
+      alone = item
+    else
+      behind[lane] = behind[lane] + 1
+    end
+  elseif room[lane] > 0 then
+    taken[#taken + 1] = item
+    room[1] = room[1] - 1
+    room[2] = math.min(room[1], lane == 2 and room[2] - 1 or room[2])
+  else
+    behind[lane] = behind[lane] + 1
+  end
+end
+
+local function look(lane, key, low, high, lapsed)
+  local most = math.max(room[lane], 0) + MARGIN
+  local found = redis.call('ZRANGEBYSCORE', key, low, high, 'WITHSCORES', 'LIMIT', 0, most)
+  if #found == 0 or (lapsed and not lapses_count()) then
+    return
+  end
+  local jobs = {}
+  for i = 1, #found, 2 do
+    jobs[#jobs + 1] = found[i]
+  end
+  local states = redis.call('HMGET', KEYS[4 + lane], unpack(jobs))
+  for i = 1, #jobs do
+    consider(lane, jobs[i], found[2 * i], lapsed, states[i])
+  end
+end
+
+look(1, KEYS[3], '-inf', '(' .. stamp, true)
+look(2, KEYS[4], '-inf', '(' .. stamp, true)
+look(1, KEYS[1], '-inf', stamp, false)
+look(2, KEYS[2], UNIX_MS, stamp, false)
+look(2, KEYS[2], '-inf', '(' .. UNIX_MS, false)
+if alone then
+  for _, item in ipairs(taken) do
+    behind[item.lane] = behind[item.lane] + 1
+  end
+  taken = {alone}
+end
+
+local reply = {now, behind[1], behind[2]}
+if #taken == 0 then
+  -- Nothing waits and nothing runs: whatever the load still says is a job that expired unseen.
+  for lane = 1, 2 do
+    if behind[lane] == 0 and redis.call('EXISTS', KEYS[lane], KEYS[2 + lane]) == 0 then
+      redis.call('HDEL', KEYS[10], lane == 1 and 'interactive' or 'bulk')
+    end
+  end
+  return reply
+end
+
+local records = {}
+for i = 1, #taken do
+  records[i] = ARGV[7] .. taken[i].job
+end
+records = redis.call('MGET', unpack(records))
+
+local waiting, gone, leases, tokens = {{}, {}}, {{}, {}}, {{}, {}}, {{}, {}}
+local virtual = 0
+for i, item in ipairs(taken) do
+  local lane = item.lane
+  if not item.lapsed then
+    table.insert(waiting[lane], item.job)
+    if lane == 2 and tonumber(item.score) < tonumber(UNIX_MS) then
+      virtual = math.max(virtual, tonumber(item.score))
+    end
+  end
+  if records[i] then
+    table.insert(leases[lane], deadline)
+    table.insert(leases[lane], item.job)
+    table.insert(tokens[lane], item.job)
+    table.insert(tokens[lane], table.concat({ARGV[2], item.lapses, item.failures, item.score}, ' '))
+  else
+    table.insert(gone[lane], item.job)
+  end
+  reply[#reply + 1] = {lane, item.job, item.lapses, tonumber(item.failures), records[i]}
+end
+for lane = 1, 2 do
+  if #waiting[lane] > 0 then
+    redis.call('ZREM', KEYS[lane], unpack(waiting[lane]))
+  end
+  if #leases[lane] > 0 then
+    redis.call('ZADD', KEYS[2 + lane], unpack(leases[lane]))
+    redis.call('HSET', KEYS[4 + lane], unpack(tokens[lane]))
+  end
+  if #gone[lane] > 0 then
+    redis.call('ZREM', KEYS[2 + lane], unpack(gone[lane]))
+    redis.call('HDEL', KEYS[4 + lane], unpack(gone[lane]))
+  end
+end
+
+-- Virtual time is the start of the last job claimed. A namespace that would have finished before it starts anew.
+if virtual > tonumber(redis.call('HGET', KEYS[7], '') or 0) then
+  redis.call('HSET', KEYS[7], '', string.format('%.0f', virtual))
+  if redis.call('HLEN', KEYS[7]) > 64 then
+    local some = redis.call('HRANDFIELD', KEYS[7], 16, 'WITHVALUES')
+    for i = 1, #some, 2 do
+      if some[i] ~= '' and tonumber(some[i + 1]) <= virtual then
+        redis.call('HDEL', KEYS[7], some[i])
+      end
+    end
+  end
+end
+if behind[1] + behind[2] > 0 and redis.call('LLEN', KEYS[8]) < 64 then
+  redis.call('LPUSH', KEYS[8], '1')
+end
+return reply

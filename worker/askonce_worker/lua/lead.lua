@@ -1,0 +1,47 @@
+-- Appends leaders to a shard, if no other leader of their scopes came since the claimant last looked. (Endings may
+-- have come: a question that follows a leader which has just settled gets its answer all the same.) A claim is a sign
+-- of life.
+--
+-- KEYS: leaders, feed, workers
+-- ARGV: 1 end of the feed as the claimant knows it   2 worker   3 its lease in ms   4 records kept in the feed
+--       5... of each: leader, scope, record
+-- Returns {1, what came, ids of the new records}, {0, what came}, or {-1}: what came is not known any more.
+local function ending()
+  local newest = redis.call('XREVRANGE', KEYS[2], '+', '-', 'COUNT', 1)[1]
+  return newest and newest[1] or '0-0'
+end
+
+local most = 500
+local last = ending()
+local came = {}
+local scopes = {}
+for i = 6, #ARGV, 3 do
+  scopes[ARGV[i]] = true
+end
+if last ~= ARGV[1] then
+  came = redis.call('XRANGE', KEYS[2], '(' .. ARGV[1], '+', 'COUNT', most)
+  if #came == 0 or came[1][2][1] ~= 'after' or came[1][2][2] ~= ARGV[1] then
+    return {-1}
+  end
+  for i = 1, #came do
+    local fields = came[i][2]
+    local harmless = fields[3] == 'ended' or (fields[5] == 'scope' and not scopes[fields[6]])
+    if not harmless or i == most then
+      return {0, came}
+    end
+  end
+end
+
+local clock = redis.call('TIME')
+local deadline = clock[1] * 1000 + math.floor(clock[2] / 1000) + ARGV[3]
+-- Removing comes first: Redis lets a script that has begun to write go on even when its memory is full.
+redis.call('ZREM', KEYS[3], '')
+redis.call('ZADD', KEYS[3], 'GT', string.format('%d', deadline), ARGV[2])
+local ids = {}
+for i = 5, #ARGV, 3 do
+  redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 2])
+  last = redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[4], '*', 'after', last, 'led', ARGV[i],
+    'scope', ARGV[i + 1], 'record', ARGV[i + 2])
+  ids[#ids + 1] = last
+end
+return {1, came, ids}

@@ -1,0 +1,11 @@
+-- Nobody calls the provider before this is over. A longer pause stays.
+--
+-- KEYS: pause
+-- ARGV: ms
+-- Returns ms left of it.
+local left = redis.call('PTTL', KEYS[1])
+if left >= tonumber(ARGV[1]) then
+  return left
+end
+redis.call('SET', KEYS[1], '1', 'PX', ARGV[1])
+return tonumber(ARGV[1])

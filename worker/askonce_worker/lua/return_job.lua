@@ -1,0 +1,31 @@
+-- Puts jobs back into their queues: for another try after a while, or at once and in front, where they were.
+--
+-- KEYS: 1 queue:interactive 2 queue:bulk 3 leases:interactive 4 leases:bulk 5 tokens:interactive 6 tokens:bulk 7 wake
+-- ARGV: of each: lane (1 or 2), job, token, delay in ms or '' for at once, failures to add
+-- Returns for each: 1 returned, 0 the lease is somebody else's by now.
+local clock = redis.call('TIME')
+local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+local replies, ready = {}, false
+for i = 1, #ARGV, 5 do
+  local lane, job = tonumber(ARGV[i]), ARGV[i + 1]
+  local state = redis.call('HGET', KEYS[4 + lane], job)
+  local fence, lapses, failures, score = string.match(state or '', '^(%S+) (%d+) (%d+) (%S+)')
+  if fence == ARGV[i + 2] then
+    if ARGV[i + 3] == '' then
+      ready = true
+    else
+      score = string.format('%.0f', now + ARGV[i + 3])
+    end
+    redis.call('ZREM', KEYS[2 + lane], job)
+    redis.call('ZADD', KEYS[lane], score, job)
+    failures = tonumber(failures) + tonumber(ARGV[i + 4])
+    redis.call('HSET', KEYS[4 + lane], job, table.concat({'-', lapses, failures, score}, ' '))
+    replies[#replies + 1] = 1
+  else
+    replies[#replies + 1] = 0
+  end
+end
+if ready and redis.call('LLEN', KEYS[7]) < 64 then
+  redis.call('LPUSH', KEYS[7], '1')
+end
+return replies

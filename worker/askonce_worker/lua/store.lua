@@ -1,0 +1,69 @@
+-- Puts answers into the cache: entry, its two clocks and outbox together. Counts how often in a row a model's answers
+-- came from the same snapshot of it.
+--
+-- KEYS: epochs, touched, outbox, expiries, snapshots
+-- ARGV: 1 prefix of the entries   2 most vectors in the outbox
+--       3... of each: fingerprint, rest of the entry after its times, time to live in ms, epochs it began under,
+--       their four fields joined by line feeds, vector or '', record for the outbox or '', snapshot or ''
+-- Returns for each: 1 stored, 0 its epoch has moved, -1 Redis is nearly full.
+local clock = redis.call('TIME')
+local now = tonumber(clock[1])
+local memory = redis.call('INFO', 'memory')
+local most = tonumber(string.match(memory, '\nmaxmemory:(%d+)'))
+local full = most > 0 and tonumber(string.match(memory, 'used_memory:(%d+)')) > 0.8 * most
+
+-- Removing comes first: Redis lets a script that has begun to write go on even when its memory is full.
+redis.call('ZREM', KEYS[2], '')
+local runs = {}
+local function answered_by(model, snapshot)
+  local run = runs[model]
+  if not run then
+    local count, name = string.match(redis.call('HGET', KEYS[5], model) or '', '^(%d+) (.*)')
+    run = {count = tonumber(count or 0), name = name}
+    runs[model] = run
+  end
+  if run.name ~= snapshot then
+    run.name, run.count, run.changed = snapshot, 1, true
+  elseif run.count < 100 then
+    run.count, run.changed = run.count + 1, true
+  end
+end
+
+local replies = {}
+local waiting = redis.call('XLEN', KEYS[3])
+for i = 3, #ARGV, 8 do
+  local fields = {}
+  for field in string.gmatch(ARGV[i + 4], '[^\n]+') do
+    fields[#fields + 1] = field
+  end
+  local epochs = redis.call('HMGET', KEYS[1], unpack(fields))
+  for n = 1, #epochs do
+    epochs[n] = epochs[n] or '0'
+  end
+  if ARGV[i + 7] ~= '' then
+    answered_by(string.sub(fields[2], 7), ARGV[i + 7])
+  end
+  if table.concat(epochs, '.') ~= ARGV[i + 3] then
+    replies[#replies + 1] = 0
+  elseif full then
+    replies[#replies + 1] = -1
+  else
+    local expires = now + math.max(1, math.floor(ARGV[i + 2] / 1000))
+    local times = '{"created_at":' .. now .. ',"expires_at":' .. expires .. ','
+    redis.call('SET', ARGV[1] .. ARGV[i], times .. ARGV[i + 1], 'PX', ARGV[i + 2])
+    redis.call('ZADD', KEYS[2], now, ARGV[i])
+    redis.call('ZADD', KEYS[4], expires, ARGV[i])
+    if ARGV[i + 5] ~= '' and waiting < tonumber(ARGV[2]) then
+      redis.call('XADD', KEYS[3], '*', 'fingerprint', ARGV[i], 'vector', ARGV[i + 5], 'record',
+        '{"created_at":' .. now .. ',"expires_at":' .. expires .. ',' .. ARGV[i + 6])
+      waiting = waiting + 1
+    end
+    replies[#replies + 1] = 1
+  end
+end
+for model, run in pairs(runs) do
+  if run.changed then
+    redis.call('HSET', KEYS[5], model, run.count .. ' ' .. run.name)
+  end
+end
+return replies

@@ -1,0 +1,67 @@
+"""A question on its way through the pipeline."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from askonce.question import Question
+from askonce_worker.match import Matcher
+from askonce_worker.ports import Ask, Vector
+
+
+@dataclass(slots=True)
+class OpenQuestion:
+    """A question without an answer so far.
+
+    deadline: Unix ms of Redis's clock. epochs: the stamp under which it began. copies: the same question again in the
+    same chunk; each gets the same answer.
+    """
+
+    question: Question
+    lane: str
+    deadline: int
+    epochs: str
+    vector: Vector | None = None
+    copies: list[Question] = field(default_factory=list)
+
+    @property
+    def key(self) -> str:
+        return f"{self.question.namespace}:{self.question.job_id}"
+
+    def all(self) -> Iterator[Question]:
+        yield self.question
+        yield from self.copies
+
+    def ask(self, matcher: Matcher, *, may_follow: bool = True) -> Ask:
+        """As the coalescer sees it."""
+        return Ask(
+            key=self.key,
+            fingerprint=self.question.fingerprint,
+            scope=self.question.scope,
+            text=self.question.text,
+            epochs=self.epochs,
+            vector=self.vector,
+            threshold=matcher.threshold(self.question),
+            may_follow=may_follow and self.question.cache == "use",
+        )
+
+
+def group_same(todo: list[OpenQuestion]) -> list[OpenQuestion]:
+    """One of each fingerprint, its equals as its copies.
+
+    Only what may be answered from a cache, and under the very same rules, may be a copy: else a looser question's
+    match would serve a stricter one.
+    """
+    first: dict[tuple[object, ...], OpenQuestion] = {}
+    groups = []
+    for item in todo:
+        question = item.question
+        if question.cache != "use":
+            groups.append(item)
+            continue
+        rules = (question.fingerprint, question.semantic, question.threshold, question.ttl)
+        leader = first.setdefault(rules, item)
+        if leader is item:
+            groups.append(item)
+        else:
+            leader.copies.append(question)
+    return groups

@@ -1,0 +1,296 @@
+"""What the pipeline needs of the world, and no more. Adapters inherit nothing."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from askonce.answer import Answer
+from askonce.question import Question
+
+Vector = NDArray[np.float32]
+"""An embedding: one dimension, float32, unit length."""
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """What the LLM said: the provider's chat-completion body, parsed and otherwise untouched."""
+
+    body: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class VectorQuery:
+    scope: str
+    vector: Vector
+    threshold: float
+    """The least cosine similarity of a candidate."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A stored vector that is near enough."""
+
+    fingerprint: str
+    similarity: float
+
+
+@dataclass(frozen=True, slots=True)
+class StoredVector:
+    """A vector on its way into the semantic cache."""
+
+    fingerprint: str
+    vector: Vector
+    scope: str
+    epochs: str
+    model: str
+    namespace: str
+    created_at: int
+    expires_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One cached answer. created_at and expires_at: Unix seconds of Redis's clock."""
+
+    fingerprint: str
+    question: str
+    scope: str
+    epochs: str
+    created_at: int
+    expires_at: int
+    body: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What Redis knows of a question.
+
+    pending: it still waits for its answer. epochs: the stamp of now. entry: its own answer in the cache, if valid.
+    """
+
+    pending: bool
+    epochs: str
+    entry: Entry | None
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A question and its answer, on their way out. hit: the fingerprint of the entry that served it."""
+
+    question: Question
+    answer: Answer
+    hit: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NewEntry:
+    """An answer on its way into the cache.
+
+    epochs: the stamp under which its question began. semantic: whether it may be found by similarity, once it has a
+    vector.
+    """
+
+    question: Question
+    body: Mapping[str, Any]
+    epochs: str
+    vector: Vector | None
+    semantic: bool = False
+
+
+class ExactCache(Protocol):
+    async def look_up(self, questions: Sequence[Question]) -> list[Known]:
+        """One round trip for all of them, which share a namespace."""
+        ...
+
+    async def entries(self, fingerprints: Sequence[str]) -> dict[str, Entry]:
+        """The live entries among these; one round trip."""
+        ...
+
+
+class Embedder(Protocol):
+    async def embed(self, texts: Sequence[str]) -> list[Vector | None]:
+        """One vector a text, in order; None where there is none (too long, refused, server down or too slow)."""
+        ...
+
+
+class SemanticCache(Protocol):
+    async def search(self, queries: Sequence[VectorQuery]) -> list[list[Candidate]]:
+        """At most five candidates a query, the most similar first. Raises SemanticCacheDown."""
+        ...
+
+
+class LLM(Protocol):
+    async def complete(
+        self, question: Question, *, timeout: float, again: Callable[[], Awaitable[None]] | None = None
+    ) -> Completion:
+        """Ask the provider, with retries. again: waited for before each try but the first. Raises LLMError."""
+        ...
+
+
+class Slots(Protocol):
+    def __call__(self, lane: str) -> AbstractAsyncContextManager[None]:
+        """One of this worker's places at the LLM, held while inside."""
+        ...
+
+
+class Reservation(Protocol):
+    """One call's share of what the provider allows."""
+
+    async def take(self) -> float:
+        """0: the call may be made now. Else the seconds after which this is to be called again."""
+        ...
+
+    async def again(self) -> None:
+        """Waits until the same call may be tried once more."""
+        ...
+
+    def spent(self, usage: Mapping[str, Any] | None = None) -> None:
+        """The call is made. usage: the provider's count of its tokens, which corrects the estimate."""
+        ...
+
+    def give_back(self) -> None:
+        """The call is not made after all. Does nothing for one that is spent, or was never taken."""
+        ...
+
+
+class Budget(Protocol):
+    def __call__(self, question: Question, lane: str) -> Reservation:
+        """The share that this question will need; nothing is taken yet. No I/O."""
+        ...
+
+
+Position = Any
+"""How far a worker's view of the questions in flight had come; the coalescer's own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """An open question, as the coalescer sees it. key: unique among the open questions of this worker."""
+
+    key: str
+    fingerprint: str
+    scope: str
+    text: str
+    epochs: str
+    vector: Vector | None
+    threshold: float
+    may_follow: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Lead:
+    """The claim succeeded: this worker asks the LLM, and settles."""
+
+    leader: str
+    scope: str
+
+
+@dataclass(frozen=True, slots=True)
+class Follow:
+    """Somebody asks the same at this moment. same: equal fingerprints."""
+
+    leader: str
+    text: str
+    similarity: float
+    same: bool
+    scope: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Stale:
+    """Too much has been settled since the position: look into the caches once more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """The leader's answer, or `{"error": ...}` where its failure holds for this question too."""
+
+    body: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Freed:
+    """The leader came to nothing: claim again."""
+
+
+@dataclass(frozen=True, slots=True)
+class AskYourself:
+    """The leader's outcome is not for others: ask alone, side by side with whoever else followed."""
+
+
+class Settlement(Enum):
+    """Who else may have a leader's outcome."""
+
+    SHARED = "shared"
+    SAME_ONLY = "same"
+    TRANSIENT = "transient"
+    PERMANENT = "permanent"
+
+
+class Coalescer(Protocol):
+    def position(self) -> Position: ...
+
+    def join(self, asks: Sequence[Ask]) -> list[Follow | None]:
+        """What matches a leader in the view follows it. No I/O."""
+        ...
+
+    async def claim(self, ask: Ask, position: Position) -> Lead | Follow | Stale: ...
+
+    def settling(
+        self, lead: Lead, settlement: Settlement, body: dict[str, Any] | None, *, reusable: float = 0.0
+    ) -> Callable[[Any], None]:
+        """What adds the settling of this leader to a Redis pipeline.
+
+        body: the completion, or `{"error": ...}`. reusable: seconds for which questions that come later may have it.
+        """
+        ...
+
+    def abandon(self, lead: Lead) -> None:
+        """Frees the followers, in the background."""
+        ...
+
+    async def wait(self, follow: Follow) -> Shared | Freed | AskYourself: ...
+
+
+class Outbound(Protocol):
+    async def send(
+        self,
+        finished: Sequence[Finished],
+        *,
+        entries: Sequence[NewEntry] = (),
+        settle: Callable[[Any], None] | None = None,
+    ) -> None:
+        """Store, settle, publish: in this order, in one round trip."""
+        ...
+
+
+class Clock(Protocol):
+    def now_ms(self) -> int:
+        """Unix ms of Redis's clock."""
+        ...
+
+
+class LLMError(Exception):
+    """The LLM gave no answer.
+
+    kind: `rate_limit`, `quota`, `timeout`, `connection`, `server_error`, `invalid_response`, or `bad_request` (a 4xx).
+    final: asking again would not help (a 4xx, an exhausted quota).
+    status and body: the provider's, where there was a response.
+    """
+
+    def __init__(self, kind: str, message: str, *, final: bool, status: int | None = None, body: Any = None) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.message = message
+        self.final = final
+        self.status = status
+        self.body = body
+
+
+class SemanticCacheDown(Exception):
+    """Qdrant cannot be reached, or refuses: the lookup is a miss."""

@@ -1,0 +1,197 @@
+"""The way out: what is known is stored, told to followers and published, in this order and in one round trip.
+
+Whatever the jobs of a worker finish within one round trip to Redis goes out with the next one.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+import structlog
+from redis.asyncio import Redis
+from redis.exceptions import NoScriptError
+
+from askonce.answer import result_record
+from askonce.keys import Keys, epoch_fields
+from askonce.scripts import Script, load
+from askonce.stats_numbers import tokens
+from askonce_worker.ports import Finished, NewEntry
+from askonce_worker.tally import Sheet, Tally
+
+log = structlog.get_logger()
+
+STORE = Script("askonce_worker", "store")
+PUBLISH = Script("askonce_worker", "publish")
+
+LAST_FLUSH = 5.0
+MOST_AT_ONCE = 256
+"""Results in one script call: a longer script would keep other clients of Redis waiting."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """What one call of `send` hands over. settle: adds the settling of a leader to the pipeline."""
+
+    entries: Sequence[NewEntry]
+    finished: Sequence[Finished]
+    settle: Callable[[Any], None] | None
+    done: "asyncio.Future[None]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+
+
+class Publisher:
+    """cache_ttl, result_ttl: seconds. outbox_max: vectors that may wait for Qdrant. tally: of this worker's calls.
+    embedding: the model of the vectors.
+    """
+
+    def __init__(
+        self,
+        redis: Redis,
+        keys: Keys,
+        *,
+        worker: str,
+        tally: Tally,
+        embedding: str,
+        cache_ttl: float,
+        result_ttl: float,
+        outbox_max: int,
+    ) -> None:
+        self._redis = redis
+        self._keys = keys
+        self._worker = worker
+        self._tally = tally
+        self._embedding = embedding
+        self._cache_ttl = cache_ttl
+        self._result_ttl = result_ttl
+        self._outbox_max = outbox_max
+        self._waiting: list[Parcel] = []
+        self._sender: asyncio.Task[None] | None = None
+
+    async def send(
+        self,
+        finished: Sequence[Finished],
+        *,
+        entries: Sequence[NewEntry] = (),
+        settle: Callable[[Any], None] | None = None,
+    ) -> None:
+        """Returns once Redis has taken it all. A caller that is cancelled does not take its parcel back."""
+        parcel = Parcel(entries, finished, settle)
+        self._waiting.append(parcel)
+        if self._sender is None or self._sender.done():
+            self._sender = asyncio.create_task(self._send_all())
+        await asyncio.shield(parcel.done)
+
+    async def flush(self) -> None:
+        """What was counted and had no answer to go out with. Raises as Redis does, and TimeoutError after a while."""
+        if self._tally.sheet().counts:
+            async with asyncio.timeout(LAST_FLUSH):
+                await self.send(())
+
+    async def _send_all(self) -> None:
+        while self._waiting:
+            parcels, size = [], 0
+            while self._waiting and size < MOST_AT_ONCE:
+                parcel = self._waiting.pop(0)
+                parcels.append(parcel)
+                size += len(parcel.finished) + len(parcel.entries)
+            await self._deliver(parcels)
+
+    async def _deliver(self, parcels: list[Parcel]) -> None:
+        sheet = self._tally.sheet()
+        try:
+            try:
+                await self._pipeline(parcels, sheet).execute()
+            except NoScriptError:
+                await load(self._redis, STORE, PUBLISH)
+                await self._pipeline(parcels, sheet).execute()
+        except Exception as error:  # noqa: BLE001 - whoever waits must hear of it
+            self._fail(parcels, error)
+        except asyncio.CancelledError:
+            self._fail(parcels, ConnectionError("the worker stops"))
+            raise
+        else:
+            self._tally.taken(sheet)
+            for parcel in parcels:
+                if not parcel.done.done():
+                    parcel.done.set_result(None)
+
+    def _pipeline(self, parcels: list[Parcel], sheet: Sheet) -> Any:
+        """Each step may run twice: a result, a settled leader, an entry and a tally are what they were."""
+        pipe = self._redis.pipeline(transaction=False)
+        entries = [entry for parcel in parcels for entry in parcel.entries]
+        if entries:
+            kept = self._keys
+            keys = [kept.epochs, kept.touched, kept.outbox, kept.expiries, kept.snapshots]
+            pipe.evalsha(STORE.sha, len(keys), *keys, *self._store_args(entries))
+        for parcel in parcels:
+            if parcel.settle is not None:
+                parcel.settle(pipe)
+        finished = [item for parcel in parcels for item in parcel.finished]
+        if finished or sheet.counts:
+            keys = [self._keys.stats("total"), self._keys.touched, self._keys.tally(self._worker)]
+            pipe.evalsha(PUBLISH.sha, len(keys), *keys, *self._publish_args(finished, sheet))
+        return pipe
+
+    @staticmethod
+    def _fail(parcels: list[Parcel], error: Exception) -> None:
+        for parcel in parcels:
+            if not parcel.done.done():
+                parcel.done.set_exception(error)
+                parcel.done.exception()  # a caller that has gone does not make it 'never retrieved'
+
+    def _store_args(self, entries: Sequence[NewEntry]) -> list[Any]:
+        args: list[Any] = [self._keys.entry(""), self._outbox_max]
+        for entry in entries:
+            args += self._entry_args(entry)
+        return args
+
+    def _entry_args(self, entry: NewEntry) -> list[Any]:
+        question = entry.question
+        ttl = question.ttl if question.ttl is not None else self._cache_ttl
+        facts = {
+            "scope": question.scope,
+            "epochs": entry.epochs,
+            "model": question.model,
+            "namespace": question.namespace,
+            "embedding": self._embedding,
+        }
+        snapshot = entry.body.get("model")
+        # Upkeep reads what stands before the question, and no further.
+        record = {
+            **facts,
+            "semantic": entry.semantic,
+            "snapshot": snapshot,
+            "question": question.text,
+            "body": entry.body,
+        }
+        return [
+            question.fingerprint,
+            orjson.dumps(record)[1:],
+            max(1000, int(ttl * 1000)),
+            entry.epochs,
+            "\n".join(epoch_fields(question.namespace or "", question.model or "")),
+            b"" if entry.vector is None else entry.vector.tobytes(),
+            orjson.dumps(facts)[1:],
+            snapshot if isinstance(snapshot, str) else "",
+        ]
+
+    def _publish_args(self, finished: Sequence[Finished], sheet: Sheet) -> list[Any]:
+        args: list[Any] = [
+            f"{self._keys.prefix}:result:",
+            self._keys.answered(""),
+            self._keys.stats("hour:"),
+            int(self._result_ttl * 1000),
+            sheet.number,
+            len(sheet.counts),
+        ]
+        for name, count in sheet.counts.items():
+            args += (name, count)
+        for item in finished:
+            question, answer = item.question, item.answer
+            counter = f"{answer.source or answer.status}|{question.namespace}|{question.model}"
+            job = f"{question.namespace}:{question.job_id}"
+            identity = question.fingerprint if question.text else ""
+            tokens_in, tokens_out, _ = tokens(None if answer.source == "llm" else answer.body)
+            args += (job, identity, result_record(answer, question), counter, item.hit or "", tokens_in, tokens_out)
+        return args

@@ -1,0 +1,111 @@
+"""What the environment sets. Malformed values stop the start with one clear line; unknown names warn."""
+
+import difflib
+import os
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from pydantic import DirectoryPath, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from askonce_worker.never_cache import never_cached
+from askonce_worker.profiles import read_profiles
+
+PREFIX = "ASKONCE_"
+Seconds = Annotated[float, Field(gt=0)]
+Count = Annotated[int, Field(ge=0)]
+Positive = Annotated[int, Field(ge=1)]
+
+
+class SettingsError(Exception):
+    """A setting is malformed; the message is one line and repeats no value."""
+
+
+class Settings(BaseSettings):
+    """Times in seconds, bounds in questions or entries. 0 is no bound."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, extra="ignore", frozen=True)
+
+    redis_url: SecretStr = SecretStr("redis://localhost:6379/0")
+    key_prefix: str = Field("askonce", pattern=r"^[A-Za-z0-9._-]{1,64}$")
+    model: str | None = None
+    qdrant_url: SecretStr | None = None
+    qdrant_api_key: SecretStr | None = None
+    embedding_model: str = "text-embedding-3-small"
+    embedding_base_url: str | None = None
+    embedding_api_key: SecretStr | None = None
+    similarity_threshold: Annotated[float, Field(gt=0, le=1)] | None = None
+    semantic_max_chars: Positive = 1000
+    cache_ttl: Seconds = 604_800
+    max_idle: Seconds = 2_592_000
+    max_entries: Count = 0
+    result_ttl: Seconds = 86_400
+    job_ttl: Seconds = 604_800
+    chunk_size: Annotated[int, Field(ge=1, le=1000)] = 64
+    llm_concurrency: Positive = 64
+    llm_timeout: Seconds = 60
+    rpm: Count = 0
+    tpm: Count = 0
+    max_queued: Count = 0
+    lease: Annotated[float, Field(ge=0.5)] = 10
+    chunks: Positive = 32
+    max_tries: Positive = 5
+    outbox_max: Count = 100_000
+    on_model_upgrade: Literal["invalidate", "keep", "warn"] = "invalidate"
+    retired_models: str = ""
+    never_cache: str = ""
+    profiles: DirectoryPath | None = None
+    metrics_port: Annotated[int, Field(ge=0, le=65_535)] = 0
+    log_format: Literal["json", "console"] | None = None
+    log_prompts: bool = False
+    process_index: Count = 0
+    grace: Seconds = 30
+
+    openai_api_key: SecretStr | None = Field(None, validation_alias="OPENAI_API_KEY")
+    openai_base_url: str | None = Field(None, validation_alias="OPENAI_BASE_URL")
+
+    @field_validator("redis_url")
+    @classmethod
+    def _one_redis(cls, url: SecretStr) -> SecretStr:
+        scheme = url.get_secret_value().partition("://")[0]
+        if scheme not in ("redis", "rediss", "unix"):
+            raise ValueError("begins with redis://, rediss:// or unix://; Redis Cluster is not supported")
+        return url
+
+    @field_validator("never_cache")
+    @classmethod
+    def _patterns(cls, setting: str) -> str:
+        never_cached(setting)
+        return setting
+
+    @field_validator("profiles")
+    @classmethod
+    def _readable_profiles(cls, directory: DirectoryPath | None) -> DirectoryPath | None:
+        if directory is not None:
+            list(read_profiles(directory))
+        return directory
+
+
+def listed(names: str) -> list[str]:
+    """The names in a list with commas."""
+    return [name.strip() for name in names.split(",") if name.strip()]
+
+
+def load_settings() -> Settings:
+    """The settings of this process. Raises SettingsError."""
+    try:
+        return Settings()  # type: ignore[call-arg]
+    except ValidationError as error:
+        lines = []
+        for problem in error.errors(include_input=False, include_url=False):
+            name = str(problem["loc"][0])
+            variable = name if name.startswith("OPENAI_") else PREFIX + name.upper()
+            lines.append(f"{variable}: {problem['msg']}")
+        raise SettingsError("; ".join(lines)) from None
+
+
+def unknown_settings(environ: Mapping[str, str] = os.environ) -> list[tuple[str, str | None]]:
+    """Names that look like settings and are none, each with the nearest that is one."""
+    known = {PREFIX + name.upper() for name in Settings.model_fields}
+    strangers = sorted(name for name in environ if name.startswith(PREFIX) and name not in known)
+    return [(name, next(iter(difflib.get_close_matches(name, known, 1, 0.8)), None)) for name in strangers]

@@ -1,0 +1,122 @@
+"""`askonce-worker run --processes N`: starts N workers, replaces those that die, and ends them with itself.
+
+A worker must not outlive its supervisor, not even one that was SIGKILLed: each has the reading end of a pipe as its
+standard input, and ends in order when the pipe closes. (This works wherever there are pipes; PR_SET_PDEATHSIG is
+Linux's alone, and tied to the thread that started the child.)
+"""
+
+import asyncio
+import os
+import signal
+import stat
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+
+import structlog
+
+log = structlog.get_logger()
+
+PROCESS_INDEX = "ASKONCE_PROCESS_INDEX"
+COMMAND = (sys.executable, "-m", "askonce_worker", "run")
+USAGE_ERROR = 2
+HEALTHY_AFTER = 60.0
+LONGEST_PAUSE = 30.0
+
+
+def supervise(processes: int) -> int:
+    """Runs so many workers until it is told to stop. Returns the exit code."""
+    return asyncio.run(Supervisor(processes).run())
+
+
+def end_with_supervisor(environ: Mapping[str, str] = os.environ) -> None:
+    """For a worker, at its start: SIGTERM to itself once its supervisor is gone. Does nothing where there is none."""
+    if PROCESS_INDEX in environ and _is_pipe(0):
+        threading.Thread(target=_watch_stdin, name="supervisor-watch", daemon=True).start()
+
+
+def _is_pipe(descriptor: int) -> bool:
+    """asyncio's pipe to a child is a pair of sockets."""
+    try:
+        mode = os.fstat(descriptor).st_mode
+    except OSError:
+        return False
+    return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
+
+
+def _watch_stdin() -> None:
+    try:
+        while os.read(0, 1024):
+            pass
+    except OSError:
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+class Supervisor:
+    """command: what a worker is. Its environment is this process's and its index, from 0."""
+
+    def __init__(self, processes: int, command: Sequence[str] = COMMAND, *, first_pause: float = 0.5) -> None:
+        self._count = processes
+        self._command = command
+        self._first_pause = first_pause
+        self._children: dict[int, asyncio.subprocess.Process] = {}
+        self._stopping = asyncio.Event()
+        self._code = 0
+
+    async def run(self) -> int:
+        """Until SIGTERM or SIGINT, or until a worker says that its settings are wrong. Returns the exit code."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop)
+        log.info("supervisor.started", processes=self._count)
+        try:
+            await asyncio.gather(*(self._keep(index) for index in range(self._count)))
+        finally:
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.remove_signal_handler(number)
+        log.info("supervisor.stopped", code=self._code)
+        return self._code
+
+    def _stop(self) -> None:
+        """Every signal is passed on: to a worker the second one means at once."""
+        self._stopping.set()
+        for child in self._children.values():
+            if child.returncode is None:
+                child.send_signal(signal.SIGTERM)
+
+    async def _keep(self, index: int) -> None:
+        deaths = 0
+        while not self._stopping.is_set():
+            began = time.monotonic()
+            code = await self._run_one(index)
+            if self._stopping.is_set():
+                return
+            if code == USAGE_ERROR:
+                self._code = code
+                self._stop()
+                return
+            deaths = 0 if time.monotonic() - began > HEALTHY_AFTER else deaths + 1
+            pause = min(LONGEST_PAUSE, self._first_pause * 2 ** max(0, deaths - 1))
+            log.warning("worker.died", index=index, code=code, restart_in=pause)
+            await self._pause(pause)
+
+    async def _run_one(self, index: int) -> int:
+        child = await asyncio.create_subprocess_exec(
+            *self._command,
+            stdin=asyncio.subprocess.PIPE,
+            env={**os.environ, PROCESS_INDEX: str(index)},
+            start_new_session=True,  # so that Ctrl-C reaches the workers once, through us
+        )
+        self._children[index] = child
+        if self._stopping.is_set():
+            child.send_signal(signal.SIGTERM)
+        return await child.wait()
+
+    async def _pause(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._stopping.wait()
+        except TimeoutError:
+            pass

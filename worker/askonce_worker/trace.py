@@ -1,0 +1,10 @@
+"""Where an exception comes from, for a log line: its message may quote a prompt, its traceback too."""
+
+import traceback
+from pathlib import Path
+
+
+def place(error: BaseException) -> str:
+    """`file.py:12`, the innermost frame."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "?"

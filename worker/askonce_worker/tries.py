@@ -1,0 +1,34 @@
+"""How often a job is tried, and what becomes of it then. Pure: no I/O, no clock."""
+
+from enum import Enum
+
+ALONE_AFTER = 2
+"""Lapses after which a job runs alone. claim_jobs.lua knows this number too."""
+SPLIT_AFTER = 3
+"""Lapses, or failures, after which the questions of a job are tried one by one."""
+LONGEST_PAUSE_MS = 30_000
+
+
+class Verdict(Enum):
+    TRY = "try"
+    SPLIT = "split"
+    BURY = "bury"
+
+
+def judge(*, lapses: int, failures: int, questions: int, max_tries: int) -> Verdict:
+    """What to do with a job that went wrong so often. One with several questions is never given up as a whole."""
+    exhausted = lapses + failures >= max_tries
+    if questions > 1 and (exhausted or max(lapses, failures) >= SPLIT_AFTER):
+        return Verdict.SPLIT
+    return Verdict.BURY if exhausted else Verdict.TRY
+
+
+def inherited(*, lapses: int, failures: int, max_tries: int) -> tuple[int, int]:
+    """The lapses and failures with which each part of a split job begins: at least one more try, and still alone."""
+    lapses = min(lapses, ALONE_AFTER, max_tries - 1)
+    return lapses, min(failures, ALONE_AFTER, max_tries - 1 - lapses)
+
+
+def pause_ms(failures: int) -> int:
+    """Before the next try: 1, 2, 4 … seconds, at most 30."""
+    return int(min(LONGEST_PAUSE_MS, 1000 * 2 ** max(0, failures - 1)))

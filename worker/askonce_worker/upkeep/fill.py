@@ -1,0 +1,110 @@
+"""The sweep for entries without a vector: they are embedded again, a few at a time, by whoever drains the outbox.
+
+So a vector that got lost is mended, and so the collection of a new embedding model or dimension is filled from the
+questions in the entries. Once a whole pass has found none missing, the collections of earlier models are dropped.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from redis.asyncio import Redis
+
+from askonce.keys import Keys
+from askonce_worker.upkeep.heads import beginnings
+from askonce_worker.upkeep.progress import Progress
+from askonce_worker.upkeep.rules import HEAD_BYTES, Head, read_head
+from askonce_worker.upkeep.vectors import Vectors
+
+log = structlog.get_logger()
+
+PAGE = 64
+"""Embeddings ordered in one run, about. The questions of today need the same embedding server."""
+GRACE = 600
+"""Seconds for which the vector of a new entry may still be on its way."""
+
+
+@dataclass(slots=True)
+class Filling:
+    """checked, missing: of this pass, among those that belong in there. filled: a whole pass has found none missing."""
+
+    cursor: int = 0
+    checked: int = 0
+    missing: int = 0
+    filled: bool = False
+
+
+def name_of(collection: str) -> str:
+    """Under which a Filling is kept."""
+    return f"fill:{collection}"
+
+
+class Fill:
+    """model: of the embeddings. grace: seconds. clock: monotonic seconds."""
+
+    def __init__(
+        self,
+        redis: Redis,
+        keys: Keys,
+        vectors: Vectors,
+        *,
+        model: str,
+        clock: Callable[[], float],
+        grace: float = GRACE,
+    ) -> None:
+        self._redis: Any = redis
+        self._keys = keys
+        self._vectors = vectors
+        self._model = model
+        self._clock = clock
+        self._grace = grace
+        self._progress = Progress(redis, keys)
+
+    async def run(self, seconds: float) -> bool:
+        """False: the next embeddings are the next run's, whatever is left."""
+        if await self._redis.xlen(self._keys.outbox) >= PAGE:
+            return False  # what was ordered is not done yet
+        current = await self._vectors.current()
+        name = name_of(current or self._model)
+        state = await self._progress.load(name, Filling)
+        end = self._clock() + seconds
+        if state.cursor == 0:
+            state.checked = state.missing = 0
+        while True:
+            ordered = await self._page(state, current)
+            if state.cursor == 0:
+                state.filled = current is not None and state.missing == 0
+                break
+            if state.filled or ordered >= PAGE // 2 or self._clock() >= end:
+                break
+        await self._progress.save(name, state)
+        if state.filled and current is not None:
+            for dropped in await self._vectors.drop_others(current):
+                log.info("upkeep.collection_dropped", collection=dropped, now=current)
+        return False
+
+    async def _page(self, state: Filling, current: str | None) -> int:
+        state.cursor, names = await self._redis.zscan(self._keys.touched, state.cursor, count=PAGE)
+        heads = await self._heads([name.decode() for name, _ in names])
+        absent = list(heads) if current is None else await self._vectors.absent(current, list(heads))
+        for name in absent:
+            fields = {"fingerprint": name, "vector": b"", "record": heads[name].record}
+            await self._redis.xadd(self._keys.outbox, fields)
+        state.checked += len(heads)
+        state.missing += len(absent)
+        if absent:
+            log.info("upkeep.embed_again", collection=current, entries=len(absent))
+        return len(absent)
+
+    async def _heads(self, names: Sequence[str]) -> dict[str, Head]:
+        """Those that belong into the semantic cache, and have had the time to get there."""
+        if not names:
+            return {}
+        now, begins = await beginnings(self._redis, self._keys, names, HEAD_BYTES)
+        heads = {name: read_head(begin) for name, begin in zip(names, begins, strict=True)}
+        return {
+            name: head
+            for name, head in heads.items()
+            if head is not None and head.semantic and head.created_at <= now - self._grace
+        }

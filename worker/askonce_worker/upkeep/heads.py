@@ -1,0 +1,15 @@
+"""The beginnings of many entries, in one round trip."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from askonce.keys import Keys
+from askonce.scripts import Script
+
+HEADS = Script("askonce_worker", "heads")
+
+
+async def beginnings(redis: Any, keys: Keys, names: Sequence[str], size: int) -> tuple[int, list[bytes]]:
+    """Redis's Unix seconds, and so many bytes of each; none where there is no entry. The time is read first."""
+    now, *begins = await HEADS(redis, [], [keys.entry(""), size, *names])
+    return now, begins

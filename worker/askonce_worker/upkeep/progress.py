@@ -1,0 +1,31 @@
+"""How far a sweep has come, kept in Redis: whichever worker runs next goes on from there."""
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import orjson
+from redis.asyncio import Redis
+
+from askonce.keys import Keys
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+State = TypeVar("State", bound="DataclassInstance")
+
+
+class Progress:
+    def __init__(self, redis: Redis, keys: Keys) -> None:
+        self._redis: Any = redis
+        self._key = keys.upkeep
+
+    async def load(self, name: str, kind: type[State]) -> State:
+        """As it was saved; a fresh one where there is none, or one of another release."""
+        raw = await self._redis.hget(self._key, name)
+        try:
+            return kind(**orjson.loads(raw or b"{}"))
+        except (ValueError, TypeError):
+            return kind()
+
+    async def save(self, name: str, state: "DataclassInstance") -> None:
+        await self._redis.hset(self._key, name, orjson.dumps(asdict(state)).decode())

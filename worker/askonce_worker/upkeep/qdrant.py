@@ -1,0 +1,98 @@
+"""What upkeep does to the vectors in Qdrant: find, compare, delete. Searching and storing: `semantic_cache.py`."""
+
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import grpc
+from qdrant_client import AsyncQdrantClient
+from qdrant_client import grpc as qdrant
+from qdrant_client.common.client_exceptions import ResourceExhaustedResponse
+
+from askonce_worker import qdrant_messages as messages
+from askonce_worker.ports import SemanticCacheDown
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Fingerprints of some points; following: where the next page begins, None after the last one."""
+
+    fingerprints: list[str]
+    following: str | None
+
+
+class QdrantUpkeep:
+    """model_prefix: what the collections of the present embedding model begin with.
+
+    All methods raise SemanticCacheDown. A collection that is not there is an empty one.
+    """
+
+    def __init__(self, client: AsyncQdrantClient, *, prefix: str, embedding_model: str, timeout: float = 10.0) -> None:
+        """timeout: seconds for each call."""
+        self.model_prefix = messages.collection_prefix(prefix, embedding_model)
+        self._client = client
+        self._timeout = timeout
+
+    def is_of_model(self, collection: str) -> bool:
+        return collection.startswith(self.model_prefix) and collection.removeprefix(self.model_prefix).isdigit()
+
+    async def collections(self) -> list[str]:
+        """All that this Qdrant has, whoever they belong to."""
+        with _translated():
+            reply = await self._client.grpc_collections.List(qdrant.ListCollectionsRequest(), timeout=self._timeout)
+        return [collection.name for collection in reply.collections]
+
+    async def delete(self, collection: str, fingerprints: Sequence[str], *, before: int) -> None:
+        """Those created before this Unix second: what has been stored anew meanwhile stays."""
+        if not fingerprints:
+            return
+        ids = qdrant.HasIdCondition(has_id=[messages.point_id(fingerprint) for fingerprint in fingerprints])
+        older = qdrant.Filter(must=[qdrant.Condition(has_id=ids), messages.in_range("created_at", lt=before)])
+        request = qdrant.DeletePoints(collection_name=collection, wait=True, points=qdrant.PointsSelector(filter=older))
+        with _translated(missing_is_empty=True):
+            await self._client.grpc_points.Delete(request, timeout=self._timeout)
+
+    async def absent(self, collection: str, fingerprints: Sequence[str]) -> list[str]:
+        """Those of these that have no vector."""
+        names = {messages.point_id(fingerprint).uuid: fingerprint for fingerprint in fingerprints}
+        request = qdrant.GetPoints(
+            collection_name=collection,
+            ids=[qdrant.PointId(uuid=name) for name in names],
+            with_payload=qdrant.WithPayloadSelector(enable=False),
+        )
+        with _translated(missing_is_empty=True):
+            reply = await self._client.grpc_points.Get(request, timeout=self._timeout)
+            for point in reply.result:
+                names.pop(str(uuid.UUID(point.id.uuid)), None)
+        return list(names.values())
+
+    async def page(self, collection: str, start: str | None, size: int) -> Page:
+        wanted = qdrant.PayloadIncludeSelector(fields=["fingerprint"])
+        request = qdrant.ScrollPoints(
+            collection_name=collection,
+            limit=size,
+            with_payload=qdrant.WithPayloadSelector(include=wanted),
+            offset=None if start is None else qdrant.PointId(uuid=start),
+        )
+        with _translated(missing_is_empty=True):
+            reply = await self._client.grpc_points.Scroll(request, timeout=self._timeout)
+            found = [point.payload["fingerprint"].string_value for point in reply.result]
+            return Page(found, reply.next_page_offset.uuid if reply.HasField("next_page_offset") else None)
+        return Page([], None)
+
+    async def drop(self, collection: str) -> None:
+        with _translated(missing_is_empty=True):
+            request = qdrant.DeleteCollection(collection_name=collection)
+            await self._client.grpc_collections.Delete(request, timeout=self._timeout)
+
+
+@contextmanager
+def _translated(*, missing_is_empty: bool = False) -> Iterator[None]:
+    try:
+        yield
+    except grpc.RpcError as error:
+        if not (missing_is_empty and error.code() == grpc.StatusCode.NOT_FOUND):
+            raise SemanticCacheDown(f"{error.code().name}: {error.details()}") from error
+    except (ResourceExhaustedResponse, grpc.aio.UsageError) as error:
+        raise SemanticCacheDown(str(error)) from error

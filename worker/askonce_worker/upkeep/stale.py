@@ -1,0 +1,104 @@
+"""The sweep over all entries: those that are invalid, retired or superseded go, and index places without an entry.
+
+An invalidation needs no sweep to be effective; this is what gives the memory back. Calm, it takes a page at a time;
+when epochs or models have changed since the last whole pass, it goes on for as long as it may.
+"""
+
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from redis.asyncio import Redis
+
+from askonce.keys import Keys
+from askonce.scripts import Script
+from askonce_worker.upkeep.eviction import DeletesVectors
+from askonce_worker.upkeep.heads import beginnings
+from askonce_worker.upkeep.progress import Progress
+from askonce_worker.upkeep.rules import HEAD_BYTES, Standing, read_head
+
+log = structlog.get_logger()
+
+DROP_ENTRIES = Script("askonce_worker", "drop_entries")
+NAME = "stale"
+PAGE = 500
+
+
+@dataclass(slots=True)
+class Pass:
+    """started: the standing under which the pass began; done: that of the last whole one."""
+
+    cursor: int = 0
+    started: str = ""
+    done: str = ""
+
+
+class StaleSweep:
+    """superseded: of each model, the snapshots whose entries have to go. retired: models. clock: monotonic seconds."""
+
+    def __init__(
+        self,
+        redis: Redis,
+        keys: Keys,
+        delete_vectors: DeletesVectors,
+        superseded: Callable[[], Awaitable[dict[str, frozenset[str]]]],
+        *,
+        retired: Iterable[str],
+        clock: Callable[[], float],
+    ) -> None:
+        self._redis: Any = redis
+        self._keys = keys
+        self._delete_vectors = delete_vectors
+        self._superseded = superseded
+        self._retired = frozenset(retired)
+        self._clock = clock
+        self._progress = Progress(redis, keys)
+
+    async def run(self, seconds: float) -> bool:
+        state = await self._progress.load(NAME, Pass)
+        standing = await self._standing()
+        now, end = standing.digest, self._clock() + seconds
+        urgent = state.done != now
+        if state.cursor == 0 or (urgent and state.started != now):
+            state.cursor, state.started = 0, now
+        found: Counter[str] = Counter()
+        while True:
+            state.cursor, names = await self._redis.zscan(self._keys.touched, state.cursor, count=PAGE)
+            found += await self._sweep([name.decode() for name, _ in names], standing)
+            if state.cursor == 0:
+                state.done = state.started
+                break
+            if not urgent or self._clock() >= end:
+                break
+        await self._progress.save(NAME, state)
+        if found:
+            log.info("upkeep.swept", **found)
+        return urgent and state.done != now
+
+    async def _standing(self) -> Standing:
+        superseded = await self._superseded()
+        epochs = await self._redis.hgetall(self._keys.epochs)
+        return Standing({field.decode(): int(count) for field, count in epochs.items()}, self._retired, superseded)
+
+    async def _sweep(self, names: Sequence[str], standing: Standing) -> Counter[str]:
+        found: Counter[str] = Counter()
+        if not names:
+            return found
+        _, begins = await beginnings(self._redis, self._keys, names, HEAD_BYTES)
+        going: list[str | bytes] = []
+        for name, begin in zip(names, begins, strict=True):
+            head = read_head(begin)
+            reason = standing.objection(head) if head is not None else None if begin else "vanished"
+            if reason is not None:
+                found[reason] += 1
+                going += (name, head.raw if head is not None else b"")
+        await self._drop(going)
+        return found
+
+    async def _drop(self, going: Sequence[str | bytes]) -> None:
+        if going:
+            keys = [self._keys.touched, self._keys.expiries]
+            now, *dropped = await DROP_ENTRIES(self._redis, keys, [self._keys.entry(""), *going])
+            await self._delete_vectors([name.decode() for name in dropped], before=now)

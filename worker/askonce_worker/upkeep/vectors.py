@@ -1,0 +1,71 @@
+"""The vectors of the entries, as upkeep deals with them: in all collections of the present embedding model.
+
+Every worker notes from time to time which collections it uses. Only what was noted is ever dropped, and only once
+nobody has used it for a while: other prefixes, and the workers of the last release during a rollout, keep theirs.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import structlog
+from redis.asyncio import Redis
+
+from askonce.keys import Keys
+from askonce_worker.ports import SemanticCacheDown
+from askonce_worker.upkeep.qdrant import Page, QdrantUpkeep
+
+log = structlog.get_logger()
+
+UNUSED_AFTER = 300
+"""Seconds since the last worker has noted it."""
+
+
+class Vectors:
+    def __init__(self, redis: Redis, keys: Keys, qdrant: QdrantUpkeep) -> None:
+        self._redis: Any = redis
+        self._keys = keys
+        self._qdrant = qdrant
+
+    async def note(self, used: Sequence[str]) -> None:
+        """These collections are in use."""
+        if used:
+            now = (await self._redis.time())[0]
+            await self._redis.hset(self._keys.collections, mapping=dict.fromkeys(used, now))
+
+    async def delete(self, fingerprints: Sequence[str], *, before: int) -> None:
+        """Those created before this Unix second. What Qdrant does not take now is found as an orphan later."""
+        if not fingerprints:
+            return
+        try:
+            for collection in await self.collections():
+                await self._qdrant.delete(collection, fingerprints, before=before)
+        except SemanticCacheDown as error:
+            log.warning("upkeep.vectors_left", vectors=len(fingerprints), error=str(error))
+
+    async def collections(self) -> list[str]:
+        """Those of the present embedding model, of whatever dimension."""
+        return [name for name in await self._qdrant.collections() if self._qdrant.is_of_model(name)]
+
+    async def current(self) -> str | None:
+        """The one that questions are looked up in: of several dimensions the last one used."""
+        used = await self._used()
+        return max(await self.collections(), key=lambda name: used.get(name, 0), default=None)
+
+    async def absent(self, collection: str, fingerprints: Sequence[str]) -> list[str]:
+        return await self._qdrant.absent(collection, fingerprints) if fingerprints else []
+
+    async def page(self, collection: str, start: str | None, size: int) -> Page:
+        return await self._qdrant.page(collection, start, size)
+
+    async def drop_others(self, current: str) -> list[str]:
+        """Drops the collections of earlier embedding models, once no worker uses them."""
+        now = int((await self._redis.time())[0])
+        unused = [name for name, last in (await self._used()).items() if last <= now - UNUSED_AFTER and name != current]
+        for name in unused:
+            await self._qdrant.drop(name)
+            await self._redis.hdel(self._keys.collections, name)
+        return unused
+
+    async def _used(self) -> dict[str, int]:
+        noted = await self._redis.hgetall(self._keys.collections)
+        return {name.decode(): int(last) for name, last in noted.items()}
