@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import dataclasses
 
 import pytest
 from redis.asyncio import Redis
@@ -9,6 +10,7 @@ from redis.asyncio import Redis
 from askonce.keys import Keys
 from askonce_worker.ports import AskYourself, Follow, Freed, Lead, Settlement, Shared, Stale
 from support.inflight import SCOPE, ask, near, settle, unit, worker
+from support.jobs import redis_ms
 
 BODY = {"choices": [{"message": {"content": "yes"}, "finish_reason": "stop"}]}
 
@@ -135,6 +137,17 @@ async def test_what_settled_before_the_lookup_serves_later_questions_only_where_
     await claim(second, ask("something else"))  # brings the view up to date
     assert isinstance(await claim(second, ask("cached")), Follow)
     assert isinstance(await claim(second, ask("truncated")), Lead)
+
+
+async def test_a_question_that_comes_after_an_answer_that_is_not_kept_does_not_get_it_from_a_view_that_lags(two, redis):
+    first, second = two
+    for reusable, outcome in ((0.0, Freed()), (20.0, Shared(BODY))):
+        text = f"reusable for {reusable}"
+        lead = await claim(first, ask(text))
+        waited = await claim(second, ask(text, asked_ms=await redis_ms(redis)))
+        await settle(redis, first, lead, Settlement.SHARED, BODY, reusable=reusable)
+        later = dataclasses.replace(waited, asked_ms=await redis_ms(redis) + 1)  # the view had not heard of the end
+        assert await asyncio.gather(second.wait(waited), second.wait(later)) == [Shared(BODY), outcome]
 
 
 async def test_a_refused_answer_is_for_the_same_fingerprint_only(two, redis):

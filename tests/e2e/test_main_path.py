@@ -21,7 +21,6 @@ def settings(valkey_url, qdrant_url, llm_server, prefix):
         "ASKONCE_QDRANT_URL": qdrant_url,
         "ASKONCE_EMBEDDING_MODEL": f"test-{prefix}",
         "ASKONCE_SIMILARITY_THRESHOLD": "0.95",
-        "ASKONCE_LEASE": "1",
         "OPENAI_BASE_URL": llm_server.base_url,
         "OPENAI_API_KEY": "test",
     }
@@ -160,7 +159,7 @@ async def test_after_the_only_worker_was_killed_in_mid_chunk_a_new_one_answers_e
     client, settings, llm_server, tmp_path
 ):
     await llm_server.control(chat={"latency_ms": 300})
-    patient = {**settings, "ASKONCE_LLM_CONCURRENCY": "4"}
+    patient = {**settings, "ASKONCE_LLM_CONCURRENCY": "4", "ASKONCE_LEASE": "2"}
     async with workers(1, patient) as [first]:
         ids = await client.submit_many([f"Number {i}? [g{i}]" for i in range(200, 232)])
 

@@ -10,7 +10,7 @@ import structlog
 from askonce.answer import Answer, AnswerError
 from askonce.chunk import Chunk, unpack
 from askonce.question import Question
-from askonce_worker.leased_job import LeasedJob
+from askonce_worker.leased_job import LeasedJob, Unworkable
 from askonce_worker.pipeline import Batch, Pipeline
 from askonce_worker.ports import Finished, Outbound
 
@@ -23,15 +23,19 @@ class ChunkJob:
         self._outbound = outbound
 
     async def run(self, job: LeasedJob, payload: Any) -> None:
-        """Answers every question of the chunk. Raises ValueError for a payload that is no chunk."""
+        """Answers every question of the chunk. Raises Unworkable for a payload that is no chunk."""
         started = time.monotonic()
-        chunk = unpack(payload)
+        try:
+            chunk = unpack(payload)
+        except ValueError as error:
+            raise Unworkable("it is no chunk") from error
         if chunk.bad:
             await self._outbound.send(
                 [_failed(chunk, bad.job_id, AnswerError("invalid_question", bad.reason)) for bad in chunk.bad]
             )
         if chunk.questions:
-            await self._pipeline.answer(Batch(chunk.questions, job.lane, job.enqueued_ms + chunk.timeout_ms))
+            deadline = job.enqueued_ms + chunk.timeout_ms
+            await self._pipeline.answer(Batch(chunk.questions, job.lane, job.enqueued_ms, deadline))
         log.info(
             "chunk.answered",
             job=job.job,

@@ -8,7 +8,7 @@ import redis.exceptions
 import structlog
 from arq.worker import Retry
 
-from askonce_worker.leased_job import LeasedJob
+from askonce_worker.leased_job import LeasedJob, Unworkable
 from askonce_worker.leases import Bury, Done, Outcome, Return, Split
 from askonce_worker.trace import place
 from askonce_worker.tries import Verdict, inherited, judge, pause_ms
@@ -65,6 +65,8 @@ class JobRunner:
         except REDIS_AWAY as error:
             log.warning("job.interrupted", job=job.job, lane=job.lane, error=type(error).__name__)
             return Return(job, REDIS_AWAY_PAUSE_MS)
+        except Unworkable as error:
+            return await self._bury(job, str(error))
         except Exception as error:  # noqa: BLE001 - whatever it is, it is one more failed try
             return await self._failed(job, error)
         return Done(job)

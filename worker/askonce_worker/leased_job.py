@@ -8,6 +8,10 @@ import orjson
 from askonce.chunk import FUNCTION
 
 
+class Unworkable(Exception):
+    """Another try of this job would end alike: it is buried at once. The message quotes nothing of it."""
+
+
 @dataclass(frozen=True, slots=True)
 class LeasedJob:
     """job and lane: where it came from. token: proves the lease. lapses, failures: how often it went wrong before.

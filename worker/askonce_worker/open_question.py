@@ -12,13 +12,14 @@ from askonce_worker.ports import Ask, Vector
 class OpenQuestion:
     """A question without an answer so far.
 
-    deadline: Unix ms of Redis's clock. epochs: the stamp under which it began. copies: the same question again in the
-    same chunk; each gets the same answer.
+    deadline, asked: Unix ms of Redis's clock. epochs: the stamp under which it began. copies: the same question once
+    more in the same chunk; each gets the same answer.
     """
 
     question: Question
     lane: str
     deadline: int
+    asked: int
     epochs: str
     vector: Vector | None = None
     copies: list[Question] = field(default_factory=list)
@@ -42,6 +43,7 @@ class OpenQuestion:
             vector=self.vector,
             threshold=matcher.threshold(self.question),
             may_follow=may_follow and self.question.cache == "use",
+            asked_ms=self.asked,
         )
 
 

@@ -35,10 +35,11 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """The questions of one chunk. deadline: Unix ms of Redis's clock, for all of them."""
+    """The questions of one chunk. asked, deadline: Unix ms of Redis's clock, for all of them."""
 
     questions: Sequence[Question]
     lane: str
+    asked: int
     deadline: int
 
 
@@ -85,7 +86,7 @@ class Pipeline:
             elif late:
                 finished.append(Finished(question, expired(question)))
             else:
-                todo.append(OpenQuestion(question, batch.lane, batch.deadline, found.epochs))
+                todo.append(OpenQuestion(question, batch.lane, batch.deadline, batch.asked, found.epochs))
         if finished:
             await self._outbound.send(finished)
         return group_same(todo)

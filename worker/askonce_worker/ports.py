@@ -170,7 +170,10 @@ Position = Any
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """An open question, as the coalescer sees it. key: unique among the open questions of this worker."""
+    """An open question, as the coalescer sees it.
+
+    key: unique among the open questions of this worker. asked_ms: when it was submitted, Unix ms of Redis's clock.
+    """
 
     key: str
     fingerprint: str
@@ -180,6 +183,7 @@ class Ask:
     vector: Vector | None
     threshold: float
     may_follow: bool
+    asked_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +203,7 @@ class Follow:
     similarity: float
     same: bool
     scope: str = ""
+    asked_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -126,9 +126,9 @@ class RedisCoalescer:
         reusable: seconds for which questions that come later may have the answer, too (at most 30). Only for what is
         in the cache for as long: it bridges the time until the vector can be found there.
         """
-        settled = Settled(SHARED_WITH[settlement], body)
+        settled = Settled(SHARED_WITH[settlement], body, reusable)
         due = self._clock() + PATIENCE
-        settling = self._own.settle(lead.leader, lead.scope, settled, reusable, due=due)
+        settling = self._own.settle(lead.leader, lead.scope, settled, due=due)
         return lambda pipe: self._feed.settle_in(pipe, settling)
 
     def drop_answer(self, fingerprint: str) -> None:

@@ -51,12 +51,9 @@ class LeadReply:
 
 @dataclass(frozen=True, slots=True)
 class Settling:
-    """reusable: seconds for which later questions may have the answer, too."""
-
     leader: str
     shard: int
     settled: Settled
-    reusable: float = 0.0
 
 
 class Feed:
@@ -135,7 +132,7 @@ class Feed:
 
     def _settle_args(self, settling: Settling) -> tuple[Any, ...]:
         settled = settling.settled
-        reusable_ms = int(settling.reusable * 1000)
+        reusable_ms = int(settled.reusable * 1000)
         return settling.shard, settling.leader, settled.share, reusable_ms, encode_settled(settled)
 
     def _shard_keys(self, shard: int) -> list[str]:

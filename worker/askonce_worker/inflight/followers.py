@@ -89,7 +89,7 @@ class Followers:
 
 
 def _judged(settled: Settled, follow: Follow) -> Shared | Freed | AskYourself:
-    if settled.share == "none":
+    if settled.share == "none" or settled.is_past(follow.asked_ms):
         return Freed()
     if settled.body is None or (settled.share == "same" and not follow.same):
         return AskYourself()

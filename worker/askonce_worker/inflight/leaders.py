@@ -167,7 +167,7 @@ class View:
             return None
         for name in self._same.get((claim.leader.fingerprint, claim.leader.epochs), ()):
             if self._is_open(self._known[name], claim, now, same=True):
-                return Follow(name, claim.ask.text, 1.0, same=True, scope=claim.ask.scope)
+                return _follow(claim, name, claim.ask.text, 1.0, same=True)
         return None
 
     def _best(self, claim: Claim, candidates: list[tuple[float, str]], now: float) -> Follow | None:
@@ -177,7 +177,7 @@ class View:
             if not self._is_open(known, claim, now, same=False):
                 continue
             if self._may_follow(claim.leader, known.leader):
-                return Follow(name, known.leader.text, similarity, same=False, scope=claim.ask.scope)
+                return _follow(claim, name, known.leader.text, similarity)
             guarded += 1
             if guarded == MOST_GUARDED:
                 break
@@ -244,3 +244,7 @@ class View:
             self._similar[key].remove(name)
             if not self._similar[key].names:
                 del self._similar[key]
+
+
+def _follow(claim: Claim, leader: str, text: str, similarity: float, *, same: bool = False) -> Follow:
+    return Follow(leader, text, similarity, same=same, scope=claim.ask.scope, asked_ms=claim.ask.asked_ms)

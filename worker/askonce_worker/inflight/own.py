@@ -56,8 +56,8 @@ class OwnLeaders:
         if name in self._own:
             self._own[name].leads = True
 
-    def settle(self, name: str, scope: str, settled: Settled, reusable: float, *, due: float) -> Settling:
-        settling = Settling(name, shard_of(scope), settled, reusable)
+    def settle(self, name: str, scope: str, settled: Settled, *, due: float) -> Settling:
+        settling = Settling(name, shard_of(scope), settled)
         own = self._own.get(name)
         if own is not None:
             own.settling, own.due = settling, due
@@ -65,7 +65,7 @@ class OwnLeaders:
 
     def abandon(self, name: str, scope: str) -> None:
         """Its followers claim again, soon."""
-        self.settle(name, scope, Settled("none"), 0.0, due=0.0)
+        self.settle(name, scope, Settled("none"), due=0.0)
         self.urgent.set()
 
     def abandon_all(self) -> None:

@@ -17,10 +17,20 @@ class Unreadable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """A leader's outcome, as its followers read it."""
+    """A leader's outcome, as its followers read it.
+
+    at: when it was settled, Unix ms of Redis's clock. reusable: seconds for which later questions may have it, too.
+    """
 
     share: Share
     body: dict[str, Any] | None = None
+    reusable: float = 0.0
+    at: int = 0
+
+    def is_past(self, asked_ms: int) -> bool:
+        """Whether a question of that moment comes too late for it: an answer that is not kept is for those alone who
+        waited for it."""
+        return self.at <= asked_ms and asked_ms >= self.at + self.reusable * 1000
 
 
 FIELDS = ("fingerprint", "scope", "epochs", "text", "embedding")
@@ -62,7 +72,7 @@ def _change(fields: Mapping[bytes, bytes]) -> Change:
 
 
 def encode_settled(settled: Settled) -> bytes:
-    return orjson.dumps({"share": settled.share, "body": settled.body})
+    return orjson.dumps({"share": settled.share, "reusable": settled.reusable, "body": settled.body})
 
 
 def decode_settled(data: bytes) -> Settled:
@@ -70,7 +80,8 @@ def decode_settled(data: bytes) -> Settled:
     try:
         record = orjson.loads(data)
         body = record["body"]
-        return Settled(_share(record["share"]), body if isinstance(body, dict) else None)
+        body = body if isinstance(body, dict) else None
+        return Settled(_share(record["share"]), body, float(record["reusable"]), int(record["at"]))
     except (ValueError, KeyError, TypeError, Unreadable):
         return Settled("none")
 
