@@ -1,11 +1,11 @@
 # The two commands of a newcomer are `make demo` and `make test`. Both need Python 3.11 or newer, and nothing else.
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3.14 python3 python; do \
-	$$p -c 'import sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+	$$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 VENV ?= .venv
 BIN := $(VENV)/bin
 WEIGHTS := worker/askonce_worker/local/llm-requirements.txt
 
-.PHONY: demo test lint types imports unit bench format clean setup packages
+.PHONY: demo test lint types imports unit bench format clean setup packages tools audit soak
 
 setup: $(VENV)/.ready
 
@@ -33,15 +33,28 @@ types: setup
 imports: setup
 	$(BIN)/lint-imports
 
+# Most tests wait: for servers, leases, deadlines. Three at a time keep two cores busy. (Without -n, for looking into one.)
 unit: setup
-	$(BIN)/pytest
+	$(BIN)/pytest -n 3 --dist loadfile
 
 bench: setup
 	$(BIN)/python tests/benchmarks/run.py
 
+# Twenty minutes of mixed load under random kills; nobody may edit the tree meanwhile.
+soak: setup
+	$(BIN)/python tests/benchmarks/soak.py --minutes 20
+
 # The base package alone, the worker without its extra, and the client under other releases of redis-py.
 packages: setup
 	PYTHON=$(PYTHON) tests/packages.sh
+
+# What the tests of deploy/ use and the package index does not have.
+tools: setup
+	tests/promtool.sh $(BIN)
+
+# Known vulnerabilities of what is pinned. Needs a network that reaches the advisories; CI checks what it can without.
+audit:
+	PYTHON=$(PYTHON) tests/audit.sh
 
 format: setup
 	$(BIN)/ruff format .

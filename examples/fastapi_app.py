@@ -33,7 +33,7 @@ async def ask(q: str) -> dict[str, Any]:
     except QueueFull as error:
         raise HTTPException(503, str(error), headers={"Retry-After": f"{error.retry_after:.0f}"}) from error
     except AnswerTimeout as error:
-        raise HTTPException(504, f"still being worked on: GET /jobs/{error.job_id}") from error
+        raise HTTPException(504, "no answer within a minute: ask again, or POST /jobs and come back") from error
     except QuestionFailed as error:
         raise HTTPException(502, str(error)) from error
     return {"text": answer.text, "source": answer.source, "similarity": answer.similarity}

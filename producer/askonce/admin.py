@@ -40,42 +40,46 @@ class Admin:
         report: dict[str, Any] = {"at": seconds, "currency": prices.currency}
         for name, counts in {**periods, "total": ever}.items():
             report[name] = _period(counts, prices, namespace, model)
-        report["now"] = await self._now(seconds * 1000 + micros // 1000)
+        report["now"] = await self._now(seconds * 1000 + micros // 1000, SAMPLE)
         return report
 
-    async def _now(self, now_ms: int) -> dict[str, Any]:
+    async def now(self, *, sample: int = SAMPLE) -> dict[str, Any]:
+        """The part `now` of `stats`. sample: what is looked at of the entries, and of each lane."""
+        [clock] = await self._store.pipeline([("TIME",)])
+        seconds, micros = map(int, clock)
+        return await self._now(seconds * 1000 + micros // 1000, sample)
+
+    async def _now(self, now_ms: int, sample: int) -> dict[str, Any]:
         keys = self._keys
         commands: list[Command] = [
             ("ZCARD", keys.touched),
-            ("ZRANDMEMBER", keys.touched, SAMPLE),
+            ("ZRANDMEMBER", keys.touched, sample),
             ("XLEN", keys.outbox),
+            ("XRANGE", keys.outbox, "-", "+", "COUNT", 1),
             ("ZCOUNT", keys.workers, now_ms, "+inf"),
             ("HLEN", keys.dead),
             ("HMGET", keys.load, *LANES),
         ]
         for lane in LANES:
-            commands += [
-                ("ZCARD", keys.queue(lane)),
-                ("ZCARD", keys.leases(lane)),
-                ("ZRANGE", keys.queue(lane), 0, SAMPLE - 1),
-                ("ZRANGE", keys.leases(lane), 0, SAMPLE - 1),
-            ]
-        entries, sample, outbox, workers, dead, load, *lanes = await self._store.pipeline(commands)
+            for jobs in (keys.queue(lane), keys.alone(lane), keys.leases(lane)):
+                commands += [("ZCARD", jobs), ("ZRANGE", jobs, 0, sample - 1)]
+        entries, some, outbox, oldest, workers, dead, load, *lanes = await self._store.pipeline(commands)
         report: dict[str, Any] = {
             "entries": entries,
-            "entries_bytes": await self._size(entries, sample),
+            "entries_bytes": await self._size(entries, some),
             "vectors_waiting": outbox,
+            "vectors_oldest_s": max(0.0, (now_ms - int(oldest[0][0].partition(b"-")[0])) / 1000) if oldest else None,
             "workers": workers,
             "dead_letters": dead,
             "lanes": {},
         }
         for place, lane in enumerate(LANES):
-            waiting, running, *jobs = lanes[4 * place : 4 * place + 4]
+            waiting, some_waiting, alone, some_alone, running, some_running = lanes[6 * place : 6 * place + 6]
             report["lanes"][lane] = {
-                "waiting_jobs": waiting,
+                "waiting_jobs": waiting + alone,
                 "running_jobs": running,
                 "questions": int(load[place] or 0),
-                "oldest_s": await self._age([*jobs[0], *jobs[1]], now_ms),
+                "oldest_s": await self._age([*some_waiting, *some_alone, *some_running], now_ms),
             }
         return report
 

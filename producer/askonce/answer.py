@@ -7,6 +7,7 @@ from typing import Any, Literal
 import orjson
 
 from askonce.question import Question
+from askonce.readable import completion_of, read_object, text_of
 
 Source = Literal["exact", "semantic", "inflight", "llm"]
 
@@ -103,14 +104,15 @@ def result_record(answer: Answer, asked: Question | None = None) -> bytes:
 
 def read_result(job_id: str, raw: bytes) -> Answer | None:
     """The answer in a result record; None for a pending marker. Raises ValueError for anything else."""
-    record = orjson.loads(raw)
-    if not isinstance(record, dict) or "fingerprint" not in record:
+    record = read_object(raw)
+    if "fingerprint" not in record:
         raise ValueError("neither a pending marker nor an answer")
     if "deadline" in record:
         return None
     if record.get("status") not in ("answered", "failed"):
         raise ValueError("a result without a status")
-    error = record.get("error")
+    if record["status"] == "answered":
+        completion_of(record.get("body"))
     return Answer(
         job_id=job_id,
         status=record["status"],
@@ -119,7 +121,16 @@ def read_result(job_id: str, raw: bytes) -> Answer | None:
         matched_question=record.get("matched_question"),
         model=record.get("model"),
         cached_at=record.get("cached_at"),
-        error=AnswerError(error["kind"], error["message"], error.get("status")) if error else None,
+        error=_read_error(record),
         metadata=record.get("metadata"),
         body=record.get("body"),
     )
+
+
+def _read_error(record: dict[str, Any]) -> AnswerError | None:
+    error = record.get("error")
+    if error is None:
+        return None
+    if not isinstance(error, dict) or not isinstance(error.get("status"), int | None):
+        raise ValueError("a malformed error")
+    return AnswerError(text_of(error, "kind"), text_of(error, "message"), error.get("status"))

@@ -147,6 +147,8 @@ def output_record(line: Line, job_id: str, answer: Answer) -> dict[str, Any]:
             "matched_question": answer.matched_question,
             "billed": answer.source == "llm",
         }
+    if line.question is not None and line.question.metadata is not None:
+        record["askonce"]["metadata"] = line.question.metadata
     return record
 
 

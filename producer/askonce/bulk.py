@@ -3,9 +3,10 @@
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterable, Callable, Iterable, Sequence
+from contextlib import suppress
 
 from askonce.backend import Backend, Lane
-from askonce.errors import InvalidQuestion, QueueFull
+from askonce.errors import InvalidQuestion, NotAccepted, QueueFull
 from askonce.iteration import batched, batches
 from askonce.job_queue import Outcome, new_job_ids
 from askonce.question import Question
@@ -35,17 +36,21 @@ async def submit_many(
             for item in part:
                 fill(item, None).check()
             await asyncio.sleep(0)
-    bulk = Bulk(backend, lane, timeout)
+    bulk, taken = Bulk(backend, lane, timeout), 0
     try:
         async for batch in batches(questions, QUESTIONS):
+            taken += len(batch)
             filled = list(map(fill, batch, new_job_ids(len(batch))))
             if not listed:
                 for question in filled:
                     question.check()
             await bulk.put(filled)
         await bulk.finish()
-    except (InvalidQuestion, QueueFull) as error:
-        error.accepted = await bulk.accepted()
+    except NotAccepted as error:
+        await bulk.conclude()
+        rest = questions[taken:] if isinstance(questions, Sequence) else ()
+        error.accepted = bulk.job_ids
+        error.refused = [*bulk.refused, *map(fill, rest, new_job_ids(len(rest)))]
         raise
     finally:
         bulk.abandon()
@@ -59,11 +64,16 @@ class Bulk:
         self._timeout = timeout
         self._under_way: deque[tuple[list[Question], asyncio.Task[list[Outcome]]]] = deque()
         self.job_ids: list[str] = []
+        self.refused: list[Question] = []
 
     async def put(self, questions: list[Question]) -> None:
         """Raises what became of an earlier one."""
         if len(self._under_way) == UNDER_WAY:
-            await self._settle()
+            try:
+                await self._settle()
+            except NotAccepted:
+                self.refused += questions
+                raise
         put = self._backend.put(questions, self._lane, self._timeout, listen=False)
         self._under_way.append((questions, asyncio.create_task(put)))
         await asyncio.sleep(0)  # it is sent before the next ones are packed
@@ -72,13 +82,11 @@ class Bulk:
         while self._under_way:
             await self._settle()
 
-    async def accepted(self) -> list[str]:
-        """All that got in, now that something did not."""
-        for questions, task in self._under_way:
-            outcomes = await asyncio.gather(task, return_exceptions=True)
-            if not isinstance(outcomes[0], BaseException):
-                self._note(questions, outcomes[0])
-        return self.job_ids
+    async def conclude(self) -> None:
+        """What became of those under way, now that something did not get in."""
+        while self._under_way:
+            with suppress(NotAccepted):
+                await self._settle()
 
     def abandon(self) -> None:
         for _, task in self._under_way:
@@ -86,7 +94,12 @@ class Bulk:
 
     async def _settle(self) -> None:
         questions, task = self._under_way.popleft()
-        error = self._note(questions, await task)
+        try:
+            outcomes = await task
+        except NotAccepted:
+            self.refused += questions
+            raise
+        error = self._note(questions, outcomes)
         if error is not None:
             raise error
 
@@ -95,5 +108,7 @@ class Bulk:
         for question, error in zip(questions, outcomes, strict=True):
             if error is None:
                 self.job_ids.append(question.job_id or "")
+            elif isinstance(error, QueueFull):
+                self.refused.append(question)
             first = first or error
         return first

@@ -4,7 +4,11 @@ The scopes of a chunk are written once each, since the questions of a pipeline m
 
     {"v": 1, "namespace": "default", "timeout_ms": 604800000,
      "scopes": [{"model": "gpt-4o-mini", "system": "…"}],
-     "questions": [{"id": "…", "text": "…", "scope": 0}]}
+     "questions": [{"id": "…", "text": "…"}, {"id": "…", "text": "…", "scope": 1}],
+     "traces": ["00-…-…-01"]}
+
+`scope` is a place among the scopes; without it, the first one. `traces`, which may be missing: the W3C `traceparent` of
+each trace that a question was submitted in.
 """
 
 from collections.abc import Sequence
@@ -15,7 +19,8 @@ import orjson
 
 from askonce.errors import InvalidQuestion
 from askonce.question import Question
-from askonce.question_checks import check_job_id, check_namespace
+from askonce.question_checks import MAX_TTL, check_job_id, check_namespace
+from askonce.trace_context import MOST, readable_traces
 
 VERSION = 1
 FUNCTION = "answer_chunk"
@@ -41,9 +46,10 @@ class Chunk:
     timeout_ms: int
     questions: tuple[Question, ...]
     bad: tuple[BadQuestion, ...] = ()
+    traces: tuple[str, ...] = ()
 
 
-def pack(namespace: str, timeout_ms: int, questions: Sequence[Question]) -> bytes:
+def pack(namespace: str, timeout_ms: int, questions: Sequence[Question], traces: Sequence[str] = ()) -> bytes:
     """Checked questions of one namespace, each with its job id."""
     scopes: list[dict[str, Any]] = []
     places: dict[tuple[str, bytes], int] = {}
@@ -55,12 +61,13 @@ def pack(namespace: str, timeout_ms: int, questions: Sequence[Question]) -> byte
         if place is None:
             place = places[variant] = len(scopes)
             scopes.append(_scope(question))
-        item: dict[str, Any] = {"id": question.job_id, "text": question.text, "scope": place}
+        item: dict[str, Any] = {"id": question.job_id, "text": question.text}
+        if place:
+            item["scope"] = place
         _add_own(item, question)
         packed.append(item)
-    return orjson.dumps(
-        {"v": VERSION, "namespace": namespace, "timeout_ms": timeout_ms, "scopes": scopes, "questions": packed}
-    )
+    chunk = {"v": VERSION, "namespace": namespace, "timeout_ms": timeout_ms, "scopes": scopes, "questions": packed}
+    return orjson.dumps({**chunk, "traces": list(traces[:MOST])} if traces else chunk)
 
 
 def _add_own(item: dict[str, Any], question: Question) -> None:
@@ -94,7 +101,7 @@ def unpack(payload: Any) -> Chunk:
         check_namespace(namespace)
     except InvalidQuestion as error:
         raise ValueError(str(error)) from error
-    if not isinstance(timeout_ms, int) or timeout_ms <= 0 or not isinstance(scopes, list):
+    if type(timeout_ms) is not int or not 0 < timeout_ms <= MAX_TTL * 1000 or not isinstance(scopes, list):
         raise ValueError("a chunk has scopes and a timeout_ms above 0")
     if not isinstance(items, list) or not 0 < len(items) <= MAX_QUESTIONS:
         raise ValueError(f"a chunk has 1 to {MAX_QUESTIONS} questions")
@@ -109,7 +116,7 @@ def unpack(payload: Any) -> Chunk:
             bad.append(BadQuestion(job_id, str(error)))
         except (TypeError, KeyError, IndexError, AttributeError) as error:
             bad.append(BadQuestion(job_id, f"malformed question: {type(error).__name__}"))
-    return Chunk(str(namespace), timeout_ms, tuple(questions), tuple(bad))
+    return Chunk(str(namespace), timeout_ms, tuple(questions), tuple(bad), readable_traces(payload.get("traces")))
 
 
 def _shared(scope: Any, namespace: str) -> Question | InvalidQuestion:
@@ -132,7 +139,7 @@ def _job_id(item: Any) -> str:
 
 
 def _question(item: dict[str, Any], job_id: str, shared: list[Question | InvalidQuestion]) -> Question:
-    place = item["scope"]
+    place = item.get("scope", 0)
     if not isinstance(place, int) or place < 0:
         raise InvalidQuestion("a question names no scope")
     known = shared[place]

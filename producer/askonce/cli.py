@@ -67,7 +67,10 @@ def _read_env_file(given: str | None) -> None:
     except OSError as error:
         raise ValueError(f"--env-file {path}: {error.strerror}") from error
     for line in lines:
-        words = shlex.split(line.removeprefix("export "), comments=True)
+        try:
+            words = shlex.split(line.removeprefix("export "), comments=True)
+        except ValueError as error:
+            raise ValueError(f"--env-file {path}: {error}") from error
         name, equals, value = words[0].partition("=") if words else ("", "", "")
         if equals and name.startswith(PREFIX):
             os.environ.setdefault(name, value)

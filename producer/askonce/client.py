@@ -24,11 +24,11 @@ from askonce.keys import epoch_field
 from askonce.mapping import Mapper
 from askonce.per_loop import PerLoop
 from askonce.question import Question
-from askonce.question_checks import check_namespace
+from askonce.question_checks import check_model, check_namespace
+from askonce.redis_url import check_url
 from askonce.session import Session
 from askonce.settings import client_settings
 from askonce.streams import as_completed
-from askonce.wire import check_url
 
 
 class Client:
@@ -103,7 +103,8 @@ class Client:
     async def submit_many(
         self, questions: Questions, *, lane: Lane = "bulk", timeout: float | None = None
     ) -> list[str]:
-        """Job ids in order. InvalidQuestion and QueueFull carry `accepted`, the ids that got in.
+        """Job ids in order. InvalidQuestion, QueueFull and StoreUnreachable carry `accepted`, the ids that got in,
+        and `refused`, the questions that may still: `submit_many(error.refused)` goes on.
 
         A list is checked whole before anything is written; a stream is checked part by part.
         """
@@ -213,6 +214,10 @@ class Client:
         What is not named is not meant, the client's own namespace neither. all: everything, of all namespaces. What is
         being asked at this moment is still answered, and not cached. Raises ValueError.
         """
+        if model is not None:
+            check_model(model)
+        if namespace is not None:
+            check_namespace(namespace)
         await self._backends.get().invalidate(epoch_field(model=model, namespace=namespace, everything=all))
 
     async def report_wrong(self, job_id: str, *, drop_entry: bool = False, namespace: str | None = None) -> bool:

@@ -4,8 +4,11 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import Any
 
+import orjson
+
 from askonce.answer import text_body
 from askonce.errors import InvalidQuestion
+from askonce.readable import MAX_ANSWER_BYTES, completion_of, read_json
 
 
 class Verdict(Enum):
@@ -36,6 +39,8 @@ def _of_choice(choice: Mapping[str, Any]) -> Verdict:
 
 def checked_body(answer: str | Mapping[str, Any], *, model: str, usage: Mapping[str, Any] | None) -> Mapping[str, Any]:
     """The completion as it may be kept: made of a text, or a provider's own. Raises InvalidQuestion."""
+    if not isinstance(usage, Mapping | None):
+        raise InvalidQuestion("usage is no object")
     if isinstance(answer, str):
         answer = text_body(answer, model=model, usage=usage)
     try:
@@ -44,4 +49,8 @@ def checked_body(answer: str | Mapping[str, Any], *, model: str, usage: Mapping[
         raise InvalidQuestion("the answer is neither a text nor a chat completion") from error
     if found is not Verdict.GOOD:
         raise InvalidQuestion(f"the answer is {found.value}")
+    try:
+        completion_of(read_json(orjson.dumps(answer), MAX_ANSWER_BYTES))
+    except (ValueError, TypeError) as error:
+        raise InvalidQuestion(f"the answer cannot be kept: {error}") from error
     return answer

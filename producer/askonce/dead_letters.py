@@ -6,14 +6,13 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
 
-import orjson
-
 from askonce.backend import Lane
 from askonce.chunk import FUNCTION, Chunk, unpack
 from askonce.client import Client
 from askonce.connection import Store
-from askonce.keys import Keys
+from askonce.keys import LANES, Keys
 from askonce.question import Question
+from askonce.readable import read_object, text_of, time_of
 from askonce.settings import client_settings
 
 PAGE = 200
@@ -68,7 +67,7 @@ class DeadLetters:
             for job, letter in pairs:
                 if job not in seen:
                     seen.add(job)
-                    yield _read(job.decode(), letter)
+                    yield _read(job.decode("utf-8", "replace"), letter)
             if int(cursor) == 0:
                 return
 
@@ -133,8 +132,15 @@ class DeadLetters:
 
 
 def _read(job: str, raw: bytes) -> DeadLetter:
-    letter = orjson.loads(raw)
-    return DeadLetter(job, letter["lane"], letter["cause"], letter["tries"], letter["at"], letter["record"])
+    """One that cannot be read is listed too: it can be dropped."""
+    try:
+        letter = read_object(raw)
+        lane, tries = letter.get("lane"), letter.get("tries")
+        if lane not in LANES or type(tries) is not int:
+            raise ValueError("malformed")
+        return DeadLetter(job, lane, text_of(letter, "cause"), tries, time_of(letter, "at"), letter.get("record"))
+    except ValueError:
+        return DeadLetter(job, "bulk", "the letter is malformed", 0, 0, raw.decode("utf-8", "backslashreplace"))
 
 
 def _new_id(letter: DeadLetter, job_id: str) -> str:

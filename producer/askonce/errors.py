@@ -1,12 +1,13 @@
 """What can go wrong, as one tree.
 
 AskOnceError
-├── InvalidQuestion     the question itself is wrong: nothing was written
-├── QueueFull           the lane holds all it may, or Redis is nearly full: try again after `retry_after` seconds
-├── AnswerTimeout       no answer yet; the question goes on, and its job id stays good
-├── UnknownJob          no such job id: never submitted, or past its lifetime
-├── QuestionFailed      the question ended as failed; `answer.error` says why
-└── StoreUnreachable    Redis did not answer within the time given
+├── NotAccepted
+│   ├── InvalidQuestion     the question itself is wrong: nothing was written
+│   ├── QueueFull           the lane holds all it may, or Redis is nearly full: try again after `retry_after` seconds
+│   └── StoreUnreachable    Redis did not answer within the time given
+├── AnswerTimeout           no answer yet; the question goes on, and its job id stays good
+├── UnknownJob              no such job id: never submitted, or past its lifetime
+└── QuestionFailed          the question ended as failed; `answer.error` says why
 """
 
 from collections.abc import Sequence
@@ -14,33 +15,37 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from askonce.answer import Answer
+    from askonce.question import Question
 
 
 class AskOnceError(Exception):
     """Base of all that askonce raises."""
 
 
-class InvalidQuestion(AskOnceError, ValueError):
-    """The question is refused before anything is written.
+class NotAccepted(AskOnceError):
+    """What a submission may end with.
 
-    accepted: of a stream of questions, the job ids that got in before this one.
+    Of many questions, accepted: the job ids that got in. refused: the questions that did not and may still, with their
+    job ids: `submit_many(error.refused)` goes on, and is safe where it is not certain what got in. These are not simply
+    the last ones: a full lane may have room for a small chunk behind a large one.
     """
 
     def __init__(self, message: str, *, accepted: Sequence[str] = ()) -> None:
         super().__init__(message)
         self.accepted = list(accepted)
+        self.refused: list[Question] = []
 
 
-class QueueFull(AskOnceError):
-    """The lane is at its bound.
+class InvalidQuestion(NotAccepted, ValueError):
+    """The question is refused before anything of it is written."""
 
-    retry_after: seconds. accepted: the job ids that got in before the bound was met.
-    """
+
+class QueueFull(NotAccepted):
+    """The lane is at its bound, or Redis nearly full. retry_after: seconds."""
 
     def __init__(self, message: str, *, retry_after: float = 1.0, accepted: Sequence[str] = ()) -> None:
-        super().__init__(message)
+        super().__init__(message, accepted=accepted)
         self.retry_after = retry_after
-        self.accepted = list(accepted)
 
 
 class AnswerTimeout(AskOnceError, TimeoutError):
@@ -71,5 +76,5 @@ class QuestionFailed(AskOnceError):
         self.answer = answer
 
 
-class StoreUnreachable(AskOnceError, ConnectionError):
+class StoreUnreachable(NotAccepted, ConnectionError):
     """Redis cannot be reached; the cause is the driver's own error."""

@@ -1,14 +1,12 @@
 """Answers straight from the cache: no queue, no worker, one round trip for all who ask at the same time."""
 
 from collections.abc import Sequence
-from typing import Any
-
-import orjson
 
 from askonce.answer import Answer
 from askonce.connection import Store
 from askonce.keys import Keys, epoch_fields, epoch_stamp
 from askonce.question import Question
+from askonce.readable import completion_of, read_object, time_of
 from askonce.wire import Command
 
 
@@ -36,19 +34,18 @@ class ExactLookup:
 def read_entry(question: Question, raw: bytes, stamp: str) -> Answer | None:
     """The answer in an entry; None for one of older epochs, and for one that cannot be read."""
     try:
-        entry: dict[str, Any] = orjson.loads(raw)
+        entry = read_object(raw)
         if entry["epochs"] != stamp or entry["scope"] != question.scope:
             return None
-        body = entry["body"]
-        body["choices"][0]["message"]
+        body = completion_of(entry["body"])
         return Answer(
             question.job_id,
             "answered",
             source="exact",
             model=body.get("model") or question.model,
-            cached_at=entry["created_at"],
+            cached_at=time_of(entry, "created_at"),
             metadata=question.metadata,
             body=body,
         )
-    except (ValueError, KeyError, TypeError, IndexError, AttributeError):
+    except (ValueError, KeyError):
         return None

@@ -29,8 +29,8 @@ UNSHAPING = frozenset(
 
 
 def _plain(value: Any) -> Any:
-    """1.0 and 1 are the same parameter."""
-    if isinstance(value, float) and value.is_integer():
+    """1.0 and 1 are the same parameter. (Beyond 2**53 no float is a certain integer.)"""
+    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
         return int(value)
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}

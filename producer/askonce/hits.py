@@ -1,6 +1,7 @@
 """Exact hits are counted, and the idle clock of their entries is moved, once or twice a second for all of them."""
 
 import asyncio
+import contextlib
 from collections import Counter
 
 from askonce.answer import Answer
@@ -10,7 +11,6 @@ from askonce.keys import Keys
 from askonce.question import Question
 from askonce.scripts import Script
 from askonce.stats_numbers import bucket, tokens
-from askonce.tasks import stop
 
 TOUCH = Script("askonce", "touch")
 PAUSE = 0.5
@@ -24,6 +24,7 @@ class Hits:
         self._counts: Counter[str] = Counter()
         self._touched: dict[str, None] = {}
         self._writer: asyncio.Task[None] | None = None
+        self._closing = asyncio.Event()
 
     def note(self, question: Question, answer: Answer, seconds: float) -> None:
         """seconds: how long it took."""
@@ -40,7 +41,9 @@ class Hits:
     async def _write_soon(self) -> None:
         try:
             while self._touched:
-                await asyncio.sleep(PAUSE)
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(PAUSE):
+                        await self._closing.wait()
                 await self._write()
         finally:
             self._writer = None
@@ -61,7 +64,7 @@ class Hits:
             args = [self._keys.stats("hour:"), 0]
 
     async def aclose(self) -> None:
+        """What was noted is written, also what the writer is about to write."""
+        self._closing.set()
         if self._writer is not None:
-            await stop(self._writer)
-        if self._touched:
-            await self._write()
+            await asyncio.wait([self._writer])

@@ -3,8 +3,10 @@
 import math
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
+
+import orjson
 
 from askonce.batching import Batcher
 from askonce.chunk import FUNCTION, pack
@@ -12,11 +14,15 @@ from askonce.connection import ScriptCall, Store
 from askonce.errors import InvalidQuestion, QueueFull
 from askonce.keys import ARQ_JOB, Keys
 from askonce.question import Question
+from askonce.readable import MAX_RECORD_BYTES
 from askonce.scripts import Script
 
 SUBMIT = Script("askonce", "submit")
 TOGETHER = 8
 """Chunks in one round trip."""
+
+MAX_CHUNK_BYTES = MAX_RECORD_BYTES // 8
+"""So that a worker reads it, in whatever script the texts are."""
 
 Outcome = InvalidQuestion | QueueFull | None
 """None where the question is in the queue."""
@@ -24,27 +30,34 @@ Outcome = InvalidQuestion | QueueFull | None
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """What all questions of a chunk have in common. listener: who is told of the answers, or ''."""
+    """What all questions of a chunk have in common. listener: who is told of the answers, or ''.
+
+    trace: what one question was submitted in, as a `traceparent`, or ''; others may share its chunk.
+    """
 
     lane: str
     namespace: str
     timeout_ms: int
     listener: str = ""
+    trace: str = field(default="", compare=False)
 
 
 Placed = tuple[int, Question]
 """A checked question with its job id, and its place among all that were handed over."""
-Chunk = tuple[Route, list[Placed]]
+Chunk = tuple[Route, list[Placed], dict[str, None]]
+"""With the traces of its questions."""
 
 
 def new_job_id() -> str:
-    return secrets.token_hex(16)
+    """96 random bits: among a billion live ones, two are equal once in 10**11 times. Each stands in Redis three times
+    or more, so that every digit less shows."""
+    return secrets.token_hex(12)
 
 
 def new_job_ids(count: int) -> list[str]:
     """(One call of the system for all of them.)"""
-    digits = secrets.token_hex(16 * count)
-    return [digits[at : at + 32] for at in range(0, len(digits), 32)]
+    digits = secrets.token_hex(12 * count)
+    return [digits[at : at + 24] for at in range(0, len(digits), 24)]
 
 
 def timeout_ms(seconds: float) -> int:
@@ -84,24 +97,32 @@ class JobQueue:
             for chunk, reply in zip(now, replies, strict=True):
                 again = _settle(chunk, reply, outcomes)
                 if again:
-                    chunks.append((chunk[0], again))
+                    chunks.append((chunk[0], again, chunk[2]))
         return outcomes
 
     def _chunks(self, questions: Sequence[tuple[Route, Question]]) -> list[Chunk]:
         """Two with the same job id never share a chunk: the second one is to find the first."""
         chunks: list[Chunk] = []
-        unfilled: dict[Route, tuple[list[Placed], set[str | None]]] = {}
+        sizes: dict[Route, int] = {}
+        unfilled: dict[Route, tuple[list[Placed], set[str | None], dict[str, None]]] = {}
         for place, (route, question) in enumerate(questions):
             found = unfilled.get(route)
-            if found is None or len(found[0]) == self._chunk_size or question.job_id in found[1]:
-                found = unfilled[route] = ([], set())
-                chunks.append((route, found[0]))
+            size = sizes.get(route, 0) + _size(question)
+            full = found is None or len(found[0]) == self._chunk_size or size > MAX_CHUNK_BYTES
+            if found is None or full or question.job_id in found[1]:
+                found, size = ([], set(), {}), _size(question)
+                unfilled[route] = found
+                chunks.append((route, found[0], found[2]))
+            sizes[route] = size
             found[0].append((place, question))
             found[1].add(question.job_id)
+            if route.trace:
+                found[2][route.trace] = None
         return chunks
 
     def _call(self, chunk: Chunk) -> ScriptCall:
-        (route, placed), keys, job = chunk, self._keys, new_job_id()
+        (route, placed, traces), keys = chunk, self._keys
+        job = f"{secrets.token_hex(10)}-{len(placed)}"  # so that claim_jobs.lua knows what it counted for
         questions = [question for _, question in placed]
         args: list[Any] = [
             keys.result(route.namespace, ""),
@@ -114,16 +135,25 @@ class JobQueue:
             self._result_ttl_ms,
             route.listener,
             FUNCTION,
-            pack(route.namespace, route.timeout_ms, questions),
+            pack(route.namespace, route.timeout_ms, questions, list(traces)),
         ]
         for question in questions:
             args += (question.job_id, question.fingerprint)
         return ScriptCall(SUBMIT, [keys.queue(route.lane), keys.wake, keys.fair, keys.load], args)
 
 
+def _size(question: Question) -> int:
+    """About how many bytes of a chunk it takes; a scope that it shares counts each time."""
+    size = len(question.text) + len(question.system or "") + len(question.template or "")
+    if question.history or question.messages is not None or question.params or question.metadata is not None:
+        rest = (question.history, dict(question.params), question.messages, question.metadata)
+        size += len(orjson.dumps(rest))
+    return size
+
+
 def _settle(chunk: Chunk, reply: list[Any], outcomes: list[Outcome]) -> list[Placed]:
     """Notes what became of a chunk. Returns what has to be sent again, since only its neighbours were at fault."""
-    route, placed = chunk
+    route, placed, _ = chunk
     if reply[0] == b"ok":
         return []
     if reply[0] == b"full":

@@ -29,6 +29,11 @@ class Keys:
         (`bulk`); for ever; submit.lua, finish_job.lua. Its ZCARD is what waits."""
         return f"{self.prefix}:queue:{lane}"
 
+    def alone(self, lane: str) -> str:
+        """sorted set of waiting jobs that have to run alone, beside `queue` and scored alike; for ever; claim_jobs.lua,
+        return_job.lua, split_job.lua."""
+        return f"{self.prefix}:queue:{lane}:alone"
+
     def leases(self, lane: str) -> str:
         """sorted set of claimed jobs, scored by deadline (Unix ms); for ever; claim_jobs.lua, renew.lua."""
         return f"{self.prefix}:leases:{lane}"
@@ -106,13 +111,19 @@ class Keys:
         return f"{self.prefix}:workers"
 
     @property
+    def doubted(self) -> str:
+        """hash: worker whose sign of life has run out -> when its leaders lapse (Unix ms); a minute after the last one
+        came; watch.lua, and where it lives after all: renew.lua, claim_jobs.lua, lead.lua, restore.lua."""
+        return f"{self.prefix}:workers:doubted"
+
+    @property
     def dead(self) -> str:
         """hash: job -> dead letter; for ever; finish_job.lua."""
         return f"{self.prefix}:dead"
 
     def rates(self, provider: str, model: str) -> str:
-        """hash: `requests`, `tokens` -> until when (Unix ms) what the provider allows is spoken for; two minutes more;
-        reserve.lua, settle_rates.lua."""
+        """hash: `requests`, `tokens` -> until when (Unix ms) what the provider allows is spoken for; `first:{lane}` ->
+        who goes next, and until when it is waited for; two minutes more; reserve.lua, settle_rates.lua."""
         return f"{self.prefix}:rates:{provider}:{model}"
 
     def pause(self, provider: str, model: str) -> str:
@@ -175,4 +186,4 @@ def epoch_field(*, model: str | None, namespace: str | None, everything: bool) -
 
 def epoch_stamp(values: list[bytes | None]) -> str:
     """The four counters as they are kept beside every entry, vector and leader: `0.0.0.0`."""
-    return ".".join("0" if value is None else value.decode() for value in values)
+    return ".".join("0" if value is None else value.decode("utf-8", "replace") for value in values)

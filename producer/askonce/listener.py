@@ -42,7 +42,7 @@ class Listener:
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
-        if not self._tasks:
+        if not self._tasks or any(task.done() for task in self._tasks):
             self._tasks = [asyncio.create_task(self._hear()), asyncio.create_task(self._ask_again())]
 
     async def listen(self, jobs: Sequence[str]) -> None:
@@ -84,7 +84,7 @@ class Listener:
         items = await self._stream.after(self._position)
         if not items:
             return
-        told = (job for _, fields in items for job in fields.get(b"ids", b"").decode().split())
+        told = (job for _, fields in items for job in fields.get(b"ids", b"").decode("utf-8", "replace").split())
         for jobs in batched([job for job in dict.fromkeys(told) if job in self.waiting], 4 * LOOK):
             commands = [("MGET", *map(self._key, part)) for part in batched(jobs, LOOK)]
             replies = await self._store.pipeline(commands)
@@ -137,6 +137,6 @@ def read_answer(job: str, raw: bytes) -> Answer | None:
     """As `read_result`; what cannot be read is a failed answer, since nobody can wait for a better one."""
     try:
         return read_result(_job_id(job), raw)
-    except (ValueError, KeyError, TypeError):
+    except ValueError:
         error = AnswerError("invalid_response", "the result in Redis cannot be read")
         return Answer(_job_id(job), "failed", error=error)

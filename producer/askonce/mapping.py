@@ -10,10 +10,11 @@ from askonce.answer import Answer
 from askonce.backend import Backend, Lane
 from askonce.errors import InvalidQuestion, QueueFull, StoreUnreachable
 from askonce.iteration import batches
-from askonce.job_queue import Outcome, new_job_id
+from askonce.job_queue import Outcome, new_job_ids
 from askonce.question import Question
 from askonce.streams import failed, outcome
 from askonce.tasks import stop
+from askonce.wire import passes
 
 Item = Question | str
 PATIENCE = 60.0
@@ -72,6 +73,7 @@ class Mapper:
         self._size = max(1, min(chunk_size, in_flight // 4))
         self._out: dict[Underway, None] = {}
         self._done: deque[Underway] = deque()
+        self._ids: list[str] = []
         self._moved = asyncio.Event()
         self._room = asyncio.Event()
 
@@ -124,13 +126,18 @@ class Mapper:
             item.answer.set_result(failed(question.job_id, "invalid_question", str(error)))
         else:
             own = question.job_id is None
-            question = question.with_fields(job_id=new_job_id()) if own else question
+            question = question.with_fields(job_id=self._new_id()) if own else question
             job = f"{question.namespace}:{question.job_id}"
             heard = self._backend.waiting.expect(job)
             item = Underway(question, job, own, heard, heard if own else asyncio.get_running_loop().create_future())
         self._out[item] = None
         item.answer.add_done_callback(lambda _: self._finished(item))
         return item
+
+    def _new_id(self) -> str:
+        if not self._ids:
+            self._ids = new_job_ids(self._size)
+        return self._ids.pop()
 
     def _finished(self, item: Underway) -> None:
         if not self._ordered:
@@ -163,9 +170,10 @@ class Mapper:
             try:
                 return await self._backend.put(questions, self._lane, self._timeout, listen=True)
             except StoreUnreachable as error:
-                if loop.time() > until:
+                if not passes(error) or loop.time() > until:
                     for item in items:
-                        item.answer.set_exception(error)
+                        if not item.answer.done():
+                            item.answer.set_exception(error)
                     raise
             await asyncio.sleep(0.5)
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from askonce.answer import Answer, AnswerError, text_body
 from askonce.backend import Lane, Status
+from askonce.completion import Verdict, verdict
 from askonce.errors import AnswerTimeout, InvalidQuestion, QueueFull, UnknownJob
 from askonce.job_queue import Outcome
 from askonce.keys import epoch_fields
@@ -191,7 +192,12 @@ class Memory:
         if isinstance(said, Answer):
             return said
         body = text_body(said, model=question.model or "") if isinstance(said, str) else said
-        if question.cache != "bypass" and epochs == self._stamp(question):
+        try:
+            good = verdict(body) is Verdict.GOOD
+        except (KeyError, TypeError, ValueError, AttributeError):
+            error = AnswerError("invalid_response", "what was said is no chat completion")
+            return Answer(None, "failed", error=error)
+        if good and question.cache != "bypass" and epochs == self._stamp(question):
             self._store(question, dict(body), question.ttl or self._cache_ttl)
         return Answer(None, "answered", source="llm", model=body.get("model") or question.model, body=body)
 

@@ -17,6 +17,19 @@ import orjson
 DATED = re.compile(r"-(latest|\d{8}|\d{4}(-\d\d-\d\d)?)$")
 KINDS = frozenset({"input", "cached_input", "output"})
 MILLION = 1_000_000
+MOST_TOKENS = 2**31
+"""Of one call. Whoever says more does not count tokens, and would not fit into a counter for long."""
+
+
+def as_count(value: Any, most: float = MOST_TOKENS) -> int:
+    """A number of tokens as a provider or a request gives it; 0 for what is none."""
+    return value if isinstance(value, int) and 0 < value < most else 0
+
+
+def completion_limit(params: Mapping[str, Any]) -> Any:
+    """The most tokens that one choice of an answer may have, as the request says it."""
+    limit = params.get("max_completion_tokens")
+    return params.get("max_tokens") if limit is None else limit
 
 
 class Prices:
@@ -29,8 +42,9 @@ class Prices:
         price = self._models.get(model) or self._models.get(DATED.sub("", model))
         if price is None:
             return None
-        prompt, completion = usage.get("prompt_tokens") or 0, usage.get("completion_tokens") or 0
-        cached = (usage.get("prompt_tokens_details") or {}).get("cached_tokens") or 0
+        prompt, completion = (as_count(usage.get(f"{kind}_tokens"), math.inf) for kind in ("prompt", "completion"))
+        details = usage.get("prompt_tokens_details")
+        cached = as_count(details.get("cached_tokens"), prompt + 1) if isinstance(details, Mapping) else 0
         cost = (prompt - cached) * price["input"] + cached * price.get("cached_input", price["input"])
         return (cost + completion * price["output"]) / MILLION
 

@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Mapping
+from enum import Enum
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -31,26 +32,31 @@ def require(ok: bool, message: str) -> None:
 def check_question(question: "Question") -> None:
     """Every field. Raises InvalidQuestion."""
     text = question.text
-    if not isinstance(text, str) or not text or text.isspace():
+    if not _is_text(text):
+        raise InvalidQuestion("the text is a string")
+    if not text or text.isspace():
         raise InvalidQuestion("the text is empty")
-    _check_model(question.model)
+    check_model(question.model)
     check_namespace(question.namespace)
     if question.job_id is not None:
         check_job_id(question.job_id)
     _check_options(question)
     _check_fixed_texts(question)
-    if question.params:
+    if question.params != {}:
         _check_params(question.params)
     if question.history != () or question.messages is not None:
         _check_messages(question.history)
-        _check_messages(question.messages or ())
+        if question.messages is not None:
+            _check_messages(question.messages)
+            require(len(question.messages) > 0, "messages has at least one")
     _check_size(question)
 
 
-def _check_model(model: Any) -> None:
+def check_model(model: Any) -> None:
+    """Raises InvalidQuestion."""
     if model is None:
         raise InvalidQuestion("no model: name it in the question, in Client(model=...), or in ASKONCE_MODEL")
-    if not isinstance(model, str) or not 0 < len(model) <= 200 or not model.isprintable():
+    if not _is_text(model) or not 0 < len(model) <= 200 or not model.isprintable():
         raise InvalidQuestion("the model's name is malformed")
 
 
@@ -103,7 +109,7 @@ def _is_namespace(namespace: str) -> bool:
 
 def check_namespace(namespace: Any) -> None:
     """Raises InvalidQuestion."""
-    if not isinstance(namespace, str) or not _is_namespace(namespace):
+    if not _is_text(namespace) or not _is_namespace(namespace):
         raise InvalidQuestion("a namespace is 1 to 64 of A-Z a-z 0-9 . _ @ -")
 
 
@@ -113,27 +119,35 @@ def check_job_id(job_id: Any) -> None:
         raise InvalidQuestion("a job id is 1 to 200 visible ASCII characters")
 
 
+def _is_text(value: Any) -> bool:
+    """No member of an enumeration: in a key its name would stand, in JSON its value."""
+    return type(value) is str or (isinstance(value, str) and not isinstance(value, Enum))
+
+
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _json_size(value: Any) -> int:
     """Bytes of the JSON. Raises InvalidQuestion where there is none: NaN, bytes, lone surrogates, cycles."""
-    _refuse_nan(value, depth=0)
+    _require_json(value, depth=0)
     try:
         return len(orjson.dumps(value))
     except (TypeError, ValueError, RecursionError) as error:
         raise InvalidQuestion(f"not JSON: {error}") from error
 
 
-def _refuse_nan(value: Any, depth: int) -> None:
-    """orjson would write null for them, and two different requests would share a scope."""
+def _require_json(value: Any, depth: int) -> None:
+    """orjson would write null for NaN, and two different requests would share a scope; and it would write dates and the
+    like as texts, so that they came back as something else."""
     require(depth < 100, "nested too deeply")
     if isinstance(value, float):
         require(math.isfinite(value), "NaN and infinity are not JSON")
     elif isinstance(value, Mapping):
         for item in value.values():
-            _refuse_nan(item, depth + 1)
+            _require_json(item, depth + 1)
     elif isinstance(value, list | tuple):
         for item in value:
-            _refuse_nan(item, depth + 1)
+            _require_json(item, depth + 1)
+    else:
+        require(value is None or isinstance(value, int) or _is_text(value), f"not JSON: {type(value).__name__}")

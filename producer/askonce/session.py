@@ -22,6 +22,7 @@ from askonce.question import Question
 from askonce.scripts import Script
 from askonce.settings import ClientSettings
 from askonce.tasks import stop
+from askonce.trace_context import current_trace
 from askonce.waiting import Waiting
 from askonce.wrong import WrongHits
 
@@ -82,7 +83,7 @@ class Session:
         return await self._queue.put(self._route("", lane, timeout, listen), questions)
 
     def _route(self, namespace: str, lane: Lane, timeout: float, listen: bool) -> Route:
-        return Route(lane, namespace, timeout_ms(timeout), self._listener.id if listen else "")
+        return Route(lane, namespace, timeout_ms(timeout), self._listener.id if listen else "", current_trace())
 
     async def listen(self, jobs: Sequence[str]) -> None:
         await self._listener.listen(jobs)
@@ -92,18 +93,26 @@ class Session:
 
     async def status(self, namespace: str, job_ids: Sequence[str]) -> list[Status]:
         head = [self._keys.result(namespace, ""), self._keys.leases("")]
-        return [STATUSES[reply] for reply in await self._of_each(STATUS, head, job_ids)]
+        return [STATUSES[reply] for reply in await self._of_each(STATUS, [], head, job_ids)]
 
     async def cancel(self, namespace: str, job_ids: Sequence[str]) -> list[bool]:
         record = result_record(Answer(None, "failed", error=AnswerError("cancelled", "cancelled before it was asked")))
         keys, ttl = self._keys, int(self._settings.result_ttl * 1000)
-        head = [keys.result(namespace, ""), keys.answered(""), keys.leases(""), namespace, ttl, record]
-        return [reply == 1 for reply in await self._of_each(CANCEL, head, job_ids)]
+        head = [
+            keys.result(namespace, ""),
+            keys.answered(""),
+            keys.leases(""),
+            namespace,
+            ttl,
+            record,
+            keys.stats("hour:"),
+        ]
+        return [reply == 1 for reply in await self._of_each(CANCEL, [keys.stats("total")], head, job_ids)]
 
-    async def _of_each(self, script: Script, head: Sequence[Any], job_ids: Sequence[str]) -> list[int]:
+    async def _of_each(self, script: Script, keys: list[str], head: Sequence[Any], job_ids: Sequence[str]) -> list[int]:
         replies: list[int] = []
         for group in batched(job_ids, PART * PARTS):
-            calls = [ScriptCall(script, [], [*head, *part]) for part in batched(group, PART)]
+            calls = [ScriptCall(script, keys, [*head, *part]) for part in batched(group, PART)]
             for reply in await self._store.scripts(calls):
                 replies += reply
         return replies

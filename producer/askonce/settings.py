@@ -1,8 +1,9 @@
 """What a client is told by its environment: the prefix of each variable is `ASKONCE_`."""
 
 import os
+import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from askonce.question_checks import MAX_TTL
@@ -14,7 +15,7 @@ PREFIX = "ASKONCE_"
 class ClientSettings:
     """job_ttl, result_ttl, cache_ttl: seconds. max_queued: questions in a lane, 0 for no bound."""
 
-    redis_url: str = "redis://localhost:6379/0"
+    redis_url: str = field(default="redis://localhost:6379/0", repr=False)
     model: str | None = None
     key_prefix: str = "askonce"
     chunk_size: int = 64
@@ -36,9 +37,22 @@ def client_settings(given: Mapping[str, Any], environ: Mapping[str, str] = os.en
     return ClientSettings(**values)
 
 
+def _url(name: str, value: Any) -> str:
+    """Its error does not repeat it: there may be a password in it."""
+    if not isinstance(value, str) or not value or not value.isprintable():
+        raise ValueError(f"{name} is no printable text")
+    return value
+
+
 def _text(name: str, value: Any) -> str:
     if not isinstance(value, str) or not value or not value.isprintable():
         raise ValueError(f"{name}: {value!r} is no printable text")
+    return value
+
+
+def _prefix(name: str, value: Any) -> str:
+    if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z0-9._-]{1,64}", value):
+        raise ValueError(f"{name}: {value!r} is not 1 to 64 of A-Z a-z 0-9 . _ -")
     return value
 
 
@@ -58,10 +72,10 @@ def _number(kind: type[int] | type[float], least: float, most: float) -> Callabl
 
 
 CHECKS: dict[str, Callable[[str, Any], Any]] = {
-    "redis_url": _text,
+    "redis_url": _url,
     "model": _text,
-    "key_prefix": _text,
-    "chunk_size": _number(int, 1, 10_000),
+    "key_prefix": _prefix,
+    "chunk_size": _number(int, 1, 1000),
     "job_ttl": _number(float, 1, MAX_TTL),
     "result_ttl": _number(float, 1, MAX_TTL),
     "cache_ttl": _number(float, 1, MAX_TTL),

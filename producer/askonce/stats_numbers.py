@@ -7,6 +7,7 @@ A counter is `name|namespace|model`. The names:
     tokens_in tokens_cached tokens_out      what these cost, by the provider's own count (cached: part of in)
     saved_in saved_out                      what the answers that needed no call would have cost
     wrong                                   hits reported as wrong
+    cancelled                               questions that were withdrawn before anyone worked on them (no model)
     hit:B joined:B miss:B                   how long answers took: from a cache, from another's call, from a call
 """
 
@@ -16,7 +17,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from askonce.prices import Prices
+from askonce.prices import Prices, as_count
 
 RATIO = 1.2
 """Bucket B holds the durations from RATIO**B microseconds on; its middle is within 10 % of each (publish.lua)."""
@@ -48,11 +49,7 @@ def tokens(body: Mapping[str, Any] | None) -> tuple[int, int, int]:
         return 0, 0, 0
     details = usage.get("prompt_tokens_details")
     cached = details.get("cached_tokens") if isinstance(details, Mapping) else 0
-    return _count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens")), _count(cached)
-
-
-def _count(value: Any) -> int:
-    return value if isinstance(value, int) and value > 0 else 0
+    return as_count(usage.get("prompt_tokens")), as_count(usage.get("completion_tokens")), as_count(cached)
 
 
 @dataclass(slots=True)
@@ -83,6 +80,7 @@ class Figures:
             "calls_saved": free,
             "hits": {name: counts[name] for name in FREE},
             "failed": counts["failed"],
+            "cancelled": counts["cancelled"],
             "wrong_hits": counts["wrong"],
             "hit_rate": free / questions if questions else None,
             "tokens": {"input": counts["tokens_in"], "cached": counts["tokens_cached"], "output": counts["tokens_out"]},

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from redis.asyncio.connection import Connection, parse_url
+from redis.asyncio.connection import Connection
 from redis.exceptions import (
     AuthenticationError,
     BusyLoadingError,
@@ -21,22 +21,12 @@ from redis.exceptions import (
 )
 
 from askonce.errors import QueueFull, StoreUnreachable
+from askonce.redis_url import CLUSTER, connection_options
 
 TIMEOUT = 5.0
 """Seconds for a connection, and for one reply."""
-CLUSTER = "Redis Cluster is not supported: the scripts touch keys of several slots"
 
 Command = tuple[Any, ...]
-
-
-def check_url(url: str) -> None:
-    """Raises ValueError for what we cannot talk to."""
-    scheme = url.partition("://")[0]
-    if "cluster" in scheme:
-        raise ValueError(CLUSTER)
-    if scheme not in ("redis", "rediss", "unix"):
-        raise ValueError("a Redis URL begins with redis://, rediss:// or unix://")
-    parse_url(url)
 
 
 class Wire:
@@ -46,7 +36,7 @@ class Wire:
         options: dict[str, Any] = {
             "socket_connect_timeout": TIMEOUT,
             "socket_keepalive": True,
-            **parse_url(url),
+            **connection_options(url),
             "socket_timeout": timeout,
             "protocol": 2,
             "decode_responses": False,

@@ -61,7 +61,13 @@ class Load:
 
     async def lead_and_settle(self):
         await self.lead()
-        await settle(self.redis, self.coalescer, self.leads.popleft(), Settlement.SHARED, {"answer": "x" * 300})
+        await settle(
+            self.redis,
+            self.coalescer,
+            self.leads.popleft(),
+            Settlement.SHARED,
+            {"choices": [{"message": {"content": "x" * 300}}]},
+        )
 
     async def run(self, seconds):
         end, tasks = time.monotonic() + seconds, []

@@ -8,7 +8,14 @@ HERE = Path(__file__).parent
 
 
 def main() -> None:
-    wanted = sys.argv[1:] or ["bench_answers", "bench_client", "bench_jobs", "bench_coalescing"]
+    wanted = sys.argv[1:] or [
+        "bench_answers",
+        "bench_client",
+        "bench_jobs",
+        "bench_coalescing",
+        "bench_operations",
+        "bench_bulk",
+    ]
     for name in wanted:
         print(f"\n{name}", flush=True)
         subprocess.run([sys.executable, str(HERE / f"{name}.py")], check=True)

@@ -72,6 +72,60 @@ async def test_an_interactive_call_does_not_wait_behind_bulk_ones(make):
     assert wait * 1000 <= budget.request_ms + 1
 
 
+@pytest.mark.parametrize("lane", ["interactive", "bulk"])
+async def test_cheap_calls_of_other_workers_do_not_starve_a_dear_one(make, lane):
+    """Cheap ones without end; nobody of them is refused for long either."""
+    workers = [make(tpm=10_000) for _ in range(3)]
+    cheap = 0
+
+    async def spend(budget):
+        nonlocal cheap
+        while True:
+            await budget(question(max_tokens=100), lane).again()
+            cheap += 1
+
+    tasks = [asyncio.create_task(spend(budget)) for budget in workers[:2]]
+    async with asyncio.timeout(30):
+        for _ in range(3):
+            before = cheap
+            await workers[2](question(max_tokens=1500), lane).again()
+            while cheap < before + 20:
+                await asyncio.sleep(0.01)
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
+
+
+async def test_bulk_calls_leave_room_for_an_ask_that_is_dearer_than_what_is_kept(make):
+    workers = [make(tpm=10_000) for _ in range(3)]
+
+    async def spend(budget):
+        while True:
+            await budget(question(max_tokens=100), "bulk").again()
+
+    tasks = [asyncio.create_task(spend(budget)) for budget in workers[:2]]
+    async with asyncio.timeout(30):
+        for _ in range(3):
+            await workers[2](question(max_tokens=1500), "interactive").again()
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
+
+
+@pytest.mark.parametrize(
+    ("params", "least", "most"),
+    [
+        ({"max_tokens": 10_000_000}, 10_000, 10_100),
+        ({"max_tokens": 300, "max_completion_tokens": None}, 300, 400),
+        ({"max_tokens": 300, "n": -5}, 300, 400),
+        ({"max_tokens": 300, "n": 3}, 900, 1000),
+        ({"max_tokens": "many", "n": "more"}, 500, 600),
+    ],
+)
+async def test_an_estimate_is_one_whatever_a_question_asks_for(make, params, least, most):
+    assert least <= make(tpm=60_000)(question(**params), "bulk")._tokens <= most
+
+
 async def test_what_is_given_back_may_be_used_by_others(make):
     budget = make(rpm=6, tpm=6000, window=60.0)
     for _ in range(5):

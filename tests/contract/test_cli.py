@@ -37,6 +37,20 @@ def askonce(valkey_url, prefix, tmp_path):
     return run
 
 
+@pytest.mark.parametrize(
+    "words", ["- out.jsonl <&-", "in.jsonl - >&-", "- in.jsonl <in.jsonl", "in.jsonl - >>in.jsonl"]
+)
+async def test_batch_reads_and_writes_no_file_that_it_should_not(tmp_path, words):
+    """A closed stdin is no empty one, and a redirection no way around the rule that the input is not the output."""
+    (tmp_path / "in.jsonl").write_text('{"question": "q"}\n')
+    command = f"exec {sys.executable} -m askonce.cli batch --model m {words}"
+    done = await asyncio.to_thread(
+        subprocess.run, command, shell=True, capture_output=True, env=environment(), cwd=tmp_path, timeout=30
+    )
+    assert done.returncode == 2, done.stderr
+    assert (tmp_path / "in.jsonl").read_text() == '{"question": "q"}\n'
+
+
 async def test_ask_prints_the_answer(service, askonce):
     done = await askonce("ask", "What is it?")
     assert (done.returncode, done.stdout, done.stderr) == (0, "answer to: What is it?\n", "")
@@ -99,7 +113,7 @@ async def test_what_goes_wrong_is_one_line_and_a_code(askonce, args, code):
 async def test_a_malformed_setting_is_named(askonce):
     done = await askonce("ask", "q", ASKONCE_CHUNK_SIZE="many")
     assert done.returncode == 2
-    assert done.stderr == "askonce: ASKONCE_CHUNK_SIZE: 'many' is not a whole number from 1 to 10000\n"
+    assert done.stderr == "askonce: ASKONCE_CHUNK_SIZE: 'many' is not a whole number from 1 to 1000\n"
 
 
 @pytest.mark.parametrize("command", [[], *([name] for name in COMMANDS)], ids=" ".join)

@@ -253,10 +253,39 @@ async def test_a_full_queue_says_what_got_in(service):
     with pytest.raises(QueueFull) as caught:
         await client.submit_many([Question(f"q{n}", job_id=f"id-{n}") for n in range(20)])
     assert caught.value.accepted == [f"id-{n}" for n in range(10)]
+    assert [question.job_id for question in caught.value.refused] == [f"id-{n}" for n in range(10, 20)]
     assert caught.value.retry_after > 0
     with pytest.raises(QueueFull):
         await client.submit("one more", lane="bulk")
     await client.submit("the other lane has room", lane="interactive")
+
+
+async def test_what_a_full_queue_refused_can_be_submitted_again_and_nothing_is_missing(service):
+    client = await service.client(max_queued=100, chunk_size=64)
+    service.pause()
+    texts = [f"question {n}" for n in range(1300)]
+    job_ids, left = [], texts
+    while left:
+        try:
+            job_ids += await client.submit_many(left)
+            left = []
+        except QueueFull as error:
+            job_ids += error.accepted
+            left = error.refused
+            service.resume()
+            await asyncio.sleep(error.retry_after / 10)
+    answers = [answer async for answer in client.as_completed(job_ids, timeout=60)]
+    assert sorted(answer.text for answer in answers) == sorted(f"answer to: {text}" for text in texts)
+
+
+async def test_an_answer_that_is_truncated_or_empty_is_not_kept(client, service):
+    bodies = [
+        {"model": "m", "choices": [{"finish_reason": "length", "message": {"role": "assistant", "content": "cut"}}]},
+        {"model": "m", "choices": [{"finish_reason": "stop", "message": {"role": "assistant", "content": ""}}]},
+    ]
+    service.answering = lambda question: bodies.pop(0) if bodies else "whole"
+    for source in ("llm", "llm", "llm", "exact"):
+        assert (await client.ask("the same")).source == source
 
 
 async def test_map_waits_for_room_in_the_queue(service):

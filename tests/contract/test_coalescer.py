@@ -144,7 +144,7 @@ async def test_a_question_that_comes_after_an_answer_that_is_not_kept_does_not_g
     for reusable, outcome in ((0.0, Freed()), (20.0, Shared(BODY))):
         text = f"reusable for {reusable}"
         lead = await claim(first, ask(text))
-        waited = await claim(second, ask(text, asked_ms=await redis_ms(redis)))
+        waited = await claim(second, ask(text, asked_ms=await redis_ms(redis) - 1))
         await settle(redis, first, lead, Settlement.SHARED, BODY, reusable=reusable)
         later = dataclasses.replace(waited, asked_ms=await redis_ms(redis) + 1)  # the view had not heard of the end
         assert await asyncio.gather(second.wait(waited), second.wait(later)) == [Shared(BODY), outcome]

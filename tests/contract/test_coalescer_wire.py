@@ -7,10 +7,13 @@ from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisAway
 
 from askonce.keys import Keys
-from askonce_worker.inflight.feed import KEPT, SHARDS, shard_of
+from askonce_worker.inflight.feed import KEPT, SHARDS, SNAPSHOT, WATCH, shard_of
 from askonce_worker.inflight.records import encode_leader
+from askonce_worker.leases import Leases
 from askonce_worker.ports import Follow, Freed, Lead, Settlement, Shared, Stale
+from askonce_worker.redis_clock import RedisClock
 from support.inflight import SCOPE, alive, ask, near, settle, unit, worker
+from support.valkey_fixture import own_valkey  # noqa: F401
 
 BODY = {"choices": [{"message": {"content": "yes"}, "finish_reason": "stop"}]}
 SHARD = shard_of(SCOPE)
@@ -135,6 +138,77 @@ async def test_a_redis_that_forgets_everything_gets_the_live_leaders_back(two, r
     await until(lambda: first.counters["restored"] == 1)
     assert (await claim(second, ask("a"))).leader == lead.leader
     assert await settle(redis, first, lead, Settlement.SHARED, BODY) == 1
+
+
+async def test_no_leader_lapses_when_all_signs_of_life_ran_out_while_redis_was_away(two, redis, keys):
+    first, second = two
+    lead = await claim(first, ask("a"))
+    waiting = asyncio.create_task(second.wait(await claim(second, ask("a"))))
+    await redis.zadd(keys.workers, {"a": 1, "b": 1})
+    async with asyncio.timeout(10):
+        while not await redis.hexists(keys.doubted, "a"):
+            await asyncio.sleep(0.01)
+    await Leases(redis, keys, RedisClock(), worker="a", lease=60).renew([])
+    assert not await redis.hexists(keys.doubted, "a")
+    assert await settle(redis, first, lead, Settlement.SHARED, BODY) == 1
+    assert await waiting == Shared(BODY)
+
+
+async def test_what_is_due_is_settled_and_what_was_lost_put_back_in_a_full_redis(own_valkey, keys):  # noqa: F811
+    redis = Redis.from_url(own_valkey.url)
+    async with worker(own_valkey.url, keys, "a") as first:
+        lead = await claim(first, ask("a"))
+        await redis.delete(keys.leaders(SHARD), keys.feed(SHARD))
+        await redis.config_set("maxmemory", 1)
+        await until(lambda: first.counters["restored"] == 1)
+        first.abandon(lead)
+        async with asyncio.timeout(10):
+            while await redis.exists(keys.leaders(SHARD)):
+                await asyncio.sleep(0.01)
+        await redis.config_set("maxmemory", 0)
+    await redis.aclose()
+
+
+class Garbles(Redis):
+    """The next replies to these make no sense."""
+
+    faults: tuple[str, ...] = ()
+
+    def fault(self, name):
+        if name in self.faults:
+            self.faults = tuple(fault for fault in self.faults if fault != name)
+            raise ValueError("garbled")
+
+    async def xread(self, *args, **kwargs):
+        self.fault("xread")
+        return await super().xread(*args, **kwargs)
+
+    async def evalsha(self, sha, *args, **kwargs):
+        self.fault(sha)
+        return await super().evalsha(sha, *args, **kwargs)
+
+
+async def test_whatever_goes_wrong_the_view_is_kept_up_and_followers_are_answered(valkey_url, redis, keys):
+    garbled = Garbles.from_url(valkey_url)
+    async with worker(valkey_url, keys, "a") as first, worker(valkey_url, keys, "b", redis=garbled) as second:
+        lead = await claim(first, ask("a"))
+        waiting = asyncio.create_task(second.wait(await claim(second, ask("a"))))
+        garbled.faults = ("xread", WATCH.sha, SNAPSHOT.sha)
+        await until(lambda: not garbled.faults)
+        assert await settle(redis, first, lead, Settlement.SHARED, BODY) == 1
+        assert await asyncio.wait_for(waiting, 10) == Shared(BODY)
+        assert not any(task.done() for task in second._tasks)
+        await claim(first, ask("b"))
+        await until(lambda: second.join([ask("b")])[0] is not None)
+
+
+async def test_a_name_that_is_no_text_harms_nobody(two, redis, keys, valkey_url):
+    first, _ = two
+    await redis.hset(keys.leaders(SHARD), b"\xff/1", b"x")
+    lead = await claim(first, ask("a"))
+    async with worker(valkey_url, keys, "c") as late:
+        assert (await claim(late, ask("a"))).leader == lead.leader
+        assert late.counters["unreadable"] >= 1
 
 
 async def test_followers_do_not_need_the_feed(two, redis, keys):

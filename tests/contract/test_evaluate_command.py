@@ -51,6 +51,18 @@ def test_the_guard_is_measured_and_the_threshold_saved(evaluate, pairs, tmp_path
     assert "pairs.jsonl" in profile_of(MODEL, tmp_path).measured
 
 
+def test_exported_wrong_hits_are_measured_beside_another_file(evaluate, pairs, tmp_path):
+    wrong = tmp_path / "wrong.jsonl"
+    rows = [json.loads(line) for line in pairs.read_text().splitlines()]
+    wrong.write_text("\n".join(json.dumps(row) for row in rows if not row["same"]))
+    pairs.write_text("\n".join(json.dumps(row) for row in rows if row["same"]))
+    result = evaluate(pairs, wrong, "--json", "--max-error", "0.05")
+    assert result.exit_code == 0, result.output
+    [file] = json.loads(result.stdout)["files"]
+    assert (file["name"], file["pairs"], file["same"]) == ("pairs.jsonl + wrong.jsonl", 80, 40)
+    assert evaluate(wrong).exit_code == 2
+
+
 async def test_a_second_run_asks_the_embedding_model_nothing(evaluate, pairs, tmp_path, llm_server):
     vectors = tmp_path / "vectors.npz"
     first = await asyncio.to_thread(evaluate, pairs, "--vectors", vectors)

@@ -3,6 +3,8 @@
 import pytest
 
 from askonce import Client, Question
+from askonce_worker.never_cache import never_cached
+from askonce_worker.upkeep.models import Models
 from askonce_worker.upkeep.snapshots import IN_A_ROW
 from support.cache import Cache
 
@@ -70,6 +72,13 @@ async def test_a_form_that_says_nothing_clear_is_refused(client, form):
         await client.invalidate(**form)
 
 
+@pytest.mark.parametrize("form", [{"model": ""}, {"namespace": ""}, {"model": "m", "namespace": ""}, {"model": "a\nb"}])
+async def test_what_no_question_can_name_is_refused(cache, client, form):
+    with pytest.raises(ValueError, match="namespace is|model's name"):
+        await client.invalidate(**form)
+    assert not await cache.redis.exists(cache.keys.epochs)
+
+
 async def test_what_was_asked_before_is_not_cached_after(cache, client):
     stale_stamp = "0.0.0.0"
     await client.invalidate(model="m")
@@ -119,6 +128,37 @@ async def test_a_sweep_that_ends_early_is_gone_on_with(cache, client):
     assert left == sorted(left, reverse=True)
 
 
+async def test_invalidations_of_others_keep_no_sweep_from_its_end(cache, client):
+    await cache.put(*map(str, range(1000)), vectors=False)
+    await client.invalidate(model="m")
+    await cache.put(*(f"new {number}" for number in range(3000)), vectors=False)
+
+    for number in range(30):
+        await client.invalidate(namespace=f"other-{number}")
+        await cache.stale().run(0)
+
+    assert await cache.redis.zcard(cache.keys.touched) == 3000
+
+
+@pytest.mark.parametrize("snapshot", ["m" * 3000, ["no", "name"]])
+async def test_whatever_an_api_calls_itself_its_answers_are_swept(cache, client, snapshot):
+    await cache.put("a", snapshot=snapshot)
+    await client.invalidate(all=True)
+
+    await cache.stale().run(5)
+
+    assert await cache.holds([])
+
+
+async def test_what_is_never_cached_is_swept_however_it_got_there(cache, client):
+    await client.store(Question("What is the weather today?", model="m", namespace="n"), "sunny")
+    kept = await cache.put("What is weather?", vectors=False)
+
+    await cache.stale(never=never_cached("")).run(5)
+
+    assert (await cache.sides())[0] == set(kept)
+
+
 async def test_retired_models_are_swept_by_alias_and_by_snapshot(cache):
     await cache.put("a", model="old-alias", snapshot="s-1")
     await cache.put("a", model="alias", snapshot="old-snapshot")
@@ -154,6 +194,30 @@ async def test_a_flapping_provider_invalidates_nothing(cache):
         await sweep.run(5)
 
     assert await cache.holds(entries)
+
+
+async def test_a_rollout_that_began_before_anything_was_known_is_noticed_all_the_same(cache):
+    sweep = cache.stale()
+    for text, snapshot, times in (("first", "new", 1), ("old", "old", IN_A_ROW), ("new", "new", IN_A_ROW)):
+        entries = await cache.put(*(f"{text} {n}" for n in range(times)), model="alias", snapshot=snapshot)
+        await sweep.run(5)
+
+    await sweep.run(5)
+
+    assert await cache.holds(entries)
+
+
+@pytest.mark.parametrize("policy", ["keep", "warn"])
+async def test_what_was_superseded_stands_once_upgrades_are_to_be_left_alone(cache, policy):
+    old = await cache.put("old", model="alias", snapshot="alias-1")
+    await cache.stale().run(5)
+    new = await cache.put(*map(str, range(IN_A_ROW)), model="alias", snapshot="alias-2")
+    superseded = Models(cache.redis, cache.keys, on_upgrade="invalidate").superseded
+    assert await superseded() == {"alias": {"alias-1"}}
+
+    await cache.stale(on_upgrade=policy).run(5)
+
+    assert await cache.holds([*old, *new])
 
 
 @pytest.mark.parametrize("policy", ["keep", "warn"])

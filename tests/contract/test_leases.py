@@ -1,6 +1,7 @@
 """The scripts that claim, renew and end leased jobs, against a real server."""
 
 import asyncio
+import time
 import uuid
 
 import orjson
@@ -8,6 +9,7 @@ import pytest
 from redis.asyncio import Redis
 
 from askonce.keys import ARQ_JOB, Keys
+from askonce_worker.keeper import Keeper
 from askonce_worker.leases import Bury, Done, Leases, Return, Split
 from askonce_worker.local.parts import choose_parts
 from askonce_worker.local.stack import Stack
@@ -176,7 +178,7 @@ async def test_a_zombie_can_neither_finish_nor_return_nor_bury_nor_split_nor_ren
     assert await leases.finish([Done(zombie)]) == [False]
     assert await leases.give_back([Return(zombie), Return(zombie, 1000, 1)]) == [False, False]
     assert not await leases.bury(Bury(zombie, "crashed"))
-    assert not await leases.split(Split(zombie, [b"{}"], 2, 0))
+    assert not await leases.split(Split(zombie, {"part": b"{}"}, 2, 0))
     assert await leases.renew([zombie]) == [zombie]
     assert await redis.exists(keys.dead, keys.queue("bulk")) == 0
     assert await redis.hget(keys.load, "bulk") == b"2"
@@ -261,6 +263,16 @@ async def test_a_job_whose_record_expired_is_removed_and_reported_and_the_load_i
     assert await redis.hget(keys.load, "bulk") is None
 
 
+async def test_the_load_is_put_right_under_traffic_too(redis, keys, worker):
+    for job, texts in (("ab12-3", "abc"), ("ab13-9.an-7", "a"), ("another's", "ab")):
+        await put(redis, keys, texts, job=keys.prefix.encode().hex() + job)
+        await redis.delete(ARQ_JOB + keys.prefix.encode().hex() + job)
+    await put(redis, keys, ["a", "b"])
+    claim = await worker.claim()
+    assert (len(claim.gone), len(claim.jobs)) == (3, 1)
+    assert await redis.hget(keys.load, "bulk") == b"4", "of the third nobody knows how many they were"
+
+
 async def test_a_job_that_lapsed_twice_is_claimed_by_itself_and_only_when_that_is_asked_for(redis, keys, worker):
     job = await put(redis, keys)
     await worker.claim()
@@ -282,16 +294,68 @@ async def test_a_job_that_lapsed_twice_is_claimed_by_itself_and_only_when_that_i
 async def test_the_parts_of_a_split_job_take_its_place_and_run_alone(redis, keys, worker):
     job = await put(redis, keys, ["a", "b"], score=40)
     (claimed,) = (await worker.claim()).jobs
-    parts = [record([("x", "a")]), record([("y", "b")])]
+    parts = {f"{job}.x": record([("x", "a")]), f"{job}.y": record([("y", "b")])}
     assert await worker.leases.split(Split(claimed, parts, 2, 0))
-    assert await redis.zrange(keys.queue("bulk"), 0, -1, withscores=True) == [
-        (f"{job}.0".encode(), 40.0),
-        (f"{job}.1".encode(), 40.0),
-    ]
+    assert await redis.zrange(keys.alone("bulk"), 0, -1, withscores=True) == [(name.encode(), 40.0) for name in parts]
     assert await redis.hget(keys.load, "bulk") == b"2"
-    assert 0 < await redis.pttl(f"{ARQ_JOB}{job}.0") <= 600_000
+    assert 0 < await redis.pttl(f"{ARQ_JOB}{job}.x") <= 600_000
+    assert (await worker.claim(alone=False)).behind
     (part,) = (await worker.claim()).jobs
-    assert (part.job, part.questions, part.lapses) == (f"{job}.0", 1, 2)
+    assert (part.job, part.questions, part.lapses) == (f"{job}.x", 1, 2)
+    assert await worker.leases.give_back([Return(part)]) == [True]
+    assert await redis.zcard(keys.alone("bulk")) == 2
+    for _ in parts:
+        (part,) = (await worker.claim()).jobs
+        assert await worker.leases.finish([Done(part)]) == [True]
+    assert await redis.exists(keys.alone("bulk"), keys.queue("bulk"), keys.tokens("bulk")) == 0
+
+
+async def test_however_many_jobs_have_to_run_alone_they_are_in_nobodys_way(redis, keys, worker):
+    await put(redis, keys, ["a", "b"])
+    (claimed,) = (await worker.claim()).jobs
+    parts = {f"part-{number}": record([(f"{number}", "a")]) for number in range(100)}
+    assert await worker.leases.split(Split(claimed, parts, 2, 0))
+    others = {await put(redis, keys, score=2) for _ in range(20)}
+    assert set(names(await worker.claim(free=28, alone=False))) == others
+
+
+async def test_a_claim_that_redis_gets_late_takes_nothing_and_corrects_the_clock(redis, keys):
+    """Whoever sent it may have given it up, and those whose leases have lapsed may be about to renew."""
+    job = await put(redis, keys)
+    clock, now = RedisClock(), time.monotonic()
+    clock.observe(await redis_ms(redis) - 3000, sent=now, received=now)
+    leases = Leases(redis, keys, clock, worker="late", lease=LEASE)
+    with pytest.raises(TimeoutError):
+        await leases.claim("late-1", free=1, bulk=1, alone=True)
+    assert await redis.zcard(keys.leases("bulk")) == 0
+    assert names(await leases.claim("late-2", free=1, bulk=1, alone=True)) == [job]
+
+
+class Counted(Leases):
+    renewals = 0
+
+    async def renew(self, jobs):
+        lost = await super().renew(jobs)
+        self.renewals += 1
+        return lost
+
+
+async def test_after_redis_stood_still_all_renew_before_anyone_claims(fresh_redis, keys):
+    leases = Counted(fresh_redis, keys, RedisClock(), worker="one", lease=0.6)
+    keeper = Keeper(leases, away_limit=60, on_lost=lambda job: None)
+    task = asyncio.create_task(keeper.run())
+    await keeper.fresh()
+    await fresh_redis.client_pause(1000)
+    await until(lambda: _is_stale(keeper))
+    before = leases.renewals
+    await keeper.fresh()
+    assert leases.renewals - before > 2
+    task.cancel()
+    await asyncio.wait([task])
+
+
+async def _is_stale(keeper):
+    return not keeper.is_fresh
 
 
 @pytest.fixture

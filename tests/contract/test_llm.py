@@ -94,7 +94,7 @@ async def test_a_cancelled_question_hangs_up(llm: OpenAILLM, llm_server: LLMServ
 
 async def test_a_question_cancelled_in_a_pause_asks_no_more(llm_server: LLMServer) -> None:
     paused = asyncio.Event()
-    llm = llm_for(llm_server, on_retry=lambda kind, pause: paused.set())
+    llm = llm_for(llm_server, on_retry=lambda kind, pause, model: paused.set())
     await llm_server.fail("chat", "status", status=503, retry_after="30")
     asking = asyncio.create_task(llm.complete(QUESTION, timeout=600))
     await paused.wait()

@@ -7,8 +7,11 @@ from typing import Any
 
 import pytest
 
+from askonce.keys import Keys
 from askonce.question import Question
+from askonce_worker.budget import RateBudget
 from askonce_worker.llm import OpenAILLM
+from askonce_worker.llm import _checked as checked_reply
 from askonce_worker.ports import LLMError
 from support.adapters import KEY, llm_for
 from support.llm_server import LLMServer
@@ -48,6 +51,25 @@ TRANSIENT = [
     ("invalid_response", {"kind": "reply", "reply": {"choices": None, "error": {"message": "upstream"}}}),
     ("invalid_response", {"kind": "reply", "reply": {"choices": [{"index": 0}]}}),
 ]
+
+
+def test_half_an_emoji_spoils_no_answer_that_was_paid_for() -> None:
+    body = checked_reply(rb'{"choices": [{"message": {"content": "cut \ud83d, whole \ud83d\ude00"}}]}')
+    assert body["choices"][0]["message"]["content"] == "cut ?, whole \U0001f600"
+
+
+@pytest.mark.parametrize(
+    "odd", [{"usage": []}, {"usage": "7"}, {"usage": {"prompt_tokens": "7", "completion_tokens": None}}, {"model": 7}]
+)
+async def test_an_odd_usage_or_model_loses_no_answer(
+    llm: OpenAILLM, llm_server: LLMServer, odd: dict[str, Any]
+) -> None:
+    await llm_server.fail("chat", "reply", reply=odd)
+    body = (await llm.complete(QUESTION, timeout=10.0)).body
+    assert body["choices"][0]["message"]["content"] == f"answer to: {PROMPT}"
+    budget = RateBudget(None, Keys("unused"), provider="p", rpm=0, tpm=0)  # type: ignore[arg-type]
+    assert budget.learn("m", body.get("usage")) in (None, body.get("usage", {}).get("total_tokens"))
+    assert await calls(llm_server) == 1
 
 
 @pytest.mark.parametrize(("kind", "rule"), TRANSIENT)
@@ -130,7 +152,7 @@ async def test_a_pause_past_the_questions_time_is_not_waited_for(llm: OpenAILLM,
 
 async def test_retry_after_is_obeyed(llm_server: LLMServer) -> None:
     pauses: list[tuple[str, float]] = []
-    llm = llm_for(llm_server, on_retry=lambda kind, pause: pauses.append((kind, pause)))
+    llm = llm_for(llm_server, on_retry=lambda kind, pause, model: pauses.append((kind, pause)))
     await llm_server.fail("chat", "status", status=429, headers={"retry-after-ms": "300"}, times=1)
     await llm_server.fail("chat", "status", status=503, times=1)
     await llm.complete(QUESTION, timeout=10)

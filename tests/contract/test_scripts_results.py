@@ -74,6 +74,7 @@ async def test_cancel_ends_what_waits_and_tells_who_listens(scripts):  # noqa: F
     assert await scripts.marker("a") == HEAD + FAILED
     assert sorted(await scripts.told("me")) == ["default:a", "default:b"]
     assert await scripts.publish("a") == 0
+    assert await scripts.redis.hget(scripts.keys.stats("total"), "cancelled|default|") == b"2"
     assert 0 < await scripts.redis.pttl(scripts.keys.result("default", "a")) <= RESULT_MS
 
 
@@ -86,6 +87,13 @@ async def test_cancel_leaves_alone_what_runs_or_is_answered(scripts):  # noqa: F
     assert (await scripts.marker("a"), await scripts.marker("b")) == before
     await scripts.redis.zrem(scripts.keys.leases("bulk"), "job1")
     assert await scripts.cancel("a") == [1]
+
+
+async def test_a_part_of_a_chunk_that_was_split_runs_by_itself(scripts):  # noqa: F811
+    await scripts.submit("a", "b")
+    await scripts.redis.zadd(scripts.keys.leases("bulk"), {"job1.a": 1})
+    assert await scripts.status("a", "b") == [2, 1]
+    assert await scripts.cancel("a", "b") == [2, 1]
 
 
 async def test_status_of_each_kind(scripts):  # noqa: F811

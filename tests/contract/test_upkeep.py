@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import time
+from dataclasses import replace
 
 import orjson
 import pytest
@@ -12,7 +13,9 @@ from askonce.answer import Answer
 from askonce.tasks import stop
 from askonce_worker.maintenance import Maintenance
 from askonce_worker.ports import Finished
-from support.cache import LONG_AGO, Cache
+from askonce_worker.upkeep.fill import Filling, name_of
+from askonce_worker.upkeep.progress import Progress
+from support.cache import LONG_AGO, MAX_TOKENS, Cache
 from support.valkey_fixture import own_valkey  # noqa: F401
 from support.worker_process import until
 
@@ -83,7 +86,7 @@ async def test_a_workers_hit_moves_the_idle_clock_alone(cache):
     await cache.set_clock(cache.keys.touched, [fingerprint], LONG_AGO)
     expires = await cache.redis.zscore(cache.keys.expiries, fingerprint)
     question = Question("a", model="m", namespace="n", job_id="j")
-    marker = f'{{"fingerprint":"{question.fingerprint}","deadline":9,"at":1,"job":"bulk:x","listeners":[]}}'
+    marker = f'{{"fingerprint":"{question.fingerprint}","deadline":9,"at":1,"job":"bulk:x"}}'
     await cache.redis.set(cache.keys.result("n", "j"), marker)
 
     await cache.publisher.send([Finished(question, Answer("j", "answered", "semantic"), hit=fingerprint)])
@@ -101,6 +104,17 @@ async def test_what_was_not_hit_for_long_is_evicted(cache):
     await cache.eviction(max_idle=100).run(5)
 
     assert await cache.holds(busy)
+
+
+async def test_less_than_a_second_of_idleness_evicts_nothing_that_was_just_hit(cache):
+    second = None
+    while second != (await cache.redis.time())[0]:  # once more, where a second ended meanwhile
+        entries = await cache.put("a")
+        second = (await cache.redis.time())[0]
+        await cache.set_clock(cache.keys.touched, entries, second)
+        await cache.eviction(max_idle=0.5).run(5)
+
+    assert await cache.holds(entries)
 
 
 async def test_above_the_bound_the_longest_unhit_go_first(cache):
@@ -248,6 +262,55 @@ async def test_the_collection_of_a_new_embedding_model_is_filled_and_the_old_one
     await new.redis.aclose()
 
 
+async def test_what_can_have_no_vector_keeps_no_collection_from_being_full(cache, valkey_url, qdrant_url):
+    entries = await cache.put("a", "b", "refused", "x" * MAX_TOKENS, "y\n" * 600)
+    await cache.vectors.note([cache.collection])
+    await cache.redis.hset(cache.keys.collections, cache.collection, LONG_AGO)
+    new = Cache(valkey_url, qdrant_url, cache.prefix, model="e6")
+
+    async with draining(new):
+        for _ in range(2):
+            await new.fill().run(5)
+            await drained(new)
+        assert await new.collections() == sorted([cache.collection, new.collection]), "dropped too early"
+        for _ in range(2):
+            await new.fill().run(5)
+            await drained(new)
+
+    assert await new.vectors_of(new.collection) == set(entries[:2])
+    assert await new.collections() == [new.collection]
+    assert set(new.embedder.texts) == {"a", "b", "refused"}, "the long ones were ordered"
+    await new.client.close()
+    await new.redis.aclose()
+
+
+async def test_while_the_embedding_model_is_away_no_collection_is_full(cache, valkey_url, qdrant_url):
+    await cache.put("refused 1", "refused 2")
+    await cache.semantic.upsert(await cache.stored("a"))
+
+    async with draining(cache):
+        for _ in range(4):
+            await cache.fill().run(5)
+            await drained(cache)
+
+    filling = await Progress(cache.redis, cache.keys).load(name_of(cache.collection), Filling)
+    assert (filling.missing, filling.filled) == (2, False)
+
+
+async def test_the_vector_of_an_entry_that_was_renewed_without_one_is_renewed_too(cache):
+    await cache.put("a", ttl=100)
+    [vector] = await cache.stored("a")
+    await cache.semantic.upsert([replace(vector, expires_at=int(time.time()) + 50)])
+
+    async with draining(cache):
+        await cache.fill().run(5)
+        await drained(cache)
+
+    [point], _ = await cache.client.scroll(cache.collection, with_payload=["expires_at"])
+    [expires] = [score for _, score in await cache.redis.zrange(cache.keys.expiries, 0, -1, withscores=True)]
+    assert point.payload["expires_at"] == expires
+
+
 async def test_a_neighbours_collection_is_never_dropped(cache, valkey_url, qdrant_url):
     neighbour = Cache(valkey_url, qdrant_url, f"{cache.prefix}-2")
     await neighbour.put("theirs")
@@ -270,6 +333,20 @@ class Busy:
         self.runs += 1
         await self.go_on.wait()
         return False
+
+
+class Broken:
+    async def run(self, seconds):
+        raise TypeError("an entry that nobody thought of")
+
+
+async def test_a_part_that_fails_keeps_no_other_from_its_turn(cache):
+    other = Busy()
+    other.go_on.set()
+
+    await Maintenance(cache.redis, cache.keys, [Broken(), other], None, None).keep_house()
+
+    assert other.runs == 1
 
 
 async def test_a_run_is_not_joined_by_another(cache):

@@ -54,9 +54,10 @@ async def test_rows_of_questions_and_answers_are_found(warm):
             {"question": "2 + 2?", "answer": "4", "usage": {"total_tokens": 9}},
             {"question": "2 + 2?", "answer": "four", "system": "In words.", "model": "other"},
             {"question": "weather?", "answer": text_body("wet", model="m")},
+            {"question": "a?", "answer": "b", "usage": 5},
         ]
     )
-    assert (code, said["stored"], said["bad"]) == (0, 3, 0)
+    assert (code, said["stored"], said["bad"]) == (1, 3, 1)
     async with Client() as client:
         found = await client.lookup("2 + 2?")
         assert (found.text, found.usage) == ("4", {"total_tokens": 9})

@@ -166,6 +166,11 @@ async def test_the_command_reports_and_exports_rows_for_an_evaluation(
     assert capfd.readouterr().out == ""
     assert await run(main, ["wrong"]) == 2
     assert await run(main, ["wrong", "never-seen"]) == 1
+    capfd.readouterr()
+    assert await run(main, ["wrong", "never-seen", hit.job_id]) == 1
+    out, err = capfd.readouterr()
+    assert hit.job_id in out
+    assert "never-seen" in err
 
 
 @pytest.mark.parametrize("text", ["What is the weather in Oslo today? [g3]", "今天奥斯陆天气怎么样? [g4]"])
@@ -178,6 +183,19 @@ async def test_a_question_about_now_is_joined_while_it_is_asked_and_then_asked_a
     for number, worker in enumerate((one, other), 2):
         [answer] = await worker.ask(text)
         assert (answer.source, answer.text) == ("llm", f"{number}: {text}")
+
+
+async def test_an_answer_to_a_question_about_now_that_was_put_in_serves_no_other_wording(settings, two, llm_server):
+    one, other = two
+    await one.client.store("How tall is the mast today? [g7]", "as tall as ever")
+    await one.vectors_arrived()
+    [answer] = await other.ask("How tall is the mast? [g7]")
+    assert answer.source == "llm"
+    async with wired_workers(1, {**settings, "ASKONCE_NEVER_CACHE": "off"}) as [loose]:
+        await one.client.store("How wide is the mast today? [g8]", "as wide as ever")
+        await loose.vectors_arrived()
+        [answer] = await loose.ask("How wide is the mast? [g8]")
+    assert answer.source == "semantic", "there was nothing to be left out"
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,10 @@ from support.inflight import ask, near, settle, unit, worker
 url, prefix, name = sys.argv[1:]
 
 
+def of(group):
+    return {"choices": [{"message": {"content": str(group)}}]}
+
+
 async def answer(coalescer, redis, questions, counts):
     position = coalescer.position()
     group, copy = questions
@@ -31,13 +35,13 @@ async def answer(coalescer, redis, questions, counts):
         if isinstance(decision, Lead):
             counts["leads"] += 1
             await asyncio.sleep(float(os.environ["LLM_SECONDS"]))
-            return await settle(redis, coalescer, decision, Settlement.SHARED, {"group": group})
+            return await settle(redis, coalescer, decision, Settlement.SHARED, of(group))
         if isinstance(decision, Stale):
             position = coalescer.position()
             continue
         outcome = await coalescer.wait(decision)
         if isinstance(outcome, Shared):
-            assert outcome.body == {"group": group}
+            assert outcome.body == of(group)
             counts["follows"] += 1
             return
         position = coalescer.position()

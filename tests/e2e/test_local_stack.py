@@ -14,6 +14,8 @@ import psutil
 import pytest
 import redis
 
+from support.ports import free_port
+
 PROGRAM = "import typer; from askonce_worker.local.command import local; typer.run(local)"
 STOP_WITHIN = 5.0
 
@@ -84,11 +86,6 @@ def sourced(file: Path) -> dict[str, str]:
     ).stdout
     variables = dict(line.split("=", 1) for line in shown.splitlines())
     return {name: value for name, value in variables.items() if name.startswith(("ASKONCE_", "OPENAI_"))}
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return probe.getsockname()[1]
 
 
 FAST = ("--services", "redis,qdrant")

@@ -6,7 +6,9 @@ import signal
 import sys
 
 import pytest
+import structlog.testing
 
+from askonce_worker.supervisor import Supervisor
 from support.worker_process import until
 
 CHILD = """
@@ -83,6 +85,24 @@ async def test_a_worker_that_dies_is_replaced_under_its_index(start, living):
 
     second = await until(replaced)
     assert len(set(first) & set(second)) == 1
+
+
+async def test_a_worker_that_can_not_be_started_is_started_later(tmp_path):
+    command, ran = tmp_path / "worker", tmp_path / "ran"
+    supervisor = Supervisor(1, [str(command)], first_pause=0.05)
+    with structlog.testing.capture_logs() as logs:
+        running = asyncio.create_task(supervisor.run())
+
+        async def failed():
+            assert not running.done()
+            return [entry for entry in logs if entry["event"] == "worker.not_started"]
+
+        await until(failed)
+        command.write_text(f"#!/bin/sh\ntouch {ran}\nexec sleep 60\n")
+        command.chmod(0o755)
+        await until(lambda: asyncio.to_thread(ran.exists))
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert await asyncio.wait_for(running, 10) == 0
 
 
 async def test_sigterm_ends_all_workers_and_then_the_supervisor(start, living):

@@ -9,6 +9,7 @@ from redis.asyncio import BlockingConnectionPool, Redis
 
 from askonce.answer import Answer, AnswerError, result_record, text_body
 from askonce.chunk import unpack
+from askonce.completion import Verdict, verdict
 from askonce.exact_lookup import read_entry
 from askonce.keys import ARQ_JOB, LANES, Keys, epoch_fields, epoch_stamp
 from askonce.scripts import Script
@@ -108,7 +109,7 @@ class Answerer:
         except Exception as error:
             return Answer(None, "failed", error=AnswerError("server_error", str(error)), metadata=question.metadata)
         body = text_body(said, model=question.model) if isinstance(said, str) else said
-        if question.cache != "bypass":
+        if question.cache != "bypass" and verdict(body) is Verdict.GOOD:
             facts = {"scope": question.scope, "epochs": stamp, "model": question.model, "namespace": question.namespace}
             record = orjson.dumps({**facts, "question": question.text, "body": body})[1:]
             ttl = int((question.ttl or 3600) * 1000)

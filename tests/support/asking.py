@@ -125,7 +125,7 @@ class Bench:
 
     async def until_no_job_is_left(self):
         async def none_left():
-            kept = [key(lane) for lane in LANES for key in (self.keys.queue, self.keys.leases)]
+            kept = [key(lane) for lane in LANES for key in (self.keys.queue, self.keys.alone, self.keys.leases)]
             return await self.redis.exists(*kept) == 0
 
         await until(none_left, what="the end of all jobs")

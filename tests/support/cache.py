@@ -25,12 +25,13 @@ from askonce_worker.upkeep.stale import StaleSweep
 from askonce_worker.upkeep.vectors import Vectors
 
 DIMENSION = 8
+MAX_TOKENS = 480
 LONG_AGO = 1_000_000
 BATCH = 500
 
 
 class Embedder:
-    """Any vector, always the same for a text."""
+    """Any vector, always the same for a text; none for one that begins with `refused`."""
 
     def __init__(self, dimension: int = DIMENSION) -> None:
         self.dimension = dimension
@@ -39,7 +40,8 @@ class Embedder:
     async def embed(self, texts):
         self.texts += texts
         rows = [np.random.default_rng(abs(hash(text))).standard_normal(self.dimension) for text in texts]
-        return [(row / np.linalg.norm(row)).astype(np.float32) for row in rows]
+        vectors = [(row / np.linalg.norm(row)).astype(np.float32) for row in rows]
+        return [None if text.startswith("refused") else vector for text, vector in zip(texts, vectors, strict=True)]
 
 
 class Cache:
@@ -95,6 +97,7 @@ class Cache:
         return [
             StoredVector(q.fingerprint, vector, q.scope, stamp, q.model, q.namespace, LONG_AGO, now + 3600)
             for q, vector in zip(questions, found, strict=True)
+            if vector is not None
         ]
 
     async def stored(self, *texts, model="m", namespace="n"):
@@ -146,15 +149,31 @@ class Cache:
             clock=time.monotonic,
         )
 
-    def stale(self, *, retired=(), on_upgrade="invalidate"):
+    def stale(self, *, retired=(), on_upgrade="invalidate", never=None):
         superseded = Models(self.redis, self.keys, on_upgrade=on_upgrade).superseded
-        return StaleSweep(self.redis, self.keys, self.vectors.delete, superseded, retired=retired, clock=time.monotonic)
+        return StaleSweep(
+            self.redis,
+            self.keys,
+            self.vectors.delete,
+            superseded,
+            retired=retired,
+            never=never,
+            clock=time.monotonic,
+        )
 
     def orphans(self):
         return OrphanSweep(self.redis, self.keys, self.vectors, clock=time.monotonic)
 
     def fill(self, *, grace=0):
-        return Fill(self.redis, self.keys, self.vectors, model=self.model, clock=time.monotonic, grace=grace)
+        return Fill(
+            self.redis,
+            self.keys,
+            self.vectors,
+            model=self.model,
+            max_tokens=MAX_TOKENS,
+            clock=time.monotonic,
+            grace=grace,
+        )
 
     def outbox(self):
         entries = ExactCache(self.redis, self.keys).entries

@@ -7,9 +7,12 @@ from collections.abc import AsyncIterator
 
 import numpy as np
 from redis.asyncio import Redis
+from redis.exceptions import NoScriptError
 
 from askonce.keys import Keys
+from askonce.scripts import load
 from askonce_worker.inflight.coalescer import RedisCoalescer
+from askonce_worker.inflight.feed import SETTLE
 from askonce_worker.ports import Ask, Lead, Settlement
 
 SCOPE = "s" * 43
@@ -43,10 +46,16 @@ async def alive(redis: Redis, keys: Keys, worker: str, seconds: float = 60.0) ->
 
 
 async def settle(redis: Redis, coalescer: RedisCoalescer, lead: Lead, settlement: Settlement, body=None, **more) -> int:
-    """As the pipeline does it."""
+    """As the publisher does it."""
     pipe = redis.pipeline(transaction=False)
-    coalescer.settling(lead, settlement, body, **more)(pipe)
-    [[reply]] = await pipe.execute()
+    settling = coalescer.settling(lead, settlement, body, **more)
+    settling(pipe)
+    try:
+        [[reply]] = await pipe.execute()
+    except NoScriptError:
+        await load(redis, SETTLE)
+        settling(pipe)
+        [[reply]] = await pipe.execute()
     return reply
 
 

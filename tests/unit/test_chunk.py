@@ -83,7 +83,7 @@ def test_a_chunk_that_makes_no_sense_is_refused_whole(payload):
     "item",
     [
         {},
-        {"text": "q"},
+        {"scope": 0},
         {"text": "q", "scope": 9},
         {"text": "q", "scope": -1},
         {"text": "q", "scope": "0"},

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from askonce_worker.evaluate.figures import Scores, allowed, at_error, figures, least_threshold, recommended, wilson
-from askonce_worker.evaluate.pairs import BadPairs, Pair, held_out, read_pairs
+from askonce_worker.evaluate.pairs import BadPairs, Pair, held_out, read_pairs, together
 from askonce_worker.profiles import profile_of
 
 
@@ -107,7 +107,14 @@ def test_a_malformed_row_is_named_by_its_line_and_not_repeated(tmp_path, line):
 def test_pairs_of_one_kind_measure_nothing(tmp_path):
     (tmp_path / "p.jsonl").write_text('{"a": "x", "b": "y", "same": true}\n')
     with pytest.raises(BadPairs, match="both kinds"):
-        read_pairs(tmp_path / "p.jsonl")
+        together({"p": read_pairs(tmp_path / "p.jsonl")})
+
+
+def test_files_of_one_kind_are_one_with_each_other_and_the_rest_stay():
+    same, other = Pair("a", "b", same=True), Pair("a", "c", same=False)
+    assert together({"x": [same], "y": [same, other], "z": [other]}) == {"y": [same, other], "x + z": [same, other]}
+    with pytest.raises(BadPairs, match="z"):
+        together({"y": [same, other], "z": [other]})
 
 
 def test_a_profile_of_ones_own_comes_before_the_shipped_one(tmp_path):

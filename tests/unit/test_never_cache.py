@@ -18,6 +18,19 @@ from askonce_worker.never_cache import never_cached
         "最新的新闻",
         "现在几点",
         "当前油价是多少",
+        "What is the weather tomorrow?",
+        "Who won last night?",
+        "What happened yesterday?",
+        "What is Apple's stock price now?",
+        "What is the current US interest rate?",
+        "what is todays date",
+        "what's the time now",
+        "明天天气怎么样",
+        "昨天的比赛谁赢了",
+        "本周天气",
+        "现在比特币多少钱",
+        "现在的美元汇率",
+        "当前黄金价格",
     ],
 )
 def test_the_built_in_patterns_find_questions_about_now(text):
@@ -26,7 +39,14 @@ def test_the_built_in_patterns_find_questions_about_now(text):
 
 @pytest.mark.parametrize(
     "text",
-    ["How do I undo it now?", "How does electric current work?", "my current account", "现在怎么申请退款"],
+    [
+        "How do I undo it now?",
+        "How does electric current work?",
+        "my current account",
+        "现在怎么申请退款",
+        "How do I get yesterday's date in Python?",
+        "昨天的日期怎么计算",
+    ],
 )
 def test_the_built_in_patterns_leave_lasting_questions_alone(text):
     assert never_cached("").search(text) is None

@@ -1,10 +1,17 @@
 """What a question may be, and what becomes of a chat-completion request."""
 
+from datetime import date
+from enum import Enum
+
 import pytest
 
 from askonce import InvalidQuestion, Question
 
 IMAGE = [{"type": "text", "text": "What is it?"}, {"type": "image_url", "image_url": {"url": "data:,"}}]
+
+
+class Models(str, Enum):  # noqa: UP042 - as users have them
+    SMALL = "small"
 
 
 def checked(text="q", **fields):
@@ -22,7 +29,7 @@ def test_the_defaults_of_the_client_fill_the_gaps_and_no_more():
     ("fields", "said"),
     [
         ({"text": ""}, "empty"),
-        ({"text": 5}, "empty"),
+        ({"text": 5}, "string"),
         ({"text": "\udcff"}, "JSON"),
         ({"model": None}, "ASKONCE_MODEL"),
         ({"model": "a\nb"}, "model"),
@@ -42,6 +49,7 @@ def test_the_defaults_of_the_client_fill_the_gaps_and_no_more():
         ({"system": "\udcff"}, "JSON"),
         ({"template": "no place"}, "template"),
         ({"template": "\udcff {text}"}, "JSON"),
+        ({"params": None}, "object"),
         ({"params": {"stream": True}}, "stream"),
         ({"params": {"model": "m"}}, "parameters"),
         ({"params": {1: 2}}, "object"),
@@ -49,6 +57,10 @@ def test_the_defaults_of_the_client_fill_the_gaps_and_no_more():
         ({"params": {"x": [{"y": float("inf")}]}}, "NaN"),
         ({"params": {"x": b"bytes"}}, "JSON"),
         ({"params": {"x": 2**70}}, "JSON"),
+        ({"params": {"x": date(2024, 1, 1)}}, "JSON: date"),
+        ({"metadata": {"when": [date(2024, 1, 1)]}}, "JSON: date"),
+        ({"messages": ()}, "at least one"),
+        ({"model": Models.SMALL}, "model"),
         ({"history": ["hello"]}, "role"),
         ({"history": [{"content": "hello"}]}, "role"),
         ({"history": "hello"}, "list"),

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from askonce_worker.retry import Backoff, Circuit, Verdict, judge_status, retry_after
+from askonce_worker.retry import LONGEST_PAUSE, Backoff, Circuit, Verdict, judge_status, retry_after
 
 
 @pytest.mark.parametrize("status", [408, 409, 429, 500, 502, 503, 504, 529])
@@ -74,9 +74,13 @@ def test_a_pause_lies_between_half_a_second_and_thirty(chance: float, tried: int
     assert 0.5 <= Backoff(lambda: chance).pause(tried, None) <= 30
 
 
-@given(chances, st.integers(1, 50), st.floats(0.001, 3600))
+@given(chances, st.integers(1, 50), st.floats(0.001, LONGEST_PAUSE))
 def test_a_pause_is_never_shorter_than_the_provider_asks(chance: float, tried: int, asked: float) -> None:
     assert asked <= Backoff(lambda: chance).pause(tried, asked) <= asked + 0.5
+
+
+def test_a_day_is_not_slept_in_a_slot() -> None:
+    assert Backoff(lambda: 1.0).pause(1, 86_400.0) == LONGEST_PAUSE + 0.5
 
 
 def test_pauses_grow_to_thirty_seconds_within_five_tries() -> None:

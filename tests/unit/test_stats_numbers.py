@@ -74,3 +74,4 @@ def test_the_table_shows_every_period():
     text = tables({"currency": "USD", **dict.fromkeys(("hour", "day", "month", "total"), period), "now": now})
     assert text.splitlines()[0].split("  ")[-1].strip() == "in all"
     assert "hit rate" in text
+    assert text.startswith("full hours and this one"), "what a period is"

@@ -3,7 +3,7 @@
 import orjson
 import pytest
 
-from askonce_worker.upkeep.rules import Standing, read_head
+from askonce_worker.upkeep.rules import Standing, read_head, read_question
 from askonce_worker.upkeep.snapshots import IN_A_ROW, after, decode, encode, first
 
 OLD, NEW, NEWER = "m-2024-07-18", "m-2025-01-31", "m-2025-06-01"
@@ -65,7 +65,7 @@ def test_equal_rules_have_equal_digests_and_others_do_not():
 
 def run_of(snapshots, *, invalidate=True):
     """What is known after these (snapshot, how often in a row)."""
-    seen = first(snapshots[0][0])
+    seen = first(*snapshots[0])
     for snapshot, count in snapshots[1:]:
         seen = after(seen, snapshot, count, invalidate=invalidate)
     return seen
@@ -98,6 +98,20 @@ def test_the_third_supersedes_both():
 def test_with_keep_and_warn_nothing_is_superseded():
     seen = run_of([(OLD, 9), (NEW, 9), (NEWER, 9)], invalidate=False)
     assert (seen.current, seen.superseded) == (NEWER, frozenset())
+
+
+def test_who_answered_once_at_first_is_not_known_for_that():
+    seen = run_of([(NEW, 1), (OLD, 7), (NEW, 7)])
+    assert (seen.current, seen.superseded) == (NEW, {OLD})
+    assert run_of([(OLD, 1), (OLD, IN_A_ROW), (NEW, 7), (OLD, 7)]).superseded == frozenset()
+
+
+@pytest.mark.parametrize("question", ["why?", 'the "q" \\ \n', "为什么", ""])
+def test_the_question_is_read_where_it_is_whole(question):
+    entry = orjson.dumps({"snapshot": ',"question":', "question": question, "body": {"question": "x"}})
+    assert read_question(entry) == question
+    end = entry.index(b',"body"')
+    assert read_question(entry[: end - 1]) is None
 
 
 def test_what_is_known_survives_redis():

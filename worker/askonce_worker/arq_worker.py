@@ -21,6 +21,7 @@ from askonce.keys import Keys
 from askonce.tasks import stop
 from askonce_worker.claimer import Claimer
 from askonce_worker.cron import Cron
+from askonce_worker.error_place import place
 from askonce_worker.finisher import Finisher
 from askonce_worker.job_runner import JobRunner
 from askonce_worker.keeper import Keeper, RedisAway
@@ -28,7 +29,6 @@ from askonce_worker.leased_job import LeasedJob
 from askonce_worker.leases import AWAY, Bury, Done, Leases, Outcome, Return
 from askonce_worker.redis_clock import RedisClock
 from askonce_worker.running import Running
-from askonce_worker.trace import place
 
 log = structlog.get_logger()
 
@@ -40,10 +40,15 @@ LAST_CALLS = 5.0
 """Seconds that cancelled jobs get to end, and then Redis to take them back."""
 
 
+class LeaseLoopLost(Exception):
+    """What renews and ends this worker's leases has ended, and nobody told it to."""
+
+
 class LeasedWorker(Worker):
     """redis: without retries of its own (a claim that is sent twice leaves the first one to lapse), bytes for replies.
 
     functions get arq's context with `job` (a LeasedJob) and `clock` (a RedisClock). split, on_dead: see JobRunner.
+    on_lost: called for each job that another worker has claimed.
     chunks: jobs at once; reserved: how many of these places bulk never takes. lease, grace (how long running jobs may
     still take after a signal) and away_limit (how long to wait for Redis): seconds.
     """
@@ -58,6 +63,7 @@ class LeasedWorker(Worker):
         worker: str,
         split: Callable[[bytes], Sequence[bytes]],
         on_dead: Callable[[LeasedJob, str], Awaitable[None]],
+        on_lost: Callable[[], None] = lambda: None,
         lease: float = 10.0,
         chunks: int = 32,
         reserved: int | None = None,
@@ -81,6 +87,7 @@ class LeasedWorker(Worker):
             **OUT_OF_THE_WAY,
         )
         self.grace = grace
+        self._on_lost = on_lost
         self._leases = Leases(redis, keys, clock, worker=worker, lease=lease)
         self._keeper = Keeper(self._leases, away_limit=away_limit, on_lost=self._lost)
         self._running = Running(chunks, max(1, chunks // 8) if reserved is None else reserved, self._ended)
@@ -106,10 +113,11 @@ class LeasedWorker(Worker):
         told = asyncio.create_task(self._stop.wait())
         try:
             ended, _ = await asyncio.wait({*keeping, working, told}, return_when=asyncio.FIRST_COMPLETED)
-            causes = [task.exception() for task in ended if not task.cancelled()]
+            causes = [_cause(task, keeping) for task in ended]
             await self._shut_down(working, in_order=not any(causes))
             for cause in filter(None, causes):
-                reason = str(cause) if isinstance(cause, RedisAway) else f"{type(cause).__name__} at {place(cause)}"
+                known = isinstance(cause, RedisAway | LeaseLoopLost)
+                reason = str(cause) if known else f"{type(cause).__name__} at {place(cause)}"
                 log.error("worker.failed", reason=reason)
                 raise cause
         except asyncio.CancelledError:
@@ -121,6 +129,15 @@ class LeasedWorker(Worker):
             with contextlib.suppress(*AWAY):
                 await self._leases.sign_off()
             log.info("worker.stopped", done=self.jobs_complete, failed=self.jobs_failed, retried=self.jobs_retried)
+
+    @property
+    def claims(self) -> bool:
+        """It takes jobs: it has started, and was not told to stop."""
+        return self._started and not self._stop.is_set()
+
+    @property
+    def hears_redis(self) -> bool:
+        return self._keeper.is_fresh
 
     async def _work(self) -> None:
         await self._keeper.fresh()
@@ -151,8 +168,9 @@ class LeasedWorker(Worker):
 
     def _lost(self, job: LeasedJob) -> None:
         """Fenced: another worker has it. Whatever it still reports, Redis does not take."""
+        self._on_lost()
         if self._running.cancel(job):
-            log.warning("job.lost", job=job.job, lane=job.lane)
+            log.warning("job.lost", chunk=job.job, lane=job.lane)
 
     def handle_sig(self, signum: Signals) -> None:
         """The first signal lets jobs end, for `grace` seconds; the second one does not wait."""
@@ -197,3 +215,11 @@ class LeasedWorker(Worker):
 
     async def close(self) -> None:
         """`main` has cleaned up; the connections are the caller's."""
+
+
+def _cause(task: "asyncio.Task[Any]", keeping: Sequence["asyncio.Task[Any]"]) -> BaseException | None:
+    """Why the worker has to end, if it was this task that ended it."""
+    failed = None if task.cancelled() else task.exception()
+    if failed is None and task in keeping:
+        return LeaseLoopLost("the lease loop has ended")
+    return failed

@@ -1,7 +1,7 @@
 """The last step of a question that no cache answers: lead, follow, or ask alone, until its deadline."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any
 
 import structlog
@@ -10,7 +10,7 @@ from askonce.answer import Answer, AnswerError
 from askonce.completion import Verdict, verdict
 from askonce.question import Question
 from askonce_worker.match import Matcher
-from askonce_worker.open_question import OpenQuestion
+from askonce_worker.open_question import Caches, OpenQuestion
 from askonce_worker.places import Places
 from askonce_worker.ports import (
     LLM,
@@ -31,6 +31,7 @@ from askonce_worker.ports import (
     Shared,
     Stale,
 )
+from askonce_worker.stages import Stage, unobserved
 
 log = structlog.get_logger()
 
@@ -44,30 +45,42 @@ EXPIRED = {"error": {"kind": "expired", "message": "the question's deadline pass
 
 Failure = dict[str, Any]
 Settle = Callable[[Any], None]
-LookAgain = Callable[[OpenQuestion], Awaitable[bool]]
 
 
 class Asking:
+    """takeovers: how often a follower asked in the place of its leader, which had come to nothing."""
+
     def __init__(
-        self, *, clock: Clock, matcher: Matcher, coalescer: Coalescer, places: Places, llm: LLM, outbound: Outbound
+        self,
+        *,
+        clock: Clock,
+        matcher: Matcher,
+        coalescer: Coalescer,
+        places: Places,
+        llm: LLM,
+        outbound: Outbound,
+        stage: Stage = unobserved,
     ) -> None:
+        self.takeovers = 0
         self._clock = clock
         self._matcher = matcher
         self._coalescer = coalescer
         self._places = places
         self._llm = llm
         self._outbound = outbound
+        self._stage = stage
 
     async def until_answered(
-        self, item: OpenQuestion, follow: Follow | None, position: Position, look_again: LookAgain
+        self, item: OpenQuestion, follow: Follow | None, position: Position, caches: Caches
     ) -> None:
-        """Publishes an answer of some kind: at the latest, at the deadline, a failed one."""
+        """Publishes an answer of some kind: at the latest, at the deadline, a failed one. In a task of its own."""
+        structlog.contextvars.bind_contextvars(job=item.question.job_id)
         try:
             async with asyncio.timeout(self._seconds_left(item)) as limit:
                 if item.question.cache == "bypass":
                     await self._ask_alone(item)
                 else:
-                    await self._lead_or_follow(item, follow, position, look_again)
+                    await self._lead_or_follow(item, follow, position, caches)
         except TimeoutError:
             if not limit.expired():
                 raise
@@ -78,32 +91,41 @@ class Asking:
         return max(0.0, (item.deadline - self._clock.now_ms()) / 1000)
 
     async def _lead_or_follow(
-        self, item: OpenQuestion, follow: Follow | None, position: Position, look_again: LookAgain
+        self, item: OpenQuestion, follow: Follow | None, position: Position, caches: Caches
     ) -> None:
+        """Follows while it may; the last turn leads whoever else asks the same."""
         for turn in range(ROUNDS):
             if follow is not None:
                 if await self._followed(item, follow):
                     return
-                follow, position = None, self._coalescer.position()
-                if await look_again(item):
-                    return
-            claim = await self._claim_and_ask(item, position, may_follow=turn < ROUNDS - 1)
-            if claim is None:
-                return
-            if isinstance(claim, Follow):
-                follow = claim
-            else:
                 position = self._coalescer.position()
-                if await look_again(item):
+                if await caches.look_again(item):
                     return
-        await self._ask_alone(item)
+            freed = follow is not None
+            follow = await self._claim_and_ask(item, position, caches, may_follow=turn < ROUNDS - 1)
+            if follow is None:
+                self.takeovers += freed
+                return
 
     async def _claim_and_ask(
-        self, item: OpenQuestion, position: Position, *, may_follow: bool
-    ) -> Follow | Stale | None:
-        """Leads where nothing alike is being asked; a follower gives its place at the LLM back at once."""
+        self, item: OpenQuestion, position: Position, caches: Caches, *, may_follow: bool
+    ) -> Follow | None:
+        """Leads where nothing alike is being asked; a follower gives its place at the LLM back at once.
+
+        Who has waited so long for the place that not all is known any more of what has ended meanwhile looks into the
+        caches again, and keeps the place.
+        """
         async with self._places(item.question, item.lane) as place:
-            claim = await self._coalescer.claim(item.ask(self._matcher, may_follow=may_follow), position)
+            while True:
+                with self._stage("claim"):
+                    claim = await self._coalescer.claim(item.ask(self._matcher, may_follow=may_follow), position)
+                if isinstance(claim, Follow) and await caches.is_outdated([item]):
+                    continue
+                if not isinstance(claim, Stale):
+                    break
+                position = self._coalescer.position()
+                if await caches.look_again(item):
+                    return None
             if isinstance(claim, Lead):
                 await self._lead(item, claim, place)
                 return None
@@ -111,22 +133,27 @@ class Asking:
 
     async def _lead(self, item: OpenQuestion, lead: Lead, place: Reservation) -> None:
         try:
+            await self._ask_and_settle(item, lead, place)
+        except BaseException:
+            # Cancelled, out of time, or a fault of ours: its followers are not, and one of them asks in its place.
+            self._coalescer.abandon(lead)
+            raise
+
+    async def _ask_and_settle(self, item: OpenQuestion, lead: Lead, place: Reservation) -> None:
+        try:
             completion = await self._complete(item, place)
         except LLMError as error:
             settlement = Settlement.PERMANENT if error.final else Settlement.TRANSIENT
             settle = self._coalescer.settling(lead, settlement, _failure(error))
             await self._publish_failed(item, _failure(error), settle=settle)
-        except BaseException:
-            # Cancelled, or out of time: its followers are not, and one of them asks in its place.
-            self._coalescer.abandon(lead)
-            raise
         else:
             await self._deliver(item, lead, completion)
 
     async def _complete(self, item: OpenQuestion, place: Reservation) -> Completion:
         place.spent()
         timeout = self._seconds_left(item) + 1
-        completion = await self._llm.complete(item.question, timeout=timeout, again=place.again)
+        with self._stage("llm", model=item.question.model or ""):
+            completion = await self._llm.complete(item.question, timeout=timeout, again=place.again)
         place.spent(completion.body.get("usage"))
         return completion
 
@@ -146,7 +173,7 @@ class Asking:
         if not self._matcher.is_kept(item.question) or verdict(completion.body) is not Verdict.GOOD:
             return []
         semantic = self._matcher.is_semantic(item.question)
-        return [NewEntry(item.question, completion.body, item.epochs, item.vector, semantic)]
+        return [NewEntry(item.question, completion.body, item.began, item.vector, semantic)]
 
     async def _ask_alone(self, item: OpenQuestion) -> None:
         """Neither leads nor follows: `bypass`, and who has waited for others often enough."""
@@ -160,12 +187,14 @@ class Asking:
 
     async def _followed(self, item: OpenQuestion, follow: Follow) -> bool:
         """Waits for the leader. False: it came to nothing that this question may have."""
-        outcome = await self._coalescer.wait(follow)
+        with self._stage("follow"):
+            outcome = await self._coalescer.wait(follow)
         if isinstance(outcome, Shared):
             if "choices" not in outcome.body:
                 await self._publish_failed(item, outcome.body)
             else:
-                await self._outbound.send([_joined(question, outcome.body, follow) for question in item.all()])
+                answers = [_joined(question, item.lane, outcome.body, follow) for question in item.all()]
+                await self._outbound.send(answers)
             return True
         if isinstance(outcome, AskYourself):
             await self._ask_alone(item)
@@ -178,21 +207,23 @@ class Asking:
         model = body.get("model") or question.model
         own = Answer(question.job_id, "answered", "llm", model=model, metadata=question.metadata, body=body)
         same = Follow(leader="", text=question.text, similarity=1.0, same=True)
-        return [Finished(question, own), *(_joined(copy, body, same) for copy in item.copies)]
+        copies = [_joined(copy, item.lane, body, same) for copy in item.copies]
+        return [Finished(question, own, lane=item.lane), *copies]
 
     async def _publish_failed(self, item: OpenQuestion, failure: Failure, *, settle: Settle | None = None) -> None:
         error = AnswerError(**failure["error"])
-        log.info("question.failed", kind=error.kind, status=error.status)
+        log.debug("question.failed", kind=error.kind, status=error.status)
         failed = [
             Answer(question.job_id, "failed", error=error, metadata=question.metadata, body=failure.get("body"))
             for question in item.all()
         ]
         await self._outbound.send(
-            [Finished(question, answer) for question, answer in zip(item.all(), failed, strict=True)], settle=settle
+            [Finished(question, answer, lane=item.lane) for question, answer in zip(item.all(), failed, strict=True)],
+            settle=settle,
         )
 
 
-def _joined(question: Question, body: dict[str, Any], follow: Follow) -> Finished:
+def _joined(question: Question, lane: str, body: dict[str, Any], follow: Follow) -> Finished:
     answer = Answer(
         job_id=question.job_id,
         status="answered",
@@ -203,7 +234,7 @@ def _joined(question: Question, body: dict[str, Any], follow: Follow) -> Finishe
         metadata=question.metadata,
         body=body,
     )
-    return Finished(question, answer)
+    return Finished(question, answer, lane=lane)
 
 
 def _failure(error: LLMError) -> Failure:

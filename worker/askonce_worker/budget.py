@@ -7,10 +7,11 @@ is taken off it. So 94 % of a limit can be used.
 
 A call reserves a moment up to a second ahead and waits for it outside of Redis; who would wait longer asks again, at
 random within the last second, so that workers neither come all at once nor have more than a second spoken for when an
-`ask` comes, for which the last part of what may be used in one go is kept.
+`ask` comes, for which the last part of what may be used in one go is kept. Who was refused PATIENCE times goes first
+in its lane, so that cheap calls do not starve a dear one; bulk calls let an `ask` that was refused go first at once.
 
 Tokens are estimated before a call and corrected by the provider's count after it: they are held as far as the estimates
-hold.
+hold. Of what an answer may take, a sixth of the limit is counted at most: more is seldom meant, and would stop others.
 """
 
 import asyncio
@@ -25,8 +26,10 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from askonce.keys import Keys
+from askonce.prices import as_count, completion_limit
 from askonce.question import Question
 from askonce.scripts import Script
+from askonce_worker.retry import LONGEST_PAUSE
 
 log = structlog.get_logger()
 
@@ -38,11 +41,12 @@ WINDOW = 60.0
 BURST, KEPT, AHEAD, LATE = 1 / 20, 1 / 60, 1 / 60, 1 / 60
 """Parts of the window: what may be used in one go, what of it is kept for the interactive lane, how far ahead a moment
 is given, and how late it may be used."""
-LONGEST_PAUSE = 600.0
-"""Seconds. Whoever asks for more is asked again after so long."""
 LOOK = 0.5
 """Seconds between looks for other workers' pauses, where there are no limits that are read with each call."""
 FORGET = 60.0
+PATIENCE = 3
+ANSWER = 1 / 6
+"""Part of TPM: the most that is counted beforehand of an answer, all its choices together."""
 TOKEN_BYTES = 4
 FIRST_GUESS = 500.0
 """Tokens of an answer, before any of its model was seen; then their moving mean."""
@@ -67,6 +71,7 @@ class RateBudget:
         period = self._window_ms * (1 + BURST + LATE)
         self.request_ms = period / rpm if rpm else 0.0
         self.token_ms = period / tpm if tpm else 0.0
+        self._tpm = tpm
         self._answers: dict[str, float] = {}
         self._asked: dict[str, float] = {}
         self._paused: dict[str, float] = {}
@@ -86,23 +91,22 @@ class RateBudget:
 
     def _estimate(self, question: Question) -> float:
         params = question.params
-        most: Any = params.get("max_completion_tokens", params.get("max_tokens"))
-        answer = float(most) if isinstance(most, int) else self._answers.get(question.model or "", FIRST_GUESS)
-        choices: Any = params.get("n")
+        most, choices = as_count(completion_limit(params)), as_count(params.get("n"))
+        answer = most or self._answers.get(question.model or "", FIRST_GUESS)
         prompt = len(orjson.dumps(question.request())) / TOKEN_BYTES
-        return prompt + max(0.0, answer) * (choices if isinstance(choices, int) else 1)
+        return min(self._tpm, prompt + min(answer * max(1, choices), self._tpm * ANSWER))
 
     def in_force(self, model: str) -> bool:
         """Whether Redis has to be asked, as far as this worker knows."""
         return self.limited or self._paused.get(model, 0.0) > asyncio.get_running_loop().time()
 
-    async def reserve(self, model: str, lane: str, tokens: float, moment: str) -> tuple[float, str]:
-        """Seconds to wait, and the moment that is reserved then, or '' where it is not."""
+    async def reserve(self, model: str, lane: str, tokens: float, moment: str, first: str) -> tuple[float, str]:
+        """Seconds to wait, and the moment that is reserved then, or '' where it is not. first: as in reserve.lua."""
         burst = BURST if lane == "interactive" else BURST - KEPT
         places = [self._keys.rates(self._provider, model), self._keys.pause(self._provider, model)]
         spans = [self._window_ms * part for part in (burst, AHEAD, LATE)]
         wait, given, pause = await RESERVE(
-            self._redis, places, [self.request_ms, tokens * self.token_ms, *spans, moment]
+            self._redis, places, [self.request_ms, tokens * self.token_ms, *spans, moment, lane, first]
         )
         self._note_pause(model, pause)
         if given:
@@ -173,13 +177,15 @@ class RateBudget:
         finally:
             self._correcting = False
 
-    def learn(self, model: str, usage: Mapping[str, Any]) -> int | None:
+    def learn(self, model: str, usage: Any) -> int | None:
         """The tokens that a call took, where the provider says so."""
-        answer, total = usage.get("completion_tokens"), usage.get("total_tokens")
-        if isinstance(answer, int):
+        if not isinstance(usage, Mapping):
+            return None
+        answer, total = as_count(usage.get("completion_tokens")), as_count(usage.get("total_tokens"))
+        if answer:
             mean = self._answers.get(model, float(answer))
             self._answers[model] = mean + WEIGHT * (answer - mean)
-        return total if isinstance(total, int) else None
+        return total or None
 
     def _start(self, work: Any) -> None:
         task = asyncio.create_task(work)
@@ -197,11 +203,15 @@ class RateReservation:
         self._tokens = tokens
         self._moment = ""
         self._spent = False
+        self._refused = 0
+        self._name = f"{random.getrandbits(64):x}"
 
     async def take(self) -> float:
         if not self._budget.in_force(self._model):
             return 0.0
-        wait, self._moment = await self._budget.reserve(self._model, self._lane, self._tokens, self._moment)
+        first = self._name if self._refused >= PATIENCE else ""
+        wait, self._moment = await self._budget.reserve(self._model, self._lane, self._tokens, self._moment, first)
+        self._refused = 0 if self._moment else self._refused + 1
         return wait
 
     async def again(self) -> None:

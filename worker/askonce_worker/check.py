@@ -5,13 +5,15 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import urlsplit
 
-from openai import AsyncOpenAI, OpenAIError
-from redis.asyncio import Redis
-from redis.exceptions import RedisError
+from openai import AsyncOpenAI
+from pydantic import SecretStr
 
-from askonce_worker import check_cache, semantic_cache
+from askonce_worker import check_advice as why
+from askonce_worker import check_cache, redis_connection, semantic_cache
 from askonce_worker.finding import Finding
+from askonce_worker.first_contact import objection
 from askonce_worker.profiles import profile_of
+from askonce_worker.provider import connect
 from askonce_worker.settings import Settings, unknown_settings
 
 PATIENCE = 5.0
@@ -19,19 +21,17 @@ PATIENCE = 5.0
 
 
 def redacted(url: str | None) -> str:
-    """A URL without its user and password."""
+    """A URL without its user, its passwords and its options; a Sentinel URL names several hosts."""
     if not url:
         return "not set"
     parts = urlsplit(url)
-    host = parts.hostname or ""
-    port = f":{parts.port}" if parts.port else ""
-    return f"{parts.scheme}://{host}{port}{parts.path}"
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 async def findings(settings: Settings) -> list[Finding]:
     """One line a part; nothing here raises."""
     parts = await asyncio.gather(_redis(settings), _qdrant(settings), _embeddings(settings), _llm(settings))
-    found = [*parts, _similarity(settings), check_cache.lifetimes(settings)]
+    found = [*parts, await _service(settings), _similarity(settings), check_cache.lifetimes(settings)]
     if settings.qdrant_url is not None:
         found.append(await _vectors(settings))
     return [*found, *_strangers()]
@@ -43,16 +43,8 @@ async def _answer(part: str, configured: str, ask: Callable[[], Awaitable[Findin
             return await ask()
     except TimeoutError:
         return Finding(part, configured, f"no answer within {PATIENCE:.0f} s", ok=False, advice=advice)
-    except (RedisError, OpenAIError, OSError, ValueError) as error:
-        return Finding(part, configured, _reason(error), ok=False, advice=advice)
     except Exception as error:  # noqa: BLE001 - Qdrant's client lets its transports' errors through
-        return Finding(part, configured, type(error).__name__, ok=False, advice=advice)
-
-
-def _reason(error: Exception) -> str:
-    """The kind of the error, never its text: drivers put URLs with passwords into it."""
-    cause = error.__cause__ or error.__context__
-    return f"{type(error).__name__} ({type(cause).__name__})" if cause is not None else type(error).__name__
+        return Finding(part, configured, why.reason(error), ok=False, advice=why.advice(error, advice))
 
 
 async def _redis(settings: Settings) -> Finding:
@@ -60,21 +52,16 @@ async def _redis(settings: Settings) -> Finding:
     shown = redacted(url)
 
     async def ask() -> Finding:
-        redis = Redis.from_url(url)
+        redis = redis_connection.connect(url, reconnects=0)
         try:
             info: dict[str, Any] = await redis.info()
-            policy = info.get("maxmemory_policy", "noeviction")
         finally:
             await redis.aclose()
         server = (
             f"{'Valkey' if 'valkey_version' in info else 'Redis'} {info.get('valkey_version', info['redis_version'])}"
         )
-        if int(info.get("cluster_enabled", 0)):
-            return Finding("redis", shown, f"{server}, Cluster", ok=False, advice="Redis Cluster is not supported")
-        if policy != "noeviction":
-            advice = "set maxmemory-policy noeviction: evicted keys are lost questions"
-            return Finding("redis", shown, f"{server}, {policy}", ok=False, advice=advice)
-        return Finding("redis", shown, server, ok=True)
+        wrong = objection(info)
+        return Finding("redis", shown, server, ok=wrong is None, advice=wrong or "")
 
     return await _answer("redis", shown, ask, "is it running? ASKONCE_REDIS_URL")
 
@@ -100,13 +87,18 @@ async def _qdrant(settings: Settings) -> Finding:
 
 async def _vectors(settings: Settings) -> Finding:
     async def ask() -> Finding:
-        redis = Redis.from_url(settings.redis_url.get_secret_value())
-        try:
+        async with redis_connection.connect(settings.redis_url.get_secret_value(), reconnects=0) as redis:
             return await check_cache.vectors(settings, redis)
-        finally:
-            await redis.aclose()
 
     return await _answer("vectors", settings.embedding_model, ask, "is Redis running? ASKONCE_REDIS_URL")
+
+
+async def _service(settings: Settings) -> Finding:
+    async def ask() -> Finding:
+        async with redis_connection.connect(settings.redis_url.get_secret_value(), reconnects=0) as redis:
+            return await check_cache.service(settings, redis)
+
+    return await _answer("service", settings.key_prefix, ask, "is Redis running? ASKONCE_REDIS_URL")
 
 
 async def _embeddings(settings: Settings) -> Finding:
@@ -115,7 +107,7 @@ async def _embeddings(settings: Settings) -> Finding:
     shown = f"{settings.embedding_model} at {redacted(url) if url else 'the provider'}"
 
     async def ask() -> Finding:
-        async with AsyncOpenAI(base_url=url, api_key=key.get_secret_value() if key else "", max_retries=0) as client:
+        async with _openai(url, key) as client:
             reply = await client.embeddings.create(model=settings.embedding_model, input=["ready?"])
         return Finding("embeddings", shown, f"{len(reply.data[0].embedding)} dimensions", ok=True)
 
@@ -127,13 +119,18 @@ async def _llm(settings: Settings) -> Finding:
     shown = f"{settings.model or 'model per question'} at {redacted(url) if url else 'the provider'}"
 
     async def ask() -> Finding:
-        async with AsyncOpenAI(base_url=url, api_key=key.get_secret_value() if key else "", max_retries=0) as client:
+        async with _openai(url, key) as client:
             names = [model.id async for model in client.models.list()]
         if settings.model and names and settings.model not in names:
             return Finding("llm", shown, f"{len(names)} models, not this one", ok=False, advice="ASKONCE_MODEL")
         return Finding("llm", shown, f"answers, {len(names)} models", ok=True)
 
     return await _answer("llm", shown, ask, "OPENAI_BASE_URL, OPENAI_API_KEY")
+
+
+def _openai(url: str | None, key: SecretStr | None) -> AsyncOpenAI:
+    """As the worker speaks to it. Servers of one's own want no key; OpenAI's client does."""
+    return connect(base_url=url, api_key=key.get_secret_value() if key else "none", timeout=PATIENCE)
 
 
 def _similarity(settings: Settings) -> Finding:

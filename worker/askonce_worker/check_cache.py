@@ -1,10 +1,10 @@
-"""What `askonce-worker check` says of the cache itself: its lifetimes, and how far its vectors are."""
+"""What `askonce-worker check` says of what is in Redis: lifetimes, vectors, workers, dead letters."""
 
 from typing import Any
 
 from redis.asyncio import Redis
 
-from askonce.keys import Keys
+from askonce.keys import LANES, Keys
 from askonce_worker.finding import Finding
 from askonce_worker.qdrant_messages import collection_prefix
 from askonce_worker.settings import Settings
@@ -44,3 +44,20 @@ async def _state(redis: Redis, keys: Keys, collection: str) -> str:
     if filling.filled:
         return "filled"
     return f"being filled: {filling.missing} of {filling.checked} entries looked at had no vector"
+
+
+async def service(settings: Settings, redis: Redis) -> Finding:
+    """Who works, and what was given up."""
+    connection: Any = redis
+    keys = Keys(settings.key_prefix)
+    seconds, micros = await connection.time()
+    workers = await connection.zcount(keys.workers, seconds * 1000 + micros // 1000, "+inf")
+    dead = await connection.hlen(keys.dead)
+    queues = [queue for lane in LANES for queue in (keys.queue(lane), keys.alone(lane))]
+    waiting = sum([await connection.zcard(queue) for queue in queues])
+    state = f"{workers} workers, {waiting} jobs wait, {dead} dead letters"
+    if waiting and not workers:
+        advice = "nobody answers: start askonce-worker run with this ASKONCE_REDIS_URL and ASKONCE_KEY_PREFIX"
+        return Finding("service", settings.key_prefix, state, ok=False, advice=advice)
+    advice = "askonce dead-letters tells why, and asks them again" if dead else ""
+    return Finding("service", settings.key_prefix, state, ok=True, advice=advice)

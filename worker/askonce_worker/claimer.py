@@ -37,6 +37,7 @@ class Claimer:
         self._start = start
         self._release = release
         self._claims = 0
+        self._waits_alone: LeasedJob | None = None
         self._alone_next = True
         self._needs_slot = False
         self._stopped = asyncio.Event()
@@ -50,15 +51,18 @@ class Claimer:
 
     async def run(self) -> None:
         while not self._stopped.is_set():
-            if self._running.free <= 0:
+            if self._waits_alone is not None and self._running.bulk == 0:
+                await self._run_alone(self._waits_alone)
+            elif self._running.free <= 0:
                 await self._wait_for_slot()
-                continue
-            if not self._keeper.is_fresh:
+            elif not self._keeper.is_fresh:
                 await self._until(self._keeper.fresh())
-                continue
-            claim = await self._claim()
-            if claim is not None and not await self._take(claim):
-                await self._wait_for_work(claim)
+            else:
+                claim = await self._claim()
+                if claim is not None and not self._take(claim):
+                    await self._wait_for_work(claim)
+        if self._waits_alone is not None:
+            self._release(self._waits_alone)
 
     async def _claim(self) -> Claim | None:
         """None: Redis is away, or something is wrong with it."""
@@ -68,8 +72,8 @@ class Claimer:
             return await self._leases.claim(
                 f"{self._leases.worker}-{self._claims}",
                 free=running.free,
-                bulk=running.free_for_bulk,
-                alone=self._alone_next,
+                bulk=self._room_for_bulk,
+                alone=self._alone_next and self._waits_alone is None,
             )
         except AWAY as error:
             log.warning("claim.failed", error=type(error).__name__)
@@ -77,17 +81,19 @@ class Claimer:
             await asyncio.sleep(0.1)
             return None
 
-    async def _take(self, claim: Claim) -> bool:
+    def _take(self, claim: Claim) -> bool:
         """Whether to claim again at once."""
         self._keeper.hold(claim.jobs)
         for name in claim.gone:
-            log.warning("job.gone", job=name, cause="its record has expired")
+            log.warning("job.gone", chunk=name, cause="its record has expired")
         if self._stopped.is_set():
             for job in claim.jobs:
                 self._release(job)
             return False
         if len(claim.jobs) == 1 and claim.jobs[0].lapses >= ALONE_AFTER:
-            await self._run_alone(claim.jobs[0])
+            [job] = claim.jobs
+            log.warning("job.alone", chunk=job.job, lane=job.lane, lapses=job.lapses, waits_for=len(self._running))
+            self._waits_alone = job
             return True
         for job in claim.jobs:
             self._start(job)
@@ -97,17 +103,21 @@ class Claimer:
         return bool(claim.gone) or self._running.free <= 0 or (progress and self._has_room_for_more(claim))
 
     def _has_room_for_more(self, claim: Claim) -> bool:
-        running = self._running
-        return (claim.interactive_behind and running.free > 0) or (claim.bulk_behind and running.free_for_bulk > 0)
+        return (claim.interactive_behind and self._running.free > 0) or (claim.bulk_behind and self._room_for_bulk > 0)
+
+    @property
+    def _room_for_bulk(self) -> int:
+        """None while a job waits to run alone: bulk jobs, which may take long, come to an end then. Nobody who awaits
+        an answer has to wait for that."""
+        return 0 if self._waits_alone is not None else self._running.free_for_bulk
 
     async def _run_alone(self, job: LeasedJob) -> None:
         """It may take its worker with it: nothing else runs, and nothing else is claimed."""
-        log.warning("job.alone", job=job.job, lane=job.lane, lapses=job.lapses, waits_for=len(self._running))
-        self._alone_next = False
         await self._until(self._running.idle())
         if self._stopped.is_set():
-            self._release(job)
-        elif self._keeper.holds(job):
+            return
+        self._waits_alone, self._alone_next = None, False
+        if self._keeper.holds(job):
             self._start(job)
             await self._until(self._running.idle())
 
@@ -117,7 +127,7 @@ class Claimer:
         self._news.clear()
 
     async def _wait_for_work(self, claim: Claim) -> None:
-        self._needs_slot = claim.behind
+        self._needs_slot = claim.behind or self._waits_alone is not None
         self._hungry.set()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(POLL):

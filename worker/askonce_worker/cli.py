@@ -16,6 +16,8 @@ from askonce_worker.demo.command import demo
 from askonce_worker.evaluate.command import evaluate
 from askonce_worker.finding import Finding
 from askonce_worker.local.command import local
+from askonce_worker.probe import probe
+from askonce_worker.redaction import secrets_of
 from askonce_worker.settings import Settings, SettingsError, load_settings, unknown_settings
 from askonce_worker.supervisor import end_with_supervisor, supervise
 
@@ -37,7 +39,7 @@ def run(
 ) -> None:
     """Run a worker until it is told to stop (Ctrl-C, SIGTERM)."""
     settings = settings_or_exit()
-    logs.configure(settings.log_format)
+    configure_logs(settings)
     warn_of_strangers()
     if processes > 1:
         raise typer.Exit(supervise(processes))
@@ -50,10 +52,14 @@ def run(
 @app.command()
 def check(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    live: Annotated[bool, typer.Option("--live", help="Only: do this machine's workers live? For probes.")] = False,
+    ready: Annotated[bool, typer.Option("--ready", help="Only: do they claim jobs? For probes.")] = False,
 ) -> None:
     """Tell what is configured, what answers, and in which version. Exits 1 if something is wrong."""
+    if live or ready:
+        raise typer.Exit(probe(ready=ready))
     settings = settings_or_exit()
-    logs.configure(settings.log_format)
+    configure_logs(settings)
     found = asyncio.run(findings(settings))
     if as_json:
         sys.stdout.write(
@@ -80,6 +86,10 @@ def settings_or_exit() -> Settings:
     except SettingsError as error:
         typer.echo(f"askonce-worker: {error}", err=True)
         raise typer.Exit(2) from None
+
+
+def configure_logs(settings: Settings) -> None:
+    logs.configure(settings.log_format, secrets=secrets_of(settings), prompts=settings.log_prompts)
 
 
 def warn_of_strangers() -> None:

@@ -11,12 +11,14 @@ from typing import Any
 import structlog
 from arq.cron import CronJob
 from redis.asyncio import Redis
+from redis.exceptions import ConnectionError as RedisAway
+from redis.exceptions import TimeoutError as RedisSilent
 
 from askonce.keys import Keys
 from askonce.tasks import stop
+from askonce_worker.error_place import place
 from askonce_worker.leases import AWAY, REPLY_TIMEOUT
 from askonce_worker.redis_clock import RedisClock
-from askonce_worker.trace import place
 
 log = structlog.get_logger()
 
@@ -88,6 +90,8 @@ class Cron:
         began = self._clock.now_ms()
         try:
             await job.coroutine(dict(self._context))
+        except (RedisAway, RedisSilent) as error:
+            log.warning("cron.interrupted", cron=job.name, error=type(error).__name__)
         except Exception as error:  # noqa: BLE001 - the next tick is another chance
             log.error("cron.failed", cron=job.name, error=type(error).__name__, where=place(error))
         else:

@@ -13,6 +13,7 @@ from functools import partial
 import openai
 import structlog
 
+from askonce_worker.calls import Call, OnCall, not_told, told
 from askonce_worker.embedding_reply import BadReply, request_body, tokens_at_most, vectors_of
 from askonce_worker.ports import Vector
 from askonce_worker.provider import ProviderError, post, retried
@@ -78,6 +79,7 @@ class OpenAIEmbedder:
         timeout: float = 5.0,
         linger: float = 0.002,
         max_in_flight: int = 4,
+        on_call: OnCall = not_told,
     ) -> None:
         self.dimensions = dimensions
         self.counts: Counter[str] = Counter()
@@ -88,6 +90,7 @@ class OpenAIEmbedder:
         self._timeout = timeout
         self._linger = linger
         self._max_in_flight = max_in_flight
+        self._on_call = on_call
         self._inputs = FIRST_INPUTS
         self._circuit = Circuit()
         self._queue: deque[Wanted] = deque()
@@ -193,7 +196,8 @@ class OpenAIEmbedder:
 
     async def _ask(self, texts: list[str]) -> list[Vector | None]:
         content = request_body(self._model, texts)
-        ask = partial(post, self._client, "/embeddings", content, timeout=self._timeout)
+        once = partial(post, self._client, "/embeddings", content, timeout=self._timeout)
+        ask = partial(told, once, Call("embeddings", self._model, texts=len(texts)), self._on_call)
         raw = await retried(ask, self._backoff, timeout=self._timeout, kinds=("rate_limit",))
         try:
             vectors = vectors_of(raw, len(texts), self.dimensions)

@@ -1,39 +1,39 @@
 """The exact tier: entries in Redis under the fingerprint of their question."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-import orjson
-import structlog
 from redis.asyncio import Redis
 
 from askonce.keys import Keys, epoch_fields, epoch_stamp
 from askonce.question import Question
-from askonce_worker.ports import Entry, Known
+from askonce.readable import completion_of, read_object, text_of, time_of
+from askonce_worker.ports import Entry, Known, Standing
+from askonce_worker.refusals import Refusals
 from askonce_worker.reported import ReportedPairs
 
-log = structlog.get_logger()
-
+FINGERPRINT_AT = len('{"fingerprint":"')
 PENDING_AT = len('{"fingerprint":"') + 43 + len('",')
 
 
 class ExactCache:
     """reported: is kept up with Redis by each lookup."""
 
-    def __init__(self, redis: Redis, keys: Keys, reported: ReportedPairs | None = None) -> None:
+    def __init__(
+        self, redis: Redis, keys: Keys, reported: ReportedPairs | None = None, refusals: Refusals | None = None
+    ) -> None:
         self._redis = redis
         self._keys = keys
         self._reported = reported or ReportedPairs(keys)
+        self._refusals = refusals or Refusals()
 
     async def look_up(self, questions: Sequence[Question]) -> list[Known]:
         """Markers, entries and epochs of questions of one namespace, in one round trip."""
-        namespace = questions[0].namespace or "default"
-        models = {question.model or "": None for question in questions}
+        namespace, models = _whose(questions)
         pipe = self._redis.pipeline(transaction=False)
         pipe.mget([self._keys.result(namespace, question.job_id or "") for question in questions])
         pipe.mget([self._keys.entry(question.fingerprint) for question in questions])
-        for model in models:
-            pipe.hmget(self._keys.epochs, list(epoch_fields(namespace, model)))
+        self._ask_epochs(pipe, namespace, models)
         self._reported.ask(pipe)
         markers, entries, *stamps, wrong, dropped = await pipe.execute()
         while self._reported.take(wrong, dropped):
@@ -46,12 +46,15 @@ class ExactCache:
             for question, marker, entry in zip(questions, markers, entries, strict=True)
         ]
 
-    @staticmethod
-    def _known(question: Question, marker: bytes | None, raw: bytes | None, epochs: str) -> Known:
+    def _known(self, question: Question, marker: bytes | None, raw: bytes | None, epochs: str) -> Known:
         pending = marker is not None and marker.startswith(b'"deadline"', PENDING_AT)
+        if pending and marker is not None and not marker.startswith(question.fingerprint.encode(), FINGERPRINT_AT):
+            # Its answer could never be published: it is not paid for.
+            self._refusals("question", job=question.job_id, reason="submitted under another fingerprint")
+            pending = False
         entry = None
         if raw is not None and question.cache == "use":
-            entry = read_entry(question.fingerprint, raw)
+            entry = self._read(question.fingerprint, raw)
             if entry is not None and (entry.epochs != epochs or entry.scope != question.scope):
                 entry = None
         return Known(pending, epochs, entry)
@@ -60,29 +63,57 @@ class ExactCache:
         if not fingerprints:
             return {}
         raws = await self._redis.mget([self._keys.entry(fingerprint) for fingerprint in fingerprints])
+        return self._readable(fingerprints, raws)
+
+    async def standing(self, fingerprints: Sequence[str], questions: Sequence[Question]) -> Standing:
+        """The live entries among these, and the stamps of questions of one namespace; one round trip."""
+        namespace, models = _whose(questions)
+        pipe = self._redis.pipeline(transaction=False)
+        if fingerprints:  # MGET, for which a key of another type is none
+            pipe.mget([self._keys.entry(fingerprint) for fingerprint in fingerprints])
+        self._ask_epochs(pipe, namespace, models)
+        replies = await pipe.execute()
+        raws, stamps = (replies[0], replies[1:]) if fingerprints else ([], replies)
+        epochs = {model: epoch_stamp(stamp) for model, stamp in zip(models, stamps, strict=True)}
+        return Standing(self._readable(fingerprints, raws), [epochs[question.model or ""] for question in questions])
+
+    def _ask_epochs(self, pipe: Any, namespace: str, models: Iterable[str]) -> None:
+        for model in models:
+            pipe.hmget(self._keys.epochs, list(epoch_fields(namespace, model)))
+
+    def _readable(self, fingerprints: Sequence[str], raws: Sequence[bytes | None]) -> dict[str, Entry]:
         found = {}
         for fingerprint, raw in zip(fingerprints, raws, strict=True):
-            entry = None if raw is None else read_entry(fingerprint, raw)
+            entry = None if raw is None else self._read(fingerprint, raw)
             if entry is not None:
                 found[fingerprint] = entry
         return found
 
+    def _read(self, fingerprint: str, raw: bytes) -> Entry | None:
+        """None for one that cannot be read: it counts as gone, and is replaced by the next answer."""
+        entry = read_entry(fingerprint, raw)
+        if entry is None:
+            self._refusals("entry", fingerprint=fingerprint)
+        return entry
+
+
+def _whose(questions: Sequence[Question]) -> tuple[str, list[str]]:
+    """Their namespace, and their models."""
+    return questions[0].namespace or "default", list({question.model or "": None for question in questions})
+
 
 def read_entry(fingerprint: str, raw: bytes) -> Entry | None:
-    """The entry, or None for one that cannot be read: it counts as gone, and is replaced by the next answer."""
+    """The entry, or None for one that cannot be read."""
     try:
-        record: dict[str, Any] = orjson.loads(raw)
-        body = record["body"]
-        body["choices"][0]["message"]
+        record = read_object(raw)
         return Entry(
             fingerprint=fingerprint,
-            question=record["question"],
-            scope=record["scope"],
-            epochs=record["epochs"],
-            created_at=record["created_at"],
-            expires_at=record["expires_at"],
-            body=body,
+            question=text_of(record, "question"),
+            scope=text_of(record, "scope"),
+            epochs=text_of(record, "epochs"),
+            created_at=time_of(record, "created_at"),
+            expires_at=time_of(record, "expires_at"),
+            body=completion_of(record.get("body")),
         )
-    except (ValueError, KeyError, TypeError, IndexError):
-        log.warning("entry.unreadable", fingerprint=fingerprint)
+    except ValueError:
         return None

@@ -65,9 +65,9 @@ class Finisher:
             self._keeper.forget(item.job)
 
     async def _send_one(self, item: Split | Bury) -> None:
-        facts = {"job": item.job.job, "lane": item.job.lane, "lapses": item.job.lapses, "failures": item.job.failures}
+        facts = {"chunk": item.job.job, "lane": item.job.lane, "lapses": item.job.lapses, "failures": item.job.failures}
         if isinstance(item, Split):
             if await self._leases.split(item):
-                log.warning("job.split", parts=len(item.records), **facts)
+                log.warning("job.split", parts=len(item.parts), **facts)
         elif await self._leases.bury(item):
             log.error("job.dead", cause=item.cause, questions=item.job.questions, **facts)

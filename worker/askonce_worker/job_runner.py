@@ -8,9 +8,9 @@ import redis.exceptions
 import structlog
 from arq.worker import Retry
 
-from askonce_worker.leased_job import LeasedJob, Unworkable
+from askonce_worker.error_place import place
+from askonce_worker.leased_job import LeasedJob, Unworkable, part_name
 from askonce_worker.leases import Bury, Done, Outcome, Return, Split
-from askonce_worker.trace import place
 from askonce_worker.tries import Verdict, inherited, judge, pause_ms
 
 log = structlog.get_logger()
@@ -43,7 +43,8 @@ class JobRunner:
         self._max_tries = max_tries
 
     async def run(self, job: LeasedJob) -> Outcome:
-        """Raises CancelledError if it is cancelled, and nothing else."""
+        """Raises CancelledError if it is cancelled, and nothing else. To be run in a task of its own."""
+        structlog.contextvars.bind_contextvars(chunk=job.job, lane=job.lane)
         verdict = self._judge(job, job.failures)
         if job.malformed:
             return await self._bury(job, job.malformed)
@@ -63,7 +64,7 @@ class JobRunner:
                 raise
             return await self._failed(job, error)
         except REDIS_AWAY as error:
-            log.warning("job.interrupted", job=job.job, lane=job.lane, error=type(error).__name__)
+            log.warning("job.interrupted", error=type(error).__name__)
             return Return(job, REDIS_AWAY_PAUSE_MS)
         except Unworkable as error:
             return await self._bury(job, str(error))
@@ -79,10 +80,7 @@ class JobRunner:
         failures = job.failures + 1
         verdict = self._judge(job, failures)
         name = type(error).__name__
-        log.warning(
-            "job.failed", job=job.job, lane=job.lane, error=name, where=place(error), failures=failures,
-            then=verdict.value,
-        )  # fmt: skip
+        log.warning("job.failed", error=name, where=place(error), failures=failures, then=verdict.value)
         if verdict is not Verdict.TRY:
             return await self._give_up(job, verdict, f"failed: {name}")
         asked = error.defer_score if isinstance(error, Retry) else None
@@ -92,19 +90,19 @@ class JobRunner:
         if verdict is Verdict.BURY:
             return await self._bury(job, cause)
         try:
-            records = list(self._split(job.record))
+            parts = {part_name(job.job, record): record for record in self._split(job.record)}
         except Exception as error:  # noqa: BLE001 - a chunk that cannot even be read
             return await self._bury(job, f"{cause}; cannot be split: {type(error).__name__}")
         lapses, failures = inherited(
             lapses=job.lapses, failures=job.failures + (cause != "crashed"), max_tries=self._max_tries
         )
-        return Split(job, records, lapses, failures)
+        return Split(job, parts, lapses, failures)
 
     async def _bury(self, job: LeasedJob, cause: str) -> Outcome:
         """Its questions are told first. Where that fails, so does the burial: an accepted question gets its answer."""
         try:
             await self._on_dead(job, cause)
         except Exception as error:  # noqa: BLE001 - a hook
-            log.error("job.bury_failed", job=job.job, lane=job.lane, error=type(error).__name__, where=place(error))
+            log.error("job.bury_failed", error=type(error).__name__, where=place(error))
             return Return(job, NOT_BURIED_PAUSE_MS)
         return Bury(job, cause)

@@ -13,6 +13,11 @@ from askonce_worker.leases import AWAY, Leases
 log = structlog.get_logger()
 
 
+OTHERS_RENEW = 1.5
+"""Seconds after Redis is back in which all workers renew, and nobody claims: a claim that came first would take the
+jobs of those who live. (Who could not renew tries again once a second.)"""
+
+
 class RedisAway(Exception):
     """Redis has been away for longer than a worker waits for it."""
 
@@ -30,6 +35,7 @@ class Keeper:
         self._leases = leases
         self._away_limit = away_limit
         self._on_lost = on_lost
+        self._stale_after = leases.lease * 2 / 3
         self._held: dict[tuple[str, str], LeasedJob] = {}
         self._renewed = -float("inf")
         self._beat = asyncio.Event()
@@ -52,7 +58,7 @@ class Keeper:
     @property
     def is_fresh(self) -> bool:
         """The leases are renewed and the losses known. No longer so once this process was stopped for a while."""
-        return time.monotonic() - self._renewed < self._leases.lease * 2 / 3
+        return time.monotonic() - self._renewed < self._stale_after
 
     async def fresh(self) -> None:
         while not self.is_fresh:
@@ -62,9 +68,11 @@ class Keeper:
     async def run(self) -> None:
         """Renews at a third of the lease. Raises RedisAway."""
         heard = time.monotonic()
+        others_renew_until = 0.0
         failures = 0
         while True:
             self._due.clear()
+            began = time.monotonic()
             try:
                 await self._renew()
             except AWAY as error:
@@ -72,20 +80,24 @@ class Keeper:
                 self._still_away(error, failures, time.monotonic() - heard)
                 await asyncio.sleep(min(1.0, 0.02 * 2**failures))
                 continue
+            now = time.monotonic()
             if failures:
-                log.info("redis.back", seconds=round(time.monotonic() - heard, 1))
-            heard, failures = time.monotonic(), 0
-            await self._pause()
+                log.info("redis.back", seconds=round(now - heard, 1))
+            if now - heard > self._stale_after:
+                others_renew_until = now + OTHERS_RENEW
+            heard, failures = now, 0
+            left = others_renew_until - now
+            if left <= 0:
+                self._renewed = began
+                self._beat.set()
+            await self._pause(left if left > 0 else self._leases.lease)
 
     async def _renew(self) -> None:
         asked = list(self._held.values())
-        began = time.monotonic()
         for job in await self._leases.renew(asked):
             # One that was finished while we asked is nobody's loss.
             if self._held.pop(job.key, None) is not None:
                 self._on_lost(job)
-        self._renewed = began
-        self._beat.set()
 
     def _still_away(self, error: BaseException, failures: int, seconds: float) -> None:
         if failures == 1:
@@ -93,7 +105,7 @@ class Keeper:
         if seconds > self._away_limit:
             raise RedisAway(f"Redis has not answered for {seconds:.0f} s") from error
 
-    async def _pause(self) -> None:
+    async def _pause(self, most: float) -> None:
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self._leases.lease / 3):
+            async with asyncio.timeout(min(most, self._leases.lease / 3)):
                 await self._due.wait()

@@ -6,6 +6,7 @@ from typing import Any
 import orjson
 
 from askonce.chunk import FUNCTION
+from askonce.readable import read_object, text_of, time_of
 
 
 class Unworkable(Exception):
@@ -41,17 +42,25 @@ class LeasedJob:
 
 def leased_job(job: str, lane: str, token: str, lapses: int, failures: int, record: bytes) -> LeasedJob:
     try:
-        call = orjson.loads(record)
-        function, args, kwargs, enqueued = call["f"], call["a"], call["k"], call["et"]
-        if not (isinstance(function, str) and isinstance(args, list) and isinstance(kwargs, dict)):
+        call = read_object(record)
+        function, args, kwargs, enqueued = text_of(call, "f"), call["a"], call["k"], time_of(call, "et")
+        if not (isinstance(args, list) and isinstance(kwargs, dict)):
             raise TypeError("not a call")
         return LeasedJob(
             job, lane, token, lapses, failures, record,
-            function, tuple(args), kwargs, int(enqueued), _questions(function, args),
+            function, tuple(args), kwargs, enqueued, _questions(function, args),
         )  # fmt: skip
     except (ValueError, TypeError, KeyError) as error:
         malformed = f"malformed record: {type(error).__name__}"
         return LeasedJob(job, lane, token, lapses, failures, record, malformed=malformed)
+
+
+def part_name(job: str, record: bytes) -> str:
+    """Of the part of a split job that has this record: cancel.lua and status.lua know by it which question runs.
+
+    Raises ValueError, KeyError, TypeError.
+    """
+    return f"{job}.{orjson.loads(record)['a'][0]['questions'][0]['id']}"
 
 
 def _questions(function: str, args: list[Any]) -> int:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from askonce.keys import ARQ_JOB, LANES, Keys
+from askonce.readable import read_json
 from askonce.scripts import Script
 from askonce_worker.leased_job import LeasedJob, leased_job
 from askonce_worker.redis_clock import RedisClock
@@ -26,6 +27,8 @@ ARQ_RETRY = "arq:retry:"
 PLACE = {lane: place for place, lane in enumerate(LANES, 1)}
 MOST_AT_ONCE = 256
 REPLY_TIMEOUT = 5.0
+KEPT_OF_UNREADABLE = 10_000
+"""Bytes. No question can be told from such a record: this much says what it may have been."""
 AWAY = (RedisError, OSError, RuntimeError)
 """What a call may raise while Redis is away. OSError holds TimeoutError; uvloop raises RuntimeError on a closed
 transport."""
@@ -64,10 +67,10 @@ class Return:
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """records: of the jobs that take its place, each with so many lapses and failures."""
+    """parts: the jobs that take its place with their records, each with so many lapses and failures."""
 
     job: LeasedJob
-    records: Sequence[bytes]
+    parts: Mapping[str, bytes]
     lapses: int
     failures: int
 
@@ -93,18 +96,31 @@ class Leases:
         self._queues = [keys.queue(lane) for lane in LANES]
         self._leases = [keys.leases(lane) for lane in LANES]
         self._tokens = [keys.tokens(lane) for lane in LANES]
-        self._claim_keys = [keys.fair, keys.wake, keys.workers, keys.load]
+        self._ending_keys = [*self._leases, *self._tokens, keys.load]
+        self._alone = [keys.alone(lane) for lane in LANES]
+        self._claim_keys = [keys.fair, keys.wake, keys.workers, keys.load, *self._alone, keys.doubted]
         self._lease_ms = int(lease * 1000)
 
     async def claim(self, token: str, *, free: int, bulk: int, alone: bool) -> Claim:
-        """At most `free` jobs, `bulk` of them from the bulk lane; or, if `alone`, one that has to run alone."""
+        """At most `free` jobs, `bulk` of them from the bulk lane; or, if `alone`, one that has to run alone.
+
+        Raises TimeoutError where Redis got it too late.
+        """
         keys = [*self._queues, *self._leases, *self._tokens, *self._claim_keys]
         free = min(free, MOST_AT_ONCE)
-        args = [self.worker, token, self._lease_ms, free, min(free, bulk), int(alone), ARQ_JOB]
-        interactive_behind, bulk_behind, *found = await self._timed(CLAIM, keys, args)
+        sent = self._clock.now_ms()
+        args = [self.worker, token, self._lease_ms, free, min(free, bulk), int(alone), ARQ_JOB, sent]
+        reply = await self._timed(CLAIM, keys, args)
+        if not reply:
+            raise TimeoutError("Redis got the claim too late")
+        interactive_behind, bulk_behind, *found = reply
         jobs, gone = [], []
         for place, raw, lapses, failures, record in found:
-            name = raw.decode()
+            name = raw.decode("utf-8", "replace")
+            if name.encode() != raw and record is not None:
+                # No client of ours has named it: it ends, and would kill every worker if it went on.
+                await self._run(FINISH, self._ending_keys, [ARQ_JOB, ARQ_RETRY, place, raw, token, 0])
+                record = None  # noqa: PLW2901
             if record is None:
                 gone.append(name)
             else:
@@ -116,7 +132,8 @@ class Leases:
         args: list[Any] = [self.worker, self._lease_ms]
         for job in jobs:
             args += (PLACE[job.lane], job.job, job.token)
-        lost = await self._timed(RENEW, [*self._leases, *self._tokens, self._keys.workers], args)
+        keys = [*self._leases, *self._tokens, self._keys.workers, self._keys.doubted]
+        lost = await self._timed(RENEW, keys, args)
         return [jobs[int(place)] for place in lost]
 
     async def finish(self, done: Sequence[Done]) -> list[bool]:
@@ -124,21 +141,23 @@ class Leases:
         args: list[Any] = [ARQ_JOB, ARQ_RETRY]
         for item in done:
             args += (PLACE[item.job.lane], item.job.job, item.job.token, item.job.questions)
-        return await self._flags(FINISH, [*self._leases, *self._tokens, self._keys.load], args)
+        return await self._flags(FINISH, self._ending_keys, args)
 
     async def give_back(self, returns: Sequence[Return]) -> list[bool]:
         args: list[Any] = []
         for item in returns:
             delay = "" if item.delay_ms is None else item.delay_ms
             args += (PLACE[item.job.lane], item.job.job, item.job.token, delay, item.failures)
-        return await self._flags(RETURN, [*self._queues, *self._leases, *self._tokens, self._keys.wake], args)
+        keys = [*self._queues, *self._leases, *self._tokens, self._keys.wake, *self._alone]
+        return await self._flags(RETURN, keys, args)
 
     async def split(self, item: Split) -> bool:
         job = item.job
-        keys = [self._keys.queue(job.lane), self._keys.leases(job.lane), self._keys.tokens(job.lane), self._keys.wake]
+        name = self._keys
+        keys = [name.queue(job.lane), name.leases(job.lane), name.tokens(job.lane), name.wake, name.alone(job.lane)]
         args: list[Any] = [ARQ_JOB, ARQ_RETRY, job.job, job.token, item.lapses, item.failures]
-        for place, record in enumerate(item.records):
-            args += (f"{job.job}.{place}", record)
+        for part in item.parts.items():
+            args += part
         return bool(await self._run(SPLIT, keys, args))
 
     async def bury(self, item: Bury) -> bool:
@@ -179,12 +198,13 @@ class Leases:
 
 
 def dead_letter(item: Bury, now_ms: int) -> bytes:
-    """{"job", "lane", "cause", "tries", "at" (Unix ms), "record": arq's job record, or its text where it is no JSON}"""
+    """{"job", "lane", "cause", "tries", "at" (Unix ms), "record": arq's job record, or where that cannot be read the
+    beginning of its text}"""
     job = item.job
     try:
-        record = orjson.loads(job.record)
+        record = read_json(job.record)
     except ValueError:
-        record = job.record.decode("utf-8", "backslashreplace")
+        record = job.record[:KEPT_OF_UNREADABLE].decode("utf-8", "backslashreplace")
     tries = job.lapses + job.failures
     return orjson.dumps(
         {"job": job.job, "lane": job.lane, "cause": item.cause, "tries": tries, "at": now_ms, "record": record}

@@ -14,9 +14,12 @@ import structlog
 from arq.cron import CronJob, cron
 from arq.typing import WorkerCoroutine
 from redis.asyncio import Redis
+from redis.exceptions import ConnectionError as RedisAway
 from redis.exceptions import LockError
+from redis.exceptions import TimeoutError as RedisSilent
 
 from askonce.keys import Keys
+from askonce_worker.error_place import place
 from askonce_worker.ports import SemanticCacheDown
 
 log = structlog.get_logger()
@@ -69,7 +72,11 @@ class Maintenance:
             return await part.run(SHARE)
         except SemanticCacheDown as error:
             log.warning("upkeep.waiting", part=type(part).__name__, error=str(error))
-            return False
+        except (RedisAway, RedisSilent, OSError):
+            raise
+        except Exception as error:  # noqa: BLE001 - what one part cannot cope with is no reason to leave out the others
+            log.warning("upkeep.failed", part=type(part).__name__, error=type(error).__name__, where=place(error))
+        return False
 
     def cron_jobs(self) -> list[CronJob]:
         return [

@@ -70,7 +70,9 @@ class Matcher:
         return effective_threshold(self._threshold, question.threshold)
 
     def matches(self, question: Question, other: str, similarity: float) -> bool:
-        """other: the text of a question of the same scope."""
+        """other: the text of a question of the same scope. One about now may have an answer from before it was so."""
         if similarity < self.threshold(question) or conflict(question.text, other) is not None:
+            return False
+        if self._never is not None and self._never.search(other) is not None:
             return False
         return not self._reported(question.fingerprint, fingerprint(question.scope, other))

@@ -1,7 +1,8 @@
 """A question on its way through the pipeline."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from askonce.question import Question
 from askonce_worker.match import Matcher
@@ -12,14 +13,16 @@ from askonce_worker.ports import Ask, Vector
 class OpenQuestion:
     """A question without an answer so far.
 
-    deadline, asked: Unix ms of Redis's clock. epochs: the stamp under which it began. copies: the same question once
-    more in the same chunk; each gets the same answer.
+    deadline, asked: Unix ms of Redis's clock. began: the stamp under which its answer will be stored; epochs: the one
+    under which it is matched, kept up to date. copies: the same question once more in the same chunk; each gets the
+    same answer.
     """
 
     question: Question
     lane: str
     deadline: int
     asked: int
+    began: str
     epochs: str
     vector: Vector | None = None
     copies: list[Question] = field(default_factory=list)
@@ -45,6 +48,18 @@ class OpenQuestion:
             may_follow=may_follow and self.question.cache == "use",
             asked_ms=self.asked,
         )
+
+
+class Caches(Protocol):
+    """What they say of questions that have waited."""
+
+    async def look_again(self, item: OpenQuestion) -> bool:
+        """True: it is answered."""
+        ...
+
+    async def is_outdated(self, todo: Sequence[OpenQuestion]) -> bool:
+        """Whether there was an invalidation since it was last looked; from here on they are matched after it."""
+        ...
 
 
 def group_same(todo: list[OpenQuestion]) -> list[OpenQuestion]:

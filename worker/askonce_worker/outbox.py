@@ -6,32 +6,42 @@ and writing it twice changes nothing. Qdrant may be away for hours: the stream i
 
 import asyncio
 import contextlib
+import re
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
-import orjson
 import structlog
 from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
 
 from askonce.keys import Keys
-from askonce_worker.ports import Embedder, Entry, SemanticCacheDown, StoredVector, Vector
+from askonce.readable import read_object, text_of, time_of
+from askonce.scripts import Script
+from askonce_worker.ports import Embedder, Entry, SemanticCacheDown, StoredVector, Vector, VectorRefused
+from askonce_worker.refusals import Refusals
 
 log = structlog.get_logger()
 
+DROP_CONSUMERS = Script("askonce_worker", "drop_consumers")
 GROUP = "qdrant"
 BATCH = 256
 STUCK_MS = 30_000
 """After this long a batch that another worker took is taken over."""
+FORGOTTEN_MS = 3_600_000
+"""A reader that was silent for so long is gone."""
 LONGEST_PAUSE = 15.0
+
+MAX_DIMENSIONS = 65_536
+"""As Qdrant has it."""
+FINGERPRINT = re.compile(rb"[A-Za-z0-9_-]{43}")
 
 Record = tuple[bytes, dict[bytes, bytes]]
 
 
 class VectorWriter(Protocol):
     async def upsert(self, vectors: Sequence[StoredVector]) -> None:
-        """Raises SemanticCacheDown."""
+        """Raises VectorRefused where one of them is at fault, else SemanticCacheDown."""
         ...
 
 
@@ -50,6 +60,7 @@ class Outbox:
         *,
         worker: str,
         embedding: str,
+        refusals: Refusals | None = None,
     ) -> None:
         self._redis = redis
         self._key = keys.outbox
@@ -58,11 +69,14 @@ class Outbox:
         self._entries = entries
         self._worker = worker
         self._embedding = embedding
+        self._refusals = refusals or Refusals()
 
     async def run(self) -> None:
         """Drains until cancelled; outlives Redis and Qdrant being away."""
         pause = 0.0
         await self._make_group()
+        with contextlib.suppress(RedisError, OSError):
+            await DROP_CONSUMERS(self._redis, [self._key], [GROUP, FORGOTTEN_MS])
         while True:
             try:
                 await self._drain_one()
@@ -84,13 +98,24 @@ class Outbox:
             return
         vectors = await self._vectors(records)
         for same_size in _by_dimension(vectors):
-            await self._writer.upsert(same_size)
+            await self._write(same_size)
         ids = [record[0] for record in records]
         pipe = self._redis.pipeline(transaction=True)
         pipe.xack(self._key, GROUP, *ids)
         pipe.xdel(self._key, *ids)
         await pipe.execute()
         log.debug("outbox.drained", vectors=len(vectors))
+
+    async def _write(self, vectors: list[StoredVector]) -> None:
+        """One that Qdrant refuses is dropped, and keeps no other out."""
+        try:
+            await self._writer.upsert(vectors)
+        except VectorRefused:
+            if len(vectors) == 1:
+                self._refusals("outbox")
+                return
+            for vector in vectors:
+                await self._write([vector])
 
     async def _stuck(self) -> list[Record]:
         reply = await self._redis.xautoclaim(self._key, GROUP, self._worker, STUCK_MS, "0-0", count=BATCH)
@@ -111,13 +136,14 @@ class Outbox:
         made = await self._embedded([fields for _, fields in records if not self._own_vector(fields)])
         vectors = []
         for _, fields in records:
-            fingerprint = fields.get(b"fingerprint", b"").decode()
+            fingerprint = _name(fields)
             raw = self._own_vector(fields)
             vector = _floats(raw) if raw else made.get(fingerprint)
-            if vector is not None:
-                stored = _stored(fingerprint, vector, fields)
-                if stored is not None:
-                    vectors.append(stored)
+            stored = None if vector is None else _stored(fingerprint, vector, fields)
+            if stored is not None:
+                vectors.append(stored)
+            elif raw or vector is not None or not fingerprint:
+                self._refusals("outbox")
         return vectors
 
     def _own_vector(self, fields: dict[bytes, bytes]) -> bytes | None:
@@ -126,12 +152,12 @@ class Outbox:
         if not raw:
             return None
         try:
-            return raw if orjson.loads(fields[b"record"]).get("embedding") == self._embedding else None
-        except (KeyError, ValueError, AttributeError):
+            return raw if read_object(fields[b"record"]).get("embedding") == self._embedding else None
+        except (KeyError, ValueError):
             return None
 
     async def _embedded(self, records: list[dict[bytes, bytes]]) -> dict[str, Vector]:
-        entries = await self._entries([fields.get(b"fingerprint", b"").decode() for fields in records])
+        entries = await self._entries([name for fields in records if (name := _name(fields))])
         if not entries:
             return {}
         vectors = await self._embedder.embed([entry.question for entry in entries.values()])
@@ -139,10 +165,17 @@ class Outbox:
 
 
 def _floats(raw: bytes) -> Vector | None:
-    if len(raw) % 4:
-        log.warning("outbox.unreadable")
+    """None for what has no direction, or is no vector at all: Qdrant would refuse its whole batch."""
+    if len(raw) % 4 or len(raw) > 4 * MAX_DIMENSIONS:
         return None
-    return np.frombuffer(raw, np.float32)
+    vector = np.frombuffer(raw, np.float32)
+    return vector if np.isfinite(vector).all() and vector.any() else None
+
+
+def _name(fields: dict[bytes, bytes]) -> str:
+    """The fingerprint, or '' where it is none."""
+    name = fields.get(b"fingerprint", b"")
+    return name.decode() if FINGERPRINT.fullmatch(name) else ""
 
 
 def _by_dimension(vectors: list[StoredVector]) -> list[list[StoredVector]]:
@@ -154,18 +187,19 @@ def _by_dimension(vectors: list[StoredVector]) -> list[list[StoredVector]]:
 
 
 def _stored(fingerprint: str, vector: Vector, fields: dict[bytes, bytes]) -> StoredVector | None:
+    if not fingerprint:
+        return None
     try:
-        facts: dict[str, Any] = orjson.loads(fields[b"record"])
+        facts = read_object(fields[b"record"])
         return StoredVector(
             fingerprint=fingerprint,
             vector=vector,
-            scope=facts["scope"],
-            epochs=facts["epochs"],
-            model=facts["model"],
-            namespace=facts["namespace"],
-            created_at=facts["created_at"],
-            expires_at=facts["expires_at"],
+            scope=text_of(facts, "scope"),
+            epochs=text_of(facts, "epochs"),
+            model=text_of(facts, "model"),
+            namespace=text_of(facts, "namespace"),
+            created_at=time_of(facts, "created_at"),
+            expires_at=time_of(facts, "expires_at"),
         )
-    except (KeyError, ValueError, TypeError):
-        log.warning("outbox.unreadable")
+    except (KeyError, ValueError):
         return None

@@ -5,7 +5,7 @@ then from the LLM. Every answer is published as soon as it is known.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -29,6 +29,7 @@ from askonce_worker.ports import (
     SemanticCacheDown,
     VectorQuery,
 )
+from askonce_worker.stages import Stage, unobserved
 
 log = structlog.get_logger()
 
@@ -55,6 +56,7 @@ class Pipeline:
         coalescer: Coalescer,
         asking: Asking,
         outbound: Outbound,
+        stage: Stage = unobserved,
     ) -> None:
         self._clock = clock
         self._exact_cache = exact
@@ -64,6 +66,7 @@ class Pipeline:
         self._coalescer = coalescer
         self._asking = asking
         self._outbound = outbound
+        self._stage = stage
 
     async def answer(self, batch: Batch) -> None:
         """Publish an answer to every question that has none. Safe to repeat: what was answered is left out."""
@@ -74,7 +77,8 @@ class Pipeline:
 
     async def _exact(self, batch: Batch) -> list[OpenQuestion]:
         """Leaves out what is answered, past its deadline, or in the exact cache: one round trip."""
-        known = await self._exact_cache.look_up(batch.questions)
+        with self._stage("exact", questions=len(batch.questions)):
+            known = await self._exact_cache.look_up(batch.questions)
         finished: list[Finished] = []
         todo: list[OpenQuestion] = []
         late = self._clock.now_ms() >= batch.deadline
@@ -82,11 +86,11 @@ class Pipeline:
             if not found.pending:
                 continue
             if found.entry is not None and self._matcher.is_kept(question):
-                finished.append(_hit(question, found.entry))
+                finished.append(_hit(question, batch.lane, found.entry))
             elif late:
-                finished.append(Finished(question, expired(question)))
+                finished.append(Finished(question, expired(question), lane=batch.lane))
             else:
-                todo.append(OpenQuestion(question, batch.lane, batch.deadline, batch.asked, found.epochs))
+                todo.append(OpenQuestion(question, batch.lane, batch.deadline, batch.asked, found.epochs, found.epochs))
         if finished:
             await self._outbound.send(finished)
         return group_same(todo)
@@ -96,7 +100,8 @@ class Pipeline:
         similar = [item for item in todo if self._matcher.is_semantic(item.question)]
         if not similar:
             return todo
-        vectors = await self._embedder.embed([item.question.text for item in similar])
+        with self._stage("embed", questions=len(similar)):
+            vectors = await self._embedder.embed([item.question.text for item in similar])
         for item, vector in zip(similar, vectors, strict=True):
             item.vector = vector
         return await self._similar_entries(todo)
@@ -106,19 +111,20 @@ class Pipeline:
         if not searched:
             return todo
         try:
-            found = await self._semantic_cache.search([self._query(item) for item in searched])
+            with self._stage("semantic", questions=len(searched)):
+                found = await self._semantic_cache.search([self._query(item) for item in searched])
         except SemanticCacheDown as error:
             log.warning("semantic.down", error=str(error), questions=len(searched))
             return todo
         names = {candidate.fingerprint: None for candidates in found for candidate in candidates}
-        entries = await self._exact_cache.entries(list(names))
+        entries = await self._standing(searched, list(names)) if names else {}
         finished: list[Finished] = []
         hit: set[str] = set()
         for item, candidates in zip(searched, found, strict=True):
             match = self._best(item, candidates, entries)
             if match is not None:
                 hit.add(item.key)
-                finished += [_hit(question, *match) for question in item.all()]
+                finished += [_hit(question, item.lane, *match) for question in item.all()]
         if finished:
             await self._outbound.send(finished)
         return [item for item in todo if item.key not in hit]
@@ -131,7 +137,7 @@ class Pipeline:
         return VectorQuery(item.question.scope, item.vector, self._matcher.threshold(item.question))
 
     def _best(
-        self, item: OpenQuestion, candidates: Sequence[Candidate], entries: dict[str, Entry]
+        self, item: OpenQuestion, candidates: Sequence[Candidate], entries: Mapping[str, Entry]
     ) -> tuple[Entry, float] | None:
         """The most similar candidate whose entry still stands and may serve this question."""
         for candidate in candidates:
@@ -147,9 +153,11 @@ class Pipeline:
         if not todo:
             return
         joined = self._coalescer.join([item.ask(self._matcher) for item in todo])
+        if any(joined) and await self.is_outdated(todo):
+            joined = self._coalescer.join([item.ask(self._matcher) for item in todo])
         outcomes = await asyncio.gather(
             *(
-                self._asking.until_answered(item, follow, position, self._look_again)
+                self._asking.until_answered(item, follow, position, self)
                 for item, follow in zip(todo, joined, strict=True)
             ),
             return_exceptions=True,
@@ -158,20 +166,33 @@ class Pipeline:
             if isinstance(outcome, BaseException):
                 raise outcome
 
-    async def _look_again(self, item: OpenQuestion) -> bool:
+    async def is_outdated(self, todo: Sequence[OpenQuestion]) -> bool:
+        """One round trip. True: a match may have been invalidated before it was made."""
+        matched = [item.epochs for item in todo]
+        await self._standing(todo)
+        return matched != [item.epochs for item in todo]
+
+    async def _standing(self, todo: Sequence[OpenQuestion], fingerprints: Sequence[str] = ()) -> Mapping[str, Entry]:
+        """The live entries among these; from here on the questions are matched as the epochs are now."""
+        found = await self._exact_cache.standing(fingerprints, [item.question for item in todo])
+        for item, epochs in zip(todo, found.epochs, strict=True):
+            item.epochs = epochs
+        return found.entries
+
+    async def look_again(self, item: OpenQuestion) -> bool:
         """Both caches once more, for a question that has waited long. True: it is answered."""
         [known] = await self._exact_cache.look_up([item.question])
         if not known.pending:
             return True
-        item.epochs = known.epochs
+        item.began = item.epochs = known.epochs
         if known.entry is not None and self._matcher.is_kept(item.question):
             entry = known.entry
-            await self._outbound.send([_hit(question, entry) for question in item.all()])
+            await self._outbound.send([_hit(question, item.lane, entry) for question in item.all()])
             return True
         return not await self._similar_entries([item])
 
 
-def _hit(question: Question, entry: Entry, similarity: float | None = None) -> Finished:
+def _hit(question: Question, lane: str, entry: Entry, similarity: float | None = None) -> Finished:
     semantic = similarity is not None
     answer = Answer(
         job_id=question.job_id,
@@ -184,7 +205,7 @@ def _hit(question: Question, entry: Entry, similarity: float | None = None) -> F
         metadata=question.metadata,
         body=entry.body,
     )
-    return Finished(question, answer, hit=entry.fingerprint)
+    return Finished(question, answer, hit=entry.fingerprint, lane=lane)
 
 
 def expired(question: Question) -> Answer:

@@ -7,12 +7,14 @@ from weakref import WeakValueDictionary
 
 from askonce.question import Question
 from askonce_worker.ports import Budget, Reservation, Slots
+from askonce_worker.stages import Stage, unobserved
 
 
 class Places:
-    def __init__(self, slots: Slots, budget: Budget) -> None:
+    def __init__(self, slots: Slots, budget: Budget, stage: Stage = unobserved) -> None:
         self._slots = slots
         self._budget = budget
+        self._stage = stage
         self._turns: WeakValueDictionary[tuple[str | None, str], asyncio.Lock] = WeakValueDictionary()
 
     @asynccontextmanager
@@ -26,8 +28,9 @@ class Places:
         turn = self._turns.setdefault((question.model, lane), asyncio.Lock())
         async with AsyncExitStack() as place:
             place.callback(reservation.give_back)
-            async with turn:
-                await self._enter(place, reservation, lane)
+            with self._stage("place"):
+                async with turn:
+                    await self._enter(place, reservation, lane)
             yield reservation
 
     async def _enter(self, place: AsyncExitStack, reservation: Reservation, lane: str) -> None:

@@ -79,12 +79,25 @@ class Known:
 
 
 @dataclass(frozen=True, slots=True)
+class Standing:
+    """Entries by their fingerprints, and the stamp of each question, read after them: whoever compares the two serves
+    nothing that was invalidated before this was asked for."""
+
+    entries: Mapping[str, Entry]
+    epochs: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
 class Finished:
-    """A question and its answer, on their way out. hit: the fingerprint of the entry that served it."""
+    """A question and its answer, on their way out.
+
+    hit: the fingerprint of the entry that served it. lane: its job's.
+    """
 
     question: Question
     answer: Answer
     hit: str | None = None
+    lane: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +120,8 @@ class ExactCache(Protocol):
         """One round trip for all of them, which share a namespace."""
         ...
 
-    async def entries(self, fingerprints: Sequence[str]) -> dict[str, Entry]:
-        """The live entries among these; one round trip."""
+    async def standing(self, fingerprints: Sequence[str], questions: Sequence[Question]) -> Standing:
+        """The live entries among these, and the stamps of questions of one namespace; one round trip."""
         ...
 
 
@@ -299,3 +312,7 @@ class LLMError(Exception):
 
 class SemanticCacheDown(Exception):
     """Qdrant cannot be reached, or refuses: the lookup is a miss."""
+
+
+class VectorRefused(SemanticCacheDown):
+    """Qdrant will not take this, however often it is asked."""

@@ -19,6 +19,7 @@ import openai
 
 from askonce_worker import retry
 from askonce_worker.http_transport import AiohttpTransport
+from askonce_worker.loopback import is_loopback
 from askonce_worker.ports import LLMError
 
 T = TypeVar("T")
@@ -52,12 +53,14 @@ def connect(*, api_key: str | None, base_url: str | None, timeout: float) -> ope
     """A client without retries of its own, whose pool makes nobody wait.
 
     None takes OPENAI_API_KEY and OPENAI_BASE_URL. A proxy named by the environment is left to httpx2's own transport:
-    it takes socks ones too, and those reached by TLS.
+    it takes socks ones too, and those reached by TLS. No proxy leads to a server on this machine.
     """
-    proxied = not getproxies().keys().isdisjoint(("http", "https", "all"))
+    here = base_url is not None and is_loopback(base_url)
+    proxied = not here and not getproxies().keys().isdisjoint(("http", "https", "all"))
     timeouts = httpx2.Timeout(timeout, connect=min(CONNECT_TIMEOUT, timeout))
     http_client = openai.DefaultAsyncHttpxClient(
         limits=httpx2.Limits(keepalive_expiry=KEEP_ALIVE),
+        trust_env=not here,
         timeout=timeouts,
         transport=None if proxied else AiohttpTransport(keep_alive=KEEP_ALIVE),
     )

@@ -11,13 +11,17 @@ from typing import Any
 import orjson
 import structlog
 from redis.asyncio import Redis
-from redis.exceptions import NoScriptError
+from redis.exceptions import ConnectionError as RedisAway
+from redis.exceptions import NoScriptError, ReadOnlyError
+from redis.exceptions import TimeoutError as RedisSilent
 
 from askonce.answer import result_record
 from askonce.keys import Keys, epoch_fields
 from askonce.scripts import Script, load
 from askonce.stats_numbers import tokens
+from askonce_worker import chunk_log
 from askonce_worker.ports import Finished, NewEntry
+from askonce_worker.stages import Stage, unobserved
 from askonce_worker.tally import Sheet, Tally
 
 log = structlog.get_logger()
@@ -25,6 +29,9 @@ log = structlog.get_logger()
 STORE = Script("askonce_worker", "store")
 PUBLISH = Script("askonce_worker", "publish")
 
+AWAY = (RedisAway, RedisSilent, ReadOnlyError, OSError)
+AGAIN = 1.0
+"""Seconds from one try to the next, while Redis is away."""
 LAST_FLUSH = 5.0
 MOST_AT_ONCE = 256
 """Results in one script call: a longer script would keep other clients of Redis waiting."""
@@ -42,7 +49,8 @@ class Parcel:
 
 class Publisher:
     """cache_ttl, result_ttl: seconds. outbox_max: vectors that may wait for Qdrant. tally: of this worker's calls.
-    embedding: the model of the vectors.
+    embedding: the model of the vectors. scripts: what parcels bring beside our own. on_published: told of answers that
+    went over pending markers, many at a time.
     """
 
     def __init__(
@@ -56,6 +64,9 @@ class Publisher:
         cache_ttl: float,
         result_ttl: float,
         outbox_max: int,
+        scripts: Sequence[Script] = (),
+        on_published: Callable[[list[Finished]], None] | None = None,
+        stage: Stage = unobserved,
     ) -> None:
         self._redis = redis
         self._keys = keys
@@ -65,6 +76,9 @@ class Publisher:
         self._cache_ttl = cache_ttl
         self._result_ttl = result_ttl
         self._outbox_max = outbox_max
+        self._scripts = scripts
+        self._on_published = on_published
+        self._stage = stage
         self._waiting: list[Parcel] = []
         self._sender: asyncio.Task[None] | None = None
 
@@ -78,9 +92,11 @@ class Publisher:
         """Returns once Redis has taken it all. A caller that is cancelled does not take its parcel back."""
         parcel = Parcel(entries, finished, settle)
         self._waiting.append(parcel)
+        chunk_log.note(finished)
         if self._sender is None or self._sender.done():
             self._sender = asyncio.create_task(self._send_all())
-        await asyncio.shield(parcel.done)
+        with self._stage("publish", questions=len(finished)):
+            await asyncio.shield(parcel.done)
 
     async def flush(self) -> None:
         """What was counted and had no answer to go out with. Raises as Redis does, and TimeoutError after a while."""
@@ -89,22 +105,27 @@ class Publisher:
                 await self.send(())
 
     async def _send_all(self) -> None:
-        while self._waiting:
-            parcels, size = [], 0
-            while self._waiting and size < MOST_AT_ONCE:
-                parcel = self._waiting.pop(0)
-                parcels.append(parcel)
-                size += len(parcel.finished) + len(parcel.entries)
-            await self._deliver(parcels)
+        try:
+            while self._waiting:
+                parcels, size = [], 0
+                while self._waiting and size < MOST_AT_ONCE:
+                    parcel = self._waiting.pop(0)
+                    parcels.append(parcel)
+                    size += len(parcel.finished) + len(parcel.entries)
+                await self._deliver(parcels)
+        except asyncio.CancelledError:
+            self._fail(self._waiting, ConnectionError("the worker stops"))
+            raise
 
     async def _deliver(self, parcels: list[Parcel]) -> None:
         sheet = self._tally.sheet()
         try:
-            try:
-                await self._pipeline(parcels, sheet).execute()
-            except NoScriptError:
-                await load(self._redis, STORE, PUBLISH)
-                await self._pipeline(parcels, sheet).execute()
+            replies = await self._sent(parcels, sheet)
+        except AWAY as error:
+            # What was paid for is not given up, however long Redis is away: to do it again changes nothing.
+            log.warning("publish.redis_away", error=type(error).__name__, parcels=len(parcels))
+            self._waiting[:0] = parcels
+            await asyncio.sleep(AGAIN)
         except Exception as error:  # noqa: BLE001 - whoever waits must hear of it
             self._fail(parcels, error)
         except asyncio.CancelledError:
@@ -115,6 +136,19 @@ class Publisher:
             for parcel in parcels:
                 if not parcel.done.done():
                     parcel.done.set_result(None)
+            self._tell(parcels, replies)
+
+    async def _sent(self, parcels: list[Parcel], sheet: Sheet) -> list[Any]:
+        try:
+            return await self._pipeline(parcels, sheet).execute()  # type: ignore[no-any-return]
+        except NoScriptError:
+            await load(self._redis, STORE, PUBLISH, *self._scripts)
+            return await self._pipeline(parcels, sheet).execute()  # type: ignore[no-any-return]
+
+    def _tell(self, parcels: list[Parcel], replies: list[Any]) -> None:
+        finished = [item for parcel in parcels for item in parcel.finished]
+        if finished and self._on_published is not None:
+            self._on_published([item for item, taken in zip(finished, replies[-1], strict=True) if taken])
 
     def _pipeline(self, parcels: list[Parcel], sheet: Sheet) -> Any:
         """Each step may run twice: a result, a settled leader, an entry and a tally are what they were."""
@@ -156,7 +190,8 @@ class Publisher:
             "namespace": question.namespace,
             "embedding": self._embedding,
         }
-        snapshot = entry.body.get("model")
+        named = entry.body.get("model")
+        snapshot = named[:200] if isinstance(named, str) else ""
         # Upkeep reads what stands before the question, and no further.
         record = {
             **facts,
@@ -173,7 +208,7 @@ class Publisher:
             "\n".join(epoch_fields(question.namespace or "", question.model or "")),
             b"" if entry.vector is None else entry.vector.tobytes(),
             orjson.dumps(facts)[1:],
-            snapshot if isinstance(snapshot, str) else "",
+            snapshot,
         ]
 
     def _publish_args(self, finished: Sequence[Finished], sheet: Sheet) -> list[Any]:

@@ -8,6 +8,8 @@ class RedisClock:
 
     DRIFT = 0.0005
     """How far two clocks may part, in seconds a second: an older reading is worth less."""
+    TICK = 0.002
+    """Seconds, in which two readings of whole milliseconds may differ."""
 
     def __init__(self) -> None:
         self._offset = time.time() - time.monotonic()
@@ -15,10 +17,13 @@ class RedisClock:
         self._read_at = time.monotonic()
 
     def observe(self, now_ms: int, *, sent: float, received: float) -> None:
-        """A reply's time, and when it was asked for and came (monotonic seconds). The quickest reply knows best."""
+        """A reply's time, and when it was asked for and came (monotonic seconds). The quickest reply knows best; one
+        that it contradicts has another clock: a replica has taken over, or the clock was set."""
         doubt = (received - sent) / 2
-        if doubt <= self._doubt + (received - self._read_at) * self.DRIFT:
-            self._offset = now_ms / 1000 - (sent + received) / 2
+        offset = now_ms / 1000 - (sent + received) / 2
+        worn = self._doubt + (received - self._read_at) * self.DRIFT
+        if doubt <= worn or abs(offset - self._offset) > doubt + worn + self.TICK:
+            self._offset = offset
             self._doubt = doubt
             self._read_at = received
 

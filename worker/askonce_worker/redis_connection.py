@@ -4,11 +4,13 @@ from collections.abc import Iterable
 from typing import Any
 
 import hiredis
-from redis.asyncio import Redis
-from redis.asyncio.connection import AbstractConnection
+from redis.asyncio import ConnectionPool, Redis
+from redis.asyncio.connection import AbstractConnection, Connection
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
 from redis.exceptions import BusyLoadingError, ConnectionError, TimeoutError  # noqa: A004
+
+from askonce.redis_url import connection_options
 
 RECONNECTS = 30
 """With pauses of at most a second: Redis may restart under a call."""
@@ -28,17 +30,19 @@ class _Packing:
 
 def connect(url: str, *, reconnects: int = RECONNECTS) -> Redis:
     """A connection pool. reconnects: how often a command may be sent again; all of the pipeline's may be."""
-    redis: Redis = Redis.from_url(
-        url,
-        socket_timeout=REPLY_TIMEOUT,
-        socket_connect_timeout=REPLY_TIMEOUT,
-        socket_keepalive=True,
-        retry=Retry(ExponentialBackoff(cap=1.0, base=0.05), reconnects),
-        retry_on_error=[ConnectionError, TimeoutError, BusyLoadingError],
+    options = connection_options(url)
+    pool: ConnectionPool = ConnectionPool(
+        _packing(options.pop("connection_class", Connection)),
+        **{
+            "socket_timeout": REPLY_TIMEOUT,
+            "socket_connect_timeout": REPLY_TIMEOUT,
+            "socket_keepalive": True,
+            "retry": Retry(ExponentialBackoff(cap=1.0, base=0.05), reconnects),
+            "retry_on_error": [ConnectionError, TimeoutError, BusyLoadingError],
+            **options,
+        },
     )
-    pool = redis.connection_pool
-    pool.connection_class = _packing(pool.connection_class)
-    return redis
+    return Redis.from_pool(pool)
 
 
 def _packing(kind: type[AbstractConnection]) -> type[AbstractConnection]:

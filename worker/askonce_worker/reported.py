@@ -9,12 +9,9 @@ its pair again.
 from collections.abc import Callable
 from typing import Any
 
-import orjson
-import structlog
-
 from askonce.keys import Keys
-
-log = structlog.get_logger()
+from askonce.readable import read_object
+from askonce_worker.refusals import Refusals
 
 PAGE = 1000
 
@@ -22,7 +19,8 @@ PAGE = 1000
 class ReportedPairs:
     """on_dropped: is told of the entries that were dropped with a report."""
 
-    def __init__(self, keys: Keys) -> None:
+    def __init__(self, keys: Keys, refusals: Refusals | None = None) -> None:
+        self._refusals = refusals or Refusals()
         self.on_dropped: Callable[[str], None] = lambda _: None
         self._keys = keys
         self._pairs: set[frozenset[str]] = set()
@@ -42,7 +40,7 @@ class ReportedPairs:
         for member, _ in wrong:
             self._add(member)
         for fingerprint, _ in dropped:
-            self.on_dropped(fingerprint.decode())
+            self.on_dropped(fingerprint.decode("utf-8", "replace"))
         for key, page in ((self._keys.wrong, wrong), (self._keys.dropped, dropped)):
             if page:
                 self._after[key] = max(self._after[key], page[-1][1])
@@ -50,7 +48,7 @@ class ReportedPairs:
 
     def _add(self, member: bytes) -> None:
         try:
-            first, second = orjson.loads(member)["pair"]
+            first, second = read_object(member)["pair"]
             self._pairs.add(frozenset((first, second)))
         except (ValueError, KeyError, TypeError):
-            log.warning("wrong.unreadable")
+            self._refusals("wrong")

@@ -7,6 +7,8 @@ from email.utils import parsedate_to_datetime
 
 QUOTA_CODES = frozenset({"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"})
 RETRIED_STATUSES = frozenset({408, 409, 429})
+LONGEST_PAUSE = 600.0
+"""Seconds. A provider that asks for more is asked again after so long."""
 KINDS = {402: "quota", 408: "timeout", 429: "rate_limit"}
 
 
@@ -81,7 +83,7 @@ class Backoff:
     def pause(self, tried: int, asked: float | None) -> float:
         """Seconds until the next try. tried: how often it has been tried. asked: the provider's Retry-After."""
         if asked:
-            return asked + self.least * self.random()
+            return min(asked, LONGEST_PAUSE) + self.least * self.random()
         ceiling = min(self.most, self.least * self.factor**tried)
         return self.least + (ceiling - self.least) * self.random()
 

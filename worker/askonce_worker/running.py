@@ -6,9 +6,9 @@ from typing import Any
 
 import structlog
 
+from askonce_worker.error_place import place
 from askonce_worker.leased_job import LeasedJob
 from askonce_worker.leases import Outcome, Return
-from askonce_worker.trace import place
 from askonce_worker.tries import LONGEST_PAUSE_MS
 
 log = structlog.get_logger()
@@ -28,6 +28,10 @@ class Running:
 
     def __len__(self) -> int:
         return len(self._tasks)
+
+    @property
+    def bulk(self) -> int:
+        return self._bulk
 
     @property
     def free(self) -> int:
@@ -71,5 +75,5 @@ def _outcome(job: LeasedJob, task: "asyncio.Task[Outcome]") -> Outcome:
     error = task.exception()
     if error is None:
         return task.result()
-    log.error("job.runner_failed", job=job.job, lane=job.lane, error=type(error).__name__, where=place(error))
+    log.error("job.runner_failed", chunk=job.job, lane=job.lane, error=type(error).__name__, where=place(error))
     return Return(job, LONGEST_PAUSE_MS, failures=1)

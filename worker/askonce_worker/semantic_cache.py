@@ -5,8 +5,11 @@ The question's text is not in it. How the calls go out, and why over gRPC: `qdra
 """
 
 import asyncio
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import grpc
@@ -15,7 +18,8 @@ from qdrant_client import grpc as qdrant
 from qdrant_client.common.client_exceptions import ResourceExhaustedResponse
 
 from askonce_worker import qdrant_messages as messages
-from askonce_worker.ports import Candidate, SemanticCacheDown, StoredVector, VectorQuery
+from askonce_worker.loopback import is_loopback
+from askonce_worker.ports import Candidate, SemanticCacheDown, StoredVector, VectorQuery, VectorRefused
 
 _REST_PORT = 6333
 _GRPC_PORT = 6334
@@ -32,7 +36,8 @@ _CHANNEL = {
 def connect(url: str, *, api_key: str | None = None) -> AsyncQdrantClient:
     """A client of the gRPC endpoint. No I/O; the channel opens in the loop that makes the first call.
 
-    The port is gRPC's; REST's well-known one (6333), or none, stands for gRPC's well-known one (6334).
+    The port is gRPC's; REST's well-known one (6333), or none, stands for gRPC's well-known one (6334). Over https the
+    certificate has to be of that host, by an authority in SSL_CERT_FILE, or else one that gRPC knows.
     """
     parts = urlsplit(url)
     port = parts.port or _REST_PORT
@@ -43,8 +48,14 @@ def connect(url: str, *, api_key: str | None = None) -> AsyncQdrantClient:
         prefer_grpc=True,
         api_key=api_key,
         check_compatibility=False,
-        grpc_options=dict(_CHANNEL),
+        grpc_options={**_CHANNEL, **_authorities(), "grpc.enable_http_proxy": 0 if is_loopback(url) else 1},
     )
+
+
+def _authorities() -> dict[str, Any]:
+    """gRPC has a list of its own, and knows nothing of the variable by which all else here is told."""
+    path = os.environ.get("SSL_CERT_FILE")
+    return {"root_certificates": Path(path).read_bytes()} if path else {}
 
 
 class QdrantSemanticCache:
@@ -161,7 +172,8 @@ class QdrantSemanticCache:
             _pass_on_cancellation()
             if collection and error.code() == grpc.StatusCode.NOT_FOUND:
                 self._ready.discard(collection)  # Qdrant lost it: the next call makes it anew
-            raise SemanticCacheDown(f"{error.code().name}: {error.details()}") from error
+            kind = VectorRefused if error.code() == grpc.StatusCode.INVALID_ARGUMENT else SemanticCacheDown
+            raise kind(f"{error.code().name}: {error.details()}") from error
         except (ResourceExhaustedResponse, grpc.aio.UsageError) as error:
             raise SemanticCacheDown(str(error)) from error
 

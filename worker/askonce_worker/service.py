@@ -9,23 +9,32 @@ from typing import Any
 
 import structlog
 from arq.worker import func
+from redis.asyncio import Redis
 
 from askonce.chunk import FUNCTION
 from askonce.keys import Keys
-from askonce_worker import redis_connection, wiring
-from askonce_worker.arq_worker import LeasedWorker
+from askonce_worker import redis_connection, trace_export, wiring
+from askonce_worker.arq_worker import LeasedWorker, LeaseLoopLost
+from askonce_worker.check_advice import chain, reason
+from askonce_worker.error_place import places
+from askonce_worker.first_contact import Unfit, first_contact
 from askonce_worker.job import ChunkJob, split
 from askonce_worker.keeper import RedisAway
+from askonce_worker.leased_job import Unworkable
+from askonce_worker.life import Life, signs_of_life
+from askonce_worker.metrics_server import MetricsPortError
 from askonce_worker.redis_clock import RedisClock
 from askonce_worker.settings import Settings
 
 log = structlog.get_logger()
 
 
-async def answer_chunk(ctx: dict[str, Any], payload: Any) -> None:
-    """The function that arq calls."""
+async def answer_chunk(ctx: dict[str, Any], *args: Any, **kwargs: Any) -> None:
+    """The function that arq calls, with whatever stands in the job."""
     jobs: ChunkJob = ctx["jobs"]
-    await jobs.run(ctx["job"], payload)
+    if len(args) != 1 or kwargs:
+        raise Unworkable("it is no chunk")
+    await jobs.run(ctx["job"], args[0])
 
 
 def run_worker(settings: Settings) -> int:
@@ -35,13 +44,26 @@ def run_worker(settings: Settings) -> int:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        try:
-            runner.run(serve(settings))
-        except RedisAway as error:
-            log.error("worker.ended", reason=str(error))
-            return 1
+    name = worker_name()
+    structlog.contextvars.bind_contextvars(worker=name)
+    try:
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            runner.run(serve(settings, name))
+    except MetricsPortError as error:
+        return _ended(str(error), code=2)
+    except Exception as error:  # noqa: BLE001 - the last event says why, and quotes no prompt
+        told = next((str(each) for each in chain(error) if isinstance(each, TELLING)), None)
+        return _ended(told or f"{reason(error)} at {places(error)}", code=1)
     return 0
+
+
+TELLING = (RedisAway, Unfit, LeaseLoopLost)
+"""Whose messages are written for whoever reads the log."""
+
+
+def _ended(why: str, *, code: int) -> int:
+    log.error("worker.ended", reason=why, code=code)
+    return code
 
 
 def _loop_factory() -> Any:
@@ -57,10 +79,15 @@ def worker_name() -> str:
     return f"{socket.gethostname()}-{os.getpid()}-{os.urandom(3).hex()}"
 
 
-async def serve(settings: Settings) -> None:
-    name, clock, keys = worker_name(), RedisClock(), Keys(settings.key_prefix)
-    structlog.contextvars.bind_contextvars(worker=name)
+async def serve(settings: Settings, name: str) -> None:
     redis = redis_connection.connect(settings.redis_url.get_secret_value(), reconnects=0)
+    async with trace_export.exporting(), signs_of_life(settings.key_prefix, name) as life, redis:
+        await first_contact(redis, patience=settings.redis_away_limit)
+        await _work(settings, redis, life, name)
+
+
+async def _work(settings: Settings, redis: Redis, life: Life, name: str) -> None:
+    clock, keys = RedisClock(), Keys(settings.key_prefix)
     async with wiring.service(settings, worker=name, clock=clock) as service:
         worker = LeasedWorker(
             [func(answer_chunk, name=FUNCTION)],
@@ -70,13 +97,15 @@ async def serve(settings: Settings) -> None:
             worker=name,
             split=split,
             on_dead=service.jobs.give_up,
+            on_lost=service.watch.lease_lost,
             lease=settings.lease,
             chunks=settings.chunks,
             max_tries=settings.max_tries,
             grace=settings.grace,
+            away_limit=settings.redis_away_limit,
             cron_jobs=service.maintenance.cron_jobs(),
         )
         worker.ctx["jobs"] = service.jobs
+        life.worker = worker
         async with wiring.running(service.background):
             await worker.async_run()
-    await redis.aclose()

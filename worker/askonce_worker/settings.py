@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import DirectoryPath, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from askonce.redis_url import check_url
 from askonce_worker.never_cache import never_cached
 from askonce_worker.profiles import read_profiles
 
@@ -60,6 +61,7 @@ class Settings(BaseSettings):
     log_prompts: bool = False
     process_index: Count = 0
     grace: Seconds = 30
+    redis_away_limit: Seconds = 300
 
     openai_api_key: SecretStr | None = Field(None, validation_alias="OPENAI_API_KEY")
     openai_base_url: str | None = Field(None, validation_alias="OPENAI_BASE_URL")
@@ -67,9 +69,7 @@ class Settings(BaseSettings):
     @field_validator("redis_url")
     @classmethod
     def _one_redis(cls, url: SecretStr) -> SecretStr:
-        scheme = url.get_secret_value().partition("://")[0]
-        if scheme not in ("redis", "rediss", "unix"):
-            raise ValueError("begins with redis://, rediss:// or unix://; Redis Cluster is not supported")
+        check_url(url.get_secret_value())
         return url
 
     @field_validator("never_cache")

@@ -103,12 +103,17 @@ class Supervisor:
             await self._pause(pause)
 
     async def _run_one(self, index: int) -> int:
-        child = await asyncio.create_subprocess_exec(
-            *self._command,
-            stdin=asyncio.subprocess.PIPE,
-            env={**os.environ, PROCESS_INDEX: str(index)},
-            start_new_session=True,  # so that Ctrl-C reaches the workers once, through us
-        )
+        """Its exit code; -1 where the machine has no room for it at the moment."""
+        try:
+            child = await asyncio.create_subprocess_exec(
+                *self._command,
+                stdin=asyncio.subprocess.PIPE,
+                env={**os.environ, PROCESS_INDEX: str(index)},
+                start_new_session=True,  # so that Ctrl-C reaches the workers once, through us
+            )
+        except OSError as error:
+            log.error("worker.not_started", index=index, error=type(error).__name__, code=error.errno)
+            return -1
         self._children[index] = child
         if self._stopping.is_set():
             child.send_signal(signal.SIGTERM)

@@ -8,11 +8,15 @@ from redis.asyncio import Redis
 
 from askonce.keys import Keys
 from askonce_worker import semantic_cache
+from askonce_worker.inflight.feed import Feed
 from askonce_worker.maintenance import Maintenance, Part
+from askonce_worker.never_cache import never_cached
+from askonce_worker.profiles import profile_of
 from askonce_worker.semantic_cache import QdrantSemanticCache
 from askonce_worker.settings import Settings, listed
 from askonce_worker.upkeep.eviction import DeletesVectors, Eviction
 from askonce_worker.upkeep.fill import Fill
+from askonce_worker.upkeep.lapsed import LapsedLeaders
 from askonce_worker.upkeep.models import Models
 from askonce_worker.upkeep.orphans import OrphanSweep
 from askonce_worker.upkeep.qdrant import QdrantUpkeep
@@ -32,19 +36,28 @@ def maintenance(
     settings: Settings, redis: Redis, keys: Keys, semantic: QdrantSemanticCache | None, stack: AsyncExitStack
 ) -> Maintenance:
     """semantic: this worker's semantic cache, where there is one. stack: closes what is opened."""
+    feed = Feed(redis, keys, worker_id="", embedding_id=settings.embedding_model, lease=settings.lease)
+    lapsed = LapsedLeaders(redis, keys, feed)
     if semantic is None:
         eviction = _eviction(settings, redis, keys, _no_vectors)
-        parts: list[Part] = [eviction, _stale(settings, redis, keys, _no_vectors)]
+        parts: list[Part] = [lapsed, eviction, _stale(settings, redis, keys, _no_vectors)]
         return Maintenance(redis, keys, parts, eviction.relieve, _nothing_to_note)
     vectors = Vectors(redis, keys, _qdrant(settings, stack))
     eviction = _eviction(settings, redis, keys, vectors.delete)
     parts = [
+        lapsed,
         eviction,
         _stale(settings, redis, keys, vectors.delete),
         OrphanSweep(redis, keys, vectors, clock=time.monotonic),
-        Fill(redis, keys, vectors, model=settings.embedding_model, clock=time.monotonic),
+        _fill(settings, redis, keys, vectors),
     ]
     return Maintenance(redis, keys, parts, eviction.relieve, lambda: vectors.note(semantic.collections))
+
+
+def _fill(settings: Settings, redis: Redis, keys: Keys, vectors: Vectors) -> Fill:
+    model = settings.embedding_model
+    max_tokens = profile_of(model, settings.profiles).max_tokens
+    return Fill(redis, keys, vectors, model=model, max_tokens=max_tokens, clock=time.monotonic)
 
 
 def _qdrant(settings: Settings, stack: AsyncExitStack) -> QdrantUpkeep:
@@ -74,5 +87,6 @@ def _stale(settings: Settings, redis: Redis, keys: Keys, delete_vectors: Deletes
         delete_vectors,
         models.superseded,
         retired=listed(settings.retired_models),
+        never=never_cached(settings.never_cache),
         clock=time.monotonic,
     )

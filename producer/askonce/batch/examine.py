@@ -9,7 +9,7 @@ from askonce.batch.journal import Journal
 from askonce.batch.lines import read_lines
 from askonce.batch.source import read_raw, unique
 from askonce.batch_file import Form, Line
-from askonce.prices import Prices
+from askonce.prices import Prices, as_count, completion_limit
 from askonce.question import Question
 
 SHOWN = 20
@@ -18,7 +18,10 @@ SHOWN = 20
 
 @dataclass
 class Findings:
-    """prompt_tokens: an estimate, by model. distinct: the same of the questions that differ exactly."""
+    """prompt_tokens: an estimate, by model. distinct: the same of the questions that differ exactly.
+
+    unlimited: those of them that set no bound to the answer.
+    """
 
     lines: int = 0
     malformed: int = 0
@@ -27,6 +30,7 @@ class Findings:
     prompt_tokens: Counter[str] = field(default_factory=Counter)
     distinct: Counter[str] = field(default_factory=Counter)
     completion_limit: Counter[str] = field(default_factory=Counter)
+    unlimited: int = 0
 
     def add(self, line: Line, *, repeated: bool) -> None:
         self.lines += 1
@@ -41,7 +45,9 @@ class Findings:
             self.repeats += 1
             return
         self.distinct[model] += tokens
-        self.completion_limit[model] += _completion_limit(line.question)
+        limit = _most_completed(line.question)
+        self.completion_limit[model] += limit
+        self.unlimited += not limit
 
 
 async def examine(fd: int, form: Form) -> Findings:
@@ -77,30 +83,30 @@ def _text_tokens(text: str) -> int:
     return narrow // 4 + len(text) - narrow + 1
 
 
-def _completion_limit(question: Question) -> int:
-    limit = question.params.get("max_completion_tokens") or question.params.get("max_tokens")
-    return limit if isinstance(limit, int) else 0
+def _most_completed(question: Question) -> int:
+    """Tokens of all choices of the answer together; 0 where nothing bounds them."""
+    return as_count(completion_limit(question.params)) * max(1, as_count(question.params.get("n")))
 
 
 def estimate(findings: Findings, prices: Prices) -> dict[str, Any]:
-    """What the run would cost at most: every distinct question asked, none alike."""
-    cost, unpriced = 0.0, []
-    for model, tokens in findings.distinct.items():
-        usage = {"prompt_tokens": tokens, "completion_tokens": findings.completion_limit[model]}
-        price = prices.cost(model, usage)
-        if price is None:
-            unpriced.append(model)
-        cost += price or 0.0
+    """What the run would cost, were every distinct question asked and none alike: of the prompts; and with the answers,
+    where each has a bound."""
+    prompts, limits = findings.distinct, findings.completion_limit
+    priced = {model: prices.cost(model, {"prompt_tokens": tokens}) for model, tokens in prompts.items()}
+    answers = sum(prices.cost(model, {"completion_tokens": tokens}) or 0.0 for model, tokens in limits.items())
+    cost = sum(filter(None, priced.values()))
+    bounded = not findings.unlimited and bool(prompts)
     return {
         "lines": findings.lines,
         "malformed": findings.malformed,
         "exact_repeats": findings.repeats,
         "prompt_tokens": sum(findings.prompt_tokens.values()),
-        "prompt_tokens_without_repeats": sum(findings.distinct.values()),
-        "completion_tokens_at_most": sum(findings.completion_limit.values()) or None,
-        "cost": round(cost, 6),
+        "prompt_tokens_without_repeats": sum(prompts.values()),
+        "completion_tokens_at_most": sum(limits.values()) if bounded else None,
+        "prompt_cost": round(cost, 6),
+        "cost_at_most": round(cost + answers, 6) if bounded else None,
         "currency": prices.currency,
-        "models_without_price": sorted(unpriced),
+        "models_without_price": sorted(model for model, price in priced.items() if price is None),
     }
 
 

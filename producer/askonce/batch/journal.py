@@ -12,6 +12,8 @@ from typing import Any
 
 import orjson
 
+OURS = 0x41734F6E
+"""SQLite's application id: what says that a file is a journal of ours, and nobody else's database."""
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS ids (id BLOB PRIMARY KEY, line INTEGER NOT NULL) WITHOUT ROWID;
@@ -35,15 +37,23 @@ class Journal:
             raise ValueError(f"{path}: in use by another batch ({error})") from error
         except sqlite3.DatabaseError as error:
             self._db.close()
-            raise ValueError(f"{path}: no journal of a batch ({error}); --restart starts over") from error
+            raise ValueError(f"{path}: no journal of a batch ({error}); move it away") from error
 
     def _open(self) -> None:
         self._db.execute("PRAGMA locking_mode = EXCLUSIVE")
+        if not self._number("SELECT count(*) FROM sqlite_master"):
+            self._db.execute(f"PRAGMA application_id = {OURS}")
+        elif self._number("PRAGMA application_id") != OURS:
+            raise sqlite3.DatabaseError("a database of something else")
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = FULL")
         self._db.execute("PRAGMA cache_size = -4000")
         self._db.executescript(SCHEMA)
         self._db.execute("BEGIN IMMEDIATE")
+
+    def _number(self, query: str) -> int:
+        found: int = self._db.execute(query).fetchone()[0]
+        return found
 
     def get(self, name: str) -> Any:
         """A fact, or None."""
@@ -63,8 +73,7 @@ class Journal:
 
     def last_done(self) -> int:
         """No line after this one is done."""
-        found: int = self._db.execute("SELECT coalesce(max(line), 0) FROM done").fetchone()[0]
-        return found
+        return self._number("SELECT coalesce(max(line), 0) FROM done")
 
     def is_done(self, line: int) -> bool:
         return self._db.execute("SELECT 1 FROM done WHERE line = ?", (line,)).fetchone() is not None
@@ -91,13 +100,8 @@ class Journal:
 
 
 def remove_journal(path: Path) -> None:
-    """Raises ValueError where a batch is writing to it."""
-    if path.exists() and is_journal(path):
+    """Raises ValueError where a batch is writing to it, or it is no journal."""
+    if path.exists() and path.stat().st_size:
         Journal(path).close()
     for name in (path.name, f"{path.name}-wal", f"{path.name}-shm"):
         path.with_name(name).unlink(missing_ok=True)
-
-
-def is_journal(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(15) == b"SQLite format 3"

@@ -83,10 +83,14 @@ class Ledger:
         sizes = self.journal.get("sizes") or [0, 0]
         if self._attempt and sizes[1] == 0:
             self._errors.truncate(0)  # the last retry was cut short between its two steps; see `retry`
-        for file, size in ((self._out, sizes[0]), (self._errors, sizes[1])):
+        ends = self.journal.get("ends") or [None, None]
+        files = [(self._out, sizes[0], ends[0]), (self._errors, sizes[1], ends[1])]
+        for file, size, end in files[: 1 if self._errors is self._out else 2]:
             if not file.regular:
                 continue
-            for record in file.repair(size, self._run):
+            if self.complete and file.size > size:
+                raise file.changed()
+            for record in file.repair(size, end, self._run):
                 self._done.append((record["askonce"]["line"], is_failed(record)))
                 self.tally.add(record, self._prices)
         self.journal.put("run", self._run)
@@ -94,7 +98,9 @@ class Ledger:
 
     def _commit(self, done: list[tuple[int, bool]], *, errors: int | None = None) -> None:
         self.journal.add_done(done)
-        self.journal.put("sizes", [self._out.size, self._errors.size if errors is None else errors])
+        sizes = [self._out.size, self._errors.size if errors is None else errors]
+        self.journal.put("sizes", sizes)
+        self.journal.put("ends", [self._out.end(sizes[0]), self._errors.end(sizes[1])])
         self.journal.put("tally", self.tally.dump())
         self.journal.put("read", self.read)
         self.journal.commit()

@@ -7,6 +7,7 @@ import random
 import stat
 import threading
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import CancelledError
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,9 @@ MAX_LINE = 8 * 1024 * 1024
 SAMPLE = 1000
 MAX_SAMPLED = 64 * 1024
 """Longer lines are left out of the sample."""
+SAMPLE_BYTES = 8 * 1024 * 1024
+SAMPLE_SECONDS = 1.0
+"""Most that is read of a stream before anything is asked, and how long its first lines wait for further ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,32 +103,47 @@ class Reservoir:
 
 
 async def read_lines(fd: int) -> AsyncIterator[list[RawLine]]:
-    """As they come, in lists."""
+    """As they come, in lists. Closes the file at its end. Raises OSError."""
     splitter = Splitter()
-    async for block in _blocks(fd):
+    async for block in _file(fd) if stat.S_ISREG(os.fstat(fd).st_mode) else _pipe(fd):
         yield list(splitter.feed(block))
     yield list(splitter.end())
 
 
-async def _blocks(fd: int) -> AsyncIterator[bytes]:
-    if stat.S_ISREG(os.fstat(fd).st_mode):
+async def _file(fd: int) -> AsyncIterator[bytes]:
+    try:
         while block := os.read(fd, BLOCK):
             yield block
-        return
-    blocks: asyncio.Queue[bytes] = asyncio.Queue(maxsize=2)
+    finally:
+        os.close(fd)
+
+
+async def _pipe(fd: int) -> AsyncIterator[bytes]:
+    blocks: asyncio.Queue[bytes | OSError] = asyncio.Queue(maxsize=2)
     loop = asyncio.get_running_loop()
 
     def read() -> None:
         try:
             while True:
-                block = os.read(fd, BLOCK)
+                block = _next_block(fd)
                 asyncio.run_coroutine_threadsafe(blocks.put(block), loop).result()
-                if not block:
+                if not block or isinstance(block, OSError):
                     return
-        except (RuntimeError, asyncio.CancelledError):
+        except (RuntimeError, CancelledError):
             return  # the loop has ended
+        finally:
+            os.close(fd)
 
     # A daemon: a thread of the loop's own pool would keep the command from ending while the pipe is silent.
     threading.Thread(target=read, daemon=True).start()
     while block := await blocks.get():
+        if isinstance(block, OSError):
+            raise block
         yield block
+
+
+def _next_block(fd: int) -> bytes | OSError:
+    try:
+        return os.read(fd, BLOCK)
+    except OSError as error:
+        return error

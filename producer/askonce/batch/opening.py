@@ -1,5 +1,6 @@
 """How a run begins: anew, or where an earlier one of the same input and the same settings stopped."""
 
+import os
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,10 +8,11 @@ from pathlib import Path
 
 from askonce.batch.journal import Journal, remove_journal
 from askonce.batch.ledger import Ledger
-from askonce.batch.output import OutputFile
+from askonce.batch.output import STDOUT, OutputFile
 from askonce.prices import Prices
 
 AGAIN = "--restart starts over"
+STDIN = 0
 Settings = Mapping[str, str | None]
 """What must not change between two runs of one file; by the name that a person knows it by."""
 
@@ -25,28 +27,42 @@ class Paths:
 
 
 def choose_paths(source: str, out: str, errors: str | None) -> Paths:
-    """`answers.jsonl` has `answers.errors.jsonl` and `answers.journal` beside it. Raises ValueError."""
-    if out == "-":
-        paths = Paths(None, Path(errors) if errors else None, None)
+    """`answers.jsonl` has `answers.errors.jsonl` and `answers.journal` beside it; stdout or a device has neither.
+
+    Raises ValueError.
+    """
+    path = None if out == "-" else Path(out)
+    if path is None or _is_device(path):
+        paths = Paths(path, Path(errors) if errors else None, None)
     else:
-        path = Path(out)
         beside = path.with_suffix("") if path.suffix == ".jsonl" else path
         failed = Path(errors) if errors else beside.with_name(f"{beside.name}.errors.jsonl")
-        paths = Paths(path, failed, None if _is_device(path) else beside.with_name(f"{beside.name}.journal"))
+        paths = Paths(path, failed, beside.with_name(f"{beside.name}.journal"))
     _check(source, paths)
     return paths
 
 
 def _check(source: str, paths: Paths) -> None:
-    used = {} if source == "-" else {Path(source).resolve(): "the input"}
-    for name, path in (("the output", paths.out), ("the error file", paths.errors), ("the journal", paths.journal)):
+    used = {_identity(STDIN if source == "-" else Path(source)): "the input"}
+    out = STDOUT if paths.out is None else paths.out
+    for name, path in (("the output", out), ("the error file", paths.errors), ("the journal", paths.journal)):
         if path is None:
             continue
-        if not path.parent.is_dir():
+        if isinstance(path, Path) and not path.parent.is_dir():
             raise ValueError(f"{path}: there is no directory {path.parent}")
-        if path.resolve() in used and not _is_device(path):
-            raise ValueError(f"{path} is {used[path.resolve()]} already, and cannot be {name} too")
-        used[path.resolve()] = name
+        same = _identity(path)
+        if same is not None and same in used:
+            raise ValueError(f"{path} is {used[same]} already, and cannot be {name} too")
+        used[same] = name
+
+
+def _identity(place: Path | int) -> object:
+    """The same for each name of a file, links and redirections included; None for a device."""
+    try:
+        facts = place.stat() if isinstance(place, Path) else os.fstat(place)
+    except OSError:
+        return place.resolve() if isinstance(place, Path) else None
+    return (facts.st_dev, facts.st_ino) if stat.S_ISREG(facts.st_mode) else None
 
 
 def _is_device(path: Path) -> bool:

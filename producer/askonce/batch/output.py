@@ -1,5 +1,6 @@
 """The files that a batch writes: appended to, and on disk before the journal says so."""
 
+import hashlib
 import os
 import stat
 from pathlib import Path
@@ -10,6 +11,7 @@ import orjson
 from askonce.batch_file import REQUEST
 
 STDOUT = 1
+END = 1024
 
 
 class OutputFile:
@@ -38,26 +40,40 @@ class OutputFile:
         if self.regular:
             os.fsync(self._fd)
 
-    def repair(self, committed: int, run: str) -> list[dict[str, Any]]:
-        """The records that were written after the last commit. Whatever follows the last whole one is cut off.
+    def end(self, size: int) -> str | None:
+        """A digest of the last bytes before this one: whoever rewrites the file changes them."""
+        if not self.regular:
+            return None
+        length = min(size, END)
+        return hashlib.blake2b(os.pread(self._fd, length, size - length), digest_size=16).hexdigest()
 
-        Raises ValueError where lines are missing that were there.
+    def repair(self, committed: int, end: str | None, run: str) -> list[dict[str, Any]]:
+        """The records that were written after the last commit. A torn one at the end is cut off.
+
+        Raises ValueError, and changes nothing, where lines are missing that were there, or others than ours are.
         """
         if self.size < committed:
             raise ValueError(
                 f"{self.path}: {committed - self.size} bytes are missing at the end; --restart starts over"
             )
-        found = []
+        if end is not None and self.end(committed) != end:
+            raise self.changed()
+        found, own = [], f'{{"id":"{REQUEST}{run}-'.encode()
         with os.fdopen(os.dup(self._fd), "rb") as file:
             file.seek(committed)
             for line in file:
-                record = _own_record(line, run)
+                record = _record(line) if line.startswith(own) else None
+                if record is None and not _is_torn(line, own):
+                    raise self.changed()
                 if record is None:
                     break
                 found.append(record)
                 committed += len(line)
         self.truncate(committed)
         return found
+
+    def changed(self) -> ValueError:
+        return ValueError(f"{self.path} was changed since; take out what was added, or --restart starts over")
 
     def truncate(self, size: int) -> None:
         if self.regular and self.size != size:
@@ -70,13 +86,14 @@ class OutputFile:
             os.close(self._fd)
 
 
-def _own_record(line: bytes, run: str) -> dict[str, Any] | None:
-    if not line.endswith(b"\n"):
-        return None
+def _record(line: bytes) -> dict[str, Any] | None:
     try:
-        record = orjson.loads(line)
+        record: dict[str, Any] = orjson.loads(line)
     except orjson.JSONDecodeError:
         return None
-    if not isinstance(record, dict) or not str(record.get("id")).startswith(f"{REQUEST}{run}-"):
-        return None
-    return record
+    return record if line.endswith(b"\n") else None
+
+
+def _is_torn(line: bytes, own: bytes) -> bool:
+    """The beginning of a record of ours; or what a file system that lost its power leaves."""
+    return line.startswith(own[: len(line)]) or b"\0" in line

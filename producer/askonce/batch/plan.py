@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,10 +34,9 @@ class Plan:
 
 
 def make_plan(args: argparse.Namespace) -> Plan:
-    if args.input == "-" and (args.strict or args.retry_failed):
+    is_file = _look(args)
+    if not is_file and (args.strict or args.retry_failed):
         raise ValueError(f"{'--strict' if args.strict else '--retry-failed'} reads the input twice: name a file")
-    if args.input != "-" and not Path(args.input).exists():
-        raise ValueError(f"{args.input}: there is no such file")
     template = args.template if args.template in ("auto", "none") else read_template(args.template)
     form = Form(
         namespace=args.namespace,
@@ -47,7 +47,23 @@ def make_plan(args: argparse.Namespace) -> Plan:
         cache=args.cache,
         as_text=args.text,
     )
-    return Plan(form, template, load_prices(args.prices), survey(args.input) if Path(args.input).is_file() else None)
+    return Plan(form, template, load_prices(args.prices), survey(args.input) if is_file else None)
+
+
+def _look(args: argparse.Namespace) -> bool:
+    """Whether the input is a file that can be read as often as needed. Raises ValueError where there is nothing to read
+    or write: under the number of a closed stdin or stdout some other file is open by now."""
+    for given, stream, name in ((args.input, sys.stdin, "stdin"), (args.output, sys.stdout, "stdout")):
+        if given == "-" and stream is None:
+            raise ValueError(f"{name} is closed")
+    path = Path(args.input)
+    if args.input == "-":
+        return False
+    if not path.exists():
+        raise ValueError(f"{path}: there is no such file")
+    if path.is_dir():
+        raise ValueError(f"{path} is a directory")
+    return path.is_file()
 
 
 def read_template(path: str) -> str:

@@ -19,7 +19,8 @@ SECONDS = 1.0
 """Between two looks at the files and the display."""
 AGAIN = 3
 """How often a question is submitted again that Redis has lost: after a failover, or a result's lifetime."""
-MOST_LOST = 100_000
+Mapped = AsyncGenerator[tuple[Question, Answer]]
+Held = tuple[str, "asyncio.Future[Answer]"]
 
 
 class Run:
@@ -46,6 +47,8 @@ class Run:
         self._namespace = namespace
         self._show = show
         self._received: list[str] = []
+        self._held: list[Held] = []
+        self._began = asyncio.get_running_loop().time()
 
     async def all(self) -> None:
         """Until every line is done. Cancelled or failed, it saves what has come; the next run goes on from there.
@@ -57,47 +60,82 @@ class Run:
         keeper = asyncio.create_task(self._keep())
         keeper.add_done_callback(lambda task: None if task.cancelled() else main.cancel())
         try:
-            await self._passes()
+            await self._answers()
         except asyncio.CancelledError:
             if keeper.done():
                 await keeper  # raises what stopped us: the disk is full, or the like
             raise
         finally:
-            await stop(keeper)
+            await stop(keeper, *(task for _, task in self._held if isinstance(task, asyncio.Task)))
             self._save()
         self._ledger.finish()
 
-    async def _passes(self) -> None:
-        lost = await self._pass(self._source.questions(), MOST_LOST)
-        for again in range(AGAIN):
-            if lost:
-                lost = await self._pass(lost, MOST_LOST if again < AGAIN - 1 else 0)
+    async def _answers(self) -> None:
+        async with aclosing(self._map(self._source.questions())) as answers:
+            async for question, answer in answers:
+                job_id = question.job_id or ""
+                if self._is_lost(answer):
+                    self._held.append((job_id, asyncio.create_task(self._again(question, answer))))
+                elif self._held and self._ordered:
+                    self._held.append((job_id, _known(answer)))
+                else:
+                    self._add(job_id, answer)
+                if len(self._held) > self._in_flight:
+                    await self._release(self._in_flight)
+                if self._ledger.unsaved >= UNSAVED:
+                    self._save()
+        await self._release(0)
 
-    async def _pass(self, questions: AsyncIterable[Question] | Iterable[Question], most_lost: int) -> list[Question]:
-        """Those of them of which Redis knows nothing any more."""
-        lost: list[Question] = []
+    def _map(self, questions: AsyncIterable[Question] | Iterable[Question]) -> Mapped:
         stream = self._client.map(
             questions, in_flight=self._in_flight, ordered=self._ordered, lane="bulk", timeout=self._timeout
         )
-        async with aclosing(cast("AsyncGenerator[tuple[Question, Answer]]", stream)) as answers:
-            async for question, answer in answers:
-                if answer.error is not None and answer.error.kind == "unknown_job" and len(lost) < most_lost:
-                    lost.append(question)
-                    continue
-                self._add(question.job_id or "", answer)
-                if self._ledger.unsaved >= UNSAVED:
-                    self._save()
-        return lost
+        return cast("Mapped", stream)
+
+    def _is_lost(self, answer: Answer) -> bool:
+        """By Redis; or its deadline, which has passed, was set by the command that was killed."""
+        kind = answer.error.kind if answer.error is not None else None
+        ours = self._timeout is not None and asyncio.get_running_loop().time() >= self._began + self._timeout
+        return kind == "unknown_job" or (kind == "expired" and not ours)
+
+    async def _again(self, question: Question, answer: Answer) -> Answer:
+        """What has expired stays so under its job id, and gets a further one: the same in each run."""
+        for _ in range(AGAIN):
+            if answer.error is not None and answer.error.kind == "expired":
+                question = question.with_fields(job_id=f"{question.job_id}.again")
+            [(_, answer)] = [pair async for pair in self._map([question])]
+            if not self._is_lost(answer):
+                break
+        return answer
+
+    async def _release(self, most: int) -> None:
+        """Until at most so many are held."""
+        self._write_held()
+        while len(self._held) > most:
+            await asyncio.wait([task for _, task in self._held if not task.done()], return_when="FIRST_COMPLETED")
+            self._write_held()
+
+    def _write_held(self) -> None:
+        """What was asked again and is answered; and, where the order is kept, what came behind it."""
+        held: list[Held] = []
+        for job_id, task in self._held:
+            if task.done() and not (held and self._ordered):
+                self._add(job_id, task.result())
+            else:
+                held.append((job_id, task))
+        self._held = held
 
     def _add(self, job_id: str, answer: Answer) -> None:
         line = self._source.underway.pop(job_id)
-        self._ledger.add(output_record(line, job_id, answer))
+        own = answer.job_id or job_id
+        self._ledger.add(output_record(line, own, answer))
         if line.question is not None:
-            self._received.append(job_id)
+            self._received += {job_id, own}
 
     async def _keep(self) -> None:
         while True:
             await asyncio.sleep(SECONDS)
+            self._write_held()
             self._save()
 
     def _save(self) -> None:
@@ -108,3 +146,9 @@ class Run:
         received, self._received = self._received, []
         self._client.forget(received, namespace=self._namespace)
         self._show()
+
+
+def _known(answer: Answer) -> "asyncio.Future[Answer]":
+    future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+    future.set_result(answer)
+    return future

@@ -7,7 +7,7 @@ from typing import Any
 
 from askonce.batch.journal import Journal
 from askonce.batch.ledger import Ledger
-from askonce.batch.lines import MAX_LINE, SAMPLE, RawLine
+from askonce.batch.lines import MAX_LINE, MAX_SAMPLED, SAMPLE, SAMPLE_BYTES, SAMPLE_SECONDS, RawLine
 from askonce.batch.template import Templates
 from askonce.batch_file import Form, Line, read_line
 from askonce.question import Question
@@ -64,9 +64,12 @@ class Source:
         """How far the ids of the input are in the journal; of a stream also what it was."""
         digest = None
         if self._is_stream:
-            self._digest.update(raw.data or b"")
+            self._add_to_digest(raw)
             digest = self._digest.hexdigest()
         self._ledger.read = {"line": raw.number, "digest": digest}
+
+    def _add_to_digest(self, raw: RawLine) -> None:
+        self._digest.update(b"%d %b\n" % (raw.number, raw.data or b""))
 
     async def _compared(self) -> Blocks:
         held: list[RawLine] = []
@@ -86,7 +89,7 @@ class Source:
     def _compare(self, block: list[RawLine], last: int) -> None:
         for raw in block:
             if raw.number <= last:
-                self._digest.update(raw.data or b"")
+                self._add_to_digest(raw)
         if block[-1].number >= last and self._digest.hexdigest() != self._known["digest"]:
             raise ValueError(CHANGED)
 
@@ -108,16 +111,33 @@ def unique(journal: Journal, line: Line) -> Line:
 
 
 async def sampled(blocks: Blocks) -> tuple[list[bytes], Blocks]:
-    """The first lines of a stream, and the whole stream."""
+    """The first lines of a stream, and the whole stream.
+
+    Whoever writes it may wait for answers before writing more: the first lines are not waited on for long.
+    """
     first: list[RawLine] = []
-    async for block in blocks:
-        first += block
-        if len(first) >= SAMPLE:
+    clock = asyncio.get_running_loop().time
+    size, until = 0, None
+
+    async def following() -> list[RawLine] | None:
+        return await anext(blocks, None)
+
+    coming = asyncio.create_task(following())
+    while len(first) < SAMPLE and size < SAMPLE_BYTES:
+        await asyncio.wait({coming}, timeout=None if until is None else max(0.0, until - clock()))
+        block = coming.result() if coming.done() else None
+        if block is None:
             break
+        first += block
+        size += sum(len(raw.data or b"") for raw in block)
+        until = until or (clock() + SAMPLE_SECONDS if first else None)
+        coming = asyncio.create_task(following())
 
     async def all_blocks() -> Blocks:
         yield first
-        async for block in blocks:
+        block = await coming
+        while block is not None:
             yield block
+            block = await following()
 
-    return [raw.data for raw in first if raw.data is not None], all_blocks()
+    return [raw.data for raw in first if raw.data is not None and len(raw.data) <= MAX_SAMPLED], all_blocks()

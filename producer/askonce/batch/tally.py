@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from askonce.prices import Prices
+from askonce.stats_numbers import tokens as counted
 
 SOURCES = ("exact", "semantic", "inflight", "llm")
 
@@ -58,13 +59,16 @@ class Tally:
             self._add_usage(self.spent if facts["billed"] else self.saved, response["body"], prices)
 
     def _add_usage(self, tokens: Tokens, body: dict[str, Any], prices: Prices) -> None:
-        usage, model = body.get("usage") or {}, body.get("model") or ""
-        tokens.prompt += usage.get("prompt_tokens") or 0
-        tokens.completion += usage.get("completion_tokens") or 0
-        cost = prices.cost(model, usage)
+        prompt, completion, cached = counted(body)
+        tokens.prompt += prompt
+        tokens.completion += completion
+        usage = {"prompt_tokens": prompt, "completion_tokens": completion}
+        model = body.get("model")
+        model = model if isinstance(model, str) else ""
+        cost = prices.cost(model, {**usage, "prompt_tokens_details": {"cached_tokens": cached}})
         if cost is not None:
             tokens.cost += cost
-        elif usage:
+        elif any(usage.values()):
             self.unpriced.add(model)
 
     def forget_failures(self) -> None:

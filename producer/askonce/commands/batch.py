@@ -91,7 +91,7 @@ async def _run(client: Client, args: argparse.Namespace, plan: Plan) -> int:
     ledger = open_ledger(paths, settings(args, plan), plan.prices, restart=args.restart)
     try:
         if args.retry_failed:
-            _retry(ledger)
+            _retry(ledger, ordered=args.ordered)
         source = await source_of(args, plan, ledger)
         progress = Progress(ledger.tally, plan.survey.lines if plan.survey else None, plan.prices.currency)
         await _answer(client, args, ledger, source, progress)
@@ -103,12 +103,14 @@ async def _run(client: Client, args: argparse.Namespace, plan: Plan) -> int:
         ledger.close()
 
 
-def _retry(ledger: Ledger) -> None:
+def _retry(ledger: Ledger, *, ordered: bool) -> None:
     """Raises ValueError."""
     if not ledger.tally.done:
         raise ValueError("--retry-failed: there was no run before")
     if ledger.complete:
         ledger.retry()
+        if ordered:
+            complain("--ordered: the lines that failed follow after those that are written, in the input's order")
     else:
         complain("the last run has not finished: going on with it; a further --retry-failed runs what failed in it")
 

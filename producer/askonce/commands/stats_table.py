@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 PERIODS = ("hour", "day", "month", "total")
+HEADING = "full hours and this one"
 TITLES = {"hour": "last hour", "day": "last day", "month": "last month", "total": "in all"}
 Report = dict[str, Any]
 
@@ -11,7 +12,7 @@ Report = dict[str, Any]
 def tables(report: Report) -> str:
     currency = report["currency"]
     rows = [[name, *(cell(report[period], currency) for period in PERIODS)] for name, cell in ROWS]
-    parts = [table(["", *TITLES.values()], rows), by_model(report["total"]["by"], currency), now(report["now"])]
+    parts = [table([HEADING, *TITLES.values()], rows), by_model(report["total"]["by"], currency), now(report["now"])]
     return "\n\n".join(part for part in parts if part)
 
 
@@ -34,6 +35,7 @@ def by_model(parts: Sequence[Report], currency: str) -> str:
                 money(part["money_saved"], currency),
             ]
             for part in parts
+            if part["questions"] or part["llm_calls"]  # a cancelled question has no model
         ],
         left=2,
     )
@@ -113,6 +115,7 @@ ROWS: list[tuple[str, Callable[[Report, str], str]]] = [
     ("hit rate", lambda report, _: rate(report["hit_rate"])),
     ("wrong hits reported", lambda report, _: number(report["wrong_hits"])),
     ("failed questions", lambda report, _: number(report["failed"])),
+    ("cancelled questions", lambda report, _: number(report["cancelled"])),
     ("tokens in", lambda report, _: number(report["tokens"]["input"])),
     ("tokens out", lambda report, _: number(report["tokens"]["output"])),
     ("tokens saved", lambda report, _: number(sum(report["tokens_saved"].values()))),

@@ -7,8 +7,9 @@ from pathlib import Path
 import orjson
 
 from askonce.client import Client
-from askonce.commands.output import say, say_json
+from askonce.commands.output import complain, say, say_json
 from askonce.connection import Store
+from askonce.errors import AnswerTimeout, UnknownJob
 from askonce.keys import Keys
 from askonce.settings import client_settings
 from askonce.wrong import WrongHits
@@ -30,15 +31,19 @@ async def run(client: Client, args: argparse.Namespace) -> int:
         raise ValueError("wrong what: name jobs, or say --export FILE")
     if args.export is not None:
         return await _export(args.url, args.export, args.namespace)
-    news = {
-        job_id: await client.report_wrong(job_id, drop_entry=args.drop_entry, namespace=args.namespace)
-        for job_id in args.job_ids
-    }
+    news, code = {}, 0
+    for job_id in args.job_ids:
+        try:
+            news[job_id] = await client.report_wrong(job_id, drop_entry=args.drop_entry, namespace=args.namespace)
+        except (ValueError, UnknownJob, AnswerTimeout) as error:
+            complain(str(error))
+            code = max(code, 2 if isinstance(error, ValueError) else 1)
+        else:
+            if not args.json:
+                say(f"{job_id} {'reported' if news[job_id] else 'was reported before'}")
     if args.json:
         say_json(news)
-    for job_id, new in {} if args.json else news.items():
-        say(f"{job_id} {'reported' if new else 'was reported before'}")
-    return 0
+    return code
 
 
 async def _export(url: str | None, file: str, namespace: str | None) -> int:

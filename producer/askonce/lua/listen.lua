@@ -19,8 +19,9 @@ for at = 1, #keys, 4000 do
     if record and string.sub(record, pending, pending + 9) == '"deadline"' then
       local name = '"' .. ARGV[2] .. '"'
       if ARGV[2] ~= '' and not string.find(record, name, pending, true) then
-        local comma = string.sub(record, -3) == '[]}' and '' or ','
-        redis.call('SET', keys[at + i - 1], string.sub(record, 1, -3) .. comma .. name .. ']}', 'KEEPTTL')
+        local others = string.sub(record, -2) == ']}'
+        local told = others and string.sub(record, 1, -3) .. ',' or string.sub(record, 1, -2) .. ',"listeners":['
+        redis.call('SET', keys[at + i - 1], told .. name .. ']}', 'KEEPTTL')
       end
       record = ''
     end

@@ -1,4 +1,5 @@
--- How far each job is. A job id stands in its marker until it is answered; what runs has a lease.
+-- How far each job is. A job id stands in its marker until it is answered; what runs has a lease: the chunk, or after it
+-- was split the part JOB.ID.
 --
 -- ARGV: 1 prefix of the result keys   2 prefix of the leases   3... job ids
 -- Returns for each: 0 unknown, 1 queued, 2 running, 3 answered, 4 failed.
@@ -10,7 +11,10 @@ for i = 3, #ARGV do
     replies[#replies + 1] = 0
   elseif string.sub(record, after + 1, after + 10) == '"deadline"' then
     local lane, job = string.match(record, '"job":"(%a+):([^"]+)"', after)
-    replies[#replies + 1] = lane and redis.call('ZSCORE', ARGV[2] .. lane, job) and 2 or 1
+    local leases = lane and ARGV[2] .. lane
+    local runs = leases
+      and (redis.call('ZSCORE', leases, job) or redis.call('ZSCORE', leases, job .. '.' .. ARGV[i]))
+    replies[#replies + 1] = runs and 2 or 1
   else
     replies[#replies + 1] = string.sub(record, after + 1, after + 17) == '"status":"failed"' and 4 or 3
   end

@@ -53,11 +53,7 @@ end
 local lifetime = ARGV[7] + ARGV[8]
 local tail = '","deadline":' .. string.format('%.0f', now + ARGV[7])
   .. ',"at":' .. string.format('%.0f', clock[1] * 1000000 + clock[2]) .. ',"job":"' .. ARGV[4] .. ':' .. ARGV[3]
-  .. '","listeners":['
-if ARGV[9] ~= '' then
-  tail = tail .. '"' .. ARGV[9] .. '"'
-end
-tail = tail .. ']}'
+  .. (ARGV[9] == '' and '"}' or '","listeners":["' .. ARGV[9] .. '"]}')
 for i = 1, #keys do
   if not known[i] then
     redis.call('SET', keys[i], '{"fingerprint":"' .. prints[i] .. tail, 'PX', lifetime)

@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 
+from askonce.stats_numbers import tokens as counted
 from support.openai_server.counters import Counters
 from support.openai_server.http import Connection
 from support.openai_server.replies import completion, embeddings, error, prompt_tokens, tokens_of, user_text
@@ -70,8 +71,7 @@ class Server:
 
         def answer(failure: Failure | None) -> bytes:
             body = completion(request, raw, number, script, failure)
-            usage = body.get("usage") or {}
-            seen.tokens(usage.get("prompt_tokens", 0), usage.get("completion_tokens", 0))
+            seen.tokens(*counted(body)[:2])
             return orjson.dumps(body)
 
         self._serve(connection, endpoint, [text], prompt_tokens(request), answer)

@@ -3,27 +3,27 @@
 import asyncio
 import os
 import random
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated
 
 import numpy as np
 import typer
-from openai import AsyncOpenAI
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from askonce import AskOnceError, Client, Question
 from askonce_worker.demo.tally import Tally
+from askonce_worker.demo.worker import WorkerDied, while_all_live, worker
 from askonce_worker.local.parts import Unavailable, choose_parts
 from askonce_worker.local.stack import PartDied, Stack
+from askonce_worker.local.stopping import Stopped, told_to_stop
 from askonce_worker.local.weights import WeightsMissing
 from askonce_worker.match import conflict
+from askonce_worker.provider import connect
+from askonce_worker.settings import PREFIX
 
 THRESHOLD = 0.95
 """Tells this file's near-misses apart on the embedded model. It is the demo's, not a recommendation."""
@@ -37,24 +37,36 @@ def demo(
 ) -> None:
     """Watch real questions being answered by a real model on this machine: no key, no server, no Docker needed."""
     console = Console()
+    _of_this_machine_alone()
     try:
-        parts = choose_parts(say=console.print)
-        with console.status("starting Redis, Qdrant, an embedding model and an LLM on this machine"):
-            stack = Stack(parts).__enter__()
-        try:
-            console.print("[bold]ready[/]: Valkey, Qdrant's engine, multilingual-e5-small and SmolLM2-135M")
-            environment = {**stack.environment, "ASKONCE_SIMILARITY_THRESHOLD": str(THRESHOLD)}
-            with _worker(environment, log):
-                tally = asyncio.run(_ask_all(console, environment))
-            _report(console, tally, asyncio.run(_kept_apart(environment)))
-        finally:
-            stack.stop()
-    except (Unavailable, WeightsMissing, PartDied, AskOnceError) as error:
-        console.print(f"[red]askonce-worker demo: {error}")
+        with told_to_stop():
+            failed = _run(console, log)
+    except (Unavailable, WeightsMissing, PartDied, WorkerDied, AskOnceError) as error:
+        console.print(f"[red]askonce-worker demo: {error}", highlight=False)
         raise typer.Exit(1) from error
-    except KeyboardInterrupt:
+    except Stopped:
         raise typer.Exit(130) from None
-    raise typer.Exit(1 if tally.failed else 0)
+    raise typer.Exit(1 if failed else 0)
+
+
+def _run(console: Console, log: Path | None) -> bool:
+    """Whether a question failed."""
+    parts = choose_parts(say=console.print)
+    with ExitStack() as running:
+        with console.status("starting Redis, Qdrant, an embedding model and an LLM on this machine"):
+            stack = running.enter_context(Stack(parts))
+        console.print("[bold]ready[/]: Valkey, Qdrant's engine, multilingual-e5-small and SmolLM2-135M")
+        environment = {**stack.environment, "ASKONCE_SIMILARITY_THRESHOLD": str(THRESHOLD)}
+        with worker(environment, log) as check_worker:
+            tally = asyncio.run(while_all_live(_ask_all(console, environment), check_worker, stack.check))
+        _report(console, tally, asyncio.run(_kept_apart(environment)))
+    return bool(tally.failed)
+
+
+def _of_this_machine_alone() -> None:
+    """What the shell sets for a service elsewhere is not meant for the demo's."""
+    for name in [name for name in os.environ if name.startswith(PREFIX)]:
+        del os.environ[name]
 
 
 def questions() -> list[str]:
@@ -62,24 +74,6 @@ def questions() -> list[str]:
     lines = files("askonce_worker").joinpath("demo", "questions.txt").read_text("utf-8").splitlines()
     random.Random(7).shuffle(lines)
     return lines
-
-
-@contextmanager
-def _worker(environment: dict[str, str], log: Path | None) -> Iterator[None]:
-    command = [sys.executable, "-m", "askonce_worker", "run"]
-    with Path(log or os.devnull).open("ab") as output:
-        process = subprocess.Popen(
-            command, env={**os.environ, **environment}, stdin=subprocess.DEVNULL, stdout=output, stderr=output
-        )
-        try:
-            yield
-        finally:
-            process.terminate()
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
 
 
 async def _ask_all(console: Console, environment: dict[str, str]) -> Tally:
@@ -119,9 +113,8 @@ async def _ask(client: Client, text: str, tally: Tally) -> None:
 async def _kept_apart(environment: dict[str, str], most: int = 6) -> list[tuple[str, str, float]]:
     """Pairs above the threshold that the guard told apart: by their cosine alone they would share an answer."""
     texts = list(dict.fromkeys(questions()))
-    async with AsyncOpenAI(
-        base_url=environment["ASKONCE_EMBEDDING_BASE_URL"], api_key=environment["ASKONCE_EMBEDDING_API_KEY"]
-    ) as openai:
+    url, key = environment["ASKONCE_EMBEDDING_BASE_URL"], environment["ASKONCE_EMBEDDING_API_KEY"]
+    async with connect(base_url=url, api_key=key, timeout=PATIENCE) as openai:
         reply = await openai.embeddings.create(model=environment["ASKONCE_EMBEDDING_MODEL"], input=texts)
     vectors = np.array([item.embedding for item in reply.data], dtype=np.float32)
     similar = vectors @ vectors.T

@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from askonce_worker.evaluate import plot as picture
 from askonce_worker.evaluate.figures import Scores
-from askonce_worker.evaluate.pairs import BadPairs, Pair, held_out, read_pairs
+from askonce_worker.evaluate.pairs import BadPairs, Pair, held_out, read_pairs, together
 from askonce_worker.evaluate.profile_file import NothingRecommended, write_profile
 from askonce_worker.evaluate.report import Measured, report
 from askonce_worker.evaluate.tables import show
@@ -73,7 +73,7 @@ def _read(files: list[Path]) -> Pairs:
     read = {path.name: read_pairs(path) for path in files}
     if len(read) < len(files):
         raise BadPairs("two files of one name: the figures stand under their names")
-    return read
+    return together(read)
 
 
 def _measure(pairs: Pairs, settings: Settings, profile: Profile, vectors: Path | None, seed: int) -> list[Measured]:

@@ -2,7 +2,7 @@
 
 import csv
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,9 +39,19 @@ def read_pairs(path: Path) -> list[Pair]:
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         reason = error.strerror if isinstance(error, OSError) else f"{type(error).__name__}"
         raise BadPairs(f"{path}: {reason}") from error
-    if not any(pair.same for pair in pairs) or all(pair.same for pair in pairs):
-        raise BadPairs(f"{path.name}: pairs of both kinds are needed, some with one answer and some with two")
     return pairs
+
+
+def together(files: Mapping[str, list[Pair]]) -> dict[str, list[Pair]]:
+    """As they are; but files with pairs of one kind alone are one, since both are counted. Raises BadPairs."""
+    one_kind = [name for name, pairs in files.items() if len({pair.same for pair in pairs}) < 2]
+    joined = {name: pairs for name, pairs in files.items() if name not in one_kind}
+    if one_kind:
+        joined[" + ".join(one_kind)] = [pair for name in one_kind for pair in files[name]]
+    for name, pairs in joined.items():
+        if len({pair.same for pair in pairs}) < 2:
+            raise BadPairs(f"{name}: pairs of both kinds are needed, some with one answer and some with two")
+    return joined
 
 
 def _json_rows(file: Iterable[str]) -> Iterator[tuple[int, Any]]:

@@ -37,14 +37,25 @@ def _quote(text: str) -> Quote:
 
 
 def identifiers(cleaned: str) -> frozenset[str]:
-    """As they are spelled."""
+    """As they are spelled; flags (`-v`) and escapes (`\\d`) to the letter."""
     if _UNUSUAL.search(cleaned) is None and len(cleaned) <= 300:
         return frozenset()
     chunks = (chunk.strip(_EDGES) for chunk in _CHUNK.findall(cleaned))
-    return frozenset(filter(None, map(spelled, filter(_is_identifier, chunks))))
+    found = {_name(chunk) for chunk in chunks if _is_identifier(chunk)}
+    if "()" in cleaned:
+        found.update(map(spelled, _CALL.findall(cleaned)))
+    return frozenset(found - {""})
 
 
-_UNUSUAL = re.compile(r"[\d_@/\\]|-[A-Za-z]|[a-z][A-Z]|\w\.\w")
+def _name(chunk: str) -> str:
+    name = spelled(chunk)
+    return chunk if chunk[0] in "-\\" and len(name) <= SHORT else name
+
+
+SHORT = 3
+"""Letters. What is shorter than a word may stand in any word."""
+_CALL = re.compile(r"([A-Za-z_]\w{0,100})\(\)")
+_UNUSUAL = re.compile(r"[\d_@/\\]|-[A-Za-z]|[a-z][A-Z]|\w\.\w|\(\)")
 """Without it no chunk of usual length is an identifier."""
 
 

@@ -6,12 +6,12 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from askonce_worker.guard.words import UNITS
 
 _DIGIT = re.compile(r"\d")
-_DIGITS = re.compile(r"(\btop )?(\d+(?:[.,:]\d+)*)(?:[ -]?([a-z]+|[%°]|[\u4e00-\u9fff]{1,2}))?")
+_DIGITS = re.compile(r"(\btop )?((?:(?<=[ (=])|^)-)?(\d+(?:[.,:]\d+)*)(?:[ -]?([a-z]+|[%°]|[\u4e00-\u9fff]{1,2}))?")
 _THOUSANDS = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?")
 _COUNTERS = (
     "个月|年级|小时|公里|位数|元钱|块钱|[个年月日号天周岁块元次本部集季级章课位种只条张楼层点分秒倍人名代期届线斤米]"
@@ -48,23 +48,39 @@ class Numbers:
     """Firm and loose."""
     units: frozenset[tuple[str, str]]
     """Number and unit, as written together: `5 km`."""
+    sequence: tuple[str, ...]
+    """All in their order: those in digits, then the English words, then the Chinese numerals."""
+
+
+@dataclass(slots=True)
+class Found:
+    firm: list[str] = field(default_factory=list)
+    all: list[str] = field(default_factory=list)
+    units: set[tuple[str, str]] = field(default_factory=set)
+
+    def add(self, number: str, unit: str, *, firm: bool) -> None:
+        self.all.append(number)
+        if firm:
+            self.firm.append(number)
+        if name := UNITS.get(unit):
+            self.units.add((number, name))
 
 
 def numbers(cleaned: str, words: Sequence[str]) -> Numbers:
     """The numbers of a cleaned text and its words."""
-    firm: set[str] = set()
-    loose: set[str] = set()
-    units: set[tuple[str, str]] = set()
+    found = Found()
     has_digits = _DIGIT.search(cleaned) is not None
-    for top, digits, unit in _DIGITS.findall(cleaned.casefold()) if has_digits else ():
-        number = _scaled(digits, unit)
-        (loose if top else firm).add(number)
-        if name := UNITS.get(unit) or UNITS.get(unit[:1]):
-            units.add((number, name))
-    _add_english(words, firm, loose)
+    for top, sign, digits, unit in _DIGITS.findall(cleaned.casefold()) if has_digits else ():
+        found.add(sign + _scaled(digits, unit), unit if unit in UNITS else unit[:1], firm=not top)
+    _add_english(words, found)
     if not cleaned.isascii():
-        _add_chinese(cleaned, firm, loose)
-    return Numbers(frozenset(firm), frozenset(firm | loose), frozenset(units))
+        _add_chinese(cleaned, found)
+    if not found.all:
+        return _NONE
+    return Numbers(frozenset(found.firm), frozenset(found.all), frozenset(found.units), tuple(found.all))
+
+
+_NONE = Numbers(frozenset(), frozenset(), frozenset(), ())
 
 
 def _scaled(digits: str, unit: str) -> str:
@@ -78,7 +94,7 @@ def _scaled(digits: str, unit: str) -> str:
     return digits if len(digits) > 20 or not digits.isdecimal() else str(int(digits))
 
 
-def _add_english(words: Sequence[str], firm: set[str], loose: set[str]) -> None:
+def _add_english(words: Sequence[str], found: Found) -> None:
     """`twenty five` is 25, `two hundred` is 200; a Roman numeral counts where it is written in capitals."""
     if _SPOKEN.isdisjoint(words):
         return
@@ -93,20 +109,18 @@ def _add_english(words: Sequence[str], firm: set[str], loose: set[str]) -> None:
             value, spoken = value * _SCALES[small], small
         else:
             if value is not None:
-                (loose if spoken in _LOOSE else firm).add(str(value))
+                found.add(str(value), small, firm=spoken not in _LOOSE)
             value, spoken = part, small
 
 
-def _add_chinese(cleaned: str, firm: set[str], loose: set[str]) -> None:
+def _add_chinese(cleaned: str, found: Found) -> None:
     """Firm is an ordinal (第三), what has a counter (三个) and a compound (二十); 一 and 两 are loose without 第."""
     for ordinal, numeral, counter in _CHINESE.findall(cleaned):
         value = _chinese(numeral)
         if value is None:
             continue
-        if numeral in ("一", "两") and not ordinal:
-            loose.add(str(value))
-        else:
-            (firm if ordinal or counter or len(numeral) > 1 else loose).add(str(value))
+        firm = ordinal or ((counter or len(numeral) > 1) and numeral not in ("一", "两"))
+        found.add(str(value), counter, firm=bool(firm))
 
 
 def _chinese(numeral: str) -> int | None:

@@ -1,10 +1,12 @@
 """Who does what to whom: 'A to B' is not 'B to A'."""
 
+import re
 from collections.abc import Mapping, Sequence
 
 from askonce_worker.guard.words import FUNCTION, JOINTS, PLACES, SYMMETRIC
 
 _REACH = 2
+_OPERATOR = re.compile(r"(?:(?<= )|^)(?:[<>=!]=*|\+\+?|&&?|\|\|?|[*/^%])(?=[ ?]|$)|(?<=\d)[-+*/^<>=](?=\d)")
 
 Precedence = tuple[str, int, int]
 """A line of opposites or of a kind, and the member that stands before the other."""
@@ -32,6 +34,11 @@ def swapped(a: Surroundings, b: Surroundings) -> bool:
         if (left_a - left_b) & (right_b - right_a) and (right_a - right_b) & (left_b - left_a):
             return True
     return False
+
+
+def operators(cleaned: str) -> tuple[str, ...]:
+    """Those of a calculation or a program: between numbers, or between blanks."""
+    return tuple(_OPERATOR.findall(cleaned))
 
 
 def precedences(words: Sequence[str]) -> frozenset[Precedence]:

@@ -1,16 +1,17 @@
 """The guard's rules: each looks at two texts' features and says whether they rule out one answer for both."""
 
+import re
 from collections.abc import Callable
 
 from askonce_worker.guard.features import Features
-from askonce_worker.guard.names import Quote
+from askonce_worker.guard.names import SHORT, Quote
 from askonce_worker.guard.negation import Polarity
-from askonce_worker.guard.order import precede_otherwise, swapped
+from askonce_worker.guard.order import operators, precede_otherwise, swapped
 from askonce_worker.guard.question_class import another_answer
 from askonce_worker.guard.remainder import remainders_differ
 from askonce_worker.guard.spelling import alike
 from askonce_worker.guard.tokens import FIRST_HAN
-from askonce_worker.guard.words import KIND_WIDTH
+from askonce_worker.guard.words import KIND_WIDTH, SYMMETRIC, SYNONYMS, UNDOING, stem
 
 Rule = Callable[[Features, Features], bool]
 """Symmetric, and False of a text and itself."""
@@ -60,7 +61,34 @@ def polarity_differs(a: Features, b: Features) -> bool:
 def opposites(a: Features, b: Features) -> bool:
     """One text has one side of an opposition alone, the other the other: install, uninstall."""
     only_b = b.opposites - a.opposites
-    return any(side ^ 1 in only_b for side in a.opposites - b.opposites)
+    if any(side ^ 1 in only_b for side in a.opposites - b.opposites):
+        return True
+    words_a, words_b = a.counts.keys() - b.counts.keys(), b.counts.keys() - a.counts.keys()
+    return _undo(words_a, words_b) or _undo(words_b, words_a) or _goes_out(a, b) or _goes_out(b, a)
+
+
+_REVERSING = ("un", "de", "dis", "re")
+
+
+def _undo(words: set[str], others: set[str]) -> bool:
+    """What the one text says alone undoes what the other does: unpin and pin, 取消静音 and 静音."""
+    if not others:
+        return len(words) == 1 and not words.isdisjoint(UNDOING)
+    if len(words) > _LITTLE or len(others) > _LITTLE:
+        return False
+    starts = [start for start in _REVERSING if start not in others]  # as in 'un-merge', which undoes as 'unmerge' does
+    return any(start + other in words for other in others for start in starts)
+
+
+def _goes_out(a: Features, b: Features) -> bool:
+    """Zoom out, zoom in."""
+    if "out" not in a.words or "in" not in b.words:
+        return False
+    goes, other = ({*_PARTICLE.findall(text)} for text in (a.text, b.text))
+    return any(way == "out" and (word, "in") in other for word, way in goes - other)
+
+
+_PARTICLE = re.compile(r"\b(\w+) (in|out)\b")
 
 
 def kinds_differ(a: Features, b: Features) -> bool:
@@ -88,7 +116,18 @@ def identifiers_differ(a: Features, b: Features) -> bool:
 
 
 def _missing(exact: frozenset[str], other: Features) -> bool:
-    return any(text not in other.spelled for text in exact)
+    return any(not _is_said(name, other) for name in exact - other.identifiers)
+
+
+def _is_said(name: str, other: Features) -> bool:
+    """In another spelling, or by a synonym: JavaScript, js."""
+    if SYNONYMS.get(stem(name)) in other.counts:
+        return True
+    if not name.isalnum():
+        return False
+    if len(name) > SHORT:
+        return name in other.spelled
+    return re.search(rf"(?<![a-z\d]){re.escape(name)}(?![a-z\d])", other.text) is not None
 
 
 def names_differ(a: Features, b: Features) -> bool:
@@ -122,9 +161,35 @@ def asks_else(a: Features, b: Features) -> bool:
 
 
 def order_differs(a: Features, b: Features) -> bool:
-    if a.content == b.content:
+    if a.text == b.text:
         return False
-    return swapped(a.around, b.around) or precede_otherwise(a.precedences, b.precedences)
+    if swapped(a.around, b.around) or precede_otherwise(a.precedences, b.precedences):
+        return True
+    if a.content == b.content:
+        return _numbers_swapped(a, b) or _calculate_otherwise(a, b)
+    return _names_swapped(a, b)
+
+
+def _numbers_swapped(a: Features, b: Features) -> bool:
+    """The same words, and the same numbers in another order: 7 minus 3, 3 minus 7."""
+    one, other = a.numbers.sequence, b.numbers.sequence
+    return one != other and sorted(one) == sorted(other) and SYMMETRIC.isdisjoint(a.words)
+
+
+def _calculate_otherwise(a: Features, b: Features) -> bool:
+    """2 + 3, 2 * 3."""
+    one, other = operators(a.text), operators(b.text)
+    return one != other and bool(one and other)
+
+
+def _names_swapped(a: Features, b: Features) -> bool:
+    """The same words, and two names in each other's places: Ann paid Bob, Bob paid Ann."""
+    if len(a.content) != len(b.content) or not (a.names or b.names):
+        return False
+    moved = [pair for pair in zip(a.content, b.content, strict=True) if pair[0] != pair[1]]
+    if len(moved) != 2 or moved[0] != moved[1][::-1]:
+        return False
+    return (a.names | b.names).issuperset(moved[0]) and SYMMETRIC.isdisjoint(a.words)
 
 
 def rest_differs(a: Features, b: Features) -> bool:

@@ -10,7 +10,7 @@ FIRST_HAN = "\u3400"
 HAN = "\u3400-\u4dbf\u4e00-\u9fff"
 _TOKEN = re.compile(rf"[{HAN}]+|[^\W\d_{HAN}]+(?:'[^\W\d_{HAN}]+)?(?:\+\+|#)?|\d+(?:[.,:]\d+)*")
 _HAN_RUN = re.compile(rf"[{HAN}]")
-_SPLIT = re.compile(r"\b(with|can) (out|not)\b", re.IGNORECASE)
+_SPLIT = re.compile(r"\b(with) (out)\b|\b(can) (not)\b", re.IGNORECASE)
 _UNITED_STATES = re.compile(r"\b(?:US|[Uu]nited [Ss]tates(?: of [Aa]merica)?)\b")
 _ABBREVIATION = re.compile(r"\b[A-Za-z](?:\.[A-Za-z])+\b\.?")
 _RARE = re.compile(r" (?:[Oo][Uu][Tt]|[Nn][Oo][Tt])\b|[A-Za-z]\.[A-Za-z]|US|nited [Ss]")
@@ -27,7 +27,7 @@ def clean(text: str) -> str:
     text = " ".join(text.translate(_QUOTES).split())
     if _RARE.search(text) is None:
         return text
-    text = _SPLIT.sub(r"\1\2", text)
+    text = _SPLIT.sub(r"\1\2\3\4", text)
     text = _ABBREVIATION.sub(lambda found: found[0].replace(".", ""), text)
     return _UNITED_STATES.sub("USA", text)
 

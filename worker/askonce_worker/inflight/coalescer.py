@@ -21,6 +21,7 @@ from redis.exceptions import RedisError
 
 from askonce.keys import Keys
 from askonce.tasks import stop
+from askonce_worker.error_place import place
 from askonce_worker.inflight.claimer import Claimer
 from askonce_worker.inflight.feed import Feed, shard_of
 from askonce_worker.inflight.followers import Followers
@@ -40,6 +41,8 @@ SHARED_WITH: dict[Settlement, Share] = {
     Settlement.TRANSIENT: "none",
 }
 PERIOD = 1.0
+LAST_CALLS = 5.0
+"""Seconds for what is left to settle when the worker ends: what is not settled lapses."""
 
 
 class RedisCoalescer:
@@ -91,9 +94,20 @@ class RedisCoalescer:
         await stop(*self._tasks)
         self._own.abandon_all()
         try:
-            await self._own.tend(self._clock() + PATIENCE)
+            async with asyncio.timeout(LAST_CALLS):
+                await self._own.tend(self._clock() + PATIENCE)
         except (RedisError, OSError) as error:
             log.warning("inflight.left_to_lapse", error=str(error))
+
+    @property
+    def leading(self) -> int:
+        """Questions that this worker asks the LLM, and that others may follow."""
+        return self._own.leading
+
+    @property
+    def following(self) -> int:
+        """Questions of this worker that wait for a leader."""
+        return self._followers.count
 
     def position(self) -> tuple[int, ...]:
         """To be noted before the caches are looked into."""
@@ -171,8 +185,8 @@ class RedisCoalescer:
             await self._quietly(self._own.tend(self._clock()))
 
     async def _quietly(self, work: Coroutine[Any, Any, None]) -> None:
-        """It will be done again within a second."""
+        """It will be done again within a second. Whatever it raises: nobody would notice that `_tend` has ended."""
         try:
             await work
-        except (RedisError, OSError) as error:
-            log.warning("inflight.redis_away", error=str(error))
+        except Exception as error:  # noqa: BLE001
+            log.warning("inflight.redis_away", error=type(error).__name__, where=place(error))

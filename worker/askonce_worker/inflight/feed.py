@@ -26,6 +26,9 @@ SHARDS = 16
 KEPT = 4096
 """Records in a feed: eight seconds of a shard with 250 leaders a second."""
 ANSWER_MS = 60_000
+DOUBT_MS = 2000
+"""Between a worker's sign of life that has run out and its leaders' lapse, at most: Redis may have been away, and
+whoever lives renews within a second of its return."""
 AT_ONCE = 500
 """Records in one reply, leaders in one script call: a longer one would keep others waiting."""
 
@@ -113,10 +116,11 @@ class Feed:
         """What became of each: None while it lives. One that lapsed or is unknown is shared with nobody."""
         states: list[Settled | None] = []
         for at in range(0, len(leaders), AT_ONCE):
-            args: list[Any] = [*self._prefixes, encode_settled(Settled("none"))]
+            doubt_ms = min(DOUBT_MS, 1000 + self._lease_ms // 3)
+            args: list[Any] = [*self._prefixes, encode_settled(Settled("none")), doubt_ms]
             for shard, leader in leaders[at : at + AT_ONCE]:
                 args += (shard, leader)
-            states += map(_state, await WATCH(self._redis, [self._keys.workers], args))
+            states += map(_state, await WATCH(self._redis, [self._keys.workers, self._keys.doubted], args))
         return states
 
     async def settle(self, settlings: Sequence[Settling]) -> list[bool]:
@@ -127,8 +131,8 @@ class Feed:
         return [reply == 1 for reply in await SETTLE(self._redis, [], args)]
 
     def settle_in(self, pipe: Any, settling: Settling) -> None:
-        """As part of a pipeline. By its text: a pipeline cannot load on the way what Redis has forgotten."""
-        pipe.eval(SETTLE.source, 0, *self._prefixes, *self._settle_args(settling))
+        """As part of a pipeline, which is to be repeated with SETTLE loaded where Redis has forgotten it."""
+        pipe.evalsha(SETTLE.sha, 0, *self._prefixes, *self._settle_args(settling))
 
     def _settle_args(self, settling: Settling) -> tuple[Any, ...]:
         settled = settling.settled
@@ -136,7 +140,7 @@ class Feed:
         return settling.shard, settling.leader, settled.share, reusable_ms, encode_settled(settled)
 
     def _shard_keys(self, shard: int) -> list[str]:
-        return [self._keys.leaders(shard), self._keys.feed(shard), self._keys.workers]
+        return [self._keys.leaders(shard), self._keys.feed(shard), self._keys.workers, self._keys.doubted]
 
     def _record(self, name: bytes, fields: Mapping[bytes, bytes]) -> Record:
         record = decode_record(name, fields)
@@ -151,7 +155,7 @@ class Feed:
         for name, data in zip(flat[::2], flat[1::2], strict=True):
             try:
                 leader = decode_leader(name.decode(), data)
-            except Unreadable:
+            except (Unreadable, UnicodeDecodeError):
                 self.counters["unreadable"] += 1
                 continue
             self._note_embedding(leader)

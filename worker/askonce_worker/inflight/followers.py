@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import structlog
-from redis.exceptions import RedisError
 
+from askonce_worker.error_place import place
 from askonce_worker.inflight.feed import Feed, shard_of
 from askonce_worker.inflight.records import Settled
 from askonce_worker.ports import AskYourself, Follow, Freed, Shared
@@ -35,6 +35,10 @@ class Followers:
         self._watched: dict[str, Watched] = {}
         self._due: set[str] = set()
         self._wake = asyncio.Event()
+
+    @property
+    def count(self) -> int:
+        return sum(watched.followers for watched in self._watched.values())
 
     async def wait(self, follow: Follow) -> Shared | Freed | AskYourself:
         """For as long as the leader lives."""
@@ -73,8 +77,8 @@ class Followers:
                 continue
             try:
                 await self._look(due)
-            except (RedisError, OSError) as error:
-                log.warning("inflight.watch_failed", error=str(error), leaders=len(due))
+            except Exception as error:  # noqa: BLE001 - nobody would notice that it has ended
+                log.warning("inflight.watch_failed", error=type(error).__name__, where=place(error), leaders=len(due))
                 await asyncio.sleep(0.1)
                 self._due.update(due)
                 self._wake.set()

@@ -55,11 +55,12 @@ class Led:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """reusable: seconds for which the answer may serve questions that come later, too."""
+    """reusable: seconds for which the answer may serve questions that come later, too. at: Unix ms of Redis's clock."""
 
     leader: str
     share: Share
     reusable: float = 0.0
+    at: int = 0
 
 
 Change = Led | Ended
@@ -73,6 +74,7 @@ class Known:
     ended: int | None = None
     share: Share = "none"
     reusable_until: float = 0.0
+    reusable_until_ms: float = 0.0  # by Redis's clock: a worker that was stopped hears of the end late
 
 
 class View:
@@ -129,13 +131,7 @@ class View:
 
     def since(self, tick: int) -> "View":
         """Those alone that came after this tick."""
-        later = View(
-            self._embedding,
-            self._conflict,
-            reported=self._reported,
-            settled_most=self._settled_most,
-            settled_for=self._settled_for,
-        )
+        later = View(self._embedding, self._conflict, reported=self._reported)
         newest_first = takewhile(lambda known: known.led > tick, reversed(self._known.values()))
         for known in reversed(list(newest_first)):
             later._add(known)
@@ -193,7 +189,9 @@ class View:
             return True
         if known.share == "same" and not same:
             return False
-        return known.ended > claim.position or now < known.reusable_until
+        if known.ended > claim.position:
+            return True
+        return now < known.reusable_until and claim.ask.asked_ms < known.reusable_until_ms
 
     def _add(self, known: Known) -> None:
         leader = known.leader
@@ -223,7 +221,9 @@ class View:
             return
         known.ended = self.tick
         known.share = change.share
-        known.reusable_until = now + min(change.reusable, self._settled_for)
+        reusable = min(change.reusable, self._settled_for)
+        known.reusable_until = now + reusable
+        known.reusable_until_ms = change.at + 1000 * reusable
         self._settled.append((now + self._settled_for, change.leader))
 
     def _forget(self, now: float) -> None:

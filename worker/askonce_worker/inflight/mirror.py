@@ -5,8 +5,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
 import structlog
-from redis.exceptions import RedisError
 
+from askonce_worker.error_place import place
 from askonce_worker.inflight.feed import SHARDS, Feed
 from askonce_worker.inflight.leaders import Change, Leader, View
 from askonce_worker.inflight.shard import Record, Shard
@@ -79,7 +79,7 @@ class Mirror:
                 for number, records in (await self._feed.read(positions, wait_ms=IDLE_MS)).items():
                     self.apply(number, records)
                 pause = 0.0
-            except (RedisError, OSError) as error:
+            except Exception as error:  # noqa: BLE001 - nobody would notice that it has ended
                 pause = min(1.0, pause * 2 + 0.05)
-                log.warning("inflight.feed_away", error=str(error), pause=pause)
+                log.warning("inflight.feed_away", error=type(error).__name__, where=place(error), pause=pause)
             await asyncio.sleep(pause or GATHERED)

@@ -42,6 +42,11 @@ class OwnLeaders:
         self._counters = counters
         self._own: dict[str, Own] = {}
 
+    @property
+    def leading(self) -> int:
+        """Leaders that are not settled yet, as far as this worker knows."""
+        return sum(own.leads and own.settling is None for own in self._own.values())
+
     def new_name(self) -> str:
         return next(self._names)
 
@@ -64,14 +69,15 @@ class OwnLeaders:
         return settling
 
     def abandon(self, name: str, scope: str) -> None:
-        """Its followers claim again, soon."""
-        self.settle(name, scope, Settled("none"), due=0.0)
-        self.urgent.set()
+        """Its followers claim again, soon. One whose outcome is known already keeps it."""
+        own = self._own.get(name)
+        if own is None or own.settling is None:
+            self.settle(name, scope, Settled("none"), due=0.0)
+            self.urgent.set()
 
     def abandon_all(self) -> None:
         for name, own in self._own.items():
-            if own.settling is None:
-                self.abandon(name, own.leader.scope)
+            self.abandon(name, own.leader.scope)
 
     def seen(self, change: Change) -> None:
         """What the feed says, of one's own leaders and all others."""
@@ -99,7 +105,8 @@ class OwnLeaders:
             self.abandon(leader.id, leader.scope)
 
     async def tend(self, now: float) -> None:
-        """Puts back what Redis has lost, settles what is due. Raises RedisError: to be repeated."""
+        """Settles what is due, puts back what Redis has lost. Raises RedisError: to be repeated."""
+        await self._settle_due(now)
         lost: dict[int, list[Own]] = defaultdict(list)
         for own in self._own.values():
             if own.lost:
@@ -108,7 +115,13 @@ class OwnLeaders:
             self._counters["restored"] += await self._feed.restore(shard, [own.leader for own in owns])
             for own in owns:
                 own.lost = False
-        due = [own.settling for own in self._own.values() if own.settling is not None and own.due <= now]
+        if lost:
+            await self._settle_due(now)
+
+    async def _settle_due(self, now: float) -> None:
+        """Those that are there: a leader that Redis has lost has followers who can still have its answer."""
+        owns = [own for own in self._own.values() if own.due <= now and not own.lost]
+        due = [own.settling for own in owns if own.settling is not None]
         for at in range(0, len(due), AT_ONCE):
             await self._feed.settle(due[at : at + AT_ONCE])
             for settling in due[at : at + AT_ONCE]:

@@ -7,6 +7,7 @@ from typing import Any, cast, get_args
 import numpy as np
 import orjson
 
+from askonce.readable import completion_of, read_object, text_of, time_of
 from askonce_worker.inflight.leaders import Change, Ended, Leader, Led, Share
 from askonce_worker.inflight.shard import Record
 
@@ -33,6 +34,9 @@ class Settled:
         return self.at <= asked_ms and asked_ms >= self.at + self.reusable * 1000
 
 
+MAX_DIMENSIONS = 65_536
+"""As Qdrant has it."""
+FAILURE = {"kind", "message", "status"}
 FIELDS = ("fingerprint", "scope", "epochs", "text", "embedding")
 
 
@@ -46,29 +50,31 @@ def decode_leader(name: str, data: bytes) -> Leader:
     """Raises Unreadable."""
     head, _, vector = data.partition(b"\n")
     try:
-        record = orjson.loads(head)
-        fields = {field: record[field] for field in FIELDS}
-    except (ValueError, KeyError, TypeError) as error:
+        record = read_object(head)
+        fields = {field: text_of(record, field) for field in FIELDS}
+    except ValueError as error:
         raise Unreadable(name) from error
-    if not all(isinstance(value, str) for value in fields.values()):
+    components = np.frombuffer(vector, np.int8) if vector else None
+    if components is not None and (len(components) > MAX_DIMENSIONS or not components.any()):
         raise Unreadable(name)
-    return Leader(id=name, **fields, vector=np.frombuffer(vector, np.int8) if vector else None)
+    return Leader(id=name, **fields, vector=components)
 
 
 def decode_record(record_id: bytes, fields: Mapping[bytes, bytes]) -> Record:
     """A record of the feed: `after ID`, then `led LEADER scope S record R` or `ended LEADER share S reusable MS`."""
     after = fields.get(b"after", b"").decode("utf-8", "replace")
     try:
-        change: Change | None = _change(fields)
-    except (Unreadable, KeyError, ValueError):
+        change: Change | None = _change(record_id, fields)
+    except (Unreadable, KeyError, ValueError, OverflowError):
         change = None
     return Record(record_id.decode(), after, change)
 
 
-def _change(fields: Mapping[bytes, bytes]) -> Change:
+def _change(record_id: bytes, fields: Mapping[bytes, bytes]) -> Change:
     if b"led" in fields:
         return Led(decode_leader(fields[b"led"].decode(), fields[b"record"]))
-    return Ended(fields[b"ended"].decode(), _share(fields[b"share"].decode()), int(fields[b"reusable"]) / 1000)
+    share, reusable = _share(fields[b"share"].decode()), int(fields[b"reusable"]) / 1000
+    return Ended(fields[b"ended"].decode(), share, reusable, int(record_id.partition(b"-")[0]))
 
 
 def encode_settled(settled: Settled) -> bytes:
@@ -78,12 +84,27 @@ def encode_settled(settled: Settled) -> bytes:
 def decode_settled(data: bytes) -> Settled:
     """What cannot be read is shared with nobody."""
     try:
-        record = orjson.loads(data)
+        record = read_object(data)
         body = record["body"]
-        body = body if isinstance(body, dict) else None
-        return Settled(_share(record["share"]), body, float(record["reusable"]), int(record["at"]))
-    except (ValueError, KeyError, TypeError, Unreadable):
+        if isinstance(body, dict):
+            _check_outcome(body)
+        else:
+            body = None
+        return Settled(_share(record["share"]), body, float(record["reusable"]), time_of(record, "at"))
+    except (ValueError, KeyError, TypeError, OverflowError, Unreadable):
         return Settled("none")
+
+
+def _check_outcome(body: dict[str, Any]) -> None:
+    """A completion, or the failure of a question. Raises ValueError."""
+    if "choices" in body:
+        completion_of(body)
+        return
+    error = body.get("error")
+    if not isinstance(error, dict) or not isinstance(error.get("status"), int | None) or not error.keys() <= FAILURE:
+        raise ValueError("a malformed failure")
+    text_of(error, "kind")
+    text_of(error, "message")
 
 
 def _share(value: Any) -> Share:

@@ -1,17 +1,15 @@
 """`askonce-worker local`: run the embedded stack until told to stop."""
 
-import signal
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 
 from askonce_worker.local.env_file import clear_env_file, write_env_file
 from askonce_worker.local.parts import SERVICES, VARIABLES, Part, Unavailable, choose_parts
 from askonce_worker.local.stack import PartDied, Stack
+from askonce_worker.local.stopping import Stopped, told_to_stop
 from askonce_worker.local.weights import WeightsMissing
 
 
@@ -53,13 +51,15 @@ def local(
         raise typer.BadParameter(f"{env_file} holds other variables too: choose another", param_hint="--env-file")
     ports = {"redis": redis_port, "qdrant": qdrant_port, "embeddings": embeddings_port, "llm": llm_port}
     given = {name: port for name, port in ports.items() if port is not None}
-    with _told_to_stop():
-        try:
+    try:
+        with told_to_stop():
             chosen = choose_parts(services.split(","), data_dir=data_dir, ports=given, llm_model=llm_model, say=_say)
             _run(chosen, env_file)
-        except (Unavailable, WeightsMissing, PartDied) as error:
-            typer.echo(f"askonce-worker local: {error}", err=True)
-            raise typer.Exit(1) from error
+    except Stopped:
+        _say("stopped")
+    except (Unavailable, WeightsMissing, PartDied) as error:
+        typer.echo(f"askonce-worker local: {error}", err=True)
+        raise typer.Exit(1) from error
 
 
 def _run(parts: list[Part], env_file: Path) -> None:
@@ -73,26 +73,3 @@ def _run(parts: list[Part], env_file: Path) -> None:
 
 def _say(line: str) -> None:
     print(line, flush=True)  # noqa: T201 - read by whoever waits for `ready`, so not in a buffer
-
-
-class _Stopped(BaseException):
-    """Ctrl-C or SIGTERM: from wherever we are to the end of the `with`."""
-
-
-@contextmanager
-def _told_to_stop() -> Iterator[None]:
-    """End quietly on the first Ctrl-C or SIGTERM; further ones do not disturb the stopping."""
-
-    def stop(_signal: int, _frame: object) -> NoReturn:
-        for each in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(each, signal.SIG_IGN)
-        raise _Stopped
-
-    before = {each: signal.signal(each, stop) for each in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    except _Stopped:
-        _say("stopped")
-    finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)

@@ -1,22 +1,29 @@
 -- Claims jobs for a worker: lapsed leases first, then what is due, interactive before bulk.
 --
 -- KEYS: 1 queue:interactive 2 queue:bulk 3 leases:interactive 4 leases:bulk 5 tokens:interactive 6 tokens:bulk
---       7 fair 8 wake 9 workers 10 load
+--       7 fair 8 wake 9 workers 10 load 11 alone:interactive 12 alone:bulk 13 doubted
 -- ARGV: 1 worker   2 token   3 lease in ms   4 free slots   5 how many of them bulk may take
 --       6 '1' if a job that has to run alone may be taken; then it is all that is taken   7 prefix of the job records
+--       8 when it was sent (ms)
 -- Returns {now in ms, how many due interactive jobs stay behind (as far as was looked), how many bulk jobs,
---          {lane, job, lapses, failures, record or false (it is gone)}...}
+--          {lane, job, lapses, failures, record or false (it is gone)}...}, or {now in ms}: it came too late.
 --
--- A token is 'fence lapses failures score': fence '-' while the job waits, score where it goes back to.
+-- A token is 'fence lapses failures score': fence '-' while the job waits, score where it goes back to. A job that
+-- lapsed twice has to run alone, and waits apart: however many these are, they are in nobody's way.
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local stamp, deadline = string.format('%.0f', now), string.format('%.0f', now + ARGV[3])
-local MARGIN = 32 -- read beyond the free slots, past jobs that have to run alone
 local UNIX_MS = '1000000000000' -- below: a virtual start time; from here on: the hour of a retry, or of stock arq
+
+-- Whoever sent this may have given it up by now. And if Redis has stood still meanwhile, those who live renew first.
+if now - ARGV[8] > math.min(2000, ARGV[3] / 3) then
+  return {now}
+end
 
 -- Removing comes first: Redis lets a script that has begun to write go on even when its memory is full.
 redis.call('ZREMRANGEBYSCORE', KEYS[9], '-inf', string.format('%.0f', now - 60000))
 redis.call('ZADD', KEYS[9], deadline, ARGV[1])
+redis.call('HDEL', KEYS[13], ARGV[1])
 
 -- While Redis was away nobody could renew: after a restart each worker gets the time of a lease to do so.
 local function lapses_count()
@@ -24,20 +31,22 @@ local function lapses_count()
   return tonumber(up) * 1000 >= tonumber(ARGV[3])
 end
 
-local taken, alone, behind = {}, nil, {0, 0}
+local taken, behind = {}, {0, 0}
 local room = {tonumber(ARGV[4]), tonumber(ARGV[5])}
 
-local function consider(lane, job, score, lapsed, state)
+local function known(lane, job, score, lapsed, state)
   local lapses, failures, home = string.match(state or '', '^%S+ (%d+) (%d+) (%S+)')
-  lapses = tonumber(lapses or 0) + (lapsed and 1 or 0)
-  local item = {lane = lane, job = job, lapsed = lapsed, lapses = lapses, failures = failures or '0',
-    score = lapsed and (home or '1') or score}
-  if lapses >= 2 then
-    if ARGV[6] == '1' and not alone and room[lane] > 0 then
-      alone = item
-    else
-      behind[lane] = behind[lane] + 1
-    end
+  return {lane = lane, job = job, lapsed = lapsed, lapses = tonumber(lapses or 0) + (lapsed and 1 or 0),
+    failures = failures or '0', score = lapsed and (home or '1') or score}
+end
+
+local function consider(key, item)
+  local lane = item.lane
+  if item.lapses >= 2 then
+    redis.call('ZREM', key, item.job)
+    redis.call('ZADD', KEYS[10 + lane], item.score, item.job)
+    redis.call('HSET', KEYS[4 + lane], item.job,
+      table.concat({'-', item.lapses, item.failures, item.score}, ' '))
   elseif room[lane] > 0 then
     taken[#taken + 1] = item
     room[1] = room[1] - 1
@@ -48,7 +57,7 @@ local function consider(lane, job, score, lapsed, state)
 end
 
 local function look(lane, key, low, high, lapsed)
-  local most = math.max(room[lane], 0) + MARGIN
+  local most = math.max(room[lane], 0) + 1
   local found = redis.call('ZRANGEBYSCORE', key, low, high, 'WITHSCORES', 'LIMIT', 0, most)
   if #found == 0 or (lapsed and not lapses_count()) then
     return
@@ -59,8 +68,22 @@ local function look(lane, key, low, high, lapsed)
   end
   local states = redis.call('HMGET', KEYS[4 + lane], unpack(jobs))
   for i = 1, #jobs do
-    consider(lane, jobs[i], found[2 * i], lapsed, states[i])
+    consider(key, known(lane, jobs[i], found[2 * i], lapsed, states[i]))
   end
+end
+
+local function look_for_one_alone(lane)
+  local found = redis.call('ZRANGEBYSCORE', KEYS[10 + lane], '-inf', stamp, 'WITHSCORES', 'LIMIT', 0, 1)
+  if #found > 0 and ARGV[6] == '1' and tonumber(ARGV[3 + lane]) > 0 then
+    for _, item in ipairs(taken) do
+      behind[item.lane] = behind[item.lane] + 1
+    end
+    local item = known(lane, found[1], found[2], false, redis.call('HGET', KEYS[4 + lane], found[1]))
+    item.alone = true
+    taken = {item}
+    return true
+  end
+  behind[lane] = behind[lane] + #found / 2
 end
 
 look(1, KEYS[3], '-inf', '(' .. stamp, true)
@@ -68,18 +91,15 @@ look(2, KEYS[4], '-inf', '(' .. stamp, true)
 look(1, KEYS[1], '-inf', stamp, false)
 look(2, KEYS[2], UNIX_MS, stamp, false)
 look(2, KEYS[2], '-inf', '(' .. UNIX_MS, false)
-if alone then
-  for _, item in ipairs(taken) do
-    behind[item.lane] = behind[item.lane] + 1
-  end
-  taken = {alone}
+if not look_for_one_alone(1) then
+  look_for_one_alone(2)
 end
 
 local reply = {now, behind[1], behind[2]}
 if #taken == 0 then
   -- Nothing waits and nothing runs: whatever the load still says is a job that expired unseen.
   for lane = 1, 2 do
-    if behind[lane] == 0 and redis.call('EXISTS', KEYS[lane], KEYS[2 + lane]) == 0 then
+    if behind[lane] == 0 and redis.call('EXISTS', KEYS[lane], KEYS[2 + lane], KEYS[10 + lane]) == 0 then
       redis.call('HDEL', KEYS[10], lane == 1 and 'interactive' or 'bulk')
     end
   end
@@ -92,11 +112,18 @@ for i = 1, #taken do
 end
 records = redis.call('MGET', unpack(records))
 
+-- How many questions a job that is gone counts for in the load: a chunk is called HEX-COUNT, a part of it HEX-COUNT.ID.
+local function questions_of(job)
+  return string.match(job, '^%x+%-%d+%.') and '1' or string.match(job, '^%x+%-(%d+)$')
+end
+
 local waiting, gone, leases, tokens = {{}, {}}, {{}, {}}, {{}, {}}, {{}, {}}
 local virtual = 0
 for i, item in ipairs(taken) do
   local lane = item.lane
-  if not item.lapsed then
+  if item.alone then
+    redis.call('ZREM', KEYS[10 + lane], item.job)
+  elseif not item.lapsed then
     table.insert(waiting[lane], item.job)
     if lane == 2 and tonumber(item.score) < tonumber(UNIX_MS) then
       virtual = math.max(virtual, tonumber(item.score))
@@ -109,6 +136,9 @@ for i, item in ipairs(taken) do
     table.insert(tokens[lane], table.concat({ARGV[2], item.lapses, item.failures, item.score}, ' '))
   else
     table.insert(gone[lane], item.job)
+    if questions_of(item.job) then
+      redis.call('HINCRBY', KEYS[10], lane == 1 and 'interactive' or 'bulk', '-' .. questions_of(item.job))
+    end
   end
   reply[#reply + 1] = {lane, item.job, item.lapses, tonumber(item.failures), records[i]}
 end

@@ -53,7 +53,7 @@ for i = first, #ARGV, 7 do
   local pending = marker and string.sub(marker, after + 1, after + 10) == '"deadline"'
   if pending and (ARGV[i + 1] == '' or string.sub(marker, header + 1, header + 43) == ARGV[i + 1]) then
     redis.call('SET', key, string.sub(marker, 1, after) .. ARGV[i + 2], 'PX', ARGV[4])
-    for listener in string.gmatch(string.match(marker, '"listeners":%[(.*)%]', after), '"([^"]+)"') do
+    for listener in string.gmatch(string.match(marker, '"listeners":%[(.*)%]', after) or '', '"([^"]+)"') do
       local ids = told[listener] or {}
       ids[#ids + 1] = ARGV[i]
       told[listener] = ids

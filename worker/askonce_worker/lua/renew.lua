@@ -1,6 +1,6 @@
 -- Renews the leases of a worker and its sign of life. What has lapsed and nobody has claimed yet is renewed too.
 --
--- KEYS: 1 leases:interactive 2 leases:bulk 3 tokens:interactive 4 tokens:bulk 5 workers
+-- KEYS: 1 leases:interactive 2 leases:bulk 3 tokens:interactive 4 tokens:bulk 5 workers 6 doubted
 -- ARGV: 1 worker   2 lease in ms   3... of each job: lane (1 or 2), job, token
 -- Returns {now in ms, index of each job that is lost...}, counted from 0.
 local clock = redis.call('TIME')
@@ -9,6 +9,7 @@ local deadline = string.format('%.0f', now + ARGV[2])
 -- Removing comes first: Redis lets a script that has begun to write go on even when its memory is full.
 redis.call('ZREMRANGEBYSCORE', KEYS[5], '-inf', string.format('%.0f', now - 60000))
 redis.call('ZADD', KEYS[5], deadline, ARGV[1])
+redis.call('HDEL', KEYS[6], ARGV[1])
 local reply = {now}
 for i = 3, #ARGV, 3 do
   local state = redis.call('HGET', KEYS[2 + ARGV[i]], ARGV[i + 1])

@@ -3,10 +3,13 @@
 -- KEYS: 1 rates 2 pause
 -- ARGV: 1 ms of the budget that a request takes, 0 without such a limit   2 ms that its tokens take, 0 likewise
 --       3 ms of it that may be used in one go   4 ms ahead for which a moment is given   5 ms a moment may be late
---       6 the moment given before (ms), or ''
+--       6 the moment given before (ms), or ''   7 lane   8 a name for a call that was refused often, else ''
 -- Returns {ms to wait, moment or '' (none is given: ask again), ms left of the pause}.
 --
 -- `requests` and `tokens` are theoretical arrival times in ms: until then the budget is spoken for.
+--
+-- Cheap calls leave no room for a dear one, which is why who was refused often is `first` of its lane: the others of the
+-- lane wait until it has its moment, or has not asked for a while. Bulk calls wait for any interactive one (`*`) too.
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + clock[2] / 1000
 local request, token = tonumber(ARGV[1]), tonumber(ARGV[2])
@@ -27,6 +30,11 @@ local function keep()
   end
 end
 
+local function first(lane)
+  local id, till = string.match(redis.call('HGET', KEYS[1], 'first:' .. lane) or '', '^(%S+) (%S+)$')
+  return id and tonumber(till) > now and id
+end
+
 if ARGV[6] ~= '' then
   local given = tonumber(ARGV[6])
   if pause == 0 and now <= given + ARGV[5] then
@@ -44,11 +52,23 @@ if token > 0 then
   -- What is dearer than one go has to be saved up for.
   moment = math.max(moment, tokens + token - ARGV[3])
 end
-if moment > now + ARGV[4] then
-  if ARGV[6] ~= '' then
-    keep()
+local lane, ahead = ARGV[7], tonumber(ARGV[4])
+local own = first(lane)
+local held = (own and own ~= '*' and own ~= ARGV[8]) or (lane == 'bulk' and first('interactive'))
+if moment > now + ahead or held then
+  local wait = moment - now
+  if pause == 0 then
+    wait = math.min(math.max(wait, ahead), 2 * ahead)
+    if not held and (ARGV[8] ~= '' or lane == 'interactive') then
+      local name = ARGV[8] ~= '' and ARGV[8] or '*'
+      redis.call('HSET', KEYS[1], 'first:' .. lane, name .. ' ' .. spell(now + wait + ahead))
+    end
   end
-  return {math.ceil(moment - now), '', pause}
+  keep()
+  return {math.ceil(wait), '', pause}
+end
+if own then
+  redis.call('HDEL', KEYS[1], 'first:' .. lane)
 end
 requests = math.max(requests, moment) + request
 tokens = math.max(tokens, moment) + token

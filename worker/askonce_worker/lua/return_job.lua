@@ -1,6 +1,7 @@
 -- Puts jobs back into their queues: for another try after a while, or at once and in front, where they were.
 --
 -- KEYS: 1 queue:interactive 2 queue:bulk 3 leases:interactive 4 leases:bulk 5 tokens:interactive 6 tokens:bulk 7 wake
+--       8 alone:interactive 9 alone:bulk
 -- ARGV: of each: lane (1 or 2), job, token, delay in ms or '' for at once, failures to add
 -- Returns for each: 1 returned, 0 the lease is somebody else's by now.
 local clock = redis.call('TIME')
@@ -17,7 +18,7 @@ for i = 1, #ARGV, 5 do
       score = string.format('%.0f', now + ARGV[i + 3])
     end
     redis.call('ZREM', KEYS[2 + lane], job)
-    redis.call('ZADD', KEYS[lane], score, job)
+    redis.call('ZADD', KEYS[tonumber(lapses) >= 2 and 7 + lane or lane], score, job)
     failures = tonumber(failures) + tonumber(ARGV[i + 4])
     redis.call('HSET', KEYS[4 + lane], job, table.concat({'-', lapses, failures, score}, ' '))
     replies[#replies + 1] = 1

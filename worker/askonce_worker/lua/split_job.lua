@@ -1,6 +1,6 @@
 -- Replaces a job by smaller ones, which wait where it would: the load stays as it is.
 --
--- KEYS: 1 queue 2 leases 3 tokens 4 wake
+-- KEYS: 1 queue 2 leases 3 tokens 4 wake 5 alone
 -- ARGV: 1 prefix of the job records   2 prefix of arq's own counts of tries   3 job   4 token
 --       5 lapses and 6 failures that each new job begins with   7... of each new one: job, record
 -- Returns 1, or 0: the lease is somebody else's by now.
@@ -17,7 +17,7 @@ for i = 7, #ARGV, 2 do
   if left > 0 then
     redis.call('PEXPIRE', ARGV[1] .. ARGV[i], left)
   end
-  redis.call('ZADD', KEYS[1], score, ARGV[i])
+  redis.call('ZADD', KEYS[tonumber(ARGV[5]) >= 2 and 5 or 1], score, ARGV[i])
   redis.call('HSET', KEYS[3], ARGV[i], table.concat({'-', ARGV[5], ARGV[6], score}, ' '))
 end
 redis.call('DEL', ARGV[1] .. ARGV[3], ARGV[2] .. ARGV[3])

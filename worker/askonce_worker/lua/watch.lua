@@ -1,19 +1,35 @@
--- What has become of leaders, for those who wait for them. A leader whose worker is not alive is removed.
+-- What has become of leaders, for those who wait for them. A leader whose worker is not alive is removed, once it was
+-- seen to be so for a while: after Redis was away all signs of life have run out, and whoever lives renews at once.
 --
--- KEYS: workers
+-- KEYS: workers, doubted
 -- ARGV: 1 prefix of the leaders   2 prefix of the feeds   3 prefix of the answers   4 records kept in a feed
 --       5 lifetime of an answer in ms   6 the answer of a leader that lapsed
---       7... of each: shard, leader (`worker/rest`)
+--       7 ms for which a worker is only doubted   8... of each: shard, leader (`worker/rest`)
 -- Returns for each: '' it lives, its answer, or nil: nothing is known of it.
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local replies = {}
-for i = 7, #ARGV, 2 do
+
+local function is_gone(worker)
+  local deadline = redis.call('ZSCORE', KEYS[1], worker)
+  if deadline and tonumber(deadline) > now then
+    return false
+  end
+  local lapses = redis.call('HGET', KEYS[2], worker)
+  if not lapses then
+    -- Removing comes first: Redis lets a script that has begun to write go on even when its memory is full.
+    redis.call('HDEL', KEYS[2], worker)
+    redis.call('HSET', KEYS[2], worker, string.format('%.0f', now + ARGV[7]))
+    redis.call('EXPIRE', KEYS[2], 60)
+  end
+  return lapses and tonumber(lapses) <= now
+end
+
+for i = 8, #ARGV, 2 do
   local shard, leader = ARGV[i], ARGV[i + 1]
   local reply = ''
   if redis.call('HEXISTS', ARGV[1] .. shard, leader) == 1 then
-    local deadline = redis.call('ZSCORE', KEYS[1], string.match(leader, '^(.*)/') or leader)
-    if not deadline or tonumber(deadline) <= now then
+    if is_gone(string.match(leader, '^(.*)/') or leader) then
       redis.call('HDEL', ARGV[1] .. shard, leader)
       redis.call('SET', ARGV[3] .. leader, ARGV[6], 'PX', ARGV[5])
       local newest = redis.call('XREVRANGE', ARGV[2] .. shard, '+', '-', 'COUNT', 1)[1]

@@ -51,7 +51,7 @@ class Eviction:
         self._redis: Any = redis
         self._keys = keys
         self._delete_vectors = delete_vectors
-        self._max_idle = max_idle
+        self._max_idle = max(1.0, max_idle)  # the clocks count whole seconds
         self._max_entries = max_entries
         self._clock = clock
 

@@ -12,9 +12,10 @@ import structlog
 from redis.asyncio import Redis
 
 from askonce.keys import Keys
+from askonce_worker.embedding_reply import tokens_at_most
 from askonce_worker.upkeep.heads import beginnings
 from askonce_worker.upkeep.progress import Progress
-from askonce_worker.upkeep.rules import HEAD_BYTES, Head, read_head
+from askonce_worker.upkeep.rules import HEAD_BYTES, Head, read_head, read_question
 from askonce_worker.upkeep.vectors import Vectors
 
 log = structlog.get_logger()
@@ -27,11 +28,13 @@ GRACE = 600
 
 @dataclass(slots=True)
 class Filling:
-    """checked, missing: of this pass, among those that belong in there. filled: a whole pass has found none missing."""
+    """checked, missing: of this pass, among those that belong in there; before: what the last pass missed. filled: a
+    whole pass has found none missing, or those alone of which the embedding model makes no vector."""
 
     cursor: int = 0
     checked: int = 0
     missing: int = 0
+    before: int = 0
     filled: bool = False
 
 
@@ -41,7 +44,7 @@ def name_of(collection: str) -> str:
 
 
 class Fill:
-    """model: of the embeddings. grace: seconds. clock: monotonic seconds."""
+    """model: of the embeddings; max_tokens: its limit for one text. grace: seconds. clock: monotonic seconds."""
 
     def __init__(
         self,
@@ -50,6 +53,7 @@ class Fill:
         vectors: Vectors,
         *,
         model: str,
+        max_tokens: int,
         clock: Callable[[], float],
         grace: float = GRACE,
     ) -> None:
@@ -57,6 +61,7 @@ class Fill:
         self._keys = keys
         self._vectors = vectors
         self._model = model
+        self._max_tokens = max_tokens
         self._clock = clock
         self._grace = grace
         self._progress = Progress(redis, keys)
@@ -70,11 +75,11 @@ class Fill:
         state = await self._progress.load(name, Filling)
         end = self._clock() + seconds
         if state.cursor == 0:
-            state.checked = state.missing = 0
+            state.checked, state.missing, state.before = 0, 0, state.missing
         while True:
             ordered = await self._page(state, current)
             if state.cursor == 0:
-                state.filled = current is not None and state.missing == 0
+                state.filled = current is not None and (state.missing == 0 or await self._is_stuck(state))
                 break
             if state.filled or ordered >= PAGE // 2 or self._clock() >= end:
                 break
@@ -84,10 +89,16 @@ class Fill:
                 log.info("upkeep.collection_dropped", collection=dropped, now=current)
         return False
 
+    async def _is_stuck(self, state: Filling) -> bool:
+        """What is missing now was missing before, and was ordered then. (All: the model does not answer at present.)"""
+        same = state.missing == state.before < state.checked
+        return same and bool(await self._redis.xlen(self._keys.outbox) <= state.missing)
+
     async def _page(self, state: Filling, current: str | None) -> int:
         state.cursor, names = await self._redis.zscan(self._keys.touched, state.cursor, count=PAGE)
         heads = await self._heads([name.decode() for name, _ in names])
-        absent = list(heads) if current is None else await self._vectors.absent(current, list(heads))
+        expiries = {name: head.expires_at for name, head in heads.items()}
+        absent = list(heads) if current is None else await self._vectors.absent(current, expiries)
         for name in absent:
             fields = {"fingerprint": name, "vector": b"", "record": heads[name].record}
             await self._redis.xadd(self._keys.outbox, fields)
@@ -101,10 +112,16 @@ class Fill:
         """Those that belong into the semantic cache, and have had the time to get there."""
         if not names:
             return {}
-        now, begins = await beginnings(self._redis, self._keys, names, HEAD_BYTES)
-        heads = {name: read_head(begin) for name, begin in zip(names, begins, strict=True)}
+        size = HEAD_BYTES + 6 * self._max_tokens  # a letter takes at most six bytes in JSON
+        now, begins = await beginnings(self._redis, self._keys, names, size)
+        heads = {name: read_head(begin) for name, begin in zip(names, begins, strict=True) if self._fits(begin)}
         return {
             name: head
             for name, head in heads.items()
             if head is not None and head.semantic and head.created_at <= now - self._grace
         }
+
+    def _fits(self, begin: bytes) -> bool:
+        """Whether the question of an entry can have a vector."""
+        tokens = tokens_at_most(read_question(begin) or "")
+        return tokens is not None and tokens <= self._max_tokens

@@ -22,7 +22,7 @@ class Models:
         self._on_upgrade = on_upgrade
 
     async def superseded(self) -> dict[str, frozenset[str]]:
-        """Of each model, the snapshots whose entries have to go; what is new is noted first."""
+        """Of each model, the snapshots whose entries have to go; what is new is noted first, whatever the policy."""
         runs = await self._redis.hgetall(self._keys.snapshots)
         known = await self._redis.hgetall(self._keys.models)
         seen = {model.decode(): snapshots.decode(raw) for model, raw in known.items()}
@@ -34,11 +34,13 @@ class Models:
                 changed[model] = snapshots.encode(found)
         if changed:
             await self._redis.hset(self._keys.models, mapping=changed)
+        if self._on_upgrade != "invalidate":
+            return {}
         return {model: each.superseded for model, each in seen.items()}
 
     def _look_at(self, model: str, seen: Snapshots | None, count: int, snapshot: str) -> Snapshots:
         if seen is None:
-            return snapshots.first(snapshot)
+            return snapshots.first(snapshot, count)
         found = snapshots.after(seen, snapshot, count, invalidate=self._on_upgrade == "invalidate")
         if found.current != seen.current:
             tell = log.warning if self._on_upgrade == "warn" else log.info

@@ -1,7 +1,7 @@
 """What upkeep does to the vectors in Qdrant: find, compare, delete. Searching and storing: `semantic_cache.py`."""
 
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -53,18 +53,20 @@ class QdrantUpkeep:
         with _translated(missing_is_empty=True):
             await self._client.grpc_points.Delete(request, timeout=self._timeout)
 
-    async def absent(self, collection: str, fingerprints: Sequence[str]) -> list[str]:
-        """Those of these that have no vector."""
-        names = {messages.point_id(fingerprint).uuid: fingerprint for fingerprint in fingerprints}
+    async def absent(self, collection: str, expiries: Mapping[str, int]) -> list[str]:
+        """Those of these fingerprints that have no vector, or one that ends before this Unix second, its entry's."""
+        names = {messages.point_id(fingerprint).uuid: fingerprint for fingerprint in expiries}
         request = qdrant.GetPoints(
             collection_name=collection,
             ids=[qdrant.PointId(uuid=name) for name in names],
-            with_payload=qdrant.WithPayloadSelector(enable=False),
+            with_payload=qdrant.WithPayloadSelector(include=qdrant.PayloadIncludeSelector(fields=["expires_at"])),
         )
         with _translated(missing_is_empty=True):
             reply = await self._client.grpc_points.Get(request, timeout=self._timeout)
             for point in reply.result:
-                names.pop(str(uuid.UUID(point.id.uuid)), None)
+                name = str(uuid.UUID(point.id.uuid))
+                if name in names and point.payload["expires_at"].integer_value >= expiries[names[name]]:
+                    del names[name]
         return list(names.values())
 
     async def page(self, collection: str, start: str | None, size: int) -> Page:

@@ -1,13 +1,14 @@
 """Which entries may stay. Pure."""
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import orjson
 
 from askonce.keys import epoch_fields
+from askonce.readable import read_object, text_of, time_of
 
 HEAD_BYTES = 2048
 """What an entry says about itself stands in this much, before its question: names are of at most 200 characters."""
@@ -23,6 +24,7 @@ class Head:
     model: str
     namespace: str
     created_at: int
+    expires_at: int
     semantic: bool
     snapshot: str | None
 
@@ -37,47 +39,68 @@ def read_head(begin: bytes) -> Head | None:
     if not found:
         return None
     try:
-        facts: dict[str, Any] = orjson.loads(raw + b"}")
+        facts = read_object(raw + b"}")
+        snapshot = facts.get("snapshot")
         return Head(
             raw,
-            facts["epochs"],
-            facts["model"],
-            facts["namespace"],
-            facts["created_at"],
+            text_of(facts, "epochs"),
+            text_of(facts, "model"),
+            text_of(facts, "namespace"),
+            time_of(facts, "created_at"),
+            time_of(facts, "expires_at"),
             facts.get("semantic") is True,
-            facts.get("snapshot"),
+            snapshot if isinstance(snapshot, str) else None,
         )
-    except (ValueError, KeyError, TypeError):
+    except ValueError:
         return None
+
+
+def read_question(begin: bytes) -> str | None:
+    """The question in the beginning of an entry; None where it is not whole."""
+    found = _TEXT.match(begin.partition(QUESTION)[2])
+    try:
+        return None if found is None else str(orjson.loads(found[0]))
+    except ValueError:
+        return None
+
+
+_TEXT = re.compile(rb'"(?:[^"\\]|\\.)*+"')
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What holds now. superseded: of each model, the snapshots whose answers are out of date."""
+    """What holds now. superseded: of each model, the snapshots whose answers are out of date. never: questions whose
+    answers are not kept."""
 
     epochs: Mapping[str, int]
     retired: frozenset[str]
     superseded: Mapping[str, frozenset[str]]
+    never: re.Pattern[str] | None = None
 
-    def objection(self, head: Head) -> str | None:
-        """Why this entry has to go."""
+    def objection(self, head: Head, question: str = "") -> str | None:
+        """Why this entry has to go. question: where it is known."""
         if self._is_older(head):
             return "invalidated"
         if head.model in self.retired or head.snapshot in self.retired:
             return "retired"
         if head.snapshot in self.superseded.get(head.model, frozenset()):
             return "superseded"
+        if self.never is not None and self.never.search(question) is not None:
+            return "about_now"
         return None
 
     def _is_older(self, head: Head) -> bool:
         """One that is newer than what we have read stays: the counters only rise."""
         now = (self.epochs.get(field, 0) for field in epoch_fields(head.namespace, head.model))
         stamp = head.epochs.split(".")
-        return len(stamp) != 4 or any(int(then) < current for then, current in zip(stamp, now, strict=True))
+        if len(stamp) != 4 or not all(then.isascii() and then.isdecimal() and len(then) < 20 for then in stamp):
+            return True
+        return any(int(then) < current for then, current in zip(stamp, now, strict=True))
 
     @property
     def digest(self) -> str:
         """Equal where the same entries may stay."""
         superseded = {model: sorted(names) for model, names in self.superseded.items() if names}
-        facts = (dict(self.epochs), sorted(self.retired), superseded)
+        never = self.never.pattern if self.never is not None else None
+        facts = (dict(self.epochs), sorted(self.retired), superseded, never)
         return hashlib.sha256(orjson.dumps(facts, option=orjson.OPT_SORT_KEYS)).hexdigest()[:32]

@@ -13,15 +13,16 @@ IN_A_ROW = 5
 
 @dataclass(frozen=True, slots=True)
 class Snapshots:
-    """Those of one model. known: in the order of their first answers. superseded: whose entries have to go."""
+    """Those of one model. current: who answers. known: those that have answered several times in a row, in the order
+    in which they came to that. superseded: whose entries have to go."""
 
     current: str
     known: tuple[str, ...]
     superseded: frozenset[str] = frozenset()
 
 
-def first(snapshot: str) -> Snapshots:
-    return Snapshots(snapshot, (snapshot,))
+def first(snapshot: str, in_a_row: int) -> Snapshots:
+    return Snapshots(snapshot, (snapshot,) if in_a_row >= IN_A_ROW else ())
 
 
 def after(seen: Snapshots, snapshot: str, in_a_row: int, *, invalidate: bool) -> Snapshots:
@@ -29,10 +30,10 @@ def after(seen: Snapshots, snapshot: str, in_a_row: int, *, invalidate: bool) ->
 
     The newest one supersedes all others. One that comes back is no news: it answers again, so its entries stand.
     """
-    if snapshot == seen.current or in_a_row < IN_A_ROW:
+    if in_a_row < IN_A_ROW or (snapshot == seen.current and snapshot in seen.known):
         return seen
     known = seen.known if snapshot in seen.known else (*seen.known, snapshot)
-    others = frozenset(known) - {snapshot}
+    others = frozenset({*known, seen.current}) - {snapshot}
     superseded = others if invalidate and snapshot == known[-1] else seen.superseded - {snapshot}
     return replace(seen, current=snapshot, known=known, superseded=superseded)
 

@@ -4,6 +4,7 @@ An invalidation needs no sweep to be effective; this is what gives the memory ba
 when epochs or models have changed since the last whole pass, it goes on for as long as it may.
 """
 
+import re
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from askonce.scripts import Script
 from askonce_worker.upkeep.eviction import DeletesVectors
 from askonce_worker.upkeep.heads import beginnings
 from askonce_worker.upkeep.progress import Progress
-from askonce_worker.upkeep.rules import HEAD_BYTES, Standing, read_head
+from askonce_worker.upkeep.rules import HEAD_BYTES, Standing, read_head, read_question
 
 log = structlog.get_logger()
 
@@ -36,7 +37,9 @@ class Pass:
 
 
 class StaleSweep:
-    """superseded: of each model, the snapshots whose entries have to go. retired: models. clock: monotonic seconds."""
+    """superseded: of each model, the snapshots whose entries have to go. retired: models. never: questions whose
+    answers are not kept, however they got there: found where the question stands in the first HEAD_BYTES. clock:
+    monotonic seconds."""
 
     def __init__(
         self,
@@ -46,6 +49,7 @@ class StaleSweep:
         superseded: Callable[[], Awaitable[dict[str, frozenset[str]]]],
         *,
         retired: Iterable[str],
+        never: re.Pattern[str] | None = None,
         clock: Callable[[], float],
     ) -> None:
         self._redis: Any = redis
@@ -53,6 +57,7 @@ class StaleSweep:
         self._delete_vectors = delete_vectors
         self._superseded = superseded
         self._retired = frozenset(retired)
+        self._never = never
         self._clock = clock
         self._progress = Progress(redis, keys)
 
@@ -61,8 +66,8 @@ class StaleSweep:
         standing = await self._standing()
         now, end = standing.digest, self._clock() + seconds
         urgent = state.done != now
-        if state.cursor == 0 or (urgent and state.started != now):
-            state.cursor, state.started = 0, now
+        if state.cursor == 0:
+            state.started = now
         found: Counter[str] = Counter()
         while True:
             state.cursor, names = await self._redis.zscan(self._keys.touched, state.cursor, count=PAGE)
@@ -80,7 +85,8 @@ class StaleSweep:
     async def _standing(self) -> Standing:
         superseded = await self._superseded()
         epochs = await self._redis.hgetall(self._keys.epochs)
-        return Standing({field.decode(): int(count) for field, count in epochs.items()}, self._retired, superseded)
+        counters = {field.decode(): int(count) for field, count in epochs.items()}
+        return Standing(counters, self._retired, superseded, self._never)
 
     async def _sweep(self, names: Sequence[str], standing: Standing) -> Counter[str]:
         found: Counter[str] = Counter()
@@ -90,7 +96,10 @@ class StaleSweep:
         going: list[str | bytes] = []
         for name, begin in zip(names, begins, strict=True):
             head = read_head(begin)
-            reason = standing.objection(head) if head is not None else None if begin else "vanished"
+            if head is None:
+                reason = None if begin else "vanished"
+            else:
+                reason = standing.objection(head, read_question(begin) or "")
             if reason is not None:
                 found[reason] += 1
                 going += (name, head.raw if head is not None else b"")

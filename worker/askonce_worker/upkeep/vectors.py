@@ -4,7 +4,7 @@ Every worker notes from time to time which collections it uses. Only what was no
 nobody has used it for a while: other prefixes, and the workers of the last release during a rollout, keep theirs.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import structlog
@@ -51,8 +51,8 @@ class Vectors:
         used = await self._used()
         return max(await self.collections(), key=lambda name: used.get(name, 0), default=None)
 
-    async def absent(self, collection: str, fingerprints: Sequence[str]) -> list[str]:
-        return await self._qdrant.absent(collection, fingerprints) if fingerprints else []
+    async def absent(self, collection: str, expiries: Mapping[str, int]) -> list[str]:
+        return await self._qdrant.absent(collection, expiries) if expiries else []
 
     async def page(self, collection: str, start: str | None, size: int) -> Page:
         return await self._qdrant.page(collection, start, size)

@@ -1,0 +1,73 @@
+"""What is read from Redis, or from a provider, is somebody else's: bounded in size and depth, and looked at before use.
+
+Nothing is ever unpickled or executed; what is not as it should be is refused as a whole.
+"""
+
+from typing import Any
+
+import orjson
+
+MAX_RECORD_BYTES = 67_108_864
+"""Of a job, a result or an entry."""
+MAX_ANSWER_BYTES = 16_777_216
+"""Of a completion, as the provider sends it."""
+MAX_DEPTH = 120
+"""A question is less deep, and orjson writes nothing deeper than 254."""
+
+
+def read_json(raw: bytes, most: int = MAX_RECORD_BYTES) -> Any:
+    """What the JSON says. Raises ValueError: it is none, it has more than `most` bytes, or is nested too deeply."""
+    if len(raw) > most:
+        raise ValueError(f"over {most} bytes")
+    value = orjson.loads(raw)
+    # Only what has so many brackets can be so deep: to count them costs next to nothing.
+    if raw.count(b"[") + raw.count(b"{") > MAX_DEPTH and _is_deeper(value, MAX_DEPTH):
+        raise ValueError("nested too deeply")
+    return value
+
+
+def read_object(raw: bytes, most: int = MAX_RECORD_BYTES) -> dict[str, Any]:
+    """As `read_json`, of an object."""
+    value = read_json(raw, most)
+    if not isinstance(value, dict):
+        raise ValueError("not an object")
+    return value
+
+
+def text_of(record: dict[str, Any], name: str) -> str:
+    """A field that is text. Raises ValueError."""
+    value = record.get(name)
+    if not isinstance(value, str):
+        raise ValueError(f"{name} is no text")
+    return value
+
+
+def time_of(record: dict[str, Any], name: str) -> int:
+    """A field that is a time, Unix seconds, milliseconds or microseconds. Raises ValueError."""
+    value = record.get(name)
+    if type(value) is not int or not 0 <= value < 2**53:
+        raise ValueError(f"{name} is no time")
+    return value
+
+
+def completion_of(body: Any) -> dict[str, Any]:
+    """A chat completion: every choice has a message. Raises ValueError."""
+    choices = body.get("choices") if isinstance(body, dict) else None
+    if not isinstance(choices, list) or not choices or not all(map(_has_message, choices)):
+        raise ValueError("no chat completion")
+    if not isinstance(body.get("model"), str | None) or not isinstance(body.get("usage"), dict | None):
+        raise ValueError("a chat completion with a malformed model or usage")
+    known: dict[str, Any] = body
+    return known
+
+
+def _has_message(choice: Any) -> bool:
+    return isinstance(choice, dict) and isinstance(choice.get("message"), dict)
+
+
+def _is_deeper(value: Any, left: int) -> bool:
+    if isinstance(value, dict):
+        return left == 0 or any(_is_deeper(item, left - 1) for item in value.values())
+    if isinstance(value, list):
+        return left == 0 or any(_is_deeper(item, left - 1) for item in value)
+    return False

@@ -1,0 +1,74 @@
+"""compose.yaml and the image: valid, locked up, and without a setting that nobody knows."""
+
+import re
+import subprocess
+import sys
+
+import pytest
+
+from askonce_worker.arq_worker import LAST_CALLS
+from askonce_worker.settings import unknown_settings
+from support.deployment import DEPLOY, compose, compose_environment, env_file, image_steps
+
+OTHERS = {"OPENAI_API_KEY", "OPENAI_BASE_URL"}
+
+
+def services():
+    return compose(env_file(DEPLOY / "env.example"))["services"]
+
+
+def test_compose_keeps_to_its_schema():
+    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec"]
+    done = subprocess.run([*command, DEPLOY / "compose.yaml"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+
+
+def test_the_linter_has_nothing_against_the_dockerfile():
+    done = subprocess.run([sys.prefix + "/bin/hadolint", DEPLOY / "Dockerfile"], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+@pytest.mark.parametrize("name", ["OPENAI_API_KEY", "WORKER_PASSWORD", "QDRANT_API_KEY", "GRAFANA_PASSWORD"])
+def test_compose_demands_every_secret(name):
+    told = env_file(DEPLOY / "env.example")
+    assert told.pop(name).startswith("change-me")
+    with pytest.raises(KeyError, match=name):
+        compose(told)
+
+
+@pytest.mark.parametrize("service", ["worker", "askonce"])
+def test_every_setting_is_one_that_the_worker_knows(service):
+    environment = compose_environment(service)
+    assert unknown_settings(environment) == []
+    assert {name for name in environment if not name.startswith("ASKONCE_")} <= OTHERS
+
+
+def test_every_variable_of_the_env_file_is_used():
+    text = (DEPLOY / "compose.yaml").read_text()
+    assert [name for name in env_file(DEPLOY / "env.example") if f"${{{name}:" not in text] == []
+
+
+def test_a_stopped_worker_has_the_time_that_a_call_takes():
+    environment = compose_environment("worker")
+    grace = float(environment["ASKONCE_GRACE"])
+    assert float(environment["ASKONCE_LLM_TIMEOUT"]) < grace
+    assert grace + LAST_CALLS < float(services()["worker"]["stop_grace_period"].removesuffix("s"))
+
+
+def test_our_containers_can_change_nothing_and_gain_nothing():
+    for name in ("worker", "askonce", "redis"):
+        service = services()[name]
+        assert service["read_only"] is True, name
+        assert service["cap_drop"] == ["ALL"], name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+    assert dict(image_steps())["USER"] == "10001:10001"
+
+
+def test_stores_are_out_of_reach_and_every_image_has_a_version():
+    for name, service in services().items():
+        assert service["image"] == "askonce" or re.search(r":v?\d+\.\d+", service["image"]), name
+        for port in service.get("ports", ()):
+            assert port.startswith("127.0.0.1:"), name
+    for name in ("redis", "qdrant"):
+        assert services()[name]["networks"] == ["store"]
+        assert "ports" not in services()[name]

@@ -1,0 +1,312 @@
+"""A real worker under load tells Prometheus what the clients were told and what the provider saw."""
+
+import asyncio
+import urllib.error
+from collections import Counter
+
+import pytest
+from redis.asyncio import Redis
+
+from askonce import Question
+from askonce.keys import Keys
+from askonce.prices import load_prices
+from askonce.stats_numbers import tokens
+from support.asking import client_for, collected, paraphrases, settings_for, until_asked
+from support.jobs import put
+from support.metrics import free_ports, scrape
+from support.valkey_fixture import own_valkey  # noqa: F401
+from support.worker_process import start_worker, until, workers
+
+PRICED, UNPRICED = "gpt-4o-mini", "test-model"
+HISTOGRAMS = (
+    "gen_ai_client_operation_duration_seconds",
+    "askonce_stage_duration_seconds",
+    "askonce_embedding_batch_size",
+    "askonce_semantic_similarity",
+)
+OF_A_WORKER = {
+    "askonce_questions_total",
+    "askonce_llm_calls_total",
+    "askonce_llm_errors_total",
+    "askonce_llm_retries_total",
+    "askonce_tokens_total",
+    "askonce_saved_tokens_total",
+    "askonce_cost_dollars_total",
+    "askonce_saved_dollars_total",
+    "askonce_leaders",
+    "askonce_followers",
+    "askonce_takeovers_total",
+    "askonce_leases_lost_total",
+    "askonce_refused_total",
+    "askonce_redis_reachable",
+    "process_resident_memory_bytes",
+    *(f"{name}_{part}" for name in HISTOGRAMS for part in ("bucket", "count", "sum")),
+}
+OF_ALL = {
+    "askonce_queue_waiting",
+    "askonce_queue_leased",
+    "askonce_queue_questions",
+    "askonce_queue_oldest_age_seconds",
+    "askonce_outbox_depth",
+    "askonce_outbox_lag_seconds",
+    "askonce_dead_letters",
+    "askonce_entries",
+    "askonce_workers_alive",
+}
+STAGES = {"exact", "embed", "semantic", "place", "claim", "llm", "follow", "publish"}
+
+
+@pytest.fixture
+def settings(valkey_url, embedded_qdrant_url, llm_server, prefix):
+    watched = {"ASKONCE_METRICS_PORT": str(free_ports(2))}
+    return {**settings_for(valkey_url, embedded_qdrant_url, llm_server, prefix), **watched}
+
+
+@pytest.fixture
+async def redis(settings):
+    async with Redis.from_url(settings["ASKONCE_REDIS_URL"]) as redis:
+        yield redis
+
+
+@pytest.fixture
+def keys(settings):
+    return Keys(settings["ASKONCE_KEY_PREFIX"])
+
+
+async def answers_of_a_load(client, redis, keys):
+    """Waves of new, repeated and reworded questions of two models in both lanes, as (lane, question, answer)."""
+    told = []
+    for wave, numbers in enumerate((range(60), range(30, 90), range(60))):
+        jobs = []
+        for lane in ("interactive", "bulk"):
+            words = paraphrases(f"how tall is the {lane} tower?", 2)[wave % 2]
+            questions = [
+                Question(f"{words} [g{lane}{number}]", model=(PRICED, UNPRICED)[number % 2])
+                for number in [*numbers, *numbers[:20]]
+            ]
+            questions.append(Question(f"poison {wave}", model=UNPRICED))
+            jobs.append((lane, questions, await client.submit_many(questions, lane=lane)))
+        for lane, questions, ids in jobs:
+            answers = await collected(client, ids)
+            told += zip([lane] * len(ids), questions, answers, strict=True)
+
+        async def no_vector_waits():
+            return await redis.xlen(keys.outbox) == 0
+
+        await until(no_vector_waits, what="an empty outbox")
+    return told
+
+
+def saved_by(told, model):
+    """Tokens in and out of the answers that cost no call."""
+    sums = [0, 0]
+    for _, question, answer in told:
+        if question.model == model and answer.source not in (None, "llm"):
+            tokens_in, tokens_out, _ = tokens(answer.body)
+            sums[0] += tokens_in
+            sums[1] += tokens_out
+    return sums
+
+
+async def at_rest(settings):
+    """Once the last job is finished: its answers were there before."""
+
+    async def nothing_runs():
+        metrics = await scrape(settings)
+        return metrics.sum("askonce_queue_leased") == 0 and metrics
+
+    return await until(nothing_runs, what="the end of the last job")
+
+
+async def test_what_is_scraped_is_what_was_asked_and_answered(settings, llm_server, redis, keys):
+    await llm_server.control(chat={"latency_ms": [5, 30]})
+    await llm_server.fail("chat", "status", status=429, times=6)
+    await llm_server.fail("chat", "status", status=400, contains="poison")
+    async with client_for(settings) as client, workers(1, settings):
+        told = await answers_of_a_load(client, redis, keys)
+        seen = await llm_server.stats(brief=True)
+        metrics = await at_rest(settings)
+        again = await scrape(settings)
+
+    assert metrics.names >= OF_A_WORKER | OF_ALL
+    assert again.by("askonce_questions_total", "source") == metrics.by("askonce_questions_total", "source")
+
+    sources = Counter((answer.source or answer.status, lane, question.model) for lane, question, answer in told)
+    labels = ("source", "lane", "gen_ai_request_model")
+    assert metrics.by("askonce_questions_total", *labels) == sources
+    assert {source for source, _, _ in sources} == {"exact", "semantic", "inflight", "llm", "failed"}
+    assert metrics.sum("askonce_semantic_similarity_count") == sum(a.source == "semantic" for _, _, a in told)
+    assert 0.95 < metrics.sum("askonce_semantic_similarity_sum") / metrics.sum("askonce_semantic_similarity_count") <= 1
+
+    the_calls(metrics, seen)
+    the_money(metrics, told, seen["chat"])
+    assert {stage for (stage,) in metrics.by("askonce_stage_duration_seconds_count", "stage")} == STAGES
+    assert metrics.sum("askonce_entries") == await redis.zcard(keys.touched) > 0
+    assert metrics.sum("askonce_workers_alive") == metrics.sum("askonce_redis_reachable") == 1
+    empty = OF_ALL - {"askonce_entries", "askonce_workers_alive"}
+    assert {name: metrics.sum(name) for name in empty} == dict.fromkeys(empty, 0)
+    nothing = ("askonce_leaders", "askonce_followers", "askonce_refused_total", "askonce_leases_lost_total")
+    assert [metrics.sum(name) for name in nothing] == [0] * 4
+
+
+def the_calls(metrics, seen):
+    chat, embeddings = seen["chat"], seen["embeddings"]
+    assert metrics.sum("askonce_llm_calls_total") == chat["calls"] > 100
+    assert metrics.sum("askonce_llm_errors_total") == chat["failed"]
+    assert metrics.sum("askonce_llm_errors_total", kind="rate_limit") == 6
+    assert metrics.sum("askonce_llm_retries_total", kind="rate_limit") == 6 == metrics.sum("askonce_llm_retries_total")
+    assert metrics.sum("askonce_llm_errors_total", kind="bad_request") == chat["failed"] - 6 > 0
+    durations = "gen_ai_client_operation_duration_seconds"
+    assert metrics.sum(f"{durations}_count", gen_ai_operation_name="chat") == chat["calls"]
+    assert metrics.sum(f"{durations}_count", gen_ai_operation_name="chat", error_type="rate_limit") == 6
+    assert 0.005 < metrics.sum(f"{durations}_sum", gen_ai_operation_name="chat") / chat["calls"] < 5
+    assert metrics.sum(f"{durations}_count", gen_ai_operation_name="embeddings") == embeddings["calls"]
+    assert metrics.sum("askonce_embedding_batch_size_count") == embeddings["calls"] > 0
+    assert metrics.sum("askonce_embedding_batch_size_sum") == embeddings["inputs"] > 0
+
+
+def the_money(metrics, told, chat):
+    prices = load_prices()
+    billed = metrics.by("askonce_tokens_total", "gen_ai_token_type", "gen_ai_request_model")
+    assert billed["input", PRICED] + billed["input", UNPRICED] == chat["prompt_tokens"] > 0
+    assert billed["output", PRICED] + billed["output", UNPRICED] == chat["completion_tokens"] > 0
+    for model in (PRICED, UNPRICED):
+        saved_in, saved_out = saved_by(told, model)
+        saved = metrics.by("askonce_saved_tokens_total", "gen_ai_token_type", "gen_ai_request_model")
+        assert (saved["input", model], saved["output", model]) == (saved_in, saved_out) > (0, 0)
+    usage = {"prompt_tokens": int(billed["input", PRICED]), "completion_tokens": int(billed["output", PRICED])}
+    cost = metrics.by("askonce_cost_dollars_total", "gen_ai_request_model")
+    assert cost == {(PRICED,): pytest.approx(prices.cost(PRICED, usage))}
+    saved_in, saved_out = saved_by(told, PRICED)
+    saved = prices.cost(PRICED, {"prompt_tokens": saved_in, "completion_tokens": saved_out})
+    assert metrics.by("askonce_saved_dollars_total", "gen_ai_request_model") == {(PRICED,): pytest.approx(saved)}
+
+
+async def test_what_waits_and_what_runs_is_told_while_it_does(settings, llm_server, redis, keys):
+    await llm_server.control(chat={"latency_ms": 60_000})
+    narrow = {**settings, "ASKONCE_CHUNKS": "3", "ASKONCE_CHUNK_SIZE": "4"}
+    words = paraphrases("who built it? [gheld]", 5)
+    async with client_for(settings, chunk_size=4) as client, workers(1, narrow):
+        await client.submit(words[0])
+        await until_asked(llm_server)
+        for text in words[1:]:
+            await client.submit_many([text], lane="interactive")
+        await client.submit_many([f"number {number}? [gn{number}]" for number in range(12)])
+
+        async def told():
+            metrics = await scrape(settings)
+            waits = metrics.by("askonce_queue_waiting", "lane") == {("interactive",): 2, ("bulk",): 3}
+            runs = metrics.sum("askonce_queue_leased", lane="interactive") == 3
+            follows = metrics.sum("askonce_leaders") == 1 and metrics.sum("askonce_followers") == 2
+            ages = metrics.by("askonce_queue_oldest_age_seconds", "lane")
+            questions = metrics.by("askonce_queue_questions", "lane") == {("interactive",): 5, ("bulk",): 12}
+            return waits and runs and follows and questions and len(ages) == 2
+
+        await until(told, what="the state of the queue")
+
+
+async def test_a_follower_that_asks_in_its_leaders_place_is_counted(settings, llm_server):
+    await llm_server.control(chat={"latency_ms": 3_000})
+    first, second = paraphrases("who takes over? [gt1]", 2)
+    async with client_for(settings) as client, workers(1, settings):
+        leader = await client.submit(first, timeout=1)
+        await until_asked(llm_server)
+        follower = await client.submit(second, timeout=60)
+        assert (await collected(client, [leader, follower]))[0].error.kind == "expired"
+        metrics = await scrape(settings)
+    assert metrics.sum("askonce_takeovers_total") == 1
+    assert metrics.sum("askonce_llm_errors_total", kind="cancelled") == 1
+
+
+async def test_a_lease_that_another_worker_took_is_counted(settings, llm_server, redis, keys):
+    await llm_server.control(chat={"latency_ms": 60_000})
+    async with client_for(settings) as client, workers(1, settings):
+        await client.submit("whose is it? [gl1]")
+        await until_asked(llm_server)
+        [job] = await redis.hkeys(keys.tokens("interactive"))
+        await redis.hset(keys.tokens("interactive"), job, "another-7 0 0 1")
+
+        async def lost():
+            return (await scrape(settings)).sum("askonce_leases_lost_total") == 1
+
+        await until(lost, what="the loss")
+
+
+async def test_what_cannot_be_read_is_counted_by_what_it_is(settings, llm_server, redis, keys):
+    async with client_for(settings) as client, workers(1, settings):
+        question = Question("what is spoilt? [gs1]", model=UNPRICED, namespace="default")
+        fingerprint = question.checked(namespace="default", model=UNPRICED).fingerprint
+        await redis.set(keys.entry(fingerprint), b'{"choices":')
+        [answer] = await collected(client, [await client.submit(question)])
+        assert answer.source == "llm"
+        await redis.xadd(keys.outbox, {"fingerprint": fingerprint, "vector": b"123", "record": b'{"embedding":1}'})
+        await redis.xadd(keys.feed(0), {"after": "0-0", "led": "x", "record": b"?"})
+        await put(redis, keys, raw=b'{"t":')
+
+        async def all_counted():
+            counts = (await scrape(settings)).by("askonce_refused_total", "kind")
+            return counts.keys() >= {("entry",), ("outbox",), ("feed",), ("job",)} and counts
+
+        counts = await until(all_counted, what="the refusals")
+        assert counts["entry",] == counts["job",] == 1
+        assert (await scrape(settings)).sum("askonce_dead_letters") == 1
+
+
+async def test_vectors_that_qdrant_does_not_take_are_seen_to_wait(settings, llm_server):
+    async with client_for(settings) as client, workers(1, {**settings, "ASKONCE_QDRANT_URL": "http://127.0.0.1:1"}):
+        await collected(client, await client.submit_many([f"held up {number}? [gq{number}]" for number in range(5)]))
+
+        async def waits():
+            metrics = await scrape(settings)
+            return metrics.sum("askonce_outbox_depth") == 5 and metrics.sum("askonce_outbox_lag_seconds") > 0
+
+        await until(waits, what="the outbox to be told")
+
+
+async def test_while_redis_is_away_its_figures_are_left_out(settings, own_valkey, llm_server):  # noqa: F811
+    settings = {**settings, "ASKONCE_REDIS_URL": own_valkey.url}
+    async with client_for(settings) as client, workers(1, settings):
+        await collected(client, [await client.submit("before it went? [gr1]")])
+        assert (await scrape(settings)).names >= OF_ALL
+        own_valkey.stop()
+        metrics = await scrape(settings)
+        assert metrics.sum("askonce_redis_reachable") == 0
+        assert not OF_ALL & metrics.names
+        assert metrics.sum("askonce_questions_total", source="llm") == 1
+        own_valkey.start()
+
+        async def is_back():
+            return (await scrape(settings)).names >= OF_ALL
+
+        await until(is_back, what="the figures of Redis")
+
+
+async def test_each_process_has_a_port_of_its_own(settings, llm_server, tmp_path, redis, keys):
+    worker = await start_worker(settings, tmp_path / "worker.log", "--processes", "2")
+    try:
+
+        async def both_alive():
+            return await redis.zcard(keys.workers) == 2
+
+        await until(both_alive, seconds=60, what="two workers")
+        first, second = await scrape(settings), await scrape(settings, 1)
+        assert first.sum("askonce_workers_alive") == second.sum("askonce_workers_alive") == 2
+        starts = {figures.sum("process_start_time_seconds") for figures in (first, second)}
+        assert len(starts) == 2 or first.sum("process_cpu_seconds_total") != second.sum("process_cpu_seconds_total")
+    finally:
+        await worker.stop()
+
+
+async def test_a_port_that_is_taken_stops_the_start_with_its_reason(settings, llm_server, tmp_path):
+    async with workers(1, settings):
+        second = await start_worker(settings, tmp_path / "second.log")
+        assert await asyncio.wait_for(second.process.wait(), 60) == 2, second.tail()
+        assert "ASKONCE_METRICS_PORT" in second.tail()
+
+
+async def test_without_a_port_nobody_listens(settings, llm_server):
+    off = {name: value for name, value in settings.items() if name != "ASKONCE_METRICS_PORT"}
+    async with client_for(settings) as client, workers(1, off):
+        await collected(client, [await client.submit("unwatched? [gu1]")])
+        with pytest.raises(urllib.error.URLError):
+            await scrape(settings)

@@ -1,0 +1,53 @@
+"""What counts for which metric, where no load brings it about."""
+
+import pytest
+
+from askonce import Answer, Question
+from askonce.prices import Prices
+from askonce.stats_numbers import tokens
+from askonce_worker.calls import Call
+from askonce_worker.metrics import MOST_MODELS, Metrics
+from askonce_worker.ports import Finished
+
+PRICES = Prices({"m": {"input": 2.0, "cached_input": 1.0, "output": 10.0}})
+
+
+@pytest.fixture
+def metrics():
+    return Metrics(PRICES)
+
+
+def answered(model, body=None):
+    question = Question("?", model=model, namespace="n", job_id="j")
+    return Finished(question, Answer("j", "answered", "exact", body=body), lane="bulk")
+
+
+def test_tokens_from_the_providers_cache_cost_what_they_cost_there(metrics):
+    metrics.called(Call("chat", "m", 0.1, tokens_in=1_000_000, tokens_out=100_000, tokens_cached=400_000))
+    cost = metrics.registry.get_sample_value("askonce_cost_dollars_total", {"gen_ai_request_model": "m"})
+    assert cost == pytest.approx(0.6 * 2.0 + 0.4 * 1.0 + 0.1 * 10.0)
+
+
+def test_a_producer_that_makes_up_models_fills_no_memory(metrics):
+    for number in range(MOST_MODELS + 500):
+        metrics.published([answered(f"made-up-{number}")])
+    families = {family.name: family for family in metrics.registry.collect()}
+    models = {sample.labels["gen_ai_request_model"] for sample in families["askonce_questions"].samples}
+    assert len(models) == MOST_MODELS + 1
+    labels = {"source": "exact", "lane": "bulk", "gen_ai_request_model": "other"}
+    assert metrics.registry.get_sample_value("askonce_questions_total", labels) == 500
+
+
+@pytest.mark.parametrize("count", [10**400, -1, "7", None, 2**31, 1.5, {"a": 1}])
+def test_what_is_no_count_of_tokens_counts_nothing(metrics, count):
+    body = {"usage": {"prompt_tokens": count, "completion_tokens": count, "prompt_tokens_details": count}}
+    assert tokens(body) == (0, 0, 0)
+    metrics.published([answered("m", body)])
+    labels = {"gen_ai_token_type": "input", "gen_ai_request_model": "m"}
+    assert metrics.registry.get_sample_value("askonce_saved_tokens_total", labels) is None
+
+
+def test_a_stage_that_fails_has_taken_its_time_too(metrics):
+    with pytest.raises(ValueError, match="spoilt"), metrics.stage("embed", questions=1):
+        raise ValueError("spoilt")
+    assert metrics.registry.get_sample_value("askonce_stage_duration_seconds_count", {"stage": "embed"}) == 1

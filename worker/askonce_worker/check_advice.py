@@ -1,0 +1,60 @@
+"""Why a part does not answer, and what to do about it: in words that quote neither a URL nor a driver."""
+
+import ssl
+from collections.abc import Iterator
+
+import grpc
+from openai import APIStatusError
+from redis.exceptions import AuthenticationError, NoPermissionError
+
+CERTIFICATE = "SSL_CERT_FILE names the authorities to trust; the certificate has to be of the host in the URL"
+TLS_WORDS = ("certificate", "peer name", "verification", "ssl")
+"""What gRPC's account of a failed handshake has in it, in whatever version."""
+
+
+def reason(error: BaseException) -> str:
+    """The kinds of the error and of its cause; their text only where it can hold no secret."""
+    if isinstance(error, grpc.RpcError):
+        return _of_grpc(error)
+    for each in chain(error):
+        if isinstance(each, ssl.SSLCertVerificationError):
+            return f"TLS: {each.verify_message}"
+    if isinstance(error, APIStatusError):
+        return f"{type(error).__name__} (status {error.status_code})"
+    cause = error.__cause__ or error.__context__
+    return f"{type(error).__name__} ({type(cause).__name__})" if cause is not None else type(error).__name__
+
+
+def advice(error: BaseException, otherwise: str) -> str:
+    """otherwise: for what tells no more than that nothing answers."""
+    if any(isinstance(each, ssl.SSLError) for each in chain(error)) or reason(error).startswith("TLS"):
+        return CERTIFICATE
+    if isinstance(error, NoPermissionError):
+        return "its user may not do this: deploy/redis/users.acl says what a worker needs"
+    if isinstance(error, AuthenticationError):
+        return "the user and the password in ASKONCE_REDIS_URL (percent-encoded)"
+    if isinstance(error, APIStatusError):
+        return f"{'the key is refused' if error.status_code in (401, 403) else 'the URL or the model'}: {otherwise}"
+    if isinstance(error, grpc.RpcError) and error.code() in REFUSED:
+        return "the key is refused: ASKONCE_QDRANT_API_KEY"
+    return otherwise
+
+
+REFUSED = (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED)
+
+
+def _of_grpc(error: grpc.RpcError) -> str:
+    details = str(error.details()).lower()
+    if error.code() is grpc.StatusCode.UNAVAILABLE and any(word in details for word in TLS_WORDS):
+        return "TLS: the certificate is not of this host, or of no authority that is trusted"
+    return f"{type(error).__name__} ({error.code().name})"
+
+
+def chain(error: BaseException) -> Iterator[BaseException]:
+    """The error, and what led to it."""
+    seen: list[BaseException] = []
+    following: BaseException | None = error
+    while following is not None and following not in seen:
+        seen.append(following)
+        following = following.__cause__ or following.__context__
+    yield from seen

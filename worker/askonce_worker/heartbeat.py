@@ -1,0 +1,122 @@
+"""A worker's sign of life for the probes of its own machine: a small file, rewritten every second.
+
+It needs neither Redis nor its password: a worker that waits for Redis is alive, and must not be restarted for that. The
+file is on a tmpfs wherever there is one (`/dev/shm`), which a container has even where its root is read-only. As long
+as the worker lives it holds a lock on its file; of a dead one, however it died, the file is nobody's and is removed by
+whoever looks. Times are of the machine's monotonic clock, which all its processes share and nobody sets.
+"""
+
+import asyncio
+import contextlib
+import fcntl
+import json
+import os
+import tempfile
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+EVERY = 1.0
+LENGTH = 512
+MEMORY = Path("/dev/shm")  # noqa: S108 - a directory of one's own in it, which nobody else may enter
+
+
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """at: seconds of the monotonic clock. claims: it takes jobs. redis: its last renewal went through, lately."""
+
+    worker: str
+    at: float
+    claims: bool
+    redis: bool
+
+    @property
+    def age(self) -> float:
+        return time.monotonic() - self.at
+
+
+def directory() -> Path:
+    """This user's, made where it is missing. Raises OSError, also where it is not his own."""
+    base = MEMORY if os.access(MEMORY, os.W_OK | os.X_OK) else Path(tempfile.gettempdir())
+    path = base / f"askonce-{os.getuid()}"
+    path.mkdir(mode=0o700, exist_ok=True)
+    if path.is_symlink() or path.stat().st_uid != os.getuid():
+        raise PermissionError(f"{path} is not this user's own directory")
+    return path
+
+
+@contextlib.asynccontextmanager
+async def beating(prefix: str, now: Callable[[], Beat]) -> AsyncIterator[None]:
+    """Writes what `now` says at once, and then every second, for as long as the block runs. Raises OSError at first."""
+    with _own_file(directory() / f"{prefix}.{os.getpid()}") as file:
+        _write(file, now())
+        task = asyncio.create_task(_keep_on(file, now))
+        try:
+            yield
+        finally:
+            task.cancel()
+
+
+@contextlib.contextmanager
+def _own_file(path: Path) -> Iterator[int]:
+    """Locked. Whoever takes the new file for a dead worker's removes it: then it is made again."""
+    while True:
+        file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with contextlib.suppress(FileNotFoundError):
+            if path.stat().st_ino == os.fstat(file).st_ino:
+                break
+        os.close(file)
+    try:
+        yield file
+    finally:
+        path.unlink(missing_ok=True)
+        os.close(file)
+
+
+async def _keep_on(file: int, now: Callable[[], Beat]) -> None:
+    while True:
+        await asyncio.sleep(EVERY)
+        with contextlib.suppress(OSError):  # a full tmpfs: the next second is another chance
+            _write(file, now())
+
+
+def _write(file: int, beat: Beat) -> None:
+    """Always of one length, in one write: nobody reads the half of it."""
+    os.pwrite(file, json.dumps(asdict(beat)).encode().ljust(LENGTH), 0)
+
+
+def beats(prefix: str) -> list[Beat]:
+    """Of the workers of this prefix that live on this machine, under this user. Raises OSError."""
+    found = []
+    for path in sorted(directory().iterdir()):
+        whose, _, process = path.name.rpartition(".")
+        if whose == prefix and process.isdigit():
+            beat = _read(path)
+            if beat is not None:
+                found.append(beat)
+    return found
+
+
+def _read(path: Path) -> Beat | None:
+    """None: its worker is dead, and the file is removed."""
+    try:
+        file = os.open(path, os.O_RDWR)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        path.unlink(missing_ok=True)
+        return None
+    except BlockingIOError:
+        return _parsed(os.pread(file, LENGTH, 0))
+    finally:
+        os.close(file)
+
+
+def _parsed(raw: bytes) -> Beat:
+    try:
+        return Beat(**json.loads(raw))
+    except (ValueError, TypeError):
+        raise OSError("the file of a worker that lives cannot be read") from None

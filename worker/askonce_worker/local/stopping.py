@@ -1,0 +1,27 @@
+"""Ctrl-C and SIGTERM, for commands that have children to end first."""
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NoReturn
+
+
+class Stopped(BaseException):
+    """From wherever we are to the end of the `with`."""
+
+
+@contextmanager
+def told_to_stop() -> Iterator[None]:
+    """Raises Stopped on the first Ctrl-C or SIGTERM; further ones do not disturb the stopping."""
+
+    def stop(_signal: int, _frame: object) -> NoReturn:
+        for each in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(each, signal.SIG_IGN)
+        raise Stopped
+
+    before = {each: signal.signal(each, stop) for each in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)

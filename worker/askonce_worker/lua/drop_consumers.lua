@@ -1,0 +1,18 @@
+-- Forgets the readers of a stream who are gone: each life of a worker is one. Whoever still has something pending stays
+-- until another has taken that over.
+--
+-- KEYS: stream
+-- ARGV: group   ms for which a reader was silent
+-- Returns how many there were.
+local dropped = 0
+for _, reader in ipairs(redis.call('XINFO', 'CONSUMERS', KEYS[1], ARGV[1])) do
+  local facts = {}
+  for i = 1, #reader, 2 do
+    facts[reader[i]] = reader[i + 1]
+  end
+  if facts.pending == 0 and facts.idle >= tonumber(ARGV[2]) then
+    redis.call('XGROUP', 'DELCONSUMER', KEYS[1], ARGV[1], facts.name)
+    dropped = dropped + 1
+  end
+end
+return dropped

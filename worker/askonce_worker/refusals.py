@@ -1,0 +1,23 @@
+"""What stands in Redis and cannot be read: it is left out, named in the log and counted, and harms nobody."""
+
+from collections import Counter
+
+import structlog
+
+log = structlog.get_logger()
+
+
+KINDS = ("job", "question", "entry", "outbox", "wrong")
+"""A job, a question of a chunk, a cached answer, a vector on its way, a report of a wrong hit."""
+
+
+class Refusals:
+    """counts: by kind, since this worker began."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter(dict.fromkeys(KINDS, 0))
+
+    def __call__(self, kind: str, **facts: object) -> None:
+        """facts: for the log; nothing of what the record says."""
+        self.counts[kind] += 1
+        log.warning(f"{kind}.unreadable", **facts)

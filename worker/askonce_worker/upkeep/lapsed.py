@@ -1,0 +1,37 @@
+"""Leaders of workers that are no more, which nobody follows: whoever follows one ends it, and else it would stay."""
+
+from typing import Any
+
+import structlog
+from redis.asyncio import Redis
+
+from askonce.keys import Keys
+from askonce_worker.inflight.feed import SHARDS, Feed
+
+log = structlog.get_logger()
+
+
+class LapsedLeaders:
+    def __init__(self, redis: Redis, keys: Keys, feed: Feed) -> None:
+        self._redis: Any = redis
+        self._keys = keys
+        self._feed = feed
+
+    async def run(self, seconds: float) -> bool:  # noqa: ARG002 - a call or two
+        """A worker counts as gone a minute after its last sign of life: one that Redis was away for may come back."""
+        pipe = self._redis.pipeline(transaction=False)
+        pipe.zrange(self._keys.workers, 0, -1)
+        for shard in range(SHARDS):
+            pipe.hkeys(self._keys.leaders(shard))
+        workers, *leaders = await pipe.execute()
+        known = set(workers)
+        gone = [
+            (shard, name.decode())
+            for shard, names in enumerate(leaders)
+            for name in names
+            if name.rpartition(b"/")[0] not in known
+        ]
+        ended = [state for state in await self._feed.watch(gone) if state is not None] if gone else []
+        if ended:
+            log.info("upkeep.lapsed", leaders=len(ended))
+        return False
