@@ -13,13 +13,16 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+import numpy as np
 from openai import AsyncOpenAI
+from qdrant_client import models
 from redis.asyncio import Redis
 
 from askonce import Client
 from askonce.keys import Keys
 from askonce_worker.local.parts import choose_parts
 from askonce_worker.local.stack import Stack
+from askonce_worker.semantic_cache import connect
 from support.llm_server import LLMServer
 from support.worker_process import until, workers
 
@@ -99,7 +102,7 @@ async def until_all_answered(client, questions):
     return count / (time.perf_counter() - started), answer
 
 
-async def bulk(client, redis, openai, llm, prefix):
+async def bulk(client, redis, qdrant, openai, llm, prefix):
     """Questions a second, through one worker."""
     submits, memory = [], []
     idle = Client(client_url(client), key_prefix="submit", model="m")
@@ -118,22 +121,24 @@ async def bulk(client, redis, openai, llm, prefix):
     await llm.control(chat={"latency_ms": 0})
     await until_all_answered(client, texts)
     await llm.control(chat={"latency_ms": LATENCY_MS})
-    rates = []
+    rates, raw = [], []
     for _ in range(ROUNDS):
+        raw.append(await raw_commands(redis, prefix, 20_000))
         rate, answer = await until_all_answered(client, texts * 2)
         assert answer.source == "exact", answer
         rates.append(rate)
-    show("exact hits in bulk", "questions/s", rates)
+    show("exact hits in bulk", "questions/s", rates, raw, "raw SET, MGET, MGET, SET, MGET")
 
     keys = Keys(prefix)
     await until(lambda: empty(redis, keys.outbox), seconds=60, what="an empty outbox")
-    rates = []
+    rates, raw = [], []
     for round in range(ROUNDS):
+        raw.append(await raw_queries(qdrant, 2_048))
         reworded = [f"{politely(round)} bulk question number {i} {prefix}? [g{i}]" for i in range(ENTRIES)]
         rate, answer = await until_all_answered(client, reworded)
         assert answer.source == "semantic", answer
         rates.append(rate)
-    show("semantic hits in bulk", "questions/s", rates)
+    show("semantic hits in bulk", "questions/s", rates, raw, "raw Qdrant queries, 64 a batch")
 
     rates, raw = [], []
     for round in range(ROUNDS):
@@ -143,6 +148,34 @@ async def bulk(client, redis, openai, llm, prefix):
         )
         rates.append(rate)
     show(f"misses in bulk, {AT_ONCE} at once", "questions/s", rates, raw, "raw AsyncOpenAI")
+
+
+async def raw_commands(redis, prefix, count):
+    """The least that a queue and a cache send for an answer of a kilobyte: marker, two lookups, result, read."""
+    answer, started = b"x" * 1000, time.perf_counter()
+    for first in range(0, count, 64):
+        keys = [f"{prefix}:raw:{number % 1024}" for number in range(first, min(first + 64, count))]
+        for commands in (("set", b"pending"), ("mget",), ("mget",), ("set", answer), ("mget",)):
+            pipe = redis.pipeline(transaction=False)
+            if commands[0] == "mget":
+                pipe.mget(keys)
+            else:
+                for key in keys:
+                    pipe.set(key, commands[1], px=60_000)
+            await pipe.execute()
+    return count / (time.perf_counter() - started)
+
+
+async def raw_queries(qdrant, count):
+    """One client, one batch after the other, of the vectors that are there."""
+    [collection] = (await qdrant.get_collections()).collections
+    info = await qdrant.get_collection(collection.name)
+    random = np.random.default_rng(1)
+    size, started = info.config.params.vectors.size, time.perf_counter()
+    for _ in range(0, count, 64):
+        requests = [models.QueryRequest(query=random.random(size).tolist(), limit=5) for _ in range(64)]
+        await qdrant.query_batch_points(collection.name, requests)
+    return count / (time.perf_counter() - started)
 
 
 async def raw_calls(openai, count):
@@ -185,7 +218,7 @@ async def main():
             AsyncOpenAI(base_url=llm.base_url, api_key="test", max_retries=0) as openai,
         ):
             await single_questions(client, redis, openai, llm)
-            await bulk(client, redis, openai, llm, prefix)
+            await bulk(client, redis, connect(stack.environment["ASKONCE_QDRANT_URL"]), openai, llm, prefix)
         await redis.aclose()
 
 

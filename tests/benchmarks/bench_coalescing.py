@@ -26,9 +26,9 @@ import numpy as np
 import uvloop
 
 from askonce.keys import Keys
+from askonce_worker.coalescing import Lead, Settlement
 from askonce_worker.local.parts import choose_parts
 from askonce_worker.local.stack import Stack
-from askonce_worker.ports import Lead, Settlement
 from support.inflight import ask, settle, worker
 
 PROCESSES, LIVE, RATE = 4, 5000, 400

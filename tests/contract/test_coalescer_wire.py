@@ -7,10 +7,10 @@ from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisAway
 
 from askonce.keys import Keys
+from askonce_worker.coalescing import Follow, Freed, Lead, Settlement, Shared, Stale
 from askonce_worker.inflight.feed import KEPT, SHARDS, SNAPSHOT, WATCH, shard_of
 from askonce_worker.inflight.records import encode_leader
 from askonce_worker.leases import Leases
-from askonce_worker.ports import Follow, Freed, Lead, Settlement, Shared, Stale
 from askonce_worker.redis_clock import RedisClock
 from support.inflight import SCOPE, alive, ask, near, settle, unit, worker
 from support.valkey_fixture import own_valkey  # noqa: F401

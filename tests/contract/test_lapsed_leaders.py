@@ -4,8 +4,8 @@ import pytest
 from redis.asyncio import Redis
 
 from askonce.keys import Keys
+from askonce_worker.coalescing import Follow, Lead, Settlement
 from askonce_worker.inflight.feed import Feed, shard_of
-from askonce_worker.ports import Follow, Lead, Settlement
 from askonce_worker.upkeep.lapsed import LapsedLeaders
 from support.inflight import SCOPE, ask, settle, worker
 from support.jobs import redis_ms

@@ -11,9 +11,9 @@ from redis.exceptions import NoScriptError
 
 from askonce.keys import Keys
 from askonce.scripts import load
+from askonce_worker.coalescing import Ask, Lead, Settlement
 from askonce_worker.inflight.coalescer import RedisCoalescer
 from askonce_worker.inflight.feed import SETTLE
-from askonce_worker.ports import Ask, Lead, Settlement
 
 SCOPE = "s" * 43
 DIMENSIONS = 64

@@ -11,11 +11,11 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from askonce_worker.coalescing import Follow, Lead, Stale
 from askonce_worker.inflight.leaders import Claim, Ended, Leader, Led, View
 from askonce_worker.inflight.rounds import Round
 from askonce_worker.inflight.shard import START, Record, Shard, Snapshot
 from askonce_worker.inflight.vectors import quantised
-from askonce_worker.ports import Follow, Lead, Stale
 from support.inflight import SCOPE, ask, near, no_conflict, unit
 
 GROUPS = 3

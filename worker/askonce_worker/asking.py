@@ -9,28 +9,11 @@ import structlog
 from askonce.answer import Answer, AnswerError
 from askonce.completion import Verdict, verdict
 from askonce.question import Question
+from askonce_worker.coalescing import AskYourself, Coalescer, Follow, Freed, Lead, Position, Settlement, Shared, Stale
 from askonce_worker.match import Matcher
 from askonce_worker.open_question import Caches, OpenQuestion
 from askonce_worker.places import Places
-from askonce_worker.ports import (
-    LLM,
-    AskYourself,
-    Clock,
-    Coalescer,
-    Completion,
-    Finished,
-    Follow,
-    Freed,
-    Lead,
-    LLMError,
-    NewEntry,
-    Outbound,
-    Position,
-    Reservation,
-    Settlement,
-    Shared,
-    Stale,
-)
+from askonce_worker.ports import LLM, Clock, Completion, Finished, LLMError, NewEntry, Outbound, Reservation
 from askonce_worker.stages import Stage, unobserved
 
 log = structlog.get_logger()

@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from askonce.question import Question
+from askonce_worker.coalescing import Ask
 from askonce_worker.match import Matcher
-from askonce_worker.ports import Ask, Vector
+from askonce_worker.ports import Vector
 
 
 @dataclass(slots=True)

@@ -13,18 +13,17 @@ import structlog
 from askonce.answer import Answer, AnswerError
 from askonce.question import Question
 from askonce_worker.asking import Asking
+from askonce_worker.coalescing import Coalescer, Position
 from askonce_worker.match import Matcher
 from askonce_worker.open_question import OpenQuestion, group_same
 from askonce_worker.ports import (
     Candidate,
     Clock,
-    Coalescer,
     Embedder,
     Entry,
     ExactCache,
     Finished,
     Outbound,
-    Position,
     SemanticCache,
     SemanticCacheDown,
     VectorQuery,

@@ -8,12 +8,12 @@ from redis.exceptions import ConnectionError as RedisAway
 from redis.exceptions import TimeoutError as RedisSilent
 
 from askonce.tasks import stop
+from askonce_worker.coalescing import Lead
 from askonce_worker.inflight.feed import Feed
 from askonce_worker.inflight.leaders import Claim
 from askonce_worker.inflight.mirror import Mirror
 from askonce_worker.inflight.own import OwnLeaders
 from askonce_worker.inflight.rounds import Decision, Round
-from askonce_worker.ports import Lead
 
 MOST_CLAIMS = 64
 """In one batch of a shard."""

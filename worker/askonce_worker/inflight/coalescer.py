@@ -21,6 +21,7 @@ from redis.exceptions import RedisError
 
 from askonce.keys import Keys
 from askonce.tasks import stop
+from askonce_worker.coalescing import Ask, AskYourself, Follow, Freed, Lead, Settlement, Shared, Stale
 from askonce_worker.error_place import place
 from askonce_worker.inflight.claimer import Claimer
 from askonce_worker.inflight.feed import Feed, shard_of
@@ -30,7 +31,6 @@ from askonce_worker.inflight.mirror import Mirror
 from askonce_worker.inflight.own import PATIENCE, OwnLeaders
 from askonce_worker.inflight.records import Settled
 from askonce_worker.inflight.vectors import quantised
-from askonce_worker.ports import Ask, AskYourself, Follow, Freed, Lead, Settlement, Shared, Stale
 
 log = structlog.get_logger()
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from itertools import takewhile
 from typing import Literal
 
+from askonce_worker.coalescing import Ask, Follow
 from askonce_worker.inflight.vectors import Int8, Rows
-from askonce_worker.ports import Ask, Follow
 
 Share = Literal["any", "same", "none"]
 """Who may have a leader's outcome: all its followers, those with its fingerprint, nobody (they claim again)."""

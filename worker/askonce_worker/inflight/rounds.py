@@ -6,8 +6,8 @@ If others came first, the rest is compared with the newcomers alone, and propose
 
 from collections.abc import Iterator, Sequence
 
+from askonce_worker.coalescing import Follow, Lead, Stale
 from askonce_worker.inflight.leaders import Claim, Ended, Led, View
-from askonce_worker.ports import Follow, Lead, Stale
 
 Decision = Lead | Follow | Stale
 
