@@ -120,8 +120,8 @@ main()
 @pytest.mark.parametrize(
     ("command", "module", "name", "form"),
     [
-        ("run", "wiring", "_slots", "json"),
-        ("run", "wiring", "_slots", "console"),
+        ("run", "wiring_parts", "slots_of", "json"),
+        ("run", "wiring_parts", "slots_of", "console"),
         ("run", "cli", "warn_of_strangers", "json"),
         ("check", "check", "_similarity", "console"),
     ],

@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from typing import NoReturn
 
 
-class Stopped(BaseException):
-    """From wherever we are to the end of the `with`."""
+class Stopped(KeyboardInterrupt):
+    """From wherever we are to the end of the `with`. (asyncio leaves any other kind with the running task.)"""
 
 
 @contextmanager
