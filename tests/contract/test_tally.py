@@ -43,15 +43,15 @@ async def test_what_was_counted_goes_out_once_even_if_it_is_sent_twice(redis, pr
     keys, tally = Keys(prefix), Tally()
     publisher = Publisher(redis, keys, worker="w", tally=tally, embedding="e", cache_ttl=9, result_ttl=9, outbox_max=0)
     tally.called(QUESTION)
-    await publisher.flush()
+    await publisher.aclose()
     tally.called(QUESTION)
     tally.paid(QUESTION, {"usage": {"prompt_tokens": 7, "completion_tokens": 2}})
     redis.lose = True
-    await publisher.flush()  # the reply is lost: it goes out again
+    await publisher.aclose()  # the reply is lost: it goes out again
     tally.called(QUESTION)
-    await publisher.flush()
-    await publisher.flush()
-    await publisher.flush()
+    await publisher.aclose()
+    await publisher.aclose()
+    await publisher.aclose()
 
     counted = await redis.hgetall(keys.stats("total"))
     assert counted == {b"calls|n|m": b"3", b"tokens_in|n|m": b"7", b"tokens_out|n|m": b"2"}
@@ -65,5 +65,5 @@ async def test_two_workers_add_up(redis, prefix):
             redis, keys, worker=name, tally=tally, embedding="e", cache_ttl=9, result_ttl=9, outbox_max=0
         )
         tally.failed(QUESTION)
-        await publisher.flush()
+        await publisher.aclose()
     assert await redis.hgetall(keys.stats("total")) == {b"call_errors|n|m": b"2"}

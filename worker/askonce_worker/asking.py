@@ -19,7 +19,7 @@ from askonce_worker.stages import Stage, unobserved
 log = structlog.get_logger()
 
 ROUNDS = 4
-"""How often a question whose leader came to nothing joins or leads again before it asks for itself alone."""
+"""How often a question claims. In the last one it leads, whoever else asks the same: leaders may come to nothing."""
 
 REUSABLE = 30.0
 """Seconds for which an answer that has just been stored bridges the time until its vector is found in Qdrant."""
@@ -159,7 +159,7 @@ class Asking:
         return [NewEntry(item.question, completion.body, item.began, item.vector, semantic)]
 
     async def _ask_alone(self, item: OpenQuestion) -> None:
-        """Neither leads nor follows: `bypass`, and who has waited for others often enough."""
+        """Neither leads nor follows: `bypass`, and who waited for an outcome that is not for others."""
         async with self._places(item.question, item.lane) as place:
             try:
                 completion = await self._complete(item, place)

@@ -11,11 +11,10 @@ from typing import Any
 import structlog
 from arq.cron import CronJob
 from redis.asyncio import Redis
-from redis.exceptions import ConnectionError as RedisAway
-from redis.exceptions import TimeoutError as RedisSilent
 
 from askonce.keys import Keys
 from askonce.tasks import stop
+from askonce_worker import redis_connection
 from askonce_worker.error_place import place
 from askonce_worker.leases import AWAY, REPLY_TIMEOUT
 from askonce_worker.redis_clock import RedisClock
@@ -90,7 +89,7 @@ class Cron:
         began = self._clock.now_ms()
         try:
             await job.coroutine(dict(self._context))
-        except (RedisAway, RedisSilent) as error:
+        except redis_connection.AWAY as error:
             log.warning("cron.interrupted", cron=job.name, error=type(error).__name__)
         except Exception as error:  # noqa: BLE001 - the next tick is another chance
             log.error("cron.failed", cron=job.name, error=type(error).__name__, where=place(error))

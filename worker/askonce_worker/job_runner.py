@@ -4,20 +4,18 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
-import redis.exceptions
 import structlog
 from arq.worker import Retry
 
 from askonce_worker.error_place import place
 from askonce_worker.leased_job import LeasedJob, Unworkable, part_name
 from askonce_worker.leases import Bury, Done, Outcome, Return, Split
+from askonce_worker.redis_connection import AWAY
 from askonce_worker.tries import Verdict, inherited, judge, pause_ms
 
 log = structlog.get_logger()
 
 JobFunction = Callable[..., Awaitable[Any]]
-REDIS_AWAY = (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError)
-"""No fault of the job: it is tried again, and no try is counted."""
 REDIS_AWAY_PAUSE_MS = 1000
 NOT_BURIED_PAUSE_MS = 30_000
 
@@ -63,7 +61,8 @@ class JobRunner:
             if task is not None and task.cancelling():
                 raise
             return await self._failed(job, error)
-        except REDIS_AWAY as error:
+        except AWAY as error:
+            # No fault of the job: no try is counted.
             log.warning("job.interrupted", error=type(error).__name__)
             return Return(job, REDIS_AWAY_PAUSE_MS)
         except Unworkable as error:

@@ -11,16 +11,16 @@ from typing import Any
 import orjson
 import structlog
 from redis.asyncio import Redis
-from redis.exceptions import ConnectionError as RedisAway
-from redis.exceptions import NoScriptError, ReadOnlyError
-from redis.exceptions import TimeoutError as RedisSilent
+from redis.exceptions import NoScriptError, RedisError
 
 from askonce.answer import result_record
 from askonce.keys import Keys, epoch_fields
 from askonce.scripts import Script, load
 from askonce.stats_numbers import tokens
+from askonce.tasks import stop
 from askonce_worker import chunk_log
 from askonce_worker.ports import Finished, NewEntry
+from askonce_worker.redis_connection import AWAY
 from askonce_worker.stages import Stage, unobserved
 from askonce_worker.tally import Sheet, Tally
 
@@ -29,7 +29,6 @@ log = structlog.get_logger()
 STORE = Script("askonce_worker", "store")
 PUBLISH = Script("askonce_worker", "publish")
 
-AWAY = (RedisAway, RedisSilent, ReadOnlyError, OSError)
 AGAIN = 1.0
 """Seconds from one try to the next, while Redis is away."""
 LAST_FLUSH = 5.0
@@ -98,11 +97,17 @@ class Publisher:
         with self._stage("publish", questions=len(finished)):
             await asyncio.shield(parcel.done)
 
-    async def flush(self) -> None:
-        """What was counted and had no answer to go out with. Raises as Redis does, and TimeoutError after a while."""
-        if self._tally.sheet().counts:
-            async with asyncio.timeout(LAST_FLUSH):
-                await self.send(())
+    async def aclose(self) -> None:
+        """Sends what was counted and had no answer to go out with. Then nothing is sent again, Redis away or not."""
+        try:
+            if self._tally.sheet().counts:
+                async with asyncio.timeout(LAST_FLUSH):
+                    await self.send(())
+        except (RedisError, OSError) as error:
+            log.warning("tally.lost", error=type(error).__name__)
+        finally:
+            if self._sender is not None:
+                await stop(self._sender)
 
     async def _send_all(self) -> None:
         try:
@@ -121,7 +126,7 @@ class Publisher:
         sheet = self._tally.sheet()
         try:
             replies = await self._sent(parcels, sheet)
-        except AWAY as error:
+        except (*AWAY, OSError) as error:
             # What was paid for is not given up, however long Redis is away: to do it again changes nothing.
             log.warning("publish.redis_away", error=type(error).__name__, parcels=len(parcels))
             self._waiting[:0] = parcels
@@ -140,10 +145,11 @@ class Publisher:
 
     async def _sent(self, parcels: list[Parcel], sheet: Sheet) -> list[Any]:
         try:
-            return await self._pipeline(parcels, sheet).execute()  # type: ignore[no-any-return]
+            replies: list[Any] = await self._pipeline(parcels, sheet).execute()
         except NoScriptError:
             await load(self._redis, STORE, PUBLISH, *self._scripts)
-            return await self._pipeline(parcels, sheet).execute()  # type: ignore[no-any-return]
+            replies = await self._pipeline(parcels, sheet).execute()
+        return replies
 
     def _tell(self, parcels: list[Parcel], replies: list[Any]) -> None:
         finished = [item for parcel in parcels for item in parcel.finished]

@@ -8,13 +8,15 @@ from redis.asyncio import ConnectionPool, Redis
 from redis.asyncio.connection import AbstractConnection, Connection
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
-from redis.exceptions import BusyLoadingError, ConnectionError, TimeoutError  # noqa: A004
+from redis.exceptions import BusyLoadingError, ConnectionError, ReadOnlyError, TimeoutError  # noqa: A004
 
 from askonce.redis_url import connection_options
 
 RECONNECTS = 30
 """With pauses of at most a second: Redis may restart under a call."""
 REPLY_TIMEOUT = 5.0
+AWAY = (ConnectionError, TimeoutError, ReadOnlyError)
+"""It does not answer, or has just lost its place to another: nothing is wrong with what was sent."""
 
 
 class _Packing:

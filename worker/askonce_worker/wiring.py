@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import structlog
-from redis.exceptions import RedisError
 
 from askonce.keys import Keys
 from askonce.tasks import stop
@@ -23,7 +22,6 @@ from askonce_worker.never_cache import never_cached
 from askonce_worker.pipeline import Pipeline
 from askonce_worker.places import Places
 from askonce_worker.ports import Clock
-from askonce_worker.publisher import Publisher
 from askonce_worker.refusals import Refusals
 from askonce_worker.reported import ReportedPairs
 from askonce_worker.settings import Settings
@@ -95,18 +93,11 @@ async def service(settings: Settings, *, worker: str, clock: Clock) -> AsyncIter
             outbox = parts.outbox_of(settings, keys, worker, vectors, embedder, exact, refusals, stack)
             background.append(outbox.run)
         await stack.enter_async_context(coalescer)
-        stack.push_async_callback(_flush, publisher)
+        stack.push_async_callback(publisher.aclose)
         house = upkeep_wiring.maintenance(settings, redis, keys, vectors, stack)
         await stack.enter_async_context(told(watched, settings, coalescer=coalescer, asking=asking, refusals=refusals))
         jobs = ChunkJob(pipeline, publisher, refusals, watched.around, log_prompts=settings.log_prompts)
         yield Service(jobs, tuple(background), house, watched)
-
-
-async def _flush(publisher: Publisher) -> None:
-    try:
-        await publisher.flush()
-    except (RedisError, OSError) as error:
-        log.warning("tally.lost", error=type(error).__name__)
 
 
 @asynccontextmanager
