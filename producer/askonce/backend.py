@@ -23,7 +23,14 @@ class Backend(Protocol):
         ...
 
     async def lookup(self, question: Question, *, count: bool) -> Answer | None:
-        """The cached answer to exactly this question. count: as a hit."""
+        """The cached answer to exactly this question, or None. count: as a hit."""
+        ...
+
+    async def hits(self, questions: Sequence[Question], *, fresh: bool) -> list[Answer | None]:
+        """The same for each of these, counted as hits; none where there is a job under its job id already.
+
+        fresh: there can be none. Raises StoreUnreachable.
+        """
         ...
 
     async def put_one(self, question: Question, lane: Lane, timeout: float, *, listen: bool) -> None:

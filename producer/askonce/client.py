@@ -144,10 +144,14 @@ class Client:
         *,
         in_flight: int = 5000,
         ordered: bool = True,
+        keep: bool = True,
         lane: Lane = "bulk",
         timeout: float | None = None,
     ) -> AsyncIterator[tuple[Question, Answer]]:
         """Each question, with its defaults filled in, and its answer; in order, unless told otherwise.
+
+        What the exact cache holds is answered from there at once, without queue and worker; it leaves no result behind.
+        keep: except under job ids of yours, so that `result` finds it; False: nobody will ask for them.
 
         Never more than `in_flight` questions are under way, those answered but not yet yielded included. A full queue
         is waited for. Failed answers are yielded; of a question that is invalid too, kind `invalid_question`.
@@ -161,7 +165,7 @@ class Client:
             timeout=self._deadline(timeout),
             in_flight=in_flight,
             ordered=ordered,
-            chunk_size=self._settings.chunk_size,
+            keep=keep,
         )
         return mapper.run(several(questions))
 

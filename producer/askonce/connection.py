@@ -23,7 +23,7 @@ StreamItem = tuple[bytes, dict[bytes, bytes]]
 class ScriptCall:
     script: Script
     keys: Sequence[str]
-    args: Sequence[Any]
+    args: Sequence[str | bytes | int | float]
 
     def command(self) -> Command:
         return ("EVALSHA", self.script.sha, len(self.keys), *self.keys, *self.args)
@@ -58,7 +58,7 @@ class Store:
         except StoreUnreachable as error:
             if not isinstance(error.__cause__, NoScriptError):
                 raise
-        await self.pipeline([("SCRIPT LOAD", script.source) for script in {call.script for call in calls}])
+        await self.pipeline([("SCRIPT", "LOAD", script.source) for script in {call.script for call in calls}])
         return await self.pipeline(commands)
 
     async def script(self, script: Script, keys: Sequence[str], args: Sequence[Any]) -> Any:

@@ -1,6 +1,6 @@
 """Answers straight from the cache: no queue, no worker, one round trip for all who ask at the same time."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from askonce.answer import Answer
 from askonce.connection import Store
@@ -20,15 +20,36 @@ class ExactLookup:
 
         Whether an entry has expired is Redis's to say: one that has is gone.
         """
-        places = {(q.namespace or "", q.model or ""): None for q in questions}
-        commands: list[Command] = [("HMGET", self._keys.epochs, *epoch_fields(*place)) for place in places]
+        *epochs, entries = await self._store.pipeline(self._commands(questions))
+        return _answers(questions, epochs, entries)
+
+    async def find_new(self, questions: Sequence[Question]) -> list[Answer | None]:
+        """As `find`; None also where there is a marker or a result under the question's job id: that one counts."""
+        keys = self._keys
+        jobs = ("MGET", *(keys.result(question.namespace or "", question.job_id or "") for question in questions))
+        known, *epochs, entries = await self._store.pipeline([jobs, *self._commands(questions)])
+        new = (raw if job is None else None for raw, job in zip(entries, known, strict=True))
+        return _answers(questions, epochs, new)
+
+    def _commands(self, questions: Sequence[Question]) -> list[Command]:
+        commands: list[Command] = [("HMGET", self._keys.epochs, *epoch_fields(*place)) for place in _places(questions)]
         commands.append(("MGET", *(self._keys.entry(question.fingerprint) for question in questions)))
-        *epochs, entries = await self._store.pipeline(commands)
-        stamps = {place: epoch_stamp(values) for place, values in zip(places, epochs, strict=True)}
-        return [
-            None if raw is None else read_entry(question, raw, stamps[question.namespace or "", question.model or ""])
-            for question, raw in zip(questions, entries, strict=True)
-        ]
+        return commands
+
+
+def _places(questions: Sequence[Question]) -> dict[tuple[str, str], None]:
+    """Their namespaces and models."""
+    return {(question.namespace or "", question.model or ""): None for question in questions}
+
+
+def _answers(
+    questions: Sequence[Question], epochs: Sequence[list[bytes | None]], entries: Iterable[bytes | None]
+) -> list[Answer | None]:
+    stamps = {place: epoch_stamp(values) for place, values in zip(_places(questions), epochs, strict=True)}
+    return [
+        None if raw is None else read_entry(question, raw, stamps[question.namespace or "", question.model or ""])
+        for question, raw in zip(questions, entries, strict=True)
+    ]
 
 
 def read_entry(question: Question, raw: bytes, stamp: str) -> Answer | None:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections import Counter
+from collections.abc import Sequence
 
 from askonce.answer import Answer
 from askonce.connection import Store
@@ -26,16 +27,19 @@ class Hits:
         self._writer: asyncio.Task[None] | None = None
         self._closing = asyncio.Event()
 
-    def note(self, question: Question, answer: Answer, seconds: float) -> None:
-        """seconds: how long it took."""
-        of = f"|{question.namespace}|{question.model}"
-        tokens_in, tokens_out, _ = tokens(answer.body)
-        self._counts["exact" + of] += 1
-        self._counts[f"hit:{bucket(seconds)}{of}"] += 1
-        self._counts["saved_in" + of] += tokens_in
-        self._counts["saved_out" + of] += tokens_out
-        self._touched[question.fingerprint] = None
-        if self._writer is None:
+    def note(self, questions: Sequence[Question], answers: Sequence[Answer | None], seconds: float) -> None:
+        """Those that have an answer. seconds: how long it took."""
+        hit = f"hit:{bucket(seconds)}"
+        for question, answer in zip(questions, answers, strict=True):
+            if answer is not None:
+                of = f"|{question.namespace}|{question.model}"
+                tokens_in, tokens_out, _ = tokens(answer.body)
+                self._counts["exact" + of] += 1
+                self._counts[hit + of] += 1
+                self._counts["saved_in" + of] += tokens_in
+                self._counts["saved_out" + of] += tokens_out
+                self._touched[question.fingerprint] = None
+        if self._touched and self._writer is None:
             self._writer = asyncio.create_task(self._write_soon())
 
     async def _write_soon(self) -> None:

@@ -14,30 +14,44 @@ from askonce.job_queue import Outcome, new_job_ids
 from askonce.question import Question
 from askonce.streams import failed, outcome
 from askonce.tasks import stop
+from askonce.waiting import Waiting
 from askonce.wire import passes
 
 Item = Question | str
+TOGETHER = 256
+"""Questions that are looked up, and then submitted, at a time: what the cache does not answer still fills chunks."""
 PATIENCE = 60.0
 """Seconds for which a Redis that is away is waited for."""
 
 
 @dataclass(slots=True, eq=False)
 class Underway:
-    """own: the job id is of our own making. heard: what comes under the job id. answer: of this question.
+    """own: the job id is of our own making. answer: of this question. heard: what comes under the job id, once it is
+    submitted.
 
     They differ under a job id of the caller's until the question is accepted: the id may stand for another question,
     whose answer is not ours.
     """
 
     question: Question
-    job: str
     own: bool
-    heard: "asyncio.Future[Answer]"
     answer: "asyncio.Future[Answer]"
+    heard: "asyncio.Future[Answer] | None" = None
+
+    @property
+    def job(self) -> str:
+        return f"{self.question.namespace}:{self.question.job_id}"
+
+    def expect(self, waiting: Waiting) -> None:
+        self.heard = waiting.expect(self.job, self.answer if self.own else None)
+
+    def drop(self, waiting: Waiting) -> None:
+        if self.heard is not None:
+            waiting.drop(self.job, self.heard)
 
     def accepted(self) -> None:
         """What is heard is the answer."""
-        if self.heard is not self.answer:
+        if self.heard is not None and self.heard is not self.answer:
             self.heard.add_done_callback(self._take)
 
     def _take(self, heard: "asyncio.Future[Answer]") -> None:
@@ -51,7 +65,8 @@ class Underway:
 
 
 class Mapper:
-    """timeout: seconds from submit to the deadline of each question."""
+    """timeout: seconds from submit to the deadline of each question. keep: whoever gave a question its job id will ask
+    for its result by it: such a one goes through the queue, even if its answer is in the cache."""
 
     def __init__(
         self,
@@ -62,7 +77,7 @@ class Mapper:
         timeout: float,
         in_flight: int,
         ordered: bool,
-        chunk_size: int,
+        keep: bool,
     ) -> None:
         self._backend = backend
         self._checked = checked
@@ -70,9 +85,11 @@ class Mapper:
         self._timeout = timeout
         self._in_flight = in_flight
         self._ordered = ordered
-        self._size = max(1, min(chunk_size, in_flight // 4))
+        self._keep = keep
+        self._size = max(1, min(TOGETHER, in_flight // 4))
         self._out: dict[Underway, None] = {}
-        self._done: deque[Underway] = deque()
+        self._queue: deque[Underway] = deque()
+        """Where the order is kept, all that are out; else those that are answered."""
         self._ids: list[str] = []
         self._moved = asyncio.Event()
         self._room = asyncio.Event()
@@ -86,24 +103,20 @@ class Mapper:
                 answer = outcome(item.job, item.answer)
                 del self._out[item]
                 self._room.set()
-                if item.own:
+                if item.own and item.heard is not None:
                     self._backend.forget(item.job)
                 yield item.question, answer
             await feeder
         finally:
             await stop(feeder)
             for item in self._out:
-                self._backend.waiting.drop(item.job, item.heard)
+                item.drop(self._backend.waiting)
 
     async def _next(self, feeder: "asyncio.Task[None]") -> Underway | None:
         """None once all are answered, or the source has failed and all before it are."""
         while True:
-            if self._ordered:
-                first = next(iter(self._out), None)
-                if first is not None and first.answer.done():
-                    return first
-            elif self._done:
-                return self._done.popleft()
+            if self._queue and self._queue[0].answer.done():
+                return self._queue.popleft()
             if feeder.done() and not self._out:
                 return None
             self._moved.clear()
@@ -114,24 +127,52 @@ class Mapper:
             while self._out and len(self._out) + len(batch) > self._in_flight:
                 self._room.clear()
                 await self._room.wait()
-            await self._submit([item for item in map(self._enter, batch) if not item.answer.done()])
+            items = [item for item in map(self._enter, batch) if not item.answer.done()]
+            await self._from_cache([item for item in items if self._may_hit(item)])
+            misses = [item for item in items if not item.answer.done()]
+            for item in misses:
+                self._expect(item)
+            await self._submit(misses)
+
+    def _may_hit(self, item: Underway) -> bool:
+        return item.question.cache == "use" and (item.own or not self._keep)
+
+    async def _from_cache(self, items: list[Underway]) -> None:
+        """As `ask` does: an exact hit needs neither queue nor worker, and leaves no result behind."""
+        if not items:
+            return
+        try:
+            hits = await self._backend.hits([item.question for item in items], fresh=all(item.own for item in items))
+        except StoreUnreachable:
+            return  # `_submit` waits for Redis to come back
+        for item, answer in zip(items, hits, strict=True):
+            if answer is not None:
+                self._finish(item, answer)
+
+    def _finish(self, item: Underway, answer: Answer) -> None:
+        """Without a job."""
+        item.answer.set_result(answer)
+        self._finished(item)
+
+    def _expect(self, item: Underway) -> None:
+        item.answer.add_done_callback(lambda _: self._finished(item))
+        item.expect(self._backend.waiting)
 
     def _enter(self, raw: Item) -> Underway:
+        answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         try:
             question = self._checked(raw)
         except InvalidQuestion as error:
-            question = raw if isinstance(raw, Question) else Question(raw)
-            answer = asyncio.get_running_loop().create_future()
-            item = Underway(question, "", False, answer, answer)
-            item.answer.set_result(failed(question.job_id, "invalid_question", str(error)))
-        else:
-            own = question.job_id is None
-            question = question.with_fields(job_id=self._new_id()) if own else question
-            job = f"{question.namespace}:{question.job_id}"
-            heard = self._backend.waiting.expect(job)
-            item = Underway(question, job, own, heard, heard if own else asyncio.get_running_loop().create_future())
+            item = self._out_goes(Underway(raw if isinstance(raw, Question) else Question(raw), False, answer))
+            self._finish(item, failed(item.question.job_id, "invalid_question", str(error)))
+            return item
+        own = question.job_id is None
+        return self._out_goes(Underway(question.with_fields(job_id=self._new_id()) if own else question, own, answer))
+
+    def _out_goes(self, item: Underway) -> Underway:
         self._out[item] = None
-        item.answer.add_done_callback(lambda _: self._finished(item))
+        if self._ordered:
+            self._queue.append(item)
         return item
 
     def _new_id(self) -> str:
@@ -141,7 +182,7 @@ class Mapper:
 
     def _finished(self, item: Underway) -> None:
         if not self._ordered:
-            self._done.append(item)
+            self._queue.append(item)
         self._moved.set()
 
     async def _submit(self, items: list[Underway]) -> None:
@@ -180,7 +221,7 @@ class Mapper:
     def _refuse(self, item: Underway, error: InvalidQuestion) -> None:
         if not item.answer.done():
             item.answer.set_result(failed(item.question.job_id, "invalid_question", str(error)))
-        self._backend.waiting.drop(item.job, item.heard)
+        item.drop(self._backend.waiting)
 
     async def _confirm(self, items: list[Underway]) -> None:
         """Under a job id of the caller's there may be an answer already, of which nobody would tell us."""

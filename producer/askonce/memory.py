@@ -74,6 +74,11 @@ class Memory:
         await asyncio.sleep(0)
         return self._cached(question)
 
+    async def hits(self, questions: Sequence[Question], *, fresh: bool) -> list[Answer | None]:  # noqa: ARG002
+        await asyncio.sleep(0)
+        known = (f"{question.namespace}:{question.job_id}" in self._jobs for question in questions)
+        return [None if job else self._cached(question) for question, job in zip(questions, known, strict=True)]
+
     async def put_one(self, question: Question, lane: Lane, timeout: float, *, listen: bool) -> None:  # noqa: ARG002
         await asyncio.sleep(0)
         error = self._accept(question, lane, timeout)

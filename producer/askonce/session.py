@@ -29,6 +29,7 @@ from askonce.wrong import WrongHits
 STATUS = Script("askonce", "status")
 CANCEL = Script("askonce", "cancel")
 STORE_ANSWER = Script("askonce", "store_answer")
+FORGET = Script("askonce", "forget")
 
 STATUSES: tuple[Status, ...] = ("unknown", "queued", "running", "answered", "failed")
 FORGOTTEN_MS = 60_000
@@ -57,7 +58,8 @@ class Session:
             max_queued=settings.max_queued,
             result_ttl=settings.result_ttl,
         )
-        self._lookup: Batcher[Question, Answer | None] = Batcher(ExactLookup(self._store, self._keys).find, most=256)
+        self._exact = ExactLookup(self._store, self._keys)
+        self._lookup: Batcher[Question, Answer | None] = Batcher(self._exact.find, most=256)
         self._storing: Batcher[NewEntry, bool] = Batcher(self._store_all, most=STORED_TOGETHER)
         self._hits = Hits(self._store, self._keys)
         self._forgetting = Forgetting(self._store, self._keys, settings.result_ttl)
@@ -72,9 +74,15 @@ class Session:
     async def lookup(self, question: Question, *, count: bool) -> Answer | None:
         began = time.perf_counter()
         answer = await self._lookup(question)
-        if answer is not None and count:
-            self._hits.note(question, answer, time.perf_counter() - began)
+        if count:
+            self._hits.note([question], [answer], time.perf_counter() - began)
         return answer
+
+    async def hits(self, questions: Sequence[Question], *, fresh: bool) -> list[Answer | None]:
+        began = time.perf_counter()
+        answers = await (self._exact.find(questions) if fresh else self._exact.find_new(questions))
+        self._hits.note(questions, answers, time.perf_counter() - began)
+        return answers
 
     async def put_one(self, question: Question, lane: Lane, timeout: float, *, listen: bool) -> None:
         await self._queue.put_one(self._route(question.namespace or "", lane, timeout, listen), question)
@@ -187,10 +195,8 @@ class Forgetting:
     async def _write(self) -> None:
         while self._jobs:
             jobs, self._jobs = self._jobs[:PART], self._jobs[PART:]
-            names = (job.partition(":") for job in jobs)
-            commands = [("PEXPIRE", self._keys.result(name, job_id), self._ms) for name, _, job_id in names]
             try:
-                await self._store.pipeline(commands)
+                await self._store.script(FORGET, [], [f"{self._keys.prefix}:result:", self._ms, *jobs])
             except AskOnceError:
                 return  # they live out their full time
 

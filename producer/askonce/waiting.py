@@ -27,9 +27,9 @@ class Waiting:
     def __bool__(self) -> bool:
         return bool(self._futures)
 
-    def expect(self, job: str) -> asyncio.Future[Answer]:
+    def expect(self, job: str, future: asyncio.Future[Answer] | None = None) -> asyncio.Future[Answer]:
         """The answer to come. To be called before Redis is told of the job, or asked for it."""
-        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        future = future or asyncio.get_running_loop().create_future()
         self._futures.setdefault(job, []).append(future)
         return future
 

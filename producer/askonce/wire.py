@@ -26,7 +26,7 @@ from askonce.redis_url import CLUSTER, connection_options
 TIMEOUT = 5.0
 """Seconds for a connection, and for one reply."""
 
-Command = tuple[Any, ...]
+Command = tuple[str | bytes | int | float, ...]
 
 
 class Wire:
@@ -65,7 +65,7 @@ class Wire:
 
     async def _exchange(self, commands: Sequence[Command]) -> list[Any]:
         connection = self._connection
-        await connection.send_packed_command(connection.pack_commands(commands), check_health=False)
+        await connection.send_packed_command([packed(commands)], check_health=False)
         replies, first = [], None
         for _ in commands:
             try:
@@ -81,6 +81,17 @@ class Wire:
         if b"cluster_enabled:1" in facts:
             raise StoreUnreachable(CLUSTER)
         self._checked = True
+
+
+def packed(commands: Sequence[Command]) -> bytes:
+    """As they go over the wire. (redis-py's own loop takes three times as long, and there may be hundreds of keys.)"""
+    parts: list[bytes] = []
+    for command in commands:
+        parts.append(b"*%d\r\n" % len(command))
+        for value in command:
+            data = value if type(value) is bytes else str(value).encode()
+            parts.append(b"$%d\r\n%b\r\n" % (len(data), data))
+    return b"".join(parts)
 
 
 def passes(error: StoreUnreachable) -> bool:

@@ -88,7 +88,7 @@ class Run:
 
     def _map(self, questions: AsyncIterable[Question] | Iterable[Question]) -> Mapped:
         stream = self._client.map(
-            questions, in_flight=self._in_flight, ordered=self._ordered, lane="bulk", timeout=self._timeout
+            questions, in_flight=self._in_flight, ordered=self._ordered, keep=False, timeout=self._timeout
         )
         return cast("Mapped", stream)
 

@@ -12,7 +12,12 @@ if first > 3 then
   end
   redis.call('EXPIRE', hour, 3456000)
 end
+local touched = {}
 for i = first, #ARGV do
-  redis.call('ZADD', KEYS[2], 'XX', clock[1], ARGV[i])
+  touched[#touched + 1] = clock[1]
+  touched[#touched + 1] = ARGV[i]
+end
+for at = 1, #touched, 4000 do
+  redis.call('ZADD', KEYS[2], 'XX', unpack(touched, at, math.min(at + 3999, #touched)))
 end
 return #ARGV - first + 1

@@ -12,30 +12,52 @@
 local header = string.len('{"fingerprint":"')
 local after = header + 43 + string.len('",')
 local clock = redis.call('TIME')
-local told, counts, touched, replies = {}, {}, {}, {}
+local told, tails, sums, counts, touched, replies = {}, {}, {}, {}, {}, {}
 local micros = clock[1] * 1000000 + clock[2]
 local WAITED = {exact = 'hit:', semantic = 'hit:', inflight = 'joined:', llm = 'miss:'}
 
 local function count(field, by)
-  counts[field] = (counts[field] or 0) + by
+  if by ~= 0 then
+    counts[field] = (counts[field] or 0) + by
+  end
 end
 
--- Latencies are counted in buckets that grow by a fifth, from the marker's time on (microseconds).
-local function account(counter, marker, tokens_in, tokens_out)
+-- What stands in a marker after the fingerprint is the same for all questions of a chunk: it is read once.
+local function read(tail)
+  local since, listeners = string.match(tail, '"at":(%d+)'), {}
+  for listener in string.gmatch(string.match(tail, '"listeners":%[(.*)%]') or '', '"([^"]+)"') do
+    told[listener] = told[listener] or {}
+    listeners[#listeners + 1] = told[listener]
+  end
+  -- Latencies are counted in buckets that grow by a fifth, from the marker's time on (microseconds).
+  local bucket = since and math.floor(math.log(math.max(1, micros - since)) / math.log(1.2))
+  return {bucket = bucket, listeners = listeners}
+end
+
+-- By counter: how many answers, in which buckets, and what they saved.
+local function account(counter, bucket, tokens_in, tokens_out)
+  local sum = sums[counter]
+  if not sum then
+    sum = {answers = 0, buckets = {}, tokens_in = 0, tokens_out = 0}
+    sums[counter] = sum
+  end
+  sum.answers = sum.answers + 1
+  sum.tokens_in = sum.tokens_in + tokens_in
+  sum.tokens_out = sum.tokens_out + tokens_out
+  if bucket then
+    sum.buckets[bucket] = (sum.buckets[bucket] or 0) + 1
+  end
+end
+
+local function count_all(counter, sum)
   local bar = string.find(counter, '|', 1, true)
-  local of = string.sub(counter, bar)
-  local kind = WAITED[string.sub(counter, 1, bar - 1)]
-  local since = string.match(marker, '"at":(%d+)', after)
-  count(counter, 1)
-  if kind and since then
-    count(kind .. math.floor(math.log(math.max(1, micros - since)) / math.log(1.2)) .. of, 1)
+  local of, kind = string.sub(counter, bar), WAITED[string.sub(counter, 1, bar - 1)]
+  count(counter, sum.answers)
+  for bucket, answers in pairs(kind and sum.buckets or {}) do
+    count(kind .. bucket .. of, answers)
   end
-  if tokens_in ~= '0' then
-    count('saved_in' .. of, tokens_in)
-  end
-  if tokens_out ~= '0' then
-    count('saved_out' .. of, tokens_out)
-  end
+  count('saved_in' .. of, sum.tokens_in)
+  count('saved_out' .. of, sum.tokens_out)
 end
 
 -- Removing comes first: Redis lets a script that has begun to write go on even when its memory is full.
@@ -47,19 +69,31 @@ if first > 7 and redis.call('GET', KEYS[3]) ~= ARGV[5] then
     count(ARGV[i], ARGV[i + 1])
   end
 end
+local keys, found = {}, {}
 for i = first, #ARGV, 7 do
-  local key = ARGV[1] .. ARGV[i]
-  local marker = redis.call('GET', key)
+  keys[#keys + 1] = ARGV[1] .. ARGV[i]
+end
+for at = 1, #keys, 4000 do
+  local some = redis.call('MGET', unpack(keys, at, math.min(at + 3999, #keys)))
+  for i = 1, #some do
+    found[keys[at + i - 1]] = some[i]
+  end
+end
+for i = first, #ARGV, 7 do
+  local key = keys[#replies + 1]
+  local marker = found[key]
   local pending = marker and string.sub(marker, after + 1, after + 10) == '"deadline"'
   if pending and (ARGV[i + 1] == '' or string.sub(marker, header + 1, header + 43) == ARGV[i + 1]) then
     redis.call('SET', key, string.sub(marker, 1, after) .. ARGV[i + 2], 'PX', ARGV[4])
-    for listener in string.gmatch(string.match(marker, '"listeners":%[(.*)%]', after) or '', '"([^"]+)"') do
-      local ids = told[listener] or {}
+    found[key] = false -- pending no more, should it be here twice
+    local tail = string.sub(marker, after + 1)
+    local facts = tails[tail] or read(tail)
+    tails[tail] = facts
+    for _, ids in ipairs(facts.listeners) do
       ids[#ids + 1] = ARGV[i]
-      told[listener] = ids
     end
     if ARGV[i + 3] ~= '' then
-      account(ARGV[i + 3], marker, ARGV[i + 5], ARGV[i + 6])
+      account(ARGV[i + 3], facts.bucket, ARGV[i + 5], ARGV[i + 6])
     end
     if ARGV[i + 4] ~= '' then
       touched[#touched + 1] = clock[1]
@@ -76,6 +110,9 @@ for listener, ids in pairs(told) do
 end
 for at = 1, #touched, 4000 do
   redis.call('ZADD', KEYS[2], 'XX', unpack(touched, at, math.min(at + 3999, #touched)))
+end
+for counter, sum in pairs(sums) do
+  count_all(counter, sum)
 end
 if next(counts) then
   local hour = ARGV[3] .. math.floor(clock[1] / 3600)
