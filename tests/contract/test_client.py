@@ -398,6 +398,52 @@ async def test_map_takes_an_asynchronous_source_that_trickles(client):
     assert [answer.text async for _, answer in answers] == ["answer to: second"]
 
 
+async def test_map_answers_what_is_cached_without_queue_or_worker(client, service):
+    await client.store("known", "cached")
+    service.pause()
+    answers = [answer async for _, answer in client.map(["known"] * 600, in_flight=100)]
+    assert {(answer.text, answer.source) for answer in answers} == {("cached", "exact")}
+    assert len(answers) == 600
+
+
+async def test_map_keeps_the_order_of_cached_and_asked_ones(client):
+    for n in range(0, 200, 3):
+        await client.store(f"q{n}", f"cached {n}")
+    got = [answer.text async for _, answer in client.map([f"q{n}" for n in range(200)], in_flight=40)]
+    assert got == [f"answer to: q{n}" if n % 3 else f"cached {n}" for n in range(200)]
+
+
+@pytest.mark.parametrize("cache", ["refresh", "bypass"])
+async def test_map_asks_anew_what_is_to_be_asked_anew(client, cache):
+    await client.store("q", "cached")
+    assert [answer.text async for _, answer in client.map([Question("q", cache=cache)])] == ["answer to: q"]
+
+
+async def test_map_leaves_a_result_under_a_job_id_of_the_callers(client):
+    await client.store("q", "cached")
+    [(_, answer)] = [pair async for pair in client.map([Question("q", job_id="mine")])]
+    assert answer.text == "cached"
+    assert (await client.result("mine", timeout=10)).text == "cached"
+
+
+async def test_map_leaves_none_where_nobody_will_ask_for_it(client, service):
+    await client.store("q", "cached")
+    service.pause()
+    [(_, answer)] = [pair async for pair in client.map([Question("q", job_id="mine")], keep=False)]
+    assert (answer.job_id, answer.text, answer.source) == ("mine", "cached", "exact")
+    with pytest.raises(UnknownJob):
+        await client.result("mine", timeout=10)
+
+
+async def test_map_tells_what_became_of_a_job_that_is_known_already(client):
+    """Of a run that was killed: the first one has paid for it, and the cache does not make it a hit."""
+    await client.submit(Question("q", job_id="mine"))
+    await client.result("mine", timeout=10)
+    assert (await client.lookup("q")).text == "answer to: q"
+    [(_, answer)] = [pair async for pair in client.map([Question("q", job_id="mine")], keep=False)]
+    assert (answer.text, answer.source) == ("answer to: q", "llm")
+
+
 async def test_map_yields_what_is_invalid_as_failed(client):
     questions = ["good", " ", Question("q", params={"stream": True}), "good too"]
     kinds = [answer.error.kind if answer.error else answer.text async for _, answer in client.map(questions)]

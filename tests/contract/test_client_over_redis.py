@@ -67,6 +67,18 @@ async def test_exact_hits_are_counted_and_keep_their_entry_young(client, service
     assert [counts[field] for counts in hourly if (field := f"exact|default|{MODEL}".encode()) in counts] == [b"3"]
 
 
+async def test_what_map_answers_from_the_cache_is_counted_and_leaves_nothing_behind(client, service):
+    await client.store("q", "a")
+    question = Question("q", model=MODEL, namespace="default")
+    await service.redis.zadd(service.keys.touched, {question.fingerprint: 1})
+    assert [answer.source async for _, answer in client.map(["q"] * 300 + ["new"])] == ["exact"] * 300 + ["llm"]
+    await client.aclose()
+    assert await service.redis.hget(service.keys.stats("total"), f"exact|default|{MODEL}") == b"300"
+    assert await service.redis.zscore(service.keys.touched, question.fingerprint) > 1
+    results = [key async for key in service.redis.scan_iter(f"{service.prefix}:result:*")]
+    assert len(results) == 1, "that of the new one"
+
+
 async def test_closing_writes_the_hits_that_were_not_written_yet(client, service):
     await client.store("q", "a")
     await client.ask("q")

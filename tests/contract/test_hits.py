@@ -10,6 +10,9 @@ from askonce.hits import Hits
 from askonce.keys import Keys
 from askonce.question import Question
 
+QUESTION = Question("a", model="m", namespace="n")
+ANSWER = Answer("j", "answered", body=text_body("x", model="m"))
+
 
 class SlowStore(Store):
     """On its way to Redis for a while."""
@@ -27,7 +30,7 @@ class SlowStore(Store):
 async def test_what_is_under_way_when_the_client_closes_is_counted(valkey_url, prefix):
     store, keys = SlowStore(valkey_url), Keys(prefix)
     hits = Hits(store, keys)
-    hits.note(Question("a", model="m", namespace="n"), Answer("j", "answered", body=text_body("x", model="m")), 0.001)
+    hits.note([QUESTION], [ANSWER], 0.001)
     await store.under_way.wait()
 
     await hits.aclose()
@@ -40,7 +43,7 @@ async def test_what_is_under_way_when_the_client_closes_is_counted(valkey_url, p
 async def test_what_waits_when_the_client_closes_is_counted_at_once(valkey_url, prefix):
     store, keys = Store(valkey_url), Keys(prefix)
     hits = Hits(store, keys)
-    hits.note(Question("a", model="m", namespace="n"), Answer("j", "answered", body=text_body("x", model="m")), 0.001)
+    hits.note([QUESTION], [ANSWER], 0.001)
 
     await hits.aclose()
 
