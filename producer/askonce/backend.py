@@ -22,15 +22,16 @@ class Backend(Protocol):
         """Somebody is about to wait."""
         ...
 
-    async def lookup(self, question: Question, *, count: bool) -> Answer | None:
-        """The cached answer to exactly this question, or None. count: as a hit."""
+    async def lookup(self, question: Question) -> Answer | None:
+        """The cached answer to exactly this question, or None."""
         ...
 
-    async def hits(self, questions: Sequence[Question], *, fresh: bool) -> list[Answer | None]:
-        """The same for each of these, counted as hits; none where there is a job under its job id already.
+    async def lookup_many(self, questions: Sequence[Question]) -> list[Answer | None]:
+        """The same for each of these; None also for one whose job id is known already: that job's result counts."""
+        ...
 
-        fresh: there can be none. Raises StoreUnreachable.
-        """
+    def count_hit(self, question: Question, answer: Answer, seconds: float) -> None:
+        """An answer of the two above goes out. seconds: how long it took."""
         ...
 
     async def put_one(self, question: Question, lane: Lane, timeout: float, *, listen: bool) -> None:

@@ -150,8 +150,9 @@ class Client:
     ) -> AsyncIterator[tuple[Question, Answer]]:
         """Each question, with its defaults filled in, and its answer; in order, unless told otherwise.
 
-        What the exact cache holds is answered from there at once, without queue and worker; it leaves no result behind.
-        keep: except under job ids of yours, so that `result` finds it; False: nobody will ask for them.
+        What the exact cache holds is answered from there at once, as by `ask`: without queue and worker, without a job
+        id. Only questions under job ids of yours go through the queue, so that `result` finds them. keep=False: nobody
+        will, and no job id stands for two questions; then they do so only where their job is known already.
 
         Never more than `in_flight` questions are under way, those answered but not yet yielded included. A full queue
         is waited for. Failed answers are yielded; of a question that is invalid too, kind `invalid_question`.
@@ -166,6 +167,7 @@ class Client:
             in_flight=in_flight,
             ordered=ordered,
             keep=keep,
+            chunk_size=self._settings.chunk_size,
         )
         return mapper.run(several(questions))
 
@@ -191,7 +193,7 @@ class Client:
 
         Near-duplicates are found by the workers alone: the client makes no embeddings. Whatever the question's `cache`.
         """
-        return await self._backends.get().lookup(self._checked(question, fields), count=False)
+        return await self._backends.get().lookup(self._checked(question, fields))
 
     async def store(
         self,
@@ -228,6 +230,7 @@ class Client:
         """Its answer was another question's, and wrong: no worker matches these two again. False: that was known.
 
         drop_entry: the answer leaves the cache. Needs the job's result (of an id that `ask` or `map` made: a minute).
+        An answer without a job id came from the cache: `cache="refresh"` replaces it.
         Raises UnknownJob, AnswerTimeout, and ValueError where nothing was matched and drop_entry is not set.
         """
         (job_id,) = checked_ids([job_id])

@@ -25,10 +25,15 @@ class ExactLookup:
 
     async def find_new(self, questions: Sequence[Question]) -> list[Answer | None]:
         """As `find`; None also where there is a marker or a result under the question's job id: that one counts."""
-        keys = self._keys
-        jobs = ("MGET", *(keys.result(question.namespace or "", question.job_id or "") for question in questions))
-        known, *epochs, entries = await self._store.pipeline([jobs, *self._commands(questions)])
-        new = (raw if job is None else None for raw, job in zip(entries, known, strict=True))
+        named = [self._keys.result(q.namespace or "", q.job_id) for q in questions if q.job_id is not None]
+        if not named:
+            return await self.find(questions)
+        found, *epochs, entries = await self._store.pipeline([("MGET", *named), *self._commands(questions)])
+        known = {name for name, raw in zip(named, found, strict=True) if raw is not None}
+        new = [
+            None if q.job_id is not None and self._keys.result(q.namespace or "", q.job_id) in known else raw
+            for q, raw in zip(questions, entries, strict=True)
+        ]
         return _answers(questions, epochs, new)
 
     def _commands(self, questions: Sequence[Question]) -> list[Command]:

@@ -1,9 +1,12 @@
-"""Exact hits are counted, and the idle clock of their entries is moved, once or twice a second for all of them."""
+"""Exact hits are counted, and the idle clock of their entries is moved, once or twice a second for all of them.
+
+What one write counts bears a number: one that is sent twice, because the connection broke in between, counts once.
+Until Redis has taken it, what comes meanwhile waits for the next one.
+"""
 
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import Sequence
 
 from askonce.answer import Answer
 from askonce.connection import Store
@@ -19,53 +22,59 @@ MOST = 2000
 
 
 class Hits:
-    def __init__(self, store: Store, keys: Keys) -> None:
+    """client: names the numbers."""
+
+    def __init__(self, store: Store, keys: Keys, client: str) -> None:
         self._store = store
-        self._keys = keys
+        self._keys = [keys.stats("total"), keys.touched, keys.tally(client)]
+        self._hours = keys.stats("hour:")
         self._counts: Counter[str] = Counter()
         self._touched: dict[str, None] = {}
+        self._number = 0
+        self._sheet: Counter[str] = Counter()
         self._writer: asyncio.Task[None] | None = None
         self._closing = asyncio.Event()
 
-    def note(self, questions: Sequence[Question], answers: Sequence[Answer | None], seconds: float) -> None:
-        """Those that have an answer. seconds: how long it took."""
-        hit = f"hit:{bucket(seconds)}"
-        for question, answer in zip(questions, answers, strict=True):
-            if answer is not None:
-                of = f"|{question.namespace}|{question.model}"
-                tokens_in, tokens_out, _ = tokens(answer.body)
-                self._counts["exact" + of] += 1
-                self._counts[hit + of] += 1
-                self._counts["saved_in" + of] += tokens_in
-                self._counts["saved_out" + of] += tokens_out
-                self._touched[question.fingerprint] = None
-        if self._touched and self._writer is None:
+    def note(self, question: Question, answer: Answer, seconds: float) -> None:
+        """seconds: how long it took."""
+        of = f"|{question.namespace}|{question.model}"
+        tokens_in, tokens_out, _ = tokens(answer.body)
+        self._counts["exact" + of] += 1
+        self._counts[f"hit:{bucket(seconds)}{of}"] += 1
+        self._counts["saved_in" + of] += tokens_in
+        self._counts["saved_out" + of] += tokens_out
+        self._touched[question.fingerprint] = None
+        if self._writer is None:
             self._writer = asyncio.create_task(self._write_soon())
 
     async def _write_soon(self) -> None:
         try:
-            while self._touched:
+            while (self._counts or self._sheet) and not self._closing.is_set():
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(PAUSE):
                         await self._closing.wait()
                 await self._write()
+            await self._write()
         finally:
             self._writer = None
 
     async def _write(self) -> None:
-        """What is lost here is a statistic and the recency of an entry."""
-        counts, touched = self._counts, list(self._touched)
-        self._counts, self._touched = Counter(), {}
-        args: list[str | int] = [self._keys.stats("hour:"), len(counts)]
-        for field, count in counts.items():
+        """While Redis is away the counts are kept; the recency of some entries is lost."""
+        with contextlib.suppress(AskOnceError):
+            if self._sheet:
+                await self._send([])
+            touched, self._touched = list(self._touched), {}
+            self._number += 1
+            self._sheet, self._counts = self._counts, Counter()
+            for at in range(0, len(touched), MOST):
+                await self._send(touched[at : at + MOST])
+
+    async def _send(self, touched: list[str]) -> None:
+        args: list[str | int] = [self._hours, self._number, len(self._sheet)]
+        for field, count in self._sheet.items():
             args += (field, count)
-        for at in range(0, len(touched), MOST):
-            try:
-                keys = [self._keys.stats("total"), self._keys.touched]
-                await self._store.script(TOUCH, keys, [*args, *touched[at : at + MOST]])
-            except AskOnceError:
-                return
-            args = [self._keys.stats("hour:"), 0]
+        await self._store.script(TOUCH, self._keys, [*args, *touched])
+        self._sheet = Counter()
 
     async def aclose(self) -> None:
         """What was noted is written, also what the writer is about to write."""

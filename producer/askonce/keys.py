@@ -16,8 +16,8 @@ class Keys:
         return f"{self.prefix}:entry:{fingerprint}"
 
     def result(self, namespace: str, job_id: str) -> str:
-        """string: pending marker, then the answer; marker `JOB_TTL` + `RESULT_TTL`, answer `RESULT_TTL`; submit.lua,
-        listen.lua, publish.lua, cancel.lua."""
+        """string: pending marker, then the answer; marker `JOB_TTL` + `RESULT_TTL`, answer `RESULT_TTL`, and a minute
+        once it was received; submit.lua, listen.lua, publish.lua, cancel.lua, forget.lua."""
         return f"{self.prefix}:result:{namespace}:{job_id}"
 
     def answered(self, client: str) -> str:
@@ -163,9 +163,9 @@ class Keys:
         for ever; publish.lua, client."""
         return f"{self.prefix}:stats:{bucket}"
 
-    def tally(self, worker: str) -> str:
-        """string: number of this worker's last tally; a day; publish.lua."""
-        return f"{self.prefix}:stats:tally:{worker}"
+    def tally(self, whose: str) -> str:
+        """string: number of the last tally of this worker or client; a day, an hour; publish.lua, touch.lua."""
+        return f"{self.prefix}:stats:tally:{whose}"
 
 
 def epoch_fields(namespace: str, model: str) -> tuple[str, str, str, str]:

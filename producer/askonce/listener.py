@@ -65,7 +65,7 @@ class Listener:
         await stop(*self._tasks)
         await self._look.aclose()
         self._tasks = []
-        self.waiting.fail_all(StoreUnreachable("the client was closed"))
+        self.waiting.close(StoreUnreachable("the client was closed"))
         await self._stream.aclose()
 
     async def _hear(self) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import time
 from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
 from dataclasses import dataclass
@@ -18,16 +19,16 @@ from askonce.waiting import Waiting
 from askonce.wire import passes
 
 Item = Question | str
-TOGETHER = 256
-"""Questions that are looked up, and then submitted, at a time: what the cache does not answer still fills chunks."""
+TOGETHER = 512
+"""Questions that are looked up, and then submitted, at a time: what the cache does not answer is to fill chunks."""
 PATIENCE = 60.0
 """Seconds for which a Redis that is away is waited for."""
 
 
 @dataclass(slots=True, eq=False)
 class Underway:
-    """own: the job id is of our own making. answer: of this question. heard: what comes under the job id, once it is
-    submitted.
+    """own: the job id, if it comes to a job, is of our own making. answer: of this question. heard: what comes under
+    the job id, once it is submitted. took: seconds in which the cache had the answer.
 
     They differ under a job id of the caller's until the question is accepted: the id may stand for another question,
     whose answer is not ours.
@@ -37,6 +38,7 @@ class Underway:
     own: bool
     answer: "asyncio.Future[Answer]"
     heard: "asyncio.Future[Answer] | None" = None
+    took: float | None = None
 
     @property
     def job(self) -> str:
@@ -78,6 +80,7 @@ class Mapper:
         in_flight: int,
         ordered: bool,
         keep: bool,
+        chunk_size: int,
     ) -> None:
         self._backend = backend
         self._checked = checked
@@ -86,7 +89,7 @@ class Mapper:
         self._in_flight = in_flight
         self._ordered = ordered
         self._keep = keep
-        self._size = max(1, min(TOGETHER, in_flight // 4))
+        self._size = max(1, min(max(TOGETHER, chunk_size), in_flight // 4))
         self._out: dict[Underway, None] = {}
         self._queue: deque[Underway] = deque()
         """Where the order is kept, all that are out; else those that are answered."""
@@ -103,7 +106,9 @@ class Mapper:
                 answer = outcome(item.job, item.answer)
                 del self._out[item]
                 self._room.set()
-                if item.own and item.heard is not None:
+                if item.took is not None:
+                    self._backend.count_hit(item.question, answer, item.took)
+                elif item.own and item.heard is not None:
                     self._backend.forget(item.job)
                 yield item.question, answer
             await feeder
@@ -129,10 +134,10 @@ class Mapper:
                 await self._room.wait()
             items = [item for item in map(self._enter, batch) if not item.answer.done()]
             await self._from_cache([item for item in items if self._may_hit(item)])
-            misses = [item for item in items if not item.answer.done()]
-            for item in misses:
-                self._expect(item)
-            await self._submit(misses)
+            for item in items:
+                if not item.answer.done():
+                    self._expect(item)
+            await self._submit([item for item in items if not item.answer.done()])
 
     def _may_hit(self, item: Underway) -> bool:
         return item.question.cache == "use" and (item.own or not self._keep)
@@ -141,12 +146,15 @@ class Mapper:
         """As `ask` does: an exact hit needs neither queue nor worker, and leaves no result behind."""
         if not items:
             return
+        began = time.perf_counter()
         try:
-            hits = await self._backend.hits([item.question for item in items], fresh=all(item.own for item in items))
+            hits = await self._backend.lookup_many([item.question for item in items])
         except StoreUnreachable:
             return  # `_submit` waits for Redis to come back
+        took = time.perf_counter() - began
         for item, answer in zip(items, hits, strict=True):
             if answer is not None:
+                item.took = took
                 self._finish(item, answer)
 
     def _finish(self, item: Underway, answer: Answer) -> None:
@@ -155,6 +163,8 @@ class Mapper:
         self._finished(item)
 
     def _expect(self, item: Underway) -> None:
+        if item.own:
+            item.question = item.question.with_fields(job_id=self._new_id())
         item.answer.add_done_callback(lambda _: self._finished(item))
         item.expect(self._backend.waiting)
 
@@ -166,8 +176,7 @@ class Mapper:
             item = self._out_goes(Underway(raw if isinstance(raw, Question) else Question(raw), False, answer))
             self._finish(item, failed(item.question.job_id, "invalid_question", str(error)))
             return item
-        own = question.job_id is None
-        return self._out_goes(Underway(question.with_fields(job_id=self._new_id()) if own else question, own, answer))
+        return self._out_goes(Underway(question, question.job_id is None, answer))
 
     def _out_goes(self, item: Underway) -> Underway:
         self._out[item] = None

@@ -70,14 +70,17 @@ class Memory:
             if job.status == "queued":
                 self._work(name, job)
 
-    async def lookup(self, question: Question, *, count: bool) -> Answer | None:  # noqa: ARG002
+    async def lookup(self, question: Question) -> Answer | None:
         await asyncio.sleep(0)
         return self._cached(question)
 
-    async def hits(self, questions: Sequence[Question], *, fresh: bool) -> list[Answer | None]:  # noqa: ARG002
+    async def lookup_many(self, questions: Sequence[Question]) -> list[Answer | None]:
         await asyncio.sleep(0)
         known = (f"{question.namespace}:{question.job_id}" in self._jobs for question in questions)
         return [None if job else self._cached(question) for question, job in zip(questions, known, strict=True)]
+
+    def count_hit(self, question: Question, answer: Answer, seconds: float) -> None:
+        pass
 
     async def put_one(self, question: Question, lane: Lane, timeout: float, *, listen: bool) -> None:  # noqa: ARG002
         await asyncio.sleep(0)

@@ -1,6 +1,7 @@
 """Waiting for one answer: `Client.ask` and `Client.result`."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -17,9 +18,11 @@ async def ask(backend: Backend, question: Question, timeout: float) -> Answer:
     """question: checked. Its deadline is the caller's, so whoever gives up waiting leaves no work behind."""
     deadline = asyncio.get_running_loop().time() + timeout
     if question.cache == "use":
+        began = time.perf_counter()
         async with _until(deadline, StoreUnreachable(SLOW)):
-            cached = await backend.lookup(question, count=True)
+            cached = await backend.lookup(question)
         if cached is not None:
+            backend.count_hit(question, cached, time.perf_counter() - began)
             return cached
     own = question.job_id is None
     if own:

@@ -1,7 +1,6 @@
 """A client's connections and tasks, in one event loop."""
 
 import asyncio
-import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -61,7 +60,7 @@ class Session:
         self._exact = ExactLookup(self._store, self._keys)
         self._lookup: Batcher[Question, Answer | None] = Batcher(self._exact.find, most=256)
         self._storing: Batcher[NewEntry, bool] = Batcher(self._store_all, most=STORED_TOGETHER)
-        self._hits = Hits(self._store, self._keys)
+        self._hits = Hits(self._store, self._keys, self._listener.id)
         self._forgetting = Forgetting(self._store, self._keys, settings.result_ttl)
 
     @property
@@ -71,18 +70,14 @@ class Session:
     def start(self) -> None:
         self._listener.start()
 
-    async def lookup(self, question: Question, *, count: bool) -> Answer | None:
-        began = time.perf_counter()
-        answer = await self._lookup(question)
-        if count:
-            self._hits.note([question], [answer], time.perf_counter() - began)
-        return answer
+    async def lookup(self, question: Question) -> Answer | None:
+        return await self._lookup(question)
 
-    async def hits(self, questions: Sequence[Question], *, fresh: bool) -> list[Answer | None]:
-        began = time.perf_counter()
-        answers = await (self._exact.find(questions) if fresh else self._exact.find_new(questions))
-        self._hits.note(questions, answers, time.perf_counter() - began)
-        return answers
+    async def lookup_many(self, questions: Sequence[Question]) -> list[Answer | None]:
+        return await self._exact.find_new(questions)
+
+    def count_hit(self, question: Question, answer: Answer, seconds: float) -> None:
+        self._hits.note(question, answer, seconds)
 
     async def put_one(self, question: Question, lane: Lane, timeout: float, *, listen: bool) -> None:
         await self._queue.put_one(self._route(question.namespace or "", lane, timeout, listen), question)

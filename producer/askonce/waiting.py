@@ -19,6 +19,7 @@ class Waiting:
 
     def __init__(self) -> None:
         self._futures: dict[str, list[asyncio.Future[Answer]]] = {}
+        self._closed: Exception | None = None
         self._due: dict[str, float] = {}  # always in the order of the times, since all wait equally long
 
     def __contains__(self, job: str) -> bool:
@@ -30,6 +31,9 @@ class Waiting:
     def expect(self, job: str, future: asyncio.Future[Answer] | None = None) -> asyncio.Future[Answer]:
         """The answer to come. To be called before Redis is told of the job, or asked for it."""
         future = future or asyncio.get_running_loop().create_future()
+        if self._closed is not None:
+            future.set_exception(self._closed)
+            return future
         self._futures.setdefault(job, []).append(future)
         return future
 
@@ -69,7 +73,9 @@ class Waiting:
             if not future.done():
                 future.set_exception(UnknownJob(job.partition(":")[2]))
 
-    def fail_all(self, error: Exception) -> None:
+    def close(self, error: Exception) -> None:
+        """Who waits, or will wait, gets this error."""
+        self._closed = error
         for job in list(self._futures):
             for future in self._remove(job):
                 if not future.done():

@@ -84,14 +84,25 @@ class Wire:
 
 
 def packed(commands: Sequence[Command]) -> bytes:
-    """As they go over the wire. (redis-py's own loop takes three times as long, and there may be hundreds of keys.)"""
+    """As they go over the wire. (redis-py's own loop takes three times as long, and there may be hundreds of keys.)
+
+    Raises TypeError for what is no text, bytes or number.
+    """
     parts: list[bytes] = []
     for command in commands:
         parts.append(b"*%d\r\n" % len(command))
         for value in command:
-            data = value if type(value) is bytes else str(value).encode()
+            data = value if type(value) is bytes else _encoded(value)
             parts.append(b"$%d\r\n%b\r\n" % (len(data), data))
     return b"".join(parts)
+
+
+def _encoded(value: Any) -> bytes:
+    if isinstance(value, str):
+        return value.encode()
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"Redis takes no {type(value).__name__}")
+    return repr(value).encode()
 
 
 def passes(error: StoreUnreachable) -> bool:

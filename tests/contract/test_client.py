@@ -402,7 +402,7 @@ async def test_map_answers_what_is_cached_without_queue_or_worker(client, servic
     await client.store("known", "cached")
     service.pause()
     answers = [answer async for _, answer in client.map(["known"] * 600, in_flight=100)]
-    assert {(answer.text, answer.source) for answer in answers} == {("cached", "exact")}
+    assert {(answer.text, answer.source, answer.job_id) for answer in answers} == {("cached", "exact", None)}
     assert len(answers) == 600
 
 

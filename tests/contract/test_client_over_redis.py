@@ -10,6 +10,8 @@ from redis.asyncio import Redis
 
 from askonce import Client, Question, QueueFull, StoreUnreachable, UnknownJob
 from askonce.answer import Answer, result_record, text_body
+from askonce.connection import Store
+from askonce.exact_lookup import ExactLookup
 from support.services import MODEL, RealService
 from support.valkey_fixture import own_valkey  # noqa: F401
 
@@ -77,6 +79,51 @@ async def test_what_map_answers_from_the_cache_is_counted_and_leaves_nothing_beh
     assert await service.redis.zscore(service.keys.touched, question.fingerprint) > 1
     results = [key async for key in service.redis.scan_iter(f"{service.prefix}:result:*")]
     assert len(results) == 1, "that of the new one"
+
+
+async def test_of_a_map_that_is_left_only_what_was_handed_out_is_counted(client, service):
+    await client.store("q", "a")
+    answers = client.map(["q"] * 300, in_flight=100)
+    for _ in range(10):
+        await anext(answers)
+    await answers.aclose()
+    await client.aclose()
+    assert await service.redis.hget(service.keys.stats("total"), f"exact|default|{MODEL}") == b"10"
+
+
+async def test_a_job_that_waits_already_is_no_hit(client, service):
+    service.pause()
+    mine, other = (Question("q", model=MODEL, namespace="default", job_id=name) for name in ("mine", "other"))
+    await client.submit(mine)
+    await client.store("q", "a")
+    store = Store(service.url)
+    found = await ExactLookup(store, service.keys).find_new([mine, other, other.with_fields(job_id=None)])
+    await store.aclose()
+    assert [answer and answer.text for answer in found] == [None, "a", "a"]
+
+
+async def test_a_client_that_is_closed_during_the_lookup_of_a_map_says_so(own_valkey, prefix):  # noqa: F811
+    async with RealService(own_valkey.url, prefix) as service:
+        client = await service.client()
+        await client.lookup("connected")
+        await service.redis.client_pause(800)
+        streams = asyncio.create_task(collect(client.map(["x", "y"])))
+        await asyncio.sleep(0.1)
+        await client.aclose()
+        with pytest.raises(StoreUnreachable, match="closed"):
+            await asyncio.wait_for(streams, 20)
+        assert await service.redis.hget(service.keys.load, "bulk") is None, "nobody waits for it: nobody pays for it"
+
+
+async def test_map_waits_for_a_redis_that_is_away_while_it_looks_into_the_cache(own_valkey, prefix):  # noqa: F811
+    async with RealService(own_valkey.url, prefix) as service:
+        client = await service.client()
+        await client.store("known", "a")
+        await asyncio.to_thread(own_valkey.stop)
+        streams = asyncio.create_task(collect(client.map(["known", "new"])))
+        await asyncio.sleep(0.1)
+        await asyncio.to_thread(own_valkey.start)
+        assert (await asyncio.wait_for(streams, 60))[1] == "answer to: new"
 
 
 async def test_closing_writes_the_hits_that_were_not_written_yet(client, service):

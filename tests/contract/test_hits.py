@@ -1,11 +1,13 @@
-"""Exact hits of a client are counted once, also those that are being written down when it closes."""
+"""Exact hits of a client are counted once: when it closes meanwhile, when a reply is lost, when Redis is away."""
 
 import asyncio
 
+import pytest
 from redis.asyncio import Redis
 
 from askonce.answer import Answer, text_body
 from askonce.connection import Store
+from askonce.errors import StoreUnreachable
 from askonce.hits import Hits
 from askonce.keys import Keys
 from askonce.question import Question
@@ -14,39 +16,77 @@ QUESTION = Question("a", model="m", namespace="n")
 ANSWER = Answer("j", "answered", body=text_body("x", model="m"))
 
 
-class SlowStore(Store):
-    """On its way to Redis for a while."""
+class OddStore(Store):
+    """On its way to Redis for a while. refuses: before anything is sent. loses: the reply, once."""
 
     def __init__(self, url):
         super().__init__(url)
         self.under_way = asyncio.Event()
+        self.refuses = self.loses = False
 
     async def script(self, *call):
         self.under_way.set()
         await asyncio.sleep(0.05)
-        return await super().script(*call)
+        if self.refuses:
+            raise StoreUnreachable("away")
+        reply = await super().script(*call)
+        if self.loses:
+            self.loses = False
+            raise StoreUnreachable("the reply is lost")
+        return reply
 
 
-async def test_what_is_under_way_when_the_client_closes_is_counted(valkey_url, prefix):
-    store, keys = SlowStore(valkey_url), Keys(prefix)
-    hits = Hits(store, keys)
-    hits.note([QUESTION], [ANSWER], 0.001)
+@pytest.fixture
+async def store(valkey_url):
+    store = OddStore(valkey_url)
+    yield store
+    await store.aclose()
+
+
+@pytest.fixture
+def hits(store, prefix):
+    return Hits(store, Keys(prefix), "client")
+
+
+@pytest.fixture
+async def counted(valkey_url, prefix):
+    async with Redis.from_url(valkey_url) as redis:
+
+        async def counted():
+            return int(await redis.hget(Keys(prefix).stats("total"), "exact|n|m") or 0)
+
+        yield counted
+
+
+async def test_what_is_under_way_when_the_client_closes_is_counted(store, hits, counted):
+    hits.note(QUESTION, ANSWER, 0.001)
     await store.under_way.wait()
-
     await hits.aclose()
-
-    await store.aclose()
-    async with Redis.from_url(valkey_url) as redis:
-        assert await redis.hget(keys.stats("total"), "exact|n|m") == b"1"
+    assert await counted() == 1
 
 
-async def test_what_waits_when_the_client_closes_is_counted_at_once(valkey_url, prefix):
-    store, keys = Store(valkey_url), Keys(prefix)
-    hits = Hits(store, keys)
-    hits.note([QUESTION], [ANSWER], 0.001)
-
+async def test_what_waits_when_the_client_closes_is_counted_at_once(hits, counted):
+    hits.note(QUESTION, ANSWER, 0.001)
     await hits.aclose()
+    assert await counted() == 1
 
-    await store.aclose()
-    async with Redis.from_url(valkey_url) as redis:
-        assert await redis.hget(keys.stats("total"), "exact|n|m") == b"1"
+
+async def test_a_lost_reply_counts_nothing_twice(store, hits, counted):
+    store.loses = True
+    hits.note(QUESTION, ANSWER, 0.001)
+    await store.under_way.wait()
+    hits.note(QUESTION, ANSWER, 0.001)
+    await hits.aclose()
+    assert await counted() == 2
+
+
+async def test_what_redis_did_not_take_is_counted_later(store, hits, counted):
+    store.refuses = True
+    hits.note(QUESTION, ANSWER, 0.001)
+    await store.under_way.wait()
+    hits.note(QUESTION, ANSWER, 0.001)
+    await asyncio.sleep(0.1)
+    assert await counted() == 0
+    store.refuses = False
+    await hits.aclose()
+    assert await counted() == 2

@@ -6,6 +6,7 @@ import orjson
 import pytest
 from redis.asyncio import Redis
 
+from askonce.answer import Answer, result_record, text_body
 from askonce.keys import Keys
 from askonce.pending import read_pending
 from askonce.scripts import Script
@@ -32,6 +33,22 @@ async def test_who_listens_is_told_once_and_each_of_them(scripts):  # noqa: F811
     for listener in ("first", "second", "third"):
         assert await scripts.told(listener) == ["default:a"]
         assert 0 < await scripts.redis.ttl(scripts.keys.answered(listener)) <= 3600
+
+
+async def test_what_is_published_twice_at_once_is_the_first(scripts):  # noqa: F811
+    await scripts.submit("a", "b", listener="me")
+    first, second = (result_record(Answer(None, "answered", body=text_body(text, model="m"))) for text in ("1", "2"))
+    keys = scripts.keys
+    head = [f"{keys.prefix}:result:", keys.answered(""), keys.stats("hour:"), RESULT_MS, 0, 0]
+    each = [(job_id, record) for job_id in ("a", "b") for record in (first, second)]
+    args = [value for job_id, record in each for value in (f"default:{job_id}", PRINT, record, "exact|n|m", "", 3, 0)]
+    names = [keys.stats("total"), keys.touched, keys.tally("test")]
+    assert await Script("askonce_worker", "publish")(scripts.redis, names, [*head, *args]) == [1, 0, 1, 0]
+    assert await scripts.marker("a") == await scripts.marker("b") == HEAD + first
+    assert await scripts.told("me") == ["default:a", "default:b"]
+    counts = await scripts.redis.hgetall(keys.stats("total"))
+    assert (counts.pop(b"exact|n|m"), counts.pop(b"saved_in|n|m")) == (b"2", b"6")
+    assert list(counts.values()) == [b"2"], "both took equally long"
 
 
 async def test_a_listener_whose_name_begins_another_is_another(scripts):  # noqa: F811
@@ -106,17 +123,18 @@ async def test_status_of_each_kind(scripts):  # noqa: F811
     assert await scripts.status("nowhere", "queued", "running", "answered", "failed") == [0, 1, 2, 3, 4]
 
 
-async def touch(scripts, counts, *prints):  # noqa: F811
+async def touch(scripts, counts, *prints, number):  # noqa: F811
     keys = scripts.keys
     flat = [part for pair in counts.items() for part in pair]
-    args = [keys.stats("hour:"), len(counts), *flat, *prints]
-    return await Script("askonce", "touch")(scripts.redis, [keys.stats("total"), keys.touched], args)
+    args = [keys.stats("hour:"), number, len(counts), *flat, *prints]
+    names = [keys.stats("total"), keys.touched, keys.tally("client")]
+    return await Script("askonce", "touch")(scripts.redis, names, args)
 
 
 async def test_touch_counts_and_moves_the_clock_of_known_entries_alone(scripts):  # noqa: F811
     await scripts.redis.zadd(scripts.keys.touched, {"known": 5})
-    for _ in range(2):
-        await touch(scripts, {"exact|default|m": 3, "exact|other|m": 1}, "known", "evicted")
+    for number in (1, 2, 2):
+        await touch(scripts, {"exact|default|m": 3, "exact|other|m": 1}, "known", "evicted", number=number)
     totals = await scripts.redis.hgetall(scripts.keys.stats("total"))
     assert totals == {b"exact|default|m": b"6", b"exact|other|m": b"2"}
     ((member, score),) = await scripts.redis.zrange(scripts.keys.touched, 0, -1, withscores=True)
@@ -125,7 +143,7 @@ async def test_touch_counts_and_moves_the_clock_of_known_entries_alone(scripts):
 
 
 async def test_touch_without_counts_makes_no_counters(scripts):  # noqa: F811
-    await touch(scripts, {}, "evicted")
+    await touch(scripts, {}, "evicted", number=1)
     assert await scripts.everything() == set()
 
 

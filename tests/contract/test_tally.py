@@ -1,13 +1,19 @@
 """Figures of what was paid reach Redis exactly once."""
 
+import asyncio
+
 import pytest
 from redis.asyncio import Redis
 from redis.exceptions import ConnectionError  # noqa: A004
 
 from askonce import Question
+from askonce.answer import Answer, text_body
 from askonce.keys import Keys
+from askonce_worker.ports import Finished
 from askonce_worker.publisher import Publisher
 from askonce_worker.tally import Tally
+from support.scripts_fixture import Scripts
+from support.valkey_fixture import own_valkey  # noqa: F401
 
 QUESTION = Question("?", model="m", namespace="n")
 
@@ -55,6 +61,24 @@ async def test_what_was_counted_goes_out_once_even_if_it_is_sent_twice(redis, pr
 
     counted = await redis.hgetall(keys.stats("total"))
     assert counted == {b"calls|n|m": b"3", b"tokens_in|n|m": b"7", b"tokens_out|n|m": b"2"}
+
+
+async def test_an_answer_on_its_way_when_the_worker_stops_arrives(own_valkey, prefix):  # noqa: F811
+    """Also where nobody waits for it any more: it is paid for."""
+    async with Redis.from_url(own_valkey.url, protocol=2) as redis:
+        scripts, tally = Scripts(redis, Keys(prefix)), Tally()
+        publisher = Publisher(
+            redis, scripts.keys, worker="w", tally=tally, embedding="e", cache_ttl=9, result_ttl=9, outbox_max=0
+        )
+        question = QUESTION.with_fields(job_id="a")
+        await scripts.submit("a", namespace="n", prints=[question.fingerprint])
+        await redis.client_pause(300)
+        body = text_body("paid", model="m")
+        sending = asyncio.create_task(publisher.send([Finished(question, Answer("a", "answered", "llm", body=body))]))
+        await asyncio.sleep(0)
+        sending.cancel()
+        await publisher.aclose()
+        assert b'"paid"' in await scripts.marker("a", "n")
 
 
 async def test_two_workers_add_up(redis, prefix):

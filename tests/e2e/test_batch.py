@@ -171,7 +171,8 @@ async def test_a_large_file_killed_three_times_ends_complete_exact_and_paid_once
     # Paid once, but for what a worker was asking in the moment in which it was killed.
     stats = (await llm_server.stats())["chat"]
     assert stats["calls"] - len(stats["texts"]) <= lost
-    assert sum(record["askonce"]["billed"] for record in out) <= stats["answered"]
+    billed = sum(record["askonce"]["billed"] for record in out)
+    assert stats["answered"] - lost <= billed <= stats["answered"], "what was paid before a kill is no hit afterwards"
     subjects_asked = {re.search(r"\[g(\d+)\]", text)[1] for text in stats["texts"]}
     assert len(subjects_asked) == int(LINES * 0.6)
     if not any(b"embeddings.failed" in log.read_bytes() for log in tmp_path.glob("worker-*.log")):

@@ -98,13 +98,15 @@ class Publisher:
             await asyncio.shield(parcel.done)
 
     async def aclose(self) -> None:
-        """Sends what was counted and had no answer to go out with. Then nothing is sent again, Redis away or not."""
+        """Sends what still waits, and what was counted and had no answer to go out with; or gives up after a while."""
         try:
-            if self._tally.sheet().counts:
-                async with asyncio.timeout(LAST_FLUSH):
+            async with asyncio.timeout(LAST_FLUSH):
+                if self._tally.sheet().counts:
                     await self.send(())
+                if self._sender is not None:
+                    await asyncio.wait({self._sender})
         except (RedisError, OSError) as error:
-            log.warning("tally.lost", error=type(error).__name__)
+            log.warning("publish.given_up", error=type(error).__name__, parcels=len(self._waiting))
         finally:
             if self._sender is not None:
                 await stop(self._sender)

@@ -1,12 +1,14 @@
 -- Counts exact hits, and moves the idle clock of the entries that were hit.
 --
--- KEYS: totals, touched
--- ARGV: 1 prefix of the hourly counters   2 how many counters   then counter, count of each   then fingerprints
+-- KEYS: totals, touched, tally
+-- ARGV: 1 prefix of the hourly counters   2 number of the client's tally: it counts once, however often it is sent
+--       3 how many counters   then counter, count of each   then fingerprints
 local clock = redis.call('TIME')
-local first = 3 + 2 * ARGV[2]
-if first > 3 then
+local first = 4 + 2 * ARGV[3]
+if first > 4 and redis.call('GET', KEYS[3]) ~= ARGV[2] then
+  redis.call('SET', KEYS[3], ARGV[2], 'EX', 3600)
   local hour = ARGV[1] .. math.floor(clock[1] / 3600)
-  for i = 3, first - 1, 2 do
+  for i = 4, first - 1, 2 do
     redis.call('HINCRBY', KEYS[1], ARGV[i], ARGV[i + 1])
     redis.call('HINCRBY', hour, ARGV[i], ARGV[i + 1])
   end
