@@ -75,22 +75,15 @@ class Bar:
     """A bar drawn by rich, the figures under it. Raises ImportError where there is no rich."""
 
     def __init__(self, progress: Progress) -> None:
-        from rich.console import Console, Group  # noqa: PLC0415 - an extra
+        from rich.console import Console  # noqa: PLC0415 - an extra
         from rich.live import Live  # noqa: PLC0415
-        from rich.progress_bar import ProgressBar  # noqa: PLC0415
-        from rich.text import Text  # noqa: PLC0415
 
-        self._progress = progress
-
-        def draw() -> Group:
-            text = Text(progress.line())
-            return (
-                Group(ProgressBar(progress.total, completed=progress.tally.done), text)
-                if progress.total
-                else Group(text)
-            )
-
-        self._live = Live(console=Console(stderr=True), get_renderable=draw, refresh_per_second=4, transient=True)
+        self._live = Live(
+            console=Console(stderr=True),
+            get_renderable=lambda: drawn(progress),
+            refresh_per_second=4,
+            transient=True,
+        )
         self._live.start()
 
     def show(self) -> None:
@@ -98,6 +91,19 @@ class Bar:
 
     def close(self) -> None:
         self._live.stop()
+
+
+def drawn(progress: Progress) -> Any:
+    """What rich is to show: the bar, if the end is known, and the figures."""
+    from rich.progress_bar import ProgressBar  # noqa: PLC0415 - an extra
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    rows = Table.grid(expand=True)
+    if progress.total:
+        rows.add_row(ProgressBar(progress.total, completed=progress.tally.done))
+    rows.add_row(Text(progress.line()))
+    return rows
 
 
 def display(progress: Progress) -> Display:
