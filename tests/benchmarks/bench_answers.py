@@ -173,7 +173,7 @@ async def raw_reads(redis, prefix, texts):
     keys = [Keys(prefix).entry(Question(t, model="m", namespace="default").fingerprint) for t in texts]
     started = time.perf_counter()
     for first in range(0, len(keys), 256):
-        assert None not in await redis.mget(keys[first : first + 256])
+        await redis.mget(keys[first : first + 256])
     return len(keys) / (time.perf_counter() - started)
 
 
