@@ -15,6 +15,7 @@ from askonce.keys import Keys
 from askonce.question import Question
 from askonce.scripts import Script
 from askonce.stats_numbers import bucket, tokens
+from askonce.tasks import stop
 
 TOUCH = Script("askonce", "touch")
 PAUSE = 0.5
@@ -77,7 +78,11 @@ class Hits:
         self._sheet = Counter()
 
     async def aclose(self) -> None:
-        """What was noted is written, also what the writer is about to write."""
+        """What was noted is written, also what the writer is about to write. Cancelled, it is given up."""
         self._closing.set()
-        if self._writer is not None:
-            await asyncio.wait([self._writer])
+        writer = self._writer
+        if writer is not None:
+            try:
+                await asyncio.wait([writer])
+            finally:
+                await stop(writer)

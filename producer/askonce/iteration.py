@@ -14,9 +14,21 @@ LINGER = 0.005
 
 
 def batched(items: Iterable[T], size: int) -> Iterator[list[T]]:
-    """Lists of `size`, the last one shorter. (`itertools.batched` is younger than Python 3.11.)"""
+    """Lists of `size`, the last one shorter; so that nothing is lost, also the last one before the source raises.
+
+    (`itertools.batched` is younger than Python 3.11, and drops that one.)
+    """
     iterator = iter(items)
-    while batch := list(islice(iterator, size)):
+    while True:
+        batch: list[T] = []
+        try:
+            batch.extend(islice(iterator, size))
+        except Exception:
+            if batch:
+                yield batch
+            raise
+        if not batch:
+            return
         yield batch
 
 

@@ -48,6 +48,9 @@ class Underway:
         self.heard = waiting.expect(self.job, self.answer if self.own else None)
 
     def drop(self, waiting: Waiting) -> None:
+        """Nobody wants its answer any more, whatever that is."""
+        if not self.answer.cancel() and not self.answer.cancelled():
+            self.answer.exception()  # so that asyncio does not report it as never retrieved
         if self.heard is not None:
             waiting.drop(self.job, self.heard)
 
@@ -230,7 +233,8 @@ class Mapper:
     def _refuse(self, item: Underway, error: InvalidQuestion) -> None:
         if not item.answer.done():
             item.answer.set_result(failed(item.question.job_id, "invalid_question", str(error)))
-        item.drop(self._backend.waiting)
+        if item.heard is not None:
+            self._backend.waiting.drop(item.job, item.heard)
 
     async def _confirm(self, items: list[Underway]) -> None:
         """Under a job id of the caller's there may be an answer already, of which nobody would tell us."""

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import orjson
@@ -36,6 +37,8 @@ MOST_VECTORS = 100_000
 """In the outbox, as the workers' default."""
 PART = 500
 """Most jobs in one script."""
+CLOSING = 3.0
+"""Seconds that a client takes at most for its last words."""
 PARTS = 20
 """Most scripts in one round trip."""
 STORED_TOGETHER = 128
@@ -155,8 +158,10 @@ class Session:
         self._forgetting.add(job)
 
     async def aclose(self) -> None:
-        await self._hits.aclose()
-        await self._forgetting.aclose()
+        with suppress(TimeoutError):  # Redis is away: what is lost are statistics, and memory until the results expire
+            async with asyncio.timeout(CLOSING):
+                await self._hits.aclose()
+                await self._forgetting.aclose()
         await self._lookup.aclose()
         await self._storing.aclose()
         await self._queue.aclose()

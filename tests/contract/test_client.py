@@ -466,7 +466,21 @@ async def test_map_hands_on_what_its_source_raises_after_what_came_before(client
     with pytest.raises(LookupError):
         async for _, answer in client.map(source()):
             got.append(answer.text)
-    assert got in ([], ["answer to: first"])
+    assert got == ["answer to: first"]
+
+
+@pytest.mark.parametrize("before", [1, 300, 1100])
+async def test_map_answers_all_that_came_before_its_source_raises(client, before):
+    def source():
+        for n in range(before):
+            yield f"q{n % 7}"
+        raise LookupError("the file ends here")
+
+    got = 0
+    with pytest.raises(LookupError):
+        async for _ in client.map(source()):
+            got += 1
+    assert got == before
 
 
 async def test_map_can_be_left_half_way(client):

@@ -115,6 +115,27 @@ async def test_a_client_that_is_closed_during_the_lookup_of_a_map_says_so(own_va
         assert await service.redis.hget(service.keys.load, "bulk") is None, "nobody waits for it: nobody pays for it"
 
 
+async def test_a_map_that_redis_refuses_raises_once_and_says_no_more(own_valkey, prefix):  # noqa: F811
+    reported = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context["message"]))
+    async with Client(f"redis://:wrong@127.0.0.1:{own_valkey.port}/0", key_prefix=prefix, model=MODEL) as client:
+        with pytest.raises(StoreUnreachable, match="credentials"):
+            await collect(client.map([Question(f"q{n}", job_id=f"j{n}") for n in range(100)]))
+    gc.collect()
+    assert reported == []
+
+
+async def test_closing_does_not_wait_long_for_a_redis_that_hangs(own_valkey, prefix):  # noqa: F811
+    async with RealService(own_valkey.url, prefix) as service:
+        client = await service.client()
+        await client.store("q", "a")
+        await client.ask("asked")
+        await client.ask("q")
+        await service.redis.client_pause(60_000)
+        await asyncio.wait_for(client.aclose(), 15)
+        own_valkey.stop()
+
+
 async def test_map_waits_for_a_redis_that_is_away_while_it_looks_into_the_cache(own_valkey, prefix):  # noqa: F811
     async with RealService(own_valkey.url, prefix) as service:
         client = await service.client()

@@ -69,6 +69,20 @@ async def test_a_chunk_with_equal_questions_costs_one_call(client, settings, llm
     assert (await llm_server.stats())["chat"]["calls"] == 1
 
 
+@pytest.mark.parametrize("cache", ["use", "refresh", "bypass"])
+async def test_what_is_submitted_again_beside_new_questions_is_paid_once(client, settings, llm_server, cache):
+    """A producer that was killed in the middle does so."""
+    await llm_server.control(chat={"latency_ms": 300})
+    questions = [Question(f"Thing {cache} {i} [g7{i}]", cache=cache, job_id=f"{cache}-{i}") for i in range(12)]
+    async with workers(1, settings):
+        for part in (questions[:8], questions[4:], questions):
+            await client.submit_many(part)
+        ids = [question.job_id for question in questions]
+        answers = [answer async for answer in client.as_completed(ids, timeout=20)]
+    assert {(answer.status, answer.source) for answer in answers} == {("answered", "llm")}
+    assert (await llm_server.stats())["chat"]["calls"] == 12
+
+
 async def test_no_answer_crosses_a_scope(client, settings, llm_server):
     text = "What is the limit? [g4]"
     questions = [

@@ -27,8 +27,12 @@ class ExactCache:
         self._reported = reported or ReportedPairs(keys)
         self._refusals = refusals or Refusals()
 
-    async def look_up(self, questions: Sequence[Question]) -> list[Known]:
-        """Markers, entries and epochs of questions of one namespace, in one round trip."""
+    async def look_up(self, questions: Sequence[Question], job: str = "") -> list[Known]:
+        """Markers, entries and epochs of questions of one namespace, in one round trip.
+
+        job: `lane:job`. A question that was submitted again, beside new ones, is its first job's, and not pending in
+        this one: else two workers would ask it, and what neither leads nor follows would be paid twice.
+        """
         namespace, models = _whose(questions)
         pipe = self._redis.pipeline(transaction=False)
         pipe.mget([self._keys.result(namespace, question.job_id or "") for question in questions])
@@ -41,13 +45,16 @@ class ExactCache:
             self._reported.ask(more)
             wrong, dropped = await more.execute()
         epochs = {model: epoch_stamp(stamp) for model, stamp in zip(models, stamps, strict=True)}
+        jobs = _names(job)
         return [
-            self._known(question, marker, entry, epochs[question.model or ""])
+            self._known(question, marker, entry, epochs[question.model or ""], jobs)
             for question, marker, entry in zip(questions, markers, entries, strict=True)
         ]
 
-    def _known(self, question: Question, marker: bytes | None, raw: bytes | None, epochs: str) -> Known:
-        pending = marker is not None and marker.startswith(b'"deadline"', PENDING_AT)
+    def _known(
+        self, question: Question, marker: bytes | None, raw: bytes | None, epochs: str, jobs: Sequence[bytes]
+    ) -> Known:
+        pending = marker is not None and marker.startswith(b'"deadline"', PENDING_AT) and _is_of(marker, jobs)
         if pending and marker is not None and not marker.startswith(question.fingerprint.encode(), FINGERPRINT_AT):
             # Its answer could never be published: it is not paid for.
             self._refusals("question", job=question.job_id, reason="submitted under another fingerprint")
@@ -95,6 +102,15 @@ class ExactCache:
         if entry is None:
             self._refusals("entry", fingerprint=fingerprint)
         return entry
+
+
+def _names(job: str) -> list[bytes]:
+    """As a marker may name this job: a part of one that was split (`JOB.ID`) has the questions of the whole."""
+    return [f'"job":"{name}"'.encode() for name in dict.fromkeys((job, job.partition(".")[0])) if name]
+
+
+def _is_of(marker: bytes, jobs: Sequence[bytes]) -> bool:
+    return not jobs or any(job in marker for job in jobs) or b'"job":"' not in marker
 
 
 def _whose(questions: Sequence[Question]) -> tuple[str, list[str]]:

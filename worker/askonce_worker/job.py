@@ -67,7 +67,7 @@ class ChunkJob:
             await self._outbound.send([_failed(chunk, job.lane, job_id, error) for job_id, error in refused])
         if chunk.questions:
             deadline = job.enqueued_ms + chunk.timeout_ms
-            await self._pipeline.answer(Batch(chunk.questions, job.lane, job.enqueued_ms, deadline))
+            await self._pipeline.answer(Batch(chunk.questions, job.lane, job.job, job.enqueued_ms, deadline))
 
     async def give_up(self, job: LeasedJob, cause: str) -> None:
         """Before a job becomes a dead letter: its open questions end as failed. Nobody waits for ever."""

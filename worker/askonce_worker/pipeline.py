@@ -35,10 +35,11 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """The questions of one chunk. asked, deadline: Unix ms of Redis's clock, for all of them."""
+    """The questions of one chunk, and the job they came in. asked, deadline: Unix ms of Redis's clock, for all."""
 
     questions: Sequence[Question]
     lane: str
+    job: str
     asked: int
     deadline: int
 
@@ -75,9 +76,9 @@ class Pipeline:
         await self._lead_or_follow(todo, position)
 
     async def _exact(self, batch: Batch) -> list[OpenQuestion]:
-        """Leaves out what is answered, past its deadline, or in the exact cache: one round trip."""
+        """Leaves out what is answered, past its deadline, in the exact cache, or another job's: one round trip."""
         with self._stage("exact", questions=len(batch.questions)):
-            known = await self._exact_cache.look_up(batch.questions)
+            known = await self._exact_cache.look_up(batch.questions, f"{batch.lane}:{batch.job}")
         finished: list[Finished] = []
         todo: list[OpenQuestion] = []
         late = self._clock.now_ms() >= batch.deadline

@@ -115,8 +115,8 @@ class NewEntry:
 
 
 class ExactCache(Protocol):
-    async def look_up(self, questions: Sequence[Question]) -> list[Known]:
-        """One round trip for all of them, which share a namespace."""
+    async def look_up(self, questions: Sequence[Question], job: str = "") -> list[Known]:
+        """One round trip for all of them, which share a namespace. job: `lane:job` in which they came."""
         ...
 
     async def standing(self, fingerprints: Sequence[str], questions: Sequence[Question]) -> Standing:
