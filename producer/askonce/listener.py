@@ -26,6 +26,8 @@ LOOK = 500
 """Most jobs in one script, and most results in one MGET: others use this Redis too."""
 AGAIN_PER_SECOND = 1000
 LONGEST_PAUSE = 2.0
+PATIENCE = 60.0
+"""Seconds for which a Redis that is away is waited for."""
 
 
 class Listener:
@@ -69,12 +71,16 @@ class Listener:
         await self._stream.aclose()
 
     async def _hear(self) -> None:
-        pause = 0.05
+        """A Redis that is away for longer than PATIENCE is told to those who wait: nobody waits for ever."""
+        clock = asyncio.get_running_loop().time
+        heard, pause = clock(), 0.05
         while True:
             try:
                 await self._hear_once()
-                pause = 0.05
-            except AskOnceError:
+                heard, pause = clock(), 0.05
+            except AskOnceError as error:
+                if clock() - heard > PATIENCE:
+                    self.waiting.fail_all(error)
                 self._position = START  # another Redis may count from another time; what is known already is skipped
                 await asyncio.sleep(pause)
                 pause = min(LONGEST_PAUSE, 2 * pause)

@@ -12,6 +12,7 @@ from askonce.backend import Backend, Lane
 from askonce.errors import InvalidQuestion, QueueFull, StoreUnreachable
 from askonce.iteration import batches
 from askonce.job_queue import Outcome, new_job_ids
+from askonce.listener import PATIENCE
 from askonce.question import Question
 from askonce.streams import failed, outcome
 from askonce.tasks import stop
@@ -21,8 +22,6 @@ from askonce.wire import passes
 Item = Question | str
 TOGETHER = 512
 """Questions that are looked up, and then submitted, at a time: what the cache does not answer is to fill chunks."""
-PATIENCE = 60.0
-"""Seconds for which a Redis that is away is waited for."""
 
 
 @dataclass(slots=True, eq=False)

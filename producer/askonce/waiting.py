@@ -76,6 +76,9 @@ class Waiting:
     def close(self, error: Exception) -> None:
         """Who waits, or will wait, gets this error."""
         self._closed = error
+        self.fail_all(error)
+
+    def fail_all(self, error: Exception) -> None:
         for job in list(self._futures):
             for future in self._remove(job):
                 if not future.done():

@@ -8,7 +8,7 @@ import time
 import pytest
 from redis.asyncio import Redis
 
-from askonce import Client, Question, QueueFull, StoreUnreachable, UnknownJob
+from askonce import Client, Question, QueueFull, StoreUnreachable, UnknownJob, listener
 from askonce.answer import Answer, result_record, text_body
 from askonce.connection import Store
 from askonce.exact_lookup import ExactLookup
@@ -242,6 +242,27 @@ async def test_waiting_outlives_a_restart_of_redis(own_valkey, prefix):  # noqa:
         assert [answer.text for answer in await asyncio.gather(*asks)] == [f"answer to: q{n}" for n in range(20)]
         assert await streams == [f"answer to: m{n}" for n in range(20)]
         assert (await client.ask("after")).text == "answer to: after"
+
+
+async def test_who_waits_is_told_that_redis_stays_away(own_valkey, prefix, monkeypatch):  # noqa: F811
+    monkeypatch.setattr(listener, "PATIENCE", 1.0)
+    async with RealService(own_valkey.url, prefix) as service:
+        client = await service.client()
+        service.pause()
+        job_id = await client.submit("q")
+        waits = [
+            asyncio.create_task(client.result(job_id, timeout=300)),
+            asyncio.create_task(collect(client.map(["m"], in_flight=1))),
+        ]
+
+        async def submitted():
+            return int(await service.redis.hget(service.keys.load, "bulk") or 0) == 1
+
+        await until(submitted)
+        await asyncio.to_thread(own_valkey.stop)
+        for wait in waits:
+            with pytest.raises(StoreUnreachable):
+                await asyncio.wait_for(wait, 60)
 
 
 async def collect(pairs):
