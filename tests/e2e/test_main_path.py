@@ -7,7 +7,7 @@ import pytest
 from redis.asyncio import Redis
 
 from askonce import Client, Question, QuestionFailed
-from askonce.keys import Keys
+from askonce.keys import ARQ_JOB, Keys
 from support.worker_process import start_worker, until, workers
 
 MODEL = "test-model"
@@ -81,6 +81,19 @@ async def test_what_is_submitted_again_beside_new_questions_is_paid_once(client,
         answers = [answer async for answer in client.as_completed(ids, timeout=20)]
     assert {(answer.status, answer.source) for answer in answers} == {("answered", "llm")}
     assert (await llm_server.stats())["chat"]["calls"] == 12
+
+
+async def test_a_question_whose_first_job_is_lost_is_asked_by_the_next_one(client, settings, llm_server):
+    keys = Keys(settings["ASKONCE_KEY_PREFIX"])
+    questions = [Question(f"Lost and found {i} [g8{i}]", job_id=f"lost-{i}") for i in range(2)]
+    await client.submit_many(questions[:1])
+    async with Redis.from_url(settings["ASKONCE_REDIS_URL"]) as redis:
+        [job] = await redis.zrange(keys.queue("bulk"), 0, -1)
+        await redis.delete(f"{ARQ_JOB}{job.decode()}")
+    await client.submit_many(questions)
+    async with workers(1, settings):
+        answers = [answer async for answer in client.as_completed(["lost-0", "lost-1"], timeout=20)]
+    assert [answer.status for answer in answers] == ["answered"] * 2
 
 
 async def test_no_answer_crosses_a_scope(client, settings, llm_server):

@@ -5,7 +5,8 @@ from typing import Any
 
 from redis.asyncio import Redis
 
-from askonce.keys import Keys, epoch_fields, epoch_stamp
+from askonce.keys import ARQ_JOB, Keys, epoch_fields, epoch_stamp
+from askonce.pending import read_pending
 from askonce.question import Question
 from askonce.readable import completion_of, read_object, text_of, time_of
 from askonce_worker.ports import Entry, Known, Standing
@@ -30,8 +31,8 @@ class ExactCache:
     async def look_up(self, questions: Sequence[Question], job: str = "") -> list[Known]:
         """Markers, entries and epochs of questions of one namespace, in one round trip.
 
-        job: `lane:job`. A question that was submitted again, beside new ones, is its first job's, and not pending in
-        this one: else two workers would ask it, and what neither leads nor follows would be paid twice.
+        job: `lane:job`. A question that was submitted again, beside new ones, is its first job's while that exists, and
+        not pending in this one: else two workers would ask it, and what never follows would be paid twice.
         """
         namespace, models = _whose(questions)
         pipe = self._redis.pipeline(transaction=False)
@@ -45,16 +46,32 @@ class ExactCache:
             self._reported.ask(more)
             wrong, dropped = await more.execute()
         epochs = {model: epoch_stamp(stamp) for model, stamp in zip(models, stamps, strict=True)}
-        jobs = _names(job)
+        if job:
+            elsewhere = await self._elsewhere(questions, markers, _names(job))
+            markers = [None if place in elsewhere else marker for place, marker in enumerate(markers)]
         return [
-            self._known(question, marker, entry, epochs[question.model or ""], jobs)
+            self._known(question, marker, entry, epochs[question.model or ""])
             for question, marker, entry in zip(questions, markers, entries, strict=True)
         ]
 
-    def _known(
-        self, question: Question, marker: bytes | None, raw: bytes | None, epochs: str, jobs: Sequence[bytes]
-    ) -> Known:
-        pending = marker is not None and marker.startswith(b'"deadline"', PENDING_AT) and _is_of(marker, jobs)
+    async def _elsewhere(
+        self, questions: Sequence[Question], markers: Sequence[bytes | None], jobs: Sequence[bytes]
+    ) -> set[int]:
+        """Places of those that wait in other jobs. A further round trip, where there are any."""
+        others = {
+            place: _job_of(marker)
+            for place, marker in enumerate(markers)
+            if marker is not None and _is_pending(marker) and not any(job in marker for job in jobs)
+        }
+        if not others:
+            return set()
+        pipe = self._redis.pipeline(transaction=False)
+        for place, name in others.items():
+            pipe.exists(f"{ARQ_JOB}{name}", f"{ARQ_JOB}{name}.{questions[place].job_id}")
+        return {place for place, found in zip(others, await pipe.execute(), strict=True) if found}
+
+    def _known(self, question: Question, marker: bytes | None, raw: bytes | None, epochs: str) -> Known:
+        pending = marker is not None and _is_pending(marker)
         if pending and marker is not None and not marker.startswith(question.fingerprint.encode(), FINGERPRINT_AT):
             # Its answer could never be published: it is not paid for.
             self._refusals("question", job=question.job_id, reason="submitted under another fingerprint")
@@ -109,8 +126,17 @@ def _names(job: str) -> list[bytes]:
     return [f'"job":"{name}"'.encode() for name in dict.fromkeys((job, job.partition(".")[0])) if name]
 
 
-def _is_of(marker: bytes, jobs: Sequence[bytes]) -> bool:
-    return not jobs or any(job in marker for job in jobs) or b'"job":"' not in marker
+def _is_pending(marker: bytes) -> bool:
+    return marker.startswith(b'"deadline"', PENDING_AT)
+
+
+def _job_of(marker: bytes) -> str:
+    """Where it says that it waits; '' where that cannot be read."""
+    try:
+        pending = read_pending(marker)
+    except ValueError:
+        return ""
+    return pending.job if pending is not None else ""
 
 
 def _whose(questions: Sequence[Question]) -> tuple[str, list[str]]:
