@@ -69,7 +69,8 @@ class Entry:
 class Known:
     """What Redis knows of a question.
 
-    pending: it still waits for its answer. epochs: the stamp of now. entry: its own answer in the cache, if valid.
+    pending: it still waits for its answer, and in this job. epochs: the stamp of now. entry: its own answer in the
+    cache, if valid.
     """
 
     pending: bool
