@@ -8,9 +8,9 @@ from concurrent.futures import Future, wait
 from typing import Any, TypeVar
 
 from askonce.answer import Answer
-from askonce.backend import Lane
 from askonce.client import Client
 from askonce.question import Question
+from askonce.session.backend import Lane
 
 T = TypeVar("T")
 TICK = 0.5

@@ -4,9 +4,14 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from types import TracebackType
 from typing import Any, Self
 
-from askonce import one_answer
 from askonce.answer import Answer
-from askonce.arguments import (
+from askonce.contract.completion import checked_body
+from askonce.contract.keys import epoch_field
+from askonce.errors import InvalidQuestion, QuestionFailed
+from askonce.question import Question
+from askonce.question_checks import check_model, check_namespace
+from askonce.session import one_answer
+from askonce.session.arguments import (
     Questions,
     checked_ids,
     checked_lane,
@@ -15,20 +20,15 @@ from askonce.arguments import (
     fields_of,
     several,
 )
-from askonce.backend import Backend, Lane, Status
-from askonce.bulk import submit_many
-from askonce.completion import checked_body
-from askonce.errors import InvalidQuestion, QuestionFailed
-from askonce.job_queue import new_job_id
-from askonce.keys import epoch_field
-from askonce.mapping import Mapper
-from askonce.per_loop import PerLoop
-from askonce.question import Question
-from askonce.question_checks import check_model, check_namespace
-from askonce.redis_url import check_url
-from askonce.session import Session
+from askonce.session.backend import Backend, Lane, Status
+from askonce.session.bulk import submit_many
+from askonce.session.job_queue import new_job_id
+from askonce.session.mapping import Mapper
+from askonce.session.per_loop import PerLoop
+from askonce.session.session import Session
+from askonce.session.streams import as_completed
 from askonce.settings import client_settings
-from askonce.streams import as_completed
+from askonce.store.redis_url import check_url
 
 
 class Client:

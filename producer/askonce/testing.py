@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from askonce.answer import Answer, AnswerError
-from askonce.backend import Backend
 from askonce.client import Client
-from askonce.memory import Answering, Memory, Said
 from askonce.question import Question
+from askonce.session.backend import Backend
+from askonce.session.memory import Answering, Memory, Said
 
 
 class FakeClient(Client):

@@ -25,8 +25,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import numpy as np
 import uvloop
 
-from askonce.keys import Keys
-from askonce_worker.coalescing import Lead, Settlement
+from askonce.contract.keys import Keys
+from askonce_worker.answering.coalescing import Lead, Settlement
 from askonce_worker.local.parts import choose_parts
 from askonce_worker.local.stack import Stack
 from support.inflight import ask, settle, worker

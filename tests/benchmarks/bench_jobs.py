@@ -16,7 +16,7 @@ from pathlib import Path
 import orjson
 from redis.asyncio import Redis
 
-from askonce.keys import ARQ_JOB, Keys
+from askonce.contract.keys import ARQ_JOB, Keys
 from askonce_worker.local.parts import choose_parts
 from askonce_worker.local.stack import Stack
 

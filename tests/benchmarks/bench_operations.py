@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from redis.asyncio import Redis
 
 from askonce import Client
-from askonce.keys import LANES, Keys
+from askonce.contract.keys import LANES, Keys
 from askonce_worker.local.parts import choose_parts
 from askonce_worker.local.stack import Stack
 from support.llm_server import LLMServer

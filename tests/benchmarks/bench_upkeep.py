@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from qdrant_client import grpc as qdrant
 
 from askonce import Client
-from askonce_worker import qdrant_messages as messages
+from askonce_worker.cache import qdrant_messages as messages
 from askonce_worker.local.parts import choose_parts
 from askonce_worker.local.stack import Stack
 from support.cache import LONG_AGO, Cache

@@ -28,11 +28,11 @@ from soak_load import CACHE_TTL, RESULT_TTL, Load
 from soak_report import Report
 
 from askonce import Client
-from askonce.keys import Keys
+from askonce.contract.keys import Keys
 from askonce.tasks import stop
+from askonce_worker.cache.semantic import QdrantSemanticCache, connect_qdrant
 from askonce_worker.local.parts import choose_parts
 from askonce_worker.local.stack import Stack
-from askonce_worker.semantic_cache import QdrantSemanticCache, connect
 from support.asking import settings_for
 from support.llm_server import LLMServer
 from support.valkey_fixture import OwnValkey
@@ -62,7 +62,7 @@ class Soak:
         self.pool = Pool(self.settings, directory)
         self.chaos = Chaos(self.pool, self.load, llm, self.redis, self.keys, lease=LEASE, seed=options.seed)
         self.memory = Memory()
-        self.channel = connect(self.settings["ASKONCE_QDRANT_URL"])
+        self.channel = connect_qdrant(self.settings["ASKONCE_QDRANT_URL"])
         self.vectors = QdrantSemanticCache(
             self.channel, embedding_model=self.settings["ASKONCE_EMBEDDING_MODEL"], now=time.time, prefix=self.prefix
         )

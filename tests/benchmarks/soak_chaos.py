@@ -15,7 +15,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 from soak_load import SCOPES, Load
 
-from askonce.keys import Keys
+from askonce.contract.keys import Keys
 from askonce.tasks import stop
 from askonce_worker.inflight.feed import SHARDS
 from support.llm_server import LLMServer

@@ -12,7 +12,7 @@ from redis.exceptions import RedisError
 
 from askonce import Answer, Question
 from askonce.answer import read_result
-from askonce.keys import Keys
+from askonce.contract.keys import Keys
 
 SHOWN = 10
 """Faults of a kind that are told with all they have."""

@@ -12,7 +12,7 @@ import psutil
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from askonce.keys import ARQ_JOB, Keys
+from askonce.contract.keys import ARQ_JOB, Keys
 from askonce_worker.inflight.feed import KEPT, SHARDS
 
 EVERY = 2.0

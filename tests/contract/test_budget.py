@@ -8,8 +8,8 @@ import pytest
 from redis.asyncio import Redis
 
 from askonce import Question
-from askonce.keys import Keys
-from askonce_worker.budget import RateBudget, provider_name
+from askonce.contract.keys import Keys
+from askonce_worker.providers.rate_budget import RateBudget, provider_name
 from support.llm_server import busiest
 from support.worker_process import until
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from askonce_worker.check import findings
-from askonce_worker.check_cache import lifetimes
+from askonce_worker.check.cache_state import lifetimes
+from askonce_worker.check.findings import findings
 from askonce_worker.settings import Settings
 from support.cache import Cache
 

@@ -8,10 +8,11 @@ import time
 import pytest
 from redis.asyncio import Redis
 
-from askonce import Client, Question, QueueFull, StoreUnreachable, UnknownJob, listener
+from askonce import Client, Question, QueueFull, StoreUnreachable, UnknownJob
 from askonce.answer import Answer, result_record, text_body
-from askonce.connection import Store
-from askonce.exact_lookup import ExactLookup
+from askonce.session import listener
+from askonce.session.exact_lookup import ExactLookup
+from askonce.store.connection import Store
 from support.services import MODEL, RealService
 from support.valkey_fixture import own_valkey  # noqa: F401
 

@@ -7,8 +7,8 @@ import dataclasses
 import pytest
 from redis.asyncio import Redis
 
-from askonce.keys import Keys
-from askonce_worker.coalescing import AskYourself, Follow, Freed, Lead, Settlement, Shared, Stale
+from askonce.contract.keys import Keys
+from askonce_worker.answering.coalescing import AskYourself, Follow, Freed, Lead, Settlement, Shared, Stale
 from support.inflight import SCOPE, ask, near, settle, unit, worker
 from support.jobs import redis_ms
 

@@ -6,12 +6,12 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisAway
 
-from askonce.keys import Keys
-from askonce_worker.coalescing import Follow, Freed, Lead, Settlement, Shared, Stale
+from askonce.contract.keys import Keys
+from askonce_worker.answering.coalescing import Follow, Freed, Lead, Settlement, Shared, Stale
 from askonce_worker.inflight.feed import KEPT, SHARDS, SNAPSHOT, WATCH, shard_of
 from askonce_worker.inflight.records import encode_leader
-from askonce_worker.leases import Leases
-from askonce_worker.redis_clock import RedisClock
+from askonce_worker.queue.leases import Leases
+from askonce_worker.redis.clock import RedisClock
 from support.inflight import SCOPE, alive, ask, near, settle, unit, worker
 from support.valkey_fixture import own_valkey  # noqa: F401
 
@@ -254,7 +254,7 @@ async def test_a_leader_that_lapsed_while_its_worker_slept_is_not_put_back(two, 
 
 
 async def test_a_claim_fails_where_redis_stays_away(valkey_url, keys, monkeypatch):
-    monkeypatch.setattr("askonce_worker.inflight.claimer.RETRIED_FOR", 0.1)
+    monkeypatch.setattr("askonce_worker.inflight.claim_batches.RETRIED_FOR", 0.1)
     redis = LosesReplies.from_url(valkey_url)
     async with worker(valkey_url, keys, "a", redis=redis) as first, worker(valkey_url, keys, "b") as second:
         redis.losses = 1000

@@ -6,10 +6,10 @@ import orjson
 import pytest
 
 from askonce import Question
-from askonce.chunk import job_record, pack
 from askonce.cli import main
-from askonce.dead_letters import DeadLetters
-from askonce.job_queue import new_job_id
+from askonce.contract.chunk import job_record, pack
+from askonce.operator.dead_letters import DeadLetters
+from askonce.session.job_queue import new_job_id
 from support.services import MODEL, RealService
 
 

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from askonce_worker.embeddings import MAX_INPUTS, MAX_TOKENS, OpenAIEmbedder
-from askonce_worker.ports import Vector
+from askonce_worker.answering.ports import Vector
+from askonce_worker.providers.embeddings import MAX_INPUTS, MAX_TOKENS, OpenAIEmbedder
 from support.adapters import embedder_for
 from support.llm_server import LLMServer
 

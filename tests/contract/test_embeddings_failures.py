@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from askonce_worker.embeddings import MAX_REQUESTS, OpenAIEmbedder
+from askonce_worker.providers.embeddings import MAX_REQUESTS, OpenAIEmbedder
 from support.adapters import embedder_for
 from support.llm_server import LLMServer
 

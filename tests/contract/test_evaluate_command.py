@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from askonce_worker.cli import app
 from askonce_worker.evaluate import plot
-from askonce_worker.profiles import profile_of
+from askonce_worker.matching.profiles import profile_of
 
 MODEL = "test-embedding"
 

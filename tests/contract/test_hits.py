@@ -6,11 +6,11 @@ import pytest
 from redis.asyncio import Redis
 
 from askonce.answer import Answer, text_body
-from askonce.connection import Store
+from askonce.contract.keys import Keys
 from askonce.errors import StoreUnreachable
-from askonce.hits import Hits
-from askonce.keys import Keys
 from askonce.question import Question
+from askonce.session.hits import Hits
+from askonce.store.connection import Store
 
 QUESTION = Question("a", model="m", namespace="n")
 ANSWER = Answer("j", "answered", body=text_body("x", model="m"))

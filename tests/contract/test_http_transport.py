@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 
-from askonce_worker.ports import LLMError
-from askonce_worker.provider import connect, post
+from askonce_worker.answering.ports import LLMError
+from askonce_worker.providers.provider import connect, post
 
 REPLY = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}"
 

@@ -3,7 +3,7 @@
 import pytest
 
 from askonce import Client, Question
-from askonce_worker.never_cache import never_cached
+from askonce_worker.matching.never_cache import never_cached
 from askonce_worker.upkeep.models import Models
 from askonce_worker.upkeep.snapshots import IN_A_ROW
 from support.cache import Cache

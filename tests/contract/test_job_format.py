@@ -10,11 +10,11 @@ import pytest
 from arq.connections import ArqRedis
 from redis.asyncio import Redis
 
-from askonce.chunk import FUNCTION, job_record
-from askonce.keys import ARQ_JOB, Keys
-from askonce.scripts import Script
-from askonce_worker.arq_worker import LeasedWorker
-from askonce_worker.redis_clock import RedisClock
+from askonce.contract.chunk import FUNCTION, job_record
+from askonce.contract.keys import ARQ_JOB, Keys
+from askonce.store.scripts import Script
+from askonce_worker.queue.arq_worker import LeasedWorker
+from askonce_worker.redis.clock import RedisClock
 from support.jobs import put
 from support.worker_process import until
 

@@ -3,8 +3,8 @@
 import pytest
 from redis.asyncio import Redis
 
-from askonce.keys import Keys
-from askonce_worker.coalescing import Follow, Lead, Settlement
+from askonce.contract.keys import Keys
+from askonce_worker.answering.coalescing import Follow, Lead, Settlement
 from askonce_worker.inflight.feed import Feed, shard_of
 from askonce_worker.upkeep.lapsed import LapsedLeaders
 from support.inflight import SCOPE, ask, settle, worker

@@ -8,12 +8,12 @@ import orjson
 import pytest
 from redis.asyncio import Redis
 
-from askonce.keys import ARQ_JOB, Keys
-from askonce_worker.keeper import Keeper
-from askonce_worker.leases import Bury, Done, Leases, Return, Split
+from askonce.contract.keys import ARQ_JOB, Keys
 from askonce_worker.local.parts import choose_parts
 from askonce_worker.local.stack import Stack
-from askonce_worker.redis_clock import RedisClock
+from askonce_worker.queue.keeper import Keeper
+from askonce_worker.queue.leases import Bury, Done, Leases, Return, Split
+from askonce_worker.redis.clock import RedisClock
 from support.jobs import put, record, redis_ms
 from support.worker_process import until
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from askonce.question import Question
-from askonce_worker.llm import OpenAILLM
+from askonce_worker.providers.llm import OpenAILLM
 from support.adapters import KEY, llm_for
 from support.llm_server import LLMServer
 

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from askonce.keys import Keys
+from askonce.contract.keys import Keys
 from askonce.question import Question
-from askonce_worker.budget import RateBudget
-from askonce_worker.llm import OpenAILLM
-from askonce_worker.llm import _checked as checked_reply
-from askonce_worker.ports import LLMError
+from askonce_worker.answering.ports import LLMError
+from askonce_worker.providers.llm import OpenAILLM
+from askonce_worker.providers.llm import _checked as checked_reply
+from askonce_worker.providers.rate_budget import RateBudget
 from support.adapters import KEY, llm_for
 from support.llm_server import LLMServer
 

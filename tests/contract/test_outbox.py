@@ -10,11 +10,11 @@ import pytest
 from askonce import Question
 from askonce.answer import text_body
 from askonce.tasks import stop
-from askonce_worker.outbox import GROUP
-from askonce_worker.ports import NewEntry, VectorRefused
-from askonce_worker.publisher import Publisher
-from askonce_worker.qdrant_messages import collection_of
-from askonce_worker.tally import Tally
+from askonce_worker.answering.ports import NewEntry, VectorRefused
+from askonce_worker.cache.outbox import GROUP
+from askonce_worker.cache.publisher import Publisher
+from askonce_worker.cache.qdrant_messages import collection_of
+from askonce_worker.providers.tally import Tally
 from support.cache import DIMENSION, Cache
 from support.worker_process import until
 
@@ -93,8 +93,8 @@ async def test_what_qdrant_refuses_is_told_from_its_being_away(cache):
 
 
 async def test_what_a_worker_took_and_did_not_write_is_taken_over_and_the_worker_forgotten(cache, monkeypatch):
-    monkeypatch.setattr("askonce_worker.outbox.STUCK_MS", 1)
-    monkeypatch.setattr("askonce_worker.outbox.FORGOTTEN_MS", 0)
+    monkeypatch.setattr("askonce_worker.cache.outbox.STUCK_MS", 1)
+    monkeypatch.setattr("askonce_worker.cache.outbox.FORGOTTEN_MS", 0)
     names = fingerprints(2)
     await put(cache, *names)
     await cache.redis.xgroup_create(cache.keys.outbox, GROUP, id="0")

@@ -7,10 +7,10 @@ import arq.worker
 import pytest
 from redis.asyncio import Redis
 
-from askonce.chunk import FUNCTION
-from askonce.keys import Keys
-from askonce_worker.arq_worker import LeasedWorker
-from askonce_worker.redis_clock import RedisClock
+from askonce.contract.chunk import FUNCTION
+from askonce.contract.keys import Keys
+from askonce_worker.queue.arq_worker import LeasedWorker
+from askonce_worker.redis.clock import RedisClock
 from support.jobs import put
 from support.worker_process import until
 

@@ -7,9 +7,9 @@ import pytest
 from redis.asyncio import Redis
 
 from askonce.answer import Answer, result_record, text_body
-from askonce.keys import Keys
-from askonce.pending import read_pending
-from askonce.scripts import Script
+from askonce.contract.keys import Keys
+from askonce.contract.pending import read_pending
+from askonce.store.scripts import Script
 from support.scripts_fixture import FAILED, PRINT, RESULT_MS, Scripts, scripts  # noqa: F401
 from support.valkey_fixture import own_valkey  # noqa: F401
 
@@ -43,7 +43,7 @@ async def test_what_is_published_twice_at_once_is_the_first(scripts):  # noqa: F
     each = [(job_id, record) for job_id in ("a", "b") for record in (first, second)]
     args = [value for job_id, record in each for value in (f"default:{job_id}", PRINT, record, "exact|n|m", "", 3, 0)]
     names = [keys.stats("total"), keys.touched, keys.tally("test")]
-    assert await Script("askonce_worker", "publish")(scripts.redis, names, [*head, *args]) == [1, 0, 1, 0]
+    assert await Script("askonce_worker.cache", "publish")(scripts.redis, names, [*head, *args]) == [1, 0, 1, 0]
     assert await scripts.marker("a") == await scripts.marker("b") == HEAD + first
     assert await scripts.told("me") == ["default:a", "default:b"]
     counts = await scripts.redis.hgetall(keys.stats("total"))

@@ -6,8 +6,8 @@ import orjson
 import pytest
 from redis.asyncio import Redis
 
-from askonce.keys import ARQ_JOB, Keys
-from askonce.pending import read_pending
+from askonce.contract.keys import ARQ_JOB, Keys
+from askonce.contract.pending import read_pending
 from support.scripts_fixture import OTHER, PRINT, RESULT_MS, Scripts, scripts  # noqa: F401
 from support.valkey_fixture import own_valkey  # noqa: F401
 

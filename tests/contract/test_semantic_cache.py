@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from qdrant_client import grpc as qdrant
 
-from askonce_worker.ports import SemanticCacheDown, StoredVector, VectorQuery
-from askonce_worker.qdrant_messages import collection_prefix, point_id
-from askonce_worker.semantic_cache import QdrantSemanticCache, connect
+from askonce_worker.answering.ports import SemanticCacheDown, StoredVector, VectorQuery
+from askonce_worker.cache.qdrant_messages import collection_prefix, point_id
+from askonce_worker.cache.semantic import QdrantSemanticCache, connect_qdrant
 
 NOW = 1_800_000_000
 DIMENSION = 8
@@ -68,12 +68,14 @@ async def make(qdrant_url, clock, prefix):
     caches = []
 
     def one(model: str = "e5/small", **options) -> QdrantSemanticCache:
-        cache = QdrantSemanticCache(connect(qdrant_url), embedding_model=model, now=clock, prefix=prefix, **options)
+        cache = QdrantSemanticCache(
+            connect_qdrant(qdrant_url), embedding_model=model, now=clock, prefix=prefix, **options
+        )
         caches.append(cache)
         return cache
 
     yield one
-    client = connect(qdrant_url)
+    client = connect_qdrant(qdrant_url)
     for collection in (await client.grpc_collections.List(qdrant.ListCollectionsRequest())).collections:
         if collection.name.startswith(prefix):
             await client.delete_collection(collection.name)
@@ -101,7 +103,7 @@ async def test_nothing_is_found_in_an_empty_cache(cache):
 
 
 async def test_no_queries_cost_no_call(clock):
-    unreachable = QdrantSemanticCache(connect("http://127.0.0.1:1"), embedding_model="m", now=clock)
+    unreachable = QdrantSemanticCache(connect_qdrant("http://127.0.0.1:1"), embedding_model="m", now=clock)
     assert await unreachable.search([]) == []
     await unreachable.upsert([])
     await unreachable.close()
@@ -200,7 +202,7 @@ async def test_workers_that_start_together_make_one_collection(make):
 async def test_the_payload_is_what_the_contract_says_and_never_the_text(cache, qdrant_url, prefix):
     await cache.upsert([stored("my secret question", vector(1))])
 
-    client = connect(qdrant_url)
+    client = connect_qdrant(qdrant_url)
     [point], _ = await client.scroll(f"{collection_prefix(prefix, 'e5/small')}{DIMENSION}", with_payload=True)
     await client.close()
 
@@ -219,7 +221,7 @@ async def test_the_payload_is_what_the_contract_says_and_never_the_text(cache, q
 async def test_the_scope_is_indexed_as_a_tenant_and_the_rest_for_maintenance(cache, qdrant_url, prefix):
     await cache.search([asked(vector(1))])
 
-    client = connect(qdrant_url)
+    client = connect_qdrant(qdrant_url)
     info = await client.get_collection(f"{collection_prefix(prefix, 'e5/small')}{DIMENSION}")
     await client.close()
 
@@ -230,7 +232,7 @@ async def test_the_scope_is_indexed_as_a_tenant_and_the_rest_for_maintenance(cac
 
 async def test_a_lost_collection_is_made_anew(cache, qdrant_url, prefix):
     await cache.upsert([stored("a", vector(1))])
-    client = connect(qdrant_url)
+    client = connect_qdrant(qdrant_url)
     await client.delete_collection(f"{collection_prefix(prefix, 'e5/small')}{DIMENSION}")
     await client.close()
 
@@ -241,7 +243,7 @@ async def test_a_lost_collection_is_made_anew(cache, qdrant_url, prefix):
 
 
 async def test_a_server_that_is_not_there_is_said_at_once(clock):
-    cache = QdrantSemanticCache(connect("http://127.0.0.1:1"), embedding_model="m", now=clock)
+    cache = QdrantSemanticCache(connect_qdrant("http://127.0.0.1:1"), embedding_model="m", now=clock)
     started = time.monotonic()
 
     with pytest.raises(SemanticCacheDown, match="UNAVAILABLE") as caught:
@@ -255,7 +257,7 @@ async def test_a_server_that_is_not_there_is_said_at_once(clock):
 async def test_a_server_that_says_nothing_is_left_after_the_timeout(clock):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
-        cache = QdrantSemanticCache(connect(url), embedding_model="m", now=clock, timeout=0.3)
+        cache = QdrantSemanticCache(connect_qdrant(url), embedding_model="m", now=clock, timeout=0.3)
 
         with pytest.raises(SemanticCacheDown, match="DEADLINE_EXCEEDED"):
             await cache.count()
@@ -280,5 +282,5 @@ async def test_a_vector_that_qdrant_refuses_is_an_error_with_its_words(cache):
     ],
 )
 def test_the_port_is_grpcs(url, target):
-    remote = connect(url)._client
+    remote = connect_qdrant(url)._client
     assert (remote._host, remote._grpc_port) == target

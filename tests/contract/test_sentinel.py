@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from askonce import Answer, Client, StoreUnreachable, UnknownJob
-from askonce.redis_url import check_url, connection_options
+from askonce.store.redis_url import check_url, connection_options
 from support.sentinel import Watched, watched  # noqa: F401
 from support.worker_process import until
 

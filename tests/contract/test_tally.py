@@ -8,10 +8,10 @@ from redis.exceptions import ConnectionError  # noqa: A004
 
 from askonce import Question
 from askonce.answer import Answer, text_body
-from askonce.keys import Keys
-from askonce_worker.ports import Finished
-from askonce_worker.publisher import Publisher
-from askonce_worker.tally import Tally
+from askonce.contract.keys import Keys
+from askonce_worker.answering.ports import Finished
+from askonce_worker.cache.publisher import Publisher
+from askonce_worker.providers.tally import Tally
 from support.scripts_fixture import Scripts
 from support.valkey_fixture import own_valkey  # noqa: F401
 

@@ -7,9 +7,10 @@ from redis.exceptions import RedisError
 
 from askonce import Client
 from askonce.errors import StoreUnreachable
-from askonce_worker import check, redis_connection
-from askonce_worker.ports import SemanticCacheDown
-from askonce_worker.semantic_cache import QdrantSemanticCache, connect
+from askonce_worker.answering.ports import SemanticCacheDown
+from askonce_worker.cache.semantic import QdrantSemanticCache, connect_qdrant
+from askonce_worker.check.findings import findings
+from askonce_worker.redis.connection import connect_redis
 from askonce_worker.settings import Settings
 from support.services import RealService
 from support.tls import NAME, Authority, tls_proxy
@@ -38,7 +39,7 @@ async def test_client_and_worker_reach_a_redis_that_is_who_it_says(valkey_url, p
             Client(over_tls(port), key_prefix=prefix, model="m") as client,
         ):
             assert (await client.ask("who is there?")).text == "answer to: who is there?"
-        async with redis_connection.connect(over_tls(port)) as redis:
+        async with connect_redis(over_tls(port)) as redis:
             assert await redis.ping()
 
 
@@ -47,7 +48,7 @@ async def test_a_redis_with_another_name_is_refused(valkey_url, prefix, authorit
         async with Client(over_tls(port), key_prefix=prefix, model="m") as client:
             with pytest.raises(StoreUnreachable, match=f"not valid for '{NAME}'"):
                 await client.lookup("who is there?")
-        async with redis_connection.connect(over_tls(port), reconnects=0) as redis:
+        async with connect_redis(over_tls(port), reconnects=0) as redis:
             with pytest.raises(RedisError, match=f"not valid for '{NAME}'"):
                 await redis.ping()
         [said] = await redis_findings(over_tls(port))
@@ -90,7 +91,7 @@ async def test_qdrant_is_reached_under_its_own_name_alone(embedded_qdrant_url, p
 
 
 async def points_at(url, prefix):
-    client = connect(url)
+    client = connect_qdrant(url)
     semantic = QdrantSemanticCache(client, embedding_model="m", now=lambda: 0.0, prefix=prefix, timeout=5)
     try:
         return await semantic.count()
@@ -101,14 +102,14 @@ async def points_at(url, prefix):
 NOWHERE = "http://127.0.0.1:9/v1"
 
 
-async def findings(part, **settings):
-    found = await check.findings(Settings(OPENAI_BASE_URL=NOWHERE, OPENAI_API_KEY="none", **settings))
+async def findings_of(part, **settings):
+    found = await findings(Settings(OPENAI_BASE_URL=NOWHERE, OPENAI_API_KEY="none", **settings))
     return [finding for finding in found if finding.part == part]
 
 
 async def redis_findings(url):
-    return await findings("redis", redis_url=url)
+    return await findings_of("redis", redis_url=url)
 
 
 async def qdrant_findings(url):
-    return await findings("qdrant", redis_url="redis://127.0.0.1:9/0", qdrant_url=url)
+    return await findings_of("qdrant", redis_url="redis://127.0.0.1:9/0", qdrant_url=url)

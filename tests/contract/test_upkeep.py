@@ -11,9 +11,9 @@ import pytest
 from askonce import Client, Question
 from askonce.answer import Answer
 from askonce.tasks import stop
-from askonce_worker.maintenance import Maintenance
-from askonce_worker.ports import Finished
+from askonce_worker.answering.ports import Finished
 from askonce_worker.upkeep.fill import Filling, name_of
+from askonce_worker.upkeep.housekeeping import Maintenance
 from askonce_worker.upkeep.progress import Progress
 from support.cache import LONG_AGO, MAX_TOKENS, Cache
 from support.valkey_fixture import own_valkey  # noqa: F401

@@ -5,10 +5,11 @@ import asyncio
 import orjson
 import pytest
 
-from askonce import Client, Question, warming
+from askonce import Client, Question
 from askonce.answer import text_body
 from askonce.cli import main
-from askonce.keys import Keys
+from askonce.contract.keys import Keys
+from askonce.operator import warming
 
 MODEL = "test-model"
 TEMPLATE = "Classify the message of a customer as refund, order or other, in one word. The message: "
@@ -107,7 +108,7 @@ async def test_the_template_of_a_file_is_taken_out_as_batch_does_it(warm):
 
 
 async def test_vectors_that_find_no_room_are_waited_for_a_while(warm, monkeypatch):
-    monkeypatch.setattr("askonce.session.MOST_VECTORS", 5)
+    monkeypatch.setattr("askonce.session.session.MOST_VECTORS", 5)
     monkeypatch.setattr(warming, "PATIENCE", 0.05)
     monkeypatch.setattr(warming, "AGAIN", 0.01)
     code, said, errors = await warm([{"question": f"q{n}", "answer": "a"} for n in range(8)])

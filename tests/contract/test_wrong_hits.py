@@ -8,7 +8,7 @@ import pytest
 from askonce import AnswerTimeout, Question, UnknownJob
 from askonce.cli import main
 from askonce.testing import FakeClient
-from askonce_worker.semantic_cache import connect
+from askonce_worker.cache.semantic import connect_qdrant
 from support.wired import MODEL, wired_workers
 from support.worker_process import until
 
@@ -100,7 +100,7 @@ async def test_the_fake_client_takes_reports_too():
 
 async def test_the_vector_of_a_dropped_entry_goes_too(two, llm_server, embedded_qdrant_url, prefix):
     one, other = two
-    qdrant = connect(embedded_qdrant_url)
+    qdrant = connect_qdrant(embedded_qdrant_url)
     await one.ask(FIRST)
     await one.vectors_arrived()
     [collection] = [item.name for item in (await qdrant.get_collections()).collections if item.name.startswith(prefix)]
@@ -117,7 +117,7 @@ async def test_the_vector_of_a_dropped_entry_goes_too(two, llm_server, embedded_
 
 
 async def test_a_worker_that_starts_later_knows_all_that_was_reported_before(settings, two, llm_server, monkeypatch):
-    monkeypatch.setattr("askonce_worker.reported.PAGE", 2)
+    monkeypatch.setattr("askonce_worker.cache.wrong_pairs.PAGE", 2)
     one, _ = two
     await one.ask(FIRST)
     hits = await one.ask(*(f"What height has the red tower, {word}? [g1]" for word in ("please", "then", "really")))

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from askonce_worker.arq_worker import LAST_CALLS
+from askonce_worker.queue.arq_worker import LAST_CALLS
 from askonce_worker.settings import unknown_settings
 from support.deployment import DEPLOY, compose, compose_environment, env_file, image_steps
 

@@ -7,7 +7,7 @@ import jsonschema
 import kubernetes_validate
 import pytest
 
-from askonce_worker.arq_worker import LAST_CALLS
+from askonce_worker.queue.arq_worker import LAST_CALLS
 from askonce_worker.settings import unknown_settings
 from support.deployment import KUBERNETES, image_steps, kustomization, manifests, pod, pod_environment
 

@@ -3,9 +3,9 @@
 import json
 import re
 
-from askonce.redis_url import connection_options
-from askonce_worker.check import redacted
-from askonce_worker.qdrant_messages import collection_of, collection_prefix
+from askonce.store.redis_url import connection_options
+from askonce_worker.cache.qdrant_messages import collection_of, collection_prefix
+from askonce_worker.check.findings import redacted
 from askonce_worker.settings import Settings
 from support.deployment import DEPLOY
 

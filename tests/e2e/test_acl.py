@@ -13,11 +13,11 @@ from redis import Redis
 from redis.exceptions import AuthenticationError, NoPermissionError, ResponseError
 
 from askonce import Client, Question
-from askonce.chunk import job_record, pack
 from askonce.cli import main
+from askonce.contract.chunk import job_record, pack
+from askonce.contract.keys import ARQ_JOB, Keys
 from askonce.errors import StoreUnreachable
-from askonce.keys import ARQ_JOB, Keys
-from askonce_worker.check import findings
+from askonce_worker.check.findings import findings
 from askonce_worker.settings import Settings
 from support.acl import TEMPLATE, guarded_valkey  # noqa: F401
 from support.asking import settings_for

@@ -14,8 +14,8 @@ TESTS = Path(__file__).parents[1]
 
 WORKER = """
 import asyncio, json, os, sys
-from askonce.keys import Keys
-from askonce_worker.coalescing import Lead, Settlement, Shared, Stale
+from askonce.contract.keys import Keys
+from askonce_worker.answering.coalescing import Lead, Settlement, Shared, Stale
 from redis.asyncio import Redis
 from support.inflight import ask, near, settle, unit, worker
 

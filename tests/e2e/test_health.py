@@ -116,7 +116,7 @@ async def test_a_worker_ends_at_once_where_waiting_mends_nothing(settings, own_v
 
 LOSES = """
 import asyncio, sys
-from askonce_worker import keeper
+from askonce_worker.queue import keeper
 from askonce_worker import main
 {loss}
 sys.argv = ["askonce-worker", "run"]

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis
 
-from askonce.keys import Keys
+from askonce.contract.keys import Keys
 from support.asking import client_for, settings_for
 from support.deployment import DEPLOY, image_steps
 from support.worker_process import until

@@ -15,7 +15,7 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from askonce.keys import Keys
+from askonce.contract.keys import Keys
 from askonce_worker.local.valkey import server_command
 from support.jobs import put
 from support.worker_process import WorkerProcess, until

@@ -107,11 +107,11 @@ async def test_prompts_are_logged_where_they_are_asked_for_and_secrets_not_even_
 CRASH = """
 import sys
 from askonce_worker import main
-from askonce_worker import {module}
+import {module} as part
 def broken(*_, **__):
     secret = "{prompt}"
     raise ValueError("{url}", secret)
-{module}.{name} = broken
+part.{name} = broken
 sys.argv = ["askonce-worker", "{command}"]
 main()
 """
@@ -120,10 +120,10 @@ main()
 @pytest.mark.parametrize(
     ("command", "module", "name", "form"),
     [
-        ("run", "wiring_parts", "slots_of", "json"),
-        ("run", "wiring_parts", "slots_of", "console"),
-        ("run", "cli", "warn_of_strangers", "json"),
-        ("check", "check", "_similarity", "console"),
+        ("run", "askonce_worker.wiring.parts", "slots_of", "json"),
+        ("run", "askonce_worker.wiring.parts", "slots_of", "console"),
+        ("run", "askonce_worker.cli", "warn_of_strangers", "json"),
+        ("check", "askonce_worker.check.findings", "_similarity", "console"),
     ],
 )
 async def test_a_crash_says_where_and_not_what(settings, tmp_path, command, module, name, form):

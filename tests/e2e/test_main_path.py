@@ -7,7 +7,7 @@ import pytest
 from redis.asyncio import Redis
 
 from askonce import Client, Question, QuestionFailed
-from askonce.keys import ARQ_JOB, Keys
+from askonce.contract.keys import ARQ_JOB, Keys
 from support.worker_process import start_worker, until, workers
 
 MODEL = "test-model"

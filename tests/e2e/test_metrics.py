@@ -8,9 +8,9 @@ import pytest
 from redis.asyncio import Redis
 
 from askonce import Question
-from askonce.keys import Keys
+from askonce.contract.counters import tokens
+from askonce.contract.keys import Keys
 from askonce.prices import load_prices
-from askonce.stats_numbers import tokens
 from support.asking import client_for, collected, paraphrases, settings_for, until_asked
 from support.jobs import put
 from support.metrics import free_ports, scrape

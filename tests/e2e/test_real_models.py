@@ -6,7 +6,7 @@ import pytest
 from redis.asyncio import Redis
 
 from askonce import Client, Question
-from askonce.keys import Keys
+from askonce.contract.keys import Keys
 from askonce_worker.local.parts import choose_parts
 from askonce_worker.local.stack import Stack
 from support.worker_process import until, workers

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from askonce_worker.redis_connection import connect
+from askonce_worker.redis.connection import connect_redis
 from support.asking import answers_to, client_for, collected, settings_for, until_asked
 from support.sentinel import Watched, watched  # noqa: F401
 from support.worker_process import until, workers
@@ -32,5 +32,5 @@ async def test_a_worker_and_its_client_go_on_after_a_failover(watched: Watched, 
         assert [answer.text for answer in answers] == [f"answer to: {text}" for text in texts]
         assert [answer.source for answer in await answers_to(client, [before])] == ["exact"]
         assert await worker.stop() == 0
-    async with connect(settings["ASKONCE_REDIS_URL"]) as redis:
+    async with connect_redis(settings["ASKONCE_REDIS_URL"]) as redis:
         assert (await redis.info("replication"))["role"] == "master"

@@ -10,8 +10,8 @@ import pytest
 from redis.asyncio import Redis
 
 from askonce import Client, Question, QuestionFailed
-from askonce.admin import Admin
-from askonce.keys import Keys
+from askonce.contract.keys import Keys
+from askonce.operator.admin import Admin
 from askonce.prices import Prices
 from support.worker_process import environment, until, workers
 

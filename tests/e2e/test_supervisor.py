@@ -8,12 +8,12 @@ import sys
 import pytest
 import structlog.testing
 
-from askonce_worker.supervisor import Supervisor
+from askonce_worker.process.supervisor import Supervisor
 from support.worker_process import until
 
 CHILD = """
 import os, pathlib, signal, sys, time
-from askonce_worker.supervisor import end_with_supervisor
+from askonce_worker.process.supervisor import end_with_supervisor
 if len(sys.argv) > 2:
     sys.exit(int(sys.argv[2]))
 end_with_supervisor()
@@ -24,7 +24,7 @@ while True:
 """
 SUPERVISOR = """
 import asyncio, sys
-from askonce_worker.supervisor import Supervisor
+from askonce_worker.process.supervisor import Supervisor
 sys.exit(asyncio.run(Supervisor(2, [sys.executable, *sys.argv[1:]], first_pause=0.1).run()))
 """
 

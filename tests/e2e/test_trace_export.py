@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from askonce_worker.trace_export import exporters_wanted
+from askonce_worker.telemetry.trace_export import exporters_wanted
 from support.asking import client_for, collected, settings_for
 from support.spans import recorded
 from support.worker_process import workers
@@ -74,8 +74,8 @@ async def test_spans_reach_the_collector_that_the_environment_names(settings, co
             await collected(client, [first, *rest])
             assert await worker.stop() == 0
     spans = collector.spans()
-    assert {"askonce.chunk", "askonce.exact", "chat test-model"} <= {span.name for _, span in spans}
-    assert sum(span.name == "askonce.chunk" for _, span in spans) == 3
+    assert {"askonce.contract.chunk", "askonce.exact", "chat test-model"} <= {span.name for _, span in spans}
+    assert sum(span.name == "askonce.contract.chunk" for _, span in spans) == 3
     assert {span.trace_id for _, span in spans} == {request.context.trace_id.to_bytes(16, "big")}
     assert {resource["service.name"] for resource, _ in spans} == {"askonce-worker"}
 
@@ -91,7 +91,9 @@ async def test_a_service_name_of_ones_own_is_kept(settings, collector):
 WITHOUT = """
 import asyncio, sys
 sys.modules["opentelemetry"] = None
-from askonce_worker import service, trace_export, tracing
+from askonce_worker.process import service
+from askonce_worker.telemetry import trace_export
+from askonce_worker.telemetry import tracing
 async def main():
     async with trace_export.exporting({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1"}):
         assert tracing.tracing() is None

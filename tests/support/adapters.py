@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from askonce_worker.embeddings import OpenAIEmbedder
-from askonce_worker.llm import OpenAILLM
-from askonce_worker.provider import connect
-from askonce_worker.retry import Backoff
+from askonce_worker.providers.embeddings import OpenAIEmbedder
+from askonce_worker.providers.llm import OpenAILLM
+from askonce_worker.providers.provider import connect
+from askonce_worker.providers.retry import Backoff
 from support.llm_server import LLMServer
 
 KEY = "sk-secret-key"

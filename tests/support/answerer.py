@@ -8,15 +8,15 @@ import orjson
 from redis.asyncio import BlockingConnectionPool, Redis
 
 from askonce.answer import Answer, AnswerError, result_record, text_body
-from askonce.chunk import unpack
-from askonce.completion import Verdict, verdict
-from askonce.exact_lookup import read_entry
-from askonce.keys import ARQ_JOB, LANES, Keys, epoch_fields, epoch_stamp
-from askonce.scripts import Script
+from askonce.contract.chunk import unpack
+from askonce.contract.completion import Verdict, verdict
+from askonce.contract.keys import ARQ_JOB, LANES, Keys, epoch_fields, epoch_stamp
+from askonce.session.exact_lookup import read_entry
+from askonce.store.scripts import Script
 from askonce.tasks import stop
 
-PUBLISH = Script("askonce_worker", "publish")
-STORE = Script("askonce_worker", "store")
+PUBLISH = Script("askonce_worker.cache", "publish")
+STORE = Script("askonce_worker.cache", "store")
 
 
 class Answerer:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from redis.asyncio import Redis
 
 from askonce import Answer, Client, Question
-from askonce.keys import LANES, Keys
+from askonce.contract.keys import LANES, Keys
 from askonce_worker.inflight.feed import SHARDS
 from support.llm_server import LLMServer
 from support.worker_process import until

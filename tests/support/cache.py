@@ -8,14 +8,14 @@ from redis.asyncio import Redis
 
 from askonce import Question
 from askonce.answer import text_body
-from askonce.keys import Keys, epoch_fields, epoch_stamp
-from askonce_worker.exact_cache import ExactCache
-from askonce_worker.outbox import Outbox
-from askonce_worker.ports import NewEntry, StoredVector
-from askonce_worker.publisher import Publisher
-from askonce_worker.qdrant_messages import collection_prefix
-from askonce_worker.semantic_cache import QdrantSemanticCache, connect
-from askonce_worker.tally import Tally
+from askonce.contract.keys import Keys, epoch_fields, epoch_stamp
+from askonce_worker.answering.ports import NewEntry, StoredVector
+from askonce_worker.cache.exact import ExactCache
+from askonce_worker.cache.outbox import Outbox
+from askonce_worker.cache.publisher import Publisher
+from askonce_worker.cache.qdrant_messages import collection_prefix
+from askonce_worker.cache.semantic import QdrantSemanticCache, connect_qdrant
+from askonce_worker.providers.tally import Tally
 from askonce_worker.upkeep.eviction import Eviction
 from askonce_worker.upkeep.fill import Fill
 from askonce_worker.upkeep.models import Models
@@ -51,7 +51,7 @@ class Cache:
         self.redis = Redis.from_url(redis_url)
         self.keys = Keys(prefix)
         self.prefix, self.model = prefix, model
-        self.client = connect(qdrant_url)
+        self.client = connect_qdrant(qdrant_url)
         self.embedder = Embedder(dimension)
         self.collection = f"{collection_prefix(prefix, model)}{dimension}"
         self.semantic = QdrantSemanticCache(

@@ -9,9 +9,9 @@ import numpy as np
 from redis.asyncio import Redis
 from redis.exceptions import NoScriptError
 
-from askonce.keys import Keys
-from askonce.scripts import load
-from askonce_worker.coalescing import Ask, Lead, Settlement
+from askonce.contract.keys import Keys
+from askonce.store.scripts import load
+from askonce_worker.answering.coalescing import Ask, Lead, Settlement
 from askonce_worker.inflight.coalescer import RedisCoalescer
 from askonce_worker.inflight.feed import SETTLE
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import orjson
 from redis.asyncio import Redis
 
-from askonce.chunk import FUNCTION
-from askonce.keys import ARQ_JOB, Keys
+from askonce.contract.chunk import FUNCTION
+from askonce.contract.keys import ARQ_JOB, Keys
 
 
 def record(questions: Sequence[tuple[str, str]], function: str = FUNCTION) -> bytes:

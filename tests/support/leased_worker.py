@@ -19,9 +19,9 @@ from arq.connections import RedisSettings
 from arq.cron import cron
 from redis.asyncio import Redis
 
-from askonce.keys import Keys
-from askonce_worker.arq_worker import LeasedWorker
-from askonce_worker.redis_clock import RedisClock
+from askonce.contract.keys import Keys
+from askonce_worker.queue.arq_worker import LeasedWorker
+from askonce_worker.redis.clock import RedisClock
 
 
 async def noop(ctx: dict[str, Any], chunk: Any) -> None:

@@ -4,9 +4,9 @@ import pytest
 from redis.asyncio import Redis
 
 from askonce.answer import Answer, AnswerError, result_record, text_body
-from askonce.chunk import FUNCTION
-from askonce.keys import ARQ_JOB, Keys
-from askonce.scripts import Script
+from askonce.contract.chunk import FUNCTION
+from askonce.contract.keys import ARQ_JOB, Keys
+from askonce.store.scripts import Script
 
 PRINT = "f" * 43
 OTHER = "g" * 43
@@ -48,7 +48,7 @@ class Scripts:
         head = [f"{keys.prefix}:result:", keys.answered(""), keys.stats("hour:"), RESULT_MS, 0, 0]
         args = [*head, f"{namespace}:{job_id}", fingerprint, record, counter, hit, 0, 0]
         names = [keys.stats("total"), keys.touched, keys.tally("test")]
-        return (await Script("askonce_worker", "publish")(self.redis, names, args))[0]
+        return (await Script("askonce_worker.cache", "publish")(self.redis, names, args))[0]
 
     async def told(self, listener):
         items = await self.redis.xrange(self.keys.answered(listener))

@@ -3,7 +3,7 @@
 from contextlib import AsyncExitStack
 
 from askonce import Client
-from askonce.keys import Keys
+from askonce.contract.keys import Keys
 from askonce.testing import FakeClient
 from support.answerer import Answerer
 

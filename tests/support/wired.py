@@ -9,19 +9,19 @@ from redis.asyncio import Redis
 
 from askonce.answer import Answer
 from askonce.client import Client
-from askonce.keys import ARQ_JOB, Keys
+from askonce.contract.keys import ARQ_JOB, Keys
 from askonce.question import Question
-from askonce_worker import wiring
-from askonce_worker.leased_job import leased_job
-from askonce_worker.redis_clock import RedisClock
+from askonce_worker.queue.leased_job import leased_job
+from askonce_worker.redis.clock import RedisClock
 from askonce_worker.settings import Settings
+from askonce_worker.wiring import assemble
 from support.worker_process import until
 
 MODEL = "test-model"
 
 
 class Wired:
-    def __init__(self, service: wiring.Service, client: Client, redis: Redis, keys: Keys) -> None:
+    def __init__(self, service: assemble.Service, client: Client, redis: Redis, keys: Keys) -> None:
         self.service = service
         self.client = client
         self.redis = redis
@@ -65,8 +65,8 @@ async def wired_workers(count: int, environment: Mapping[str, Any]) -> AsyncIter
         workers = []
         for number in range(count):
             service = await stack.enter_async_context(
-                wiring.service(settings, worker=f"worker-{number}", clock=RedisClock())
+                assemble.service(settings, worker=f"worker-{number}", clock=RedisClock())
             )
-            await stack.enter_async_context(wiring.running(service.background))
+            await stack.enter_async_context(assemble.running(service.background))
             workers.append(Wired(service, client, redis, keys))
         yield workers

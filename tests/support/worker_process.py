@@ -12,8 +12,8 @@ from pathlib import Path
 
 from redis.asyncio import Connection, ConnectionPool, Redis
 
-from askonce.keys import Keys
-from askonce.redis_url import connection_options
+from askonce.contract.keys import Keys
+from askonce.store.redis_url import connection_options
 
 
 async def until(condition, *, seconds: float = 20.0, what: str = "the condition"):

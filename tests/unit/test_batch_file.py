@@ -8,8 +8,8 @@ from openai.types.shared import ErrorObject
 
 from askonce import Answer, AnswerError
 from askonce.answer import text_body
+from askonce.batch.file_format import Form, output_record, read_line
 from askonce.batch.tally import Tally
-from askonce.batch_file import Form, output_record, read_line
 from askonce.prices import Prices
 
 FORM = Form(namespace="default", model="default-model")

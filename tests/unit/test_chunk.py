@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from askonce import Question
-from askonce.chunk import FUNCTION, job_record, pack, unpack
+from askonce.contract.chunk import FUNCTION, job_record, pack, unpack
 
 words = st.text(st.characters(exclude_categories=("Cs",)), min_size=1, max_size=30).filter(lambda text: text.strip())
 values = st.none() | st.booleans() | st.integers(-1000, 1000) | st.floats(-10, 10) | words

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from askonce_worker.embedding_reply import BadReply, tokens_at_most, vectors_of
-from askonce_worker.embeddings import MAX_TOKENS, Wanted, take
+from askonce_worker.providers.embedding_reply import BadReply, tokens_at_most, vectors_of
+from askonce_worker.providers.embeddings import MAX_TOKENS, Wanted, take
 
 FAR = 1e12
 

@@ -7,7 +7,7 @@ import pytest
 
 from askonce_worker.evaluate.figures import Scores, allowed, at_error, figures, least_threshold, recommended, wilson
 from askonce_worker.evaluate.pairs import BadPairs, Pair, held_out, read_pairs, together
-from askonce_worker.profiles import profile_of
+from askonce_worker.matching.profiles import profile_of
 
 
 def scores(*rows: tuple[float, bool, bool]) -> Scores:

@@ -15,17 +15,19 @@ import askonce
 import askonce_worker
 from askonce import Question
 from askonce.answer import Answer, read_result, result_record, text_body
-from askonce.chunk import job_record, pack, unpack
-from askonce.dead_letters import _read as read_letter
-from askonce.exact_lookup import read_entry as read_entry_of_client
-from askonce.job_queue import JobQueue, Route
-from askonce.keys import Keys, epoch_stamp
-from askonce.listener import read_answer
-from askonce.pending import read_pending
+from askonce.contract.chunk import job_record, pack, unpack
+from askonce.contract.keys import Keys, epoch_stamp
+from askonce.contract.pending import read_pending
+from askonce.operator.dead_letters import _read as read_letter
 from askonce.question_checks import MAX_BYTES
 from askonce.readable import MAX_ANSWER_BYTES, MAX_DEPTH, MAX_RECORD_BYTES, completion_of, read_json
-from askonce_worker import qdrant_messages
-from askonce_worker.exact_cache import read_entry
+from askonce.session.exact_lookup import read_entry as read_entry_of_client
+from askonce.session.job_queue import JobQueue, Route
+from askonce.session.listener import read_answer
+from askonce_worker.cache import qdrant_messages
+from askonce_worker.cache.exact import read_entry
+from askonce_worker.cache.outbox import Outbox
+from askonce_worker.cache.wrong_pairs import ReportedPairs
 from askonce_worker.inflight.leaders import Leader, View
 from askonce_worker.inflight.records import (
     Settled,
@@ -36,12 +38,10 @@ from askonce_worker.inflight.records import (
     encode_leader,
     encode_settled,
 )
-from askonce_worker.leased_job import leased_job
-from askonce_worker.llm import _checked
-from askonce_worker.outbox import Outbox
-from askonce_worker.provider import ProviderError
-from askonce_worker.refusals import Refusals
-from askonce_worker.reported import ReportedPairs
+from askonce_worker.logs.unreadable import Refusals
+from askonce_worker.providers.llm import _checked
+from askonce_worker.providers.provider import ProviderError
+from askonce_worker.queue.leased_job import leased_job
 from askonce_worker.upkeep.rules import Standing, read_head
 
 QUESTION = Question("how?", "m", namespace="n", job_id="j", params={"temperature": 0.5}, metadata={"row": [1]})

@@ -11,7 +11,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from askonce_worker.coalescing import Follow, Lead, Stale
+from askonce_worker.answering.coalescing import Follow, Lead, Stale
 from askonce_worker.inflight.leaders import Claim, Ended, Leader, Led, View
 from askonce_worker.inflight.rounds import Round
 from askonce_worker.inflight.shard import START, Record, Shard, Snapshot

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from askonce_worker.match import conflict, effective_threshold, same_answer
+from askonce_worker.matching.match import conflict, effective_threshold, same_answer
 
 APART = [
     # numbers, versions, years

@@ -3,11 +3,11 @@
 import pytest
 
 from askonce import Answer, Question
+from askonce.contract.counters import tokens
 from askonce.prices import Prices
-from askonce.stats_numbers import tokens
-from askonce_worker.calls import Call
-from askonce_worker.metrics import MOST_MODELS, Metrics
-from askonce_worker.ports import Finished
+from askonce_worker.answering.ports import Finished
+from askonce_worker.providers.calls import Call
+from askonce_worker.telemetry.metrics import MOST_MODELS, Metrics
 
 PRICES = Prices({"m": {"input": 2.0, "cached_input": 1.0, "output": 10.0}})
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from askonce_worker.never_cache import never_cached
+from askonce_worker.matching.never_cache import never_cached
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,8 @@
 import asyncio
 
 from askonce import Question
-from askonce_worker.places import Places
-from askonce_worker.slots import LLMSlots
+from askonce_worker.answering.llm_turns import Places
+from askonce_worker.providers.slots import LLMSlots
 
 
 class Share:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from askonce import Client
 from askonce.settings import ClientSettings
-from askonce_worker.redaction import Redactor, secrets_of
+from askonce_worker.logs.redaction import Redactor, secrets_of
 from askonce_worker.settings import Settings
 
 SECRETS = st.text(st.characters(exclude_categories=["Cs"]), min_size=8, max_size=40)

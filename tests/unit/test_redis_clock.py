@@ -2,7 +2,7 @@
 
 import time
 
-from askonce_worker.redis_clock import RedisClock
+from askonce_worker.redis.clock import RedisClock
 
 
 def test_it_tells_the_time_of_the_reply_and_goes_on():

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from askonce_worker.retry import LONGEST_PAUSE, Backoff, Circuit, Verdict, judge_status, retry_after
+from askonce_worker.providers.retry import LONGEST_PAUSE, Backoff, Circuit, Verdict, judge_status, retry_after
 
 
 @pytest.mark.parametrize("status", [408, 409, 429, 500, 502, 503, 504, 529])

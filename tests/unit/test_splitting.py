@@ -1,11 +1,11 @@
 """A chunk that crashed too often becomes jobs of one question each, and these still say what it said."""
 
 from askonce import Question
-from askonce.chunk import FUNCTION, job_record, pack, unpack
-from askonce_worker.job import split
-from askonce_worker.job_runner import JobRunner
-from askonce_worker.leased_job import leased_job
-from askonce_worker.leases import Split
+from askonce.contract.chunk import FUNCTION, job_record, pack, unpack
+from askonce_worker.answering.chunk_job import split
+from askonce_worker.queue.job_runner import JobRunner
+from askonce_worker.queue.leased_job import leased_job
+from askonce_worker.queue.leases import Split
 
 QUESTIONS = [
     Question("one", model="m", namespace="n", job_id="a", ttl=5),

@@ -6,8 +6,8 @@ import random
 import pytest
 
 from askonce.commands.stats_table import tables
+from askonce.contract.counters import RATIO, bucket, percentile, read_counters, tokens, total
 from askonce.prices import Prices
-from askonce.stats_numbers import RATIO, bucket, percentile, read_counters, tokens, total
 
 PRICES = Prices({"m": {"input": 2.0, "cached_input": 1.0, "output": 10.0}})
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from askonce_worker.tries import Verdict, inherited, judge, pause_ms
+from askonce_worker.queue.tries import Verdict, inherited, judge, pause_ms
 
 
 @pytest.mark.parametrize(

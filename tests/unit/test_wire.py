@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from redis.asyncio.connection import Connection
 
-from askonce.wire import packed
+from askonce.store.wire import packed
 
 value = st.text() | st.binary() | st.integers() | st.floats()
 

@@ -4,7 +4,7 @@ import os
 import sys
 from importlib.util import find_spec
 
-from askonce_worker.probe import is_probe, probe
+from askonce_worker.process.probe import is_probe, probe
 
 NEEDED = ("arq", "openai", "aiohttp", "qdrant_client", "numpy", "pydantic_settings", "structlog", "typer", "rich")
 

@@ -10,16 +10,16 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from askonce_worker import logs
-from askonce_worker.check import findings
+from askonce_worker.check.finding import Finding
+from askonce_worker.check.findings import findings
 from askonce_worker.demo.command import demo
 from askonce_worker.evaluate.command import evaluate
-from askonce_worker.finding import Finding
 from askonce_worker.local.command import local
-from askonce_worker.probe import probe
-from askonce_worker.redaction import secrets_of
+from askonce_worker.logs import setup
+from askonce_worker.logs.redaction import secrets_of
+from askonce_worker.process.probe import probe
+from askonce_worker.process.supervisor import end_with_supervisor, supervise
 from askonce_worker.settings import Settings, SettingsError, load_settings, unknown_settings
-from askonce_worker.supervisor import end_with_supervisor, supervise
 
 app = typer.Typer(
     name="askonce-worker",
@@ -44,7 +44,7 @@ def run(
     if processes > 1:
         raise typer.Exit(supervise(processes))
     end_with_supervisor()
-    from askonce_worker.service import run_worker  # noqa: PLC0415 - what it loads takes a second, `--help` does not
+    from askonce_worker.process.service import run_worker  # noqa: PLC0415 - what it loads takes a second, `--help` does not
 
     raise typer.Exit(run_worker(settings))
 
@@ -89,7 +89,7 @@ def settings_or_exit() -> Settings:
 
 
 def configure_logs(settings: Settings) -> None:
-    logs.configure(settings.log_format, secrets=secrets_of(settings), prompts=settings.log_prompts)
+    setup.configure(settings.log_format, secrets=secrets_of(settings), prompts=settings.log_prompts)
 
 
 def warn_of_strangers() -> None:

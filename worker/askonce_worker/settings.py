@@ -8,9 +8,9 @@ from typing import Annotated, Literal
 from pydantic import DirectoryPath, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from askonce.redis_url import check_url
-from askonce_worker.never_cache import never_cached
-from askonce_worker.profiles import read_profiles
+from askonce.store.redis_url import check_url
+from askonce_worker.matching.never_cache import never_cached
+from askonce_worker.matching.profiles import read_profiles
 
 PREFIX = "ASKONCE_"
 Seconds = Annotated[float, Field(gt=0)]

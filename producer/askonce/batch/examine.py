@@ -5,10 +5,10 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
+from askonce.batch.file_format import Form, Line
 from askonce.batch.journal import Journal
 from askonce.batch.lines import read_lines
 from askonce.batch.source import read_raw, unique
-from askonce.batch_file import Form, Line
 from askonce.prices import Prices, as_count, completion_limit
 from askonce.question import Question
 

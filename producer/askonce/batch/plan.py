@@ -9,11 +9,11 @@ from pathlib import Path
 import orjson
 
 from askonce.batch.examine import open_input
+from askonce.batch.file_format import Form, read_line
 from askonce.batch.ledger import Ledger
 from askonce.batch.lines import Survey, read_lines, survey
 from askonce.batch.source import Source, sampled
 from askonce.batch.template import Templates, dumped, find_templates, loaded, named
-from askonce.batch_file import Form, read_line
 from askonce.commands.output import complain
 from askonce.commands.question_arguments import params_from
 from askonce.prices import Prices, load_prices

@@ -6,9 +6,9 @@ from contextlib import aclosing
 from typing import cast
 
 from askonce.answer import Answer
+from askonce.batch.file_format import output_record
 from askonce.batch.ledger import Ledger
 from askonce.batch.source import Source
-from askonce.batch_file import output_record
 from askonce.client import Client
 from askonce.question import Question
 from askonce.tasks import stop

@@ -5,11 +5,11 @@ import hashlib
 from collections.abc import AsyncIterator
 from typing import Any
 
+from askonce.batch.file_format import Form, Line, read_line
 from askonce.batch.journal import Journal
 from askonce.batch.ledger import Ledger
 from askonce.batch.lines import MAX_LINE, MAX_SAMPLED, SAMPLE, SAMPLE_BYTES, SAMPLE_SECONDS, RawLine
 from askonce.batch.template import Templates
-from askonce.batch_file import Form, Line, read_line
 from askonce.question import Question
 
 Blocks = AsyncIterator[list[RawLine]]

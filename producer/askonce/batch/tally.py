@@ -4,8 +4,8 @@ from collections import Counter
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from askonce.contract.counters import tokens as counted
 from askonce.prices import Prices
-from askonce.stats_numbers import tokens as counted
 
 SOURCES = ("exact", "semantic", "inflight", "llm")
 

@@ -10,7 +10,7 @@ import orjson
 
 from askonce.client import Client
 from askonce.commands.output import complain, say, say_json
-from askonce.dead_letters import DeadLetter, DeadLetters
+from askonce.operator.dead_letters import DeadLetter, DeadLetters
 
 NAME = "dead-letters"
 HELP = "List, show, replay or drop the jobs that were given up."

@@ -4,10 +4,10 @@ import argparse
 import asyncio
 import sys
 
-from askonce.admin import Admin
 from askonce.client import Client
 from askonce.commands.output import say, say_json
 from askonce.commands.stats_table import tables
+from askonce.operator.admin import Admin
 from askonce.prices import load_prices
 
 NAME = "stats"

@@ -5,7 +5,7 @@ import argparse
 from askonce.client import Client
 from askonce.commands.output import say, say_json
 from askonce.commands.question_arguments import add_question_arguments, question_from
-from askonce.keys import LANES
+from askonce.contract.keys import LANES
 
 NAME = "submit"
 HELP = "Put a question into the queue and print its job id."

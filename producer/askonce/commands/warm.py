@@ -8,17 +8,17 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 from askonce.batch.examine import open_input
+from askonce.batch.file_format import Form
 from askonce.batch.lines import RawLine, read_lines, survey
 from askonce.batch.plan import read_template
 from askonce.batch.source import read_raw, sampled
 from askonce.batch.template import Templates, find_templates, named
-from askonce.batch_file import Form
 from askonce.client import Client
 from askonce.commands.output import complain, say, say_json
 from askonce.commands.question_arguments import params_from
-from askonce.iteration import batched
+from askonce.operator.warming import Outputs, Pair, Warming, read_row
+from askonce.session.iteration import batched
 from askonce.settings import client_settings
-from askonce.warming import Outputs, Pair, Warming, read_row
 
 NAME = "warm"
 HELP = "Fill the cache: from rows of questions and answers, or from a Batch input and its output."

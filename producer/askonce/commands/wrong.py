@@ -8,11 +8,11 @@ import orjson
 
 from askonce.client import Client
 from askonce.commands.output import complain, say, say_json
-from askonce.connection import Store
+from askonce.contract.keys import Keys
 from askonce.errors import AnswerTimeout, UnknownJob
-from askonce.keys import Keys
+from askonce.session.wrong_hits import WrongHits
 from askonce.settings import client_settings
-from askonce.wrong import WrongHits
+from askonce.store.connection import Store
 
 NAME = "wrong"
 HELP = "Report answers that were another question's: the pair is never matched again."

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from askonce.stats_numbers import tokens as counted
+from askonce.contract.counters import tokens as counted
 from support.openai_server.counters import Counters
 from support.openai_server.http import Connection
 from support.openai_server.replies import completion, embeddings, error, prompt_tokens, tokens_of, user_text

@@ -21,8 +21,8 @@ from askonce_worker.local.parts import Unavailable, choose_parts
 from askonce_worker.local.stack import PartDied, Stack
 from askonce_worker.local.stopping import Stopped, told_to_stop
 from askonce_worker.local.weights import WeightsMissing
-from askonce_worker.match import conflict
-from askonce_worker.provider import connect
+from askonce_worker.matching.match import conflict
+from askonce_worker.providers.provider import connect
 from askonce_worker.settings import PREFIX
 
 THRESHOLD = 0.95

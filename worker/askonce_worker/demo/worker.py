@@ -10,7 +10,7 @@ from tempfile import TemporaryFile
 from typing import IO, Any, TypeVar
 
 from askonce.tasks import stop
-from askonce_worker.supervisor import COMMAND, PROCESS_INDEX
+from askonce_worker.process.supervisor import COMMAND, PROCESS_INDEX
 
 STOP_TIMEOUT = 10.0
 T = TypeVar("T")

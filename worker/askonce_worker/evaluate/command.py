@@ -19,8 +19,8 @@ from askonce_worker.evaluate.profile_file import NothingRecommended, write_profi
 from askonce_worker.evaluate.report import Measured, report
 from askonce_worker.evaluate.tables import show
 from askonce_worker.evaluate.vectors import NoVectors, VectorFile, embed, similarities
-from askonce_worker.match import conflict
-from askonce_worker.profiles import Profile, profile_of
+from askonce_worker.matching.match import conflict
+from askonce_worker.matching.profiles import Profile, profile_of
 from askonce_worker.settings import Settings, SettingsError, load_settings
 
 Pairs = dict[str, list[Pair]]

@@ -6,7 +6,7 @@ import orjson
 
 from askonce_worker.evaluate.report import FileReport, Report, Row
 from askonce_worker.evaluate.tables import percent
-from askonce_worker.profiles import Profile
+from askonce_worker.matching.profiles import Profile
 
 
 class NothingRecommended(Exception):

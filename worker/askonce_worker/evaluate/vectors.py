@@ -10,11 +10,11 @@ from tempfile import NamedTemporaryFile
 import numpy as np
 from numpy.typing import NDArray
 
-from askonce_worker import provider
-from askonce_worker.embeddings import OpenAIEmbedder
-from askonce_worker.ports import Vector
-from askonce_worker.profiles import Profile
-from askonce_worker.retry import Backoff
+from askonce_worker.answering.ports import Vector
+from askonce_worker.matching.profiles import Profile
+from askonce_worker.providers import provider
+from askonce_worker.providers.embeddings import OpenAIEmbedder
+from askonce_worker.providers.retry import Backoff
 from askonce_worker.settings import Settings
 
 PATIENCE = 120.0

@@ -19,11 +19,10 @@ import structlog
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from askonce.keys import Keys
+from askonce.contract.keys import Keys
 from askonce.tasks import stop
-from askonce_worker.coalescing import Ask, AskYourself, Follow, Freed, Lead, Settlement, Shared, Stale
-from askonce_worker.error_place import place
-from askonce_worker.inflight.claimer import Claimer
+from askonce_worker.answering.coalescing import Ask, AskYourself, Follow, Freed, Lead, Settlement, Shared, Stale
+from askonce_worker.inflight.claim_batches import Claimer
 from askonce_worker.inflight.feed import Feed, shard_of
 from askonce_worker.inflight.followers import Followers
 from askonce_worker.inflight.leaders import Change, Claim, Conflict, Ended, Leader, Reported, Share, View
@@ -31,6 +30,7 @@ from askonce_worker.inflight.mirror import Mirror
 from askonce_worker.inflight.own import PATIENCE, OwnLeaders
 from askonce_worker.inflight.records import Settled
 from askonce_worker.inflight.vectors import quantised
+from askonce_worker.logs.error_origin import place
 
 log = structlog.get_logger()
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from redis.asyncio import Redis
 
-from askonce.keys import Keys
-from askonce.scripts import Script
+from askonce.contract.keys import Keys
+from askonce.store.scripts import Script
 from askonce_worker.inflight.leaders import Leader, Led
 from askonce_worker.inflight.records import (
     Settled,
@@ -32,11 +32,11 @@ whoever lives renews within a second of its return."""
 AT_ONCE = 500
 """Records in one reply, leaders in one script call: a longer one would keep others waiting."""
 
-LEAD = Script("askonce_worker", "lead")
-SETTLE = Script("askonce_worker", "settle")
-WATCH = Script("askonce_worker", "watch")
-RESTORE = Script("askonce_worker", "restore")
-SNAPSHOT = Script("askonce_worker", "snapshot")
+LEAD = Script("askonce_worker.inflight", "lead")
+SETTLE = Script("askonce_worker.inflight", "settle")
+WATCH = Script("askonce_worker.inflight", "watch")
+RESTORE = Script("askonce_worker.inflight", "restore")
+SNAPSHOT = Script("askonce_worker.inflight", "snapshot")
 
 
 def shard_of(scope: str) -> int:

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from askonce_worker.coalescing import AskYourself, Follow, Freed, Shared
-from askonce_worker.error_place import place
+from askonce_worker.answering.coalescing import AskYourself, Follow, Freed, Shared
 from askonce_worker.inflight.feed import Feed, shard_of
 from askonce_worker.inflight.records import Settled
+from askonce_worker.logs.error_origin import place
 
 log = structlog.get_logger()
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import takewhile
 from typing import Literal
 
-from askonce_worker.coalescing import Ask, Follow
+from askonce_worker.answering.coalescing import Ask, Follow
 from askonce_worker.inflight.vectors import Int8, Rows
 
 Share = Literal["any", "same", "none"]

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable, Sequence
 
 import structlog
 
-from askonce_worker.error_place import place
 from askonce_worker.inflight.feed import SHARDS, Feed
 from askonce_worker.inflight.leaders import Change, Leader, View
 from askonce_worker.inflight.shard import Record, Shard
+from askonce_worker.logs.error_origin import place
 
 log = structlog.get_logger()
 

@@ -6,7 +6,7 @@ If others came first, the rest is compared with the newcomers alone, and propose
 
 from collections.abc import Iterator, Sequence
 
-from askonce_worker.coalescing import Follow, Lead, Stale
+from askonce_worker.answering.coalescing import Follow, Lead, Stale
 from askonce_worker.inflight.leaders import Claim, Ended, Led, View
 
 Decision = Lead | Follow | Stale

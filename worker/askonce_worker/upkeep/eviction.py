@@ -11,12 +11,12 @@ from typing import Any, Protocol
 import structlog
 from redis.asyncio import Redis
 
-from askonce.keys import Keys
-from askonce.scripts import Script
+from askonce.contract.keys import Keys
+from askonce.store.scripts import Script
 
 log = structlog.get_logger()
 
-DROP_DUE = Script("askonce_worker", "drop_due")
+DROP_DUE = Script("askonce_worker.upkeep", "drop_due")
 BATCH = 500
 FULL = 0.8
 """Of `maxmemory`: from there on nothing new is cached, either."""

@@ -11,8 +11,8 @@ from typing import Any
 import structlog
 from redis.asyncio import Redis
 
-from askonce.keys import Keys
-from askonce_worker.embedding_reply import tokens_at_most
+from askonce.contract.keys import Keys
+from askonce_worker.providers.embedding_reply import tokens_at_most
 from askonce_worker.upkeep.heads import beginnings
 from askonce_worker.upkeep.progress import Progress
 from askonce_worker.upkeep.rules import HEAD_BYTES, Head, read_head, read_question

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
-from askonce.keys import Keys
-from askonce.scripts import Script
+from askonce.contract.keys import Keys
+from askonce.store.scripts import Script
 
-HEADS = Script("askonce_worker", "heads")
+HEADS = Script("askonce_worker.upkeep", "heads")
 
 
 async def beginnings(redis: Any, keys: Keys, names: Sequence[str], size: int) -> tuple[int, list[bytes]]:

@@ -5,7 +5,7 @@ from typing import Any
 import structlog
 from redis.asyncio import Redis
 
-from askonce.keys import Keys
+from askonce.contract.keys import Keys
 from askonce_worker.inflight.feed import SHARDS, Feed
 
 log = structlog.get_logger()

@@ -6,7 +6,7 @@ from typing import Any, Literal
 import structlog
 from redis.asyncio import Redis
 
-from askonce.keys import Keys
+from askonce.contract.keys import Keys
 from askonce_worker.upkeep import snapshots
 from askonce_worker.upkeep.snapshots import Snapshots
 

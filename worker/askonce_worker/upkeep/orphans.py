@@ -7,7 +7,7 @@ from typing import Any
 import structlog
 from redis.asyncio import Redis
 
-from askonce.keys import Keys
+from askonce.contract.keys import Keys
 from askonce_worker.upkeep.heads import beginnings
 from askonce_worker.upkeep.progress import Progress
 from askonce_worker.upkeep.vectors import Vectors

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import orjson
 from redis.asyncio import Redis
 
-from askonce.keys import Keys
+from askonce.contract.keys import Keys
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance

@@ -1,4 +1,4 @@
-"""What upkeep does to the vectors in Qdrant: find, compare, delete. Searching and storing: `semantic_cache.py`."""
+"""What upkeep does to the vectors in Qdrant: find, compare, delete. Searching and storing: `cache/semantic.py`."""
 
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,8 +10,8 @@ from qdrant_client import AsyncQdrantClient
 from qdrant_client import grpc as qdrant
 from qdrant_client.common.client_exceptions import ResourceExhaustedResponse
 
-from askonce_worker import qdrant_messages as messages
-from askonce_worker.ports import SemanticCacheDown
+from askonce_worker.answering.ports import SemanticCacheDown
+from askonce_worker.cache import qdrant_messages as messages
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import orjson
 
-from askonce.keys import epoch_fields
+from askonce.contract.keys import epoch_fields
 from askonce.readable import read_object, text_of, time_of
 
 HEAD_BYTES = 2048

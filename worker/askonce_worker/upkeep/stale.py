@@ -13,8 +13,8 @@ from typing import Any
 import structlog
 from redis.asyncio import Redis
 
-from askonce.keys import Keys
-from askonce.scripts import Script
+from askonce.contract.keys import Keys
+from askonce.store.scripts import Script
 from askonce_worker.upkeep.eviction import DeletesVectors
 from askonce_worker.upkeep.heads import beginnings
 from askonce_worker.upkeep.progress import Progress
@@ -22,7 +22,7 @@ from askonce_worker.upkeep.rules import HEAD_BYTES, Standing, read_head, read_qu
 
 log = structlog.get_logger()
 
-DROP_ENTRIES = Script("askonce_worker", "drop_entries")
+DROP_ENTRIES = Script("askonce_worker.upkeep", "drop_entries")
 NAME = "stale"
 PAGE = 500
 

@@ -10,8 +10,8 @@ from typing import Any
 import structlog
 from redis.asyncio import Redis
 
-from askonce.keys import Keys
-from askonce_worker.ports import SemanticCacheDown
+from askonce.contract.keys import Keys
+from askonce_worker.answering.ports import SemanticCacheDown
 from askonce_worker.upkeep.qdrant import Page, QdrantUpkeep
 
 log = structlog.get_logger()

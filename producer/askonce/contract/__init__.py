@@ -1,0 +1,1 @@
+"""The wire contract: every Redis key and every record that client and worker exchange."""

@@ -1,0 +1,158 @@
+"""A chunk: up to `chunk_size` questions of one namespace in one job, as it travels through Redis.
+
+The scopes of a chunk are written once each, since the questions of a pipeline mostly share one:
+
+    {"v": 1, "namespace": "default", "timeout_ms": 604800000,
+     "scopes": [{"model": "gpt-4o-mini", "system": "…"}],
+     "questions": [{"id": "…", "text": "…"}, {"id": "…", "text": "…", "scope": 1}],
+     "traces": ["00-…-…-01"]}
+
+`scope` is a place among the scopes; without it, the first one. `traces`, which may be missing: the W3C `traceparent` of
+each trace that a question was submitted in.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from askonce.contract.trace_context import MOST, readable_traces
+from askonce.errors import InvalidQuestion
+from askonce.question import Question
+from askonce.question_checks import MAX_TTL, check_job_id, check_namespace
+
+VERSION = 1
+FUNCTION = "answer_chunk"
+"""The name of the job that answers a chunk."""
+SCOPE_FIELDS = ("model", "system", "template", "history", "params", "messages")
+QUESTION_FIELDS = ("cache", "ttl", "threshold", "metadata", "semantic")
+MAX_QUESTIONS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class BadQuestion:
+    """A question of a chunk that cannot be asked, and why."""
+
+    job_id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """timeout_ms: from submit to the deadline of each question."""
+
+    namespace: str
+    timeout_ms: int
+    questions: tuple[Question, ...]
+    bad: tuple[BadQuestion, ...] = ()
+    traces: tuple[str, ...] = ()
+
+
+def pack(namespace: str, timeout_ms: int, questions: Sequence[Question], traces: Sequence[str] = ()) -> bytes:
+    """Checked questions of one namespace, each with its job id."""
+    scopes: list[dict[str, Any]] = []
+    places: dict[tuple[str, bytes], int] = {}
+    packed = []
+    for question in questions:
+        # Two of one scope may differ in parameters that only shape the delivery, such as `user`: each keeps its own.
+        variant = (question.scope, orjson.dumps(dict(question.params)) if question.params else b"")
+        place = places.get(variant)
+        if place is None:
+            place = places[variant] = len(scopes)
+            scopes.append(_scope(question))
+        item: dict[str, Any] = {"id": question.job_id, "text": question.text}
+        if place:
+            item["scope"] = place
+        _add_own(item, question)
+        packed.append(item)
+    chunk = {"v": VERSION, "namespace": namespace, "timeout_ms": timeout_ms, "scopes": scopes, "questions": packed}
+    return orjson.dumps({**chunk, "traces": list(traces[:MOST])} if traces else chunk)
+
+
+def _add_own(item: dict[str, Any], question: Question) -> None:
+    """What differs from the defaults."""
+    if question.cache != "use":
+        item["cache"] = question.cache
+    if question.ttl is not None:
+        item["ttl"] = question.ttl
+    if question.threshold is not None:
+        item["threshold"] = question.threshold
+    if question.metadata is not None:
+        item["metadata"] = question.metadata
+    if not question.semantic:
+        item["semantic"] = False
+
+
+def _scope(question: Question) -> dict[str, Any]:
+    values = {name: getattr(question, name) for name in SCOPE_FIELDS}
+    return {name: value for name, value in values.items() if value or (name == "system" and value is not None)}
+
+
+def unpack(payload: Any) -> Chunk:
+    """The chunk in a job's argument. A question that is malformed stands in `bad`; neighbours are unharmed.
+
+    Raises ValueError where the chunk as a whole makes no sense.
+    """
+    if not isinstance(payload, dict) or payload.get("v") != VERSION:
+        raise ValueError("not a chunk of version 1")
+    namespace, timeout_ms, scopes, items = (payload.get(k) for k in ("namespace", "timeout_ms", "scopes", "questions"))
+    try:
+        check_namespace(namespace)
+    except InvalidQuestion as error:
+        raise ValueError(str(error)) from error
+    if type(timeout_ms) is not int or not 0 < timeout_ms <= MAX_TTL * 1000 or not isinstance(scopes, list):
+        raise ValueError("a chunk has scopes and a timeout_ms above 0")
+    if not isinstance(items, list) or not 0 < len(items) <= MAX_QUESTIONS:
+        raise ValueError(f"a chunk has 1 to {MAX_QUESTIONS} questions")
+    shared = [_shared(scope, str(namespace)) for scope in scopes]
+    questions: list[Question] = []
+    bad: list[BadQuestion] = []
+    for item in items:
+        job_id = _job_id(item)
+        try:
+            questions.append(_question(item, job_id, shared))
+        except InvalidQuestion as error:
+            bad.append(BadQuestion(job_id, str(error)))
+        except (TypeError, KeyError, IndexError, AttributeError) as error:
+            bad.append(BadQuestion(job_id, f"malformed question: {type(error).__name__}"))
+    return Chunk(str(namespace), timeout_ms, tuple(questions), tuple(bad), readable_traces(payload.get("traces")))
+
+
+def _shared(scope: Any, namespace: str) -> Question | InvalidQuestion:
+    """All but the texts of the questions of one scope, checked once for all of them."""
+    try:
+        known = {name: scope[name] for name in SCOPE_FIELDS if name in scope}
+        return Question("-", namespace=namespace, **known).checked(namespace=namespace, model=None)
+    except InvalidQuestion as error:
+        return error
+    except (TypeError, KeyError, AttributeError) as error:
+        return InvalidQuestion(f"malformed scope: {type(error).__name__}")
+
+
+def _job_id(item: Any) -> str:
+    try:
+        check_job_id(item["id"])
+    except (InvalidQuestion, TypeError, KeyError):
+        raise ValueError("a question of the chunk has no job id") from None
+    return str(item["id"])
+
+
+def _question(item: dict[str, Any], job_id: str, shared: list[Question | InvalidQuestion]) -> Question:
+    place = item.get("scope", 0)
+    if not isinstance(place, int) or place < 0:
+        raise InvalidQuestion("a question names no scope")
+    known = shared[place]
+    if isinstance(known, InvalidQuestion):
+        raise known
+    own = {name: item[name] for name in QUESTION_FIELDS if name in item}
+    question = known.with_fields(text=item["text"], job_id=job_id, **own)
+    question.check()
+    return question
+
+
+def job_record(payload: bytes, enqueued_ms: int) -> bytes:
+    """The same bytes that submit.lua puts together: arq's job format, in JSON."""
+    return orjson.dumps(
+        {"t": None, "f": FUNCTION, "a": [orjson.Fragment(payload)], "k": {}, "et": enqueued_ms},
+    )

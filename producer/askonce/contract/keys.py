@@ -1,0 +1,189 @@
+"""Every key in Redis: its type, how long it lives, who writes it. Values are orjson unless said otherwise."""
+
+from dataclasses import dataclass
+
+LANES = ("interactive", "bulk")
+ARQ_JOB = "arq:job:"
+"""string; until the questions in it are past their lifetime; submit. arq's own job record."""
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    prefix: str = "askonce"
+
+    def entry(self, fingerprint: str) -> str:
+        """string; until `expires_at`; worker (store.lua), client (store)."""
+        return f"{self.prefix}:entry:{fingerprint}"
+
+    def result(self, namespace: str, job_id: str) -> str:
+        """string: pending marker, then the answer; marker `JOB_TTL` + `RESULT_TTL`, answer `RESULT_TTL`, and a minute
+        once it was received; submit.lua, listen.lua, publish.lua, cancel.lua, forget.lua."""
+        return f"{self.prefix}:result:{namespace}:{job_id}"
+
+    def answered(self, client: str) -> str:
+        """stream of `ids`; one hour after the last one, trimmed; publish.lua, cancel.lua."""
+        return f"{self.prefix}:answered:{client}"
+
+    def queue(self, lane: str) -> str:
+        """sorted set of waiting jobs, scored by when they are due (`interactive`, Unix ms) or by virtual start time
+        (`bulk`); for ever; submit.lua, finish_job.lua. Its ZCARD is what waits."""
+        return f"{self.prefix}:queue:{lane}"
+
+    def alone(self, lane: str) -> str:
+        """sorted set of waiting jobs that have to run alone, beside `queue` and scored alike; for ever; claim_jobs.lua,
+        return_job.lua, split_job.lua."""
+        return f"{self.prefix}:queue:{lane}:alone"
+
+    def leases(self, lane: str) -> str:
+        """sorted set of claimed jobs, scored by deadline (Unix ms); for ever; claim_jobs.lua, renew.lua."""
+        return f"{self.prefix}:leases:{lane}"
+
+    def tokens(self, lane: str) -> str:
+        """hash: job -> `fence lapses failures score`, fence `-` while it waits again; until the job ends;
+        claim_jobs.lua, return_job.lua, split_job.lua."""
+        return f"{self.prefix}:tokens:{lane}"
+
+    @property
+    def fair(self) -> str:
+        """hash: namespace -> virtual finish time, `` -> virtual time now; for ever; submit.lua, claim_jobs.lua."""
+        return f"{self.prefix}:fair"
+
+    @property
+    def load(self) -> str:
+        """hash: lane -> questions that wait or run; for ever; submit.lua, finish_job.lua."""
+        return f"{self.prefix}:load"
+
+    @property
+    def wake(self) -> str:
+        """list of tokens, at most 64; for ever; submit.lua, claim_jobs.lua."""
+        return f"{self.prefix}:wake"
+
+    @property
+    def epochs(self) -> str:
+        """hash of counters: `all`, `model:M`, `namespace:N`, `both:N:M`; for ever; invalidate."""
+        return f"{self.prefix}:epochs"
+
+    @property
+    def touched(self) -> str:
+        """sorted set: fingerprint -> last hit (Unix s), the idle clock; with its entry; store.lua, publish, client."""
+        return f"{self.prefix}:touched"
+
+    @property
+    def expiries(self) -> str:
+        """sorted set: fingerprint -> expires_at (Unix s); with its entry; store.lua, client, drop scripts."""
+        return f"{self.prefix}:expiries"
+
+    @property
+    def snapshots(self) -> str:
+        """hash: model -> `N SNAPSHOT`, who answered under its name the last N times (100 at most); for ever;
+        store.lua."""
+        return f"{self.prefix}:snapshots"
+
+    @property
+    def models(self) -> str:
+        """hash: model -> its snapshots, what became of each; for ever; upkeep."""
+        return f"{self.prefix}:models"
+
+    @property
+    def upkeep(self) -> str:
+        """hash: how far the sweeps have come; for ever; upkeep."""
+        return f"{self.prefix}:upkeep"
+
+    @property
+    def upkeep_lock(self) -> str:
+        """string: whoever keeps house at this moment; 20 s, renewed; upkeep."""
+        return f"{self.prefix}:upkeep:lock"
+
+    @property
+    def collections(self) -> str:
+        """hash: collection in Qdrant -> when a worker last used it (Unix s); until it is dropped; every worker."""
+        return f"{self.prefix}:collections"
+
+    @property
+    def outbox(self) -> str:
+        """stream: vectors (raw float32) that still have to reach Qdrant; until drained; store.lua."""
+        return f"{self.prefix}:outbox"
+
+    @property
+    def workers(self) -> str:
+        """sorted set: worker -> until when it counts as alive (Unix ms); a minute more; claim_jobs.lua, renew.lua,
+        lead.lua."""
+        return f"{self.prefix}:workers"
+
+    @property
+    def doubted(self) -> str:
+        """hash: worker whose sign of life has run out -> when its leaders lapse (Unix ms); a minute after the last one
+        came; watch.lua, and where it lives after all: renew.lua, claim_jobs.lua, lead.lua, restore.lua."""
+        return f"{self.prefix}:workers:doubted"
+
+    @property
+    def dead(self) -> str:
+        """hash: job -> dead letter; for ever; finish_job.lua."""
+        return f"{self.prefix}:dead"
+
+    def rates(self, provider: str, model: str) -> str:
+        """hash: `requests`, `tokens` -> until when (Unix ms) what the provider allows is spoken for; `first:{lane}` ->
+        who goes next, and until when it is waited for; two minutes more; reserve.lua, settle_rates.lua."""
+        return f"{self.prefix}:rates:{provider}:{model}"
+
+    def pause(self, provider: str, model: str) -> str:
+        """string: nobody calls this model; as long as the provider has asked for; pause.lua."""
+        return f"{self.prefix}:rates:pause:{provider}:{model}"
+
+    @property
+    def wrong(self) -> str:
+        """sorted set: pair of fingerprints with their texts -> when it was reported as a wrong hit (Unix us, no two the
+        same); for ever; report_wrong.lua."""
+        return f"{self.prefix}:wrong"
+
+    @property
+    def dropped(self) -> str:
+        """sorted set: fingerprint -> when its entry was dropped with a report (Unix us, no two the same); an hour;
+        report_wrong.lua."""
+        return f"{self.prefix}:dropped"
+
+    def cron(self, name: str, tick: int) -> str:
+        """string: this tick of this periodic job is taken; one hour; worker."""
+        return f"{self.prefix}:cron:{name}:{tick}"
+
+    def leaders(self, shard: int) -> str:
+        """hash: leader -> record, the truth about live leaders; for ever; lead.lua, settle.lua."""
+        return f"{self.prefix}:leaders:{shard}"
+
+    def feed(self, shard: int) -> str:
+        """stream of the changes to `leaders`; trimmed; lead.lua, settle.lua."""
+        return f"{self.prefix}:feed:{shard}"
+
+    def inflight_answer(self, leader: str) -> str:
+        """string: what a leader's followers read; a minute; settle.lua."""
+        return f"{self.prefix}:inflight:answer:{leader}"
+
+    def stats(self, bucket: str) -> str:
+        """hash of counters `name|namespace|model` (names: `counters.py`); `hour:N` (Unix hours) 40 days, `total`
+        for ever; publish.lua, client."""
+        return f"{self.prefix}:stats:{bucket}"
+
+    def tally(self, whose: str) -> str:
+        """string: number of the last tally of this worker or client; a day, an hour; publish.lua, touch.lua."""
+        return f"{self.prefix}:stats:tally:{whose}"
+
+
+def epoch_fields(namespace: str, model: str) -> tuple[str, str, str, str]:
+    """The four counters that an answer of this namespace and model depends on, in the order in which they are kept."""
+    return ("all", f"model:{model}", f"namespace:{namespace}", f"both:{namespace}:{model}")
+
+
+def epoch_field(*, model: str | None, namespace: str | None, everything: bool) -> str:
+    """The one counter that an invalidation raises. Raises ValueError."""
+    if everything == (model is not None or namespace is not None):
+        raise ValueError("invalidate what: a model, a namespace, both, or else all?")
+    if model is not None and namespace is not None:
+        return f"both:{namespace}:{model}"
+    if model is not None:
+        return f"model:{model}"
+    return "all" if namespace is None else f"namespace:{namespace}"
+
+
+def epoch_stamp(values: list[bytes | None]) -> str:
+    """The four counters as they are kept beside every entry, vector and leader: `0.0.0.0`."""
+    return ".".join("0" if value is None else value.decode("utf-8", "replace") for value in values)

@@ -1,0 +1,1 @@
+"""An operator's view: live figures, dead letters, warming the cache."""

@@ -1,0 +1,48 @@
+"""What the methods of a client are given, checked."""
+
+import math
+from collections.abc import AsyncIterable, Iterable
+from typing import Any
+
+from askonce.contract.keys import LANES
+from askonce.question import Question
+from askonce.question_checks import MAX_TTL, check_job_id
+from askonce.session.backend import Lane
+
+Questions = Iterable[Question | str] | AsyncIterable[Question | str]
+
+
+def fields_of(question: Question) -> dict[str, Any]:
+    return {name: getattr(question, name) for name in Question.__dataclass_fields__}
+
+
+def checked_seconds(value: Any, *, zero: bool = False) -> float:
+    number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if not number or not (0 <= value <= MAX_TTL) or (value == 0 and not zero):
+        raise ValueError(f"timeout: {value!r} is not a number of seconds{'' if zero else ' above 0'}")
+    return float(value)
+
+
+def checked_lane(lane: Any) -> Lane:
+    if lane not in LANES:
+        raise ValueError(f"lane: {lane!r} is not one of {', '.join(LANES)}")
+    known: Lane = lane
+    return known
+
+
+def several(questions: Questions) -> Questions:
+    if isinstance(questions, str | Question):
+        raise TypeError("questions are a list or a stream, not one question")
+    return questions
+
+
+def checked_ids(job_ids: Iterable[str]) -> list[str]:
+    return list(each_checked(job_ids))
+
+
+def each_checked(job_ids: Iterable[str]) -> Iterable[str]:
+    if isinstance(job_ids, str):
+        raise TypeError("job_ids are a list, not one id")
+    for job_id in job_ids:
+        check_job_id(job_id)
+        yield job_id

@@ -1,0 +1,73 @@
+"""What a client stands on: Redis, or the memory of `askonce.testing`. Everything above it is shared by both."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, Protocol
+
+from askonce.answer import Answer
+from askonce.question import Question
+from askonce.session.job_queue import Outcome
+from askonce.session.waiting import Waiting
+
+Lane = Literal["interactive", "bulk"]
+Status = Literal["queued", "running", "answered", "failed", "unknown"]
+
+
+class Backend(Protocol):
+    """Questions are checked, and have a job id where they are put. A job is named `namespace:job_id`."""
+
+    @property
+    def waiting(self) -> Waiting: ...
+
+    def start(self) -> None:
+        """Somebody is about to wait."""
+        ...
+
+    async def lookup(self, question: Question) -> Answer | None:
+        """The cached answer to exactly this question, or None."""
+        ...
+
+    async def lookup_many(self, questions: Sequence[Question]) -> list[Answer | None]:
+        """The same for each of these; None also for one whose job id is known already: that job's result counts."""
+        ...
+
+    def count_hit(self, question: Question, answer: Answer, seconds: float) -> None:
+        """An answer of the two above goes out. seconds: how long it took."""
+        ...
+
+    async def put_one(self, question: Question, lane: Lane, timeout: float, *, listen: bool) -> None:
+        """Raises InvalidQuestion, QueueFull."""
+        ...
+
+    async def put(self, questions: Sequence[Question], lane: Lane, timeout: float, *, listen: bool) -> list[Outcome]:
+        """What became of each. Raises StoreUnreachable alone."""
+        ...
+
+    async def listen(self, jobs: Sequence[str]) -> None:
+        """Have `waiting` told of these jobs: of what is answered, or unknown, at once."""
+        ...
+
+    async def peek(self, job: str) -> Answer | None:
+        """The answer, or None while there is none. Raises UnknownJob."""
+        ...
+
+    async def status(self, namespace: str, job_ids: Sequence[str]) -> list[Status]: ...
+
+    async def cancel(self, namespace: str, job_ids: Sequence[str]) -> list[bool]: ...
+
+    async def store(self, question: Question, body: Mapping[str, Any], ttl: float) -> bool:
+        """ttl: seconds. False where its vector found no room. Raises QueueFull where Redis is nearly full."""
+        ...
+
+    async def invalidate(self, epoch: str) -> None:
+        """Raises this counter of the epochs."""
+        ...
+
+    async def report_wrong(self, namespace: str, job_id: str, *, drop_entry: bool) -> bool:
+        """Whether that was news. Raises UnknownJob, AnswerTimeout, and ValueError where nothing was matched."""
+        ...
+
+    def forget(self, job: str) -> None:
+        """The result of this job, of our own making, is received: it need not live long any more."""
+        ...
+
+    async def aclose(self) -> None: ...

@@ -1,0 +1,168 @@
+"""The way into the queue: questions become chunks, chunks become jobs, each accepted whole by one script."""
+
+import math
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import orjson
+
+from askonce.contract.chunk import FUNCTION, pack
+from askonce.contract.keys import ARQ_JOB, Keys
+from askonce.errors import InvalidQuestion, QueueFull
+from askonce.question import Question
+from askonce.readable import MAX_RECORD_BYTES
+from askonce.session.batching import Batcher
+from askonce.store.connection import ScriptCall, Store
+from askonce.store.scripts import Script
+
+SUBMIT = Script("askonce", "submit")
+TOGETHER = 8
+"""Chunks in one round trip."""
+
+MAX_CHUNK_BYTES = MAX_RECORD_BYTES // 8
+"""So that a worker reads it, in whatever script the texts are."""
+
+Outcome = InvalidQuestion | QueueFull | None
+"""None where the question is in the queue."""
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """What all questions of a chunk have in common. listener: who is told of the answers, or ''.
+
+    trace: what one question was submitted in, as a `traceparent`, or ''; others may share its chunk.
+    """
+
+    lane: str
+    namespace: str
+    timeout_ms: int
+    listener: str = ""
+    trace: str = field(default="", compare=False)
+
+
+Placed = tuple[int, Question]
+"""A checked question with its job id, and its place among all that were handed over."""
+Chunk = tuple[Route, list[Placed], dict[str, None]]
+"""With the traces of its questions."""
+
+
+def new_job_id() -> str:
+    """96 random bits: among a billion live ones, two are equal once in 10**11 times. Each stands in Redis three times
+    or more, so that every digit less shows."""
+    return secrets.token_hex(12)
+
+
+def new_job_ids(count: int) -> list[str]:
+    """(One call of the system for all of them.)"""
+    digits = secrets.token_hex(12 * count)
+    return [digits[at : at + 24] for at in range(0, len(digits), 24)]
+
+
+def timeout_ms(seconds: float) -> int:
+    """The deadline as a chunk carries it: rounded up to a tenth of a second, so that near ones share a chunk."""
+    return math.ceil(seconds * 10) * 100
+
+
+class JobQueue:
+    """max_queued: questions in a lane, 0 for no bound. result_ttl: seconds."""
+
+    def __init__(self, store: Store, keys: Keys, *, chunk_size: int, max_queued: int, result_ttl: float) -> None:
+        self._store = store
+        self._keys = keys
+        self._chunk_size = min(chunk_size, max_queued or chunk_size)
+        self._max_queued = max_queued
+        self._result_ttl_ms = int(result_ttl * 1000)
+        self._one: Batcher[tuple[Route, Question], None] = Batcher(self._put_all, most=TOGETHER * self._chunk_size)
+
+    async def aclose(self) -> None:
+        await self._one.aclose()
+
+    async def put_one(self, route: Route, question: Question) -> None:
+        """Into a chunk with whatever else is submitted now. Raises InvalidQuestion, QueueFull, StoreUnreachable."""
+        await self._one((route, question))
+
+    async def put(self, route: Route, questions: Sequence[Question]) -> list[Outcome]:
+        """route: of all but the namespace, which is each question's. Raises StoreUnreachable."""
+        routes = {name: replace(route, namespace=name) for name in {question.namespace or "" for question in questions}}
+        return await self._put_all([(routes[question.namespace or ""], question) for question in questions])
+
+    async def _put_all(self, questions: Sequence[tuple[Route, Question]]) -> list[Outcome]:
+        outcomes: list[Outcome] = [None] * len(questions)
+        chunks = self._chunks(questions)
+        while chunks:
+            now, chunks = chunks[:TOGETHER], chunks[TOGETHER:]
+            replies = await self._store.scripts([self._call(chunk) for chunk in now])
+            for chunk, reply in zip(now, replies, strict=True):
+                again = _settle(chunk, reply, outcomes)
+                if again:
+                    chunks.append((chunk[0], again, chunk[2]))
+        return outcomes
+
+    def _chunks(self, questions: Sequence[tuple[Route, Question]]) -> list[Chunk]:
+        """Two with the same job id never share a chunk: the second one is to find the first."""
+        chunks: list[Chunk] = []
+        sizes: dict[Route, int] = {}
+        unfilled: dict[Route, tuple[list[Placed], set[str | None], dict[str, None]]] = {}
+        for place, (route, question) in enumerate(questions):
+            found = unfilled.get(route)
+            size = sizes.get(route, 0) + _size(question)
+            full = found is None or len(found[0]) == self._chunk_size or size > MAX_CHUNK_BYTES
+            if found is None or full or question.job_id in found[1]:
+                found, size = ([], set(), {}), _size(question)
+                unfilled[route] = found
+                chunks.append((route, found[0], found[2]))
+            sizes[route] = size
+            found[0].append((place, question))
+            found[1].add(question.job_id)
+            if route.trace:
+                found[2][route.trace] = None
+        return chunks
+
+    def _call(self, chunk: Chunk) -> ScriptCall:
+        (route, placed, traces), keys = chunk, self._keys
+        job = f"{secrets.token_hex(10)}-{len(placed)}"  # so that claim_jobs.lua knows what it counted for
+        questions = [question for _, question in placed]
+        args: list[Any] = [
+            keys.result(route.namespace, ""),
+            f"{ARQ_JOB}{job}",
+            job,
+            route.lane,
+            route.namespace,
+            self._max_queued,
+            route.timeout_ms,
+            self._result_ttl_ms,
+            route.listener,
+            FUNCTION,
+            pack(route.namespace, route.timeout_ms, questions, list(traces)),
+        ]
+        for question in questions:
+            args += (question.job_id, question.fingerprint)
+        return ScriptCall(SUBMIT, [keys.queue(route.lane), keys.wake, keys.fair, keys.load], args)
+
+
+def _size(question: Question) -> int:
+    """About how many bytes of a chunk it takes; a scope that it shares counts each time."""
+    size = len(question.text) + len(question.system or "") + len(question.template or "")
+    if question.history or question.messages is not None or question.params or question.metadata is not None:
+        rest = (question.history, dict(question.params), question.messages, question.metadata)
+        size += len(orjson.dumps(rest))
+    return size
+
+
+def _settle(chunk: Chunk, reply: list[Any], outcomes: list[Outcome]) -> list[Placed]:
+    """Notes what became of a chunk. Returns what has to be sent again, since only its neighbours were at fault."""
+    route, placed, _ = chunk
+    if reply[0] == b"ok":
+        return []
+    if reply[0] == b"full":
+        cause = "Redis is nearly full" if reply[1] == b"memory" else f"the {route.lane} lane is full"
+        for place, _ in placed:
+            outcomes[place] = QueueFull(cause)
+        return []
+    wrong = set(reply[1:])
+    for index in wrong:
+        place, question = placed[index]
+        outcomes[place] = InvalidQuestion(f"job id {question.job_id} stands for another question already")
+    return [item for index, item in enumerate(placed) if index not in wrong]

@@ -1,0 +1,206 @@
+"""`Client.map`: questions in, answers out, never more than so many under way."""
+
+import asyncio
+import random
+import time
+from collections import deque
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
+
+from askonce.answer import Answer
+from askonce.errors import InvalidQuestion, QueueFull, StoreUnreachable
+from askonce.question import Question
+from askonce.session.backend import Backend, Lane
+from askonce.session.iteration import batches
+from askonce.session.job_queue import Outcome, new_job_ids
+from askonce.session.listener import PATIENCE
+from askonce.session.streams import failed, outcome
+from askonce.session.underway import Underway
+from askonce.store.wire import passes
+from askonce.tasks import stop
+
+Item = Question | str
+TOGETHER = 512
+"""Questions that are looked up, and then submitted, at a time: what the cache does not answer is to fill chunks."""
+
+
+class Mapper:
+    """timeout: seconds from submit to the deadline of each question. keep: whoever gave a question its job id will ask
+    for its result by it: such a one goes through the queue, even if its answer is in the cache."""
+
+    def __init__(
+        self,
+        backend: Backend,
+        checked: Callable[[Item], Question],
+        *,
+        lane: Lane,
+        timeout: float,
+        in_flight: int,
+        ordered: bool,
+        keep: bool,
+        chunk_size: int,
+    ) -> None:
+        self._backend = backend
+        self._checked = checked
+        self._lane: Lane = lane
+        self._timeout = timeout
+        self._in_flight = in_flight
+        self._ordered = ordered
+        self._keep = keep
+        self._size = max(1, min(max(TOGETHER, chunk_size), in_flight // 4))
+        self._out: dict[Underway, None] = {}
+        self._queue: deque[Underway] = deque()
+        """Where the order is kept, all that are out; else those that are answered."""
+        self._ids: list[str] = []
+        self._moved = asyncio.Event()
+        self._room = asyncio.Event()
+
+    async def run(self, questions: Iterable[Item] | AsyncIterable[Item]) -> AsyncIterator[tuple[Question, Answer]]:
+        self._backend.start()
+        feeder = asyncio.create_task(self._feed(questions))
+        feeder.add_done_callback(lambda _: self._moved.set())
+        try:
+            while (item := await self._next(feeder)) is not None:
+                answer = outcome(item.job, item.answer)
+                del self._out[item]
+                self._room.set()
+                if item.took is not None:
+                    self._backend.count_hit(item.question, answer, item.took)
+                elif item.own and item.heard is not None:
+                    self._backend.forget(item.job)
+                yield item.question, answer
+            await feeder
+        finally:
+            await stop(feeder)
+            for item in self._out:
+                item.drop(self._backend.waiting)
+
+    async def _next(self, feeder: "asyncio.Task[None]") -> Underway | None:
+        """None once all are answered, or the source has failed and all before it are."""
+        while True:
+            if self._queue and self._queue[0].answer.done():
+                return self._queue.popleft()
+            if feeder.done() and not self._out:
+                return None
+            self._moved.clear()
+            await self._moved.wait()
+
+    async def _feed(self, questions: Iterable[Item] | AsyncIterable[Item]) -> None:
+        async for batch in batches(questions, self._size):
+            while self._out and len(self._out) + len(batch) > self._in_flight:
+                self._room.clear()
+                await self._room.wait()
+            items = [item for item in map(self._enter, batch) if not item.answer.done()]
+            await self._from_cache([item for item in items if self._may_hit(item)])
+            for item in items:
+                if not item.answer.done():
+                    self._expect(item)
+            await self._submit([item for item in items if not item.answer.done()])
+
+    def _may_hit(self, item: Underway) -> bool:
+        return item.question.cache == "use" and (item.own or not self._keep)
+
+    async def _from_cache(self, items: list[Underway]) -> None:
+        """As `ask` does: an exact hit needs neither queue nor worker, and leaves no result behind."""
+        if not items:
+            return
+        began = time.perf_counter()
+        try:
+            hits = await self._backend.lookup_many([item.question for item in items])
+        except StoreUnreachable:
+            return  # `_submit` waits for Redis to come back
+        took = time.perf_counter() - began
+        for item, answer in zip(items, hits, strict=True):
+            if answer is not None:
+                item.took = took
+                self._finish(item, answer)
+
+    def _finish(self, item: Underway, answer: Answer) -> None:
+        """Without a job."""
+        item.answer.set_result(answer)
+        self._finished(item)
+
+    def _expect(self, item: Underway) -> None:
+        if item.own:
+            item.question = item.question.with_fields(job_id=self._new_id())
+        item.answer.add_done_callback(lambda _: self._finished(item))
+        item.expect(self._backend.waiting)
+
+    def _enter(self, raw: Item) -> Underway:
+        answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        try:
+            question = self._checked(raw)
+        except InvalidQuestion as error:
+            item = self._out_goes(Underway(raw if isinstance(raw, Question) else Question(raw), False, answer))
+            self._finish(item, failed(item.question.job_id, "invalid_question", str(error)))
+            return item
+        return self._out_goes(Underway(question, question.job_id is None, answer))
+
+    def _out_goes(self, item: Underway) -> Underway:
+        self._out[item] = None
+        if self._ordered:
+            self._queue.append(item)
+        return item
+
+    def _new_id(self) -> str:
+        if not self._ids:
+            self._ids = new_job_ids(self._size)
+        return self._ids.pop()
+
+    def _finished(self, item: Underway) -> None:
+        if not self._ordered:
+            self._queue.append(item)
+        self._moved.set()
+
+    async def _submit(self, items: list[Underway]) -> None:
+        """A full queue is waited for: the caller notices nothing but time."""
+        while items:
+            outcomes = await self._put(items)
+            full, accepted, pause = [], [], 0.0
+            for item, error in zip(items, outcomes, strict=True):
+                if isinstance(error, QueueFull):
+                    full.append(item)
+                    pause = max(pause, error.retry_after)
+                elif error is not None:
+                    self._refuse(item, error)
+                else:
+                    accepted.append(item)
+            await self._confirm(accepted)
+            await asyncio.sleep(pause * random.uniform(0.5, 1.5))
+            items = full
+
+    async def _put(self, items: list[Underway]) -> list[Outcome]:
+        """Repeating it is safe: a job id that is known is accepted already."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + PATIENCE
+        questions = [item.question for item in items]
+        while True:
+            try:
+                return await self._backend.put(questions, self._lane, self._timeout, listen=True)
+            except StoreUnreachable as error:
+                if not passes(error) or loop.time() > until:
+                    for item in items:
+                        if not item.answer.done():
+                            item.answer.set_exception(error)
+                    raise
+            await asyncio.sleep(0.5)
+
+    def _refuse(self, item: Underway, error: InvalidQuestion) -> None:
+        if not item.answer.done():
+            item.answer.set_result(failed(item.question.job_id, "invalid_question", str(error)))
+        if item.heard is not None:
+            self._backend.waiting.drop(item.job, item.heard)
+
+    async def _confirm(self, items: list[Underway]) -> None:
+        """Under a job id of the caller's there may be an answer already, of which nobody would tell us."""
+        for item in items:
+            item.accepted()
+            if item.own:
+                self._backend.waiting.confirm(item.job)
+        foreign = [item.job for item in items if not item.own]
+        if not foreign:
+            return
+        try:
+            await self._backend.listen(foreign)
+        except StoreUnreachable:
+            for job in foreign:
+                self._backend.waiting.confirm(job)  # they are asked for again, once Redis is back

@@ -1,0 +1,71 @@
+"""Waiting for one answer: `Client.ask` and `Client.result`."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from askonce.answer import Answer
+from askonce.errors import AnswerTimeout, AskOnceError, StoreUnreachable
+from askonce.question import Question
+from askonce.session.backend import Backend
+from askonce.session.job_queue import new_job_id
+
+SLOW = "Redis did not answer in time"
+
+
+async def ask(backend: Backend, question: Question, timeout: float) -> Answer:
+    """question: checked. Its deadline is the caller's, so whoever gives up waiting leaves no work behind."""
+    deadline = asyncio.get_running_loop().time() + timeout
+    if question.cache == "use":
+        began = time.perf_counter()
+        async with _until(deadline, StoreUnreachable(SLOW)):
+            cached = await backend.lookup(question)
+        if cached is not None:
+            backend.count_hit(question, cached, time.perf_counter() - began)
+            return cached
+    own = question.job_id is None
+    if own:
+        question = question.with_fields(job_id=new_job_id())
+    job = f"{question.namespace}:{question.job_id}"
+    backend.start()
+    with backend.waiting.expected(job) as future:
+        async with _until(deadline, StoreUnreachable(SLOW)):
+            await backend.put_one(question, "interactive", timeout, listen=True)
+            if own:
+                backend.waiting.confirm(job)
+            else:
+                await backend.listen([job])  # it may have been known, and answered, before
+        async with _until(deadline, AnswerTimeout(question.job_id or "")):
+            answer = await future
+    if own:
+        backend.forget(job)
+    return answer
+
+
+async def result(backend: Backend, namespace: str, job_id: str, timeout: float) -> Answer:
+    """Raises UnknownJob, AnswerTimeout."""
+    job = f"{namespace}:{job_id}"
+    late = AnswerTimeout(job_id)
+    if timeout == 0:
+        answer = await backend.peek(job)
+        if answer is None:
+            raise late
+        return answer
+    deadline = asyncio.get_running_loop().time() + timeout
+    backend.start()
+    with backend.waiting.expected(job) as future:
+        async with _until(deadline, StoreUnreachable(SLOW)):
+            await backend.listen([job])
+        async with _until(deadline, late):
+            return await future
+
+
+@asynccontextmanager
+async def _until(deadline: float, late: AskOnceError) -> AsyncIterator[None]:
+    """deadline: a time of the event loop's clock, at which `late` is raised."""
+    try:
+        async with asyncio.timeout_at(deadline):
+            yield
+    except TimeoutError as error:
+        raise late from error

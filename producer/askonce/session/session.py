@@ -1,0 +1,206 @@
+"""A client's connections and tasks, in one event loop."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+import orjson
+
+from askonce.answer import Answer, AnswerError, result_record
+from askonce.contract.keys import Keys, epoch_fields
+from askonce.contract.trace_context import current_trace
+from askonce.errors import AskOnceError, QueueFull
+from askonce.question import Question
+from askonce.session.backend import Lane, Status
+from askonce.session.batching import Batcher
+from askonce.session.exact_lookup import ExactLookup
+from askonce.session.hits import Hits
+from askonce.session.iteration import batched
+from askonce.session.job_queue import JobQueue, Outcome, Route, timeout_ms
+from askonce.session.listener import Listener
+from askonce.session.waiting import Waiting
+from askonce.session.wrong_hits import WrongHits
+from askonce.settings import ClientSettings
+from askonce.store.connection import ScriptCall, Store
+from askonce.store.scripts import Script
+from askonce.tasks import stop
+
+STATUS = Script("askonce", "status")
+CANCEL = Script("askonce", "cancel")
+STORE_ANSWER = Script("askonce", "store_answer")
+FORGET = Script("askonce", "forget")
+
+STATUSES: tuple[Status, ...] = ("unknown", "queued", "running", "answered", "failed")
+FORGOTTEN_MS = 60_000
+MOST_VECTORS = 100_000
+"""In the outbox, as the workers' default."""
+PART = 500
+"""Most jobs in one script."""
+CLOSING = 3.0
+"""Seconds that a client takes at most for its last words."""
+PARTS = 20
+"""Most scripts in one round trip."""
+STORED_TOGETHER = 128
+
+NewEntry = tuple[Question, Mapping[str, Any], float]
+"""With its completion and its time to live in seconds."""
+
+
+class Session:
+    def __init__(self, settings: ClientSettings) -> None:
+        self._settings = settings
+        self._keys = Keys(settings.key_prefix)
+        self._store = Store(settings.redis_url)
+        self._listener = Listener(settings.redis_url, self._store, self._keys)
+        self._queue = JobQueue(
+            self._store,
+            self._keys,
+            chunk_size=settings.chunk_size,
+            max_queued=settings.max_queued,
+            result_ttl=settings.result_ttl,
+        )
+        self._exact = ExactLookup(self._store, self._keys)
+        self._lookup: Batcher[Question, Answer | None] = Batcher(self._exact.find, most=256)
+        self._storing: Batcher[NewEntry, bool] = Batcher(self._store_all, most=STORED_TOGETHER)
+        self._hits = Hits(self._store, self._keys, self._listener.id)
+        self._forgetting = Forgetting(self._store, self._keys, settings.result_ttl)
+
+    @property
+    def waiting(self) -> Waiting:
+        return self._listener.waiting
+
+    def start(self) -> None:
+        self._listener.start()
+
+    async def lookup(self, question: Question) -> Answer | None:
+        return await self._lookup(question)
+
+    async def lookup_many(self, questions: Sequence[Question]) -> list[Answer | None]:
+        return await self._exact.find_new(questions)
+
+    def count_hit(self, question: Question, answer: Answer, seconds: float) -> None:
+        self._hits.note(question, answer, seconds)
+
+    async def put_one(self, question: Question, lane: Lane, timeout: float, *, listen: bool) -> None:
+        await self._queue.put_one(self._route(question.namespace or "", lane, timeout, listen), question)
+
+    async def put(self, questions: Sequence[Question], lane: Lane, timeout: float, *, listen: bool) -> list[Outcome]:
+        return await self._queue.put(self._route("", lane, timeout, listen), questions)
+
+    def _route(self, namespace: str, lane: Lane, timeout: float, listen: bool) -> Route:
+        return Route(lane, namespace, timeout_ms(timeout), self._listener.id if listen else "", current_trace())
+
+    async def listen(self, jobs: Sequence[str]) -> None:
+        await self._listener.listen(jobs)
+
+    async def peek(self, job: str) -> Answer | None:
+        return await self._listener.peek(job)
+
+    async def status(self, namespace: str, job_ids: Sequence[str]) -> list[Status]:
+        head = [self._keys.result(namespace, ""), self._keys.leases("")]
+        return [STATUSES[reply] for reply in await self._of_each(STATUS, [], head, job_ids)]
+
+    async def cancel(self, namespace: str, job_ids: Sequence[str]) -> list[bool]:
+        record = result_record(Answer(None, "failed", error=AnswerError("cancelled", "cancelled before it was asked")))
+        keys, ttl = self._keys, int(self._settings.result_ttl * 1000)
+        head = [
+            keys.result(namespace, ""),
+            keys.answered(""),
+            keys.leases(""),
+            namespace,
+            ttl,
+            record,
+            keys.stats("hour:"),
+        ]
+        return [reply == 1 for reply in await self._of_each(CANCEL, [keys.stats("total")], head, job_ids)]
+
+    async def _of_each(self, script: Script, keys: list[str], head: Sequence[Any], job_ids: Sequence[str]) -> list[int]:
+        replies: list[int] = []
+        for group in batched(job_ids, PART * PARTS):
+            calls = [ScriptCall(script, keys, [*head, *part]) for part in batched(group, PART)]
+            for reply in await self._store.scripts(calls):
+                replies += reply
+        return replies
+
+    async def store(self, question: Question, body: Mapping[str, Any], ttl: float) -> bool:
+        return await self._storing((question, body, ttl))
+
+    async def _store_all(self, entries: Sequence[NewEntry]) -> list[bool | Exception]:
+        replies = await self._store.scripts([self._store_call(*entry) for entry in entries])
+        full = QueueFull("Redis is nearly full: nothing new is cached")
+        return [full if reply < 0 else reply == 1 for reply in replies]
+
+    def _store_call(self, question: Question, body: Mapping[str, Any], ttl: float) -> ScriptCall:
+        facts = {"scope": question.scope, "model": question.model, "namespace": question.namespace}
+        record = {**facts, "semantic": not question.exact_only, "question": question.text, "body": body}
+        keys = self._keys
+        return ScriptCall(
+            STORE_ANSWER,
+            [keys.epochs, keys.touched, keys.outbox, keys.entry(question.fingerprint), keys.expiries],
+            [
+                question.fingerprint,
+                max(1000, int(ttl * 1000)),
+                0 if question.exact_only else MOST_VECTORS,
+                orjson.dumps(record)[1:],
+                orjson.dumps(facts)[1:],
+                *epoch_fields(question.namespace or "", question.model or ""),
+            ],
+        )
+
+    async def invalidate(self, epoch: str) -> None:
+        await self._store.pipeline([("HINCRBY", self._keys.epochs, epoch, 1)])
+
+    async def report_wrong(self, namespace: str, job_id: str, *, drop_entry: bool) -> bool:
+        return await WrongHits(self._store, self._keys).report(namespace, job_id, drop_entry=drop_entry)
+
+    def forget(self, job: str) -> None:
+        self._forgetting.add(job)
+
+    async def aclose(self) -> None:
+        with suppress(TimeoutError):  # Redis is away: what is lost are statistics, and memory until the results expire
+            async with asyncio.timeout(CLOSING):
+                await self._hits.aclose()
+                await self._forgetting.aclose()
+        await self._lookup.aclose()
+        await self._storing.aclose()
+        await self._queue.aclose()
+        await self._listener.aclose()
+        await self._store.aclose()
+
+
+class Forgetting:
+    """Shortens the life of results that were received, many at a time and off everybody's way."""
+
+    def __init__(self, store: Store, keys: Keys, result_ttl: float) -> None:
+        self._store = store
+        self._keys = keys
+        self._ms = min(FORGOTTEN_MS, int(result_ttl * 1000))
+        self._jobs: list[str] = []
+        self._writer: asyncio.Task[None] | None = None
+
+    def add(self, job: str) -> None:
+        self._jobs.append(job)
+        if self._writer is None:
+            self._writer = asyncio.create_task(self._write_soon())
+
+    async def _write_soon(self) -> None:
+        try:
+            while self._jobs:
+                await asyncio.sleep(0.1)
+                await self._write()
+        finally:
+            self._writer = None
+
+    async def _write(self) -> None:
+        while self._jobs:
+            jobs, self._jobs = self._jobs[:PART], self._jobs[PART:]
+            try:
+                await self._store.script(FORGET, [], [f"{self._keys.prefix}:result:", self._ms, *jobs])
+            except AskOnceError:
+                return  # they live out their full time
+
+    async def aclose(self) -> None:
+        if self._writer is not None:
+            await stop(self._writer)
+        await self._write()

@@ -1,0 +1,90 @@
+"""Answers of many jobs as they come, in bounded memory."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Iterable
+
+from askonce.answer import Answer, AnswerError
+from askonce.errors import AnswerTimeout, UnknownJob
+from askonce.session.backend import Backend
+from askonce.session.iteration import batched
+
+WINDOW = 2000
+"""Jobs that are waited for at a time."""
+PART = 250
+
+
+def failed(job_id: str | None, kind: str, message: str) -> Answer:
+    return Answer(job_id, "failed", error=AnswerError(kind, message))
+
+
+def outcome(job: str, future: asyncio.Future[Answer]) -> Answer:
+    """The answer; a failed one for a job that is unknown: a stream of a million does not end for one of them."""
+    try:
+        return future.result()
+    except UnknownJob as error:
+        return failed(job.partition(":")[2], "unknown_job", str(error))
+
+
+async def as_completed(
+    backend: Backend, namespace: str, job_ids: Iterable[str], *, forget: bool, timeout: float | None
+) -> AsyncIterator[Answer]:
+    deadline = None if timeout is None else asyncio.get_running_loop().time() + timeout
+    parts = batched((f"{namespace}:{job_id}" for job_id in job_ids), PART)
+    arrivals = Arrivals(backend)
+    backend.start()
+    try:
+        more = True
+        while more or arrivals.open:
+            if more and not arrivals.ready and len(arrivals.open) <= WINDOW - PART:
+                part = next(parts, [])
+                more = bool(part)
+                await arrivals.expect(part)
+                continue
+            job, future = await arrivals.next(deadline)
+            answer = outcome(job, future)
+            if forget:
+                backend.forget(job)
+            yield answer
+    finally:
+        arrivals.drop()
+
+
+class Arrivals:
+    """Jobs that are waited for, and those of them that are answered."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+        self.open: dict[asyncio.Future[Answer], str] = {}
+        self.ready: deque[asyncio.Future[Answer]] = deque()
+        self._moved = asyncio.Event()
+
+    async def expect(self, jobs: list[str]) -> None:
+        for job in jobs:
+            future = self._backend.waiting.expect(job)
+            self.open[future] = job
+            future.add_done_callback(self._arrived)
+        await self._backend.listen(jobs)
+        await asyncio.sleep(0)  # for the callbacks of what was there already
+
+    async def next(self, deadline: float | None) -> tuple[str, asyncio.Future[Answer]]:
+        """Raises AnswerTimeout at the deadline, a time of the event loop's clock."""
+        while not self.ready:
+            self._moved.clear()
+            try:
+                async with asyncio.timeout_at(deadline):
+                    await self._moved.wait()
+            except TimeoutError:
+                job = next(iter(self.open.values()))
+                raise AnswerTimeout(job.partition(":")[2]) from None
+        future = self.ready.popleft()
+        return self.open.pop(future), future
+
+    def drop(self) -> None:
+        for future, job in self.open.items():
+            future.remove_done_callback(self._arrived)
+            self._backend.waiting.drop(job, future)
+
+    def _arrived(self, future: asyncio.Future[Answer]) -> None:
+        self.ready.append(future)
+        self._moved.set()

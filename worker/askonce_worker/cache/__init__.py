@@ -1,0 +1,1 @@
+"""The exact and the semantic cache, the outbox between them, and the publishing of answers."""

@@ -1,0 +1,161 @@
+"""The exact tier: entries in Redis under the fingerprint of their question."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from redis.asyncio import Redis
+
+from askonce.contract.keys import ARQ_JOB, Keys, epoch_fields, epoch_stamp
+from askonce.contract.pending import read_pending
+from askonce.question import Question
+from askonce.readable import completion_of, read_object, text_of, time_of
+from askonce_worker.answering.ports import Entry, Known, Standing
+from askonce_worker.cache.wrong_pairs import ReportedPairs
+from askonce_worker.logs.unreadable import Refusals
+
+FINGERPRINT_AT = len('{"fingerprint":"')
+PENDING_AT = len('{"fingerprint":"') + 43 + len('",')
+
+
+class ExactCache:
+    """reported: is kept up with Redis by each lookup."""
+
+    def __init__(
+        self, redis: Redis, keys: Keys, reported: ReportedPairs | None = None, refusals: Refusals | None = None
+    ) -> None:
+        self._redis = redis
+        self._keys = keys
+        self._reported = reported or ReportedPairs(keys)
+        self._refusals = refusals or Refusals()
+
+    async def look_up(self, questions: Sequence[Question], job: str = "") -> list[Known]:
+        """Markers, entries and epochs of questions of one namespace, in one round trip.
+
+        job: `lane:job`. A question that was submitted again, beside new ones, is its first job's while that exists, and
+        not pending in this one: else two workers would ask it, and what never follows would be paid twice.
+        """
+        namespace, models = _whose(questions)
+        pipe = self._redis.pipeline(transaction=False)
+        pipe.mget([self._keys.result(namespace, question.job_id or "") for question in questions])
+        pipe.mget([self._keys.entry(question.fingerprint) for question in questions])
+        self._ask_epochs(pipe, namespace, models)
+        self._reported.ask(pipe)
+        markers, entries, *stamps, wrong, dropped = await pipe.execute()
+        while self._reported.take(wrong, dropped):
+            more = self._redis.pipeline(transaction=False)
+            self._reported.ask(more)
+            wrong, dropped = await more.execute()
+        epochs = {model: epoch_stamp(stamp) for model, stamp in zip(models, stamps, strict=True)}
+        if job:
+            elsewhere = await self._elsewhere(questions, markers, _names(job))
+            markers = [None if place in elsewhere else marker for place, marker in enumerate(markers)]
+        return [
+            self._known(question, marker, entry, epochs[question.model or ""])
+            for question, marker, entry in zip(questions, markers, entries, strict=True)
+        ]
+
+    async def _elsewhere(
+        self, questions: Sequence[Question], markers: Sequence[bytes | None], jobs: Sequence[bytes]
+    ) -> set[int]:
+        """Places of those that wait in other jobs. A further round trip, where there are any."""
+        others = {
+            place: _job_of(marker)
+            for place, marker in enumerate(markers)
+            if marker is not None and _is_pending(marker) and not any(job in marker for job in jobs)
+        }
+        if not others:
+            return set()
+        pipe = self._redis.pipeline(transaction=False)
+        for place, name in others.items():
+            pipe.exists(f"{ARQ_JOB}{name}", f"{ARQ_JOB}{name}.{questions[place].job_id}")
+        return {place for place, found in zip(others, await pipe.execute(), strict=True) if found}
+
+    def _known(self, question: Question, marker: bytes | None, raw: bytes | None, epochs: str) -> Known:
+        pending = marker is not None and _is_pending(marker)
+        if pending and marker is not None and not marker.startswith(question.fingerprint.encode(), FINGERPRINT_AT):
+            # Its answer could never be published: it is not paid for.
+            self._refusals("question", job=question.job_id, reason="submitted under another fingerprint")
+            pending = False
+        entry = None
+        if raw is not None and question.cache == "use":
+            entry = self._read(question.fingerprint, raw)
+            if entry is not None and (entry.epochs != epochs or entry.scope != question.scope):
+                entry = None
+        return Known(pending, epochs, entry)
+
+    async def entries(self, fingerprints: Sequence[str]) -> dict[str, Entry]:
+        if not fingerprints:
+            return {}
+        raws = await self._redis.mget([self._keys.entry(fingerprint) for fingerprint in fingerprints])
+        return self._readable(fingerprints, raws)
+
+    async def standing(self, fingerprints: Sequence[str], questions: Sequence[Question]) -> Standing:
+        """The live entries among these, and the stamps of questions of one namespace; one round trip."""
+        namespace, models = _whose(questions)
+        pipe = self._redis.pipeline(transaction=False)
+        if fingerprints:  # MGET, for which a key of another type is none
+            pipe.mget([self._keys.entry(fingerprint) for fingerprint in fingerprints])
+        self._ask_epochs(pipe, namespace, models)
+        replies = await pipe.execute()
+        raws, stamps = (replies[0], replies[1:]) if fingerprints else ([], replies)
+        epochs = {model: epoch_stamp(stamp) for model, stamp in zip(models, stamps, strict=True)}
+        return Standing(self._readable(fingerprints, raws), [epochs[question.model or ""] for question in questions])
+
+    def _ask_epochs(self, pipe: Any, namespace: str, models: Iterable[str]) -> None:
+        for model in models:
+            pipe.hmget(self._keys.epochs, list(epoch_fields(namespace, model)))
+
+    def _readable(self, fingerprints: Sequence[str], raws: Sequence[bytes | None]) -> dict[str, Entry]:
+        found = {}
+        for fingerprint, raw in zip(fingerprints, raws, strict=True):
+            entry = None if raw is None else self._read(fingerprint, raw)
+            if entry is not None:
+                found[fingerprint] = entry
+        return found
+
+    def _read(self, fingerprint: str, raw: bytes) -> Entry | None:
+        """None for one that cannot be read: it counts as gone, and is replaced by the next answer."""
+        entry = read_entry(fingerprint, raw)
+        if entry is None:
+            self._refusals("entry", fingerprint=fingerprint)
+        return entry
+
+
+def _names(job: str) -> list[bytes]:
+    """As a marker may name this job: a part of one that was split (`JOB.ID`) has the questions of the whole."""
+    return [f'"job":"{name}"'.encode() for name in dict.fromkeys((job, job.partition(".")[0])) if name]
+
+
+def _is_pending(marker: bytes) -> bool:
+    return marker.startswith(b'"deadline"', PENDING_AT)
+
+
+def _job_of(marker: bytes) -> str:
+    """Where it says that it waits; '' where that cannot be read."""
+    try:
+        pending = read_pending(marker)
+    except ValueError:
+        return ""
+    return pending.job if pending is not None else ""
+
+
+def _whose(questions: Sequence[Question]) -> tuple[str, list[str]]:
+    """Their namespace, and their models."""
+    return questions[0].namespace or "default", list({question.model or "": None for question in questions})
+
+
+def read_entry(fingerprint: str, raw: bytes) -> Entry | None:
+    """The entry, or None for one that cannot be read."""
+    try:
+        record = read_object(raw)
+        return Entry(
+            fingerprint=fingerprint,
+            question=text_of(record, "question"),
+            scope=text_of(record, "scope"),
+            epochs=text_of(record, "epochs"),
+            created_at=time_of(record, "created_at"),
+            expires_at=time_of(record, "expires_at"),
+            body=completion_of(record.get("body")),
+        )
+    except ValueError:
+        return None

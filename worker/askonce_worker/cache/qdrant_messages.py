@@ -1,0 +1,123 @@
+"""The messages of Qdrant's gRPC API that the semantic cache sends, and the names in them.
+
+Built here and not by the official client's own methods: these put every number of every vector through Python objects
+(28 ms of CPU for a batch query of 64 vectors, against 2.3 ms; the figures are in `local/qdrant.py`).
+"""
+
+import base64
+import hashlib
+import re
+from collections.abc import Iterator
+from typing import Any
+from uuid import UUID
+
+from qdrant_client import grpc as qdrant
+
+from askonce_worker.answering.ports import StoredVector, Vector, VectorQuery
+
+CANDIDATES = 5
+_FINGERPRINT_ONLY = qdrant.WithPayloadSelector(include=qdrant.PayloadIncludeSelector(fields=["fingerprint"]))
+
+
+def collection_prefix(prefix: str, embedding_model: str) -> str:
+    """What the collections of a model begin with; its dimension follows.
+
+    A model whose name does not survive the cleaning gets a digest, so that `a/b` and `a-b` do not meet.
+    """
+    slug = re.sub(r"[^A-Za-z0-9._-]+", "-", embedding_model).strip("-.")[:100]
+    if slug != embedding_model:
+        slug = f"{slug}-{hashlib.sha256(embedding_model.encode()).hexdigest()[:8]}"
+    return f"{prefix}-{slug}-"
+
+
+def point_id(fingerprint: str) -> qdrant.PointId:
+    """The first 16 bytes of the fingerprint (base64url of SHA-256, unpadded) as a UUID."""
+    return qdrant.PointId(uuid=str(UUID(bytes=base64.urlsafe_b64decode(fingerprint + "=")[:16])))
+
+
+def matches(key: str, value: str) -> qdrant.Condition:
+    return qdrant.Condition(field=qdrant.FieldCondition(key=key, match=qdrant.Match(keyword=value)))
+
+
+def in_range(key: str, **bounds: float) -> qdrant.Condition:
+    """Bounds: `gt`, `gte`, `lt`, `lte`."""
+    return qdrant.Condition(field=qdrant.FieldCondition(key=key, range=qdrant.Range(**bounds)))
+
+
+def query(collection: str, question: VectorQuery, now: int) -> qdrant.QueryPoints:
+    nearest = qdrant.VectorInput(dense=_dense(question.vector))
+    alive = qdrant.Filter(must=[matches("scope", question.scope), in_range("expires_at", gt=now)])
+    return qdrant.QueryPoints(
+        collection_name=collection,
+        query=qdrant.Query(nearest=nearest),
+        filter=alive,
+        limit=CANDIDATES,
+        score_threshold=question.threshold,
+        with_payload=_FINGERPRINT_ONLY,
+    )
+
+
+def point(stored: StoredVector) -> qdrant.PointStruct:
+    payload = {
+        "scope": qdrant.Value(string_value=stored.scope),
+        "epochs": qdrant.Value(string_value=stored.epochs),
+        "model": qdrant.Value(string_value=stored.model),
+        "namespace": qdrant.Value(string_value=stored.namespace),
+        "fingerprint": qdrant.Value(string_value=stored.fingerprint),
+        "expires_at": qdrant.Value(integer_value=stored.expires_at),
+        "created_at": qdrant.Value(integer_value=stored.created_at),
+    }
+    vectors = qdrant.Vectors(vector=qdrant.Vector(dense=_dense(stored.vector)))
+    return qdrant.PointStruct(id=point_id(stored.fingerprint), vectors=vectors, payload=payload)
+
+
+def collection_of(name: str, dimension: int) -> qdrant.CreateCollection:
+    """Every search is of one scope: so no graph over all points (`m=0`), but one inside each scope that is large."""
+    vector = qdrant.VectorParams(size=dimension, distance=qdrant.Distance.Cosine)
+    return qdrant.CreateCollection(
+        collection_name=name,
+        vectors_config=qdrant.VectorsConfig(params=vector),
+        hnsw_config=qdrant.HnswConfigDiff(m=0, payload_m=16),
+    )
+
+
+def indexes_of(name: str) -> Iterator[qdrant.CreateFieldIndexCollection]:
+    """For the search the scope and its expiry, for maintenance the rest: these need no graph of their own."""
+    keyword, integer = qdrant.FieldType.FieldTypeKeyword, qdrant.FieldType.FieldTypeInteger
+    scope = qdrant.KeywordIndexParams(is_tenant=True)
+    yield _index(name, "scope", keyword, keyword_index_params=scope)
+    for field in ("model", "namespace", "epochs"):
+        yield _index(name, field, keyword, keyword_index_params=qdrant.KeywordIndexParams(enable_hnsw=False))
+    for field in ("expires_at", "created_at"):
+        params = qdrant.IntegerIndexParams(lookup=False, range=True, enable_hnsw=False)
+        yield _index(name, field, integer, integer_index_params=params)
+
+
+def _index(
+    collection: str, field: str, kind: qdrant.FieldType.ValueType, **params: Any
+) -> qdrant.CreateFieldIndexCollection:
+    return qdrant.CreateFieldIndexCollection(
+        collection_name=collection,
+        wait=True,
+        field_name=field,
+        field_type=kind,
+        field_index_params=qdrant.PayloadIndexParams(**params),
+    )
+
+
+def _dense(vector: Vector) -> qdrant.DenseVector:
+    """The wire form of `repeated float data = 1` is a tag, a length and float32s, little-endian: a numpy array's own
+    bytes. Parsing these copies them once; assigning `data` would take every number by itself (13 ms, not 2.6)."""
+    numbers = vector.astype("<f4", copy=False).tobytes()
+    dense = qdrant.DenseVector()
+    dense.ParseFromString(b"\x0a" + _varint(len(numbers)) + numbers)
+    return dense
+
+
+def _varint(number: int) -> bytes:
+    encoded = bytearray()
+    while number > 0x7F:
+        encoded.append(number & 0x7F | 0x80)
+        number >>= 7
+    encoded.append(number)
+    return bytes(encoded)

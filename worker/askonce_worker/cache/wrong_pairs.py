@@ -1,0 +1,54 @@
+"""The pairs of questions that were reported as wrong hits, as one worker knows them.
+
+They are few, and change seldom, and must be known before the next question is matched: with an entry of Qdrant, or with
+a question in flight, where nothing is read from Redis in between. So each worker keeps all of them, and each chunk's
+first round trip asks for those that came since: for next to nothing, and no chunk that begins after a report matches
+its pair again.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from askonce.contract.keys import Keys
+from askonce.readable import read_object
+from askonce_worker.logs.unreadable import Refusals
+
+PAGE = 1000
+
+
+class ReportedPairs:
+    """on_dropped: is told of the entries that were dropped with a report."""
+
+    def __init__(self, keys: Keys, refusals: Refusals | None = None) -> None:
+        self._refusals = refusals or Refusals()
+        self.on_dropped: Callable[[str], None] = lambda _: None
+        self._keys = keys
+        self._pairs: set[frozenset[str]] = set()
+        self._after = {keys.wrong: 0.0, keys.dropped: 0.0}
+
+    def __call__(self, fingerprint: str, other: str) -> bool:
+        """Whether these two were reported."""
+        return bool(self._pairs) and frozenset((fingerprint, other)) in self._pairs
+
+    def ask(self, pipe: Any) -> None:
+        """Adds to a pipeline what asks for the news, in two replies."""
+        for key, after in self._after.items():
+            pipe.zrangebyscore(key, f"({after:.0f}", "+inf", start=0, num=PAGE, withscores=True)
+
+    def take(self, wrong: list[tuple[bytes, float]], dropped: list[tuple[bytes, float]]) -> bool:
+        """The replies. True: there is more."""
+        for member, _ in wrong:
+            self._add(member)
+        for fingerprint, _ in dropped:
+            self.on_dropped(fingerprint.decode("utf-8", "replace"))
+        for key, page in ((self._keys.wrong, wrong), (self._keys.dropped, dropped)):
+            if page:
+                self._after[key] = max(self._after[key], page[-1][1])
+        return max(len(wrong), len(dropped)) == PAGE
+
+    def _add(self, member: bytes) -> None:
+        try:
+            first, second = read_object(member)["pair"]
+            self._pairs.add(frozenset((first, second)))
+        except (ValueError, KeyError, TypeError):
+            self._refusals("wrong")

@@ -1,0 +1,1 @@
+"""What is configured, what answers, and what to do about the rest."""

@@ -1,0 +1,63 @@
+"""What `askonce-worker check` says of what is in Redis: lifetimes, vectors, workers, dead letters."""
+
+from typing import Any
+
+from redis.asyncio import Redis
+
+from askonce.contract.keys import LANES, Keys
+from askonce_worker.cache.qdrant_messages import collection_prefix
+from askonce_worker.check.finding import Finding
+from askonce_worker.settings import Settings
+from askonce_worker.upkeep.fill import Filling, name_of
+from askonce_worker.upkeep.progress import Progress
+
+DAY = 86_400
+
+
+def lifetimes(settings: Settings) -> Finding:
+    configured = f"CACHE_TTL {settings.cache_ttl / DAY:g} d, MAX_IDLE {settings.max_idle / DAY:g} d"
+    if settings.max_idle < settings.cache_ttl:
+        return Finding("lifetimes", configured, "entries expire, or are evicted when nobody asks for them", ok=True)
+    state = "MAX_IDLE never fires: an entry has expired before it can have been idle for so long"
+    return Finding("lifetimes", configured, state, ok=True, advice="set ASKONCE_MAX_IDLE below ASKONCE_CACHE_TTL")
+
+
+async def vectors(settings: Settings, redis: Redis) -> Finding:
+    """Where the filling of the present embedding model's collection stands, and which others there are."""
+    connection: Any = redis
+    keys = Keys(settings.key_prefix)
+    noted = [name.decode() for name in await connection.hkeys(keys.collections)]
+    prefix = collection_prefix(settings.key_prefix, settings.embedding_model)
+    ours = [name for name in noted if name.startswith(prefix) and name.removeprefix(prefix).isdigit()]
+    earlier = len(noted) - len(ours)
+    waiting = await connection.xlen(keys.outbox)
+    states = [await _state(redis, keys, name) for name in ours] or ["no worker has used one yet"]
+    if earlier:
+        states.append(f"{earlier} of earlier models, to be dropped once this one is filled and nobody uses them")
+    if waiting:
+        states.append(f"{waiting} vectors wait in the outbox")
+    return Finding("vectors", ", ".join(ours) or settings.embedding_model, "; ".join(states), ok=True)
+
+
+async def _state(redis: Redis, keys: Keys, collection: str) -> str:
+    filling = await Progress(redis, keys).load(name_of(collection), Filling)
+    if filling.filled:
+        return "filled"
+    return f"being filled: {filling.missing} of {filling.checked} entries looked at had no vector"
+
+
+async def service(settings: Settings, redis: Redis) -> Finding:
+    """Who works, and what was given up."""
+    connection: Any = redis
+    keys = Keys(settings.key_prefix)
+    seconds, micros = await connection.time()
+    workers = await connection.zcount(keys.workers, seconds * 1000 + micros // 1000, "+inf")
+    dead = await connection.hlen(keys.dead)
+    queues = [queue for lane in LANES for queue in (keys.queue(lane), keys.alone(lane))]
+    waiting = sum([await connection.zcard(queue) for queue in queues])
+    state = f"{workers} workers, {waiting} jobs wait, {dead} dead letters"
+    if waiting and not workers:
+        advice = "nobody answers: start askonce-worker run with this ASKONCE_REDIS_URL and ASKONCE_KEY_PREFIX"
+        return Finding("service", settings.key_prefix, state, ok=False, advice=advice)
+    advice = "askonce dead-letters tells why, and asks them again" if dead else ""
+    return Finding("service", settings.key_prefix, state, ok=True, advice=advice)

@@ -1,0 +1,55 @@
+"""Before a worker begins: is this a Redis that it can work with? What no waiting will mend ends it at once."""
+
+import asyncio
+import ssl
+import time
+from typing import Any
+
+import structlog
+from redis.asyncio import Redis
+from redis.exceptions import AuthenticationError, NoPermissionError
+
+from askonce_worker.check.advice import advice, chain, reason
+from askonce_worker.queue.keeper import RedisAway
+from askonce_worker.queue.leases import AWAY, REPLY_TIMEOUT
+
+log = structlog.get_logger()
+
+HOPELESS = (AuthenticationError, NoPermissionError, ssl.SSLError)
+EVICTS = "set maxmemory-policy noeviction: evicted keys are lost questions"
+CLUSTER = "Redis Cluster is not supported: the scripts touch keys of several slots"
+
+
+class Unfit(Exception):
+    """This Redis cannot be worked with. The message is one line: why, and what to do; it repeats nothing of the URL."""
+
+
+def objection(info: dict[str, Any]) -> str | None:
+    """What is wrong with a Redis that says this of itself."""
+    if int(info.get("cluster_enabled", 0)):
+        return CLUSTER
+    return EVICTS if info.get("maxmemory_policy", "noeviction") != "noeviction" else None
+
+
+async def first_contact(redis: Redis, *, patience: float) -> None:
+    """Waits for it, for so many seconds. Raises Unfit, RedisAway."""
+    began, told = time.monotonic(), False
+    while True:
+        try:
+            async with asyncio.timeout(REPLY_TIMEOUT):
+                info: dict[str, Any] = await redis.info()
+        except AWAY as error:
+            if any(isinstance(each, HOPELESS) for each in chain(error)):
+                raise Unfit(f"Redis: {reason(error)}; {advice(error, '')}") from error
+            seconds = time.monotonic() - began
+            if seconds > patience:
+                raise RedisAway(f"Redis has not answered for {seconds:.0f} s") from error
+            if not told:
+                log.warning("redis.away", error=reason(error))
+                told = True
+            await asyncio.sleep(0.5)
+            continue
+        wrong = objection(info)
+        if wrong is not None:
+            raise Unfit(f"Redis: {wrong}")
+        return

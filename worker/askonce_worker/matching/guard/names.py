@@ -1,0 +1,84 @@
+"""Names that must match to the letter: quoted text, code, files, addresses, tickets, and words with a capital."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from askonce_worker.matching.guard.spelling import spelled
+from askonce_worker.matching.guard.tokens import content_words, stems, tokens
+
+_QUOTED = re.compile(r'"([^"]{1,300})"|(?<!\w)\'([^\']{1,300})\'(?!\w)|《([^》]{1,300})》')
+_CHUNK = re.compile(r"[!-~]+")
+_EDGES = ".,;:!?()[]{}<>\"'"
+_IDENTIFIER = re.compile(
+    r"--?[A-Za-z][\w-]*"  # --force
+    r"|[A-Za-z]*\d*_\w+|[A-Za-z]\w*_\w*"  # foo_bar
+    r"|[a-z]+[A-Z]\w*|[A-Z][a-z0-9]+(?:[A-Z][a-z0-9]+)+"  # camelCase, CamelCase
+    r"|[A-Za-z]\w+(?:\.[A-Za-z]\w+)+"  # data.csv, np.array
+    r"|[A-Z]+-?\d+\w*|#\d+"  # ABC-123, H1B
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """words: those of meaning, stemmed."""
+
+    spelled: str
+    words: frozenset[str]
+
+
+def quotes(cleaned: str) -> frozenset[Quote]:
+    found = (next(filter(None, groups)) for groups in _QUOTED.findall(cleaned))
+    return frozenset(_quote(text) for text in found if spelled(text))
+
+
+def _quote(text: str) -> Quote:
+    return Quote(spelled(text), frozenset(content_words(stems(tokens(text.casefold())))))
+
+
+def identifiers(cleaned: str) -> frozenset[str]:
+    """As they are spelled; flags (`-v`) and escapes (`\\d`) to the letter."""
+    if _UNUSUAL.search(cleaned) is None and len(cleaned) <= 300:
+        return frozenset()
+    chunks = (chunk.strip(_EDGES) for chunk in _CHUNK.findall(cleaned))
+    found = {_name(chunk) for chunk in chunks if _is_identifier(chunk)}
+    if "()" in cleaned:
+        found.update(map(spelled, _CALL.findall(cleaned)))
+    return frozenset(found - {""})
+
+
+def _name(chunk: str) -> str:
+    name = spelled(chunk)
+    return chunk if chunk[0] in "-\\" and len(name) <= SHORT else name
+
+
+SHORT = 3
+"""Letters. What is shorter than a word may stand in any word."""
+_CALL = re.compile(r"([A-Za-z_]\w{0,100})\(\)")
+_UNUSUAL = re.compile(r"[\d_@/\\]|-[A-Za-z]|[a-z][A-Z]|\w\.\w|\(\)")
+"""Without it no chunk of usual length is an identifier."""
+
+
+def _is_identifier(chunk: str) -> bool:
+    if chunk.isalpha() and chunk[1:].islower():
+        return False
+    if len(chunk) > 300 or "://" in chunk or "\\" in chunk:
+        return True
+    if "@" in chunk[1:-1] or chunk.startswith(("/", "./", "~/")) or chunk.count("/") > 1:
+        return True
+    return _IDENTIFIER.fullmatch(chunk) is not None
+
+
+def capitals(words: Sequence[str], cleaned: str) -> frozenset[str]:
+    """Words with a capital that do not begin a sentence; none where the text writes most words so."""
+    if cleaned[1:].islower():
+        return frozenset()
+    latin = [word for word in words if word.isascii() and word[0].isalpha()]
+    upper = [word for word in latin if word[0].isupper()]
+    if 2 * len(upper) > len(latin) + 2:
+        return frozenset()
+    first = {found.casefold() for found in _SENTENCE_START.findall(cleaned)}
+    return frozenset(word for word in upper if word.partition("'")[0].casefold() not in first)
+
+
+_SENTENCE_START = re.compile(r"(?:^|[.!?:\"(]) ?[(\"']?([A-Za-z]+)")

@@ -1,0 +1,39 @@
+"""Does a text deny? A firm negation must be answered in the other text; a loose one ('unable', 'fail') only answers."""
+
+import re
+from collections.abc import Sequence
+from enum import IntEnum
+
+from askonce_worker.matching.guard.tokens import tokens
+from askonce_worker.matching.guard.words import HALF_NEGATIONS, NEGATIONS
+
+
+class Polarity(IntEnum):
+    PLAIN = 0
+    LOOSE = 1
+    FIRM = 2
+
+
+_NEUTRAL = re.compile(
+    r"\bor (?:not|don't|doesn't)\b|\b(?:why|if) not\b"
+    r"|\b(?:\w+n't|not) (?:it|you|he|she|they|we|i|there)\s*(?:\?|$)"  # '..., isn't it?'
+    r"|(?:^|[.!?,] ?)(?:is|are|was|were|do|does|did|has|have|ca|could|wo|would|should)n't "  # 'Can't I ...?'
+    r"|\bnot only\b|\bno\.? ?(?=\d)"
+    r"|(.)[不没]\1|有没有|(?<!什么)(?:没有?|不)(?=[?!。.,吗呢啊呀~ ]*$|,)"  # 能不能, 好不好, 吃了没
+    r"|不是(?=.{0,40}[吗么][?!。 ]*$)"
+)
+
+
+def polarity(words: Sequence[str], folded: str) -> Polarity:
+    """Of a folded text and its words, the forms left out that deny nothing: 'isn't it?', 'or not', 能不能."""
+    if _denies(words, folded) and _still_denies(_NEUTRAL.sub(" ", folded)):
+        return Polarity.FIRM
+    return Polarity.PLAIN if HALF_NEGATIONS.isdisjoint(words) else Polarity.LOOSE
+
+
+def _still_denies(folded: str) -> bool:
+    return _denies(tokens(folded), folded)
+
+
+def _denies(words: Sequence[str], folded: str) -> bool:
+    return not NEGATIONS.isdisjoint(words) or ("n't" in folded and any(word.endswith("n't") for word in words))

@@ -1,0 +1,78 @@
+"""May the answer to one question serve another? The pure rules beside the cosine.
+
+    conflict("如何安装 pandas", "如何卸载 pandas")  ->  "opposite"
+
+A text's features are worked out once and remembered; comparing two texts is then a few set operations.
+"""
+
+import re
+from collections.abc import Callable
+
+from askonce.fingerprint import fingerprint
+from askonce.question import Question
+from askonce_worker.matching.guard.features import features
+from askonce_worker.matching.guard.rules import RULES
+
+
+def conflict(question: str, other: str) -> str | None:
+    """The name of the first rule by which these two have different answers, or None. Symmetric."""
+    if question == other:
+        return None
+    a, b = features(question), features(other)
+    for name, rules_out in RULES.items():
+        if rules_out(a, b):
+            return name
+    return None
+
+
+def same_answer(question: str, other: str) -> bool:
+    return conflict(question, other) is None
+
+
+def effective_threshold(threshold: float, question_threshold: float | None) -> float:
+    """The least cosine of a match: a question may ask for more than its embedding model's profile, never for less."""
+    return threshold if question_threshold is None else max(threshold, question_threshold)
+
+
+class Matcher:
+    """The rules of a semantic hit and of joining in flight: one and the same.
+
+    threshold: least cosine similarity; None where nothing is known of the embedding model: exact matches only.
+    max_chars: a longer text without a template is matched exactly only. never: questions whose answers are not kept.
+    reported: whether two fingerprints were reported as a wrong match.
+    """
+
+    def __init__(
+        self,
+        *,
+        threshold: float | None,
+        max_chars: int,
+        never: re.Pattern[str] | None = None,
+        reported: Callable[[str, str], bool] = lambda _, __: False,
+    ) -> None:
+        self._threshold = threshold
+        self._max_chars = max_chars
+        self._never = never
+        self._reported = reported
+
+    def is_kept(self, question: Question) -> bool:
+        """Whether its answer may come from the cache and go into it. Its text decides, not what surrounds it."""
+        return question.cache != "bypass" and (self._never is None or self._never.search(question.text) is None)
+
+    def is_semantic(self, question: Question) -> bool:
+        if self._threshold is None or question.exact_only or question.cache == "bypass":
+            return False
+        return question.template is not None or len(question.text) <= self._max_chars
+
+    def threshold(self, question: Question) -> float:
+        if self._threshold is None:
+            return 1.0
+        return effective_threshold(self._threshold, question.threshold)
+
+    def matches(self, question: Question, other: str, similarity: float) -> bool:
+        """other: the text of a question of the same scope. One about now may have an answer from before it was so."""
+        if similarity < self.threshold(question) or conflict(question.text, other) is not None:
+            return False
+        if self._never is not None and self._never.search(other) is not None:
+            return False
+        return not self._reported(question.fingerprint, fingerprint(question.scope, other))

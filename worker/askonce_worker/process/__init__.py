@@ -1,0 +1,1 @@
+"""The process: start, signs of life, supervision of several workers, probes."""

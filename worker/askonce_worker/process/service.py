@@ -1,0 +1,113 @@
+"""One worker process: leased jobs around the wired pipeline."""
+
+import asyncio
+import gc
+import os
+import socket
+import sys
+from typing import Any
+
+import structlog
+from arq.worker import func
+from redis.asyncio import Redis
+
+from askonce.contract.chunk import FUNCTION
+from askonce.contract.keys import Keys
+from askonce_worker.answering.chunk_job import ChunkJob, split
+from askonce_worker.check.advice import chain, reason
+from askonce_worker.check.preflight import Unfit, first_contact
+from askonce_worker.logs.error_origin import places
+from askonce_worker.process.life import Life, signs_of_life
+from askonce_worker.queue.arq_worker import LeasedWorker, LeaseLoopLost
+from askonce_worker.queue.keeper import RedisAway
+from askonce_worker.queue.leased_job import Unworkable
+from askonce_worker.redis.clock import RedisClock
+from askonce_worker.redis.connection import connect_redis
+from askonce_worker.settings import Settings
+from askonce_worker.telemetry import trace_export
+from askonce_worker.telemetry.metrics_server import MetricsPortError
+from askonce_worker.wiring import assemble
+
+log = structlog.get_logger()
+
+
+async def answer_chunk(ctx: dict[str, Any], *args: Any, **kwargs: Any) -> None:
+    """The function that arq calls, with whatever stands in the job."""
+    jobs: ChunkJob = ctx["jobs"]
+    if len(args) != 1 or kwargs:
+        raise Unworkable("it is no chunk")
+    await jobs.run(ctx["job"], args[0])
+
+
+def run_worker(settings: Settings) -> int:
+    """Runs until told to stop. Returns the exit code."""
+    # Thousands of questions wait at a time, and none of what they are made of is in cycles: collecting seldom saves a
+    # third of the processor time of an exact hit.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
+    name = worker_name()
+    structlog.contextvars.bind_contextvars(worker=name)
+    try:
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            runner.run(serve(settings, name))
+    except MetricsPortError as error:
+        return _ended(str(error), code=2)
+    except Exception as error:  # noqa: BLE001 - the last event says why, and quotes no prompt
+        told = next((str(each) for each in chain(error) if isinstance(each, TELLING)), None)
+        return _ended(told or f"{reason(error)} at {places(error)}", code=1)
+    return 0
+
+
+TELLING = (RedisAway, Unfit, LeaseLoopLost)
+"""Whose messages are written for whoever reads the log."""
+
+
+def _ended(why: str, *, code: int) -> int:
+    log.error("worker.ended", reason=why, code=code)
+    return code
+
+
+def _loop_factory() -> Any:
+    if sys.platform == "win32":
+        return None
+    import uvloop  # noqa: PLC0415 - it exists on these platforms alone
+
+    return uvloop.new_event_loop
+
+
+def worker_name() -> str:
+    """Unique over machines and over lives of one process id."""
+    return f"{socket.gethostname()}-{os.getpid()}-{os.urandom(3).hex()}"
+
+
+async def serve(settings: Settings, name: str) -> None:
+    redis = connect_redis(settings.redis_url.get_secret_value(), reconnects=0)
+    async with trace_export.exporting(), signs_of_life(settings.key_prefix, name) as life, redis:
+        await first_contact(redis, patience=settings.redis_away_limit)
+        await _work(settings, redis, life, name)
+
+
+async def _work(settings: Settings, redis: Redis, life: Life, name: str) -> None:
+    clock, keys = RedisClock(), Keys(settings.key_prefix)
+    async with assemble.service(settings, worker=name, clock=clock) as service:
+        worker = LeasedWorker(
+            [func(answer_chunk, name=FUNCTION)],
+            redis=redis,
+            keys=keys,
+            clock=clock,
+            worker=name,
+            split=split,
+            on_dead=service.jobs.give_up,
+            on_lost=service.watch.lease_lost,
+            lease=settings.lease,
+            chunks=settings.chunks,
+            max_tries=settings.max_tries,
+            grace=settings.grace,
+            away_limit=settings.redis_away_limit,
+            cron_jobs=service.maintenance.cron_jobs(),
+        )
+        worker.ctx["jobs"] = service.jobs
+        life.worker = worker
+        async with assemble.running(service.background):
+            await worker.async_run()

@@ -1,0 +1,1 @@
+"""The LLM and the embedding server: requests, retries, slots and rate budgets."""

@@ -1,0 +1,1 @@
+"""Leased arq jobs: claim, renew, run, finish, retry, and periodic jobs."""

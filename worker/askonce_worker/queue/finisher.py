@@ -1,0 +1,73 @@
+"""Ends leases: whatever jobs end within one round trip to Redis goes out together with the next one."""
+
+import asyncio
+
+import structlog
+
+from askonce_worker.queue.keeper import Keeper
+from askonce_worker.queue.leases import AWAY, MOST_AT_ONCE, Bury, Done, Leases, Outcome, Return, Split
+
+log = structlog.get_logger()
+
+
+class Finisher:
+    """Tries until Redis has taken it. To end a lease twice does nothing: a lost reply does no harm."""
+
+    def __init__(self, leases: Leases, keeper: Keeper) -> None:
+        self._leases = leases
+        self._keeper = keeper
+        self._waiting: list[Outcome] = []
+        self._news = asyncio.Event()
+        self._empty = asyncio.Event()
+        self._empty.set()
+
+    def put(self, outcome: Outcome) -> None:
+        self._waiting.append(outcome)
+        self._empty.clear()
+        self._news.set()
+
+    async def drained(self) -> None:
+        await self._empty.wait()
+
+    async def run(self) -> None:
+        while True:
+            await self._news.wait()
+            self._news.clear()
+            while self._waiting:
+                batch = self._waiting[:MOST_AT_ONCE]
+                await self._until_sent(batch)
+                del self._waiting[: len(batch)]
+            self._empty.set()
+
+    async def _until_sent(self, batch: list[Outcome]) -> None:
+        failures = 0
+        while True:
+            try:
+                await self._send(batch)
+                return
+            except AWAY as error:
+                failures += 1
+                if failures == 1:
+                    log.warning("jobs.finish_delayed", jobs=len(batch), error=type(error).__name__)
+                    self._keeper.doubt()
+                await asyncio.sleep(min(1.0, 0.02 * 2**failures))
+
+    async def _send(self, batch: list[Outcome]) -> None:
+        done = [item for item in batch if isinstance(item, Done)]
+        returns = [item for item in batch if isinstance(item, Return)]
+        if done:
+            await self._leases.finish(done)
+        if returns:
+            await self._leases.give_back(returns)
+        for item in batch:
+            if isinstance(item, Split | Bury):
+                await self._send_one(item)
+            self._keeper.forget(item.job)
+
+    async def _send_one(self, item: Split | Bury) -> None:
+        facts = {"chunk": item.job.job, "lane": item.job.lane, "lapses": item.job.lapses, "failures": item.job.failures}
+        if isinstance(item, Split):
+            if await self._leases.split(item):
+                log.warning("job.split", parts=len(item.parts), **facts)
+        elif await self._leases.bury(item):
+            log.error("job.dead", cause=item.cause, questions=item.job.questions, **facts)

@@ -1,0 +1,107 @@
+"""Runs one leased job, and says what is to become of it. Never logs what a job contains."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+import structlog
+from arq.worker import Retry
+
+from askonce_worker.logs.error_origin import place
+from askonce_worker.queue.leased_job import LeasedJob, Unworkable, part_name
+from askonce_worker.queue.leases import Bury, Done, Outcome, Return, Split
+from askonce_worker.queue.tries import Verdict, inherited, judge, pause_ms
+from askonce_worker.redis.connection import AWAY
+
+log = structlog.get_logger()
+
+JobFunction = Callable[..., Awaitable[Any]]
+REDIS_AWAY_PAUSE_MS = 1000
+NOT_BURIED_PAUSE_MS = 30_000
+
+
+class JobRunner:
+    """functions: by name. context: what each gets, beside its job. split: a job record into records of one question
+    each. on_dead: called before a job becomes a dead letter, and again if that fails; with the job and the cause.
+    """
+
+    def __init__(
+        self,
+        functions: Mapping[str, JobFunction],
+        context: Mapping[Any, Any],
+        *,
+        split: Callable[[bytes], Sequence[bytes]],
+        on_dead: Callable[[LeasedJob, str], Awaitable[None]],
+        max_tries: int,
+    ) -> None:
+        self._functions = functions
+        self._context = context
+        self._split = split
+        self._on_dead = on_dead
+        self._max_tries = max_tries
+
+    async def run(self, job: LeasedJob) -> Outcome:
+        """Raises CancelledError if it is cancelled, and nothing else. To be run in a task of its own."""
+        structlog.contextvars.bind_contextvars(chunk=job.job, lane=job.lane)
+        verdict = self._judge(job, job.failures)
+        if job.malformed:
+            return await self._bury(job, job.malformed)
+        if job.function not in self._functions:
+            return await self._bury(job, f"unknown function {job.function[:100]!r}")
+        if verdict is not Verdict.TRY:
+            return await self._give_up(job, verdict, "crashed")
+        return await self._try(job)
+
+    async def _try(self, job: LeasedJob) -> Outcome:
+        context = {**self._context, "job_id": job.job, "job_try": job.lapses + job.failures + 1, "job": job}
+        try:
+            await self._functions[job.function](context, *job.args, **(job.kwargs or {}))
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            return await self._failed(job, error)
+        except AWAY as error:
+            # No fault of the job: no try is counted.
+            log.warning("job.interrupted", error=type(error).__name__)
+            return Return(job, REDIS_AWAY_PAUSE_MS)
+        except Unworkable as error:
+            return await self._bury(job, str(error))
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is one more failed try
+            return await self._failed(job, error)
+        return Done(job)
+
+    def _judge(self, job: LeasedJob, failures: int) -> Verdict:
+        return judge(lapses=job.lapses, failures=failures, questions=job.questions, max_tries=self._max_tries)
+
+    async def _failed(self, job: LeasedJob, error: BaseException) -> Outcome:
+        """The error's message may quote a prompt: only its type and place are told."""
+        failures = job.failures + 1
+        verdict = self._judge(job, failures)
+        name = type(error).__name__
+        log.warning("job.failed", error=name, where=place(error), failures=failures, then=verdict.value)
+        if verdict is not Verdict.TRY:
+            return await self._give_up(job, verdict, f"failed: {name}")
+        asked = error.defer_score if isinstance(error, Retry) else None
+        return Return(job, pause_ms(failures) if asked is None else asked, failures=1)
+
+    async def _give_up(self, job: LeasedJob, verdict: Verdict, cause: str) -> Outcome:
+        if verdict is Verdict.BURY:
+            return await self._bury(job, cause)
+        try:
+            parts = {part_name(job.job, record): record for record in self._split(job.record)}
+        except Exception as error:  # noqa: BLE001 - a chunk that cannot even be read
+            return await self._bury(job, f"{cause}; cannot be split: {type(error).__name__}")
+        lapses, failures = inherited(
+            lapses=job.lapses, failures=job.failures + (cause != "crashed"), max_tries=self._max_tries
+        )
+        return Split(job, parts, lapses, failures)
+
+    async def _bury(self, job: LeasedJob, cause: str) -> Outcome:
+        """Its questions are told first. Where that fails, so does the burial: an accepted question gets its answer."""
+        try:
+            await self._on_dead(job, cause)
+        except Exception as error:  # noqa: BLE001 - a hook
+            log.error("job.bury_failed", error=type(error).__name__, where=place(error))
+            return Return(job, NOT_BURIED_PAUSE_MS)
+        return Bury(job, cause)

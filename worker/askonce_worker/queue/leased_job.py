@@ -1,0 +1,70 @@
+"""A job under a lease: what a claim hands over, and what arq's job record says."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from askonce.contract.chunk import FUNCTION
+from askonce.readable import read_object, text_of, time_of
+
+
+class Unworkable(Exception):
+    """Another try of this job would end alike: it is buried at once. The message quotes nothing of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class LeasedJob:
+    """job and lane: where it came from. token: proves the lease. lapses, failures: how often it went wrong before.
+
+    record: arq's job record as it stands in Redis. malformed: what is wrong with it, else ''. questions: how many it
+    counts for in the load; 0 for a job that is not ours.
+    """
+
+    job: str
+    lane: str
+    token: str
+    lapses: int
+    failures: int
+    record: bytes
+    function: str = ""
+    args: tuple[Any, ...] = ()
+    kwargs: dict[str, Any] | None = None
+    enqueued_ms: int = 0
+    questions: int = 0
+    malformed: str = ""
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """One lease. The same job may come back to the same worker under another token."""
+        return self.job, self.token
+
+
+def leased_job(job: str, lane: str, token: str, lapses: int, failures: int, record: bytes) -> LeasedJob:
+    try:
+        call = read_object(record)
+        function, args, kwargs, enqueued = text_of(call, "f"), call["a"], call["k"], time_of(call, "et")
+        if not (isinstance(args, list) and isinstance(kwargs, dict)):
+            raise TypeError("not a call")
+        return LeasedJob(
+            job, lane, token, lapses, failures, record,
+            function, tuple(args), kwargs, enqueued, _questions(function, args),
+        )  # fmt: skip
+    except (ValueError, TypeError, KeyError) as error:
+        malformed = f"malformed record: {type(error).__name__}"
+        return LeasedJob(job, lane, token, lapses, failures, record, malformed=malformed)
+
+
+def part_name(job: str, record: bytes) -> str:
+    """Of the part of a split job that has this record: cancel.lua and status.lua know by it which question runs.
+
+    Raises ValueError, KeyError, TypeError.
+    """
+    return f"{job}.{orjson.loads(record)['a'][0]['questions'][0]['id']}"
+
+
+def _questions(function: str, args: list[Any]) -> int:
+    if function != FUNCTION or not args or not isinstance(args[0], dict):
+        return 0
+    questions = args[0].get("questions")
+    return len(questions) if isinstance(questions, list) else 0

@@ -1,0 +1,1 @@
+"""The worker's connection to Redis, and its clock."""

@@ -1,0 +1,94 @@
+"""Keeping house: what workers do from time to time beside answering, as arq's cron jobs.
+
+`keep_house` runs once over all workers, `every_worker` on each. What one run does not finish, the next goes on with:
+progress stands in Redis, and every batch is bounded.
+"""
+
+import contextlib
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import structlog
+from arq.cron import CronJob, cron
+from arq.typing import WorkerCoroutine
+from redis.asyncio import Redis
+from redis.exceptions import ConnectionError as RedisAway
+from redis.exceptions import LockError
+from redis.exceptions import TimeoutError as RedisSilent
+
+from askonce.contract.keys import Keys
+from askonce_worker.answering.ports import SemanticCacheDown
+from askonce_worker.logs.error_origin import place
+
+log = structlog.get_logger()
+
+SHARE = 1.0
+"""Seconds that each part may take before it is the next one's turn."""
+RUN = 10.0
+"""Seconds after which a run ends, whatever is left."""
+LOCKED = 20
+"""Seconds after which a worker that died while it kept house is no longer waited for."""
+
+
+class Part(Protocol):
+    async def run(self, seconds: float) -> bool:
+        """For so long at most, and one batch. True: there is more to do at once."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Maintenance:
+    """parts: run one after the other. relieve: frees memory, for so many seconds. note_use: of this worker's own
+    collections."""
+
+    redis: Redis
+    keys: Keys
+    parts: Sequence[Part]
+    relieve: Callable[[float], Awaitable[None]]
+    note_use: Callable[[], Awaitable[None]]
+    clock: Callable[[], float] = time.monotonic
+
+    async def keep_house(self) -> None:
+        """A run that takes longer than to the next tick is not joined by another worker's."""
+        lock = self.redis.lock(self.keys.upkeep_lock, timeout=LOCKED, blocking=False)
+        if not await lock.acquire():
+            return
+        try:
+            end, parts = self.clock() + RUN, list(self.parts)
+            while parts and self.clock() < end:
+                part = parts.pop(0)
+                if await self._run(part):
+                    parts.append(part)
+                await lock.reacquire()
+        finally:
+            with contextlib.suppress(LockError):
+                await lock.release()
+
+    @staticmethod
+    async def _run(part: Part) -> bool:
+        try:
+            return await part.run(SHARE)
+        except SemanticCacheDown as error:
+            log.warning("upkeep.waiting", part=type(part).__name__, error=str(error))
+        except (RedisAway, RedisSilent, OSError):
+            raise
+        except Exception as error:  # noqa: BLE001 - what one part cannot cope with is no reason to leave out the others
+            log.warning("upkeep.failed", part=type(part).__name__, error=type(error).__name__, where=place(error))
+        return False
+
+    def cron_jobs(self) -> list[CronJob]:
+        return [
+            cron(_periodic(self.keep_house), name="keep_house", second=set(range(0, 60, 2))),
+            # On each worker: to take turns they would have to write, which a full Redis refuses.
+            cron(_periodic(lambda: self.relieve(SHARE)), name="relieve", second=set(range(60)), unique=False),
+            cron(_periodic(self.note_use), name="note_use", second={15, 45}, unique=False),
+        ]
+
+
+def _periodic(work: Callable[[], Awaitable[None]]) -> WorkerCoroutine:
+    async def run(ctx: dict[Any, Any], *_: Any, **__: Any) -> None:  # noqa: ARG001 - as arq calls it
+        await work()
+
+    return run

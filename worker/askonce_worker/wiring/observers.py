@@ -1,0 +1,99 @@
+"""Who looks at a worker: metrics, traces, both or nobody. Settings come in, what the parts tell them comes out."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from prometheus_client import Metric
+
+from askonce.operator.admin import Admin
+from askonce.prices import load_prices
+from askonce_worker.answering.chunk_job import Around, nothing_around
+from askonce_worker.answering.lead_or_follow import Asking
+from askonce_worker.answering.ports import Finished
+from askonce_worker.answering.stages import Stage, observed_by
+from askonce_worker.inflight.coalescer import RedisCoalescer
+from askonce_worker.logs.unreadable import Refusals
+from askonce_worker.providers.calls import Call, OnCall, not_told
+from askonce_worker.settings import Settings
+from askonce_worker.telemetry.metrics import Metrics
+from askonce_worker.telemetry.metrics_server import LiveFigures, counter, counter_by_kind, gauge, serving
+from askonce_worker.telemetry.tracing import Tracing, tracing
+
+SAMPLE = 16
+"""Jobs of a lane among which the oldest is sought: each worker is asked every few seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """metrics: where a port is set."""
+
+    metrics: Metrics | None
+    traces: Tracing | None
+
+    @property
+    def stage(self) -> Stage:
+        stages: list[Stage] = [watcher.stage for watcher in (self.metrics, self.traces) if watcher is not None]
+        return observed_by(stages)
+
+    @property
+    def around(self) -> Around:
+        return nothing_around if self.traces is None else self.traces.chunk
+
+    @property
+    def on_call(self) -> OnCall:
+        watchers = [watcher.called for watcher in (self.metrics, self.traces) if watcher is not None]
+        if not watchers:
+            return not_told
+
+        def tell(call: Call) -> None:
+            for watcher in watchers:
+                watcher(call)
+
+        return tell
+
+    @property
+    def on_published(self) -> Callable[[list[Finished]], None] | None:
+        return None if self.metrics is None else self.metrics.published
+
+    def retried(self, kind: str, model: str) -> None:
+        if self.metrics is not None:
+            self.metrics.retried(kind, model)
+
+    def lease_lost(self) -> None:
+        if self.metrics is not None:
+            self.metrics.lease_lost()
+
+
+def watch(settings: Settings) -> Watch:
+    return Watch(Metrics(load_prices()) if settings.metrics_port else None, tracing())
+
+
+@asynccontextmanager
+async def told(
+    watch: Watch, settings: Settings, *, coalescer: RedisCoalescer, asking: Asking, refusals: Refusals
+) -> AsyncIterator[None]:
+    """Metrics are to be had while inside, where they are wanted. Raises MetricsPortError."""
+    if watch.metrics is None:
+        yield
+        return
+
+    def own() -> list[Metric]:
+        refused = {**refusals.counts, "feed": coalescer.counters["unreadable"]}
+        return [
+            gauge("askonce_leaders", "Questions of this worker that others may follow.", coalescer.leading),
+            gauge("askonce_followers", "Questions of this worker that wait for another's answer.", coalescer.following),
+            counter("askonce_takeovers", "Followers that asked in their leader's place.", asking.takeovers),
+            counter_by_kind("askonce_refused", "What could not be read, by what it was.", refused),
+        ]
+
+    async with AsyncExitStack() as stack:
+        admin = Admin(settings.redis_url.get_secret_value(), key_prefix=settings.key_prefix)
+        stack.push_async_callback(admin.aclose)
+        loop = asyncio.get_running_loop()
+        live = LiveFigures(loop, lambda: admin.now(sample=SAMPLE), own)
+        watch.metrics.registry.register(live)
+        port = settings.metrics_port + settings.process_index
+        await stack.enter_async_context(serving(watch.metrics.registry, port))
+        yield

@@ -1,0 +1,162 @@
+"""The parts of a worker, made of its settings: one function each. `assemble.py` puts them together."""
+
+import random
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+
+import structlog
+from pydantic import SecretStr
+from redis.asyncio import Redis
+
+from askonce.contract.keys import Keys
+from askonce_worker.answering.ports import Candidate, Clock, VectorQuery
+from askonce_worker.cache.exact import ExactCache
+from askonce_worker.cache.outbox import Outbox
+from askonce_worker.cache.publisher import Publisher
+from askonce_worker.cache.semantic import QdrantSemanticCache, connect_qdrant
+from askonce_worker.cache.wrong_pairs import ReportedPairs
+from askonce_worker.inflight.coalescer import RedisCoalescer
+from askonce_worker.inflight.feed import SETTLE
+from askonce_worker.logs.unreadable import Refusals
+from askonce_worker.matching.match import conflict
+from askonce_worker.matching.profiles import Profile, profile_of
+from askonce_worker.providers import provider
+from askonce_worker.providers.embeddings import OpenAIEmbedder
+from askonce_worker.providers.llm import OpenAILLM
+from askonce_worker.providers.rate_budget import RateBudget, provider_name
+from askonce_worker.providers.retry import Backoff
+from askonce_worker.providers.slots import LLMSlots
+from askonce_worker.providers.tally import Tally
+from askonce_worker.redis.connection import connect_redis
+from askonce_worker.settings import Settings
+from askonce_worker.wiring.observers import Watch
+
+log = structlog.get_logger()
+
+
+class NoSemanticCache:
+    """Where no Qdrant is configured: nothing is similar, and vectors go nowhere."""
+
+    async def search(self, queries: Sequence[VectorQuery]) -> list[list[Candidate]]:
+        return [[] for _ in queries]
+
+
+def secret(value: SecretStr | None) -> str | None:
+    return None if value is None else value.get_secret_value()
+
+
+def matching_profile(settings: Settings) -> Profile:
+    profile = profile_of(settings.embedding_model, settings.profiles)
+    threshold = settings.similarity_threshold or profile.threshold
+    if threshold is None:
+        log.warning("similarity.off", embedding_model=settings.embedding_model, reason="no threshold is known for it")
+    else:
+        log.info("similarity.on", embedding_model=settings.embedding_model, threshold=threshold)
+    return Profile(profile.model, threshold, profile.max_tokens, profile.measured)
+
+
+def embedder_of(settings: Settings, profile: Profile, watched: Watch, stack: AsyncExitStack) -> OpenAIEmbedder:
+    client = provider.connect(
+        api_key=secret(settings.embedding_api_key or settings.openai_api_key) or "none",
+        base_url=settings.embedding_base_url or settings.openai_base_url,
+        timeout=5.0,
+    )
+    stack.push_async_callback(client.close)
+    return OpenAIEmbedder(
+        client,
+        model=settings.embedding_model,
+        max_tokens=profile.max_tokens,
+        backoff=Backoff(random.random),
+        on_call=watched.on_call,
+    )
+
+
+def semantic_of(settings: Settings, clock: Clock, stack: AsyncExitStack) -> QdrantSemanticCache | None:
+    if settings.qdrant_url is None:
+        log.warning("semantic.off", reason="ASKONCE_QDRANT_URL is not set")
+        return None
+    client = connect_qdrant(settings.qdrant_url.get_secret_value(), api_key=secret(settings.qdrant_api_key))
+    stack.push_async_callback(client.close)
+    return QdrantSemanticCache(
+        client,
+        embedding_model=settings.embedding_model,
+        now=lambda: clock.now_ms() / 1000,
+        prefix=settings.key_prefix,
+    )
+
+
+def slots_of(settings: Settings) -> LLMSlots:
+    return LLMSlots(settings.llm_concurrency, reserved=max(1, settings.llm_concurrency // 8))
+
+
+def budget_of(settings: Settings, redis: Redis, keys: Keys) -> RateBudget:
+    return RateBudget(redis, keys, provider=provider_name(settings.openai_base_url), rpm=settings.rpm, tpm=settings.tpm)
+
+
+def llm_of(settings: Settings, tally: Tally, budget: RateBudget, watched: Watch, stack: AsyncExitStack) -> OpenAILLM:
+    def on_retry(kind: str, pause: float, model: str) -> None:
+        log.warning("llm.retry", kind=kind, seconds=round(pause, 2))
+        watched.retried(kind, model)
+
+    client = provider.connect(
+        api_key=secret(settings.openai_api_key) or "none",
+        base_url=settings.openai_base_url,
+        timeout=settings.llm_timeout,
+    )
+    stack.push_async_callback(client.close)
+    return OpenAILLM(
+        client,
+        timeout=settings.llm_timeout,
+        backoff=Backoff(random.random),
+        on_retry=on_retry,
+        on_rate_limit=budget.pause,
+        tally=tally,
+        on_call=watched.on_call,
+    )
+
+
+def coalescer_of(settings: Settings, redis: Redis, keys: Keys, worker: str, reported: ReportedPairs) -> RedisCoalescer:
+    coalescer = RedisCoalescer(
+        redis,
+        keys,
+        worker=worker,
+        embedding=settings.embedding_model,
+        conflict=conflict,
+        reported=reported,
+        lease=settings.lease,
+    )
+    reported.on_dropped = coalescer.drop_answer
+    return coalescer
+
+
+def publisher_of(settings: Settings, redis: Redis, keys: Keys, worker: str, tally: Tally, watched: Watch) -> Publisher:
+    return Publisher(
+        redis,
+        keys,
+        worker=worker,
+        tally=tally,
+        embedding=settings.embedding_model,
+        cache_ttl=settings.cache_ttl,
+        result_ttl=settings.result_ttl,
+        outbox_max=settings.outbox_max if settings.qdrant_url is not None else 0,
+        scripts=(SETTLE,),
+        on_published=watched.on_published,
+        stage=watched.stage,
+    )
+
+
+def outbox_of(
+    settings: Settings,
+    keys: Keys,
+    worker: str,
+    vectors: QdrantSemanticCache,
+    embedder: OpenAIEmbedder,
+    exact: ExactCache,
+    refusals: Refusals,
+    stack: AsyncExitStack,
+) -> Outbox:
+    """With a connection of its own: it blocks."""
+    reader = connect_redis(settings.redis_url.get_secret_value(), reconnects=0)
+    stack.push_async_callback(reader.aclose)
+    embedding = settings.embedding_model
+    return Outbox(reader, keys, vectors, embedder, exact.entries, worker=worker, embedding=embedding, refusals=refusals)

@@ -1,0 +1,91 @@
+"""Where the parts of upkeep meet: settings come in, the periodic jobs come out."""
+
+import time
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+
+from redis.asyncio import Redis
+
+from askonce.contract.keys import Keys
+from askonce_worker.cache.semantic import QdrantSemanticCache, connect_qdrant
+from askonce_worker.inflight.feed import Feed
+from askonce_worker.matching.never_cache import never_cached
+from askonce_worker.matching.profiles import profile_of
+from askonce_worker.settings import Settings, listed
+from askonce_worker.upkeep.eviction import DeletesVectors, Eviction
+from askonce_worker.upkeep.fill import Fill
+from askonce_worker.upkeep.housekeeping import Maintenance, Part
+from askonce_worker.upkeep.lapsed import LapsedLeaders
+from askonce_worker.upkeep.models import Models
+from askonce_worker.upkeep.orphans import OrphanSweep
+from askonce_worker.upkeep.qdrant import QdrantUpkeep
+from askonce_worker.upkeep.stale import StaleSweep
+from askonce_worker.upkeep.vectors import Vectors
+
+
+async def _no_vectors(fingerprints: Sequence[str], *, before: int) -> None:
+    """Where no Qdrant is configured."""
+
+
+async def _nothing_to_note() -> None:
+    pass
+
+
+def maintenance(
+    settings: Settings, redis: Redis, keys: Keys, semantic: QdrantSemanticCache | None, stack: AsyncExitStack
+) -> Maintenance:
+    """semantic: this worker's semantic cache, where there is one. stack: closes what is opened."""
+    feed = Feed(redis, keys, worker_id="", embedding_id=settings.embedding_model, lease=settings.lease)
+    lapsed = LapsedLeaders(redis, keys, feed)
+    if semantic is None:
+        eviction = _eviction(settings, redis, keys, _no_vectors)
+        parts: list[Part] = [lapsed, eviction, _stale(settings, redis, keys, _no_vectors)]
+        return Maintenance(redis, keys, parts, eviction.relieve, _nothing_to_note)
+    vectors = Vectors(redis, keys, _qdrant(settings, stack))
+    eviction = _eviction(settings, redis, keys, vectors.delete)
+    parts = [
+        lapsed,
+        eviction,
+        _stale(settings, redis, keys, vectors.delete),
+        OrphanSweep(redis, keys, vectors, clock=time.monotonic),
+        _fill(settings, redis, keys, vectors),
+    ]
+    return Maintenance(redis, keys, parts, eviction.relieve, lambda: vectors.note(semantic.collections))
+
+
+def _fill(settings: Settings, redis: Redis, keys: Keys, vectors: Vectors) -> Fill:
+    model = settings.embedding_model
+    max_tokens = profile_of(model, settings.profiles).max_tokens
+    return Fill(redis, keys, vectors, model=model, max_tokens=max_tokens, clock=time.monotonic)
+
+
+def _qdrant(settings: Settings, stack: AsyncExitStack) -> QdrantUpkeep:
+    assert settings.qdrant_url is not None
+    key = settings.qdrant_api_key.get_secret_value() if settings.qdrant_api_key else None
+    client = connect_qdrant(settings.qdrant_url.get_secret_value(), api_key=key)
+    stack.push_async_callback(client.close)
+    return QdrantUpkeep(client, prefix=settings.key_prefix, embedding_model=settings.embedding_model)
+
+
+def _eviction(settings: Settings, redis: Redis, keys: Keys, delete_vectors: DeletesVectors) -> Eviction:
+    return Eviction(
+        redis,
+        keys,
+        delete_vectors,
+        max_idle=settings.max_idle,
+        max_entries=settings.max_entries,
+        clock=time.monotonic,
+    )
+
+
+def _stale(settings: Settings, redis: Redis, keys: Keys, delete_vectors: DeletesVectors) -> StaleSweep:
+    models = Models(redis, keys, on_upgrade=settings.on_model_upgrade)
+    return StaleSweep(
+        redis,
+        keys,
+        delete_vectors,
+        models.superseded,
+        retired=listed(settings.retired_models),
+        never=never_cached(settings.never_cache),
+        clock=time.monotonic,
+    )
