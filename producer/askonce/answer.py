@@ -31,7 +31,8 @@ class Answer:
 
     text: None for a failed one, and where the model called tools or refused. similarity: cosine, of a semantic or
     in-flight match. cached_at: Unix seconds at which the answer was stored, for one out of the cache. body: the
-    provider's chat-completion object (of a failed one, its error), untouched.
+    provider's chat-completion object (of a failed one, its error), untouched. unmatched: why the question was asked
+    without looking for similar ones first, such as `embeddings_slow`; None for one that was matched as it should be.
     """
 
     job_id: str | None
@@ -44,6 +45,7 @@ class Answer:
     error: AnswerError | None = None
     metadata: Any = None
     body: Mapping[str, Any] | None = None
+    unmatched: str | None = None
 
     @property
     def text(self) -> str | None:
@@ -90,7 +92,7 @@ def result_record(answer: Answer, asked: Question | None = None) -> bytes:
     asked: is kept beside an answer that is another question's, so that a wrong hit can be reported by its job id.
     """
     record: dict[str, Any] = {"status": answer.status}
-    for name in ("source", "similarity", "matched_question", "model", "cached_at", "metadata", "body"):
+    for name in ("source", "similarity", "matched_question", "model", "cached_at", "metadata", "body", "unmatched"):
         value = getattr(answer, name)
         if value is not None:
             record[name] = value
@@ -124,6 +126,7 @@ def read_result(job_id: str, raw: bytes) -> Answer | None:
         error=_read_error(record),
         metadata=record.get("metadata"),
         body=record.get("body"),
+        unmatched=record.get("unmatched") if isinstance(record.get("unmatched"), str) else None,
     )
 
 

@@ -25,8 +25,9 @@ MARKER = HEAD + b'"deadline":1732400000000,"job":"bulk:j1","listeners":["a","b"]
         ),
         Answer("j", "failed", error=AnswerError("rate_limit", "slow down", 429), metadata={"row": [1, None]}),
         Answer("j", "failed", error=AnswerError("expired", "")),
+        Answer("j", "answered", source="llm", body=text_body("hi", model="m"), unmatched="embeddings_slow"),
     ],
-    ids=lambda answer: answer.source or answer.error.kind,
+    ids=lambda answer: answer.unmatched or answer.source or answer.error.kind,
 )
 def test_an_answer_comes_back_as_it_was(answer):
     assert read_result("j", HEAD + result_record(answer)) == answer
