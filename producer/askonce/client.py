@@ -5,7 +5,6 @@ from types import TracebackType
 from typing import Any, Self
 
 from askonce.answer import Answer
-from askonce.contract.completion import checked_body
 from askonce.contract.keys import epoch_field
 from askonce.errors import InvalidQuestion, QuestionFailed
 from askonce.question import Question
@@ -13,6 +12,7 @@ from askonce.question_checks import check_model, check_namespace
 from askonce.session import one_answer
 from askonce.session.arguments import (
     Questions,
+    checked_body,
     checked_ids,
     checked_lane,
     checked_seconds,

@@ -3,6 +3,7 @@
 Nothing is ever unpickled or executed; what is not as it should be is refused as a whole.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
@@ -59,6 +60,21 @@ def completion_of(body: Any) -> dict[str, Any]:
         raise ValueError("a chat completion with a malformed model or usage")
     known: dict[str, Any] = body
     return known
+
+
+def message_text(message: Mapping[str, Any]) -> str | None:
+    """The text of a message. Of content in parts, the text parts: thinking, images and the like are no text."""
+    content = message.get("content")
+    if isinstance(content, str):
+        return content
+    if not isinstance(content, list | tuple):
+        return None
+    texts = [part["text"] for part in content if _is_text_part(part)]
+    return "".join(texts) if texts else None
+
+
+def _is_text_part(part: Any) -> bool:
+    return isinstance(part, Mapping) and part.get("type", "text") == "text" and isinstance(part.get("text"), str)
 
 
 def _has_message(choice: Any) -> bool:

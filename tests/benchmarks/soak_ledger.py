@@ -11,8 +11,8 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from askonce import Answer, Question
-from askonce.answer import read_result
 from askonce.contract.keys import Keys
+from askonce.contract.result import read_result
 
 SHOWN = 10
 """Faults of a kind that are told with all they have."""

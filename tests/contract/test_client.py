@@ -14,7 +14,7 @@ from askonce import (
     QueueFull,
     UnknownJob,
 )
-from askonce.answer import text_body
+from askonce.contract.completion import text_body
 from support.services import MODEL, FakeService, RealService
 
 
@@ -164,6 +164,14 @@ async def test_a_body_comes_back_whole(client, service):
     service.answering = lambda question: body
     answer = await client.ask("q")
     assert (answer.body, answer.usage, answer.finish_reason) == (body, {"total_tokens": 5}, "stop")
+
+
+async def test_an_answer_that_the_provider_broke_off_is_a_failure(client, service):
+    choice = {"message": {"content": "half an ans"}, "finish_reason": "error", "error": {"message": "upstream is gone"}}
+    service.answering = lambda question: {"choices": [choice]}
+    with pytest.raises(QuestionFailed, match="server_error: upstream is gone"):
+        await client.ask("q")
+    assert await client.lookup("q") is None
 
 
 async def test_submitting_a_job_id_again_changes_nothing(client, service):

@@ -9,7 +9,9 @@ import pytest
 from redis.asyncio import Redis
 
 from askonce import Client, Question, QueueFull, StoreUnreachable, UnknownJob
-from askonce.answer import Answer, result_record, text_body
+from askonce.answer import Answer
+from askonce.contract.completion import text_body
+from askonce.contract.result import result_record
 from askonce.session import listener
 from askonce.session.exact_lookup import ExactLookup
 from askonce.store.connection import Store

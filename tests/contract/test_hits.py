@@ -5,7 +5,8 @@ import asyncio
 import pytest
 from redis.asyncio import Redis
 
-from askonce.answer import Answer, text_body
+from askonce.answer import Answer
+from askonce.contract.completion import text_body
 from askonce.contract.keys import Keys
 from askonce.errors import StoreUnreachable
 from askonce.question import Question

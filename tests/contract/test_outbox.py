@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from askonce import Question
-from askonce.answer import text_body
+from askonce.contract.completion import text_body
 from askonce.tasks import stop
 from askonce_worker.answering.ports import NewEntry, VectorRefused
 from askonce_worker.cache.outbox import GROUP

@@ -6,9 +6,11 @@ import orjson
 import pytest
 from redis.asyncio import Redis
 
-from askonce.answer import Answer, result_record, text_body
+from askonce.answer import Answer
+from askonce.contract.completion import text_body
 from askonce.contract.keys import Keys
 from askonce.contract.pending import read_pending
+from askonce.contract.result import result_record
 from askonce.store.scripts import Script
 from support.scripts_fixture import FAILED, PRINT, RESULT_MS, Scripts, scripts  # noqa: F401
 from support.valkey_fixture import own_valkey  # noqa: F401

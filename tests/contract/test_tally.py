@@ -7,7 +7,8 @@ from redis.asyncio import Redis
 from redis.exceptions import ConnectionError  # noqa: A004
 
 from askonce import Question
-from askonce.answer import Answer, text_body
+from askonce.answer import Answer
+from askonce.contract.completion import text_body
 from askonce.contract.keys import Keys
 from askonce_worker.answering.ports import Finished
 from askonce_worker.cache.publisher import Publisher

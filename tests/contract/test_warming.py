@@ -6,8 +6,8 @@ import orjson
 import pytest
 
 from askonce import Client, Question
-from askonce.answer import text_body
 from askonce.cli import main
+from askonce.contract.completion import text_body
 from askonce.contract.keys import Keys
 from askonce.operator import warming
 

@@ -7,10 +7,11 @@ import time
 import orjson
 from redis.asyncio import BlockingConnectionPool, Redis
 
-from askonce.answer import Answer, AnswerError, result_record, text_body
+from askonce.answer import Answer, AnswerError
 from askonce.contract.chunk import unpack
-from askonce.contract.completion import Verdict, verdict
+from askonce.contract.completion import CompletionVerdict, fault, text_body, verdict
 from askonce.contract.keys import ARQ_JOB, LANES, Keys, epoch_fields, epoch_stamp
+from askonce.contract.result import result_record
 from askonce.session.exact_lookup import read_entry
 from askonce.store.scripts import Script
 from askonce.tasks import stop
@@ -109,7 +110,11 @@ class Answerer:
         except Exception as error:
             return Answer(None, "failed", error=AnswerError("server_error", str(error)), metadata=question.metadata)
         body = text_body(said, model=question.model) if isinstance(said, str) else said
-        if question.cache != "bypass" and verdict(body) is Verdict.GOOD:
+        broken_off = fault(body)
+        if broken_off is not None:
+            error = AnswerError("server_error", broken_off)
+            return Answer(None, "failed", error=error, metadata=question.metadata)
+        if question.cache != "bypass" and verdict(body) is CompletionVerdict.GOOD:
             facts = {"scope": question.scope, "epochs": stamp, "model": question.model, "namespace": question.namespace}
             record = orjson.dumps({**facts, "question": question.text, "body": body})[1:]
             ttl = int((question.ttl or 3600) * 1000)

@@ -7,7 +7,7 @@ from qdrant_client import grpc as qdrant
 from redis.asyncio import Redis
 
 from askonce import Question
-from askonce.answer import text_body
+from askonce.contract.completion import text_body
 from askonce.contract.keys import Keys, epoch_fields, epoch_stamp
 from askonce_worker.answering.ports import NewEntry, StoredVector
 from askonce_worker.cache.exact import ExactCache

@@ -3,9 +3,11 @@
 import pytest
 from redis.asyncio import Redis
 
-from askonce.answer import Answer, AnswerError, result_record, text_body
+from askonce.answer import Answer, AnswerError
 from askonce.contract.chunk import FUNCTION
+from askonce.contract.completion import text_body
 from askonce.contract.keys import ARQ_JOB, Keys
+from askonce.contract.result import result_record
 from askonce.store.scripts import Script
 
 PRINT = "f" * 43

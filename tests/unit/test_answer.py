@@ -3,8 +3,9 @@
 import pytest
 
 from askonce import Answer, AnswerError
-from askonce.answer import read_result, result_record, text_body
+from askonce.contract.completion import text_body
 from askonce.contract.pending import read_pending
+from askonce.contract.result import read_result, result_record
 
 HEAD = b'{"fingerprint":"' + b"f" * 43 + b'",'
 MARKER = HEAD + b'"deadline":1732400000000,"job":"bulk:j1","listeners":["a","b"]}'

@@ -7,9 +7,9 @@ from openai.types.chat import ChatCompletion
 from openai.types.shared import ErrorObject
 
 from askonce import Answer, AnswerError
-from askonce.answer import text_body
 from askonce.batch.file_format import Form, output_record, read_line
 from askonce.batch.tally import Tally
+from askonce.contract.completion import text_body
 from askonce.prices import Prices
 
 FORM = Form(namespace="default", model="default-model")

@@ -14,10 +14,12 @@ from hypothesis import strategies as st
 import askonce
 import askonce_worker
 from askonce import Question
-from askonce.answer import Answer, read_result, result_record, text_body
+from askonce.answer import Answer
 from askonce.contract.chunk import job_record, pack, unpack
+from askonce.contract.completion import text_body
 from askonce.contract.keys import Keys, epoch_stamp
 from askonce.contract.pending import read_pending
+from askonce.contract.result import read_result, result_record
 from askonce.operator.dead_letters import _read as read_letter
 from askonce.question_checks import MAX_BYTES
 from askonce.readable import MAX_ANSWER_BYTES, MAX_DEPTH, MAX_RECORD_BYTES, completion_of, read_json

@@ -4,53 +4,71 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import Any
 
-import orjson
+from askonce.readable import message_text
 
-from askonce.answer import text_body
-from askonce.errors import InvalidQuestion
-from askonce.readable import MAX_ANSWER_BYTES, completion_of, read_json
+FAULTS = ("error", "fail", "abort", "interrupt", "insufficient", "unavailable", "timeout", "cancel", "malformed")
+"""What a `finish_reason` contains where the server ended the answer, not the model: `error` (OpenRouter, Mistral),
+`abort` (vLLM, SGLang), `network_error` (Zhipu), `insufficient_system_resource` (DeepSeek), `malformed_function_call`
+(Gemini)."""
 
 
-class Verdict(Enum):
+class CompletionVerdict(Enum):
     GOOD = "good"
     TRUNCATED = "truncated"
     EMPTY = "empty"
     REFUSED = "refused"
+    FAULTY = "faulty"
+    """Cut off by a fault of the provider: no answer at all, however much text there is."""
 
 
-def verdict(body: Mapping[str, Any]) -> Verdict:
+_WORST_FIRST = (
+    CompletionVerdict.FAULTY,
+    CompletionVerdict.REFUSED,
+    CompletionVerdict.TRUNCATED,
+    CompletionVerdict.EMPTY,
+    CompletionVerdict.GOOD,
+)
+
+
+def verdict(body: Mapping[str, Any]) -> CompletionVerdict:
     """The worst of its choices. Refused means that the provider says so, never a guess from the text."""
-    order = [Verdict.REFUSED, Verdict.TRUNCATED, Verdict.EMPTY, Verdict.GOOD]
-    return min((_of_choice(choice) for choice in body["choices"]), key=order.index)
+    return min((_of_choice(choice) for choice in body["choices"]), key=_WORST_FIRST.index)
 
 
-def _of_choice(choice: Mapping[str, Any]) -> Verdict:
+def fault(body: Mapping[str, Any]) -> str | None:
+    """Why the provider broke off this completion, in the provider's words. None where it did not."""
+    return next((found for choice in body["choices"] if (found := _fault_of(choice)) is not None), None)
+
+
+def text_body(text: str, *, model: str, usage: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """A chat-completion body around a text that no provider sent."""
+    return {
+        "object": "chat.completion",
+        "model": model,
+        "choices": [{"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}],
+        "usage": dict(usage) if usage is not None else None,
+    }
+
+
+def _of_choice(choice: Mapping[str, Any]) -> CompletionVerdict:
     message = choice.get("message") or {}
     reason = choice.get("finish_reason")
+    if _fault_of(choice) is not None:
+        return CompletionVerdict.FAULTY
     if message.get("refusal") or reason == "content_filter":
-        return Verdict.REFUSED
+        return CompletionVerdict.REFUSED
     if reason not in ("stop", "tool_calls"):
-        return Verdict.TRUNCATED
-    content = message.get("content")
-    if message.get("tool_calls") or (isinstance(content, str) and content.strip()):
-        return Verdict.GOOD
-    return Verdict.EMPTY
+        return CompletionVerdict.TRUNCATED
+    if message.get("tool_calls") or (message_text(message) or "").strip():
+        return CompletionVerdict.GOOD
+    return CompletionVerdict.EMPTY
 
 
-def checked_body(answer: str | Mapping[str, Any], *, model: str, usage: Mapping[str, Any] | None) -> Mapping[str, Any]:
-    """The completion as it may be kept: made of a text, or a provider's own. Raises InvalidQuestion."""
-    if not isinstance(usage, Mapping | None):
-        raise InvalidQuestion("usage is no object")
-    if isinstance(answer, str):
-        answer = text_body(answer, model=model, usage=usage)
-    try:
-        found = verdict(answer)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise InvalidQuestion("the answer is neither a text nor a chat completion") from error
-    if found is not Verdict.GOOD:
-        raise InvalidQuestion(f"the answer is {found.value}")
-    try:
-        completion_of(read_json(orjson.dumps(answer), MAX_ANSWER_BYTES))
-    except (ValueError, TypeError) as error:
-        raise InvalidQuestion(f"the answer cannot be kept: {error}") from error
-    return answer
+def _fault_of(choice: Mapping[str, Any]) -> str | None:
+    error, reason = choice.get("error"), choice.get("finish_reason")
+    if error:
+        words = error.get("message") if isinstance(error, Mapping) else error
+        return words if isinstance(words, str) and words else "an error within the answer"
+    if isinstance(reason, str) and any(word in reason.lower() for word in FAULTS):
+        return f"the answer ended with finish_reason {reason!r}"
+    return None

@@ -1,12 +1,17 @@
 """What the methods of a client are given, checked."""
 
 import math
-from collections.abc import AsyncIterable, Iterable
+from collections.abc import AsyncIterable, Iterable, Mapping
 from typing import Any
 
+import orjson
+
+from askonce.contract.completion import CompletionVerdict, text_body, verdict
 from askonce.contract.keys import LANES
+from askonce.errors import InvalidQuestion
 from askonce.question import Question
 from askonce.question_checks import MAX_TTL, check_job_id
+from askonce.readable import MAX_ANSWER_BYTES, completion_of, read_json
 from askonce.session.backend import Lane
 
 Questions = Iterable[Question | str] | AsyncIterable[Question | str]
@@ -46,3 +51,22 @@ def each_checked(job_ids: Iterable[str]) -> Iterable[str]:
     for job_id in job_ids:
         check_job_id(job_id)
         yield job_id
+
+
+def checked_body(answer: str | Mapping[str, Any], *, model: str, usage: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    """The completion as it may be kept: made of a text, or a provider's own. Raises InvalidQuestion."""
+    if not isinstance(usage, Mapping | None):
+        raise InvalidQuestion("usage is no object")
+    if isinstance(answer, str):
+        answer = text_body(answer, model=model, usage=usage)
+    try:
+        found = verdict(answer)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise InvalidQuestion("the answer is neither a text nor a chat completion") from error
+    if found is not CompletionVerdict.GOOD:
+        raise InvalidQuestion(f"the answer is {found.value}")
+    try:
+        completion_of(read_json(orjson.dumps(answer), MAX_ANSWER_BYTES))
+    except (ValueError, TypeError) as error:
+        raise InvalidQuestion(f"the answer cannot be kept: {error}") from error
+    return answer

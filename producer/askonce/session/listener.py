@@ -9,8 +9,9 @@ import secrets
 from collections.abc import Sequence
 from contextlib import suppress
 
-from askonce.answer import Answer, AnswerError, read_result
+from askonce.answer import Answer, AnswerError
 from askonce.contract.keys import Keys
+from askonce.contract.result import read_result
 from askonce.errors import AskOnceError, StoreUnreachable, UnknownJob
 from askonce.session.batching import Batcher
 from askonce.session.iteration import batched

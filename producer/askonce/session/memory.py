@@ -8,8 +8,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from askonce.answer import Answer, AnswerError, text_body
-from askonce.contract.completion import Verdict, verdict
+from askonce.answer import Answer, AnswerError
+from askonce.contract.completion import CompletionVerdict, fault, text_body, verdict
 from askonce.contract.keys import epoch_fields
 from askonce.errors import AnswerTimeout, InvalidQuestion, QueueFull, UnknownJob
 from askonce.question import Question
@@ -201,11 +201,12 @@ class Memory:
             return said
         body = text_body(said, model=question.model or "") if isinstance(said, str) else said
         try:
-            good = verdict(body) is Verdict.GOOD
+            found, broken_off = verdict(body), fault(body)
         except (KeyError, TypeError, ValueError, AttributeError):
-            error = AnswerError("invalid_response", "what was said is no chat completion")
-            return Answer(None, "failed", error=error)
-        if good and question.cache != "bypass" and epochs == self._stamp(question):
+            return _failed("invalid_response", "what was said is no chat completion")
+        if broken_off is not None:
+            return _failed("server_error", broken_off)
+        if found is CompletionVerdict.GOOD and question.cache != "bypass" and epochs == self._stamp(question):
             self._store(question, dict(body), question.ttl or self._cache_ttl)
         return Answer(None, "answered", source="llm", model=body.get("model") or question.model, body=body)
 

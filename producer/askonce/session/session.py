@@ -7,8 +7,9 @@ from typing import Any
 
 import orjson
 
-from askonce.answer import Answer, AnswerError, result_record
+from askonce.answer import Answer, AnswerError
 from askonce.contract.keys import Keys, epoch_fields
+from askonce.contract.result import result_record
 from askonce.contract.trace_context import current_trace
 from askonce.errors import AskOnceError, QueueFull
 from askonce.question import Question

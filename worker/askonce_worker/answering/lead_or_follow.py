@@ -7,7 +7,7 @@ from typing import Any
 import structlog
 
 from askonce.answer import Answer, AnswerError
-from askonce.contract.completion import Verdict, verdict
+from askonce.contract.completion import CompletionVerdict, verdict
 from askonce.question import Question
 from askonce_worker.answering.coalescing import (
     AskYourself,
@@ -152,7 +152,7 @@ class Asking:
 
     async def _deliver(self, item: OpenQuestion, lead: Lead, completion: Completion) -> None:
         found = verdict(completion.body)
-        settlement = Settlement.SAME_ONLY if found is Verdict.REFUSED else Settlement.SHARED
+        settlement = Settlement.SAME_ONLY if found is CompletionVerdict.REFUSED else Settlement.SHARED
         entries = self._kept(item, completion)
         reusable = min(REUSABLE, item.question.ttl or REUSABLE) if entries else 0.0
         await self._outbound.send(
@@ -163,7 +163,7 @@ class Asking:
 
     def _kept(self, item: OpenQuestion, completion: Completion) -> list[NewEntry]:
         """What goes into the cache: a good answer, to a question whose answers are kept."""
-        if not self._matcher.is_kept(item.question) or verdict(completion.body) is not Verdict.GOOD:
+        if not self._matcher.is_kept(item.question) or verdict(completion.body) is not CompletionVerdict.GOOD:
             return []
         semantic = self._matcher.is_semantic(item.question)
         return [NewEntry(item.question, completion.body, item.began, item.vector, semantic)]

@@ -13,9 +13,9 @@ import structlog
 from redis.asyncio import Redis
 from redis.exceptions import NoScriptError, RedisError
 
-from askonce.answer import result_record
 from askonce.contract.counters import tokens
 from askonce.contract.keys import Keys, epoch_fields
+from askonce.contract.result import result_record
 from askonce.store.scripts import Script, load
 from askonce.tasks import stop
 from askonce_worker.answering import chunk_log

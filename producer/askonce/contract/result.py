@@ -1,0 +1,55 @@
+"""An answer as it stands in Redis under its job id, where its pending marker stood before."""
+
+from typing import Any
+
+import orjson
+
+from askonce.answer import Answer, AnswerError
+from askonce.question import Question
+from askonce.readable import completion_of, read_object, text_of
+
+FIELDS = ("source", "similarity", "matched_question", "model", "cached_at", "metadata", "body", "unmatched")
+
+
+def result_record(answer: Answer, asked: Question | None = None) -> bytes:
+    """The record after its fingerprint, which the scripts take from the pending marker.
+
+    asked: the question. It is kept beside another question's answer, so that a wrong hit can be reported by job id.
+    """
+    record: dict[str, Any] = {"status": answer.status}
+    for name in FIELDS:
+        value = getattr(answer, name)
+        if value is not None:
+            record[name] = value
+    if asked is not None and answer.matched_question not in (None, asked.text):
+        record["asked"] = {"text": asked.text, "scope": asked.scope, "model": asked.model}
+    if answer.error is not None:
+        error = answer.error
+        record["error"] = {"kind": error.kind, "message": error.message, "status": error.status}
+    return orjson.dumps(record)[1:]
+
+
+def read_result(job_id: str, raw: bytes) -> Answer | None:
+    """The answer in a result record; None for a pending marker. Raises ValueError for anything else."""
+    record = read_object(raw)
+    if "fingerprint" not in record:
+        raise ValueError("neither a pending marker nor an answer")
+    if "deadline" in record:
+        return None
+    if record.get("status") not in ("answered", "failed"):
+        raise ValueError("a result without a status")
+    if record["status"] == "answered":
+        completion_of(record.get("body"))
+    fields = {name: record.get(name) for name in FIELDS}
+    if not isinstance(fields["unmatched"], str):
+        fields["unmatched"] = None
+    return Answer(job_id, record["status"], error=_read_error(record), **fields)
+
+
+def _read_error(record: dict[str, Any]) -> AnswerError | None:
+    error = record.get("error")
+    if error is None:
+        return None
+    if not isinstance(error, dict) or not isinstance(error.get("status"), int | None):
+        raise ValueError("a malformed error")
+    return AnswerError(text_of(error, "kind"), text_of(error, "message"), error.get("status"))
