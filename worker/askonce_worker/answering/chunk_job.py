@@ -12,7 +12,8 @@ from askonce.answer import Answer, AnswerError
 from askonce.contract.chunk import Chunk, unpack
 from askonce.question import Question
 from askonce_worker.answering.chunk_log import chunk_sheet
-from askonce_worker.answering.pipeline import Batch, Pipeline
+from askonce_worker.answering.lookup import Batch
+from askonce_worker.answering.pipeline import Pipeline
 from askonce_worker.answering.ports import Finished, Outbound
 from askonce_worker.logs.unreadable import Refusals
 from askonce_worker.queue.leased_job import LeasedJob, Unworkable

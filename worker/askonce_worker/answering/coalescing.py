@@ -63,7 +63,9 @@ class Shared:
 
 @dataclass(frozen=True, slots=True)
 class Freed:
-    """The leader came to nothing: claim again."""
+    """The leader came to nothing: claim again. failure: why, as `{"error": ...}`, where the provider failed it."""
+
+    failure: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,28 +1,28 @@
 """A question on its way through the pipeline."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from askonce.question import Question
 from askonce_worker.answering.coalescing import Ask
 from askonce_worker.answering.ports import Vector
-from askonce_worker.matching.match import Matcher
+from askonce_worker.matching.match import Reuse
 
 
 @dataclass(slots=True)
 class OpenQuestion:
     """A question without an answer so far.
 
-    deadline, asked: Unix ms of Redis's clock. began: the stamp under which its answer will be stored; epochs: the one
-    under which it is matched, kept up to date. copies: the same question once more in the same chunk; each gets the
-    same answer.
+    deadline, asked: Unix ms of Redis's clock. reuse: what the matcher says of it. began: the stamp under which its
+    answer will be stored; epochs: the one under which it is matched, kept up to date. copies: the same question once
+    more in the same chunk; each gets the same answer.
     """
 
     question: Question
     lane: str
     deadline: int
     asked: int
+    reuse: Reuse
     began: str
     epochs: str
     vector: Vector | None = None
@@ -36,7 +36,7 @@ class OpenQuestion:
         yield self.question
         yield from self.copies
 
-    def ask(self, matcher: Matcher, *, may_follow: bool = True) -> Ask:
+    def ask(self) -> Ask:
         """As the coalescer sees it."""
         return Ask(
             key=self.key,
@@ -45,22 +45,10 @@ class OpenQuestion:
             text=self.question.text,
             epochs=self.epochs,
             vector=self.vector,
-            threshold=matcher.threshold(self.question),
-            may_follow=may_follow and self.question.cache == "use",
+            threshold=self.reuse.threshold,
+            may_follow=self.question.cache == "use",
             asked_ms=self.asked,
         )
-
-
-class Caches(Protocol):
-    """What they say of questions that have waited."""
-
-    async def look_again(self, item: OpenQuestion) -> bool:
-        """True: it is answered."""
-        ...
-
-    async def is_outdated(self, todo: Sequence[OpenQuestion]) -> bool:
-        """Whether there was an invalidation since it was last looked; from here on they are matched after it."""
-        ...
 
 
 def group_same(todo: list[OpenQuestion]) -> list[OpenQuestion]:

@@ -66,7 +66,7 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class QuestionState:
     """What Redis knows of a question.
 
     pending: it still waits for its answer, and in this job. epochs: the stamp of now. entry: its own answer in the
@@ -79,7 +79,7 @@ class Known:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class LiveEntries:
     """Entries by their fingerprints, and the stamp of each question, read after them: whoever compares the two serves
     nothing that was invalidated before this was asked for."""
 
@@ -116,11 +116,11 @@ class NewEntry:
 
 
 class ExactCache(Protocol):
-    async def look_up(self, questions: Sequence[Question], job: str = "") -> list[Known]:
+    async def look_up(self, questions: Sequence[Question], job: str = "") -> list[QuestionState]:
         """One round trip for all of them, which share a namespace. job: `lane:job` in which they came."""
         ...
 
-    async def standing(self, fingerprints: Sequence[str], questions: Sequence[Question]) -> Standing:
+    async def live_entries(self, fingerprints: Sequence[str], questions: Sequence[Question]) -> LiveEntries:
         """The live entries among these, and the stamps of questions of one namespace; one round trip."""
         ...
 

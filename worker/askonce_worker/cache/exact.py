@@ -9,7 +9,7 @@ from askonce.contract.keys import ARQ_JOB, Keys, epoch_fields, epoch_stamp
 from askonce.contract.pending import read_pending
 from askonce.question import Question
 from askonce.readable import completion_of, read_object, text_of, time_of
-from askonce_worker.answering.ports import Entry, Known, Standing
+from askonce_worker.answering.ports import Entry, LiveEntries, QuestionState
 from askonce_worker.cache.wrong_pairs import ReportedPairs
 from askonce_worker.logs.unreadable import Refusals
 
@@ -28,7 +28,7 @@ class ExactCache:
         self._reported = reported or ReportedPairs(keys)
         self._refusals = refusals or Refusals()
 
-    async def look_up(self, questions: Sequence[Question], job: str = "") -> list[Known]:
+    async def look_up(self, questions: Sequence[Question], job: str = "") -> list[QuestionState]:
         """Markers, entries and epochs of questions of one namespace, in one round trip.
 
         job: `lane:job`. A question that was submitted again, beside new ones, is its first job's while that exists, and
@@ -70,7 +70,7 @@ class ExactCache:
             pipe.exists(f"{ARQ_JOB}{name}", f"{ARQ_JOB}{name}.{questions[place].job_id}")
         return {place for place, found in zip(others, await pipe.execute(), strict=True) if found}
 
-    def _known(self, question: Question, marker: bytes | None, raw: bytes | None, epochs: str) -> Known:
+    def _known(self, question: Question, marker: bytes | None, raw: bytes | None, epochs: str) -> QuestionState:
         pending = marker is not None and _is_pending(marker)
         if pending and marker is not None and not marker.startswith(question.fingerprint.encode(), FINGERPRINT_AT):
             # Its answer could never be published: it is not paid for.
@@ -81,7 +81,7 @@ class ExactCache:
             entry = self._read(question.fingerprint, raw)
             if entry is not None and (entry.epochs != epochs or entry.scope != question.scope):
                 entry = None
-        return Known(pending, epochs, entry)
+        return QuestionState(pending, epochs, entry)
 
     async def entries(self, fingerprints: Sequence[str]) -> dict[str, Entry]:
         if not fingerprints:
@@ -89,7 +89,7 @@ class ExactCache:
         raws = await self._redis.mget([self._keys.entry(fingerprint) for fingerprint in fingerprints])
         return self._readable(fingerprints, raws)
 
-    async def standing(self, fingerprints: Sequence[str], questions: Sequence[Question]) -> Standing:
+    async def live_entries(self, fingerprints: Sequence[str], questions: Sequence[Question]) -> LiveEntries:
         """The live entries among these, and the stamps of questions of one namespace; one round trip."""
         namespace, models = _whose(questions)
         pipe = self._redis.pipeline(transaction=False)
@@ -99,7 +99,7 @@ class ExactCache:
         replies = await pipe.execute()
         raws, stamps = (replies[0], replies[1:]) if fingerprints else ([], replies)
         epochs = {model: epoch_stamp(stamp) for model, stamp in zip(models, stamps, strict=True)}
-        return Standing(self._readable(fingerprints, raws), [epochs[question.model or ""] for question in questions])
+        return LiveEntries(self._readable(fingerprints, raws), [epochs[question.model or ""] for question in questions])
 
     def _ask_epochs(self, pipe: Any, namespace: str, models: Iterable[str]) -> None:
         for model in models:

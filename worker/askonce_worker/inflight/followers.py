@@ -93,7 +93,9 @@ class Followers:
 
 
 def _judged(settled: Settled, follow: Follow) -> Shared | Freed | AskYourself:
-    if settled.share == "none" or settled.is_past(follow.asked_ms):
+    if settled.share == "none":
+        return Freed(settled.body)
+    if settled.is_past(follow.asked_ms):
         return Freed()
     if settled.body is None or (settled.share == "same" and not follow.same):
         return AskYourself()

@@ -7,6 +7,7 @@ A text's features are worked out once and remembered; comparing two texts is the
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from askonce.fingerprint import fingerprint
 from askonce.question import Question
@@ -25,13 +26,23 @@ def conflict(question: str, other: str) -> str | None:
     return None
 
 
-def same_answer(question: str, other: str) -> bool:
-    return conflict(question, other) is None
-
-
 def effective_threshold(threshold: float, question_threshold: float | None) -> float:
     """The least cosine of a match: a question may ask for more than its embedding model's profile, never for less."""
     return threshold if question_threshold is None else max(threshold, question_threshold)
+
+
+@dataclass(frozen=True, slots=True)
+class Reuse:
+    """What may be reused for one question.
+
+    kept: its answer may go into the cache. from_cache: it may have an answer out of the cache. semantic: it may be
+    matched by similarity. threshold: the least cosine of such a match.
+    """
+
+    kept: bool
+    from_cache: bool
+    semantic: bool
+    threshold: float
 
 
 class Matcher:
@@ -55,23 +66,22 @@ class Matcher:
         self._never = never
         self._reported = reported
 
-    def is_kept(self, question: Question) -> bool:
-        """Whether its answer may come from the cache and go into it. Its text decides, not what surrounds it."""
-        return question.cache != "bypass" and (self._never is None or self._never.search(question.text) is None)
+    def reuse(self, question: Question) -> Reuse:
+        """The question's text decides whether its answer is kept, not what surrounds it."""
+        kept = question.cache != "bypass" and (self._never is None or self._never.search(question.text) is None)
+        return Reuse(kept, kept and question.cache == "use", self._is_semantic(question), self._threshold_of(question))
 
-    def is_semantic(self, question: Question) -> bool:
+    def _is_semantic(self, question: Question) -> bool:
         if self._threshold is None or question.exact_only or question.cache == "bypass":
             return False
         return question.template is not None or len(question.text) <= self._max_chars
 
-    def threshold(self, question: Question) -> float:
-        if self._threshold is None:
-            return 1.0
-        return effective_threshold(self._threshold, question.threshold)
+    def _threshold_of(self, question: Question) -> float:
+        return 1.0 if self._threshold is None else effective_threshold(self._threshold, question.threshold)
 
     def matches(self, question: Question, other: str, similarity: float) -> bool:
         """other: the text of a question of the same scope. One about now may have an answer from before it was so."""
-        if similarity < self.threshold(question) or conflict(question.text, other) is not None:
+        if similarity < self._threshold_of(question) or conflict(question.text, other) is not None:
             return False
         if self._never is not None and self._never.search(other) is not None:
             return False

@@ -10,9 +10,11 @@ import structlog
 
 from askonce.contract.keys import Keys
 from askonce.tasks import stop
+from askonce_worker.answering.asking import Asking
 from askonce_worker.answering.chunk_job import ChunkJob
-from askonce_worker.answering.lead_or_follow import Asking
+from askonce_worker.answering.lead_or_follow import LeadOrFollow
 from askonce_worker.answering.llm_turns import Places
+from askonce_worker.answering.lookup import Lookup
 from askonce_worker.answering.pipeline import Pipeline
 from askonce_worker.answering.ports import Clock
 from askonce_worker.cache.exact import ExactCache
@@ -68,26 +70,33 @@ async def service(settings: Settings, *, worker: str, clock: Clock) -> AsyncIter
         coalescer = parts.coalescer_of(settings, redis, keys, worker, reported)
         tally, budget = Tally(), parts.budget_of(settings, redis, keys)
         publisher = parts.publisher_of(settings, redis, keys, worker, tally, watched)
-        asking = Asking(
-            clock=clock,
-            matcher=matcher,
-            coalescer=coalescer,
-            places=Places(parts.slots_of(settings), budget, watched.stage),
-            llm=parts.llm_of(settings, tally, budget, watched, stack),
-            outbound=publisher,
-            stage=watched.stage,
-        )
-        pipeline = Pipeline(
+        lookup = Lookup(
             clock=clock,
             exact=exact,
             embedder=embedder,
             semantic=vectors or parts.NoSemanticCache(),
             matcher=matcher,
+            outbound=publisher,
+            stage=watched.stage,
+        )
+        places = Places(parts.slots_of(settings), budget, watched.stage)
+        asking = Asking(
+            clock=clock,
             coalescer=coalescer,
+            places=places,
+            llm=parts.llm_of(settings, tally, budget, watched, stack),
+            outbound=publisher,
+            stage=watched.stage,
+        )
+        lead_or_follow = LeadOrFollow(
+            lookup=lookup,
+            coalescer=coalescer,
+            places=places,
             asking=asking,
             outbound=publisher,
             stage=watched.stage,
         )
+        pipeline = Pipeline(lookup, coalescer, lead_or_follow)
         background = [budget.watch]
         if vectors is not None:
             outbox = parts.outbox_of(settings, keys, worker, vectors, embedder, exact, refusals, stack)
@@ -95,7 +104,9 @@ async def service(settings: Settings, *, worker: str, clock: Clock) -> AsyncIter
         await stack.enter_async_context(coalescer)
         stack.push_async_callback(publisher.aclose)
         house = upkeep.maintenance(settings, redis, keys, vectors, stack)
-        await stack.enter_async_context(told(watched, settings, coalescer=coalescer, asking=asking, refusals=refusals))
+        await stack.enter_async_context(
+            told(watched, settings, coalescer=coalescer, lead_or_follow=lead_or_follow, refusals=refusals)
+        )
         jobs = ChunkJob(pipeline, publisher, refusals, watched.around, log_prompts=settings.log_prompts)
         yield Service(jobs, tuple(background), house, watched)
 

@@ -10,7 +10,7 @@ from prometheus_client import Metric
 from askonce.operator.admin import Admin
 from askonce.prices import load_prices
 from askonce_worker.answering.chunk_job import Around, nothing_around
-from askonce_worker.answering.lead_or_follow import Asking
+from askonce_worker.answering.lead_or_follow import LeadOrFollow
 from askonce_worker.answering.ports import Finished
 from askonce_worker.answering.stages import Stage, observed_by
 from askonce_worker.inflight.coalescer import RedisCoalescer
@@ -72,7 +72,7 @@ def watch(settings: Settings) -> Watch:
 
 @asynccontextmanager
 async def told(
-    watch: Watch, settings: Settings, *, coalescer: RedisCoalescer, asking: Asking, refusals: Refusals
+    watch: Watch, settings: Settings, *, coalescer: RedisCoalescer, lead_or_follow: LeadOrFollow, refusals: Refusals
 ) -> AsyncIterator[None]:
     """Metrics are to be had while inside, where they are wanted. Raises MetricsPortError."""
     if watch.metrics is None:
@@ -84,7 +84,7 @@ async def told(
         return [
             gauge("askonce_leaders", "Questions of this worker that others may follow.", coalescer.leading),
             gauge("askonce_followers", "Questions of this worker that wait for another's answer.", coalescer.following),
-            counter("askonce_takeovers", "Followers that asked in their leader's place.", asking.takeovers),
+            counter("askonce_takeovers", "Followers that asked in their leader's place.", lead_or_follow.takeovers),
             counter_by_kind("askonce_refused", "What could not be read, by what it was.", refused),
         ]
 

@@ -1,0 +1,69 @@
+"""The answers that leave a worker, one function for each source."""
+
+from typing import Any
+
+from askonce.answer import Answer, AnswerError
+from askonce.question import Question
+from askonce_worker.answering.coalescing import Follow
+from askonce_worker.answering.open_question import OpenQuestion
+from askonce_worker.answering.ports import Entry, Finished, LLMError
+
+Failure = dict[str, Any]
+"""`{"error": {kind, message, status}, "body": ...}`, as followers read it."""
+
+EXPIRED: Failure = {"error": {"kind": "expired", "message": "the question's deadline passed before it was answered"}}
+
+
+def from_cache(question: Question, lane: str, entry: Entry, similarity: float | None = None) -> Finished:
+    """similarity: of a semantic hit; None for an exact one."""
+    semantic = similarity is not None
+    answer = Answer(
+        job_id=question.job_id,
+        status="answered",
+        source="semantic" if semantic else "exact",
+        similarity=similarity,
+        matched_question=entry.question if semantic else None,
+        model=entry.body.get("model") or question.model,
+        cached_at=entry.created_at,
+        metadata=question.metadata,
+        body=entry.body,
+    )
+    return Finished(question, answer, hit=entry.fingerprint, lane=lane)
+
+
+def from_llm(item: OpenQuestion, body: dict[str, Any]) -> list[Finished]:
+    """The question's own answer, and the same for its copies."""
+    question = item.question
+    model = body.get("model") or question.model
+    own = Answer(question.job_id, "answered", "llm", model=model, metadata=question.metadata, body=body)
+    same = Follow(leader="", text=question.text, similarity=1.0, same=True)
+    return [Finished(question, own, lane=item.lane), *(joined(copy, item.lane, body, same) for copy in item.copies)]
+
+
+def from_leader(item: OpenQuestion, body: dict[str, Any], follow: Follow) -> list[Finished]:
+    return [joined(question, item.lane, body, follow) for question in item.all()]
+
+
+def joined(question: Question, lane: str, body: dict[str, Any], follow: Follow) -> Finished:
+    answer = Answer(
+        job_id=question.job_id,
+        status="answered",
+        source="inflight",
+        similarity=follow.similarity,
+        matched_question=follow.text,
+        model=body.get("model") or question.model,
+        metadata=question.metadata,
+        body=body,
+    )
+    return Finished(question, answer, lane=lane)
+
+
+def failed(question: Question, lane: str, failure: Failure) -> Finished:
+    error = AnswerError(**failure["error"])
+    answer = Answer(question.job_id, "failed", error=error, metadata=question.metadata, body=failure.get("body"))
+    return Finished(question, answer, lane=lane)
+
+
+def failure_of(error: LLMError) -> Failure:
+    body = error.body if isinstance(error.body, dict) else None
+    return {"error": {"kind": error.kind, "message": error.message, "status": error.status}, "body": body}

@@ -1,0 +1,103 @@
+"""One question at the LLM: as a leader, for all who follow it, or alone. What comes of it is stored and published."""
+
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+
+from askonce.contract.completion import CompletionVerdict, verdict
+from askonce_worker.answering.answers import Failure, failed, failure_of, from_llm
+from askonce_worker.answering.coalescing import Coalescer, Lead, Settlement
+from askonce_worker.answering.llm_turns import Places
+from askonce_worker.answering.open_question import OpenQuestion
+from askonce_worker.answering.ports import LLM, Clock, Completion, LLMError, NewEntry, Outbound, Reservation
+from askonce_worker.answering.stages import Stage, unobserved
+
+log = structlog.get_logger()
+
+REUSABLE = 30.0
+"""Seconds for which an answer that has just been stored bridges the time until its vector is found in Qdrant."""
+
+Settle = Callable[[Any], None]
+
+
+class Asking:
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        coalescer: Coalescer,
+        places: Places,
+        llm: LLM,
+        outbound: Outbound,
+        stage: Stage = unobserved,
+    ) -> None:
+        self._clock = clock
+        self._coalescer = coalescer
+        self._places = places
+        self._llm = llm
+        self._outbound = outbound
+        self._stage = stage
+
+    def seconds_left(self, item: OpenQuestion) -> float:
+        """Until its deadline."""
+        return max(0.0, (item.deadline - self._clock.now_ms()) / 1000)
+
+    async def lead(self, item: OpenQuestion, lead: Lead, place: Reservation) -> None:
+        try:
+            await self._ask_and_settle(item, lead, place)
+        except BaseException:
+            # Cancelled, out of time, or a fault of ours: its followers are not, and one of them asks in its place.
+            self._coalescer.abandon(lead)
+            raise
+
+    async def ask_alone(self, item: OpenQuestion) -> None:
+        """Neither leads nor follows: `bypass`, and a follower whose leader's outcome is not for others."""
+        async with self._places(item.question, item.lane) as place:
+            try:
+                completion = await self._complete(item, place)
+            except LLMError as error:
+                await self.publish_failed(item, failure_of(error))
+                return
+        await self._outbound.send(from_llm(item, completion.body), entries=_kept(item, completion))
+
+    async def publish_failed(self, item: OpenQuestion, failure: Failure, *, settle: Settle | None = None) -> None:
+        log.debug("question.failed", kind=failure["error"]["kind"], status=failure["error"].get("status"))
+        await self._outbound.send([failed(each, item.lane, failure) for each in item.all()], settle=settle)
+
+    async def _ask_and_settle(self, item: OpenQuestion, lead: Lead, place: Reservation) -> None:
+        try:
+            completion = await self._complete(item, place)
+        except LLMError as error:
+            settlement = Settlement.PERMANENT if error.final else Settlement.TRANSIENT
+            settle = self._coalescer.settling(lead, settlement, failure_of(error))
+            await self.publish_failed(item, failure_of(error), settle=settle)
+        else:
+            await self._deliver(item, lead, completion)
+
+    async def _complete(self, item: OpenQuestion, place: Reservation) -> Completion:
+        """The LLM gets a second more than the deadline: so it is the deadline that ends it, under its name."""
+        place.spent()
+        with self._stage("llm", model=item.question.model or ""):
+            timeout = self.seconds_left(item) + 1
+            completion = await self._llm.complete(item.question, timeout=timeout, again=place.again)
+        place.spent(completion.body.get("usage"))
+        return completion
+
+    async def _deliver(self, item: OpenQuestion, lead: Lead, completion: Completion) -> None:
+        refused = verdict(completion.body) is CompletionVerdict.REFUSED
+        entries = _kept(item, completion)
+        reusable = min(REUSABLE, item.question.ttl or REUSABLE) if entries else 0.0
+        settlement = Settlement.SAME_ONLY if refused else Settlement.SHARED
+        await self._outbound.send(
+            from_llm(item, completion.body),
+            entries=entries,
+            settle=self._coalescer.settling(lead, settlement, completion.body, reusable=reusable),
+        )
+
+
+def _kept(item: OpenQuestion, completion: Completion) -> list[NewEntry]:
+    """What goes into the cache: a good answer, to a question whose answers are kept."""
+    if not item.reuse.kept or verdict(completion.body) is not CompletionVerdict.GOOD:
+        return []
+    return [NewEntry(item.question, completion.body, item.began, item.vector, item.reuse.semantic)]

@@ -1,0 +1,166 @@
+"""The way of questions through both caches. What they answer is published at once."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from askonce.question import Question
+from askonce_worker.answering.answers import EXPIRED, failed, from_cache
+from askonce_worker.answering.open_question import OpenQuestion, group_same
+from askonce_worker.answering.ports import (
+    Candidate,
+    Clock,
+    Embedder,
+    Entry,
+    ExactCache,
+    Finished,
+    Outbound,
+    SemanticCache,
+    SemanticCacheDown,
+    VectorQuery,
+)
+from askonce_worker.answering.stages import Stage, unobserved
+from askonce_worker.matching.match import Matcher
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """The questions of one chunk, and the job they came in. asked, deadline: Unix ms of Redis's clock, for all."""
+
+    questions: Sequence[Question]
+    lane: str
+    job: str
+    asked: int
+    deadline: int
+
+
+class Lookup:
+    """Each method leaves the questions that it did not answer."""
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        exact: ExactCache,
+        embedder: Embedder,
+        semantic: SemanticCache,
+        matcher: Matcher,
+        outbound: Outbound,
+        stage: Stage = unobserved,
+    ) -> None:
+        self._clock = clock
+        self._exact_cache = exact
+        self._embedder = embedder
+        self._semantic_cache = semantic
+        self._matcher = matcher
+        self._outbound = outbound
+        self._stage = stage
+
+    async def exact(self, batch: Batch) -> list[OpenQuestion]:
+        """One round trip. Leaves out what is answered, past its deadline, in the exact cache, or another job's."""
+        with self._stage("exact", questions=len(batch.questions)):
+            known = await self._exact_cache.look_up(batch.questions, f"{batch.lane}:{batch.job}")
+        finished: list[Finished] = []
+        todo: list[OpenQuestion] = []
+        late = self._clock.now_ms() >= batch.deadline
+        for question, state in zip(batch.questions, known, strict=True):
+            if not state.pending:
+                continue
+            reuse = self._matcher.reuse(question)
+            if state.entry is not None and reuse.kept:
+                finished.append(from_cache(question, batch.lane, state.entry))
+            elif late:
+                finished.append(failed(question, batch.lane, EXPIRED))
+            else:
+                now = state.epochs
+                todo.append(OpenQuestion(question, batch.lane, batch.deadline, batch.asked, reuse, now, now))
+        if finished:
+            await self._outbound.send(finished)
+        return group_same(todo)
+
+    async def similar(self, todo: list[OpenQuestion]) -> list[OpenQuestion]:
+        """One embedding each, one batch query for all, one read for the entries of all candidates."""
+        await self._embed([item for item in todo if item.reuse.semantic and item.vector is None])
+        searched = [item for item in todo if item.vector is not None and item.reuse.from_cache]
+        if not searched:
+            return todo
+        try:
+            with self._stage("semantic", questions=len(searched)):
+                found = await self._semantic_cache.search([_query(item) for item in searched])
+        except SemanticCacheDown as error:
+            log.warning("semantic.down", error=str(error), questions=len(searched))
+            return todo
+        names = {candidate.fingerprint: None for candidates in found for candidate in candidates}
+        entries = await self._live_entries(searched, list(names)) if names else {}
+        finished: list[Finished] = []
+        hit: set[str] = set()
+        for item, candidates in zip(searched, found, strict=True):
+            match = self._best(item, candidates, entries)
+            if match is not None:
+                hit.add(item.key)
+                finished += [from_cache(question, item.lane, *match) for question in item.all()]
+        if finished:
+            await self._outbound.send(finished)
+        return [item for item in todo if item.key not in hit]
+
+    async def is_outdated(self, todo: Sequence[OpenQuestion]) -> bool:
+        """One round trip. True: an invalidation came since the last look; from here on they are matched after it."""
+        matched = [item.epochs for item in todo]
+        await self._live_entries(todo)
+        return matched != [item.epochs for item in todo]
+
+    async def look_again(self, item: OpenQuestion) -> bool:
+        """Both caches once more, for a question that has waited. True: it is answered, with all its copies.
+
+        A question whose marker is gone meanwhile (cancelled, or answered elsewhere) leaves its copies behind: the
+        first of them takes its place.
+        """
+        questions = list(item.all())
+        known = await self._exact_cache.look_up(questions)
+        pending = [question for question, state in zip(questions, known, strict=True) if state.pending]
+        if not pending:
+            return True
+        item.question, *item.copies = pending
+        item.began = item.epochs = known[0].epochs
+        entry = known[0].entry
+        if entry is not None and item.reuse.kept:
+            await self._outbound.send([from_cache(question, item.lane, entry) for question in pending])
+            return True
+        return not await self.similar([item])
+
+    async def _embed(self, items: Sequence[OpenQuestion]) -> None:
+        if not items:
+            return
+        with self._stage("embed", questions=len(items)):
+            vectors = await self._embedder.embed([item.question.text for item in items])
+        for item, vector in zip(items, vectors, strict=True):
+            item.vector = vector
+
+    async def _live_entries(
+        self, todo: Sequence[OpenQuestion], fingerprints: Sequence[str] = ()
+    ) -> Mapping[str, Entry]:
+        """The live entries among these; from here on the questions are matched as the epochs are now."""
+        found = await self._exact_cache.live_entries(fingerprints, [item.question for item in todo])
+        for item, epochs in zip(todo, found.epochs, strict=True):
+            item.epochs = epochs
+        return found.entries
+
+    def _best(
+        self, item: OpenQuestion, candidates: Sequence[Candidate], entries: Mapping[str, Entry]
+    ) -> tuple[Entry, float] | None:
+        """The most similar candidate whose entry still stands and may serve this question."""
+        for candidate in candidates:
+            entry = entries.get(candidate.fingerprint)
+            if entry is None or entry.scope != item.question.scope or entry.epochs != item.epochs:
+                continue
+            if self._matcher.matches(item.question, entry.question, candidate.similarity):
+                return entry, candidate.similarity
+        return None
+
+
+def _query(item: OpenQuestion) -> VectorQuery:
+    assert item.vector is not None
+    return VectorQuery(item.question.scope, item.vector, item.reuse.threshold)
