@@ -18,10 +18,10 @@ def pairs(tmp_path):
     """Near pairs of one answer, far ones of two, and near ones of two that only the guard tells apart."""
     rows = [
         {"a": f"How tall is tower number? [g{i}]", "b": f"What height has the tower? [g{i}]", "same": True}
-        for i in range(40)
+        for i in range(100)
     ]
-    rows += [{"a": f"Who built it? [g{i}]", "b": f"Where is it? [h{i}]", "same": False} for i in range(30)]
-    rows += [{"a": f"How do I open it? [k{i}]", "b": f"How do I close it? [k{i}]", "same": False} for i in range(10)]
+    rows += [{"a": f"Who built it? [g{i}]", "b": f"Where is it? [h{i}]", "same": False} for i in range(70)]
+    rows += [{"a": f"How do I open it? [k{i}]", "b": f"How do I close it? [k{i}]", "same": False} for i in range(30)]
     path = tmp_path / "pairs.jsonl"
     path.write_text("\n".join(map(json.dumps, rows)))
     return path
@@ -39,16 +39,16 @@ def evaluate(llm_server, monkeypatch):
 
 
 def test_the_guard_is_measured_and_the_threshold_saved(evaluate, pairs, tmp_path, llm_server):
-    result = evaluate(pairs, "--json", "--max-error", "0.05", "--save", tmp_path / "profile.json")
+    result = evaluate(pairs, "--json", "--max-error", "0.05", "--save", tmp_path / "new" / "profile.json")
     assert result.exit_code == 0, result.output
     report = json.loads(result.stdout)
     [file] = report["files"]
-    assert (file["name"], file["pairs"], file["same"]) == ("pairs.jsonl", 80, 40)
-    kept = file["recommended"]
+    assert (file["name"], file["pairs"], file["same"]) == ("pairs.jsonl", 200, 100)
+    kept = file["held_out"]
     assert kept["guarded"]["hit_rate"] == 1
     assert kept["guarded"]["wrong"] == 0 < kept["bare"]["wrong"]
-    assert profile_of(MODEL, tmp_path).threshold == report["threshold"]
-    assert "pairs.jsonl" in profile_of(MODEL, tmp_path).measured
+    assert profile_of(MODEL, tmp_path / "new").threshold == report["threshold"]
+    assert "pairs.jsonl" in profile_of(MODEL, tmp_path / "new").measured
 
 
 def test_exported_wrong_hits_are_measured_beside_another_file(evaluate, pairs, tmp_path):
@@ -59,17 +59,17 @@ def test_exported_wrong_hits_are_measured_beside_another_file(evaluate, pairs, t
     result = evaluate(pairs, wrong, "--json", "--max-error", "0.05")
     assert result.exit_code == 0, result.output
     [file] = json.loads(result.stdout)["files"]
-    assert (file["name"], file["pairs"], file["same"]) == ("pairs.jsonl + wrong.jsonl", 80, 40)
+    assert (file["name"], file["pairs"], file["same"]) == ("pairs.jsonl + wrong.jsonl", 200, 100)
     assert evaluate(wrong).exit_code == 2
 
 
 async def test_a_second_run_asks_the_embedding_model_nothing(evaluate, pairs, tmp_path, llm_server):
     vectors = tmp_path / "vectors.npz"
-    first = await asyncio.to_thread(evaluate, pairs, "--vectors", vectors)
+    first = await asyncio.to_thread(evaluate, pairs, "--max-error", "0.05", "--vectors", vectors)
     assert first.exit_code == 0, first.output
     assert "guard on" in first.output
     await llm_server.fail("embeddings", "status", status=500)
-    again = await asyncio.to_thread(evaluate, pairs, "--vectors", vectors)
+    again = await asyncio.to_thread(evaluate, pairs, "--max-error", "0.05", "--vectors", vectors)
     assert (again.exit_code, again.stdout) == (0, first.stdout)
     assert b"tower" not in vectors.read_bytes()
 
@@ -91,7 +91,7 @@ def test_a_plot_without_its_extra_is_refused_before_the_work(evaluate, pairs, tm
 
 def test_the_plot_is_a_picture(evaluate, pairs, tmp_path):
     pytest.importorskip("matplotlib")
-    result = evaluate(pairs, "--plot", tmp_path / "curve.png")
+    result = evaluate(pairs, "--max-error", "0.05", "--plot", tmp_path / "curve.png")
     assert result.exit_code == 0, result.output
     assert (tmp_path / "curve.png").read_bytes().startswith(b"\x89PNG")
 
@@ -100,3 +100,26 @@ def test_pairs_that_cannot_be_read_are_bad_input(evaluate, tmp_path):
     result = evaluate(tmp_path / "none.jsonl")
     assert result.exit_code == 2
     assert "none.jsonl" in result.stderr
+
+
+def test_a_threshold_that_is_not_shown_to_keep_the_limit_is_neither_recommended_nor_saved(evaluate, pairs, tmp_path):
+    profile = tmp_path / "profile.json"
+    result = evaluate(pairs, "--save", profile)
+    assert result.exit_code == 1
+    assert "no recommendation" in result.stdout
+    assert "pairs are needed" in " ".join(result.stdout.split())
+    assert "recommended" not in result.stdout
+    assert not profile.exists()
+    as_json = evaluate(pairs, "--json")
+    assert as_json.exit_code == 1
+    assert json.loads(as_json.stdout)["threshold"] is None
+    assert "pairs are needed" in as_json.stderr
+
+
+async def test_a_profile_that_cannot_be_written_is_said_before_the_work(evaluate, pairs, tmp_path, llm_server):
+    (tmp_path / "file").write_text("in the way of a directory")
+    await llm_server.fail("embeddings", "status", status=500)  # an evaluation that began would complain of this instead
+    result = await asyncio.to_thread(evaluate, pairs, "--save", tmp_path / "file" / "profile.json")
+    assert result.exit_code == 1
+    assert "does not answer" not in result.stderr
+    assert str(tmp_path / "file") in result.stderr

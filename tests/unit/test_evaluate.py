@@ -5,8 +5,19 @@ import json
 import numpy as np
 import pytest
 
-from askonce_worker.evaluate.figures import Scores, allowed, at_error, figures, least_threshold, recommended, wilson
+from askonce_worker.evaluate.figures import (
+    Scores,
+    allowed,
+    at_error,
+    choose,
+    figures,
+    least_threshold,
+    pairs_needed,
+    wilson,
+)
 from askonce_worker.evaluate.pairs import BadPairs, Pair, held_out, read_pairs, together
+from askonce_worker.evaluate.report import Measured, report
+from askonce_worker.evaluate.tables import reasons
 from askonce_worker.matching.profiles import profile_of
 
 
@@ -73,19 +84,77 @@ def test_so_many_wrong_hits_are_allowed_as_show_the_error():
     assert allowed(100, 0.01) == 0
 
 
-def test_the_recommendation_keeps_the_error_on_each_file():
+def test_the_chosen_threshold_keeps_the_error_on_each_file():
     other = scores((0.985, False, True), (0.99, True, True))
-    assert recommended([TABLE, other], 0.01) == 0.9851
-    assert recommended([TABLE, scores((1.0, False, True))], 0.01) is None
+    assert choose([TABLE, other], 0.01) == 0.9851
+    assert choose([TABLE, scores((1.0, False, True))], 0.01) is None
+
+
+@pytest.mark.parametrize(("wrong", "limit"), [(0.0, 0.01), (0.004, 0.01), (0.02, 0.05)])
+def test_as_many_pairs_as_are_needed_show_the_error_and_fewer_do_not(wrong, limit):
+    needed = pairs_needed(wrong, limit)
+    assert wilson(int(wrong * needed), needed)[1] <= limit
+    assert wilson(int(wrong * needed * 0.5), int(needed * 0.5))[1] > limit
+
+
+def test_a_rate_beyond_the_limit_needs_as_many_pairs_as_none_wrong_at_least():
+    assert pairs_needed(0.0928, 0.01) == pairs_needed(0.0, 0.01) == 381
+
+
+def few(seed):
+    """200 pairs of which a tenth are near and wrong, whatever their cosine: no threshold separates them well."""
+    random = np.random.default_rng(seed)
+    same = np.arange(200) % 2 == 0
+    near = same | (np.arange(200) % 10 == 1)
+    similarity = np.where(near, random.uniform(0.9, 1.0, 200), random.uniform(0.5, 0.8, 200))
+    return Scores(similarity, same, np.ones(200, np.bool_))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_too_few_pairs_recommend_nothing_and_say_how_many_it_takes(seed):
+    measured = Measured("few", few(seed), np.random.default_rng(seed).random(200) < 0.5)
+    found = report([measured], model="m", max_error=0.01, seed=0)
+    assert found.threshold is None
+    assert found.files[0].pairs_needed >= 762
+    assert any("pairs are needed" in line for line in reasons(found))
+
+
+def many(seed, pairs=20_000):
+    """Enough pairs, whose wrong ones thin out towards a cosine of 1."""
+    random = np.random.default_rng(seed)
+    same = random.random(pairs) < 0.5
+    similarity = np.where(same, random.beta(20, 2, pairs), random.beta(8, 4, pairs))
+    return Measured("many", Scores(similarity, same, np.ones(pairs, np.bool_)), random.random(pairs) < 0.5)
+
+
+def test_with_enough_pairs_nearly_every_choice_is_confirmed_and_none_is_recommended_that_was_not():
+    found = [report([many(seed)], model="m", max_error=0.01, seed=0) for seed in range(40)]
+    confirmed = [each for each in found if each.threshold is not None]
+    assert len(confirmed) >= 34
+    assert all(each.files[0].held_out.guarded.wrong_high <= 0.01 for each in confirmed)
+    assert all(each.files[0].held_out.guarded.hit_rate > 0.05 for each in confirmed)
+
+
+def halves(pairs, seed=0):
+    return list(held_out({"file": pairs}, seed)["file"])
 
 
 def test_a_pair_stays_in_its_half_whatever_is_beside_it_and_however_it_is_turned():
     pairs = [Pair(f"a{i}", f"b{i}", same=True) for i in range(400)]
-    halves = held_out(pairs, 0)
-    assert 150 < halves.sum() < 250
+    assert 150 < sum(halves(pairs)) < 250
     turned = [Pair(pair.b, pair.a, pair.same) for pair in reversed(pairs)]
-    assert list(held_out(turned, 0)) == list(reversed(halves))
-    assert list(held_out(pairs, 1)) != list(halves)
+    assert halves(turned) == list(reversed(halves(pairs)))
+    assert halves(pairs[:50]) == halves(pairs)[:50]
+    assert halves(pairs, seed=1) != halves(pairs)
+
+
+def test_pairs_that_share_a_text_stay_together_also_across_files():
+    chain = [Pair(f"t{i}", f"t{i + 1}", same=True) for i in range(30)]
+    others = [Pair(f"a{i}", f"b{i}", same=False) for i in range(30)]
+    assert len(set(halves([*others, *chain])[30:])) == 1
+    split = held_out({"x": chain[::2], "y": [*chain[1::2], *others]}, 0)
+    assert len({*split["x"], *split["y"][:15]}) == 1
+    assert len(set(split["y"][15:])) == 2
 
 
 def test_pairs_are_read_from_json_lines_and_csv(tmp_path):

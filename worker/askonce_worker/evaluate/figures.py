@@ -12,6 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 Z_95 = 1.959964
+Z_CHOICE = 3.77
+"""For the half that a threshold is chosen on: 1.96 + 1.28 * sqrt(2). Both halves vary by chance; with this margin
+the other half shows the limit at 95 % about nine times out of ten."""
 STEPS = 10_000
 """A threshold has four digits."""
 
@@ -74,22 +77,28 @@ def wilson(count: int, of: int, z: float = Z_95) -> tuple[float, float]:
     return max(0.0, (centre - spread) / scale), min(1.0, (centre + spread) / scale)
 
 
-def allowed(pairs: int, max_error: float) -> int:
-    """How many wrong hits among so many pairs show a rate of at most `max_error`: its interval ends below.
-
-    A threshold at which just `max_error` of the pairs hit wrongly would exceed it on every other set of new pairs. None
-    at all where the pairs are too few to show it.
-    """
+def allowed(pairs: int, max_error: float, z: float = Z_95) -> int:
+    """The most wrong hits among `pairs` whose interval ends at or below `max_error`; 0 if `pairs` is too small."""
     count = int(max_error * pairs)
-    while count > 0 and wilson(count, pairs)[1] > max_error:
+    while count > 0 and wilson(count, pairs, z)[1] > max_error:
         count -= 1
     return count
 
 
-def least_threshold(scores: Scores, wrong_hits: int) -> float | None:
-    """The least threshold, and so the one with the most hits, with no more wrong hits than this.
+def pairs_needed(wrong: float, max_error: float) -> int:
+    """How many pairs show a rate of at most `max_error` if the share `wrong` of them hit wrongly.
 
-    None where even a cosine of 1 has more.
+    The least number for which Wilson's interval ends at or below `max_error`. A share that is not below `max_error`
+    counts as 0: then even the luckiest pairs would have to be so many.
+    """
+    distance = max_error - wrong if wrong < max_error else max_error
+    return math.ceil(Z_95 * Z_95 * max_error * (1 - max_error) / (distance * distance))
+
+
+def least_threshold(scores: Scores, wrong_hits: int) -> float | None:
+    """The least threshold with at most `wrong_hits` wrong hits, which is the one with the most hits.
+
+    None if even a cosine of 1 has more.
     """
     wrong = np.sort(scores.similarity[scores.passes & ~scores.same])[::-1]
     if len(wrong) <= wrong_hits:
@@ -100,21 +109,21 @@ def least_threshold(scores: Scores, wrong_hits: int) -> float | None:
     return None if step > STEPS else max(1, step) / STEPS
 
 
-def recommended(files: Sequence[Scores], max_error: float) -> float | None:
-    """The least threshold that keeps `max_error` on each: raising a threshold never adds a wrong hit."""
-    least = [least_threshold(scores, allowed(len(scores.same), max_error)) for scores in files]
+def choose(files: Sequence[Scores], max_error: float) -> float | None:
+    """The least threshold that keeps `max_error` on each file, by a margin. (A higher one never adds a wrong hit.)"""
+    least = [least_threshold(scores, allowed(len(scores.same), max_error, Z_CHOICE)) for scores in files]
     known = [threshold for threshold in least if threshold is not None]
     return max(known) if len(known) == len(least) else None
 
 
 def at_error(scores: Scores, max_error: float) -> Figures | None:
-    """Where the curve crosses `max_error`: it describes these pairs, and promises nothing of others."""
+    """The figures where the curve crosses `max_error`. They describe these pairs and promise nothing for others."""
     threshold = least_threshold(scores, int(max_error * len(scores.same)))
     return None if threshold is None else figures(scores, threshold)
 
 
 def grid(files: Sequence[Scores], extra: Sequence[float]) -> list[float]:
-    """Thresholds worth a look: from where a tenth of the pairs with one answer is lost up to 1, at most 13."""
+    """At most 13 thresholds worth showing, from the one that loses a tenth of the same-answer pairs up to 1."""
     right = np.concatenate([scores.similarity[scores.same] for scores in files])
     start = math.floor(float(np.quantile(right, 0.1)) * 100)
     step = next(size for size in (0.5, 1, 2, 5, 10) if (100 - start) / size <= 12)

@@ -16,7 +16,7 @@ _FALSE = frozenset({"0", "false", "no", "different"})
 
 
 class BadPairs(Exception):
-    """A file that holds no pairs; the message names the line, and repeats nothing of it."""
+    """A file is not a file of pairs. The message names the line and repeats none of its text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +43,14 @@ def read_pairs(path: Path) -> list[Pair]:
 
 
 def together(files: Mapping[str, list[Pair]]) -> dict[str, list[Pair]]:
-    """As they are; but files with pairs of one kind alone are one, since both are counted. Raises BadPairs."""
+    """Join the files that have pairs of one kind only; leave the others as they are. Raises BadPairs."""
     one_kind = [name for name, pairs in files.items() if len({pair.same for pair in pairs}) < 2]
     joined = {name: pairs for name, pairs in files.items() if name not in one_kind}
     if one_kind:
         joined[" + ".join(one_kind)] = [pair for name in one_kind for pair in files[name]]
     for name, pairs in joined.items():
         if len({pair.same for pair in pairs}) < 2:
-            raise BadPairs(f"{name}: pairs of both kinds are needed, some with one answer and some with two")
+            raise BadPairs(f'{name}: it needs pairs of both kinds, "same" true and false')
     return joined
 
 
@@ -78,11 +78,47 @@ def _pair(row: Any) -> Pair | None:
     return Pair(a, b, same in _TRUE) if same in _TRUE | _FALSE else None
 
 
-def held_out(pairs: Sequence[Pair], seed: int) -> NDArray[np.bool_]:
-    """About half of them: by a hash, so that a pair stays where it is, whatever else is in the file."""
+def held_out(files: Mapping[str, Sequence[Pair]], seed: int) -> dict[str, NDArray[np.bool_]]:
+    """About half of the pairs of each file: True for those that have no part in the choice of the threshold.
 
-    def place(pair: Pair) -> bool:
-        first, second = sorted((pair.a, pair.b))
-        return bool(hashlib.sha256(f"{seed}\n{first}\n{second}".encode()).digest()[0] & 1)
+    Pairs that share a text, directly or through others, form a group and stay together: a threshold is not measured on
+    the texts that it was chosen on. A hash of the group's first pair decides, so the order of the pairs does not.
+    """
+    groups = _Groups()
+    for pair in _all(files):
+        groups.join(pair.a, pair.b)
+    first: dict[str, tuple[str, str]] = {}
+    for pair in _all(files):
+        group, texts = groups.of(pair.a), (min(pair.a, pair.b), max(pair.a, pair.b))
+        first[group] = min(first.get(group, texts), texts)
+    chosen = {group: _coin(f"{seed}\n{a}\n{b}") for group, (a, b) in first.items()}
+    return {
+        name: np.array([chosen[groups.of(pair.a)] for pair in pairs], dtype=np.bool_) for name, pairs in files.items()
+    }
 
-    return np.array([place(pair) for pair in pairs], dtype=np.bool_)
+
+def _all(files: Mapping[str, Sequence[Pair]]) -> Iterator[Pair]:
+    return (pair for pairs in files.values() for pair in pairs)
+
+
+def _coin(text: str) -> bool:
+    return bool(hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[0] & 1)
+
+
+class _Groups:
+    """Which texts are connected (union-find with path halving)."""
+
+    def __init__(self) -> None:
+        self._parent: dict[str, str] = {}
+
+    def of(self, text: str) -> str:
+        """A text that stands for the group."""
+        parent = self._parent
+        parent.setdefault(text, text)
+        while parent[text] != text:
+            parent[text] = parent[parent[text]]
+            text = parent[text]
+        return text
+
+    def join(self, a: str, b: str) -> None:
+        self._parent[self.of(a)] = self.of(b)

@@ -1,4 +1,4 @@
-"""The curve as a picture: what hits are had at which share of wrong ones, without and with the guard."""
+"""The curve as a picture: the hit rate against the share of wrong hits, without and with the guard."""
 
 from importlib.util import find_spec
 from pathlib import Path
@@ -11,7 +11,7 @@ from askonce_worker.evaluate.report import Measured, Report
 
 BARE, GUARDED, LIMIT = "#9aa0a6", "#1a73e8", "#d93025"
 WIDEST = 5.0
-"""The most wrong hits that are shown, in times of the rate aimed at."""
+"""The right end of the picture, as a multiple of the limit."""
 
 
 class NoMatplotlib(Exception):
@@ -33,7 +33,7 @@ def draw(files: list[Measured], report: Report, path: Path) -> None:
     panels = figure.subplots(1, len(files), squeeze=False, sharey=True)[0]
     for panel, file in zip(panels, files, strict=True):
         _panel(panel, file, report)
-    panels[0].set_ylim(bottom=0)  # of all of them, and only now that it is known how high they reach
+    panels[0].set_ylim(bottom=0)  # of all panels, once their common top is known
     panels[0].set_ylabel("hit rate of same-answer pairs, %")
     figure.suptitle(f"{report.model}: the higher, the better", fontsize=11)
     figure.savefig(path, dpi=150, format="png")
@@ -51,7 +51,7 @@ def _panel(panel: Any, file: Measured, report: Report) -> None:
     panel.axvline(limit, color=LIMIT, linewidth=1, linestyle="--")
     panel.set_xlim(0, WIDEST * limit)
     panel.annotate(
-        f"aimed at: {limit:g} %",
+        f"limit: {limit:g} %",
         (limit, 1),
         (4, -4),
         xycoords=panel.get_xaxis_transform(),

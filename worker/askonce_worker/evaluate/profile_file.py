@@ -1,4 +1,4 @@
-"""A profile of an embedding model, as an evaluation leaves it for the workers."""
+"""The profile that an evaluation writes for the workers."""
 
 from pathlib import Path
 
@@ -9,14 +9,17 @@ from askonce_worker.evaluate.tables import percent
 from askonce_worker.matching.profiles import Profile
 
 
-class NothingRecommended(Exception):
-    """No threshold keeps the error that was asked for."""
-
-
 def write_profile(report: Report, profile: Profile, path: Path) -> None:
-    """profile: what was known of the model before. Raises NothingRecommended, OSError."""
-    if report.threshold is None:
-        raise NothingRecommended("no threshold keeps --max-error on each file: there is no profile to save")
+    """Write the recommended threshold and how it was measured.
+
+    Args:
+        report: One with a recommendation.
+        profile: What was known of the model before.
+        path: The file.
+
+    Raises:
+        OSError: It cannot be written.
+    """
     record = {
         "model": report.model,
         "threshold": report.threshold,
@@ -31,7 +34,7 @@ def write_profile(report: Report, profile: Profile, path: Path) -> None:
 
 def summary(report: Report) -> str:
     """One line for the profile."""
-    parts = [_sentence(file.name, file.recommended) for file in report.files if file.recommended is not None]
+    parts = [_sentence(file.name, file.held_out) for file in report.files if file.held_out is not None]
     return f"askonce-worker evaluate, guard on, held-out halves, intervals of 95 %: {'; '.join(parts)}"
 
 
@@ -44,7 +47,7 @@ def _sentence(name: str, row: Row) -> str:
 
 
 def _facts(file: FileReport) -> dict[str, object]:
-    row = file.recommended
+    row = file.held_out
     if row is None:
         return {"file": file.name, "pairs": file.pairs}
     found = row.guarded

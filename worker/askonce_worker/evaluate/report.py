@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from askonce_worker.evaluate.figures import Figures, Scores, at_error, figures, grid, recommended
+from askonce_worker.evaluate.figures import Figures, Scores, at_error, choose, figures, grid, pairs_needed
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,25 +38,36 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class FileReport:
-    """rows and at_max_error: over all pairs, the latter without and with the guard, each at the threshold at which just
-    so many hits are wrong: what the guard gains. recommended: on the held-out pairs."""
+    """One file's figures.
+
+    rows: over all pairs, one a threshold.
+    at_max_error: over all pairs, without and with the guard, each where its wrong hits reach the limit.
+    held_out: the chosen threshold on the held-out pairs; None where none could be chosen.
+    pairs_needed: how many pairs the file needs, both halves together, to show the limit; None where it has shown it.
+    """
 
     name: str
     pairs: int
     same: int
     without: int
     rows: list[Row]
-    recommended: Row | None
+    held_out: Row | None
+    pairs_needed: int | None
     at_max_error: tuple[Figures | None, Figures | None]
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """threshold: recommended, guard on; None where no threshold keeps max_error on each file."""
+    """What follows from all files, with the guard on.
+
+    chosen: on one half of the pairs; None where even a cosine of 1 has too many wrong hits.
+    threshold: the chosen one, if the other half of every file shows that it keeps max_error; else None.
+    """
 
     model: str
     max_error: float
     seed: int
+    chosen: float | None
     threshold: float | None
     files: list[FileReport]
 
@@ -65,26 +76,36 @@ class Report:
 
 
 def report(files: Sequence[Measured], *, model: str, max_error: float, seed: int) -> Report:
-    threshold = recommended([file.tuned() for file in files], max_error)
-    extra = [] if threshold is None else [threshold]
-    thresholds = grid([file.scores for file in files], extra)
-    of_each = [_of_file(file, thresholds, threshold, max_error) for file in files]
-    return Report(model, max_error, seed, threshold, of_each)
+    chosen = choose([file.tuned() for file in files], max_error)
+    thresholds = grid([file.scores for file in files], [] if chosen is None else [chosen])
+    of_each = [_of_file(file, thresholds, chosen, max_error) for file in files]
+    shown = all(file.pairs_needed is None for file in of_each)
+    return Report(model, max_error, seed, chosen, chosen if shown else None, of_each)
 
 
-def _of_file(file: Measured, thresholds: list[float], threshold: float | None, max_error: float) -> FileReport:
+def _of_file(file: Measured, thresholds: list[float], chosen: float | None, max_error: float) -> FileReport:
+    held_out = None if chosen is None else _row(file.kept(), chosen)
     return FileReport(
         name=file.name,
         pairs=len(file.scores.same),
         same=int(file.scores.same.sum()),
         without=file.without,
         rows=[_row(file.scores, at) for at in thresholds],
-        recommended=None if threshold is None else _row(file.kept(), threshold),
+        held_out=held_out,
+        pairs_needed=_pairs_needed(held_out, max_error),
         at_max_error=(
             at_error(file.scores.bare(), max_error),
             at_error(file.scores, max_error),
         ),
     )
+
+
+def _pairs_needed(held_out: Row | None, max_error: float) -> int | None:
+    """For both halves; None where the held-out half shows the limit."""
+    if held_out is None:
+        return 2 * pairs_needed(0.0, max_error)
+    found = held_out.guarded
+    return None if found.wrong_high <= max_error else 2 * pairs_needed(found.wrong, max_error)
 
 
 def _row(scores: Scores, threshold: float) -> Row:

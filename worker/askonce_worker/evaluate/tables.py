@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from askonce_worker.evaluate.figures import Figures
@@ -14,9 +15,9 @@ def show(report: Report, console: Console) -> None:
     for file in report.files:
         console.print(_thresholds(file, report))
         if file.without:
-            console.print(f"[yellow]{file.without} pairs left out: the model takes no vector of one of the two texts")
+            console.print(f"[yellow]{file.without} pairs left out: the model gives no vector for one of the two texts")
     console.print(_gain(report))
-    if report.threshold is not None:
+    if report.chosen is not None:
         console.print(_held_out(report))
     console.print(*_verdict(report), sep="\n")
 
@@ -29,7 +30,7 @@ def _thresholds(file: FileReport, report: Report) -> Table:
     for name in ("guard on:\nhits", "\nwrong (95 %)", "\nprec.", "hits\nlost"):
         table.add_column(name, justify="right", no_wrap=True, style="cyan")
     for row in file.rows:
-        chosen = row.bare.threshold == report.threshold
+        chosen = row.bare.threshold == report.chosen
         lost = "" if row.lost is None else number(row.lost)
         cells = [f"{row.bare.threshold:.4g}", *_cells(row.bare), *_cells(row.guarded), lost]
         table.add_row(*cells, style="bold" if chosen else None)
@@ -37,45 +38,57 @@ def _thresholds(file: FileReport, report: Report) -> Table:
 
 
 def _gain(report: Report) -> Table:
-    table = _table(f"where just {percent(report.max_error)} of all pairs are wrong hits")
+    table = _table(f"where wrong hits reach {percent(report.max_error)} of all pairs")
     table.add_column("file", overflow="fold")
     for name in ("cosine alone at", "hits %", "with the guard at", "hits %"):
         table.add_column(name, justify="right")
     for file in report.files:
         bare, guarded = file.at_max_error
-        table.add_row(file.name, *_place(bare), *_place(guarded))
+        table.add_row(file.name, *_crossing(bare), *_crossing(guarded))
     return table
 
 
 def _held_out(report: Report) -> Table:
-    table = _table(f"held-out halves at {report.threshold:.4g}")
+    table = _table(f"held-out halves at {report.chosen:.4g}")
     table.add_column("file", overflow="fold")
     for name in ("pairs", "hits", "wrong (95 %)", "precision"):
         table.add_column(name, justify="right", no_wrap=True)
     for file in report.files:
-        if file.recommended is not None:
-            found = file.recommended.guarded
+        if file.held_out is not None:
+            found = file.held_out.guarded
             table.add_row(file.name, f"{found.pairs:,}", *_cells(found))
     return table
 
 
 def _verdict(report: Report) -> Iterator[str]:
-    if report.threshold is None:
-        yield "[yellow]no threshold keeps --max-error on each file: nothing to recommend"
+    if report.threshold is not None:
+        yield f"[bold]recommended: {report.threshold:.4g}[/] for {report.model}, guard on"
         return
-    yield f"[bold]recommended: {report.threshold:.4g}[/] for {report.model}, guard on"
+    limit = percent(report.max_error)
+    yield f"[bold red]no recommendation[/]: the held-out pairs do not show at most {limit} wrong hits"
+    yield from (f"[red]{escape(line)}" for line in reasons(report))
+
+
+def reasons(report: Report) -> Iterator[str]:
+    """One line for each file that does not show the limit: what was found, and how many pairs would be enough."""
     for file in report.files:
-        row = file.recommended
-        if row is not None and row.guarded.wrong_high > report.max_error:
-            most = percent(row.guarded.wrong_high)
-            yield f"[yellow]{file.name}: up to {most} wrong may be; only more pairs can show --max-error"
+        if file.pairs_needed is None:
+            continue
+        needed = f"{file.pairs_needed:,} pairs are needed, the file has {file.pairs:,}"
+        if file.held_out is None:
+            yield f"{file.name}: even a cosine of 1 has too many wrong hits; at least {needed}"
+            continue
+        found = file.held_out.guarded
+        rate = f"{percent(found.wrong)} wrong ({percent(found.wrong_low)} to {percent(found.wrong_high)})"
+        least = "" if found.wrong < report.max_error else "at least "
+        yield f"{file.name}: {report.chosen:.4g} has {rate} on {found.pairs:,} held-out pairs; {least}{needed}"
 
 
 def _table(title: str) -> Table:
     return Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, padding=0)
 
 
-def _place(found: Figures | None) -> tuple[str, str]:
+def _crossing(found: Figures | None) -> tuple[str, str]:
     return ("", "") if found is None else (f"{found.threshold:.4g}", number(found.hit_rate))
 
 

@@ -17,20 +17,20 @@ from askonce_worker.providers.embeddings import OpenAIEmbedder
 from askonce_worker.providers.retry import Backoff
 from askonce_worker.settings import Settings
 
-PATIENCE = 120.0
-"""Seconds for a request: nobody waits for an answer here."""
-TOGETHER = 64
+REQUEST_TIMEOUT = 120.0
+"""Seconds. Long, because no user waits for these vectors."""
+BATCH = 64
 """Texts in a request."""
 
 Progress = Callable[[int], None]
 
 
 class NoVectors(Exception):
-    """The embedding model gave none; the message says why, in one line."""
+    """There are no vectors to measure with. The message says why in one line."""
 
 
 class VectorFile:
-    """Vectors of one model under the digest of their text: the file holds no text. Raises NoVectors."""
+    """Vectors of one model, keyed by the digest of their text: the file holds no text. Raises NoVectors."""
 
     def __init__(self, path: Path | None, model: str) -> None:
         self._path = path
@@ -44,9 +44,9 @@ class VectorFile:
             with np.load(path, allow_pickle=False) as file:
                 model, digests, vectors = str(file["model"]), file["digests"], file["vectors"]
         except (OSError, ValueError, KeyError) as error:
-            raise NoVectors(f"{path}: no file of vectors; name another, or remove it") from error
+            raise NoVectors(f"{path} is not a file of vectors: name another one or remove it") from error
         if model != self._model:
-            raise NoVectors(f"{path}: vectors of {model}, not of {self._model}; name another file")
+            raise NoVectors(f"{path} holds vectors of {model}, not of {self._model}: name another file")
         self.known = dict(zip(map(bytes, digests), vectors, strict=True))
 
     def add(self, texts: Sequence[str], vectors: Sequence[Vector]) -> None:
@@ -70,26 +70,34 @@ def digest(text: str) -> bytes:
 
 
 async def embed(texts: Sequence[str], settings: Settings, profile: Profile, file: VectorFile, on: Progress) -> None:
-    """Puts the texts' vectors into the file, and saves it, also when it is interrupted. on: is told of progress.
+    """Embed the texts and save their vectors in the file, also when interrupted.
 
-    Those that the model takes no vector of (too long, or refused) are left out. Raises NoVectors.
+    Args:
+        texts: Texts without a vector.
+        settings: Where the embedding model is.
+        profile: Its token limit.
+        file: Where the vectors go. Texts that the model refuses or that are too long get none.
+        on: Called with the number of texts done since the last call.
+
+    Raises:
+        NoVectors: The model does not answer.
     """
     key = settings.embedding_api_key or settings.openai_api_key
     client = provider.connect(
         api_key=key.get_secret_value() if key else "none",
         base_url=settings.embedding_base_url or settings.openai_base_url,
-        timeout=PATIENCE,
+        timeout=REQUEST_TIMEOUT,
     )
     embedder = OpenAIEmbedder(
         client,
         model=settings.embedding_model,
         max_tokens=profile.max_tokens,
         backoff=Backoff(random.random),
-        timeout=PATIENCE,
+        timeout=REQUEST_TIMEOUT,
     )
     try:
-        for at in range(0, len(texts), TOGETHER):
-            batch = texts[at : at + TOGETHER]
+        for at in range(0, len(texts), BATCH):
+            batch = texts[at : at + BATCH]
             await _embed_batch(embedder, batch, file)
             on(len(batch))
     finally:
@@ -101,7 +109,7 @@ async def _embed_batch(embedder: OpenAIEmbedder, batch: Sequence[str], file: Vec
     vectors = await embedder.embed(batch)
     counts = embedder.counts
     if counts["failed"] or counts["late"] or counts["skipped"]:
-        raise NoVectors("the embedding model does not answer; `askonce-worker check` tells more")
+        raise NoVectors("the embedding model does not answer: `askonce-worker check` says why")
     found = [(text, vector) for text, vector in zip(batch, vectors, strict=True) if vector is not None]
     file.add([text for text, _ in found], [vector for _, vector in found])
 
