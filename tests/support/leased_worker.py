@@ -22,6 +22,7 @@ from redis.asyncio import Redis
 from askonce.contract.keys import Keys
 from askonce_worker.queue.arq_worker import LeasedWorker
 from askonce_worker.redis.clock import RedisClock
+from askonce_worker.redis.connection import connect_redis
 
 
 async def noop(ctx: dict[str, Any], chunk: Any) -> None:
@@ -74,7 +75,7 @@ class Answers:
 
 
 async def leased(orders: dict[str, Any]) -> None:
-    redis = Redis.from_url(orders["url"])
+    redis = connect_redis(orders["url"], reconnects=0)
     answers = Answers(Redis.from_url(orders["url"]), orders["prefix"])
     crons = (
         [cron(answers.bad_tick, second=None, name="bad"), cron(answers.tick, second=None, name="tick")]

@@ -93,7 +93,7 @@ class JobQueue:
         chunks = self._chunks(questions)
         while chunks:
             now, chunks = chunks[:TOGETHER], chunks[TOGETHER:]
-            replies = await self._store.scripts([self._call(chunk) for chunk in now])
+            replies = await self._store.pipeline([self._call(chunk) for chunk in now])
             for chunk, reply in zip(now, replies, strict=True):
                 again = _settle(chunk, reply, outcomes)
                 if again:

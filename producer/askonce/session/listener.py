@@ -16,7 +16,7 @@ from askonce.errors import AskOnceError, StoreUnreachable, UnknownJob
 from askonce.session.batching import Batcher
 from askonce.session.iteration import batched
 from askonce.session.waiting import Waiting
-from askonce.store.connection import ScriptCall, Store, StreamReader
+from askonce.store.connection import ScriptCall, Store
 from askonce.store.scripts import Script
 from askonce.tasks import stop
 
@@ -34,12 +34,12 @@ PATIENCE = 60.0
 class Listener:
     """Results of jobs, by `namespace:job_id`. Its tasks start with the first one who waits."""
 
-    def __init__(self, url: str, store: Store, keys: Keys) -> None:
+    def __init__(self, store: Store, keys: Keys) -> None:
         self.id = secrets.token_hex(8)
         self.waiting = Waiting()
         self._store = store
         self._keys = keys
-        self._stream = StreamReader(url, keys.answered(self.id))
+        self._stream = store.reader(keys.answered(self.id))
         self._position = START
         self._look: Batcher[tuple[str, str], bytes | None] = Batcher(self._look_at, most=4 * LOOK)
         self._tasks: list[asyncio.Task[None]] = []
@@ -69,7 +69,6 @@ class Listener:
         await self._look.aclose()
         self._tasks = []
         self.waiting.close(StoreUnreachable("the client was closed"))
-        await self._stream.aclose()
 
     async def _hear(self) -> None:
         """A Redis that is away for longer than PATIENCE is told to those who wait: nobody waits for ever."""
@@ -126,7 +125,7 @@ class Listener:
         ]
         replies: list[bytes | None] = [None] * len(jobs)
         if calls:
-            for (_, part), found in zip(parts, await self._store.scripts(calls), strict=True):
+            for (_, part), found in zip(parts, await self._store.pipeline(calls), strict=True):
                 for place, raw in zip(part, found, strict=True):
                     replies[place] = raw
         return replies

@@ -15,7 +15,7 @@ from askonce.session.job_queue import Outcome, new_job_ids
 from askonce.session.listener import PATIENCE
 from askonce.session.streams import failed, outcome
 from askonce.session.underway import Underway
-from askonce.store.wire import passes
+from askonce.store.away import passes
 from askonce.tasks import stop
 
 Item = Question | str

@@ -53,7 +53,7 @@ class Session:
         self._settings = settings
         self._keys = Keys(settings.key_prefix)
         self._store = Store(settings.redis_url)
-        self._listener = Listener(settings.redis_url, self._store, self._keys)
+        self._listener = Listener(self._store, self._keys)
         self._queue = JobQueue(
             self._store,
             self._keys,
@@ -120,7 +120,7 @@ class Session:
         replies: list[int] = []
         for group in batched(job_ids, PART * PARTS):
             calls = [ScriptCall(script, keys, [*head, *part]) for part in batched(group, PART)]
-            for reply in await self._store.scripts(calls):
+            for reply in await self._store.pipeline(calls):
                 replies += reply
         return replies
 
@@ -128,7 +128,7 @@ class Session:
         return await self._storing((question, body, ttl))
 
     async def _store_all(self, entries: Sequence[NewEntry]) -> list[bool | Exception]:
-        replies = await self._store.scripts([self._store_call(*entry) for entry in entries])
+        replies = await self._store.pipeline([self._store_call(*entry) for entry in entries])
         full = QueueFull("Redis is nearly full: nothing new is cached")
         return [full if reply < 0 else reply == 1 for reply in replies]
 

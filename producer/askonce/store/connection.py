@@ -1,15 +1,17 @@
-"""Redis, as the rest of the client sees it: commands and scripts in, replies out, broken connections mended."""
+"""Redis, as the rest of the client sees it: commands and scripts in, replies out. Broken connections are replaced."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from redis.exceptions import NoScriptError
 
 from askonce.errors import StoreUnreachable
+from askonce.store.away import passes
+from askonce.store.redis_url import connection_options
 from askonce.store.scripts import Script
-from askonce.store.wire import TIMEOUT, Command, Wire, passes
+from askonce.store.wire import Command, Wire
 
 PAUSES = (0.02, 0.2, 0.8)
 """Seconds before a call whose connection broke is repeated. All that we send may be sent twice."""
@@ -30,16 +32,46 @@ class ScriptCall:
 
 
 class Store:
-    """Connections to one Redis, of one event loop. Raises StoreUnreachable, or QueueFull where Redis is full."""
+    """Connections to one Redis, of one event loop. Raises StoreUnreachable, or QueueFull where Redis is full.
+
+    They are closed by `aclose`, and else with their loop, as `asyncio.run` ends it.
+    """
 
     def __init__(self, url: str) -> None:
-        self._url = url
+        self._options = connection_options(url)
         self._idle: list[Wire] = []
-        self._slots = asyncio.Semaphore(CONNECTIONS)
+        self._readers: list[StreamReader] = []
+        most: int = self._options.get("max_connections", CONNECTIONS + 1)
+        self._slots = asyncio.Semaphore(min(CONNECTIONS, most - 1))
+        self._loop_end: AsyncIterator[None] | None = None
         self._closed = False
 
-    async def pipeline(self, commands: Sequence[Command]) -> list[Any]:
-        """The replies to the commands, in one round trip."""
+    async def pipeline(self, commands: Sequence[Command | ScriptCall]) -> list[Any]:
+        """The replies, in one round trip; more where Redis does not know a script yet."""
+        calls = [command.command() if isinstance(command, ScriptCall) else command for command in commands]
+        try:
+            return await self._repeated(calls)
+        except StoreUnreachable as error:
+            if not isinstance(error.__cause__, NoScriptError):
+                raise
+        scripts = {command.script for command in commands if isinstance(command, ScriptCall)}
+        await self._repeated([("SCRIPT", "LOAD", script.source) for script in scripts])
+        return await self._repeated(calls)
+
+    async def script(self, script: Script, keys: Sequence[str], args: Sequence[Any]) -> Any:
+        return (await self.pipeline([ScriptCall(script, keys, args)]))[0]
+
+    def reader(self, key: str) -> "StreamReader":
+        """Reads a stream, on a connection of its own."""
+        reader = StreamReader(Wire(self._options, longer=BLOCK_MS / 1000), key)
+        self._readers.append(reader)
+        return reader
+
+    async def aclose(self) -> None:
+        self._closed = True
+        await self._disconnect()
+
+    async def _repeated(self, commands: Sequence[Command]) -> list[Any]:
         async with self._slots:
             for pause in PAUSES:
                 try:
@@ -50,27 +82,11 @@ class Store:
                     await asyncio.sleep(pause)
             return await self._send(commands)
 
-    async def scripts(self, calls: Sequence[ScriptCall]) -> list[Any]:
-        """The replies to the scripts, in one round trip; more where Redis does not know them yet."""
-        commands = [call.command() for call in calls]
-        try:
-            return await self.pipeline(commands)
-        except StoreUnreachable as error:
-            if not isinstance(error.__cause__, NoScriptError):
-                raise
-        await self.pipeline([("SCRIPT", "LOAD", script.source) for script in {call.script for call in calls}])
-        return await self.pipeline(commands)
-
-    async def script(self, script: Script, keys: Sequence[str], args: Sequence[Any]) -> Any:
-        return (await self.scripts([ScriptCall(script, keys, args)]))[0]
-
-    async def aclose(self) -> None:
-        self._closed = True
-        while self._idle:
-            await self._idle.pop().aclose()
-
     async def _send(self, commands: Sequence[Command]) -> list[Any]:
-        wire = self._idle.pop() if self._idle else Wire(self._url)
+        if self._loop_end is None:
+            self._loop_end = self._until_the_loop_ends()
+            await anext(self._loop_end)
+        wire = self._idle.pop() if self._idle else Wire(self._options)
         try:
             return await wire.send(commands)
         finally:
@@ -79,12 +95,25 @@ class Store:
             else:
                 self._idle.append(wire)
 
+    async def _until_the_loop_ends(self) -> AsyncIterator[None]:
+        """`asyncio.run` closes the generators that are still open in its loop: this one closes the connections."""
+        try:
+            yield
+        finally:
+            await self._disconnect()
+
+    async def _disconnect(self) -> None:
+        while self._idle:
+            await self._idle.pop().aclose()
+        for reader in self._readers:
+            await reader.aclose()
+
 
 class StreamReader:
-    """A connection of its own for reads that block."""
+    """Reads that block."""
 
-    def __init__(self, url: str, key: str) -> None:
-        self._wire = Wire(url, timeout=TIMEOUT + BLOCK_MS / 1000)
+    def __init__(self, wire: Wire, key: str) -> None:
+        self._wire = wire
         self._key = key
 
     async def after(self, position: bytes) -> list[StreamItem]:

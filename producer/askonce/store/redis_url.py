@@ -3,23 +3,35 @@
     redis://user:password@host:6379/0      rediss://... over TLS      unix:///path?db=0
     redis+sentinel://user:password@h1:26379,h2:26379/name/0?sentinel_username=...&sentinel_password=...
 
-User and password are Redis's own; those of the Sentinels stand behind the question mark, as redis-py's other options
-do. `rediss+sentinel://` reaches the Sentinels over TLS too. No error repeats anything of a URL: it may hold passwords.
+`valkey://`, `valkeys://` and `valkey+sentinel://` mean the same. User and password are Redis's own; those of the
+Sentinels stand behind the question mark, as other options do (`url_options.py`). `rediss+sentinel://` reaches the
+Sentinels over TLS too. No error repeats a value of a URL: it may be a password.
 """
 
 from typing import Any
-from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit
+from urllib.parse import SplitResult, parse_qsl, urlsplit
 
-from redis.asyncio.connection import Connection, SSLConnection, parse_url
+from redis.asyncio.connection import parse_url
 
-from askonce.store.sentinel import MasterConnection, MasterSSLConnection, Sentinels
+from askonce.store.failover import Generation, TcpConnection, TlsConnection, UnixConnection
+from askonce.store.sentinel import MasterConnection, MasterTlsConnection, Sentinels
+from askonce.store.url_options import read_options
 
-CLUSTER = "Redis Cluster is not supported: the scripts touch keys of several slots"
+NO_CLUSTER = "Redis Cluster is not supported: the scripts touch keys of several slots"
 PLAIN = ("redis", "rediss", "unix")
 SENTINEL = ("redis+sentinel", "rediss+sentinel")
 SENTINEL_PORT = 26379
 FORM = "a Sentinel URL reads redis+sentinel://host:26379,host:26379/name/0"
 MALFORMED = "the Redis URL cannot be read (is the password in it percent-encoded?)"
+QUOTES = "\"'"
+
+
+def tidy(text: str) -> str:
+    """A setting without the white space and the quotes around it: files of secrets end in a newline."""
+    text = text.strip()
+    if len(text) > 1 and text[0] in QUOTES and text[-1] == text[0]:
+        text = text[1:-1].strip()
+    return text
 
 
 def check_url(url: str) -> None:
@@ -28,48 +40,73 @@ def check_url(url: str) -> None:
 
 
 def connection_options(url: str) -> dict[str, Any]:
-    """What a redis-py connection to it is made of; its `connection_class` where that is not TCP. Raises ValueError."""
-    scheme = url.partition("://")[0]
+    """What connections to it are made of.
+
+    Returns:
+        Their `connection_class`, its arguments (a `generation` is shared by all connections that are made of these
+        options), and `max_connections` where the URL has it.
+
+    Raises:
+        ValueError: The URL cannot be read, or has an option that cannot be honoured.
+    """
+    scheme, colon, rest = tidy(url).partition("://")
+    scheme = scheme.lower().replace("valkeys", "rediss").replace("valkey", "redis")
     if "cluster" in scheme:
-        raise ValueError(CLUSTER)
-    if scheme in SENTINEL:
-        return _sentinel_options(url)
-    if scheme not in PLAIN:
+        raise ValueError(NO_CLUSTER)
+    if scheme not in PLAIN + SENTINEL:
         raise ValueError(f"a Redis URL begins with {', '.join(f'{known}://' for known in PLAIN + SENTINEL)}")
-    return _parsed(url)
-
-
-def _parsed(url: str) -> dict[str, Any]:
     try:
-        options = dict(parse_url(url))
+        parts = urlsplit(f"{scheme}{colon}{rest}")
     except ValueError:
         raise ValueError(MALFORMED) from None
-    if urlsplit(url).scheme == "rediss":
-        # redis-py 5 takes any name in a certificate, unless it is told not to.
-        options.setdefault("ssl_check_hostname", options.get("ssl_cert_reqs") != "none")
+    options = _sentinel_options(parts) if scheme in SENTINEL else _plain_options(parts)
+    return {**options, "generation": Generation(), "protocol": 2, "decode_responses": False}
+
+
+def _plain_options(parts: SplitResult) -> dict[str, Any]:
+    kind: dict[str, type] = {"redis": TcpConnection, "rediss": TlsConnection, "unix": UnixConnection}
+    options = {**_place(parts), **read_options(parse_qsl(parts.query), tls=parts.scheme == "rediss")}
+    if parts.scheme == "rediss":
+        options.setdefault("ssl_check_hostname", _checks_names(options))
+    if parts.scheme == "unix":
+        options.pop("socket_keepalive", None)
+    else:
+        options.setdefault("socket_keepalive", True)
+    return {**options, "connection_class": kind[parts.scheme]}
+
+
+def _checks_names(options: dict[str, Any]) -> bool:
+    """redis-py 5 takes any name in a certificate, unless it is told not to."""
+    return options.get("ssl_cert_reqs") != "none"
+
+
+def _place(parts: SplitResult) -> dict[str, Any]:
+    """Host, port, database, user and password."""
+    try:
+        options = dict(parse_url(parts._replace(query="", fragment="").geturl()))
+    except ValueError:
+        raise ValueError(MALFORMED) from None
+    options.pop("connection_class", None)
     return options
 
 
-def _sentinel_options(url: str) -> dict[str, Any]:
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        raise ValueError(MALFORMED) from None
+def _sentinel_options(parts: SplitResult) -> dict[str, Any]:
     login, _, hosts = parts.netloc.rpartition("@")
     name, _, db = parts.path.strip("/").partition("/")
     if not hosts or not name or not (db or "0").isdigit():
         raise ValueError(FORM)
+    tls = parts.scheme.startswith("rediss")
     query = dict(parse_qsl(parts.query))
     own = {key: query.pop(f"sentinel_{key}") for key in ("username", "password") if f"sentinel_{key}" in query}
-    tls = parts.scheme.startswith("rediss")
-    netloc = f"{login}@-" if login else "-"
-    plain = SplitResult("rediss" if tls else "redis", netloc, f"/{db or 0}", urlencode(query), "")
-    options = _parsed(plain.geturl())
-    del options["host"]
+    place = _place(SplitResult("redis", f"{login}@-" if login else "-", f"/{db or 0}", "", ""))
+    del place["host"]
+    options = {"socket_keepalive": True, **place, **read_options(query.items(), tls=tls)}
+    if tls:
+        options.setdefault("ssl_check_hostname", _checks_names(options))
     encryption = {key: value for key, value in options.items() if key.startswith("ssl_")}
-    sentinels = Sentinels(_hosts(hosts), name, SSLConnection if tls else Connection, {**own, **encryption})
-    kind = MasterSSLConnection if tls else MasterConnection
-    return {**options, "connection_class": kind, "sentinels": sentinels}
+    kind = TlsConnection if tls else TcpConnection
+    options["sentinels"] = Sentinels(_hosts(hosts), name, kind, {**own, **encryption})
+    return {**options, "connection_class": MasterTlsConnection if tls else MasterConnection}
 
 
 def _hosts(hosts: str) -> tuple[tuple[str, int], ...]:

@@ -1,4 +1,4 @@
-"""The master of a Redis that Sentinel watches, found anew with every connection.
+"""The master of a Redis that Sentinel watches: each new connection asks where it is now.
 
 redis-py's own classes for this need a pool that asks for them; the client has none, and the worker packs for itself.
 """
@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from redis.asyncio.connection import Connection, SSLConnection
-from redis.exceptions import ConnectionError, ReadOnlyError, RedisError  # noqa: A004
+from redis.asyncio.connection import Connection
+from redis.exceptions import ConnectionError, RedisError, ResponseError  # noqa: A004
+
+from askonce.store.failover import TcpConnection, TlsConnection
 
 PATIENCE = 1.0
 """Seconds for one Sentinel to answer, before the next one is asked."""
@@ -39,7 +41,7 @@ class Sentinels:
 
     async def _ask(self, host: str, port: int) -> list[bytes] | None:
         timeouts = {"socket_timeout": PATIENCE, "socket_connect_timeout": PATIENCE}
-        connection: Any = self.kind(host=host, port=port, **{**timeouts, **self.options})
+        connection: Any = self.kind(host=host, port=port, **{"protocol": 2, **timeouts, **self.options})
         try:
             await connection.send_command("SENTINEL", "GET-MASTER-ADDR-BY-NAME", self.name)
             found: list[bytes] | None = await connection.read_response()
@@ -49,7 +51,7 @@ class Sentinels:
 
 
 class _ToMaster:
-    """Mixed into a connection: each attempt asks the Sentinels; a master that was deposed is left at once."""
+    """Mixed into a connection: each attempt to connect asks the Sentinels."""
 
     def __init__(self, *, sentinels: Sentinels, **options: Any) -> None:
         super().__init__(**options, redis_connect_func=_refuse_replica)  # type: ignore[call-arg]
@@ -59,19 +61,12 @@ class _ToMaster:
         self.host, self.port = await self._sentinels.master()
         await super()._connect()  # type: ignore[misc]
 
-    async def read_response(self, *args: Any, **options: Any) -> Any:
-        try:
-            return await super().read_response(*args, **options)  # type: ignore[misc]
-        except ReadOnlyError as error:
-            await self.disconnect(nowait=True)  # type: ignore[attr-defined]
-            raise ConnectionError("the master has become a replica") from error
 
-
-class MasterConnection(_ToMaster, Connection):
+class MasterConnection(_ToMaster, TcpConnection):
     """TCP."""
 
 
-class MasterSSLConnection(_ToMaster, SSLConnection):
+class MasterTlsConnection(_ToMaster, TlsConnection):
     """TLS, to the Sentinels too."""
 
 
@@ -79,5 +74,9 @@ async def _refuse_replica(connection: Any) -> None:
     """A Sentinel that was cut off may still name the old master."""
     await connection.on_connect()
     await connection.send_command("INFO", "replication")
-    if b"role:master" not in await connection.read_response():
+    try:
+        facts: bytes = await connection.read_response()
+    except ResponseError:  # a provider may have renamed INFO away: then the first write tells
+        return
+    if b"role:master" not in facts:
         raise ConnectionError("what a Sentinel takes for the master is a replica")

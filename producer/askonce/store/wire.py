@@ -1,65 +1,51 @@
 """The one place where a connection to Redis is made, and where the driver's errors become ours.
 
 We drive redis-py's connections ourselves: its pool looks for stray bytes before each command, which costs as much as an
-exact hit itself, and may swallow a cancellation. A connection that breaks is thrown away, and `Store` repeats the call.
+exact hit itself. A connection that breaks is thrown away, and `Store` repeats the call.
 """
 
-from collections.abc import Iterator, Sequence
+import logging
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from redis.asyncio.connection import Connection
-from redis.exceptions import (
-    AuthenticationError,
-    BusyLoadingError,
-    ConnectionError,  # noqa: A004
-    OutOfMemoryError,
-    ReadOnlyError,
-    RedisError,
-    ResponseError,
-    TimeoutError,  # noqa: A004
-)
+from redis.exceptions import AuthenticationError, NoPermissionError, OutOfMemoryError, RedisError, ResponseError
 
 from askonce.errors import QueueFull, StoreUnreachable
-from askonce.store.redis_url import CLUSTER, connection_options
+from askonce.store.away import AWAY
+from askonce.store.redis_url import NO_CLUSTER
 
-TIMEOUT = 5.0
-"""Seconds for a connection, and for one reply."""
+log = logging.getLogger("askonce")
 
 Command = tuple[str | bytes | int | float, ...]
 
 
 class Wire:
-    """One connection, made at the first call. Raises StoreUnreachable, or QueueFull where Redis is full."""
+    """One connection, made at the first call. Raises StoreUnreachable, or QueueFull where Redis is full.
 
-    def __init__(self, url: str, *, timeout: float = TIMEOUT) -> None:
-        options: dict[str, Any] = {
-            "socket_connect_timeout": TIMEOUT,
-            "socket_keepalive": True,
-            **connection_options(url),
-            "socket_timeout": timeout,
-            "protocol": 2,
-            "decode_responses": False,
-        }
-        self._connection: Any = options.pop("connection_class", Connection)(**options)
-        self._checked = False
+    options: of `connection_options`. longer: seconds to add to the time for one reply.
+    """
+
+    def __init__(self, options: Mapping[str, Any], *, longer: float = 0.0) -> None:
+        given = dict(options)
+        given.pop("max_connections", None)
+        self._connection: Any = given.pop("connection_class")(**given, longer=longer)
 
     async def send(self, commands: Sequence[Command]) -> list[Any]:
         """The replies, in one round trip. Whatever interrupts it breaks the connection; the next call makes another."""
         with translated():
             try:
-                if not self._checked:
+                if not self._connection.is_current:
+                    await self._connection.connect()
                     await self._refuse_cluster()
                 return await self._exchange(commands)
             except ResponseError:
                 raise
             except BaseException:
-                self._checked = False
                 await self._connection.disconnect(nowait=True)
                 raise
 
     async def aclose(self) -> None:
-        self._checked = False
         with suppress(RedisError, OSError):
             await self._connection.disconnect()
 
@@ -77,10 +63,20 @@ class Wire:
         return replies
 
     async def _refuse_cluster(self) -> None:
-        (facts,) = await self._exchange([("INFO", "cluster")])
+        try:
+            (facts,) = await self._exchange([("INFO", "cluster")])
+        except ResponseError as error:
+            if not is_unavailable(error):
+                raise
+            log.warning("Redis does not offer INFO: whether it is a Cluster, or nearly full, cannot be told")
+            return
         if b"cluster_enabled:1" in facts:
-            raise StoreUnreachable(CLUSTER)
-        self._checked = True
+            raise StoreUnreachable(NO_CLUSTER)
+
+
+def is_unavailable(error: ResponseError) -> bool:
+    """Whether the server lacks this command, or denies it: providers rename INFO and CONFIG away."""
+    return isinstance(error, NoPermissionError) or str(error).lower().startswith("unknown command")
 
 
 def packed(commands: Sequence[Command]) -> bytes:
@@ -105,15 +101,6 @@ def _encoded(value: Any) -> bytes:
     return repr(value).encode()
 
 
-def passes(error: StoreUnreachable) -> bool:
-    """Whether it is worth another try."""
-    cause = error.__cause__
-    return isinstance(cause, (*PASSING, OSError)) and not isinstance(cause, AuthenticationError)
-
-
-PASSING = (ConnectionError, TimeoutError, BusyLoadingError, ReadOnlyError)
-
-
 @contextmanager
 def translated() -> Iterator[None]:
     try:
@@ -122,11 +109,9 @@ def translated() -> Iterator[None]:
         raise QueueFull("Redis is full") from error
     except AuthenticationError as error:
         raise StoreUnreachable(f"Redis refuses the credentials: {error}") from error
-    except PASSING as error:
+    except StoreUnreachable:
+        raise
+    except AWAY as error:
         raise StoreUnreachable(f"Redis does not answer: {error}") from error
     except RedisError as error:
         raise StoreUnreachable(f"Redis refuses: {error}") from error
-    except StoreUnreachable:
-        raise
-    except OSError as error:
-        raise StoreUnreachable(f"Redis does not answer: {error}") from error

@@ -13,10 +13,11 @@ from typing import Protocol
 import numpy as np
 import structlog
 from redis.asyncio import Redis
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import ResponseError
 
 from askonce.contract.keys import Keys
 from askonce.readable import read_object, text_of, time_of
+from askonce.store.away import TROUBLE
 from askonce.store.scripts import Script
 from askonce_worker.answering.ports import Embedder, Entry, SemanticCacheDown, StoredVector, Vector, VectorRefused
 from askonce_worker.logs.unreadable import Refusals
@@ -75,13 +76,13 @@ class Outbox:
         """Drains until cancelled; outlives Redis and Qdrant being away."""
         pause = 0.0
         await self._make_group()
-        with contextlib.suppress(RedisError, OSError):
+        with contextlib.suppress(*TROUBLE):
             await DROP_CONSUMERS(self._redis, [self._key], [GROUP, FORGOTTEN_MS])
         while True:
             try:
                 await self._drain_one()
                 pause = 0.0
-            except (SemanticCacheDown, RedisError, OSError) as error:
+            except (SemanticCacheDown, *TROUBLE) as error:
                 pause = min(LONGEST_PAUSE, max(0.5, pause * 2))
                 log.warning("outbox.waiting", cause=type(error).__name__, seconds=pause)
                 if isinstance(error, ResponseError):
@@ -89,7 +90,7 @@ class Outbox:
                 await asyncio.sleep(pause)
 
     async def _make_group(self) -> None:
-        with contextlib.suppress(RedisError, OSError):
+        with contextlib.suppress(*TROUBLE):
             await self._redis.xgroup_create(self._key, GROUP, id="0", mkstream=True)
 
     async def _drain_one(self) -> None:

@@ -11,18 +11,18 @@ from typing import Any
 import orjson
 import structlog
 from redis.asyncio import Redis
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import NoScriptError
 
 from askonce.contract.counters import tokens
 from askonce.contract.keys import Keys, epoch_fields
 from askonce.contract.result import result_record
+from askonce.store.away import AWAY, TROUBLE
 from askonce.store.scripts import Script, load
 from askonce.tasks import stop
 from askonce_worker.answering import chunk_log
 from askonce_worker.answering.ports import Finished, NewEntry
 from askonce_worker.answering.stages import Stage, unobserved
 from askonce_worker.providers.tally import Sheet, Tally
-from askonce_worker.redis.connection import AWAY
 
 log = structlog.get_logger()
 
@@ -105,7 +105,7 @@ class Publisher:
                     await self.send(())
                 if self._sender is not None:
                     await asyncio.wait({self._sender})
-        except (RedisError, OSError) as error:
+        except TROUBLE as error:
             log.warning("publish.given_up", error=type(error).__name__, parcels=len(self._waiting))
         finally:
             if self._sender is not None:
@@ -128,7 +128,7 @@ class Publisher:
         sheet = self._tally.sheet()
         try:
             replies = await self._sent(parcels, sheet)
-        except (*AWAY, OSError) as error:
+        except AWAY as error:
             # What was paid for is not given up, however long Redis is away: to do it again changes nothing.
             log.warning("publish.redis_away", error=type(error).__name__, parcels=len(parcels))
             self._waiting[:0] = parcels

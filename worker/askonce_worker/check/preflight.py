@@ -9,15 +9,16 @@ import structlog
 from redis.asyncio import Redis
 from redis.exceptions import AuthenticationError, NoPermissionError
 
+from askonce.store.away import TROUBLE
+from askonce.store.redis_url import NO_CLUSTER
 from askonce_worker.check.advice import advice, chain, reason
 from askonce_worker.queue.keeper import RedisAway
-from askonce_worker.queue.leases import AWAY, REPLY_TIMEOUT
+from askonce_worker.queue.leases import REPLY_TIMEOUT
 
 log = structlog.get_logger()
 
 HOPELESS = (AuthenticationError, NoPermissionError, ssl.SSLError)
 EVICTS = "set maxmemory-policy noeviction: evicted keys are lost questions"
-CLUSTER = "Redis Cluster is not supported: the scripts touch keys of several slots"
 
 
 class Unfit(Exception):
@@ -27,7 +28,7 @@ class Unfit(Exception):
 def objection(info: dict[str, Any]) -> str | None:
     """What is wrong with a Redis that says this of itself."""
     if int(info.get("cluster_enabled", 0)):
-        return CLUSTER
+        return NO_CLUSTER
     return EVICTS if info.get("maxmemory_policy", "noeviction") != "noeviction" else None
 
 
@@ -38,7 +39,7 @@ async def first_contact(redis: Redis, *, patience: float) -> None:
         try:
             async with asyncio.timeout(REPLY_TIMEOUT):
                 info: dict[str, Any] = await redis.info()
-        except AWAY as error:
+        except TROUBLE as error:
             if any(isinstance(each, HOPELESS) for each in chain(error)):
                 raise Unfit(f"Redis: {reason(error)}; {advice(error, '')}") from error
             seconds = time.monotonic() - began

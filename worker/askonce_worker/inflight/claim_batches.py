@@ -4,9 +4,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Callable
 
-from redis.exceptions import ConnectionError as RedisAway
-from redis.exceptions import TimeoutError as RedisSilent
-
+from askonce.store.away import AWAY
 from askonce.tasks import stop
 from askonce_worker.answering.coalescing import Lead
 from askonce_worker.inflight.feed import Feed
@@ -72,7 +70,7 @@ class Claimer:
             try:
                 if await self._step(number, undecided):
                     return
-            except (RedisAway, RedisSilent, OSError):
+            except AWAY:
                 # The script may have run: only Redis knows whether these lead.
                 self._mirror.shards[number].broken = True
                 if self._clock() >= give_up:

@@ -17,9 +17,9 @@ from typing import Any, Self
 
 import structlog
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
 from askonce.contract.keys import Keys
+from askonce.store.away import TROUBLE
 from askonce.tasks import stop
 from askonce_worker.answering.coalescing import Ask, AskYourself, Follow, Freed, Lead, Settlement, Shared, Stale
 from askonce_worker.inflight.claim_batches import Claimer
@@ -96,7 +96,7 @@ class RedisCoalescer:
         try:
             async with asyncio.timeout(LAST_CALLS):
                 await self._own.tend(self._clock() + PATIENCE)
-        except (RedisError, OSError) as error:
+        except TROUBLE as error:
             log.warning("inflight.left_to_lapse", error=str(error))
 
     @property

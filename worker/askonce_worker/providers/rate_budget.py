@@ -23,11 +23,11 @@ from urllib.parse import urlsplit
 import orjson
 import structlog
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
 from askonce.contract.keys import Keys
 from askonce.prices import as_count, completion_limit
 from askonce.question import Question
+from askonce.store.away import TROUBLE
 from askonce.store.scripts import Script
 from askonce_worker.providers.retry import LONGEST_PAUSE
 
@@ -51,8 +51,6 @@ TOKEN_BYTES = 4
 FIRST_GUESS = 500.0
 """Tokens of an answer, before any of its model was seen; then their moving mean."""
 WEIGHT = 1 / 16
-
-AWAY = (RedisError, OSError)
 
 
 def provider_name(base_url: str | None) -> str:
@@ -123,7 +121,7 @@ class RateBudget:
     async def _pause(self, model: str, ms: int) -> None:
         try:
             self._note_pause(model, await PAUSE(self._redis, [self._keys.pause(self._provider, model)], [ms]))
-        except AWAY as error:
+        except TROUBLE as error:
             log.warning("budget.not_paused", cause=type(error).__name__)
 
     def _note_pause(self, model: str, ms: int) -> None:
@@ -143,7 +141,7 @@ class RateBudget:
             self._paused = {model: at for model, at in self._paused.items() if at > oldest}
             try:
                 await self._look()
-            except AWAY as error:
+            except TROUBLE as error:
                 log.debug("budget.not_seen", cause=type(error).__name__)
 
     async def _look(self) -> None:
@@ -172,7 +170,7 @@ class RateBudget:
                 batch, self._corrections = self._corrections, {}
                 args = [ms for by in batch.values() for ms in by]
                 await SETTLE(self._redis, [self._keys.rates(self._provider, model) for model in batch], args)
-        except AWAY as error:  # what is lost here stays spoken for, and passes within a minute
+        except TROUBLE as error:  # what is lost here stays spoken for, and passes within a minute
             log.debug("budget.not_corrected", cause=type(error).__name__)
         finally:
             self._correcting = False

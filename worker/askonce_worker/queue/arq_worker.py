@@ -18,6 +18,7 @@ from arq.worker import Function, Worker
 from redis.asyncio import Redis
 
 from askonce.contract.keys import Keys
+from askonce.store.away import TROUBLE
 from askonce.tasks import stop
 from askonce_worker.logs.error_origin import place
 from askonce_worker.queue.claimer import Claimer
@@ -26,7 +27,7 @@ from askonce_worker.queue.finisher import Finisher
 from askonce_worker.queue.job_runner import JobRunner
 from askonce_worker.queue.keeper import Keeper, RedisAway
 from askonce_worker.queue.leased_job import LeasedJob
-from askonce_worker.queue.leases import AWAY, Bury, Done, Leases, Outcome, Return
+from askonce_worker.queue.leases import Bury, Done, Leases, Outcome, Return
 from askonce_worker.queue.running import Running
 from askonce_worker.redis.clock import RedisClock
 
@@ -126,7 +127,7 @@ class LeasedWorker(Worker):
             raise
         finally:
             await stop(told, working, *keeping)
-            with contextlib.suppress(*AWAY):
+            with contextlib.suppress(*TROUBLE):
                 await self._leases.sign_off()
             log.info("worker.stopped", done=self.jobs_complete, failed=self.jobs_failed, retried=self.jobs_retried)
 

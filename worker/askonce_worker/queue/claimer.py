@@ -7,9 +7,10 @@ from typing import Any
 
 import structlog
 
+from askonce.store.away import TROUBLE
 from askonce_worker.queue.keeper import Keeper
 from askonce_worker.queue.leased_job import LeasedJob
-from askonce_worker.queue.leases import AWAY, Claim, Leases
+from askonce_worker.queue.leases import Claim, Leases
 from askonce_worker.queue.running import Running
 from askonce_worker.queue.tries import ALONE_AFTER
 
@@ -75,7 +76,7 @@ class Claimer:
                 bulk=self._room_for_bulk,
                 alone=self._alone_next and self._waits_alone is None,
             )
-        except AWAY as error:
+        except TROUBLE as error:
             log.warning("claim.failed", error=type(error).__name__)
             self._keeper.doubt()
             await asyncio.sleep(0.1)
@@ -159,5 +160,5 @@ class Claimer:
                     await self._leases.wake_another()
                 elif woken:
                     self._news.set()
-            except AWAY:
+            except TROUBLE:
                 await asyncio.sleep(0.5)

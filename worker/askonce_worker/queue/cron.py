@@ -13,10 +13,10 @@ from arq.cron import CronJob
 from redis.asyncio import Redis
 
 from askonce.contract.keys import Keys
+from askonce.store.away import AWAY, TROUBLE
 from askonce.tasks import stop
 from askonce_worker.logs.error_origin import place
-from askonce_worker.queue.leases import AWAY, REPLY_TIMEOUT
-from askonce_worker.redis import connection
+from askonce_worker.queue.leases import REPLY_TIMEOUT
 from askonce_worker.redis.clock import RedisClock
 
 log = structlog.get_logger()
@@ -76,7 +76,7 @@ class Cron:
             async with asyncio.timeout(REPLY_TIMEOUT):
                 key = f"{self._prefix}{job.name}:{int(tick.timestamp() * 1000)}"
                 return bool(await self._redis.set(key, "1", nx=True, px=KEPT_MS))
-        except AWAY as error:
+        except TROUBLE as error:
             log.warning("cron.skipped", cron=job.name, error=type(error).__name__)
             return False
 
@@ -89,7 +89,7 @@ class Cron:
         began = self._clock.now_ms()
         try:
             await job.coroutine(dict(self._context))
-        except connection.AWAY as error:
+        except AWAY as error:
             log.warning("cron.interrupted", cron=job.name, error=type(error).__name__)
         except Exception as error:  # noqa: BLE001 - the next tick is another chance
             log.error("cron.failed", cron=job.name, error=type(error).__name__, where=place(error))

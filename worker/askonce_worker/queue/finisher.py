@@ -4,8 +4,9 @@ import asyncio
 
 import structlog
 
+from askonce.store.away import TROUBLE
 from askonce_worker.queue.keeper import Keeper
-from askonce_worker.queue.leases import AWAY, MOST_AT_ONCE, Bury, Done, Leases, Outcome, Return, Split
+from askonce_worker.queue.leases import MOST_AT_ONCE, Bury, Done, Leases, Outcome, Return, Split
 
 log = structlog.get_logger()
 
@@ -45,7 +46,7 @@ class Finisher:
             try:
                 await self._send(batch)
                 return
-            except AWAY as error:
+            except TROUBLE as error:
                 failures += 1
                 if failures == 1:
                     log.warning("jobs.finish_delayed", jobs=len(batch), error=type(error).__name__)

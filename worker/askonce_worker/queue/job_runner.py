@@ -7,11 +7,11 @@ from typing import Any
 import structlog
 from arq.worker import Retry
 
+from askonce.store.away import AWAY
 from askonce_worker.logs.error_origin import place
 from askonce_worker.queue.leased_job import LeasedJob, Unworkable, part_name
 from askonce_worker.queue.leases import Bury, Done, Outcome, Return, Split
 from askonce_worker.queue.tries import Verdict, inherited, judge, pause_ms
-from askonce_worker.redis.connection import AWAY
 
 log = structlog.get_logger()
 

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterable
 
 import structlog
 
+from askonce.store.away import TROUBLE
 from askonce_worker.queue.leased_job import LeasedJob
-from askonce_worker.queue.leases import AWAY, Leases
+from askonce_worker.queue.leases import Leases
 
 log = structlog.get_logger()
 
@@ -75,7 +76,7 @@ class Keeper:
             began = time.monotonic()
             try:
                 await self._renew()
-            except AWAY as error:
+            except TROUBLE as error:
                 failures += 1
                 self._still_away(error, failures, time.monotonic() - heard)
                 await asyncio.sleep(min(1.0, 0.02 * 2**failures))

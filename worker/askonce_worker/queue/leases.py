@@ -8,7 +8,6 @@ from typing import Any
 
 import orjson
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
 from askonce.contract.keys import ARQ_JOB, LANES, Keys
 from askonce.readable import read_json
@@ -29,9 +28,6 @@ MOST_AT_ONCE = 256
 REPLY_TIMEOUT = 5.0
 KEPT_OF_UNREADABLE = 10_000
 """Bytes. No question can be told from such a record: this much says what it may have been."""
-AWAY = (RedisError, OSError, RuntimeError)
-"""What a call may raise while Redis is away. OSError holds TimeoutError; uvloop raises RuntimeError on a closed
-transport."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +81,7 @@ Outcome = Done | Return | Split | Bury
 
 
 class Leases:
-    """lease: seconds. Every method raises one of AWAY while Redis is away, and may then simply be called again."""
+    """lease: seconds. Every method raises one of TROUBLE while Redis is away, and may then simply be called again."""
 
     def __init__(self, redis: Redis, keys: Keys, clock: RedisClock, *, worker: str, lease: float) -> None:
         self.worker = worker

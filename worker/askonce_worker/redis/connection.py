@@ -4,19 +4,16 @@ from collections.abc import Iterable
 from typing import Any
 
 import hiredis
-from redis.asyncio import ConnectionPool, Redis
-from redis.asyncio.connection import AbstractConnection, Connection
+from redis.asyncio import BlockingConnectionPool, ConnectionPool, Redis
+from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
-from redis.exceptions import BusyLoadingError, ConnectionError, ReadOnlyError, TimeoutError  # noqa: A004
 
+from askonce.store.away import AWAY
 from askonce.store.redis_url import connection_options
 
 RECONNECTS = 30
 """With pauses of at most a second: Redis may restart under a call."""
-REPLY_TIMEOUT = 5.0
-AWAY = (ConnectionError, TimeoutError, ReadOnlyError)
-"""It does not answer, or has just lost its place to another: nothing is wrong with what was sent."""
 
 
 class _Packing:
@@ -29,22 +26,20 @@ class _Packing:
     def pack_commands(self, commands: Iterable[Iterable[Any]]) -> list[bytes]:
         return [b"".join(self.pack_command(*command)[0] for command in commands)]
 
+    async def can_read_destructive(self) -> bool:
+        """Whether bytes came that no command asked for, or the server has hung up. redis-py reads, with a timeout of 0,
+        before each command: a turn of the event loop each time."""
+        reader: Any = self._reader  # type: ignore[attr-defined]
+        return reader is None or bool(reader._buffer) or reader.at_eof()  # noqa: SLF001 - as redis-py itself looks
+
 
 def connect_redis(url: str, *, reconnects: int = RECONNECTS) -> Redis:
     """A connection pool. reconnects: how often a command may be sent again; all of the pipeline's may be."""
     options = connection_options(url)
-    pool: ConnectionPool = ConnectionPool(
-        _packing(options.pop("connection_class", Connection)),
-        **{
-            "socket_timeout": REPLY_TIMEOUT,
-            "socket_connect_timeout": REPLY_TIMEOUT,
-            "socket_keepalive": True,
-            "retry": Retry(ExponentialBackoff(cap=1.0, base=0.05), reconnects),
-            "retry_on_error": [ConnectionError, TimeoutError, BusyLoadingError],
-            **options,
-        },
-    )
-    return Redis.from_pool(pool)
+    pool: type[ConnectionPool] = BlockingConnectionPool if "max_connections" in options else ConnectionPool
+    retry = Retry(ExponentialBackoff(cap=1.0, base=0.05), reconnects)
+    kind = _packing(options.pop("connection_class"))
+    return Redis.from_pool(pool(kind, retry=retry, retry_on_error=list(AWAY), **options))
 
 
 def _packing(kind: type[AbstractConnection]) -> type[AbstractConnection]:

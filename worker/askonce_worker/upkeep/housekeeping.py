@@ -14,11 +14,10 @@ import structlog
 from arq.cron import CronJob, cron
 from arq.typing import WorkerCoroutine
 from redis.asyncio import Redis
-from redis.exceptions import ConnectionError as RedisAway
 from redis.exceptions import LockError
-from redis.exceptions import TimeoutError as RedisSilent
 
 from askonce.contract.keys import Keys
+from askonce.store.away import AWAY
 from askonce_worker.answering.ports import SemanticCacheDown
 from askonce_worker.logs.error_origin import place
 
@@ -72,7 +71,7 @@ class Maintenance:
             return await part.run(SHARE)
         except SemanticCacheDown as error:
             log.warning("upkeep.waiting", part=type(part).__name__, error=str(error))
-        except (RedisAway, RedisSilent, OSError):
+        except AWAY:
             raise
         except Exception as error:  # noqa: BLE001 - what one part cannot cope with is no reason to leave out the others
             log.warning("upkeep.failed", part=type(part).__name__, error=type(error).__name__, where=place(error))
