@@ -3,53 +3,65 @@
 AskOnceError
 ├── NotAccepted
 │   ├── InvalidQuestion     the question itself is wrong: nothing was written
-│   ├── QueueFull           the lane holds all it may, or Redis is nearly full: try again after `retry_after` seconds
+│   ├── QueueFull           the lane is full, or Redis is nearly full: try again after `retry_after` seconds
 │   └── StoreUnreachable    Redis did not answer within the time given
-├── AnswerTimeout           no answer yet; the question goes on, and its job id stays good
+├── AnswerTimeout           no answer yet; the question goes on, and its job id stays valid
 ├── UnknownJob              no such job id: never submitted, or past its lifetime
 └── QuestionFailed          the question ended as failed; `answer.error` says why
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import Any
 
-if TYPE_CHECKING:
-    from askonce.answer import Answer
-    from askonce.question import Question
+from askonce.answer import Answer
 
 
 class AskOnceError(Exception):
-    """Base of all that askonce raises."""
+    """Base of all errors that askonce raises."""
 
 
 class NotAccepted(AskOnceError):
-    """What a submission may end with.
+    """A submission that was refused, in whole or in part.
 
-    Of many questions, accepted: the job ids that got in. refused: the questions that did not and may still, with their
-    job ids: `submit_many(error.refused)` goes on, and is safe where it is not certain what got in. These are not simply
-    the last ones: a full lane may have room for a small chunk behind a large one.
+    Attributes:
+        accepted: Job ids of the questions that got in.
+        refused: The `Question`s that did not get in and still may, each with its job id. `submit_many(error.refused)`
+            goes on, and is safe where it is not certain what got in. They are not simply the last ones: a full lane
+            may have room for a small chunk behind a large one.
     """
 
     def __init__(self, message: str, *, accepted: Sequence[str] = ()) -> None:
         super().__init__(message)
         self.accepted = list(accepted)
-        self.refused: list[Question] = []
+        self.refused: list[Any] = []  # a Question raises these errors, so they cannot name its type
 
 
 class InvalidQuestion(NotAccepted, ValueError):
-    """The question is refused before anything of it is written."""
+    """The question is malformed, or its job id stands for another question. Nothing of it was written."""
 
 
 class QueueFull(NotAccepted):
-    """The lane is at its bound, or Redis nearly full. retry_after: seconds."""
+    """The lane is full, or Redis is nearly full.
+
+    Attributes:
+        retry_after: Seconds after which another try makes sense.
+    """
 
     def __init__(self, message: str, *, retry_after: float = 1.0, accepted: Sequence[str] = ()) -> None:
         super().__init__(message, accepted=accepted)
         self.retry_after = retry_after
 
 
+class StoreUnreachable(NotAccepted, ConnectionError):
+    """Redis cannot be reached. `__cause__` is the driver's own error."""
+
+
 class AnswerTimeout(AskOnceError, TimeoutError):
-    """There is no answer within the time given."""
+    """There is no answer within the time given.
+
+    Attributes:
+        job_id: The job that was waited for. Its question goes on until its deadline.
+    """
 
     def __init__(self, job_id: str, message: str | None = None) -> None:
         super().__init__(message or f"no answer yet for job {job_id}")
@@ -57,7 +69,11 @@ class AnswerTimeout(AskOnceError, TimeoutError):
 
 
 class UnknownJob(AskOnceError, KeyError):
-    """Nothing is known under this job id."""
+    """Nothing is known under this job id.
+
+    Attributes:
+        job_id: The id that is unknown.
+    """
 
     def __init__(self, job_id: str) -> None:
         super().__init__(job_id)
@@ -68,13 +84,13 @@ class UnknownJob(AskOnceError, KeyError):
 
 
 class QuestionFailed(AskOnceError):
-    """The question ended as failed."""
+    """The question ended as failed.
 
-    def __init__(self, answer: "Answer") -> None:
+    Attributes:
+        answer: The failed answer. `answer.error` has the cause, `answer.body` the provider's own error.
+    """
+
+    def __init__(self, answer: Answer) -> None:
         error = answer.error
         super().__init__(f"{error.kind}: {error.message}" if error else "failed")
         self.answer = answer
-
-
-class StoreUnreachable(NotAccepted, ConnectionError):
-    """Redis cannot be reached; the cause is the driver's own error."""

@@ -4,54 +4,25 @@ Pure: no I/O, no clock. The hashes are a contract over processes and releases; g
 """
 
 import hashlib
+import json
 import unicodedata
 from base64 import urlsafe_b64encode
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
 import orjson
 
-UNSHAPING = frozenset(
-    {
-        "metadata",
-        "prompt_cache_key",
-        "prompt_cache_retention",
-        "safety_identifier",
-        "service_tier",
-        "store",
-        "stream",
-        "stream_options",
-        "timeout",
-        "user",
-    }
-)
-"""Parameters that change how an answer is delivered or billed, not what it says."""
+from askonce.canonical import canonical_messages, params_as_sent, shaping_params
 
+FIRST_RULE = 1
+RULE = 2
+"""The rule by which a scope id is made. A chunk names it, where it matters: clients and workers of two releases agree.
 
-def _plain(value: Any) -> Any:
-    """1.0 and 1 are the same parameter. (Beyond 2**53 no float is a certain integer.)"""
-    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
-        return int(value)
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    return value
+1: of parameters and messages as they are sent. 2: of what they mean (`canonical`). For a question without parameters
+and earlier messages both make the same id."""
 
-
-def _digest(data: bytes) -> str:
-    """SHA-256 as 43 characters of unpadded base64url."""
-    return urlsafe_b64encode(hashlib.sha256(data).digest())[:43].decode()
-
-
-def shaping(params: dict[str, Any]) -> dict[str, Any]:
-    """The parameters that belong to the scope."""
-    if not params:
-        return {}
-    kept = {key: _plain(value) for key, value in params.items() if key not in UNSHAPING}
-    if kept.get("n") == 1:
-        del kept["n"]
-    return kept
+Messages = Sequence[Mapping[str, Any]]
 
 
 def scope_id(
@@ -60,29 +31,35 @@ def scope_id(
     model: str,
     system: str | None,
     template: str | None,
-    history: tuple[dict[str, Any], ...],
-    params: dict[str, Any],
-    messages: tuple[dict[str, Any], ...] | None = None,
+    history: Messages,
+    params: Mapping[str, Any],
+    messages: Messages | None = None,
+    rule: int = RULE,
 ) -> str:
     """The id of all that must match exactly for an answer to be reused: 43 characters."""
+    as_sent = rule == FIRST_RULE
     scope: dict[str, Any] = {
-        "history": history,
+        "history": history if as_sent else canonical_messages(history),
         "model": model,
         "namespace": namespace,
-        "params": shaping(params),
+        "params": params_as_sent(params) if as_sent else shaping_params(params),
         "system": system,
         "template": template,
     }
     if messages is not None:
-        scope["messages"] = messages
+        scope["messages"] = messages if as_sent else canonical_messages(messages)
     return _digest(orjson.dumps(scope, option=orjson.OPT_SORT_KEYS))
 
 
 @lru_cache(maxsize=4096)
-def plain_scope_id(namespace: str, model: str, system: str | None, template: str | None, params: bytes) -> str:
+def plain_scope_id(
+    namespace: str, model: str, system: str | None, template: str | None, params: bytes, rule: int
+) -> str:
     """The scope id of a question without history: a pipeline asks thousands under one. params: JSON, or empty."""
-    known = orjson.loads(params) if params else {}
-    return scope_id(namespace=namespace, model=model, system=system, template=template, history=(), params=known)
+    known = json.loads(params) if params else {}
+    return scope_id(
+        namespace=namespace, model=model, system=system, template=template, history=(), params=known, rule=rule
+    )
 
 
 def normalised(text: str) -> str:
@@ -94,3 +71,8 @@ def normalised(text: str) -> str:
 def fingerprint(scope: str, text: str) -> str:
     """The identity of a question: 43 characters."""
     return _digest(f"{scope}\n{normalised(text)}".encode())
+
+
+def _digest(data: bytes) -> str:
+    """SHA-256 as 43 characters of unpadded base64url."""
+    return urlsafe_b64encode(hashlib.sha256(data).digest())[:43].decode()

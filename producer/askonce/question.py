@@ -1,33 +1,78 @@
 """One request: the text, the model, and all that shapes the answer."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Literal
-
-import orjson
+from functools import cached_property
+from typing import Any, ClassVar, Literal, TypedDict, Unpack
 
 from askonce import fingerprint as identity
-from askonce.errors import InvalidQuestion
-from askonce.question_checks import PLACEHOLDER, check_question, require
+from askonce.canonical import canonical_messages
+from askonce.chat_request import fields_of_request
+from askonce.json_values import as_json, dumps
+from askonce.question_checks import (
+    PLACEHOLDER,
+    check_fixed_texts,
+    check_job_id,
+    check_messages,
+    check_model,
+    check_namespace,
+    check_options,
+    check_params,
+    check_size,
+    check_text,
+    require,
+)
 
-SCOPE_FIELDS = frozenset({"model", "system", "template", "history", "params", "namespace", "messages"})
+SHARED_FIELDS = ("model", "system", "template", "history", "params", "messages")
+"""What all questions of one scope have in common, beside the namespace."""
+SCOPE_FIELDS = frozenset({*SHARED_FIELDS, "namespace", "rule"})
+UNSENT = frozenset({"stream", "stream_options", "timeout"})
 
 CacheMode = Literal["use", "refresh", "bypass"]
 Message = dict[str, Any]
+
+
+class QuestionFields(TypedDict, total=False):
+    """The fields of a `Question` beside its text, as keyword arguments of `ask`, `submit`, `lookup` and `store`."""
+
+    model: str | None
+    system: str | None
+    template: str | None
+    history: Sequence[Message]
+    params: Mapping[str, Any]
+    namespace: str | None
+    cache: CacheMode
+    ttl: float | None
+    threshold: float | None
+    job_id: str | None
+    metadata: Any
+    semantic: bool
+    messages: Sequence[Message] | None
 
 
 @dataclass(frozen=True)
 class Question:
     """One question to an LLM.
 
-    text: what varies, and the only part that is embedded and matched. model: None takes the client's.
-    template: the fixed text around it, with `{text}` in its place. history: earlier messages. params: any other
-    parameter of the chat completion, sent as it is. cache: `use`, `refresh` (ask again and replace) or `bypass`
-    (neither read nor write). ttl: seconds the answer may be reused. threshold: least cosine similarity of a match,
-    tighter than the worker's. metadata: returned as it is, never part of the identity. messages: the whole conversation
-    where it is more than text (images, files, tool calls); matched exactly only, made by `from_body`.
+    Nothing is checked here: every way into the queue does so, and raises InvalidQuestion.
 
-    Raises InvalidQuestion from `checked`, which every way into the queue calls.
+    Args:
+        text: What varies between questions, and the only part that is embedded and matched.
+        model: The model's name. None takes the client's.
+        system: The system prompt.
+        template: The fixed text around `text`, with `{text}` in its place. It is sent, and never embedded.
+        history: Earlier messages of the conversation, oldest first.
+        params: Any other parameters of the chat completion. Unknown ones go to the provider as they are.
+        namespace: The tenant: answers never cross namespaces. None takes the client's.
+        cache: `use`, `refresh` (ask again and replace the cached answer) or `bypass` (neither read nor write).
+        ttl: Seconds for which the answer may be reused. None takes the worker's setting.
+        threshold: Least cosine similarity of a match, in (0, 1]. It may only tighten the worker's.
+        job_id: The name under which any process can fetch the answer. None gets a random one.
+        metadata: Any JSON, returned with the answer. It is never part of the identity.
+        semantic: False matches exactly only.
+        messages: The whole conversation where it is more than text (images, files, tool calls). It is matched exactly
+            only. `from_body` sets it where needed.
     """
 
     text: str
@@ -45,55 +90,55 @@ class Question:
     semantic: bool = True
     messages: Sequence[Message] | None = None
 
+    rule: ClassVar[int] = identity.RULE
+    """By which the scope id is made. A copy has another one where an older client has submitted the question."""
+
+    def __post_init__(self) -> None:
+        if isinstance(self.params, Mapping) and self.params:
+            with suppress(RecursionError):  # it contains itself: `check` says so
+                object.__setattr__(self, "params", as_json(self.params))
+
     @classmethod
-    def from_body(cls, body: Mapping[str, Any], **options: Any) -> "Question":
-        """A chat-completion request as a question. Raises InvalidQuestion."""
-        return _from_body(body, options)
+    def from_body(cls, body: Mapping[str, Any], **options: Unpack[QuestionFields]) -> "Question":
+        """Makes a question of a chat-completion request.
 
-    @property
+        Args:
+            body: The request, as it would go to `/v1/chat/completions`.
+            **options: Fields that a request does not have, such as `cache` or `job_id`.
+
+        Raises:
+            InvalidQuestion: The body is no object, or its messages or model are malformed.
+        """
+        return cls(**{**fields_of_request(body), **options})
+
+    @cached_property
     def scope(self) -> str:
-        """The scope id: what must match exactly. Needs model and namespace."""
-        found: str | None = self.__dict__.get("_scope")
-        if found is None:
-            found = self.__dict__["_scope"] = self._scope_id()
-        return found
-
-    @property
-    def fingerprint(self) -> str:
-        found: str | None = self.__dict__.get("_fingerprint")
-        if found is None:
-            found = self.__dict__["_fingerprint"] = identity.fingerprint(self.scope, self.text)
-        return found
-
-    def _scope_id(self) -> str:
+        """The scope id: 43 characters for all that must match exactly. Needs a model and a namespace."""
+        whose: dict[str, Any] = {"namespace": self.namespace or "default", "model": self.model or ""}
+        fixed = {**whose, "system": self.system, "template": self.template, "rule": self.rule}
         if not self.history and self.messages is None:
-            params = orjson.dumps(dict(self.params)) if self.params else b""
-            return identity.plain_scope_id(
-                self.namespace or "default", self.model or "", self.system, self.template, params
-            )
-        return identity.scope_id(
-            namespace=self.namespace or "default",
-            model=self.model or "",
-            system=self.system,
-            template=self.template,
-            history=tuple(self.history),
-            params=dict(self.params),
-            messages=None if self.messages is None else tuple(self.messages),
-        )
+            return identity.plain_scope_id(params=dumps(self.params) if self.params else b"", **fixed)
+        return identity.scope_id(history=self.history, params=self.params, messages=self.messages, **fixed)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """The identity of the question: 43 characters for its scope and text."""
+        return identity.fingerprint(self.scope, self.text)
 
     @property
     def exact_only(self) -> bool:
         """True where similarity says nothing about the answer."""
-        return not self.semantic or self.messages is not None or self.params.get("n", 1) != 1 or self._calls_tools()
+        several = self.params.get("n") not in (None, 1)
+        return not self.semantic or self.messages is not None or several or self._calls_tools()
 
     def _calls_tools(self) -> bool:
         return any(
-            not isinstance(message.get("content"), str) or message.get("role") == "tool" or "tool_calls" in message
-            for message in self.history
+            not isinstance(message["content"], str) or message.get("role") == "tool" or "tool_calls" in message
+            for message in canonical_messages(self.history)
         )
 
     def prompt(self) -> str:
-        """The user message."""
+        """The user message: the text within its template."""
         return self.text if self.template is None else self.template.replace(PLACEHOLDER, self.text)
 
     def conversation(self) -> list[Message]:
@@ -105,9 +150,7 @@ class Question:
 
     def request(self) -> dict[str, Any]:
         """The chat-completion request."""
-        params = {
-            key: value for key, value in self.params.items() if key not in ("stream", "stream_options", "timeout")
-        }
+        params = {key: value for key, value in self.params.items() if key not in UNSENT}
         return {**params, "model": self.model, "messages": self.conversation()}
 
     def checked(self, *, namespace: str, model: str | None) -> "Question":
@@ -117,8 +160,23 @@ class Question:
         return filled
 
     def check(self) -> None:
-        """Every field. Raises InvalidQuestion."""
-        check_question(self)
+        """Checks every field. Raises InvalidQuestion."""
+        check_text(self.text)
+        check_model(self.model)
+        check_namespace(self.namespace)
+        if self.job_id is not None:
+            check_job_id(self.job_id)
+        check_options(self.cache, self.semantic, self.ttl, self.threshold)
+        check_fixed_texts(self.system, self.template)
+        if self.params != {}:
+            check_params(self.params)
+        if self.history != ():
+            check_messages(self.history)
+        if self.messages is not None:
+            check_messages(self.messages)
+            require(len(self.messages) > 0, "messages has at least one")
+        words = self.text + (self.system or "") + (self.template or "")
+        check_size(words, self.history, self.params, self.messages, self.metadata)
 
     def filled(self, *, namespace: str, model: str | None, job_id: str | None = None) -> "Question":
         """This question with the defaults in place of what is None."""
@@ -137,38 +195,9 @@ class Question:
         values = copy.__dict__
         values.update(self.__dict__)
         values.update(fields)
-        if "_scope" in values:
-            if not SCOPE_FIELDS.isdisjoint(fields):
-                values.pop("_scope")
-                values.pop("_fingerprint", None)
-            elif "text" in fields:
-                values.pop("_fingerprint", None)
+        if not SCOPE_FIELDS.isdisjoint(fields):
+            values.pop("scope", None)
+            values.pop("fingerprint", None)
+        elif "text" in fields:
+            values.pop("fingerprint", None)
         return copy
-
-
-def _from_body(body: Mapping[str, Any], options: dict[str, Any]) -> Question:
-    require(isinstance(body, Mapping), "the body is an object")
-    messages = body.get("messages")
-    if not isinstance(messages, list) or not messages or not all(isinstance(item, dict) for item in messages):
-        raise InvalidQuestion("messages is a list of objects with at least one")
-    model = body.get("model")
-    require(model is None or isinstance(model, str), "the model's name is malformed")
-    params = {key: value for key, value in body.items() if key not in ("messages", "model")}
-    shared: dict[str, Any] = {"model": model, "params": params, **options}
-    last = messages[-1]
-    if set(last) != {"role", "content"} or last["role"] != "user" or not isinstance(last["content"], str):
-        return Question(_visible_text(messages), messages=tuple(messages), **shared)
-    first = messages[0]
-    plain_system = len(messages) > 1 and set(first) == {"role", "content"} and first["role"] == "system"
-    if plain_system and isinstance(first["content"], str):
-        return Question(last["content"], system=first["content"], history=tuple(messages[1:-1]), **shared)
-    return Question(last["content"], history=tuple(messages[:-1]), **shared)
-
-
-def _visible_text(messages: list[Message]) -> str:
-    """Something to show for a conversation whose last message is not plain text."""
-    content = messages[-1].get("content")
-    if isinstance(content, list):
-        parts = [part.get("text") for part in content if isinstance(part, dict)]
-        content = "\n".join(part for part in parts if isinstance(part, str))
-    return content if isinstance(content, str) and content.strip() else f"[{messages[-1].get('role', 'message')}]"

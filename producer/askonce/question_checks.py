@@ -1,18 +1,19 @@
-"""What a question may be. Plain questions come by the million, so they are seen to be plain early."""
+"""What the fields of a question may be. All raise InvalidQuestion.
+
+Plain questions come by the million, so they pass quickly.
+"""
 
 import math
 import re
 from collections.abc import Mapping
 from enum import Enum
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import orjson
 
 from askonce.errors import InvalidQuestion
-
-if TYPE_CHECKING:
-    from askonce.question import Question
+from askonce.json_values import dumps
 
 MAX_BYTES = 1_048_576
 """Of one question with all that belongs to it."""
@@ -29,94 +30,74 @@ def require(ok: bool, message: str) -> None:
         raise InvalidQuestion(message)
 
 
-def check_question(question: "Question") -> None:
-    """Every field. Raises InvalidQuestion."""
-    text = question.text
+def check_text(text: Any) -> None:
     if not _is_text(text):
         raise InvalidQuestion("the text is a string")
     if not text or text.isspace():
         raise InvalidQuestion("the text is empty")
-    check_model(question.model)
-    check_namespace(question.namespace)
-    if question.job_id is not None:
-        check_job_id(question.job_id)
-    _check_options(question)
-    _check_fixed_texts(question)
-    if question.params != {}:
-        _check_params(question.params)
-    if question.history != () or question.messages is not None:
-        _check_messages(question.history)
-        if question.messages is not None:
-            _check_messages(question.messages)
-            require(len(question.messages) > 0, "messages has at least one")
-    _check_size(question)
 
 
 def check_model(model: Any) -> None:
-    """Raises InvalidQuestion."""
     if model is None:
         raise InvalidQuestion("no model: name it in the question, in Client(model=...), or in ASKONCE_MODEL")
     if not _is_text(model) or not 0 < len(model) <= 200 or not model.isprintable():
         raise InvalidQuestion("the model's name is malformed")
 
 
-def _check_options(question: "Question") -> None:
-    if question.cache not in ("use", "refresh", "bypass"):
+def check_namespace(namespace: Any) -> None:
+    if not _is_text(namespace) or not _is_namespace(namespace):
+        raise InvalidQuestion("a namespace is 1 to 64 of A-Z a-z 0-9 . _ @ -")
+
+
+def check_job_id(job_id: Any) -> None:
+    if not isinstance(job_id, str) or not JOB_ID.fullmatch(job_id):
+        raise InvalidQuestion("a job id is 1 to 200 visible ASCII characters")
+
+
+def check_options(cache: Any, semantic: Any, ttl: Any, threshold: Any) -> None:
+    if cache not in ("use", "refresh", "bypass"):
         raise InvalidQuestion("cache is one of use, refresh, bypass")
-    if question.semantic is not True:
-        require(question.semantic is False, "semantic is true or false")
-    if question.ttl is not None:
-        require(_is_number(question.ttl) and 0 < question.ttl <= MAX_TTL, "ttl is a number of seconds above 0")
-    if question.threshold is not None:
-        require(_is_number(question.threshold) and 0 < question.threshold <= 1, "threshold lies in (0, 1]")
+    if semantic is not True:
+        require(semantic is False, "semantic is true or false")
+    if ttl is not None:
+        require(_is_number(ttl) and 0 < ttl <= MAX_TTL, "ttl is a number of seconds above 0")
+    if threshold is not None:
+        require(_is_number(threshold) and 0 < threshold <= 1, "threshold lies in (0, 1]")
 
 
-def _check_fixed_texts(question: "Question") -> None:
-    template, system = question.template, question.system
+def check_fixed_texts(system: Any, template: Any) -> None:
     if template is not None:
         require(isinstance(template, str) and PLACEHOLDER in template, "a template contains {text}")
     if system is not None:
         require(isinstance(system, str), "system is a string")
 
 
-def _check_params(params: Any) -> None:
+def check_params(params: Any) -> None:
     require(isinstance(params, Mapping) and all(isinstance(key, str) for key in params), "params is an object")
     require(not params.get("stream"), "stream is not supported: answers come whole")
     require("messages" not in params and "model" not in params, "model and messages are no parameters")
 
 
-def _check_messages(messages: Any) -> None:
+def check_messages(messages: Any) -> None:
     require(isinstance(messages, list | tuple), "messages are a list")
     for message in messages:
         require(isinstance(message, dict) and isinstance(message.get("role"), str), "a message has a role")
 
 
-def _check_size(question: "Question") -> None:
-    words = question.text + (question.system or "") + (question.template or "")
-    plain = not question.params and not question.history and question.messages is None and question.metadata is None
+def check_size(words: str, history: Any, params: Any, messages: Any, metadata: Any) -> None:
+    """words: all fixed and variable texts, one after the other."""
+    plain = not params and not history and messages is None and metadata is None
     if plain and len(words) < 1000 and words.isascii():
         return
-    if question.metadata is not None:
-        require(_json_size(question.metadata) <= MAX_METADATA_BYTES, f"metadata is over {MAX_METADATA_BYTES} bytes")
-    parts = (words, question.history, question.params, question.messages)
-    require(_json_size(parts) <= MAX_BYTES, f"the question is over {MAX_BYTES} bytes")
+    if metadata is not None:
+        require(len(_json(metadata)) <= MAX_METADATA_BYTES, f"metadata is over {MAX_METADATA_BYTES} bytes")
+    size = len(_json((words, history, messages))) + len(_json(params, large=True))
+    require(size <= MAX_BYTES, f"the question is over {MAX_BYTES} bytes")
 
 
 @lru_cache(maxsize=1024)
 def _is_namespace(namespace: str) -> bool:
     return NAMESPACE.fullmatch(namespace) is not None
-
-
-def check_namespace(namespace: Any) -> None:
-    """Raises InvalidQuestion."""
-    if not _is_text(namespace) or not _is_namespace(namespace):
-        raise InvalidQuestion("a namespace is 1 to 64 of A-Z a-z 0-9 . _ @ -")
-
-
-def check_job_id(job_id: Any) -> None:
-    """Raises InvalidQuestion."""
-    if not isinstance(job_id, str) or not JOB_ID.fullmatch(job_id):
-        raise InvalidQuestion("a job id is 1 to 200 visible ASCII characters")
 
 
 def _is_text(value: Any) -> bool:
@@ -128,11 +109,14 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def _json_size(value: Any) -> int:
-    """Bytes of the JSON. Raises InvalidQuestion where there is none: NaN, bytes, lone surrogates, cycles."""
+def _json(value: Any, *, large: bool = False) -> bytes:
+    """The JSON of a value. There is none of NaN, bytes, lone surrogates and cycles.
+
+    large: whole numbers may be of any size.
+    """
     _require_json(value, depth=0)
     try:
-        return len(orjson.dumps(value))
+        return dumps(value) if large else orjson.dumps(value)
     except (TypeError, ValueError, RecursionError) as error:
         raise InvalidQuestion(f"not JSON: {error}") from error
 

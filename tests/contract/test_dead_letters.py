@@ -7,9 +7,10 @@ import pytest
 
 from askonce import Question
 from askonce.cli import main
-from askonce.contract.chunk import job_record, pack
+from askonce.contract.chunk import pack
 from askonce.operator.dead_letters import DeadLetters
 from askonce.session.job_queue import new_job_id
+from support.jobs import job_record
 from support.services import MODEL, RealService
 
 

@@ -10,12 +10,12 @@ import pytest
 from arq.connections import ArqRedis
 from redis.asyncio import Redis
 
-from askonce.contract.chunk import FUNCTION, job_record
+from askonce.contract.chunk import FUNCTION
 from askonce.contract.keys import ARQ_JOB, Keys
 from askonce.store.scripts import Script
 from askonce_worker.queue.arq_worker import LeasedWorker
 from askonce_worker.redis.clock import RedisClock
-from support.jobs import put
+from support.jobs import job_record, put
 from support.worker_process import until
 
 SUBMIT = Script("askonce", "submit")

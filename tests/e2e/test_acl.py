@@ -14,13 +14,14 @@ from redis.exceptions import AuthenticationError, NoPermissionError, ResponseErr
 
 from askonce import Client, Question
 from askonce.cli import main
-from askonce.contract.chunk import job_record, pack
+from askonce.contract.chunk import pack
 from askonce.contract.keys import ARQ_JOB, Keys
 from askonce.errors import StoreUnreachable
 from askonce_worker.check.findings import findings
 from askonce_worker.settings import Settings
 from support.acl import TEMPLATE, guarded_valkey  # noqa: F401
 from support.asking import settings_for
+from support.jobs import job_record
 from support.worker_process import until, workers
 
 USERS = ("producer", "worker", "operator")

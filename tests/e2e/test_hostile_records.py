@@ -9,11 +9,12 @@ import pytest
 from redis.asyncio import Redis
 
 from askonce import Question
-from askonce.contract.chunk import job_record, pack
+from askonce.contract.chunk import pack
 from askonce.contract.keys import ARQ_JOB, Keys
 from askonce.errors import UnknownJob
 from askonce_worker.inflight.feed import SHARDS
 from support.asking import client_for, settings_for
+from support.jobs import job_record
 from support.worker_process import until, workers
 
 FRESH = ("llm", "inflight")

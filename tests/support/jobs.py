@@ -17,6 +17,11 @@ def record(questions: Sequence[tuple[str, str]], function: str = FUNCTION) -> by
     return orjson.dumps({"t": None, "f": function, "a": [chunk], "k": {}, "et": int(time.time() * 1000)})
 
 
+def job_record(payload: bytes, enqueued_ms: int) -> bytes:
+    """The bytes that submit.lua puts together: arq's job format, in JSON. payload: a chunk."""
+    return orjson.dumps({"t": None, "f": FUNCTION, "a": [orjson.Fragment(payload)], "k": {}, "et": enqueued_ms})
+
+
 async def put(
     redis: Redis,
     keys: Keys,

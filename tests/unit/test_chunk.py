@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from askonce import Question
-from askonce.contract.chunk import FUNCTION, job_record, pack, unpack
+from askonce.contract.chunk import FUNCTION, pack, unpack
+from support.jobs import job_record
 
 words = st.text(st.characters(exclude_categories=("Cs",)), min_size=1, max_size=30).filter(lambda text: text.strip())
 values = st.none() | st.booleans() | st.integers(-1000, 1000) | st.floats(-10, 10) | words
@@ -134,3 +135,41 @@ def test_what_only_shapes_the_delivery_stays_with_its_own_question():
     payload = orjson.loads(pack("tenant", 5000, sent))
     assert [q.request().get("user") for q in unpack(payload).questions] == ["one", None, None]
     assert len(payload["scopes"]) == 2
+
+
+def received(question, **changes):
+    """The question as a worker sees it. changes: of its scope, as it stands in the chunk."""
+    payload = orjson.loads(pack("tenant", 5000, [question.with_fields(job_id="j", namespace="tenant")]))
+    payload["scopes"][0].update(changes)
+    return unpack(payload)
+
+
+def test_whole_numbers_of_any_size_reach_the_worker_as_they_are():
+    question = Question("q", model="m", namespace="tenant", params={"seed": 2**70, "x": [-(2**64)]})
+    [asked] = received(question).questions
+    assert asked.request() == question.request()
+    assert asked.fingerprint == question.fingerprint
+
+
+def test_the_questions_of_an_older_client_keep_the_fingerprint_that_it_gave_them():
+    """It names no rule, and submitted them under the first one: under another one no answer could be published."""
+    params = {"temperature": None, "tools": [], "response_format": {"type": "text"}}
+    question = Question("q", model="m", namespace="tenant", params=params)
+    [asked] = received(question, identity=1).questions
+    assert (asked.scope, asked.params) == (question.with_fields(rule=1).scope, params)
+    assert asked.scope != question.scope
+    again = asked.with_fields(job_id="again")
+    [replayed] = unpack(orjson.loads(pack("tenant", 5000, [again]))).questions
+    assert replayed.fingerprint == asked.fingerprint
+
+
+def test_a_plain_question_is_packed_as_ever():
+    question = Question("q", job_id="j", model="m", namespace="n", system="s", template="<{text}>")
+    [scope] = orjson.loads(pack("n", 5000, [question]))["scopes"]
+    assert scope == {"model": "m", "system": "s", "template": "<{text}>"}
+
+
+def test_the_rule_of_a_newer_client_is_refused_by_name():
+    chunk = received(Question("q", model="m", params={"temperature": 0}), identity=3)
+    assert chunk.questions == ()
+    assert "upgrade the workers" in chunk.bad[0].reason

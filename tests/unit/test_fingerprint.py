@@ -111,6 +111,99 @@ def test_a_copy_with_another_text_or_scope_has_another_fingerprint():
     assert question.with_fields(job_id="x").fingerprint == before == question.fingerprint
 
 
+PROPERTIES = {"thoughts": {"type": "string"}, "verdict": {"type": "string"}}
+SORTED = {"a": {"type": "string"}, "b": {"type": "object", "properties": PROPERTIES}}
+
+
+def schema(properties, **more):
+    return {"type": "json_schema", "json_schema": {"name": "r", "schema": {"properties": properties}, **more}}
+
+
+def tool(properties, **more):
+    return [{"type": "function", "function": {"name": "f", "parameters": {"properties": properties}, **more}}]
+
+
+def backwards(properties):
+    return dict(reversed(properties.items()))
+
+
+@pytest.mark.parametrize(
+    ("params", "same"),
+    [
+        ({"temperature": None, "tools": None, "stop": None, "max_tokens": None, "vendor": None}, {}),
+        ({"tools": [], "functions": [], "logit_bias": {}, "stop": [], "tool_choice": "none"}, {}),
+        ({"n": 1, "logprobs": False, "top_logprobs": 0, "response_format": {"type": "text"}}, {}),
+        ({"presence_penalty": 0, "frequency_penalty": 0.0, "modalities": ["text"], "parallel_tool_calls": True}, {}),
+        ({"tools": tool({}), "tool_choice": "auto"}, {"tools": tool({})}),
+        ({"tools": tool({}, strict=None, description=None)}, {"tools": tool({}, strict=False)}),
+        ({"response_format": schema(SORTED, strict=None)}, {"response_format": schema(SORTED)}),
+        ({"response_format": backwards(schema(SORTED))}, {"response_format": schema(SORTED)}),
+        ({"logit_bias": {5: 1}}, {"logit_bias": {"5": 1}}),
+    ],
+    ids=lambda value: str(value)[:60],
+)
+def test_what_is_null_empty_or_the_default_is_the_same_as_none(params, same):
+    assert asked(params=params).scope == asked(params=same).scope
+
+
+@pytest.mark.parametrize(
+    ("params", "other"),
+    [
+        ({"response_format": schema(PROPERTIES)}, {"response_format": schema(backwards(PROPERTIES))}),
+        ({"tools": tool(PROPERTIES)}, {"tools": tool(backwards(PROPERTIES))}),
+        (
+            {"tools": tool({"x": {"items": {"properties": PROPERTIES}}})},
+            {"tools": tool({"x": {"items": {"properties": backwards(PROPERTIES)}}})},
+        ),
+        ({"guided_json": {"properties": PROPERTIES}}, {"guided_json": {"properties": backwards(PROPERTIES)}}),
+        ({"tools": tool({"a": {"default": None}})}, {"tools": tool({"a": {}})}),
+        ({"tools": tool({}, strict=True)}, {"tools": tool({})}),
+        ({"tools": tool({}), "tool_choice": "none"}, {"tools": tool({})}),
+        ({"temperature": 1}, {}),
+        ({"logprobs": True}, {"logprobs": 1}),
+    ],
+    ids=lambda value: str(value)[:60],
+)
+def test_what_shapes_the_answer_is_told_apart(params, other):
+    assert asked(params=params).scope != asked(params=other).scope
+
+
+def test_a_schema_in_the_order_of_its_names_has_the_hash_that_it_always_had():
+    assert asked(params={"response_format": schema(SORTED)}).with_fields(rule=1).scope != (
+        asked(params={"response_format": schema(backwards(SORTED))}).scope
+    )
+    properties = {"a": {"type": "string"}, "b": {"type": "string"}}
+    question = asked(params={"tools": tool(properties)})
+    assert question.scope == question.with_fields(rule=1).scope
+
+
+DUMPED = {"refusal": None, "tool_calls": None, "audio": None, "annotations": []}
+CALL = {"role": "assistant", "content": None, "tool_calls": [{"id": "1", "function": {"name": "f", "arguments": "{}"}}]}
+
+
+@pytest.mark.parametrize(
+    ("history", "same"),
+    [
+        ([{**HISTORY[1], **DUMPED}], [HISTORY[1]]),
+        ([{"role": "user", "content": [{"type": "text", "text": "hi"}]}], [HISTORY[0]]),
+        ([{"role": "user", "content": [{"type": "text", "text": "hi", "annotations": None}]}], [HISTORY[0]]),
+        ([{name: value for name, value in CALL.items() if name != "content"}], [CALL]),
+    ],
+    ids=lambda value: str(value)[:60],
+)
+def test_messages_that_say_the_same_are_the_same(history, same):
+    question, other = asked(history=history), asked(history=same)
+    assert question.scope == other.scope
+    assert question.exact_only == other.exact_only
+    whole = asked(messages=history)
+    assert whole.scope == asked(messages=same).scope != question.scope
+
+
+def test_a_call_of_a_tool_has_the_hash_that_it_always_had():
+    question = asked(history=[CALL])
+    assert question.scope == question.with_fields(rule=1).scope
+
+
 json = st.recursive(
     st.none()
     | st.booleans()

@@ -15,7 +15,7 @@ import askonce
 import askonce_worker
 from askonce import Question
 from askonce.answer import Answer
-from askonce.contract.chunk import job_record, pack, unpack
+from askonce.contract.chunk import pack, unpack
 from askonce.contract.completion import text_body
 from askonce.contract.keys import Keys, epoch_stamp
 from askonce.contract.pending import read_pending
@@ -45,6 +45,7 @@ from askonce_worker.providers.llm import _checked
 from askonce_worker.providers.provider import ProviderError
 from askonce_worker.queue.leased_job import leased_job
 from askonce_worker.upkeep.rules import Standing, read_head
+from support.jobs import job_record
 
 QUESTION = Question("how?", "m", namespace="n", job_id="j", params={"temperature": 0.5}, metadata={"row": [1]})
 BODY = {**text_body("so", model="m-1", usage={"prompt_tokens": 1}), "extra": [{"a": None}]}

@@ -14,7 +14,6 @@ TOO_LONG_TODAY = {
     "askonce_worker/wiring/assemble.py: service",
 }
 UNUSED_TODAY = {
-    "askonce/contract/chunk.py: job_record",
     "askonce/testing.py: sibling",
     "askonce_worker/answering/stages.py: STAGES",
 }

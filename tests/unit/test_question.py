@@ -52,11 +52,11 @@ def test_the_defaults_of_the_client_fill_the_gaps_and_no_more():
         ({"params": None}, "object"),
         ({"params": {"stream": True}}, "stream"),
         ({"params": {"model": "m"}}, "parameters"),
-        ({"params": {1: 2}}, "object"),
+        ({"params": {(1, 2): 3}}, "object"),
+        ({"metadata": 2**70}, "JSON"),
         ({"params": {"x": float("nan")}}, "NaN"),
         ({"params": {"x": [{"y": float("inf")}]}}, "NaN"),
         ({"params": {"x": b"bytes"}}, "JSON"),
-        ({"params": {"x": 2**70}}, "JSON"),
         ({"params": {"x": date(2024, 1, 1)}}, "JSON: date"),
         ({"metadata": {"when": [date(2024, 1, 1)]}}, "JSON: date"),
         ({"messages": ()}, "at least one"),
@@ -89,6 +89,21 @@ def test_unknown_parameters_go_to_the_provider_as_they_are():
         "model": "m",
         "messages": [{"role": "system", "content": "s"}, {"role": "user", "content": "q"}],
     }
+
+
+def test_parameters_go_as_the_openai_sdk_sends_them():
+    params = {"logit_bias": {50256: -100, "7": 1}, "stop": ("a", "b"), "seed": 2**70, True: 1.5}
+    question = checked(params=params)
+    assert question.request() == {
+        "logit_bias": {"50256": -100, "7": 1},
+        "stop": ["a", "b"],
+        "seed": 2**70,
+        "true": 1.5,
+        "model": "m",
+        "messages": [{"role": "user", "content": "q"}],
+    }
+    assert question.scope == checked(params={**params, "stop": ["a", "b"]}).scope
+    assert question.scope != checked(params={**params, "seed": 2**70 + 1}).scope
 
 
 def test_a_template_holds_the_text_even_where_that_holds_the_placeholder():
@@ -133,6 +148,20 @@ def test_a_request_with_an_image_is_kept_whole():
     assert question.exact_only
     assert question.text == "What is it?"
     assert question.request() == body
+
+
+def test_a_conversation_as_an_sdk_dumps_it_is_still_plain_text():
+    part = [{"type": "text", "text": "be brief"}]
+    nulls = {"refusal": None, "tool_calls": None, "function_call": None, "audio": None, "annotations": []}
+    messages = [
+        {"role": "system", "content": part, "name": None},
+        {"role": "user", "content": "hi"},
+        {"role": "assistant", "content": "hello", **nulls},
+        {"role": "user", "content": [{"type": "text", "text": "q"}], "name": None},
+    ]
+    question = Question.from_body({"model": "m", "messages": messages}).checked(namespace="default", model=None)
+    assert (question.text, question.system, question.exact_only) == ("q", "be brief", False)
+    assert question.history == (messages[1], messages[2])
 
 
 @pytest.mark.parametrize("body", [{}, {"messages": []}, {"messages": ["q"]}, {"messages": "q"}, [], {"messages": [{}]}])

@@ -1,11 +1,12 @@
 """A chunk that crashed too often becomes jobs of one question each, and these still say what it said."""
 
 from askonce import Question
-from askonce.contract.chunk import FUNCTION, job_record, pack, unpack
+from askonce.contract.chunk import FUNCTION, pack, unpack
 from askonce_worker.answering.chunk_job import split
 from askonce_worker.queue.job_runner import JobRunner
 from askonce_worker.queue.leased_job import leased_job
 from askonce_worker.queue.leases import Split
+from support.jobs import job_record
 
 QUESTIONS = [
     Question("one", model="m", namespace="n", job_id="a", ttl=5),

@@ -8,9 +8,11 @@ The scopes of a chunk are written once each, since the questions of a pipeline m
      "traces": ["00-…-…-01"]}
 
 `scope` is a place among the scopes; without it, the first one. `traces`, which may be missing: the W3C `traceparent` of
-each trace that a question was submitted in.
+each trace that a question was submitted in. A scope's `identity` is the rule by which its id is made (`fingerprint`): 1
+where it is missing. `params_text` stands for `params` whose whole numbers are too large for most readers of JSON.
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,13 +21,16 @@ import orjson
 
 from askonce.contract.trace_context import MOST, readable_traces
 from askonce.errors import InvalidQuestion
-from askonce.question import Question
+from askonce.fingerprint import FIRST_RULE, RULE
+from askonce.json_values import dumps, has_large
+from askonce.question import SHARED_FIELDS, Question
 from askonce.question_checks import MAX_TTL, check_job_id, check_namespace
 
 VERSION = 1
 FUNCTION = "answer_chunk"
 """The name of the job that answers a chunk."""
-SCOPE_FIELDS = ("model", "system", "template", "history", "params", "messages")
+RULED_FIELDS = ("history", "params", "messages")
+"""Where they are empty, all rules make the same scope id."""
 QUESTION_FIELDS = ("cache", "ttl", "threshold", "metadata", "semantic")
 MAX_QUESTIONS = 10_000
 
@@ -56,7 +61,7 @@ def pack(namespace: str, timeout_ms: int, questions: Sequence[Question], traces:
     packed = []
     for question in questions:
         # Two of one scope may differ in parameters that only shape the delivery, such as `user`: each keeps its own.
-        variant = (question.scope, orjson.dumps(dict(question.params)) if question.params else b"")
+        variant = (question.scope, dumps(question.params) if question.params else b"")
         place = places.get(variant)
         if place is None:
             place = places[variant] = len(scopes)
@@ -85,8 +90,13 @@ def _add_own(item: dict[str, Any], question: Question) -> None:
 
 
 def _scope(question: Question) -> dict[str, Any]:
-    values = {name: getattr(question, name) for name in SCOPE_FIELDS}
-    return {name: value for name, value in values.items() if value or (name == "system" and value is not None)}
+    values = {name: getattr(question, name) for name in SHARED_FIELDS}
+    scope = {name: value for name, value in values.items() if value or (name == "system" and value is not None)}
+    if has_large(question.params):
+        scope["params_text"] = dumps(scope.pop("params")).decode()
+    if question.rule != FIRST_RULE and any(values[name] for name in RULED_FIELDS):
+        scope["identity"] = question.rule
+    return scope
 
 
 def unpack(payload: Any) -> Chunk:
@@ -122,12 +132,22 @@ def unpack(payload: Any) -> Chunk:
 def _shared(scope: Any, namespace: str) -> Question | InvalidQuestion:
     """All but the texts of the questions of one scope, checked once for all of them."""
     try:
-        known = {name: scope[name] for name in SCOPE_FIELDS if name in scope}
-        return Question("-", namespace=namespace, **known).checked(namespace=namespace, model=None)
+        known = {name: scope[name] for name in SHARED_FIELDS if name in scope}
+        if "params_text" in scope:
+            known["params"] = json.loads(scope["params_text"])
+        question = Question("-", namespace=namespace, **known).checked(namespace=namespace, model=None)
+        return question.with_fields(rule=_rule(scope, known))
     except InvalidQuestion as error:
         return error
-    except (TypeError, KeyError, AttributeError) as error:
+    except (TypeError, KeyError, AttributeError, ValueError) as error:
         return InvalidQuestion(f"malformed scope: {type(error).__name__}")
+
+
+def _rule(scope: dict[str, Any], known: dict[str, Any]) -> int:
+    rule = scope.get("identity", FIRST_RULE) if any(known.get(name) for name in RULED_FIELDS) else RULE
+    if type(rule) is not int or not FIRST_RULE <= rule <= RULE:
+        raise InvalidQuestion("its scope is of a newer release: upgrade the workers first")
+    return rule
 
 
 def _job_id(item: Any) -> str:
@@ -149,10 +169,3 @@ def _question(item: dict[str, Any], job_id: str, shared: list[Question | Invalid
     question = known.with_fields(text=item["text"], job_id=job_id, **own)
     question.check()
     return question
-
-
-def job_record(payload: bytes, enqueued_ms: int) -> bytes:
-    """The same bytes that submit.lua puts together: arq's job format, in JSON."""
-    return orjson.dumps(
-        {"t": None, "f": FUNCTION, "a": [orjson.Fragment(payload)], "k": {}, "et": enqueued_ms},
-    )

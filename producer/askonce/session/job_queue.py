@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import orjson
-
 from askonce.contract.chunk import FUNCTION, pack
 from askonce.contract.keys import ARQ_JOB, Keys
 from askonce.errors import InvalidQuestion, QueueFull
+from askonce.json_values import dumps
 from askonce.question import Question
 from askonce.readable import MAX_RECORD_BYTES
 from askonce.session.batching import Batcher
@@ -146,8 +145,8 @@ def _size(question: Question) -> int:
     """About how many bytes of a chunk it takes; a scope that it shares counts each time."""
     size = len(question.text) + len(question.system or "") + len(question.template or "")
     if question.history or question.messages is not None or question.params or question.metadata is not None:
-        rest = (question.history, dict(question.params), question.messages, question.metadata)
-        size += len(orjson.dumps(rest))
+        rest = (question.history, question.params, question.messages, question.metadata)
+        size += len(dumps(rest))
     return size
 
 

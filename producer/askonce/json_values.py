@@ -1,0 +1,45 @@
+"""JSON as the OpenAI SDK writes it: with Python's own rules, where orjson is stricter. Pure."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+
+def as_json(value: Any) -> Any:
+    """The value with the keys and lists that it has as JSON: keys that are numbers become text, tuples lists."""
+    if isinstance(value, Mapping):
+        return {_key(key): as_json(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [as_json(item) for item in value]
+    return value
+
+
+def dumps(value: Any) -> bytes:
+    """The JSON of a value, with whole numbers of any size. Raises TypeError or ValueError."""
+    try:
+        return orjson.dumps(value)
+    except TypeError:
+        return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+
+
+def is_large(number: int) -> bool:
+    """Whether orjson cannot write it."""
+    return not -(2**63) <= number < 2**64
+
+
+def has_large(value: Any) -> bool:
+    """Whether there is a whole number in it that orjson cannot write."""
+    if isinstance(value, Mapping):
+        return any(map(has_large, value.values()))
+    if isinstance(value, list | tuple):
+        return any(map(has_large, value))
+    return isinstance(value, int) and is_large(value)
+
+
+def _key(key: Any) -> Any:
+    """As `json.dumps` writes it. What is no key in JSON stays as it is, and is refused with the question."""
+    if isinstance(key, str) or not isinstance(key, int | float | None):
+        return key
+    return json.dumps(key)
