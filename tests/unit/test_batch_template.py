@@ -102,9 +102,8 @@ def test_a_placeholder_in_the_prompt_itself_makes_no_template():
 
 def test_what_is_no_plain_text_has_none():
     found = Templates(everywhere=Template(HEAD, TAIL))
-    picture = Question.from_body(
-        {"model": "m", "messages": [{"role": "user", "content": [{"type": "text", "text": HEAD}]}]}
-    )
+    parts = [{"type": "text", "text": HEAD}, {"type": "image_url"}]
+    picture = Question.from_body({"model": "m", "messages": [{"role": "user", "content": parts}]})
     assert found.fit(picture) is picture
     own = Question("x", model="m", template="Own: {text}")
     assert found.fit(own) is own
