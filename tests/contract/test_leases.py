@@ -11,6 +11,7 @@ from redis.asyncio import Redis
 from askonce.contract.keys import ARQ_JOB, Keys
 from askonce_worker.local.parts import choose_parts
 from askonce_worker.local.stack import Stack
+from askonce_worker.queue.flow import Flow
 from askonce_worker.queue.keeper import Keeper
 from askonce_worker.queue.leases import Bury, Done, Leases, Return, Split
 from askonce_worker.redis.clock import RedisClock
@@ -43,10 +44,11 @@ class Worker:
         self.leases = Leases(redis, keys, RedisClock(), worker=name, lease=lease)
         self.claims = 0
 
-    async def claim(self, free=10, bulk=None, alone=True):
+    async def claim(self, free=10, bulk=None, alone=True, held_back=()):
         self.claims += 1
         token = f"{self.leases.worker}-{self.claims}"
-        return await self.leases.claim(token, free=free, bulk=free if bulk is None else bulk, alone=alone)
+        bulk = free if bulk is None else bulk
+        return await self.leases.claim(token, free=free, bulk=bulk, alone=alone, held_back=held_back)
 
     async def claim_lapsed(self, job, **options):
         """Once the lease of this job has lapsed."""
@@ -107,6 +109,35 @@ async def test_a_job_of_the_future_is_not_due(redis, keys, worker):
         await put(redis, keys, lane=lane, score=await redis_ms(redis) + 60_000)
     claim = await worker.claim()
     assert (claim.jobs, claim.behind) == ([], False)
+
+
+def of(namespace, model="m"):
+    chunk = {"v": 1, "namespace": namespace, "scopes": [{"model": model}], "questions": [{"id": "q", "text": "t"}]}
+    return orjson.dumps({"t": None, "f": "answer_chunk", "a": [chunk], "k": {}, "et": 1})
+
+
+@pytest.mark.parametrize("lane", ["interactive", "bulk"])
+async def test_a_flow_that_is_held_back_hides_no_other_behind_it(redis, keys, worker, lane):
+    for number in range(100):
+        await put(redis, keys, lane=lane, score=number, raw=of("slow"))
+    other = await put(redis, keys, lane=lane, score=1000, raw=of("quick"))
+    model = await put(redis, keys, lane=lane, score=1001, raw=of("slow", "another"))
+    claim = await worker.claim(free=20, held_back=[Flow(lane, "slow", "m")])
+    assert names(claim) == [other, model]
+    assert len((await worker.claim(free=200)).jobs) == 100
+
+
+async def test_jobs_that_are_held_back_let_others_pass_and_none_is_lost(redis, keys):
+    """Many more of them than one claim looks at."""
+    worker = Worker(redis, keys, lease=60)
+    slow = [await put(redis, keys, score=number, raw=of("slow")) for number in range(600)]
+    quick = [await put(redis, keys, score=number, raw=of("quick")) for number in range(0, 20_000, 50)]
+    taken = []
+    while len(taken) < len(quick):
+        taken += names(await worker.claim(free=10, held_back=[Flow("bulk", "slow", "m")]))
+    assert taken == quick
+    found = [name for _ in range(6) for name in names(await worker.claim(free=100))]
+    assert sorted(found) == sorted(slow)
 
 
 async def test_lapsed_leases_come_before_the_whole_backlog(redis, keys, worker, other):

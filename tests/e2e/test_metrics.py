@@ -53,7 +53,7 @@ OF_ALL = {
     "askonce_entries",
     "askonce_workers_alive",
 }
-STAGES = {"exact", "embed", "semantic", "place", "claim", "llm", "follow", "publish"}
+STAGES = {"exact", "embed", "semantic", "turn", "claim", "llm", "follow", "publish"}
 
 
 @pytest.fixture

@@ -42,7 +42,7 @@ class Wired:
 
     async def _run(self, name: str) -> None:
         job = leased_job(name, "interactive", "token", 0, 0, await self.redis.get(f"{ARQ_JOB}{name}"))
-        await self.service.jobs.run(job, job.args[0])
+        await self.service.jobs.run(job, job.args[0], lambda: None)
 
     async def vectors_arrived(self) -> None:
         async def none_waits() -> bool:

@@ -8,7 +8,7 @@ import structlog
 from askonce.contract.completion import CompletionVerdict, verdict
 from askonce_worker.answering.answers import Failure, failed, failure_of, from_llm
 from askonce_worker.answering.coalescing import Coalescer, Lead, Settlement
-from askonce_worker.answering.llm_turns import Places
+from askonce_worker.answering.llm_turns import LLMTurns
 from askonce_worker.answering.open_question import OpenQuestion
 from askonce_worker.answering.ports import LLM, Clock, Completion, LLMError, NewEntry, Outbound, Reservation
 from askonce_worker.answering.stages import Stage, unobserved
@@ -27,14 +27,14 @@ class Asking:
         *,
         clock: Clock,
         coalescer: Coalescer,
-        places: Places,
+        turns: LLMTurns,
         llm: LLM,
         outbound: Outbound,
         stage: Stage = unobserved,
     ) -> None:
         self._clock = clock
         self._coalescer = coalescer
-        self._places = places
+        self._turns = turns
         self._llm = llm
         self._outbound = outbound
         self._stage = stage
@@ -43,9 +43,9 @@ class Asking:
         """Until its deadline."""
         return max(0.0, (item.deadline - self._clock.now_ms()) / 1000)
 
-    async def lead(self, item: OpenQuestion, lead: Lead, place: Reservation) -> None:
+    async def lead(self, item: OpenQuestion, lead: Lead, turn: Reservation) -> None:
         try:
-            await self._ask_and_settle(item, lead, place)
+            await self._ask_and_settle(item, lead, turn)
         except BaseException:
             # Cancelled, out of time, or a fault of ours: its followers are not, and one of them asks in its place.
             self._coalescer.abandon(lead)
@@ -53,9 +53,9 @@ class Asking:
 
     async def ask_alone(self, item: OpenQuestion) -> None:
         """Neither leads nor follows: `bypass`, and a follower whose leader's outcome is not for others."""
-        async with self._places(item.question, item.lane) as place:
+        async with self._turns(item.question, item.lane) as turn:
             try:
-                completion = await self._complete(item, place)
+                completion = await self._complete(item, turn)
             except LLMError as error:
                 await self.publish_failed(item, failure_of(error))
                 return
@@ -65,9 +65,9 @@ class Asking:
         log.debug("question.failed", kind=failure["error"]["kind"], status=failure["error"].get("status"))
         await self._outbound.send([failed(each, item.lane, failure) for each in item.all()], settle=settle)
 
-    async def _ask_and_settle(self, item: OpenQuestion, lead: Lead, place: Reservation) -> None:
+    async def _ask_and_settle(self, item: OpenQuestion, lead: Lead, turn: Reservation) -> None:
         try:
-            completion = await self._complete(item, place)
+            completion = await self._complete(item, turn)
         except LLMError as error:
             settlement = Settlement.PERMANENT if error.final else Settlement.TRANSIENT
             settle = self._coalescer.settling(lead, settlement, failure_of(error))
@@ -75,13 +75,13 @@ class Asking:
         else:
             await self._deliver(item, lead, completion)
 
-    async def _complete(self, item: OpenQuestion, place: Reservation) -> Completion:
+    async def _complete(self, item: OpenQuestion, turn: Reservation) -> Completion:
         """The LLM gets a second more than the deadline: so it is the deadline that ends it, under its name."""
-        place.spent()
+        turn.spent()
         with self._stage("llm", model=item.question.model or ""):
             timeout = self.seconds_left(item) + 1
-            completion = await self._llm.complete(item.question, timeout=timeout, again=place.again)
-        place.spent(completion.body.get("usage"))
+            completion = await self._llm.complete(item.question, timeout=timeout, again=turn.again)
+        turn.spent(completion.body.get("usage"))
         return completion
 
     async def _deliver(self, item: OpenQuestion, lead: Lead, completion: Completion) -> None:

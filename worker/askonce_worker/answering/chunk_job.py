@@ -46,21 +46,30 @@ class ChunkJob:
         self._around = around
         self._log_prompts = log_prompts
 
-    async def run(self, job: LeasedJob, payload: Any) -> None:
-        """Answers every question of the chunk. Raises Unworkable for a payload that is no chunk."""
+    async def run(self, job: LeasedJob, payload: Any, looked_up: Callable[[], None]) -> None:
+        """Answers every question of the chunk.
+
+        Args:
+            job: the chunk's job.
+            payload: its argument.
+            looked_up: called once the chunk is done with the caches, and only waits for the LLM or for leaders.
+
+        Raises:
+            Unworkable: The payload is no chunk.
+        """
         started = time.monotonic()
         try:
             chunk = unpack(payload)
         except ValueError as error:
             raise Unworkable("it is no chunk") from error
         with self._around(job, chunk), chunk_sheet(prompts=self._log_prompts) as sheet:
-            await self._answer(job, chunk)
+            await self._answer(job, chunk, looked_up)
         ms = round((time.monotonic() - started) * 1000)
         facts: dict[str, Any] = {**sheet.sources, **({"failures": dict(sheet.failures)} if sheet.failures else {})}
         questions = len(chunk.questions) + len(chunk.bad)
         log.info("chunk.answered", namespace=chunk.namespace, questions=questions, **facts, ms=ms)
 
-    async def _answer(self, job: LeasedJob, chunk: Chunk) -> None:
+    async def _answer(self, job: LeasedJob, chunk: Chunk, looked_up: Callable[[], None]) -> None:
         if chunk.bad:
             for _ in chunk.bad:
                 self._refusals("question")
@@ -68,7 +77,7 @@ class ChunkJob:
             await self._outbound.send([_failed(chunk, job.lane, job_id, error) for job_id, error in refused])
         if chunk.questions:
             deadline = job.enqueued_ms + chunk.timeout_ms
-            await self._pipeline.answer(Batch(chunk.questions, job.lane, job.job, job.enqueued_ms, deadline))
+            await self._pipeline.answer(Batch(chunk.questions, job.lane, job.job, job.enqueued_ms, deadline, looked_up))
 
     async def give_up(self, job: LeasedJob, cause: str) -> None:
         """Before a job becomes a dead letter: its open questions end as failed. Nobody waits for ever."""

@@ -8,7 +8,7 @@ import structlog
 from askonce_worker.answering.answers import EXPIRED, from_leader
 from askonce_worker.answering.asking import Asking
 from askonce_worker.answering.coalescing import AskYourself, Coalescer, Follow, Freed, Lead, Position, Stale
-from askonce_worker.answering.llm_turns import Places
+from askonce_worker.answering.llm_turns import LLMTurns
 from askonce_worker.answering.lookup import Lookup
 from askonce_worker.answering.open_question import OpenQuestion
 from askonce_worker.answering.ports import Outbound
@@ -26,7 +26,7 @@ class LeadOrFollow:
         *,
         lookup: Lookup,
         coalescer: Coalescer,
-        places: Places,
+        turns: LLMTurns,
         asking: Asking,
         outbound: Outbound,
         stage: Stage = unobserved,
@@ -34,13 +34,13 @@ class LeadOrFollow:
         self.takeovers = 0
         self._lookup = lookup
         self._coalescer = coalescer
-        self._places = places
+        self._turns = turns
         self._asking = asking
         self._outbound = outbound
         self._stage = stage
 
     async def answer(self, todo: Sequence[OpenQuestion], position: Position) -> None:
-        """What matches a question being asked follows it at once; the rest wait for a place at the LLM."""
+        """What matches a question being asked follows it at once; the rest wait for a turn at the LLM."""
         if not todo:
             return
         joined = self._coalescer.join([item.ask() for item in todo])
@@ -93,12 +93,12 @@ class LeadOrFollow:
                 return
 
     async def _claim_and_ask(self, item: OpenQuestion, position: Position) -> Follow | None:
-        """Leads where nothing alike is being asked; a follower gives its place at the LLM back at once.
+        """Leads where nothing alike is being asked; a follower gives its turn at the LLM back at once.
 
-        A question may wait for the place until not all is known any more of what has ended meanwhile. It looks into
-        the caches again then, and keeps the place.
+        A question may wait for its turn until not all is known any more of what has ended meanwhile. It looks into
+        the caches again then, and keeps its turn.
         """
-        async with self._places(item.question, item.lane) as place:
+        async with self._turns(item.question, item.lane) as turn:
             while True:
                 with self._stage("claim"):
                     claim = await self._coalescer.claim(item.ask(), position)
@@ -110,7 +110,7 @@ class LeadOrFollow:
                 if await self._lookup.look_again(item):
                     return None
             if isinstance(claim, Lead):
-                await self._asking.lead(item, claim, place)
+                await self._asking.lead(item, claim, turn)
                 return None
         return claim
 

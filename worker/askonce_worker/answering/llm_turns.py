@@ -1,45 +1,47 @@
-"""A place at the LLM: one of this worker's slots, and a share of the provider's budget, which all workers share."""
+"""A turn at the LLM: one of this worker's slots, and a share of the provider's budget, which all workers share."""
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
-from weakref import WeakValueDictionary
+from contextlib import asynccontextmanager
 
 from askonce.question import Question
-from askonce_worker.answering.ports import Budget, Reservation, Slots
+from askonce_worker.answering.llm_slots import LLMSlots, Slot
+from askonce_worker.answering.ports import Budget, Reservation
 from askonce_worker.answering.stages import Stage, unobserved
+from askonce_worker.queue.flow import Flow
 
 
-class Places:
-    def __init__(self, slots: Slots, budget: Budget, stage: Stage = unobserved) -> None:
+class LLMTurns:
+    def __init__(self, slots: LLMSlots, budget: Budget, stage: Stage = unobserved) -> None:
         self._slots = slots
         self._budget = budget
         self._stage = stage
-        self._turns: WeakValueDictionary[tuple[str | None, str], asyncio.Lock] = WeakValueDictionary()
 
     @asynccontextmanager
     async def __call__(self, question: Question, lane: str) -> AsyncIterator[Reservation]:
-        """Held while inside. The reservation is given back at the end, unless it was spent.
+        """Waits for a turn and holds it inside the block.
 
-        Of the questions of one model and lane only the first in line asks for budget: Redis hears from each worker
-        once, however many wait, and nobody overtakes.
+        Of the questions of one model and lane, only the one at the head of the line asks for budget: each worker sends
+        one request to Redis, however many questions wait, and none overtakes another. The reservation is returned at
+        the end unless it was spent.
         """
         reservation = self._budget(question, lane)
-        turn = self._turns.setdefault((question.model, lane), asyncio.Lock())
-        async with AsyncExitStack() as place:
-            place.callback(reservation.give_back)
-            with self._stage("place"):
-                async with turn:
-                    await self._enter(place, reservation, lane)
+        slot = self._slots.slot(Flow(lane, question.namespace or "", question.model or ""))
+        try:
+            with self._stage("turn"):
+                await _enter(slot, reservation)
             yield reservation
+        finally:
+            slot.leave_line()
+            slot.release()
+            reservation.give_back()
 
-    async def _enter(self, place: AsyncExitStack, reservation: Reservation, lane: str) -> None:
-        """Budget is taken in a slot, so that what is taken is used at once; it is not waited for in one."""
-        while True:
-            async with AsyncExitStack() as slot:
-                await slot.enter_async_context(self._slots(lane))
-                wait = await reservation.take()
-                if not wait:
-                    place.push_async_exit(slot.pop_all())
-                    return
-            await asyncio.sleep(wait)
+
+async def _enter(slot: Slot, reservation: Reservation) -> None:
+    """Takes budget while it holds a slot, so that it is used at once; waits for budget without one."""
+    await slot.acquire()
+    while wait := await reservation.take():
+        slot.release()
+        await asyncio.sleep(wait)
+        await slot.acquire()
+    slot.leave_line()

@@ -1,6 +1,6 @@
 """The way of questions through both caches. What they answer is published at once."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -28,13 +28,17 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """The questions of one chunk, and the job they came in. asked, deadline: Unix ms of Redis's clock, for all."""
+    """The questions of one chunk, and the job they came in. asked, deadline: Unix ms of Redis's clock, for all.
+
+    looked_up: called once both caches are done with, and the rest only waits for the LLM or for leaders.
+    """
 
     questions: Sequence[Question]
     lane: str
     job: str
     asked: int
     deadline: int
+    looked_up: Callable[[], None]
 
 
 class Lookup:

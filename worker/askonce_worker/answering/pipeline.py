@@ -20,4 +20,5 @@ class Pipeline:
         position = self._coalescer.position()
         todo = await self._lookup.exact(batch)
         todo = await self._lookup.similar(todo)
+        batch.looked_up()
         await self._lead_or_follow.answer(todo, position)

@@ -1,7 +1,6 @@
 """What the pipeline needs of the world, and no more. Adapters inherit nothing."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -142,12 +141,6 @@ class LLM(Protocol):
         self, question: Question, *, timeout: float, again: Callable[[], Awaitable[None]] | None = None
     ) -> Completion:
         """Ask the provider, with retries. again: waited for before each try but the first. Raises LLMError."""
-        ...
-
-
-class Slots(Protocol):
-    def __call__(self, lane: str) -> AbstractAsyncContextManager[None]:
-        """One of this worker's places at the LLM, held while inside."""
         ...
 
 

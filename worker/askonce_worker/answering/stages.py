@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from typing import Any, Protocol
 
-STAGES = ("exact", "embed", "semantic", "place", "claim", "llm", "follow", "publish")
-"""exact, embed, semantic: of a chunk. place: a question waits for a slot and the provider's budget. claim: lead or
+STAGES = ("exact", "embed", "semantic", "turn", "claim", "llm", "follow", "publish")
+"""exact, embed, semantic: of a chunk. turn: a question waits for a slot and the provider's budget. claim: lead or
 follow? llm: all tries of a call. follow: it waits for its leader. publish: storing, settling and publishing, which are
 one round trip."""
 

@@ -36,7 +36,7 @@ async def answer_chunk(ctx: dict[str, Any], *args: Any, **kwargs: Any) -> None:
     jobs: ChunkJob = ctx["jobs"]
     if len(args) != 1 or kwargs:
         raise Unworkable("it is no chunk")
-    await jobs.run(ctx["job"], args[0])
+    await jobs.run(ctx["job"], args[0], ctx["leave_slot"])
 
 
 def run_worker(settings: Settings) -> int:

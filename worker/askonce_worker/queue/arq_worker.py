@@ -28,7 +28,8 @@ from askonce_worker.queue.job_runner import JobRunner
 from askonce_worker.queue.keeper import Keeper, RedisAway
 from askonce_worker.queue.leased_job import LeasedJob
 from askonce_worker.queue.leases import Bury, Done, Leases, Outcome, Return
-from askonce_worker.queue.running import Running
+from askonce_worker.queue.open_work import OpenWork
+from askonce_worker.queue.running_jobs import RunningJobs
 from askonce_worker.redis.clock import RedisClock
 
 log = structlog.get_logger()
@@ -37,6 +38,8 @@ NEVER = 10 * 365 * 86_400
 CODEC: dict[str, Any] = {"job_serializer": orjson.dumps, "job_deserializer": orjson.loads}
 OUT_OF_THE_WAY: dict[str, Any] = {"max_tries": NEVER, "job_timeout": NEVER, "keep_result": 0, **CODEC}
 """What arq would decide and is decided here. (A timeout of None breaks it.)"""
+UNITS_A_CHUNK = 128
+"""Units of open work that a worker may hold for each slot: twice a full chunk, since one flow may hold half of it."""
 LAST_CALLS = 5.0
 """Seconds that cancelled jobs get to end, and then Redis to take them back."""
 
@@ -91,9 +94,22 @@ class LeasedWorker(Worker):
         self._on_lost = on_lost
         self._leases = Leases(redis, keys, clock, worker=worker, lease=lease)
         self._keeper = Keeper(self._leases, away_limit=away_limit, on_lost=self._lost)
-        self._running = Running(chunks, max(1, chunks // 8) if reserved is None else reserved, self._ended)
+        self._running = RunningJobs(
+            chunks,
+            max(1, chunks // 8) if reserved is None else reserved,
+            OpenWork(chunks * UNITS_A_CHUNK),
+            on_end=self._ended,
+            on_room=self._slot_freed,
+        )
         coroutines = {name: function.coroutine for name, function in self.functions.items()}
-        self._runner = JobRunner(coroutines, self.ctx, split=split, on_dead=on_dead, max_tries=max_tries)
+        self._runner = JobRunner(
+            coroutines,
+            self.ctx,
+            split=split,
+            on_dead=on_dead,
+            leave_slot=self._running.leave_slot,
+            max_tries=max_tries,
+        )
         self._cron = Cron(self.cron_jobs, self.ctx, redis=redis, keys=keys, clock=clock)
         self._set_up()
 
@@ -158,6 +174,9 @@ class LeasedWorker(Worker):
 
     def _ended(self, outcome: Outcome) -> None:
         self._end(outcome)
+        self._slot_freed()
+
+    def _slot_freed(self) -> None:
         self._claimer.slot_freed()
 
     def _end(self, outcome: Outcome) -> None:

@@ -8,10 +8,11 @@ from typing import Any
 import structlog
 
 from askonce.store.away import TROUBLE
+from askonce_worker.queue.flow import Flow
 from askonce_worker.queue.keeper import Keeper
 from askonce_worker.queue.leased_job import LeasedJob
 from askonce_worker.queue.leases import Claim, Leases
-from askonce_worker.queue.running import Running
+from askonce_worker.queue.running_jobs import RunningJobs
 from askonce_worker.queue.tries import ALONE_AFTER
 
 log = structlog.get_logger()
@@ -27,7 +28,7 @@ class Claimer:
         self,
         leases: Leases,
         keeper: Keeper,
-        running: Running,
+        running: RunningJobs,
         *,
         start: Callable[[LeasedJob], None],
         release: Callable[[LeasedJob], None],
@@ -41,6 +42,7 @@ class Claimer:
         self._waits_alone: LeasedJob | None = None
         self._alone_next = True
         self._needs_slot = False
+        self._held_back: frozenset[Flow] = frozenset()
         self._stopped = asyncio.Event()
         self._news = asyncio.Event()
         self._hungry = asyncio.Event()
@@ -69,12 +71,14 @@ class Claimer:
         """None: Redis is away, or something is wrong with it."""
         self._claims += 1
         running = self._running
+        self._held_back = running.held_back
         try:
             return await self._leases.claim(
                 f"{self._leases.worker}-{self._claims}",
                 free=running.free,
                 bulk=self._room_for_bulk,
                 alone=self._alone_next and self._waits_alone is None,
+                held_back=self._held_back,
             )
         except TROUBLE as error:
             log.warning("claim.failed", error=type(error).__name__)
@@ -137,7 +141,8 @@ class Claimer:
         self._news.clear()
 
     def slot_freed(self) -> None:
-        if self._needs_slot:
+        """Also when a flow may have more again."""
+        if self._needs_slot or self._held_back - self._running.held_back:
             self._needs_slot = False
             self._news.set()
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import structlog
@@ -32,12 +33,14 @@ class JobRunner:
         *,
         split: Callable[[bytes], Sequence[bytes]],
         on_dead: Callable[[LeasedJob, str], Awaitable[None]],
+        leave_slot: Callable[[LeasedJob], None],
         max_tries: int,
     ) -> None:
         self._functions = functions
         self._context = context
         self._split = split
         self._on_dead = on_dead
+        self._leave_slot = leave_slot
         self._max_tries = max_tries
 
     async def run(self, job: LeasedJob) -> Outcome:
@@ -53,7 +56,13 @@ class JobRunner:
         return await self._try(job)
 
     async def _try(self, job: LeasedJob) -> Outcome:
-        context = {**self._context, "job_id": job.job, "job_try": job.lapses + job.failures + 1, "job": job}
+        context = {
+            **self._context,
+            "job_id": job.job,
+            "job_try": job.lapses + job.failures + 1,
+            "job": job,
+            "leave_slot": partial(self._leave_slot, job),
+        }
         try:
             await self._functions[job.function](context, *job.args, **(job.kwargs or {}))
         except asyncio.CancelledError as error:

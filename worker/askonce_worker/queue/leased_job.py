@@ -7,10 +7,14 @@ import orjson
 
 from askonce.contract.chunk import FUNCTION
 from askonce.readable import read_object, text_of, time_of
+from askonce_worker.queue.flow import Flow
 
 
 class Unworkable(Exception):
     """Another try of this job would end alike: it is buried at once. The message quotes nothing of it."""
+
+
+UNKNOWN = Flow("", "", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +22,7 @@ class LeasedJob:
     """job and lane: where it came from. token: proves the lease. lapses, failures: how often it went wrong before.
 
     record: arq's job record as it stands in Redis. malformed: what is wrong with it, else ''. questions: how many it
-    counts for in the load; 0 for a job that is not ours.
+    counts for in the load; 0 for a job that is not ours. flow: whose share of the worker it takes.
     """
 
     job: str
@@ -32,6 +36,7 @@ class LeasedJob:
     kwargs: dict[str, Any] | None = None
     enqueued_ms: int = 0
     questions: int = 0
+    flow: Flow = UNKNOWN
     malformed: str = ""
 
     @property
@@ -48,7 +53,7 @@ def leased_job(job: str, lane: str, token: str, lapses: int, failures: int, reco
             raise TypeError("not a call")
         return LeasedJob(
             job, lane, token, lapses, failures, record,
-            function, tuple(args), kwargs, enqueued, _questions(function, args),
+            function, tuple(args), kwargs, enqueued, _questions(function, args), _flow(lane, args),
         )  # fmt: skip
     except (ValueError, TypeError, KeyError) as error:
         malformed = f"malformed record: {type(error).__name__}"
@@ -68,3 +73,12 @@ def _questions(function: str, args: list[Any]) -> int:
         return 0
     questions = args[0].get("questions")
     return len(questions) if isinstance(questions, list) else 0
+
+
+def _flow(lane: str, args: list[Any]) -> Flow:
+    """Of its first scope: the questions of a chunk share a namespace, and mostly a model."""
+    chunk = args[0] if args and isinstance(args[0], dict) else {}
+    scopes = chunk.get("scopes")
+    scope = scopes[0] if isinstance(scopes, list) and scopes and isinstance(scopes[0], dict) else {}
+    namespace, model = chunk.get("namespace"), scope.get("model")
+    return Flow(lane, namespace if isinstance(namespace, str) else "", model if isinstance(model, str) else "")

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ from redis.asyncio import Redis
 from askonce.contract.keys import ARQ_JOB, LANES, Keys
 from askonce.readable import read_json
 from askonce.store.scripts import Script
+from askonce_worker.queue.flow import Flow
 from askonce_worker.queue.leased_job import LeasedJob, leased_job
 from askonce_worker.redis.clock import RedisClock
 
@@ -97,8 +98,10 @@ class Leases:
         self._claim_keys = [keys.fair, keys.wake, keys.workers, keys.load, *self._alone, keys.doubted]
         self._lease_ms = int(lease * 1000)
 
-    async def claim(self, token: str, *, free: int, bulk: int, alone: bool) -> Claim:
+    async def claim(self, token: str, *, free: int, bulk: int, alone: bool, held_back: Collection[Flow] = ()) -> Claim:
         """At most `free` jobs, `bulk` of them from the bulk lane; or, if `alone`, one that has to run alone.
+
+        None of these flows, unless it is a job whose lease has lapsed.
 
         Raises TimeoutError where Redis got it too late.
         """
@@ -106,6 +109,7 @@ class Leases:
         free = min(free, MOST_AT_ONCE)
         sent = self._clock.now_ms()
         args = [self.worker, token, self._lease_ms, free, min(free, bulk), int(alone), ARQ_JOB, sent]
+        args += [f"{PLACE[flow.lane]}\n{flow.namespace}\n{flow.model}" for flow in held_back]
         reply = await self._timed(CLAIM, keys, args)
         if not reply:
             raise TimeoutError("Redis got the claim too late")

@@ -13,7 +13,7 @@ from askonce.tasks import stop
 from askonce_worker.answering.asking import Asking
 from askonce_worker.answering.chunk_job import ChunkJob
 from askonce_worker.answering.lead_or_follow import LeadOrFollow
-from askonce_worker.answering.llm_turns import Places
+from askonce_worker.answering.llm_turns import LLMTurns
 from askonce_worker.answering.lookup import Lookup
 from askonce_worker.answering.pipeline import Pipeline
 from askonce_worker.answering.ports import Clock
@@ -79,11 +79,11 @@ async def service(settings: Settings, *, worker: str, clock: Clock) -> AsyncIter
             outbound=publisher,
             stage=watched.stage,
         )
-        places = Places(parts.slots_of(settings), budget, watched.stage)
+        turns = LLMTurns(parts.slots_of(settings), budget, watched.stage)
         asking = Asking(
             clock=clock,
             coalescer=coalescer,
-            places=places,
+            turns=turns,
             llm=parts.llm_of(settings, tally, budget, watched, stack),
             outbound=publisher,
             stage=watched.stage,
@@ -91,7 +91,7 @@ async def service(settings: Settings, *, worker: str, clock: Clock) -> AsyncIter
         lead_or_follow = LeadOrFollow(
             lookup=lookup,
             coalescer=coalescer,
-            places=places,
+            turns=turns,
             asking=asking,
             outbound=publisher,
             stage=watched.stage,

@@ -9,6 +9,7 @@ from pydantic import SecretStr
 from redis.asyncio import Redis
 
 from askonce.contract.keys import Keys
+from askonce_worker.answering.llm_slots import LLMSlots
 from askonce_worker.answering.ports import Candidate, Clock, VectorQuery
 from askonce_worker.cache.exact import ExactCache
 from askonce_worker.cache.outbox import Outbox
@@ -25,7 +26,6 @@ from askonce_worker.providers.embeddings import OpenAIEmbedder
 from askonce_worker.providers.llm import OpenAILLM
 from askonce_worker.providers.rate_budget import RateBudget, provider_name
 from askonce_worker.providers.retry import Backoff
-from askonce_worker.providers.slots import LLMSlots
 from askonce_worker.providers.tally import Tally
 from askonce_worker.redis.connection import connect_redis
 from askonce_worker.settings import Settings

@@ -5,6 +5,7 @@
 -- ARGV: 1 worker   2 token   3 lease in ms   4 free slots   5 how many of them bulk may take
 --       6 '1' if a job that has to run alone may be taken; then it is all that is taken   7 prefix of the job records
 --       8 when it was sent (ms)
+--       9... flows of which nothing is taken for now: lane (1 or 2), namespace and model, one a line
 -- Returns {now in ms, how many due interactive jobs stay behind (as far as was looked), how many bulk jobs,
 --          {lane, job, lapses, failures, record or false (it is gone)}...}, or {now in ms}: it came too late.
 --
@@ -34,12 +35,42 @@ end
 local taken, behind = {}, {0, 0}
 local room = {tonumber(ARGV[4]), tonumber(ARGV[5])}
 
+local held_back = {}
+for i = 9, #ARGV do
+  held_back[ARGV[i]] = true
+end
+local PAGES = #ARGV > 8 and 8 or 1
+
+-- Of a chunk's first scope, as far as the beginning of its record says. A share is at stake, no more.
+local function is_held_back(lane, job)
+  if PAGES == 1 then
+    return false
+  end
+  local head = redis.call('GETRANGE', ARGV[7] .. job, 0, 1023)
+  local namespace = string.match(head, '"namespace":%s*"([^"\\]*)"') or ''
+  local model = string.match(head, '"model":%s*"([^"\\]*)"') or ''
+  return held_back[lane .. '\n' .. namespace .. '\n' .. model]
+end
+
+-- A job that is held back keeps its place until virtual time, or a second, has passed it by. Then it goes behind others,
+-- which it would hide from the next claims.
+local function let_pass(key, item, virtual)
+  local score, latest, place = tonumber(item.score), now - 1000, now + 1000
+  if score < tonumber(UNIX_MS) then
+    latest, place = virtual, virtual + 1024
+  end
+  if score < latest then
+    redis.call('ZADD', key, string.format('%.0f', place), item.job)
+  end
+end
+
 local function known(lane, job, score, lapsed, state)
   local lapses, failures, home = string.match(state or '', '^%S+ (%d+) (%d+) (%S+)')
   return {lane = lane, job = job, lapsed = lapsed, lapses = tonumber(lapses or 0) + (lapsed and 1 or 0),
     failures = failures or '0', score = lapsed and (home or '1') or score}
 end
 
+-- Returns true if it is in the set no more.
 local function consider(key, item)
   local lane = item.lane
   if item.lapses >= 2 then
@@ -47,6 +78,7 @@ local function consider(key, item)
     redis.call('ZADD', KEYS[10 + lane], item.score, item.job)
     redis.call('HSET', KEYS[4 + lane], item.job,
       table.concat({'-', item.lapses, item.failures, item.score}, ' '))
+    return true
   elseif room[lane] > 0 then
     taken[#taken + 1] = item
     room[1] = room[1] - 1
@@ -56,19 +88,46 @@ local function consider(key, item)
   end
 end
 
-local function look(lane, key, low, high, lapsed)
-  local most = math.max(room[lane], 0) + 1
-  local found = redis.call('ZRANGEBYSCORE', key, low, high, 'WITHSCORES', 'LIMIT', 0, most)
+-- Returns what is held back, how many jobs of this page stay in the set, and whether there may be more behind.
+local function look_at_page(lane, key, low, high, lapsed, after)
+  local most = math.max(room[lane] + 1, PAGES > 1 and 64 or 1)
+  local found = redis.call('ZRANGEBYSCORE', key, low, high, 'WITHSCORES', 'LIMIT', after, most)
+  local passed = {}
   if #found == 0 or (lapsed and not lapses_count()) then
-    return
+    return passed, 0, false
   end
   local jobs = {}
   for i = 1, #found, 2 do
     jobs[#jobs + 1] = found[i]
   end
   local states = redis.call('HMGET', KEYS[4 + lane], unpack(jobs))
+  local stay = #jobs
   for i = 1, #jobs do
-    consider(key, known(lane, jobs[i], found[2 * i], lapsed, states[i]))
+    local item = known(lane, jobs[i], found[2 * i], lapsed, states[i])
+    if not lapsed and is_held_back(lane, item.job) then
+      passed[#passed + 1] = item
+    elseif consider(key, item) then
+      stay = stay - 1
+    end
+  end
+  return passed, stay, #jobs == most
+end
+
+local function look(lane, key, low, high, lapsed)
+  local passed, after = {}, 0
+  for _ = 1, PAGES do
+    local page, stay, more = look_at_page(lane, key, low, high, lapsed, after)
+    for i = 1, #page do
+      passed[#passed + 1] = page[i]
+    end
+    after = after + stay
+    if #page == 0 or not more or room[lane] <= 0 then
+      break
+    end
+  end
+  local virtual = #passed > 0 and tonumber(redis.call('HGET', KEYS[7], '') or 0)
+  for i = 1, #passed do
+    let_pass(key, passed[i], virtual)
   end
 end
 

@@ -1,4 +1,4 @@
-"""The jobs that a worker runs at this moment, and its free slots."""
+"""The jobs that a worker runs at this moment, and how many more it may take on."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -7,22 +7,43 @@ from typing import Any
 import structlog
 
 from askonce_worker.logs.error_origin import place
+from askonce_worker.queue.flow import Flow
 from askonce_worker.queue.leased_job import LeasedJob
 from askonce_worker.queue.leases import Outcome, Return
+from askonce_worker.queue.open_work import OpenWork
 from askonce_worker.queue.tries import LONGEST_PAUSE_MS
 
 log = structlog.get_logger()
 
 
-class Running:
-    """`total` slots; bulk jobs never take the last `reserved`. on_end: is told of each outcome, the slot being free."""
+class RunningJobs:
+    """A job holds one of `slots` while it looks into the caches, and gives it back once it only waits for the LLM.
 
-    def __init__(self, total: int, reserved: int, on_end: Callable[[Outcome], None]) -> None:
+    Args:
+        slots: jobs at a time that may use the caches.
+        reserved: how many of these bulk jobs never take.
+        open_work: bounds all jobs together, those that wait included.
+        on_end: called with each outcome, after the slot is free.
+        on_room: called when a slot is free again although its job goes on.
+    """
+
+    def __init__(
+        self,
+        slots: int,
+        reserved: int,
+        open_work: OpenWork,
+        *,
+        on_end: Callable[[Outcome], None],
+        on_room: Callable[[], None],
+    ) -> None:
+        self._slots = slots
+        self._most_bulk = max(1, slots - reserved)
+        self._open_work = open_work
         self._on_end = on_end
-        self._total = total
-        self._most_bulk = max(1, total - reserved)
-        self._bulk = 0
+        self._on_room = on_room
         self._tasks: dict[tuple[str, str], asyncio.Task[Outcome]] = {}
+        self._in_slots: dict[tuple[str, str], LeasedJob] = {}
+        self._bulk = 0
         self._idle = asyncio.Event()
         self._idle.set()
 
@@ -35,22 +56,37 @@ class Running:
 
     @property
     def free(self) -> int:
-        return self._total - len(self._tasks)
+        return min(self._slots - len(self._in_slots), self._open_work.room)
 
     @property
     def free_for_bulk(self) -> int:
-        return min(self.free, self._most_bulk - self._bulk)
+        bulk = sum(job.lane == "bulk" for job in self._in_slots.values())
+        return min(self.free, self._most_bulk - bulk)
+
+    @property
+    def held_back(self) -> frozenset[Flow]:
+        """Flows of which no more jobs are taken for now."""
+        return self._open_work.held_back
 
     def start(self, job: LeasedJob, run: Coroutine[Any, Any, Outcome]) -> None:
         task = asyncio.get_running_loop().create_task(run)
         self._tasks[job.key] = task
+        self._in_slots[job.key] = job
+        self._open_work.add(job)
         self._bulk += job.lane == "bulk"
         self._idle.clear()
         task.add_done_callback(lambda ended: self._ended(job, ended))
 
+    def leave_slot(self, job: LeasedJob) -> None:
+        """From here on it only waits for the LLM or for a leader. Does nothing the second time."""
+        if self._in_slots.pop(job.key, None) is not None:
+            self._on_room()
+
     def _ended(self, job: LeasedJob, task: "asyncio.Task[Outcome]") -> None:
         """A job that is cancelled goes back, even if it had not begun to run."""
         del self._tasks[job.key]
+        self._in_slots.pop(job.key, None)
+        self._open_work.remove(job)
         self._bulk -= job.lane == "bulk"
         if not self._tasks:
             self._idle.set()

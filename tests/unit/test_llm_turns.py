@@ -1,10 +1,10 @@
-"""A place at the LLM is a slot and a share of the budget, and neither waits for the other in vain."""
+"""A turn at the LLM is a slot and a share of the budget, and neither waits for the other in vain."""
 
 import asyncio
 
 from askonce import Question
-from askonce_worker.answering.llm_turns import Places
-from askonce_worker.providers.slots import LLMSlots
+from askonce_worker.answering.llm_slots import LLMSlots
+from askonce_worker.answering.llm_turns import LLMTurns
 
 
 class Share:
@@ -26,22 +26,22 @@ class Share:
         self.given_back += 1
 
 
-def places(shares):
-    return Places(LLMSlots(1, reserved=0), lambda question, lane: shares[question.model])
+def turns(shares):
+    return LLMTurns(LLMSlots(1, reserved=0), lambda question, lane: shares[question.model])
 
 
 async def test_nobody_waits_for_the_budget_in_a_slot():
     shares = {"limited": Share([3600.0]), "free": Share([])}
-    place = places(shares)
+    turn = turns(shares)
 
     async def limited():
-        async with place(Question("q", model="limited"), "bulk"):
+        async with turn(Question("q", model="limited"), "bulk"):
             raise AssertionError
 
     waiting = asyncio.create_task(limited())
     while not shares["limited"].taken:
         await asyncio.sleep(0)
-    async with asyncio.timeout(5), place(Question("q", model="free"), "bulk"):
+    async with asyncio.timeout(5), turn(Question("q", model="free"), "bulk"):
         assert not waiting.done()
     waiting.cancel()
     await asyncio.wait([waiting])
@@ -50,10 +50,10 @@ async def test_nobody_waits_for_the_budget_in_a_slot():
 
 async def test_one_of_many_asks_for_budget():
     shares = {"limited": Share([3600.0])}
-    place = places(shares)
+    turn = turns(shares)
 
     async def ask():
-        async with place(Question("q", model="limited"), "bulk"):
+        async with turn(Question("q", model="limited"), "bulk"):
             pass
 
     waiting = [asyncio.create_task(ask()) for _ in range(50)]
@@ -67,10 +67,10 @@ async def test_one_of_many_asks_for_budget():
 
 
 async def test_a_slot_is_free_again_after_an_error():
-    place = places({"m": Share([])})
+    turn = turns({"m": Share([])})
     for _ in range(2):
         try:
-            async with asyncio.timeout(5), place(Question("q", model="m"), "interactive"):
+            async with asyncio.timeout(5), turn(Question("q", model="m"), "interactive"):
                 raise ValueError
         except ValueError:
             pass
