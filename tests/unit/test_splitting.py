@@ -20,7 +20,7 @@ async def never(*args, **kwargs):
 
 
 async def test_the_parts_of_a_chunk_are_its_questions_under_the_names_by_which_cancel_finds_them():
-    runner = JobRunner({FUNCTION: never}, {}, split=split, on_dead=never, max_tries=5)
+    runner = JobRunner({FUNCTION: never}, {}, split=split, on_dead=never, leave_slot=print, max_tries=5)
     job = leased_job("job", "bulk", "token", 3, 0, job_record(pack("n", 1000, QUESTIONS), 7))
     outcome = await runner.run(job)
     assert isinstance(outcome, Split)
