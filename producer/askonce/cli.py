@@ -3,25 +3,23 @@
 import argparse
 import asyncio
 import os
-import shlex
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from askonce.client import Client
 from askonce.commands import ask, batch, cancel, dead_letters, invalidate, result, stats, status, submit, warm, wrong
 from askonce.commands.output import complain
+from askonce.env_file import ENV_FILE, load_env_file
 from askonce.errors import AskOnceError
 from askonce.settings import PREFIX
 
 COMMANDS = (ask, submit, result, status, cancel, batch, warm, invalidate, stats, wrong, dead_letters)
-ENV_FILE = ".askonce.env"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(argv)
     try:
-        _read_env_file(args.env_file)
+        load_env_file(args.env_file, (PREFIX,))
         return asyncio.run(_run(args))
     except KeyboardInterrupt:
         return 130
@@ -55,25 +53,6 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--url", help="Redis (ASKONCE_REDIS_URL)")
     parser.add_argument("--namespace", default="default", help="the tenant")
     parser.add_argument("--env-file", help=f"KEY=VALUE lines to read settings from (default: {ENV_FILE}, where it is)")
-
-
-def _read_env_file(given: str | None) -> None:
-    """Settings of ours alone, and only those that the environment does not hold already."""
-    path = Path(given or ENV_FILE)
-    if given is None and not path.is_file():
-        return
-    try:
-        lines = path.read_text("utf-8").splitlines()
-    except OSError as error:
-        raise ValueError(f"--env-file {path}: {error.strerror}") from error
-    for line in lines:
-        try:
-            words = shlex.split(line.removeprefix("export "), comments=True)
-        except ValueError as error:
-            raise ValueError(f"--env-file {path}: {error}") from error
-        name, equals, value = words[0].partition("=") if words else ("", "", "")
-        if equals and name.startswith(PREFIX):
-            os.environ.setdefault(name, value)
 
 
 if __name__ == "__main__":

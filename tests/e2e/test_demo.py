@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import psutil
 import pytest
@@ -16,9 +17,18 @@ FOREIGN = {"ASKONCE_RPM": "abc", "ASKONCE_KEY_PREFIX": "another", "http_proxy": 
 
 
 @pytest.fixture
-def demo():
+def log(tmp_path):
+    return tmp_path / "worker.log"
+
+
+@pytest.fixture
+def demo(log):
     process = subprocess.Popen(
-        DEMO, env={**os.environ, **FOREIGN}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        [*DEMO, "--log", str(log)],
+        env={**os.environ, **FOREIGN},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     )
     with process:
         yield process
@@ -26,7 +36,7 @@ def demo():
 
 
 def the_worker_of(demo: subprocess.Popen) -> psutil.Process:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 200
     while time.monotonic() < deadline:
         for child in psutil.Process(demo.pid).children():
             if child.cmdline()[-2:] == ["askonce_worker", "run"]:
@@ -36,7 +46,7 @@ def the_worker_of(demo: subprocess.Popen) -> psutil.Process:
 
 
 def all_gone(processes: list[psutil.Process]) -> bool:
-    return not psutil.wait_procs(processes, timeout=10)[1]
+    return not psutil.wait_procs(processes, timeout=60)[1]
 
 
 @pytest.mark.timeout(300)
@@ -48,12 +58,14 @@ def test_half_of_the_calls_are_saved_and_no_near_miss_is_matched(demo):
     saved = int(re.search(r"calls saved\W+(\d+)", output)[1])
     assert calls + saved == 138
     assert 60 < saved < 100
+    assert re.search(r"money saved\W+\d+\.\d\d USD", output)
+    assert "askonce-worker local" in output.splitlines()[-4]
     matched, apart = output.split("alike, and rightly kept apart")
     assert "FastAPI 如何添加鉴权" in matched
     assert "How do I convert YAML to JSON?" in apart
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 def test_when_its_worker_dies_the_demo_says_so_and_leaves_nothing_behind(demo):
     worker = the_worker_of(demo)
     children = psutil.Process(demo.pid).children(recursive=True)
@@ -64,10 +76,24 @@ def test_when_its_worker_dies_the_demo_says_so_and_leaves_nothing_behind(demo):
     assert all_gone(children)
 
 
-@pytest.mark.timeout(120)
-@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
-def test_a_demo_that_is_ended_takes_everything_with_it(demo, how):
+def its_worker_starts(demo: subprocess.Popen, log: Path) -> None:
     the_worker_of(demo)
+
+
+def its_questions_are_asked(demo: subprocess.Popen, log: Path) -> None:
+    """A first one is answered, so others are with the model."""
+    deadline = time.monotonic() + 200
+    while not (log.exists() and "chunk.answered" in log.read_text()):
+        assert time.monotonic() < deadline
+        assert demo.poll() is None
+        time.sleep(0.02)
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("moment", [its_worker_starts, its_questions_are_asked])
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+def test_a_demo_that_is_ended_takes_everything_with_it(demo, log, how, moment):
+    moment(demo, log)
     children = psutil.Process(demo.pid).children(recursive=True)
     demo.send_signal(how)
     demo.communicate(timeout=60)

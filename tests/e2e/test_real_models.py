@@ -27,7 +27,7 @@ def stack():
 
 @pytest.mark.timeout(240)
 async def test_four_pairs_in_two_of_which_one_answer_serves_both(stack, prefix):
-    settings = {**stack.environment, "ASKONCE_SIMILARITY_THRESHOLD": "0.95", "ASKONCE_KEY_PREFIX": prefix}
+    settings = {**stack.environment, "ASKONCE_KEY_PREFIX": prefix}
 
     def question(text):
         return Question(text, system="Answer in one short sentence.", params={"temperature": 0})

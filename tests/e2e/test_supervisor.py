@@ -13,10 +13,10 @@ from support.worker_process import until
 
 CHILD = """
 import os, pathlib, signal, sys, time
-from askonce_worker.process.supervisor import end_with_supervisor
+from askonce_worker.process.parent_watch import end_with_parent
 if len(sys.argv) > 2:
     sys.exit(int(sys.argv[2]))
-end_with_supervisor()
+end_with_parent()
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
 pathlib.Path(sys.argv[1], str(os.getpid())).write_text(os.environ["ASKONCE_PROCESS_INDEX"])
 while True:

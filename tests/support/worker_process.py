@@ -103,6 +103,6 @@ async def start_worker(settings: Mapping[str, str], log: Path, *arguments: str) 
     with log.open("ab") as output:
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "askonce_worker", "run", *arguments,
-            env=environment(settings), stdin=asyncio.subprocess.DEVNULL, stdout=output, stderr=output,
+            env=environment(settings), stdin=asyncio.subprocess.DEVNULL, stdout=output, stderr=output, cwd=log.parent,
         )  # fmt: skip
     return WorkerProcess(process, log)

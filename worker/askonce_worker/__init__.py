@@ -4,6 +4,7 @@ import os
 import sys
 from importlib.util import find_spec
 
+from askonce_worker.process.parent_watch import end_with_parent
 from askonce_worker.process.probe import is_probe, probe
 
 NEEDED = ("arq", "openai", "aiohttp", "qdrant_client", "numpy", "pydantic_settings", "structlog", "typer", "rich")
@@ -13,6 +14,7 @@ def main() -> None:
     """The `askonce-worker` command."""
     if is_probe(sys.argv[1:]):  # once in a few seconds, on every worker's machine
         raise SystemExit(probe(ready="--ready" in sys.argv))
+    end_with_parent()
     missing = [name for name in NEEDED if find_spec(name) is None]
     if missing:
         sys.stderr.write(f"askonce-worker needs its extra ({missing[0]} is missing): pip install 'askonce[worker]'\n")

@@ -2,88 +2,112 @@
 
 import asyncio
 import dataclasses
+import os
 import sys
+from importlib.metadata import version
+from pathlib import Path
 from typing import Annotated
 
 import orjson
 import typer
 from rich.console import Console
-from rich.table import Table
 
-from askonce_worker.check.finding import Finding
+from askonce.env_file import ENV_FILE
 from askonce_worker.check.findings import findings
+from askonce_worker.check.table import table_of
 from askonce_worker.demo.command import demo
 from askonce_worker.evaluate.command import evaluate
 from askonce_worker.local.command import local
+from askonce_worker.local.env_file import settings_with
 from askonce_worker.logs import setup
 from askonce_worker.logs.redaction import secrets_of
+from askonce_worker.process.parent_watch import PROCESS_INDEX
 from askonce_worker.process.probe import probe
-from askonce_worker.process.supervisor import end_with_supervisor, supervise
+from askonce_worker.process.supervisor import supervise
 from askonce_worker.settings import Settings, SettingsError, load_settings, unknown_settings
 
 app = typer.Typer(
     name="askonce-worker",
     help="Answers what askonce clients ask: from the cache, or from the LLM, once.",
+    epilog="Try it without a key or a server: askonce-worker demo",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,
 )
-app.command()(local)
-app.command()(demo)
-app.command()(evaluate)
+app.command(epilog="Example: askonce-worker local --data-dir data")(local)
+app.command(epilog="Example: askonce-worker demo --log worker.log")(demo)
+app.command(epilog="Example: askonce-worker evaluate pairs.jsonl --max-error 0.02 --save profiles/mine.json")(evaluate)
+
+EnvFile = Annotated[
+    Path | None,
+    typer.Option(
+        dir_okay=False,
+        help="Read settings from these KEY=VALUE lines. The environment's own values win.",
+        show_default=f"{ENV_FILE}, if there is one",
+    ),
+]
 
 
-@app.command()
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"askonce-worker {version('askonce')}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    _: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Options before the command."""
+
+
+@app.command(epilog="Example: askonce-worker run --processes 4")
 def run(
-    processes: Annotated[int, typer.Option(min=1, help="Workers on this machine; one that dies is replaced.")] = 1,
+    processes: Annotated[int, typer.Option(min=1, help="Workers on this machine. One that dies is replaced.")] = 1,
+    env_file: EnvFile = None,
 ) -> None:
     """Run a worker until it is told to stop (Ctrl-C, SIGTERM)."""
-    settings = settings_or_exit()
+    settings = settings_or_exit(env_file)
     configure_logs(settings)
-    warn_of_strangers()
+    warn_of_unknown_settings()
     if processes > 1:
         raise typer.Exit(supervise(processes))
-    end_with_supervisor()
-    from askonce_worker.process.service import run_worker  # noqa: PLC0415 - what it loads takes a second, `--help` does not
+    from askonce_worker.process.service import run_worker  # noqa: PLC0415 - it takes a second to load, `--help` does not
 
     raise typer.Exit(run_worker(settings))
 
 
-@app.command()
+@app.command(epilog="Example: askonce-worker check --json")
 def check(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-    live: Annotated[bool, typer.Option("--live", help="Only: do this machine's workers live? For probes.")] = False,
-    ready: Annotated[bool, typer.Option("--ready", help="Only: do they claim jobs? For probes.")] = False,
+    live: Annotated[bool, typer.Option("--live", help="Only check that this machine's workers are alive.")] = False,
+    ready: Annotated[bool, typer.Option("--ready", help="Only check that they claim jobs.")] = False,
+    env_file: EnvFile = None,
 ) -> None:
-    """Tell what is configured, what answers, and in which version. Exits 1 if something is wrong."""
+    """Show what is configured, what answers, and in which version. Exits 1 if something is wrong.
+
+    --live and --ready are for probes: they print one line and ask neither Redis nor a provider.
+    """
     if live or ready:
         raise typer.Exit(probe(ready=ready))
-    settings = settings_or_exit()
+    settings = settings_or_exit(env_file)
     configure_logs(settings)
     found = asyncio.run(findings(settings))
     if as_json:
-        sys.stdout.write(
-            orjson.dumps([dataclasses.asdict(item) for item in found], option=orjson.OPT_INDENT_2).decode()
-        )
-        sys.stdout.write("\n")
+        rows = orjson.dumps([dataclasses.asdict(item) for item in found], option=orjson.OPT_INDENT_2)
+        sys.stdout.write(rows.decode() + "\n")
     else:
         Console().print(table_of(found))
     raise typer.Exit(0 if all(item.ok for item in found) else 1)
 
 
-def table_of(found: list[Finding]) -> Table:
-    table = Table()
-    for column in ("part", "configured", "state", "what to do"):
-        table.add_column(column, overflow="fold")
-    for item in found:
-        table.add_row(item.part, item.configured, item.state, item.advice, style=None if item.ok else "red")
-    return table
-
-
-def settings_or_exit() -> Settings:
+def settings_or_exit(env_file: Path | None) -> Settings:
     try:
-        return load_settings()
-    except SettingsError as error:
+        inherited = PROCESS_INDEX in os.environ  # the parent read the file, and passed on what it means
+        return load_settings() if inherited else settings_with(env_file)
+    except (SettingsError, ValueError) as error:
         typer.echo(f"askonce-worker: {error}", err=True)
         raise typer.Exit(2) from None
 
@@ -92,7 +116,7 @@ def configure_logs(settings: Settings) -> None:
     setup.configure(settings.log_format, secrets=secrets_of(settings), prompts=settings.log_prompts)
 
 
-def warn_of_strangers() -> None:
+def warn_of_unknown_settings() -> None:
     for name, nearest in unknown_settings():
         hint = f"; did you mean {nearest}?" if nearest else ""
         typer.echo(f"askonce-worker: unknown setting {name}{hint}", err=True)

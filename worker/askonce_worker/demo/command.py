@@ -4,45 +4,51 @@ import asyncio
 import os
 import random
 import time
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.text import Text
 
 from askonce import AskOnceError, Client, Question
-from askonce_worker.demo.tally import Tally
+from askonce_worker.demo.near_misses import kept_apart
+from askonce_worker.demo.tally import DemoTally, near_misses
 from askonce_worker.demo.worker import WorkerDied, while_all_live, worker
-from askonce_worker.local.parts import Unavailable, choose_parts
+from askonce_worker.local.parts import Part, Unavailable, choose_parts
 from askonce_worker.local.stack import PartDied, Stack
 from askonce_worker.local.stopping import Stopped, told_to_stop
 from askonce_worker.local.weights import WeightsMissing
-from askonce_worker.matching.match import conflict
-from askonce_worker.providers.provider import connect
 from askonce_worker.settings import PREFIX
 
-THRESHOLD = 0.95
-"""Tells this file's near-misses apart on the embedded model. It is the demo's, not a recommendation."""
 IN_FLIGHT = 12
-PATIENCE = 300.0
+TIMEOUT = 300.0
 SYSTEM = "You are a helpful assistant. Answer in one short sentence."
+COLUMNS = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+NEXT = """
+next: ask questions of your own, on the same models
+
+    askonce-worker local                              # in one shell
+    askonce-worker run                                # in a second one, in the same directory
+    askonce ask "What is the capital of France?"      # in a third one; then ask it in other words
+"""
 
 
 def demo(
-    log: Annotated[Path | None, typer.Option(help="Where the worker's log goes; nowhere by default.")] = None,
+    log: Annotated[Path | None, typer.Option(help="Write the worker's log to this file.")] = None,
 ) -> None:
-    """Watch real questions being answered by a real model on this machine: no key, no server, no Docker needed."""
+    """Ask 138 real questions of a real model on this machine: no key, no server, no Docker."""
     console = Console()
     _of_this_machine_alone()
     try:
         with told_to_stop():
             failed = _run(console, log)
     except (Unavailable, WeightsMissing, PartDied, WorkerDied, AskOnceError) as error:
-        console.print(f"[red]askonce-worker demo: {error}", highlight=False)
+        console.print(Text(f"askonce-worker demo: {error}", style="red"))
         raise typer.Exit(1) from error
     except Stopped:
         raise typer.Exit(130) from None
@@ -50,101 +56,81 @@ def demo(
 
 
 def _run(console: Console, log: Path | None) -> bool:
-    """Whether a question failed."""
-    parts = choose_parts(say=console.print)
+    """Returns whether a question failed."""
+    parts = choose_parts(say=lambda line: console.print(line, markup=False, highlight=False))
     with ExitStack() as running:
-        with console.status("starting Redis, Qdrant, an embedding model and an LLM on this machine"):
-            stack = running.enter_context(Stack(parts))
+        stack = running.enter_context(_started(console, parts))
         console.print("[bold]ready[/]: Valkey, Qdrant's engine, multilingual-e5-small and SmolLM2-135M")
-        environment = {**stack.environment, "ASKONCE_SIMILARITY_THRESHOLD": str(THRESHOLD)}
-        with worker(environment, log) as check_worker:
-            tally = asyncio.run(while_all_live(_ask_all(console, environment), check_worker, stack.check))
-        _report(console, tally, asyncio.run(_kept_apart(environment)))
+        with worker(stack.environment, log) as check_worker:
+            tally = asyncio.run(while_all_live(_ask_all(console, stack.environment), check_worker, stack.check))
+        _report(console, tally, asyncio.run(kept_apart(questions(), stack.environment)))
     return bool(tally.failed)
 
 
+@contextmanager
+def _started(console: Console, parts: Sequence[Part]) -> Iterator[Stack]:
+    """The parts, once all of them answer; a bar shows which do."""
+    with ExitStack() as running:
+        with Progress(*COLUMNS, console=console) as progress:
+            names = [part.name for part in parts]
+            bar = progress.add_task(f"starting {', '.join(names)}", total=len(names))
+
+            def answers(name: str) -> None:
+                names.remove(name)
+                left = f"starting {', '.join(names)}" if names else "started"
+                progress.update(bar, advance=1, description=left)
+
+            stack = running.enter_context(Stack(parts, answers))
+        yield stack
+
+
 def _of_this_machine_alone() -> None:
-    """What the shell sets for a service elsewhere is not meant for the demo's."""
+    """Ignore what the shell sets for a service elsewhere."""
     for name in [name for name in os.environ if name.startswith(PREFIX)]:
         del os.environ[name]
 
 
 def questions() -> list[str]:
-    """In an order in which the same question comes again early and late."""
+    """Shuffled, so that paraphrases come both close together and far apart."""
     lines = files("askonce_worker").joinpath("demo", "questions.txt").read_text("utf-8").splitlines()
     random.Random(7).shuffle(lines)
     return lines
 
 
-async def _ask_all(console: Console, environment: dict[str, str]) -> Tally:
+async def _ask_all(console: Console, environment: dict[str, str]) -> DemoTally:
     todo = questions()
-    tally = Tally()
-    places = asyncio.Semaphore(IN_FLIGHT)
-    columns = (
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-    )
+    tally = DemoTally()
+    slots = asyncio.Semaphore(IN_FLIGHT)
     async with Client(environment["ASKONCE_REDIS_URL"], model=environment["ASKONCE_MODEL"]) as client:
-        with Progress(*columns, console=console) as progress:
+        with Progress(*COLUMNS, console=console) as progress:
             bar = progress.add_task("asking", total=len(todo))
 
             async def one(text: str) -> None:
-                async with places:
+                async with slots:
                     await _ask(client, text, tally)
-                progress.update(bar, advance=1, description=f"{tally.sources['llm']} LLM calls, {tally.saved} saved")
+                progress.update(
+                    bar, advance=1, description=f"{tally.sources['llm']} LLM calls, {tally.calls_saved} saved"
+                )
 
             await asyncio.gather(*(one(text) for text in todo))
     return tally
 
 
-async def _ask(client: Client, text: str, tally: Tally) -> None:
+async def _ask(client: Client, text: str, tally: DemoTally) -> None:
     started = time.perf_counter()
     try:
-        answer = await client.ask(Question(text, system=SYSTEM, params={"temperature": 0}), timeout=PATIENCE)
+        answer = await client.ask(Question(text, system=SYSTEM, params={"temperature": 0}), timeout=TIMEOUT)
     except AskOnceError as error:
         tally.fail(text, str(error))
     else:
         tally.add(text, answer, time.perf_counter() - started)
 
 
-async def _kept_apart(environment: dict[str, str], most: int = 6) -> list[tuple[str, str, float]]:
-    """Pairs above the threshold that the guard told apart: by their cosine alone they would share an answer."""
-    texts = list(dict.fromkeys(questions()))
-    url, key = environment["ASKONCE_EMBEDDING_BASE_URL"], environment["ASKONCE_EMBEDDING_API_KEY"]
-    async with connect(base_url=url, api_key=key, timeout=PATIENCE) as openai:
-        reply = await openai.embeddings.create(model=environment["ASKONCE_EMBEDDING_MODEL"], input=texts)
-    vectors = np.array([item.embedding for item in reply.data], dtype=np.float32)
-    similar = vectors @ vectors.T
-    pairs: list[tuple[str, str, float]] = []
-    for i, j in zip(*np.where(np.triu(similar, 1) >= THRESHOLD), strict=True):
-        if conflict(texts[i], texts[j]) is not None:
-            pairs.append((texts[i], texts[j], float(similar[i, j])))
-    pairs.sort(key=lambda pair: -pair[2])
-    return _one_of_each_kind(pairs)[:most]
-
-
-def _one_of_each_kind(pairs: list[tuple[str, str, float]]) -> list[tuple[str, str, float]]:
-    """Without those that say the same as one before, in other words."""
-    shown: list[tuple[str, str, float]] = []
-    for pair in pairs:
-        alike = [(a, b) for a, b, _ in shown if _same(pair[0], a, b) and _same(pair[1], a, b)]
-        if not alike:
-            shown.append(pair)
-    return shown
-
-
-def _same(text: str, *others: str) -> bool:
-    words = set(text.lower().replace("?", "").split())
-    return any(len(words ^ set(other.lower().replace("?", "").split())) <= 2 for other in others)
-
-
-def _report(console: Console, tally: Tally, apart: list[tuple[str, str, float]]) -> None:
+def _report(console: Console, tally: DemoTally, apart: list[tuple[str, str, float]]) -> None:
     console.print()
     console.print(tally.examples())
-    console.print(tally.near_misses(apart))
+    console.print(near_misses(apart))
     console.print(tally.summary())
     for question, reason in tally.failed[:5]:
-        console.print(f"[red]failed:[/] {question}: {reason}")
+        console.print(Text(f"failed: {question}: {reason}", style="red"))
+    console.print(NEXT, markup=False, highlight=False)

@@ -1,4 +1,4 @@
-"""The demo's worker: a process of its own that ends with the demo, and whose end the demo does not sit out."""
+"""The demo's worker: a process of its own that ends with the demo."""
 
 import asyncio
 import os
@@ -10,23 +10,29 @@ from tempfile import TemporaryFile
 from typing import IO, Any, TypeVar
 
 from askonce.tasks import stop
-from askonce_worker.process.supervisor import COMMAND, PROCESS_INDEX
+from askonce_worker.process.parent_watch import PROCESS_INDEX
+from askonce_worker.process.supervisor import COMMAND
 
 STOP_TIMEOUT = 10.0
+LEAVE_AT_ONCE = {"ASKONCE_GRACE": "1", "ASKONCE_REDIS_AWAY_LIMIT": "5"}
+"""Its Redis and its LLM end together with the demo, so there is nothing to wait for."""
 T = TypeVar("T")
 
 
 class WorkerDied(Exception):
-    """The message has its last words."""
+    """The worker ended by itself. The message has its last line of output."""
 
 
 @contextmanager
 def worker(environment: Mapping[str, str], log: Path | None) -> Iterator[Callable[[], None]]:
-    """Yields what raises WorkerDied once it has ended. Killed with the demo: its standard input closes then."""
+    """Run a worker, and end it with the context. If the demo is killed, the worker sees its standard input close.
+
+    Yields a function that raises WorkerDied once the worker has ended.
+    """
     with log.open("w+b") if log else TemporaryFile() as output:
         process = subprocess.Popen(
             COMMAND,
-            env={**os.environ, **environment, PROCESS_INDEX: "0"},
+            env={**os.environ, **environment, **LEAVE_AT_ONCE, PROCESS_INDEX: "0"},
             stdin=subprocess.PIPE,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -48,7 +54,7 @@ def worker(environment: Mapping[str, str], log: Path | None) -> Iterator[Callabl
 
 
 async def while_all_live(work: Coroutine[Any, Any, T], *checks: Callable[[], None]) -> T:
-    """What the work comes to, unless a check raises first."""
+    """The result of the work, unless a check raises first."""
     working, watching = asyncio.create_task(work), asyncio.create_task(_watch(checks))
     try:
         await asyncio.wait((working, watching), return_when=asyncio.FIRST_COMPLETED)
@@ -69,4 +75,4 @@ async def _watch(checks: tuple[Callable[[], None], ...]) -> None:
 def _last_line(output: IO[bytes]) -> str:
     output.seek(0)
     lines = output.read().decode(errors="replace").split("\n")
-    return next((line.strip() for line in reversed(lines) if line.strip()), "without a word")
+    return next((line.strip() for line in reversed(lines) if line.strip()), "it printed nothing")

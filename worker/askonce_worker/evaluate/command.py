@@ -20,14 +20,15 @@ from askonce_worker.evaluate.profile_file import write_profile
 from askonce_worker.evaluate.report import Measured, Report, report
 from askonce_worker.evaluate.tables import reasons, show
 from askonce_worker.evaluate.vectors import NoVectors, VectorFile, embed, similarities
+from askonce_worker.local.env_file import settings_with
 from askonce_worker.matching.match import conflict
 from askonce_worker.matching.profiles import Profile, profile_of
-from askonce_worker.settings import Settings, SettingsError, load_settings
+from askonce_worker.settings import Settings, SettingsError
 
 Pairs = dict[str, list[Pair]]
 
 
-_PAIRS = typer.Argument(metavar="PAIRS...", help='JSON lines or CSV with "a", "b" and "same".')
+_PAIRS = typer.Argument(metavar="PAIRS", help='JSON lines or CSV with "a", "b" and "same".')
 
 
 def evaluate(
@@ -50,11 +51,9 @@ def evaluate(
     The threshold is chosen on one half of the pairs: the one with the most hits that keeps --max-error on each file.
     It is measured on the other half, and recommended only if the 95 % interval there ends within --max-error.
     Exits 0 with a recommendation, 1 without one, 2 if the pairs or settings cannot be used.
-
-    Example: askonce-worker evaluate pairs.jsonl --max-error 0.02 --save profiles/mine.json
     """
     try:
-        settings = load_settings()
+        settings = settings_with(None)
         _require(vectors, plot, save)
         profile = profile_of(settings.embedding_model, settings.profiles)
         measured = _measure(_read(files), settings, profile, vectors, seed)
@@ -63,7 +62,7 @@ def evaluate(
         if plot is not None:
             picture.draw(measured, found, plot)
         _save(found, profile, save)
-    except (BadPairs, SettingsError) as error:
+    except (BadPairs, SettingsError, ValueError) as error:
         raise _failed(str(error), 2) from error
     except (NoVectors, picture.NoMatplotlib, OSError) as error:
         raise _failed(str(error), 1) from error

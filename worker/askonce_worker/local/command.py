@@ -1,12 +1,14 @@
 """`askonce-worker local`: run the embedded stack until told to stop."""
 
+import shlex
 import time
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from askonce_worker.local.env_file import clear_env_file, write_env_file
+from askonce.env_file import ENV_FILE
+from askonce_worker.local.env_file import clear_env_file, remove_env_file, sourcing, write_env_file
 from askonce_worker.local.parts import SERVICES, VARIABLES, Part, Unavailable, choose_parts
 from askonce_worker.local.stack import PartDied, Stack
 from askonce_worker.local.stopping import Stopped, told_to_stop
@@ -20,7 +22,7 @@ def _services(text: str) -> str:
     return text
 
 
-_Port = typer.Option(min=1, max=65535, help="Default: a free port.", show_default=False)
+_Port = typer.Option(min=1, max=65535, help="The port.", show_default="a free one")
 
 
 def local(
@@ -31,8 +33,8 @@ def local(
         Path | None, typer.Option(file_okay=False, help="Keep Redis's and Qdrant's data here between runs.")
     ] = None,
     env_file: Annotated[
-        Path, typer.Option(dir_okay=False, help="Where to write the variables, once every part answers.")
-    ] = Path(".askonce.env"),
+        Path, typer.Option(dir_okay=False, help="Write the variables here once every part answers; removed at the end.")
+    ] = Path(ENV_FILE),
     llm_model: Annotated[
         Path | None, typer.Option(exists=True, dir_okay=False, help="A gguf file to run instead of SmolLM2-135M.")
     ] = None,
@@ -41,12 +43,12 @@ def local(
     embeddings_port: Annotated[int | None, _Port] = None,
     llm_port: Annotated[int | None, _Port] = None,
 ) -> None:
-    """Run Redis, Qdrant, an embedding model and an LLM on this machine until Ctrl-C; nothing else is needed.
+    """Run Redis, Qdrant, an embedding model and an LLM until Ctrl-C.
 
-    The data is gone at the end unless --data-dir says where to keep it.
+    Nothing else is needed: no server, no Docker, no key. The data is gone at the end unless --data-dir keeps it.
     """
     if not env_file.parent.is_dir():
-        raise typer.BadParameter(f"{env_file.parent} is no directory", param_hint="--env-file")
+        raise typer.BadParameter(f"{env_file.parent} is not a directory", param_hint="--env-file")
     if not clear_env_file(env_file, VARIABLES):
         raise typer.BadParameter(f"{env_file} holds other variables too: choose another", param_hint="--env-file")
     ports = {"redis": redis_port, "qdrant": qdrant_port, "embeddings": embeddings_port, "llm": llm_port}
@@ -65,11 +67,24 @@ def local(
 def _run(parts: list[Part], env_file: Path) -> None:
     started = time.monotonic()
     with Stack(parts) as stack:
-        write_env_file(env_file, stack.environment)
         names = ", ".join(part.name for part in parts)
-        _say(f"ready: {names} ({time.monotonic() - started:.1f} s); `set -a; . {env_file}` tells a shell where")
-        stack.wait()
+        write_env_file(env_file, stack.environment)
+        try:
+            _say(f"ready: {names} ({time.monotonic() - started:.1f} s)")
+            _say(_next_steps(env_file))
+            stack.wait()
+        finally:
+            remove_env_file(env_file, stack.environment)
+
+
+def _next_steps(env_file: Path) -> str:
+    option = "" if env_file == Path(ENV_FILE) else f" --env-file {shlex.quote(str(env_file))}"
+    return (
+        f"next, in another shell here: askonce-worker run{option}\n"
+        f"then, in a third one: askonce ask{option} 'What is the capital of France?'\n"
+        f"or give a shell the variables of {env_file}: {sourcing(env_file)}"
+    )
 
 
 def _say(line: str) -> None:
-    print(line, flush=True)  # noqa: T201 - read by whoever waits for `ready`, so not in a buffer
+    print(line, flush=True)  # noqa: T201 - scripts wait for `ready`, so it must not stay in a buffer

@@ -1,13 +1,29 @@
-"""The file of `KEY=VALUE` lines by which a shell learns where the parts are."""
+"""The file of `KEY=VALUE` lines that says where the parts are: written by `local`, read by the other commands."""
 
 import shlex
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
+import typer
+
+from askonce.env_file import load_env_file
+from askonce_worker.settings import Settings, load_settings
+
+
+def settings_with(env_file: Path | None) -> Settings:
+    """The settings of the environment and of the file, by default `.askonce.env`. Prints which come from the file.
+
+    Raises SettingsError, ValueError.
+    """
+    loaded = load_env_file(env_file, ("ASKONCE_", "OPENAI_"))
+    if str(loaded):
+        typer.echo(f"askonce-worker: {loaded}", err=True)
+    return load_settings()
+
 
 def clear_env_file(path: Path, names: Collection[str]) -> bool:
-    """Remove an earlier run's file, so that the file's being there means ready. False: it is somebody else's."""
+    """Remove an earlier run's file: while it exists, the parts are ready. False: it holds other variables too."""
     if path.exists():
         kept = (line.partition("=")[0] for line in path.read_text().splitlines())
         if not set(kept) <= set(names):
@@ -18,7 +34,22 @@ def clear_env_file(path: Path, names: Collection[str]) -> bool:
 
 def write_env_file(path: Path, environment: Mapping[str, str]) -> None:
     """Write all of it or nothing, readable by the owner only (it holds keys)."""
-    lines = "".join(f"{name}={shlex.quote(value)}\n" for name, value in environment.items())
     with NamedTemporaryFile("w", dir=path.parent, prefix=path.name, delete=False) as file:  # created with mode 0600
-        file.write(lines)
+        file.write(_lines(environment))
     Path(file.name).replace(path)
+
+
+def remove_env_file(path: Path, environment: Mapping[str, str]) -> None:
+    """Remove what `write_env_file` wrote, unless another run has put its own file there since."""
+    if path.is_file() and path.read_text() == _lines(environment):
+        path.unlink()
+
+
+def _lines(environment: Mapping[str, str]) -> str:
+    return "".join(f"{name}={shlex.quote(value)}\n" for name, value in environment.items())
+
+
+def sourcing(path: Path) -> str:
+    """The shell command that reads the file. (`.` looks a name without a slash up in PATH, in sh and zsh.)"""
+    named = str(path) if path.is_absolute() else f"./{path}"
+    return f"set -a; . {shlex.quote(named)}; set +a"

@@ -18,11 +18,15 @@ VARIABLES = (
     "ASKONCE_EMBEDDING_BASE_URL",
     "ASKONCE_EMBEDDING_API_KEY",
     "ASKONCE_EMBEDDING_MODEL",
+    "ASKONCE_SIMILARITY_THRESHOLD",
     "OPENAI_BASE_URL",
     "OPENAI_API_KEY",
     "ASKONCE_MODEL",
 )
 EMBEDDING_MODEL = "multilingual-e5-small-q4"
+TRIAL_THRESHOLD = 0.95
+"""For trying askonce out: on this model it matches the demo's paraphrases. It is no recommendation: the model's profile
+has a measured threshold, which is higher."""
 API_KEY = "local"
 """The embedded servers ask for none, but OpenAI's client does."""
 
@@ -102,6 +106,7 @@ def embeddings_part(port: int) -> Part:
             "ASKONCE_EMBEDDING_BASE_URL": f"http://127.0.0.1:{port}/v1",
             "ASKONCE_EMBEDDING_API_KEY": API_KEY,
             "ASKONCE_EMBEDDING_MODEL": EMBEDDING_MODEL,
+            "ASKONCE_SIMILARITY_THRESHOLD": str(TRIAL_THRESHOLD),
         },
     )
 

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from tempfile import TemporaryFile
@@ -21,13 +21,13 @@ from askonce_worker.local.parts import Part
 
 START_TIMEOUT = 60.0
 STOP_TIMEOUT = 3.0
-"""Seconds for all parts together to end by themselves: saved data, removed temporary directories."""
+"""Seconds in which all parts may save their data and remove their temporary directories."""
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 """The embedding engine's idle threads would spin."""
 
 
 class PartDied(Exception):
-    """A part ended, or never answered. `part` is its name; the message has its last words."""
+    """A part ended or never answered. `part` is its name; the message has its last output."""
 
     def __init__(self, part: str, reason: str) -> None:
         super().__init__(f"{part} {reason}")
@@ -39,17 +39,25 @@ class _Child:
     part: Part
     process: subprocess.Popen[bytes]
     output: IO[bytes]
-    """An unnamed file, so that nothing is left behind by whatever end."""
+    """A file without a name, so nothing is left behind however this ends."""
 
-    def last_words(self) -> str:
+    def last_output(self) -> str:
         length = self.output.seek(0, os.SEEK_END)
         self.output.seek(max(0, length - 2000))
         return self.output.read().decode(errors="replace").strip()
 
 
 class Stack:
-    def __init__(self, parts: Sequence[Part]) -> None:
+    """The parts, running while the context is open.
+
+    Args:
+        parts: What to run.
+        on_answer: Called with the name of each part once it answers.
+    """
+
+    def __init__(self, parts: Sequence[Part], on_answer: Callable[[str], None] | None = None) -> None:
         self._parts = parts
+        self._on_answer = on_answer
         self._children: list[_Child] = []
 
     @property
@@ -83,7 +91,7 @@ class Stack:
         for child in self._children:
             code = child.process.poll()
             if code is not None:
-                raise PartDied(child.part.name, f"ended with {code}: {child.last_words() or 'without a word'}")
+                raise PartDied(child.part.name, f"ended with {code}: {child.last_output() or 'it printed nothing'}")
 
     def stop(self) -> None:
         """End all parts, in order if they can within STOP_TIMEOUT, else by force. Leaves no process."""
@@ -102,8 +110,12 @@ class Stack:
         deadline = time.monotonic() + START_TIMEOUT
         waiting = list(self._parts)
         while waiting:
-            waiting = [part for part in waiting if not part.answers()]
-            self.check()  # after the question: a stranger on the same port may have answered it
+            answering = [part for part in waiting if part.answers()]
+            self.check()  # after the question: another server on the same port may have answered it
+            for part in answering:
+                waiting.remove(part)
+                if self._on_answer is not None:
+                    self._on_answer(part.name)
             if waiting and time.monotonic() > deadline:
                 raise PartDied(waiting[0].name, f"did not answer within {START_TIMEOUT:.0f} s")
             time.sleep(0.05)

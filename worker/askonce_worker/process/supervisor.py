@@ -1,24 +1,21 @@
 """`askonce-worker run --processes N`: starts N workers, replaces those that die, and ends them with itself.
 
-A worker must not outlive its supervisor, not even one that was SIGKILLed: each has the reading end of a pipe as its
-standard input, and ends in order when the pipe closes. (This works wherever there are pipes; PR_SET_PDEATHSIG is
-Linux's alone, and tied to the thread that started the child.)
+A worker does not outlive its supervisor: `parent_watch` sees to that.
 """
 
 import asyncio
 import os
 import signal
-import stat
 import sys
-import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import structlog
 
+from askonce_worker.process.parent_watch import PROCESS_INDEX
+
 log = structlog.get_logger()
 
-PROCESS_INDEX = "ASKONCE_PROCESS_INDEX"
 COMMAND = (sys.executable, "-m", "askonce_worker", "run")
 USAGE_ERROR = 2
 HEALTHY_AFTER = 60.0
@@ -28,30 +25,6 @@ LONGEST_PAUSE = 30.0
 def supervise(processes: int) -> int:
     """Runs so many workers until it is told to stop. Returns the exit code."""
     return asyncio.run(Supervisor(processes).run())
-
-
-def end_with_supervisor(environ: Mapping[str, str] = os.environ) -> None:
-    """For a worker, at its start: SIGTERM to itself once its supervisor is gone. Does nothing where there is none."""
-    if PROCESS_INDEX in environ and _is_pipe(0):
-        threading.Thread(target=_watch_stdin, name="supervisor-watch", daemon=True).start()
-
-
-def _is_pipe(descriptor: int) -> bool:
-    """asyncio's pipe to a child is a pair of sockets."""
-    try:
-        mode = os.fstat(descriptor).st_mode
-    except OSError:
-        return False
-    return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
-
-
-def _watch_stdin() -> None:
-    try:
-        while os.read(0, 1024):
-            pass
-    except OSError:
-        pass
-    os.kill(os.getpid(), signal.SIGTERM)
 
 
 class Supervisor:

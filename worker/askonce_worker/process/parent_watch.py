@@ -1,0 +1,39 @@
+"""A worker ends when the process that started it is gone, even if that one was SIGKILLed.
+
+Its standard input is the reading end of its parent's pipe, which closes with the parent. (This works wherever there are
+pipes; PR_SET_PDEATHSIG is Linux's alone, and tied to the thread that started the child.) This module imports nothing
+that takes long: a worker watches before it imports the rest.
+"""
+
+import os
+import signal
+import stat
+import threading
+from collections.abc import Mapping
+
+PROCESS_INDEX = "ASKONCE_PROCESS_INDEX"
+"""Set by a parent that wants its child to watch it."""
+
+
+def end_with_parent(environ: Mapping[str, str] = os.environ) -> None:
+    """Send SIGTERM to this process once its parent is gone. Does nothing in a process that nothing of ours started."""
+    if PROCESS_INDEX in environ and _is_pipe(0):
+        threading.Thread(target=_watch_stdin, name="parent-watch", daemon=True).start()
+
+
+def _is_pipe(descriptor: int) -> bool:
+    """asyncio's pipe to a child is a pair of sockets."""
+    try:
+        mode = os.fstat(descriptor).st_mode
+    except OSError:
+        return False
+    return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
+
+
+def _watch_stdin() -> None:
+    try:
+        while os.read(0, 1024):
+            pass
+    except OSError:
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
