@@ -266,7 +266,7 @@ async def test_a_claim_fails_where_redis_stays_away(valkey_url, keys, monkeypatc
 
 
 def test_a_record_is_a_line_of_json_and_one_byte_a_component():
-    from askonce_worker.inflight.leaders import Leader
+    from askonce_worker.inflight.leader import Leader
     from askonce_worker.inflight.records import decode_leader
     from askonce_worker.inflight.vectors import quantised
 

@@ -9,7 +9,7 @@ from redis.asyncio import Redis
 from askonce import Question
 from askonce.contract.completion import text_body
 from askonce.contract.keys import Keys, epoch_fields, epoch_stamp
-from askonce_worker.answering.ports import NewEntry, StoredVector
+from askonce_worker.answering.ports import Embedding, NewEntry, StoredVector
 from askonce_worker.cache.exact import ExactCache
 from askonce_worker.cache.outbox import Outbox
 from askonce_worker.cache.publisher import Publisher
@@ -37,11 +37,14 @@ class Embedder:
         self.dimension = dimension
         self.texts = []
 
-    async def embed(self, texts):
+    async def embed(self, texts, **_):
         self.texts += texts
         rows = [np.random.default_rng(abs(hash(text))).standard_normal(self.dimension) for text in texts]
         vectors = [(row / np.linalg.norm(row)).astype(np.float32) for row in rows]
-        return [None if text.startswith("refused") else vector for text, vector in zip(texts, vectors, strict=True)]
+        return [
+            Embedding(None if text.startswith("refused") else vector)
+            for text, vector in zip(texts, vectors, strict=True)
+        ]
 
 
 class Cache:
@@ -95,9 +98,9 @@ class Cache:
         found = await self.embedder.embed([question.text for question in questions])
         now = int(time.time())
         return [
-            StoredVector(q.fingerprint, vector, q.scope, stamp, q.model, q.namespace, LONG_AGO, now + 3600)
-            for q, vector in zip(questions, found, strict=True)
-            if vector is not None
+            StoredVector(q.fingerprint, each.vector, q.scope, stamp, q.model, q.namespace, LONG_AGO, now + 3600)
+            for q, each in zip(questions, found, strict=True)
+            if each.vector is not None
         ]
 
     async def stored(self, *texts, model="m", namespace="n"):

@@ -34,7 +34,7 @@ text (embeddings: of any text in the batch), "latency_ms": own latency}, and by 
 | hang, reset | no reply until the client goes; the connection reset (RST) |
 | no_choices, length, content_filter, empty, null_content, refusal, tool_calls | chat: a 200 as the name says |
 | reply | chat: a 200 with `reply` merged over: `message`, `finish_reason`, and fields of the body |
-| wrong_count, wrong_dimension, nan, zero, long, shuffled | embeddings: such vectors |
+| wrong_count, wrong_dimension, nan, zero, null, same, long, shuffled | embeddings: such vectors |
 """
 
 import asyncio

@@ -35,13 +35,13 @@ class Wired:
         await asyncio.gather(*(self._run(job.decode()) for job, _ in taken))
         return [await self.client.result(name, timeout=0) for name in names]
 
-    async def run_next(self) -> None:
-        """The first job that waits in the interactive lane."""
-        [(job, _)] = await self.redis.zpopmin(self.keys.queue("interactive"), 1)
-        await self._run(job.decode())
+    async def run_next(self, lane: str = "interactive") -> None:
+        """The first job that waits in the lane."""
+        [(job, _)] = await self.redis.zpopmin(self.keys.queue(lane), 1)
+        await self._run(job.decode(), lane)
 
-    async def _run(self, name: str) -> None:
-        job = leased_job(name, "interactive", "token", 0, 0, await self.redis.get(f"{ARQ_JOB}{name}"))
+    async def _run(self, name: str, lane: str = "interactive") -> None:
+        job = leased_job(name, lane, "token", 0, 0, await self.redis.get(f"{ARQ_JOB}{name}"))
         await self.service.jobs.run(job, job.args[0], lambda: None)
 
     async def vectors_arrived(self) -> None:

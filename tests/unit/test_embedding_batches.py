@@ -1,44 +1,36 @@
 """What goes into a request for embeddings, and what is taken from its reply."""
 
-from collections import deque
-from typing import Any
+import asyncio
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from askonce_worker.answering.ports import Embedding
+from askonce_worker.providers.embedding_queue import EmbeddingQueue, Wanted
 from askonce_worker.providers.embedding_reply import BadReply, tokens_at_most, vectors_of
-from askonce_worker.providers.embeddings import MAX_TOKENS, Wanted, take
+from askonce_worker.providers.embeddings import MAX_TOKENS
 
-FAR = 1e12
-
-
-class _Future:
-    """Enough of a future for the pure rule."""
-
-    result: Any = "open"
-
-    def done(self) -> bool:
-        return self.result != "open"
-
-    def set_result(self, result: Any) -> None:
-        self.result = result
+LOOP = asyncio.new_event_loop()
+LOOP.close()
 
 
-def wanted(text: str, until: float = FAR) -> Wanted:
+def wanted(text: str, waiting: int = 1) -> Wanted:
     tokens = tokens_at_most(text)
     assert tokens is not None
-    return Wanted(text, tokens, until, _Future())  # type: ignore[arg-type]
+    return Wanted(text, tokens, asyncio.Future(loop=LOOP), waiting)
 
 
 @given(
     st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=40)), st.integers(1, 9), st.integers(164, 500)
 )
 def test_batches_keep_the_limits_the_order_and_everything(texts: list[str], inputs: int, tokens: int) -> None:
-    queue = deque(wanted(text) for text in texts)
+    queue = EmbeddingQueue()
+    for text in texts:
+        queue.add(wanted(text), "bulk")
     batches = []
     while queue:
-        batches.append(take(queue, inputs=inputs, tokens=tokens, now=0))
+        batches.append(queue.take(inputs=inputs, tokens=tokens)[0])
     assert [one.text for batch in batches for one in batch] == texts
     for batch in batches:
         assert 0 < len(batch) <= inputs
@@ -46,12 +38,25 @@ def test_batches_keep_the_limits_the_order_and_everything(texts: list[str], inpu
 
 
 @given(st.lists(st.booleans()))
-def test_what_nobody_waits_for_any_more_is_not_asked(patient: list[bool]) -> None:
-    queue = deque(wanted(f"text {index}", FAR if waits else 1.0) for index, waits in enumerate(patient))
-    everyone = list(queue)
-    batch = take(queue, inputs=1000, tokens=MAX_TOKENS, now=2.0)
-    assert batch == [one for one, waits in zip(everyone, patient, strict=True) if waits]
-    assert [one.vector.done() for one in everyone] == [not waits for waits in patient]
+def test_a_text_that_is_not_waited_for_any_more_is_not_asked(patient: list[bool]) -> None:
+    queue, texts = EmbeddingQueue(), [wanted(f"text {index}", int(waits)) for index, waits in enumerate(patient)]
+    for text in texts:
+        queue.add(text, "bulk")
+    batch, dropped = queue.take(inputs=1000, tokens=MAX_TOKENS)
+    assert batch == [one for one, waits in zip(texts, patient, strict=True) if waits]
+    assert dropped == [one for one, waits in zip(texts, patient, strict=True) if not waits]
+
+
+def test_interactive_texts_go_first_and_each_text_once() -> None:
+    queue = EmbeddingQueue()
+    bulk, both, ask = wanted("bulk"), wanted("both"), wanted("ask")
+    for text, lane in ((bulk, "bulk"), (both, "bulk"), (ask, "interactive"), (both, "interactive")):
+        queue.add(text, lane)
+    batch, _ = queue.take(inputs=2, tokens=MAX_TOKENS)
+    assert batch == [ask, both]
+    queue.put_back([ask, both])
+    both.found.set_result(Embedding(None))
+    assert queue.take(inputs=9, tokens=MAX_TOKENS)[0] == [ask, bulk]
 
 
 @pytest.mark.parametrize(
@@ -61,10 +66,6 @@ def test_what_nobody_waits_for_any_more_is_not_asked(patient: list[bool]) -> Non
         b"[]",
         b"{}",
         b'{"data": 3}',
-        b'{"data": [{"embedding": "AAA"}]}',
-        b'{"data": [{"embedding": 3}]}',
-        b'{"data": [{"embedding": ["x"]}]}',
-        b'{"data": [{"embedding": [[1.0]]}]}',
         b'{"data": [{"embedding": [1.0], "index": 1}]}',
         b'{"data": [{"embedding": [1.0], "index": "x"}]}',
         b'{"data": [{"embedding": [1.0]}, {"embedding": [1.0]}]}',
@@ -72,9 +73,29 @@ def test_what_nobody_waits_for_any_more_is_not_asked(patient: list[bool]) -> Non
 )
 def test_a_reply_that_is_none_is_refused(reply: bytes) -> None:
     with pytest.raises(BadReply):
-        vectors_of(reply, 1, None)
+        vectors_of(reply, 1)
 
 
-@pytest.mark.parametrize("numbers", ["[]", "[0, 0]", "[null, 1]", "[1e300, 1]", '"AACAfwAAgD8="'])
-def test_numbers_without_direction_are_no_vector(numbers: str) -> None:
-    assert vectors_of(b'{"data": [{"embedding": %s}]}' % numbers.encode(), 1, None) == [None]
+@pytest.mark.parametrize(
+    "embedding",
+    [
+        "[]",
+        "[0, 0]",
+        "[null, 1]",
+        "[1e300, 1]",
+        '"AACAfwAAgD8="',
+        "null",
+        "3",
+        '["x"]',
+        '"AAA"',
+        "[[1.0]]",
+        "[1, 0, 0]",
+    ],
+)
+def test_one_that_is_no_vector_costs_its_neighbours_nothing(embedding: str) -> None:
+    data = b'{"data": [{"embedding": %s}, {"embedding": [3.0, 4.0]}, {"embedding": [0.0, 1.0]}]}' % embedding.encode()
+    none, good, also_good = vectors_of(data, 3)
+    assert none is None
+    assert good is not None
+    assert also_good is not None
+    assert good.tolist() == pytest.approx([0.6, 0.8])

@@ -30,7 +30,8 @@ from askonce_worker.cache import qdrant_messages
 from askonce_worker.cache.exact import read_entry
 from askonce_worker.cache.outbox import Outbox
 from askonce_worker.cache.wrong_pairs import ReportedPairs
-from askonce_worker.inflight.leaders import Leader, View
+from askonce_worker.inflight.leader import Leader
+from askonce_worker.inflight.leaders import View
 from askonce_worker.inflight.records import (
     Settled,
     Unreadable,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from askonce_worker.providers.retry import LONGEST_PAUSE, Backoff, Circuit, Verdict, judge_status, retry_after
+from askonce_worker.providers.retry import LONGEST_PAUSE, Backoff, Verdict, judge_status, retry_after
 
 
 @pytest.mark.parametrize("status", [408, 409, 429, 500, 502, 503, 504, 529])
@@ -90,29 +90,3 @@ def test_pauses_grow_to_thirty_seconds_within_five_tries() -> None:
 
 def test_asked_for_no_pause_the_backoff_holds() -> None:
     assert Backoff(lambda: 0.0).pause(1, 0.0) == 0.5
-
-
-def test_a_failed_server_is_left_alone_for_longer_each_time() -> None:
-    circuit, now, pauses = Circuit(), 100.0, []
-    for _ in range(6):
-        circuit.failed(began=now, now=now)
-        pauses.append(circuit.open_until - now)
-        now = circuit.open_until
-        assert not circuit.is_open(now)
-    assert pauses == [1, 2, 4, 8, 15, 15]
-
-
-def test_requests_side_by_side_fail_as_one() -> None:
-    circuit = Circuit()
-    for now in (105.0, 105.1, 105.2):
-        circuit.failed(began=100.0, now=now)
-    assert (circuit.failures, circuit.open_until) == (1, 106.0)
-
-
-def test_success_closes_the_circuit() -> None:
-    circuit = Circuit()
-    circuit.failed(began=0.0, now=0.0)
-    circuit.succeeded()
-    assert not circuit.is_open(0.5)
-    circuit.failed(began=0.5, now=0.5)
-    assert circuit.open_until == 1.5

@@ -37,6 +37,7 @@ class Settings(BaseSettings):
     embedding_api_key: SecretStr | None = None
     similarity_threshold: Annotated[float, Field(gt=0, le=1)] | None = None
     semantic_max_chars: Positive = 1000
+    semantic_wait: Seconds = 60
     cache_ttl: Seconds = 604_800
     max_idle: Seconds = 2_592_000
     max_entries: Count = 0

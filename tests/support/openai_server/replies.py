@@ -92,6 +92,8 @@ def embeddings(request: dict[str, Any], texts: list[str], script: Script, failur
         {"object": "embedding", "index": index, "embedding": b64encode(row.tobytes()).decode() if base64 else row}
         for index, row in enumerate(rows)
     ]
+    if failure is not None and failure.kind == "null":
+        data[0]["embedding"] = None
     if failure is not None and failure.kind == "shuffled":
         data.reverse()
     used = sum(tokens_of(text) for text in texts)
@@ -110,6 +112,8 @@ def _spoilt(rows: Any, kind: str) -> Any:
         rows[0, 0] = np.nan
     elif kind == "zero":
         rows[0] = 0
+    elif kind == "same":
+        rows[:] = vectors(["any text"], rows.shape[1])
     elif kind == "long":
         rows *= 7
     elif kind == "wrong_count":

@@ -35,7 +35,15 @@ def from_llm(item: OpenQuestion, body: dict[str, Any]) -> list[Finished]:
     """The question's own answer, and the same for its copies."""
     question = item.question
     model = body.get("model") or question.model
-    own = Answer(question.job_id, "answered", "llm", model=model, metadata=question.metadata, body=body)
+    own = Answer(
+        job_id=question.job_id,
+        status="answered",
+        source="llm",
+        model=model,
+        metadata=question.metadata,
+        body=body,
+        unmatched=item.unmatched,
+    )
     same = Follow(leader="", text=question.text, similarity=1.0, same=True)
     return [Finished(question, own, lane=item.lane), *(joined(copy, item.lane, body, same) for copy in item.copies)]
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from askonce.contract.unmatched import Unmatched
 from askonce.question import Question
 from askonce_worker.answering.answers import EXPIRED, failed, from_cache
 from askonce_worker.answering.open_question import OpenQuestion, group_same
@@ -21,7 +22,7 @@ from askonce_worker.answering.ports import (
     VectorQuery,
 )
 from askonce_worker.answering.stages import Stage, unobserved
-from askonce_worker.matching.match import Matcher
+from askonce_worker.matching.match import Matcher, Reuse
 
 log = structlog.get_logger()
 
@@ -79,8 +80,7 @@ class Lookup:
             elif late:
                 finished.append(failed(question, batch.lane, EXPIRED))
             else:
-                now = state.epochs
-                todo.append(OpenQuestion(question, batch.lane, batch.deadline, batch.asked, reuse, now, now))
+                todo.append(_opened(question, batch, reuse, state.epochs))
         if finished:
             await self._outbound.send(finished)
         return group_same(todo)
@@ -96,7 +96,11 @@ class Lookup:
                 found = await self._semantic_cache.search([_query(item) for item in searched])
         except SemanticCacheDown as error:
             log.warning("semantic.down", error=str(error), questions=len(searched))
+            for item in searched:
+                item.unmatched = Unmatched.QDRANT_DOWN
             return todo
+        for item in searched:
+            item.unmatched = None
         names = {candidate.fingerprint: None for candidates in found for candidate in candidates}
         entries = await self._live_entries(searched, list(names)) if names else {}
         finished: list[Finished] = []
@@ -138,10 +142,11 @@ class Lookup:
     async def _embed(self, items: Sequence[OpenQuestion]) -> None:
         if not items:
             return
+        lane, within = items[0].lane, (items[0].deadline - self._clock.now_ms()) / 1000
         with self._stage("embed", questions=len(items)):
-            vectors = await self._embedder.embed([item.question.text for item in items])
-        for item, vector in zip(items, vectors, strict=True):
-            item.vector = vector
+            found = await self._embedder.embed([item.question.text for item in items], lane=lane, within=within)
+        for item, embedding in zip(items, found, strict=True):
+            item.vector, item.unmatched = embedding.vector, embedding.unmatched
 
     async def _live_entries(
         self, todo: Sequence[OpenQuestion], fingerprints: Sequence[str] = ()
@@ -163,6 +168,12 @@ class Lookup:
             if self._matcher.matches(item.question, entry.question, candidate.similarity):
                 return entry, candidate.similarity
         return None
+
+
+def _opened(question: Question, batch: Batch, reuse: Reuse, epochs: str) -> OpenQuestion:
+    item = OpenQuestion(question, batch.lane, batch.deadline, batch.asked, reuse, epochs, epochs)
+    item.unmatched = Unmatched.TOO_LONG if reuse.too_long else None
+    return item
 
 
 def _query(item: OpenQuestion) -> VectorQuery:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from askonce.contract.unmatched import Unmatched
 from askonce.question import Question
 from askonce_worker.answering.coalescing import Ask
 from askonce_worker.answering.ports import Vector
@@ -14,8 +15,9 @@ class OpenQuestion:
     """A question without an answer so far.
 
     deadline, asked: Unix ms of Redis's clock. reuse: what the matcher says of it. began: the stamp under which its
-    answer will be stored; epochs: the one under which it is matched, kept up to date. copies: the same question once
-    more in the same chunk; each gets the same answer.
+    answer will be stored; epochs: the one under which it is matched, kept up to date. unmatched: why it
+    is not compared with others by similarity. copies: the same question once more in the same chunk; each gets the same
+    answer.
     """
 
     question: Question
@@ -26,6 +28,7 @@ class OpenQuestion:
     began: str
     epochs: str
     vector: Vector | None = None
+    unmatched: Unmatched | None = None
     copies: list[Question] = field(default_factory=list)
 
     @property

@@ -1,5 +1,6 @@
 """What the pipeline needs of the world, and no more. Adapters inherit nothing."""
 
+import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -8,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from askonce.answer import Answer
+from askonce.contract.unmatched import Unmatched
 from askonce.question import Question
 
 Vector = NDArray[np.float32]
@@ -19,6 +21,14 @@ class Completion:
     """What the LLM said: the provider's chat-completion body, parsed and otherwise untouched."""
 
     body: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Embedding:
+    """What the embedding server made of a text. unmatched: why there is no vector."""
+
+    vector: Vector | None
+    unmatched: Unmatched | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +135,8 @@ class ExactCache(Protocol):
 
 
 class Embedder(Protocol):
-    async def embed(self, texts: Sequence[str]) -> list[Vector | None]:
-        """One vector a text, in order; None where there is none (too long, refused, server down or too slow)."""
+    async def embed(self, texts: Sequence[str], *, lane: str = "bulk", within: float = math.inf) -> list[Embedding]:
+        """One a text, in order. lane: says how long a slow server is waited for. within: seconds, in any case."""
         ...
 
 

@@ -161,8 +161,8 @@ class Outbox:
         entries = await self._entries([name for fields in records if (name := _name(fields))])
         if not entries:
             return {}
-        vectors = await self._embedder.embed([entry.question for entry in entries.values()])
-        return {name: vector for name, vector in zip(entries, vectors, strict=True) if vector is not None}
+        found = await self._embedder.embed([entry.question for entry in entries.values()])
+        return {name: each.vector for name, each in zip(entries, found, strict=True) if each.vector is not None}
 
 
 def _floats(raw: bytes) -> Vector | None:

@@ -91,6 +91,9 @@ class Publisher:
         """Returns once Redis has taken it all. A caller that is cancelled does not take its parcel back."""
         parcel = Parcel(entries, finished, settle)
         self._waiting.append(parcel)
+        for item in finished:
+            if item.answer.unmatched is not None:
+                self._tally.unmatched(item.question, item.answer.unmatched)
         chunk_log.note(finished)
         if self._sender is None or self._sender.done():
             self._sender = asyncio.create_task(self._send_all())

@@ -10,6 +10,7 @@ from tempfile import NamedTemporaryFile
 import numpy as np
 from numpy.typing import NDArray
 
+from askonce.contract.unmatched import Unmatched
 from askonce_worker.answering.ports import Vector
 from askonce_worker.matching.profiles import Profile
 from askonce_worker.providers import provider
@@ -19,6 +20,7 @@ from askonce_worker.settings import Settings
 
 REQUEST_TIMEOUT = 120.0
 """Seconds. Long, because no user waits for these vectors."""
+NO_SERVER = (Unmatched.EMBEDDINGS_DOWN, Unmatched.EMBEDDINGS_SLOW, Unmatched.EMBEDDINGS_IDENTICAL)
 BATCH = 64
 """Texts in a request."""
 
@@ -93,6 +95,7 @@ async def embed(texts: Sequence[str], settings: Settings, profile: Profile, file
         model=settings.embedding_model,
         max_tokens=profile.max_tokens,
         backoff=Backoff(random.random),
+        patience=REQUEST_TIMEOUT,
         timeout=REQUEST_TIMEOUT,
     )
     try:
@@ -106,11 +109,10 @@ async def embed(texts: Sequence[str], settings: Settings, profile: Profile, file
 
 
 async def _embed_batch(embedder: OpenAIEmbedder, batch: Sequence[str], file: VectorFile) -> None:
-    vectors = await embedder.embed(batch)
-    counts = embedder.counts
-    if counts["failed"] or counts["late"] or counts["skipped"]:
+    embeddings = await embedder.embed(batch)
+    if any(each.unmatched in NO_SERVER for each in embeddings):
         raise NoVectors("the embedding model does not answer: `askonce-worker check` says why")
-    found = [(text, vector) for text, vector in zip(batch, vectors, strict=True) if vector is not None]
+    found = [(text, each.vector) for text, each in zip(batch, embeddings, strict=True) if each.vector is not None]
     file.add([text for text, _ in found], [vector for _, vector in found])
 
 

@@ -8,8 +8,8 @@ from askonce.store.away import AWAY
 from askonce.tasks import stop
 from askonce_worker.answering.coalescing import Lead
 from askonce_worker.inflight.feed import Feed
-from askonce_worker.inflight.leaders import Claim
-from askonce_worker.inflight.mirror import Mirror
+from askonce_worker.inflight.feed_replica import FeedReplica
+from askonce_worker.inflight.leader import Claimant
 from askonce_worker.inflight.own import OwnLeaders
 from askonce_worker.inflight.rounds import Decision, Round
 
@@ -19,17 +19,17 @@ RETRIED_FOR = 5.0
 """Seconds in which a batch is sent again while Redis is away."""
 
 
-class Claimer:
-    def __init__(self, feed: Feed, mirror: Mirror, own: OwnLeaders, *, clock: Callable[[], float]) -> None:
+class ClaimBatches:
+    def __init__(self, feed: Feed, replica: FeedReplica, own: OwnLeaders, *, clock: Callable[[], float]) -> None:
         self._feed = feed
-        self._mirror = mirror
+        self._replica = replica
         self._own = own
         self._clock = clock
-        self._waiting: dict[int, list[Claim]] = defaultdict(list)
+        self._waiting: dict[int, list[Claimant]] = defaultdict(list)
         self._decisions: dict[str, asyncio.Future[Decision]] = {}
         self._tasks: dict[int, asyncio.Task[None]] = {}
 
-    async def claim(self, number: int, claim: Claim) -> Decision:
+    async def claim(self, number: int, claim: Claimant) -> Decision:
         decision: asyncio.Future[Decision] = asyncio.get_running_loop().create_future()
         self._decisions[claim.leader.id] = decision
         self._waiting[number].append(claim)
@@ -47,7 +47,7 @@ class Claimer:
         await stop(*self._tasks.values())
 
     async def _claim_all(self, number: int) -> None:
-        batch: list[Claim] = []
+        batch: list[Claimant] = []
         try:
             while self._waiting[number]:
                 batch = [claim for claim in self._waiting[number][:MOST_CLAIMS] if self._is_wanted(claim)]
@@ -62,8 +62,8 @@ class Claimer:
         finally:
             del self._tasks[number]
 
-    async def _decide(self, number: int, batch: list[Claim]) -> None:
-        undecided = Round(self._mirror.shards[number].view, batch)
+    async def _decide(self, number: int, batch: list[Claimant]) -> None:
+        undecided = Round(self._replica.shards[number].view, batch)
         give_up = self._clock() + RETRIED_FOR
         pause = 0.0
         while True:
@@ -72,7 +72,7 @@ class Claimer:
                     return
             except AWAY:
                 # The script may have run: only Redis knows whether these lead.
-                self._mirror.shards[number].broken = True
+                self._replica.shards[number].broken = True
                 if self._clock() >= give_up:
                     raise
                 pause = min(0.5, pause * 2 + 0.02)
@@ -80,9 +80,9 @@ class Claimer:
 
     async def _step(self, number: int, undecided: Round) -> bool:
         """True: all are decided. No `await` between comparing and noting the position that was compared with."""
-        shard = self._mirror.shards[number]
+        shard = self._replica.shards[number]
         if shard.broken:
-            await self._mirror.mend()
+            await self._replica.catch_up()
         for claim, decision in undecided.decide(self._clock()):
             self._tell(claim, decision)
         if not undecided.proposals:
@@ -94,19 +94,19 @@ class Claimer:
         if reply.gap:
             shard.broken = True
             return False
-        self._mirror.apply(number, reply.records)
+        self._replica.apply(number, reply.records)
         if reply.appended:
             for claim, decision in undecided.appended():
                 self._tell(claim, decision)
         return reply.appended
 
-    def _is_wanted(self, claim: Claim) -> bool:
+    def _is_wanted(self, claim: Claimant) -> bool:
         wanted = not self._decisions[claim.leader.id].done()
         if not wanted:
             del self._decisions[claim.leader.id]
         return wanted
 
-    def _tell(self, claim: Claim, decision: Decision) -> None:
+    def _tell(self, claim: Claimant, decision: Decision) -> None:
         name, future = claim.leader.id, self._decisions.pop(claim.leader.id)
         if isinstance(decision, Lead):
             self._own.leads(name)
@@ -117,7 +117,7 @@ class Claimer:
         if not future.done():
             future.set_result(decision)
 
-    def _fail(self, claims: list[Claim], error: Exception | None) -> None:
+    def _fail(self, claims: list[Claimant], error: Exception | None) -> None:
         """Those that may stand in Redis all the same are settled, now or when they appear."""
         for claim in claims:
             future = self._decisions.pop(claim.leader.id, None)

@@ -22,12 +22,13 @@ from askonce.contract.keys import Keys
 from askonce.store.away import TROUBLE
 from askonce.tasks import stop
 from askonce_worker.answering.coalescing import Ask, AskYourself, Follow, Freed, Lead, Settlement, Shared, Stale
-from askonce_worker.inflight.claim_batches import Claimer
+from askonce_worker.inflight.claim_batches import ClaimBatches
 from askonce_worker.inflight.feed import Feed, shard_of
+from askonce_worker.inflight.feed_replica import FeedReplica
 from askonce_worker.inflight.followers import Followers
-from askonce_worker.inflight.leaders import Change, Claim, Conflict, Ended, Leader, Reported, Share, View
-from askonce_worker.inflight.mirror import Mirror
-from askonce_worker.inflight.own import PATIENCE, OwnLeaders
+from askonce_worker.inflight.leader import Change, Claimant, Conflict, Ended, Leader, Reported, Share
+from askonce_worker.inflight.leaders import View
+from askonce_worker.inflight.own import PIPELINE_SECONDS, OwnLeaders
 from askonce_worker.inflight.records import Settled
 from askonce_worker.inflight.vectors import quantised
 from askonce_worker.logs.error_origin import place
@@ -71,7 +72,7 @@ class RedisCoalescer:
         self.counters: Counter[str] = self._feed.counters
         self._own = OwnLeaders(self._feed, worker, self.counters)
         self._followers = Followers(self._feed, is_live=self._is_live)
-        self._mirror = Mirror(
+        self._replica = FeedReplica(
             self._feed,
             lambda: View(embedding, conflict, reported=reported),
             clock=clock,
@@ -79,23 +80,23 @@ class RedisCoalescer:
             reloaded=self._own.reloaded,
             counters=self.counters,
         )
-        self._claimer = Claimer(self._feed, self._mirror, self._own, clock=clock)
+        self._claim_batches = ClaimBatches(self._feed, self._replica, self._own, clock=clock)
         self._tasks: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Self:
-        await self._mirror.mend()
-        for work in (self._mirror.keep_up(), self._followers.look_out(), self._tend()):
+        await self._replica.catch_up()
+        for work in (self._replica.keep_up(), self._followers.look_out(), self._tend()):
             self._tasks.append(asyncio.create_task(work))
         return self
 
     async def __aexit__(self, *exc: object) -> None:
         """Whoever follows a leader of this worker claims again."""
-        await self._claimer.close()
+        await self._claim_batches.close()
         await stop(*self._tasks)
         self._own.abandon_all()
         try:
             async with asyncio.timeout(LAST_CALLS):
-                await self._own.tend(self._clock() + PATIENCE)
+                await self._own.tend(self._clock() + PIPELINE_SECONDS)
         except TROUBLE as error:
             log.warning("inflight.left_to_lapse", error=str(error))
 
@@ -111,7 +112,7 @@ class RedisCoalescer:
 
     def position(self) -> tuple[int, ...]:
         """To be noted before the caches are looked into."""
-        return tuple(shard.view.tick for shard in self._mirror.shards)
+        return tuple(shard.view.tick for shard in self._replica.shards)
 
     def join(self, asks: Sequence[Ask]) -> list[Follow | None]:
         """What matches a leader in the view follows it. No I/O."""
@@ -121,7 +122,7 @@ class RedisCoalescer:
         for at, ask in enumerate(asks):
             by_shard[shard_of(ask.scope)].append(at)
         for number, places in by_shard.items():
-            view = self._mirror.shards[number].view
+            view = self._replica.shards[number].view
             claims = [self._new_claim(asks[at], view.tick) for at in places]
             for at, follow in zip(places, view.match(claims, now), strict=True):
                 joined[at] = follow
@@ -130,7 +131,7 @@ class RedisCoalescer:
     async def claim(self, ask: Ask, position: tuple[int, ...]) -> Lead | Follow | Stale:
         """To be called by who holds a place at the LLM. Raises RedisError where Redis stays away."""
         number = shard_of(ask.scope)
-        return await self._claimer.claim(number, self._new_claim(ask, position[number]))
+        return await self._claim_batches.claim(number, self._new_claim(ask, position[number]))
 
     def settling(
         self, lead: Lead, settlement: Settlement, body: dict[str, Any] | None, *, reusable: float = 0.0
@@ -141,13 +142,13 @@ class RedisCoalescer:
         in the cache for as long: it bridges the time until the vector can be found there.
         """
         settled = Settled(SHARED_WITH[settlement], body, reusable)
-        due = self._clock() + PATIENCE
+        due = self._clock() + PIPELINE_SECONDS
         settling = self._own.settle(lead.leader, lead.scope, settled, due=due)
         return lambda pipe: self._feed.settle_in(pipe, settling)
 
     def drop_answer(self, fingerprint: str) -> None:
         """The answer to this question was dropped from the cache: questions that come later do not have it."""
-        for shard in self._mirror.shards:
+        for shard in self._replica.shards:
             shard.view.drop_answer(fingerprint)
 
     def abandon(self, lead: Lead) -> None:
@@ -158,15 +159,15 @@ class RedisCoalescer:
         """Until the leader has an outcome or is no more; who cannot wait so long cancels."""
         return await self._followers.wait(follow)
 
-    def _new_claim(self, ask: Ask, position: int) -> Claim:
+    def _new_claim(self, ask: Ask, position: int) -> Claimant:
         vector = None if ask.vector is None else quantised(ask.vector)
         text = "" if vector is None else ask.text
         name = self._own.new_name()
         leader = Leader(name, ask.fingerprint, ask.scope, ask.epochs, text, self._embedding, vector)
-        return Claim(ask, leader, position)
+        return Claimant(ask, leader, position)
 
     def _is_live(self, follow: Follow) -> bool:
-        return self._mirror.shards[shard_of(follow.scope)].view.is_live(follow.leader)
+        return self._replica.shards[shard_of(follow.scope)].view.is_live(follow.leader)
 
     def _changed(self, change: Change) -> None:
         self._own.seen(change)
@@ -180,7 +181,7 @@ class RedisCoalescer:
                 async with asyncio.timeout(PERIOD):
                     await self._own.urgent.wait()
             except TimeoutError:
-                await self._quietly(self._mirror.check())
+                await self._quietly(self._replica.check())
             self._own.urgent.clear()
             await self._quietly(self._own.tend(self._clock()))
 

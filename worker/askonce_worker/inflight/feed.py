@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 
 from askonce.contract.keys import Keys
 from askonce.store.scripts import Script
-from askonce_worker.inflight.leaders import Leader, Led
+from askonce_worker.inflight.leader import Leader, Led
 from askonce_worker.inflight.records import (
     Settled,
     Unreadable,

@@ -7,67 +7,21 @@ finds it here.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
-from typing import Literal
 
-from askonce_worker.answering.coalescing import Ask, Follow
-from askonce_worker.inflight.vectors import Int8, Rows
-
-Share = Literal["any", "same", "none"]
-"""Who may have a leader's outcome: all its followers, those with its fingerprint, nobody (they claim again)."""
-Conflict = Callable[[str, str], str | None]
-Reported = Callable[[str, str], bool]
-"""Whether the questions of two fingerprints were matched before, and somebody said that it was wrong."""
+from askonce_worker.answering.coalescing import Follow
+from askonce_worker.inflight.leader import Change, Claimant, Conflict, Ended, Leader, Led, Reported, Share
+from askonce_worker.inflight.vectors import Rows
+from askonce_worker.matching.sameness import is_indistinct
 
 MOST_GUARDED = 16
 """Candidates that the guard looks at for one question, the most similar first."""
 
 
-@dataclass(frozen=True, slots=True)
-class Leader:
-    id: str
-    fingerprint: str
-    scope: str
-    epochs: str
-    text: str
-    embedding: str
-    vector: Int8 | None
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """A question, and the leader that it becomes if nobody else asks the same.
-
-    position: tick of the view when the lookup in the caches began.
-    """
-
-    ask: Ask
-    leader: Leader
-    position: int
-
-
-@dataclass(frozen=True, slots=True)
-class Led:
-    leader: Leader
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """reusable: seconds for which the answer may serve questions that come later, too. at: Unix ms of Redis's clock."""
-
-    leader: str
-    share: Share
-    reusable: float = 0.0
-    at: int = 0
-
-
-Change = Led | Ended
-
-
 @dataclass(slots=True)
-class Known:
+class TrackedLeader:
     leader: Leader
     led: int
     """Tick at which it entered the view."""
@@ -96,7 +50,7 @@ class View:
         self._reported = reported
         self._settled_most = settled_most
         self._settled_for = settled_for
-        self._known: dict[str, Known] = {}
+        self._known: dict[str, TrackedLeader] = {}
         self._same: dict[tuple[str, str], list[str]] = {}
         self._similar: dict[tuple[str, str, int], Rows] = {}
         self._settled: deque[tuple[float, str]] = deque()
@@ -112,7 +66,7 @@ class View:
         """now: seconds of any clock that never goes back."""
         self.tick += 1
         if isinstance(change, Led):
-            self._add(Known(change.leader, self.tick))
+            self._add(TrackedLeader(change.leader, self.tick))
         else:
             self._end(change, now)
         self._forget(now)
@@ -126,7 +80,7 @@ class View:
             if known.ended is None and known.leader.id not in live:
                 self._drop(known.leader.id)
         for leader in live.values():
-            self._add(Known(leader, self.tick))
+            self._add(TrackedLeader(leader, self.tick))
         self._forget(now)
 
     def since(self, tick: int) -> "View":
@@ -143,7 +97,7 @@ class View:
             if known.leader.fingerprint == fingerprint:
                 known.reusable_until = 0.0
 
-    def match(self, claims: Sequence[Claim], now: float) -> list[Follow | None]:
+    def match(self, claims: Sequence[Claimant], now: float) -> list[Follow | None]:
         """For each question the leader to follow: of the same fingerprint, else the most similar one."""
         found = [self._same_fingerprint(claim, now) for claim in claims]
         groups: dict[tuple[str, str, int], list[int]] = {}
@@ -158,7 +112,7 @@ class View:
                 found[at] = self._best(claims[at], candidates, now)
         return found
 
-    def _same_fingerprint(self, claim: Claim, now: float) -> Follow | None:
+    def _same_fingerprint(self, claim: Claimant, now: float) -> Follow | None:
         if not claim.ask.may_follow:
             return None
         for name in self._same.get((claim.leader.fingerprint, claim.leader.epochs), ()):
@@ -166,25 +120,27 @@ class View:
                 return _follow(claim, name, claim.ask.text, 1.0, same=True)
         return None
 
-    def _best(self, claim: Claim, candidates: list[tuple[float, str]], now: float) -> Follow | None:
+    def _best(self, claim: Claimant, candidates: list[tuple[float, str]], now: float) -> Follow | None:
         guarded = 0
         for similarity, name in candidates:
             known = self._known[name]
             if not self._is_open(known, claim, now, same=False):
                 continue
-            if self._may_follow(claim.leader, known.leader):
+            if self._may_follow(claim.leader, known.leader, similarity):
                 return _follow(claim, name, known.leader.text, similarity)
             guarded += 1
             if guarded == MOST_GUARDED:
                 break
         return None
 
-    def _may_follow(self, claimant: Leader, leader: Leader) -> bool:
+    def _may_follow(self, claimant: Leader, leader: Leader, similarity: float) -> bool:
         if self._conflict(claimant.text, leader.text) is not None:
+            return False
+        if is_indistinct(claimant.text, leader.text, similarity):
             return False
         return not self._reported(claimant.fingerprint, leader.fingerprint)
 
-    def _is_open(self, known: Known, claim: Claim, now: float, *, same: bool) -> bool:
+    def _is_open(self, known: TrackedLeader, claim: Claimant, now: float, *, same: bool) -> bool:
         if known.ended is None:
             return True
         if known.share == "same" and not same:
@@ -193,7 +149,7 @@ class View:
             return True
         return now < known.reusable_until and claim.ask.asked_ms < known.reusable_until_ms
 
-    def _add(self, known: Known) -> None:
+    def _add(self, known: TrackedLeader) -> None:
         leader = known.leader
         if leader.id in self._known:
             return
@@ -246,5 +202,5 @@ class View:
                 del self._similar[key]
 
 
-def _follow(claim: Claim, leader: str, text: str, similarity: float, *, same: bool = False) -> Follow:
+def _follow(claim: Claimant, leader: str, text: str, similarity: float, *, same: bool = False) -> Follow:
     return Follow(leader, text, similarity, same=same, scope=claim.ask.scope, asked_ms=claim.ask.asked_ms)

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from itertools import count
 
 from askonce_worker.inflight.feed import AT_ONCE, Feed, Settling, shard_of
-from askonce_worker.inflight.leaders import Change, Leader, Led
+from askonce_worker.inflight.leader import Change, Leader, Led
 from askonce_worker.inflight.records import Settled
 
-PATIENCE = 2.0
+PIPELINE_SECONDS = 2.0
 """Seconds for a pipeline to settle a leader, before it is done from here."""
 
 

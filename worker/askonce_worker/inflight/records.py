@@ -8,7 +8,7 @@ import numpy as np
 import orjson
 
 from askonce.readable import completion_of, read_object, text_of, time_of
-from askonce_worker.inflight.leaders import Change, Ended, Leader, Led, Share
+from askonce_worker.inflight.leader import Change, Ended, Leader, Led, Share
 from askonce_worker.inflight.shard import Record
 
 

@@ -7,7 +7,8 @@ If others came first, the rest is compared with the newcomers alone, and propose
 from collections.abc import Iterator, Sequence
 
 from askonce_worker.answering.coalescing import Follow, Lead, Stale
-from askonce_worker.inflight.leaders import Claim, Ended, Led, View
+from askonce_worker.inflight.leader import Claimant, Ended, Led
+from askonce_worker.inflight.leaders import View
 
 Decision = Lead | Follow | Stale
 
@@ -15,15 +16,15 @@ Decision = Lead | Follow | Stale
 class Round:
     """proposals: the claims that would lead, in order. The rest follow them, once they do."""
 
-    def __init__(self, view: View, claims: Sequence[Claim]) -> None:
-        self.proposals: list[Claim] = []
+    def __init__(self, view: View, claims: Sequence[Claimant]) -> None:
+        self.proposals: list[Claimant] = []
         self._view = view
         self._new = list(claims)
         self._proposed = view.since(view.tick)
-        self._followers: list[tuple[Claim, Follow]] = []
+        self._followers: list[tuple[Claimant, Follow]] = []
         self._compared: int | None = None
 
-    def decide(self, now: float) -> list[tuple[Claim, Decision]]:
+    def decide(self, now: float) -> list[tuple[Claimant, Decision]]:
         """What is certain by now. `proposals` are for the script, if the feed still ends where the view does."""
         undecided = [*self._new, *self.proposals, *(claim for claim, _ in self._followers)]
         certain = list(self._of_itself(undecided))
@@ -38,12 +39,12 @@ class Round:
         self._compare_among_themselves(now)
         return certain
 
-    def appended(self) -> list[tuple[Claim, Decision]]:
+    def appended(self) -> list[tuple[Claimant, Decision]]:
         """The proposals lead."""
-        leads: list[tuple[Claim, Decision]] = [(claim, _lead(claim)) for claim in self.proposals]
+        leads: list[tuple[Claimant, Decision]] = [(claim, _lead(claim)) for claim in self.proposals]
         return leads + list(self._followers)
 
-    def _of_itself(self, claims: Sequence[Claim]) -> Iterator[tuple[Claim, Decision]]:
+    def _of_itself(self, claims: Sequence[Claimant]) -> Iterator[tuple[Claimant, Decision]]:
         """A leader of one's own among the news: the script had run, only its reply was lost."""
         for claim in claims:
             if self._view.is_live(claim.leader.id):
@@ -78,5 +79,5 @@ class Round:
         self._new = []
 
 
-def _lead(claim: Claim) -> Lead:
+def _lead(claim: Claimant) -> Lead:
     return Lead(claim.leader.id, claim.ask.scope)

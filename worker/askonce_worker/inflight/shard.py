@@ -7,7 +7,8 @@ trimmed records, a Redis that came back without its last writes or empty, a cloc
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from askonce_worker.inflight.leaders import Change, Leader, View
+from askonce_worker.inflight.leader import Change, Leader
+from askonce_worker.inflight.leaders import View
 
 START = "0-0"
 

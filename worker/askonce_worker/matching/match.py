@@ -13,6 +13,7 @@ from askonce.fingerprint import fingerprint
 from askonce.question import Question
 from askonce_worker.matching.guard.features import features
 from askonce_worker.matching.guard.rules import RULES
+from askonce_worker.matching.sameness import is_indistinct
 
 
 def conflict(question: str, other: str) -> str | None:
@@ -36,13 +37,14 @@ class Reuse:
     """What may be reused for one question.
 
     kept: its answer may go into the cache. from_cache: it may have an answer out of the cache. semantic: it may be
-    matched by similarity. threshold: the least cosine of such a match.
+    matched by similarity. threshold: the least cosine of such a match. too_long: its length alone keeps it from that.
     """
 
     kept: bool
     from_cache: bool
     semantic: bool
     threshold: float
+    too_long: bool = False
 
 
 class Matcher:
@@ -69,12 +71,15 @@ class Matcher:
     def reuse(self, question: Question) -> Reuse:
         """The question's text decides whether its answer is kept, not what surrounds it."""
         kept = question.cache != "bypass" and (self._never is None or self._never.search(question.text) is None)
-        return Reuse(kept, kept and question.cache == "use", self._is_semantic(question), self._threshold_of(question))
-
-    def _is_semantic(self, question: Question) -> bool:
-        if self._threshold is None or question.exact_only or question.cache == "bypass":
-            return False
-        return question.template is not None or len(question.text) <= self._max_chars
+        semantic = self._threshold is not None and not question.exact_only and question.cache != "bypass"
+        too_long = semantic and question.template is None and len(question.text) > self._max_chars
+        return Reuse(
+            kept=kept,
+            from_cache=kept and question.cache == "use",
+            semantic=semantic and not too_long,
+            threshold=self._threshold_of(question),
+            too_long=too_long,
+        )
 
     def _threshold_of(self, question: Question) -> float:
         return 1.0 if self._threshold is None else effective_threshold(self._threshold, question.threshold)
@@ -82,6 +87,8 @@ class Matcher:
     def matches(self, question: Question, other: str, similarity: float) -> bool:
         """other: the text of a question of the same scope. One about now may have an answer from before it was so."""
         if similarity < self._threshold_of(question) or conflict(question.text, other) is not None:
+            return False
+        if is_indistinct(question.text, other, similarity):
             return False
         if self._never is not None and self._never.search(other) is not None:
             return False

@@ -2,6 +2,7 @@
 
 import binascii
 from base64 import b64decode
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -31,18 +32,17 @@ def request_body(model: str, texts: Sequence[str]) -> bytes:
     return orjson.dumps({"model": model, "input": texts, "encoding_format": "base64"})
 
 
-def vectors_of(raw: bytes, count: int, dimensions: int | None) -> list[Vector | None]:
-    """Unit vectors in the order of the texts; None for one that is no direction (NaN, zero) or of another dimension.
-
-    dimensions: None takes the first vector's. Raises BadReply.
-    """
+def vectors_of(raw: bytes, count: int) -> list[Vector | None]:
+    """Unit vectors in the order of the texts. None for one that has no direction (null, NaN, zero), or another
+    dimension than most of its neighbours. Raises BadReply."""
     rows = [_row(item) for item in _items(raw, count)]
-    size = dimensions or rows[0].size
-    usable = [index for index, row in enumerate(rows) if row.size == size]
+    sizes = Counter(row.size for row in rows if row is not None and row.size)
     vectors: list[Vector | None] = [None] * count
-    if not usable:
+    if not sizes:
         return vectors
-    matrix = np.stack([rows[index] for index in usable]).astype(np.float64)
+    [(size, _)] = sizes.most_common(1)
+    usable = [index for index, row in enumerate(rows) if row is not None and row.size == size]
+    matrix = np.stack([row for row in rows if row is not None and row.size == size]).astype(np.float64)
     with np.errstate(all="ignore"):
         lengths = np.sqrt(np.einsum("ij,ij->i", matrix, matrix))
         unit = (matrix / lengths[:, None]).astype(np.float32)
@@ -74,15 +74,14 @@ def _items(raw: bytes, count: int) -> list[Any]:
     return items
 
 
-def _row(embedding: Any) -> Vector:
-    """base64 of little-endian float32, or a list of numbers where the server knows no base64."""
+def _row(embedding: Any) -> Vector | None:
+    """base64 of little-endian float32, or a list of numbers where the server knows no base64. None for what is none:
+    one that the server could not make costs its neighbours nothing."""
     try:
         if isinstance(embedding, str):
             return np.frombuffer(b64decode(embedding, validate=False), dtype="<f4")
         with np.errstate(all="ignore"):
             row = np.asarray(embedding, dtype=np.float32)
-    except (binascii.Error, ValueError, TypeError) as error:
-        raise BadReply("not a vector") from error
-    if row.ndim != 1:
-        raise BadReply("not a vector")
-    return row
+    except (binascii.Error, ValueError, TypeError):
+        return None
+    return row if row.ndim == 1 else None

@@ -1,71 +1,46 @@
 """Embeddings behind the port: all texts of a worker's jobs, gathered into few requests.
 
-A text waits a moment for company (`linger`), then for a free request. A failure is never an error of a job: its texts
-have no vector, and are misses.
+A text waits a moment for company (`linger`), then for room at the server. A request that fails is sent again, for as
+long as its texts are waited for. A failure is never an error of a job: its texts have no vector, and say why.
 """
 
 import asyncio
-from collections import Counter, deque
+import math
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import partial
 
 import openai
 import structlog
 
-from askonce_worker.answering.ports import Vector
-from askonce_worker.providers.calls import Call, OnCall, not_told, told
-from askonce_worker.providers.embedding_reply import BadReply, request_body, tokens_at_most, vectors_of
-from askonce_worker.providers.provider import ProviderError, post, retried
-from askonce_worker.providers.retry import Backoff, Circuit, Verdict
+from askonce.contract.unmatched import Unmatched
+from askonce_worker.answering.ports import Embedding
+from askonce_worker.providers.calls import OnCall, not_told
+from askonce_worker.providers.embedding_health import INTERACTIVE_PATIENCE, Health, Patience
+from askonce_worker.providers.embedding_memory import VectorMemory
+from askonce_worker.providers.embedding_pace import Pace
+from askonce_worker.providers.embedding_queue import INTERACTIVE, EmbeddingQueue, Wanted
+from askonce_worker.providers.embedding_reply import tokens_at_most
+from askonce_worker.providers.embedding_requests import REFUSED, EmbeddingRequests
+from askonce_worker.providers.provider import ProviderError
+from askonce_worker.providers.retry import Backoff
 
 MAX_INPUTS = 2048
 MAX_TOKENS = 300_000
 """Of one request, both OpenAI's."""
-FIRST_INPUTS = 256
-"""Of one request until the server has shown that it is quick."""
-MAX_REQUESTS = 40
-"""To find the inputs that a server refuses among those of one batch: one among 2,048 takes 23."""
-BAD_INPUT = frozenset({400, 413, 422})
-PATIENCE_AFTER_FAILURE = 0.5
+MAX_IN_FLIGHT = 4
+"""Requests. One would bound a remote API with a latency of 100 ms at ten batches a second."""
+DOWN = Embedding(None, Unmatched.EMBEDDINGS_DOWN)
+SLOW = Embedding(None, Unmatched.EMBEDDINGS_SLOW)
+TOO_LONG = Embedding(None, Unmatched.TOO_LONG)
 
 log = structlog.get_logger(__name__)
 
 
-@dataclass(slots=True, eq=False)
-class Wanted:
-    """A text on its way, shared by all who want it. until: when the last of them stops waiting."""
-
-    text: str
-    tokens: int
-    until: float
-    vector: asyncio.Future[Vector | None]
-
-    def settle(self, vector: Vector | None) -> None:
-        if not self.vector.done():
-            self.vector.set_result(vector)
-
-
-def take(queue: deque[Wanted], *, inputs: int, tokens: int, now: float) -> list[Wanted]:
-    """Removes the first batch that keeps the limits. Those nobody waits for any more are settled without a vector."""
-    batch: list[Wanted] = []
-    used = 0
-    while queue and len(batch) < inputs and used + queue[0].tokens <= tokens:
-        wanted = queue.popleft()
-        if wanted.until <= now:
-            wanted.settle(None)
-        else:
-            batch.append(wanted)
-            used += wanted.tokens
-    return batch
-
-
 class OpenAIEmbedder:
-    """max_tokens: the model's limit for one text; longer ones have no vector, they are never cut. timeout: seconds.
+    """max_tokens: the model's limit for one text; longer ones have no vector, they are never cut.
 
-    max_in_flight: with one request at a time a remote API with a latency of 100 ms would bound the worker at ten
-    batches a second, and each newcomer would wait for the whole request before. Four keep that wait at a quarter, and
-    a local server that works in series just queues them.
+    patience: seconds for which a text of the bulk lane waits for a server that does not answer. timeout: seconds of one
+    request. counts: requests, texts, and what has no vector, by its reason.
     """
 
     def __init__(
@@ -75,43 +50,56 @@ class OpenAIEmbedder:
         model: str,
         max_tokens: int,
         backoff: Backoff,
-        dimensions: int | None = None,
-        timeout: float = 5.0,
+        patience: float = 60.0,
+        timeout: float = 30.0,
         linger: float = 0.002,
-        max_in_flight: int = 4,
         on_call: OnCall = not_told,
     ) -> None:
-        self.dimensions = dimensions
         self.counts: Counter[str] = Counter()
         self._client = client
-        self._model = model
         self._max_tokens = min(max_tokens, MAX_TOKENS)
         self._backoff = backoff
-        self._timeout = timeout
+        self._interactive = Patience(min(INTERACTIVE_PATIENCE, patience), renewed=False)
+        self._bulk = Patience(patience, renewed=True)
         self._linger = linger
-        self._max_in_flight = max_in_flight
-        self._on_call = on_call
-        self._inputs = FIRST_INPUTS
-        self._circuit = Circuit()
-        self._queue: deque[Wanted] = deque()
+        self._health = Health()
+        self._pace = Pace()
+        self._memory = VectorMemory()
+        self._requests = EmbeddingRequests(
+            client, model, timeout=timeout, memory=self._memory, counts=self.counts, on_call=on_call
+        )
+        self._queue = EmbeddingQueue()
         self._wanted: dict[str, Wanted] = {}
+        self._under_way = 0
         self._flushes: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
 
-    async def embed(self, texts: Sequence[str]) -> list[Vector | None]:
+    @property
+    def is_broken(self) -> bool:
+        """Whether the server gives different texts the same vector, so that none is used."""
+        return self._requests.is_broken
+
+    @property
+    def dimensions(self) -> int | None:
+        """Of the last vector."""
+        return self._requests.dimensions
+
+    async def embed(self, texts: Sequence[str], *, lane: str = "bulk", within: float = math.inf) -> list[Embedding]:
         loop = asyncio.get_running_loop()
-        if self._circuit.is_open(loop.time()):
-            self.counts["skipped"] += len(texts)
-            return [None] * len(texts)
-        patience = min(PATIENCE_AFTER_FAILURE, self._timeout) if self._circuit.failures else self._timeout
-        wanted = [self._want(text, loop, patience) for text in texts]
-        open_ones = {one.vector for one in wanted if one is not None and not one.vector.done()}
+        patience = self._interactive if lane == INTERACTIVE else self._bulk
+        given_up = self._health.is_given_up(loop.time(), patience)
+        found = [self._known(text) or (DOWN if given_up else self._want(text, lane, loop)) for text in texts]
+        open_ones = {each for each in found if isinstance(each, Wanted)}
         if open_ones:
             self._wake(loop)
-            _, late = await asyncio.wait(open_ones, timeout=patience)
-            if late:
-                self._miss("late", len(late))
-        return [one.vector.result() if one is not None and one.vector.done() else None for one in wanted]
+            await self._wait(open_ones, patience, within)
+        late = SLOW if self._health.down_since is None else DOWN
+        embeddings = [_result(each, late) if isinstance(each, Wanted) else each for each in found]
+        missed = Counter(each.unmatched for each in embeddings if each.unmatched is not None)
+        for reason, count in missed.items():
+            self.counts[reason] += count
+            log.warning("embeddings.missing", reason=reason.value, texts=count)
+        return embeddings
 
     async def close(self) -> None:
         if self._timer is not None:
@@ -122,127 +110,119 @@ class OpenAIEmbedder:
         self._drop_queue()
         await self._client.close()
 
-    def _want(self, text: str, loop: asyncio.AbstractEventLoop, patience: float) -> Wanted | None:
-        until = loop.time() + patience
-        wanted = self._wanted.get(text)
-        if wanted is not None:
-            wanted.until = max(wanted.until, until)
-            return wanted
+    def _known(self, text: str) -> Embedding | None:
+        """What needs no request."""
+        vector = self._memory.get(text)
+        if vector is not None:
+            self.counts["remembered"] += 1
+            return Embedding(vector)
         tokens = tokens_at_most(text)
-        if not text or tokens is None or tokens > self._max_tokens:
-            self.counts["too_long" if text else "empty"] += 1
-            return None
-        wanted = self._wanted[text] = Wanted(text, tokens, until, loop.create_future())
-        wanted.vector.add_done_callback(lambda _: self._wanted.pop(text, None))
-        self._queue.append(wanted)
+        if not text or tokens is None:
+            return REFUSED
+        return TOO_LONG if tokens > self._max_tokens else None
+
+    def _want(self, text: str, lane: str, loop: asyncio.AbstractEventLoop) -> Wanted:
+        wanted = self._wanted.get(text)
+        if wanted is None:
+            wanted = self._wanted[text] = Wanted(text, tokens_at_most(text) or 0, loop.create_future())
+            wanted.found.add_done_callback(lambda _: self._wanted.pop(text, None))
+            self._queue.add(wanted, lane)
+        elif lane == INTERACTIVE and not wanted.sent:
+            self._queue.add(wanted, lane)
         return wanted
 
+    async def _wait(self, open_ones: set[Wanted], patience: Patience, within: float) -> None:
+        """Until all are found, or given up. Each reply to others may have moved the end."""
+        clock = asyncio.get_running_loop().time
+        asked = clock()
+        for wanted in open_ones:
+            wanted.waiting += 1
+        try:
+            futures = {wanted.found for wanted in open_ones if not wanted.found.done()}
+            while futures:
+                seconds = min(asked + within, self._health.gives_up_at(asked, patience)) - clock()
+                if seconds <= 0:
+                    return
+                _, futures = await asyncio.wait(futures, timeout=seconds)
+        finally:
+            for wanted in open_ones:
+                wanted.waiting -= 1
+
     def _wake(self, loop: asyncio.AbstractEventLoop) -> None:
-        if self._timer is None and len(self._flushes) < self._max_in_flight:
-            self._timer = loop.call_later(self._linger, self._start)
+        if self._timer is None:
+            self._timer = loop.call_later(max(self._linger, self._health.resumes_at - loop.time()), self._start)
 
     def _start(self) -> None:
-        """Fills the free requests."""
-        now = asyncio.get_running_loop().time()
+        """Fills the room at the server."""
+        loop = asyncio.get_running_loop()
         self._timer = None
-        if self._circuit.is_open(now):
-            self._drop_queue()
-        while self._queue and len(self._flushes) < self._max_in_flight:
-            batch = take(self._queue, inputs=self._inputs, tokens=MAX_TOKENS, now=now)
+        if loop.time() < self._health.resumes_at:
+            self._wake(loop)
+            return
+        most = 1 if self._health.failures else MAX_IN_FLIGHT
+        while self._queue and len(self._flushes) < most:
+            room = self._pace.texts - self._under_way
+            if room < 1 and self._under_way:
+                break
+            batch, dropped = self._queue.take(inputs=min(MAX_INPUTS, max(1, room)), tokens=MAX_TOKENS)
+            for wanted in dropped:
+                wanted.settle(SLOW)
             if batch:
-                flush = asyncio.get_running_loop().create_task(self._flush(batch))
+                self._under_way += len(batch)
+                flush = loop.create_task(self._flush(batch))
                 self._flushes.add(flush)
                 flush.add_done_callback(self._ended)
 
     def _ended(self, flush: asyncio.Task[None]) -> None:
         self._flushes.discard(flush)
-        if not flush.cancelled():
+        if not flush.cancelled() and self._queue and self._timer is None:
             self._start()
 
     async def _flush(self, batch: list[Wanted]) -> None:
-        loop = asyncio.get_running_loop()
-        began = loop.time()
+        clock = asyncio.get_running_loop().time
+        began, more_waited = clock(), bool(self._queue)
         try:
-            async with asyncio.timeout(self._timeout):
-                await self._fill(batch)
-        except (ProviderError, TimeoutError) as error:
-            self._failed(error, batch, began)
+            await self._requests.fill(batch)
+        except ProviderError as error:
+            self._failed(error, batch, began, clock())
+        except asyncio.CancelledError:
+            _settle(batch, DOWN)
+            raise
         else:
-            self._circuit.succeeded()
-            self._quick(len(batch), loop.time() - began)
+            self._health.replied(clock())
+            self._pace.replied(began=began, now=clock(), more_waited=more_waited)
+            _settle(batch, REFUSED)
         finally:
-            for wanted in batch:
-                wanted.settle(None)
+            self._under_way -= len(batch)
 
-    async def _fill(self, batch: list[Wanted]) -> None:
-        """Settles each of them. A server refuses a whole request for one bad input: halve it until that is alone."""
-        pieces, refusal = [batch], None
-        for _ in range(MAX_REQUESTS):
-            if not pieces:
-                break
-            piece = pieces.pop()
-            try:
-                vectors = await self._ask([wanted.text for wanted in piece])
-            except ProviderError as error:
-                if error.status not in BAD_INPUT:
-                    raise
-                refusal = error
-                pieces += _halves(piece)
-            else:
-                for wanted, vector in zip(piece, vectors, strict=True):
-                    wanted.settle(vector)
-        if refusal is not None:
-            self._refused(batch, refusal)
-
-    async def _ask(self, texts: list[str]) -> list[Vector | None]:
-        content = request_body(self._model, texts)
-        once = partial(post, self._client, "/embeddings", content, timeout=self._timeout)
-        ask = partial(told, once, Call("embeddings", self._model, texts=len(texts)), self._on_call)
-        raw = await retried(ask, self._backoff, timeout=self._timeout, kinds=("rate_limit",))
-        try:
-            vectors = vectors_of(raw, len(texts), self.dimensions)
-        except BadReply as error:
-            raise ProviderError(Verdict("invalid_response", final=False), str(error), status=200) from error
-        self.counts["requests"] += 1
-        self.counts["texts"] += len(texts)
-        self.dimensions = self.dimensions or next((vector.size for vector in vectors if vector is not None), None)
-        unusable = sum(vector is None for vector in vectors)
-        if unusable:
-            self._miss("unusable", unusable)
-        return vectors
-
-    def _refused(self, batch: list[Wanted], refusal: ProviderError) -> None:
-        """Where nothing of a batch was accepted, it is not the texts."""
-        refused = _open(batch)
-        if refused == len(batch) > 1:
-            raise refusal
-        self._miss("refused", refused, status=refusal.status)
-
-    def _quick(self, inputs: int, took: float) -> None:
-        if inputs >= self._inputs and took < self._timeout / 5:
-            self._inputs = min(MAX_INPUTS, inputs * 2)
-
-    def _failed(self, error: Exception, batch: list[Wanted], began: float) -> None:
-        """A batch that took too long is the server's measure: the next are a quarter of it."""
-        kind = error.kind if isinstance(error, ProviderError) else "timeout"
-        if kind == "timeout":
-            self._inputs = max(1, min(self._inputs, len(batch)) // 4)
-        self._circuit.failed(began=began, now=asyncio.get_running_loop().time())
-        self._miss("failed", _open(batch), kind=kind, status=getattr(error, "status", None))
+    def _failed(self, error: ProviderError, batch: list[Wanted], began: float, now: float) -> None:
+        """Who still waits is asked for again after a pause; nothing else is asked meanwhile."""
+        left = [wanted for wanted in batch if not wanted.found.done()]
+        log.warning("embeddings.failed", texts=len(left), kind=error.kind, status=error.status)
+        self.counts["failed"] += len(left)
+        if error.kind == "timeout":
+            self._pace.timed_out(began=began, now=now)
+        if error.final:
+            self._health.refused(now)
+            _settle(left, DOWN)
+            self._drop_queue()
+            return
+        pause = self._backoff.pause(min(6, self._health.failures + 1), error.retry_after)
+        if error.kind == "rate_limit":
+            self._health.put_off(now, pause)
+        else:
+            self._health.failed(began=began, now=now, pause=pause)
+        self._queue.put_back(left)
+        self._wake(asyncio.get_running_loop())
 
     def _drop_queue(self) -> None:
-        while self._queue:
-            self._queue.popleft().settle(None)
-
-    def _miss(self, event: str, texts: int, **facts: object) -> None:
-        self.counts[event] += texts
-        log.warning(f"embeddings.{event}", texts=texts, **facts)
+        _settle(self._queue.clear(), DOWN)
 
 
-def _open(batch: list[Wanted]) -> int:
-    return sum(not wanted.vector.done() for wanted in batch)
+def _settle(batch: list[Wanted], embedding: Embedding) -> None:
+    for wanted in batch:
+        wanted.settle(embedding)
 
 
-def _halves(piece: list[Wanted]) -> list[list[Wanted]]:
-    half = len(piece) // 2
-    return [piece[half:], piece[:half]] if half else []
+def _result(wanted: Wanted, late: Embedding) -> Embedding:
+    return wanted.found.result() if wanted.found.done() else late

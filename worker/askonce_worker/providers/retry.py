@@ -86,30 +86,3 @@ class Backoff:
             return min(asked, LONGEST_PAUSE) + self.least * self.random()
         ceiling = min(self.most, self.least * self.factor**tried)
         return self.least + (ceiling - self.least) * self.random()
-
-
-@dataclass(slots=True)
-class Circuit:
-    """Whether a server that failed is left alone for a while: `first` seconds, twice as long after each failure more.
-
-    Times are seconds of any one clock.
-    """
-
-    first: float = 1.0
-    longest: float = 15.0
-    failures: int = 0
-    open_until: float = -math.inf
-
-    def is_open(self, now: float) -> bool:
-        return now < self.open_until
-
-    def failed(self, *, began: float, now: float) -> None:
-        """A request that began at `began` failed. Those that ran beside one another count as one failure."""
-        if began < self.open_until:
-            return
-        self.open_until = now + min(self.longest, self.first * 2**self.failures)
-        self.failures += 1
-
-    def succeeded(self) -> None:
-        self.failures = 0
-        self.open_until = -math.inf

@@ -42,6 +42,10 @@ class Tally:
         self._add("tokens_out", question, tokens_out)
         self._add("tokens_cached", question, cached)
 
+    def unmatched(self, question: Question, reason: str) -> None:
+        """It was asked without a look for similar ones."""
+        self._add(f"unmatched:{reason}", question, 1)
+
     def _add(self, name: str, question: Question, by: int) -> None:
         if by:
             self._counts[f"{name}|{question.namespace}|{question.model}"] += by

@@ -105,7 +105,14 @@ async def service(settings: Settings, *, worker: str, clock: Clock) -> AsyncIter
         stack.push_async_callback(publisher.aclose)
         house = upkeep.maintenance(settings, redis, keys, vectors, stack)
         await stack.enter_async_context(
-            told(watched, settings, coalescer=coalescer, lead_or_follow=lead_or_follow, refusals=refusals)
+            told(
+                watched,
+                settings,
+                coalescer=coalescer,
+                lead_or_follow=lead_or_follow,
+                embedder=embedder,
+                refusals=refusals,
+            )
         )
         jobs = ChunkJob(pipeline, publisher, refusals, watched.around, log_prompts=settings.log_prompts)
         yield Service(jobs, tuple(background), house, watched)

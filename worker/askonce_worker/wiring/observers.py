@@ -16,6 +16,7 @@ from askonce_worker.answering.stages import Stage, observed_by
 from askonce_worker.inflight.coalescer import RedisCoalescer
 from askonce_worker.logs.unreadable import Refusals
 from askonce_worker.providers.calls import Call, OnCall, not_told
+from askonce_worker.providers.embeddings import OpenAIEmbedder
 from askonce_worker.settings import Settings
 from askonce_worker.telemetry.metrics import Metrics
 from askonce_worker.telemetry.metrics_server import LiveFigures, counter, counter_by_kind, gauge, serving
@@ -72,7 +73,13 @@ def watch(settings: Settings) -> Watch:
 
 @asynccontextmanager
 async def told(
-    watch: Watch, settings: Settings, *, coalescer: RedisCoalescer, lead_or_follow: LeadOrFollow, refusals: Refusals
+    watch: Watch,
+    settings: Settings,
+    *,
+    coalescer: RedisCoalescer,
+    lead_or_follow: LeadOrFollow,
+    embedder: OpenAIEmbedder,
+    refusals: Refusals,
 ) -> AsyncIterator[None]:
     """Metrics are to be had while inside, where they are wanted. Raises MetricsPortError."""
     if watch.metrics is None:
@@ -84,6 +91,9 @@ async def told(
         return [
             gauge("askonce_leaders", "Questions of this worker that others may follow.", coalescer.leading),
             gauge("askonce_followers", "Questions of this worker that wait for another's answer.", coalescer.following),
+            gauge(
+                "askonce_embeddings_broken", "1 while no vector is used: texts got the same.", int(embedder.is_broken)
+            ),
             counter("askonce_takeovers", "Followers that asked in their leader's place.", lead_or_follow.takeovers),
             counter_by_kind("askonce_refused", "What could not be read, by what it was.", refused),
         ]

@@ -33,6 +33,9 @@ from askonce_worker.wiring.observers import Watch
 
 log = structlog.get_logger()
 
+EMBEDDING_TIMEOUT = 30.0
+"""Seconds of one request. What is under way is bounded so that each takes about one."""
+
 
 class NoSemanticCache:
     """Where no Qdrant is configured: nothing is similar, and vectors go nowhere."""
@@ -59,7 +62,7 @@ def embedder_of(settings: Settings, profile: Profile, watched: Watch, stack: Asy
     client = provider.connect(
         api_key=secret(settings.embedding_api_key or settings.openai_api_key) or "none",
         base_url=settings.embedding_base_url or settings.openai_base_url,
-        timeout=5.0,
+        timeout=EMBEDDING_TIMEOUT,
     )
     stack.push_async_callback(client.close)
     return OpenAIEmbedder(
@@ -67,6 +70,8 @@ def embedder_of(settings: Settings, profile: Profile, watched: Watch, stack: Asy
         model=settings.embedding_model,
         max_tokens=profile.max_tokens,
         backoff=Backoff(random.random),
+        patience=settings.semantic_wait,
+        timeout=EMBEDDING_TIMEOUT,
         on_call=watched.on_call,
     )
 

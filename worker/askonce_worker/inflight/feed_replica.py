@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Sequence
 import structlog
 
 from askonce_worker.inflight.feed import SHARDS, Feed
-from askonce_worker.inflight.leaders import Change, Leader, View
+from askonce_worker.inflight.leader import Change, Leader
+from askonce_worker.inflight.leaders import View
 from askonce_worker.inflight.shard import Record, Shard
 from askonce_worker.logs.error_origin import place
 
@@ -18,7 +19,7 @@ GATHERED = 0.004
 """Seconds in which records gather before they are read: claims read what they need themselves."""
 
 
-class Mirror:
+class FeedReplica:
     """changed: told of every change. reloaded: told of the live leaders of a shard that was read anew."""
 
     def __init__(
@@ -37,16 +38,16 @@ class Mirror:
         self._changed = changed
         self._reloaded = reloaded
         self._counters = counters
-        self._mending = asyncio.Lock()
+        self._reloading = asyncio.Lock()
         self._checked: list[str] = [""] * SHARDS
 
     def apply(self, number: int, records: Iterable[Record]) -> None:
         for change in self.shards[number].apply(records, self._clock()):
             self._changed(change)
 
-    async def mend(self) -> None:
+    async def catch_up(self) -> None:
         """Reads anew what is broken. Raises RedisError."""
-        async with self._mending:
+        async with self._reloading:
             broken = {number: "" for number, shard in enumerate(self.shards) if shard.broken}
             if broken:
                 await self._reload(broken)
@@ -57,7 +58,7 @@ class Mirror:
         idle = {number: at for number, at in enumerate(positions) if at == self._checked[number]}
         self._checked = positions
         if idle:
-            async with self._mending:
+            async with self._reloading:
                 await self._reload(idle)
 
     async def _reload(self, seen: dict[int, str]) -> None:
@@ -74,7 +75,7 @@ class Mirror:
         pause = 0.0
         while True:
             try:
-                await self.mend()
+                await self.catch_up()
                 positions = {number: shard.position for number, shard in enumerate(self.shards)}
                 for number, records in (await self._feed.read(positions, wait_ms=IDLE_MS)).items():
                     self.apply(number, records)

@@ -1,0 +1,20 @@
+"""Why a question went to the LLM without a look for similar ones."""
+
+from enum import StrEnum
+
+
+class Unmatched(StrEnum):
+    """As it stands in result records and in the names of counters (`unmatched:REASON`).
+
+    EMBEDDINGS_SLOW: the embedding server did not answer within the lane's patience. EMBEDDINGS_DOWN: it cannot be
+    reached, or fails. EMBEDDINGS_REFUSED: it refuses this text, or its vector has no direction. EMBEDDINGS_IDENTICAL:
+    it gives different texts the same vector. TOO_LONG: the text is longer than what is matched by similarity.
+    QDRANT_DOWN: stored questions could not be searched; those in flight were.
+    """
+
+    EMBEDDINGS_SLOW = "embeddings_slow"
+    EMBEDDINGS_DOWN = "embeddings_down"
+    EMBEDDINGS_REFUSED = "embeddings_refused"
+    EMBEDDINGS_IDENTICAL = "embeddings_identical"
+    TOO_LONG = "too_long"
+    QDRANT_DOWN = "qdrant_down"

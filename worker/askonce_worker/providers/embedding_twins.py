@@ -1,0 +1,56 @@
+"""Notices an embedding server that gives different texts the same vector. Such vectors would match anything. Pure.
+
+A vector that another text has had is never used. When that happens again and again, no vector is used any more, until
+the server tells texts apart again.
+"""
+
+from collections import OrderedDict, deque
+from collections.abc import Sequence
+from hashlib import blake2b
+
+import numpy as np
+
+from askonce_worker.answering.ports import Vector
+from askonce_worker.matching.sameness import words_of
+
+REMEMBERED = 2048
+"""Vectors with whose texts new ones are compared."""
+WINDOW = 64
+MANY = 3
+"""Shared vectors among the last `WINDOW` from which on none is used."""
+DISTINCT = 16
+"""Vectors in a row that have to differ before they are used again."""
+
+
+class Twins:
+    """is_broken: the server does not tell texts apart."""
+
+    def __init__(self) -> None:
+        self.is_broken = False
+        self._words: OrderedDict[bytes, str] = OrderedDict()
+        self._shared: deque[bool] = deque(maxlen=WINDOW)
+
+    def check(self, texts: Sequence[str], vectors: Sequence[Vector | None]) -> list[bool]:
+        """For each vector whether it may be used."""
+        shared = [
+            vector is not None and self._is_shared(text, vector) for text, vector in zip(texts, vectors, strict=True)
+        ]
+        self._shared.extend(each for each, vector in zip(shared, vectors, strict=True) if vector is not None)
+        if self.is_broken:
+            last = list(self._shared)[-DISTINCT:]
+            if len(last) == DISTINCT and not any(last):
+                self.is_broken = False
+                self._shared.clear()
+        elif sum(self._shared) >= MANY:
+            self.is_broken = True
+        return [not (self.is_broken or each) for each in shared]
+
+    def _is_shared(self, text: str, vector: Vector) -> bool:
+        """Vectors are compared without their last digits: a server may round otherwise in another batch."""
+        rounded = np.rint(vector * 1000).astype(np.int16)
+        name = blake2b(rounded.tobytes(), digest_size=16).digest()
+        words = words_of(text)
+        first = self._words.setdefault(name, words)
+        if len(self._words) > REMEMBERED:
+            self._words.popitem(last=False)
+        return first != words
