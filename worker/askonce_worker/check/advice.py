@@ -7,13 +7,13 @@ import grpc
 from openai import APIStatusError
 from redis.exceptions import AuthenticationError, NoPermissionError
 
-CERTIFICATE = "SSL_CERT_FILE names the authorities to trust; the certificate has to be of the host in the URL"
+CERTIFICATE = "SSL_CERT_FILE names the authorities to trust; the certificate must be for the host in the URL"
 TLS_WORDS = ("certificate", "peer name", "verification", "ssl")
-"""What gRPC's account of a failed handshake has in it, in whatever version."""
+"""One of these is in gRPC's message about a failed handshake, in every version."""
 
 
 def reason(error: BaseException) -> str:
-    """The kinds of the error and of its cause; their text only where it can hold no secret."""
+    """The type of the error and of its cause. Their text only where it can hold no secret."""
     if isinstance(error, grpc.RpcError):
         return _of_grpc(error)
     for each in chain(error):
@@ -26,15 +26,17 @@ def reason(error: BaseException) -> str:
 
 
 def advice(error: BaseException, otherwise: str) -> str:
-    """otherwise: for what tells no more than that nothing answers."""
+    """What to do about the error. otherwise: the advice where the error says only that nothing answers."""
     if any(isinstance(each, ssl.SSLError) for each in chain(error)) or reason(error).startswith("TLS"):
         return CERTIFICATE
     if isinstance(error, NoPermissionError):
-        return "its user may not do this: deploy/redis/users.acl says what a worker needs"
+        return "this user lacks rights: deploy/redis/users.acl lists what a worker needs"
     if isinstance(error, AuthenticationError):
-        return "the user and the password in ASKONCE_REDIS_URL (percent-encoded)"
+        return "check the user and the password in ASKONCE_REDIS_URL (percent-encoded)"
     if isinstance(error, APIStatusError):
-        return f"{'the key is refused' if error.status_code in (401, 403) else 'the URL or the model'}: {otherwise}"
+        return (
+            f"{'the key is refused' if error.status_code in (401, 403) else 'check the URL or the model'}: {otherwise}"
+        )
     if isinstance(error, grpc.RpcError) and error.code() in REFUSED:
         return "the key is refused: ASKONCE_QDRANT_API_KEY"
     return otherwise
@@ -46,12 +48,12 @@ REFUSED = (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED)
 def _of_grpc(error: grpc.RpcError) -> str:
     details = str(error.details()).lower()
     if error.code() is grpc.StatusCode.UNAVAILABLE and any(word in details for word in TLS_WORDS):
-        return "TLS: the certificate is not of this host, or of no authority that is trusted"
+        return "TLS: the certificate is not for this host, or its authority is not trusted"
     return f"{type(error).__name__} ({error.code().name})"
 
 
 def chain(error: BaseException) -> Iterator[BaseException]:
-    """The error, and what led to it."""
+    """The error and its causes."""
     seen: list[BaseException] = []
     following: BaseException | None = error
     while following is not None and following not in seen:

@@ -1,4 +1,4 @@
-"""What `askonce-worker check` says of what is in Redis: lifetimes, vectors, workers, dead letters."""
+"""What `askonce-worker check` says of what is in Redis: vectors, workers, dead letters; and of lifetimes."""
 
 from typing import Any
 
@@ -17,13 +17,15 @@ DAY = 86_400
 def lifetimes(settings: Settings) -> Finding:
     configured = f"CACHE_TTL {settings.cache_ttl / DAY:g} d, MAX_IDLE {settings.max_idle / DAY:g} d"
     if settings.max_idle < settings.cache_ttl:
-        return Finding("lifetimes", configured, "entries expire, or are evicted when nobody asks for them", ok=True)
-    state = "MAX_IDLE never fires: an entry has expired before it can have been idle for so long"
+        return Finding("lifetimes", configured, "entries expire, or are evicted when they are not used", ok=True)
+    if "max_idle" not in settings.model_fields_set:
+        return Finding("lifetimes", configured, "entries expire", ok=True)
+    state = "MAX_IDLE never fires: an entry expires before it can be idle for that long"
     return Finding("lifetimes", configured, state, ok=True, advice="set ASKONCE_MAX_IDLE below ASKONCE_CACHE_TTL")
 
 
 async def vectors(settings: Settings, redis: Redis) -> Finding:
-    """Where the filling of the present embedding model's collection stands, and which others there are."""
+    """How far the current embedding model's collection is filled, and which other collections there are."""
     connection: Any = redis
     keys = Keys(settings.key_prefix)
     noted = [name.decode() for name in await connection.hkeys(keys.collections)]
@@ -33,7 +35,7 @@ async def vectors(settings: Settings, redis: Redis) -> Finding:
     waiting = await connection.xlen(keys.outbox)
     states = [await _state(redis, keys, name) for name in ours] or ["no worker has used one yet"]
     if earlier:
-        states.append(f"{earlier} of earlier models, to be dropped once this one is filled and nobody uses them")
+        states.append(f"{earlier} of earlier models, dropped once this one is filled and no worker uses them")
     if waiting:
         states.append(f"{waiting} vectors wait in the outbox")
     return Finding("vectors", ", ".join(ours) or settings.embedding_model, "; ".join(states), ok=True)
@@ -47,7 +49,7 @@ async def _state(redis: Redis, keys: Keys, collection: str) -> str:
 
 
 async def service(settings: Settings, redis: Redis) -> Finding:
-    """Who works, and what was given up."""
+    """The workers, the waiting jobs, and the jobs that were given up."""
     connection: Any = redis
     keys = Keys(settings.key_prefix)
     seconds, micros = await connection.time()
@@ -57,7 +59,7 @@ async def service(settings: Settings, redis: Redis) -> Finding:
     waiting = sum([await connection.zcard(queue) for queue in queues])
     state = f"{workers} workers, {waiting} jobs wait, {dead} dead letters"
     if waiting and not workers:
-        advice = "nobody answers: start askonce-worker run with this ASKONCE_REDIS_URL and ASKONCE_KEY_PREFIX"
+        advice = "no worker runs: start askonce-worker run with this ASKONCE_REDIS_URL and ASKONCE_KEY_PREFIX"
         return Finding("service", settings.key_prefix, state, ok=False, advice=advice)
-    advice = "askonce dead-letters tells why, and asks them again" if dead else ""
+    advice = "askonce dead-letters says why, and asks them again" if dead else ""
     return Finding("service", settings.key_prefix, state, ok=True, advice=advice)

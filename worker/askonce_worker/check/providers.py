@@ -1,0 +1,87 @@
+"""What `askonce-worker check` says of the provider's two endpoints: the LLM and the embeddings."""
+
+from openai import APIStatusError, AsyncOpenAI
+from pydantic import SecretStr
+
+from askonce_worker.check.finding import Finding
+from askonce_worker.check.one_part import TIMEOUT, answer, redacted
+from askonce_worker.providers.provider import connect
+from askonce_worker.settings import Settings
+
+REFUSED = (401, 403)
+NO_KEY = "set OPENAI_API_KEY, or OPENAI_BASE_URL for a server of your own"
+NO_EMBEDDING_KEY = "set ASKONCE_EMBEDDING_API_KEY or OPENAI_API_KEY"
+
+
+async def embeddings(settings: Settings) -> Finding:
+    url = settings.embedding_base_url or settings.openai_base_url
+    key = settings.embedding_api_key or settings.openai_api_key
+    shown = f"{settings.embedding_model} at {_place(url)}"
+    if key is None and not url:
+        return Finding("embeddings", shown, "no key", ok=False, advice=NO_EMBEDDING_KEY)
+
+    async def ask() -> Finding:
+        async with _openai(url, key) as client:
+            reply = await client.embeddings.create(model=settings.embedding_model, input=["ready?"])
+        return Finding("embeddings", shown, f"{len(reply.data[0].embedding)} dimensions", ok=True)
+
+    advice = "ASKONCE_EMBEDDING_BASE_URL, ASKONCE_EMBEDDING_API_KEY" if key else f"no key is set: {NO_EMBEDDING_KEY}"
+    return await answer("embeddings", shown, ask, advice)
+
+
+async def llm(settings: Settings) -> Finding:
+    """From the list of models, where the provider has one with the configured model in it; else from one token."""
+    url, key, model = settings.openai_base_url, settings.openai_api_key, settings.model
+    shown = f"{model or 'model per question'} at {_place(url)}"
+    if key is None and not url:
+        return Finding("llm", shown, "OPENAI_API_KEY is not set", ok=False, advice=NO_KEY)
+
+    async def ask() -> Finding:
+        async with _openai(url, key) as client:
+            names = await _models(client)
+            if names and (model is None or model in names):
+                return Finding("llm", shown, f"answers, {len(names)} models", ok=True)
+            if model is None:
+                return Finding("llm", shown, "answers, but lists no models", ok=True)
+            return await _try(client, model, shown, names)
+
+    advice = "OPENAI_BASE_URL, OPENAI_API_KEY" if key else "OPENAI_API_KEY is not set"
+    return await answer("llm", shown, ask, advice)
+
+
+async def _models(client: AsyncOpenAI) -> list[str]:
+    """Empty where the provider has no list of models, or one in a form of its own."""
+    try:
+        return [model.id async for model in client.models.list()]
+    except APIStatusError as error:
+        if error.status_code in REFUSED:
+            raise
+        return []
+    except (ValueError, TypeError, AttributeError):
+        return []
+
+
+async def _try(client: AsyncOpenAI, model: str, shown: str, names: list[str]) -> Finding:
+    """Ask for one token: not every provider lists what it serves (Azure's deployments, routers' aliases)."""
+    unlisted = "lists no models" if not names else f"the model is not among the {len(names)} it lists"
+    try:
+        await client.chat.completions.create(
+            model=model, messages=[{"role": "user", "content": "ready?"}], max_tokens=1
+        )
+    except APIStatusError as error:
+        if error.status_code in REFUSED:
+            raise
+        if error.status_code == 400 and "max_tokens" in str(error.body):  # a model that wants another name for it
+            return Finding("llm", shown, f"answers, but {unlisted}", ok=True)
+        state = f"status {error.status_code} for a question to {model}; {unlisted}"
+        return Finding("llm", shown, state, ok=False, advice="ASKONCE_MODEL, OPENAI_BASE_URL (often ends in /v1)")
+    return Finding("llm", shown, f"answers, but {unlisted}", ok=True)
+
+
+def _place(url: str | None) -> str:
+    return redacted(url) if url else "the provider"
+
+
+def _openai(url: str | None, key: SecretStr | None) -> AsyncOpenAI:
+    """As the worker speaks to it. Servers of one's own want no key; OpenAI's client does."""
+    return connect(base_url=url, api_key=key.get_secret_value() if key else "none", timeout=TIMEOUT)
