@@ -1,4 +1,8 @@
-"""The output, the error file and the journal, kept in step: first the lines are on disk, then they count as done."""
+"""The output, the error file and the journal, kept in step.
+
+A save has three steps: what was read of the input is committed, then the lines are on disk, then they count as done.
+So a run that was killed between any two of them knows from which input the lines on disk came.
+"""
 
 import secrets
 from typing import Any
@@ -51,6 +55,8 @@ class Ledger:
         """Raises OSError, after which this ledger is broken: the next run repairs what came half-way."""
         done, self._done = self._done, []
         self.broken = True
+        if done:
+            self._commit_read()
         self._out.write()
         self._errors.write()
         self._commit(done)
@@ -102,6 +108,9 @@ class Ledger:
         self.journal.put("sizes", sizes)
         self.journal.put("ends", [self._out.end(sizes[0]), self._errors.end(sizes[1])])
         self.journal.put("tally", self.tally.dump())
+        self._commit_read()
+
+    def _commit_read(self) -> None:
         self.journal.put("read", self.read)
         self.journal.commit()
 
