@@ -1,6 +1,7 @@
 """`askonce warm`: the cache filled from files, by the command itself."""
 
 import asyncio
+import gzip
 
 import orjson
 import pytest
@@ -107,9 +108,67 @@ async def test_the_template_of_a_file_is_taken_out_as_batch_does_it(warm):
         assert await client.lookup(f"{TEMPLATE}help 0") is None
 
 
+CSV = (
+    "question,answer,model,params,threshold\n"
+    'What is 2 + 2?,"4, of\n\ncourse ""four""",other,,\n'
+    "\n"
+    'Why?,because,,"{""temperature"": 0}",0.99\n'
+    "no answer,,,,\n"
+    'a,b,c,d,e,"too many"\n'
+)
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+@pytest.mark.parametrize("start", ["", "\ufeff"], ids=["plain", "a byte order mark"])
+async def test_rows_of_a_csv_file(settings, tmp_path, capsys, separator, start):
+    text = CSV if separator == "," else CSV.replace(", ", "¤ ").replace(",", separator).replace("¤ ", ", ")
+    (tmp_path / "rows.csv").write_text(start + text, "utf-8")
+    code = await asyncio.to_thread(main, ["warm", str(tmp_path / "rows.csv"), "--json"])
+    said = capsys.readouterr()
+    assert (code, orjson.loads(said.out)["stored"]) == (1, 2)
+    assert "line 7: answer is missing" in said.err
+    assert "line 8: 6 cells, where the first row has 5" in said.err
+    async with Client() as client:
+        assert (await client.lookup("What is 2 + 2?", model="other")).text == '4, of\n\ncourse "four"'
+        assert (await client.lookup("Why?", params={"temperature": 0})).text == "because"
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"ask,answer\na,b\n", "the first row names the fields, question and answer among them"),
+        ("question,answer\na,b\n".encode("utf-16"), "is UTF-16"),
+    ],
+)
+async def test_a_csv_file_of_another_kind_is_refused(settings, tmp_path, capsys, content, words):
+    (tmp_path / "rows.csv").write_bytes(content)
+    assert await asyncio.to_thread(main, ["warm", str(tmp_path / "rows.csv")]) == 2
+    assert words in capsys.readouterr().err
+
+
+async def test_only_the_first_bad_rows_are_named(warm):
+    code, said, errors = await warm([{"question": "good?", "answer": "yes"}, *({"question": "a"} for _ in range(100))])
+    assert (code, said["stored"], said["bad"]) == (1, 1, 100)
+    assert len(errors.splitlines()) < 25
+    assert "and 80 more bad rows" in errors
+
+
+async def test_packed_rows_are_read(settings, tmp_path, capsys):
+    (tmp_path / "rows.jsonl").write_bytes(gzip.compress(b'{"question": "a?", "answer": "b"}\n'))
+    assert await asyncio.to_thread(main, ["warm", str(tmp_path / "rows.jsonl"), "--json"]) == 0
+    assert orjson.loads(capsys.readouterr().out)["stored"] == 1
+
+
+async def test_rows_without_any_model_are_refused_before_the_first(settings, tmp_path, monkeypatch, capsys):
+    monkeypatch.delenv("ASKONCE_MODEL")
+    (tmp_path / "rows.jsonl").write_bytes(b'{"question": "a?", "answer": "b"}\n')
+    assert await asyncio.to_thread(main, ["warm", str(tmp_path / "rows.jsonl")]) == 2
+    assert "no model: name one by --model" in capsys.readouterr().err
+
+
 async def test_vectors_that_find_no_room_are_waited_for_a_while(warm, monkeypatch):
     monkeypatch.setattr("askonce.session.session.MOST_VECTORS", 5)
-    monkeypatch.setattr(warming, "PATIENCE", 0.05)
+    monkeypatch.setattr(warming, "STUCK_AFTER", 0.05)
     monkeypatch.setattr(warming, "AGAIN", 0.01)
     code, said, errors = await warm([{"question": f"q{n}", "answer": "a"} for n in range(8)])
     assert (code, said["stored"], said["exact_only"]) == (0, 8, 3)

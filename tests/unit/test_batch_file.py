@@ -7,8 +7,9 @@ from openai.types.chat import ChatCompletion
 from openai.types.shared import ErrorObject
 
 from askonce import Answer, AnswerError
-from askonce.batch.file_format import Form, output_record, read_line
-from askonce.batch.tally import Tally
+from askonce.batch.line_format import Form, read_line
+from askonce.batch.output_format import output_record
+from askonce.batch.totals import RunTotals
 from askonce.contract.completion import text_body
 from askonce.prices import Prices
 
@@ -78,7 +79,13 @@ def test_the_sdk_reads_every_line(answer):
     assert (record["response"] is None) != (record["error"] is None)
     if record["error"] is not None:
         error = BatchError.model_validate(record["error"])
-        assert error.code in {"request_timeout", "batch_expired", "batch_cancelled", "invalid_request"}
+        assert error.code in {
+            "request_timeout",
+            "batch_expired",
+            "batch_cancelled",
+            "invalid_request",
+            answer.error.kind,
+        }
         assert error.line == 7
     elif record["response"]["status_code"] == 200:
         ChatCompletion.model_validate(record["response"]["body"], strict=True)
@@ -113,11 +120,21 @@ def test_only_what_was_asked_for_this_line_is_billed():
         ("cancelled", "batch_cancelled"),
         ("invalid_question", "invalid_request"),
         ("timeout", "request_timeout"),
-        ("connection", "request_timeout"),
+        ("connection", "connection"),
+        ("invalid_response", "invalid_response"),
+        ("crashed", "crashed"),
+        ("unknown_job", "unknown_job"),
     ],
 )
-def test_errors_have_the_formats_own_codes(kind, code):
-    assert written(failed(kind))["error"]["code"] == code
+def test_an_error_has_the_formats_own_code_or_its_kind(kind, code):
+    error = written(failed(kind))["error"]
+    assert (error["code"], error["message"]) == (code, "why")
+
+
+def test_a_line_says_why_it_was_asked_without_matching():
+    unmatched = Answer("run-7", "answered", "llm", body=BODY, unmatched="embeddings_slow")
+    assert written(unmatched)["askonce"]["unmatched"] == "embeddings_slow"
+    assert "unmatched" not in written(ANSWERS["llm"])["askonce"]
 
 
 def test_a_provider_s_error_keeps_its_status_and_body():
@@ -145,7 +162,7 @@ def test_metadata_comes_back_beside_the_answer():
 )
 def test_what_a_provider_counts_oddly_is_counted_as_none(odd):
     prices = Prices({"gpt-4o-mini": {"input": 1.0, "cached_input": 0.5, "output": 1.0}})
-    tally = Tally()
+    tally = RunTotals()
     tally.add(written(Answer("run-7", "answered", "llm", body={**BODY, **odd})), prices)
     counted = 9 if isinstance(odd["usage"], dict) and "prompt_tokens_details" in odd["usage"] else 0
     assert (tally.answered, tally.spent.prompt, tally.spent.completion) == (1, counted, 0)
@@ -164,19 +181,72 @@ def test_each_form_of_a_line():
     short = read({"id": "b", "question": "Why?", "system": "Be brief.", "params": {"temperature": 0}})
     assert (short.custom_id, short.question.model, short.question.system) == ("b", "default-model", "Be brief.")
     assert read({"question": "Why?"}).custom_id == "line-7"
+    assert read({"custom_id": "c", "prompt": "Why?"}).custom_id == "c"
     form = Form(namespace="default", model="m", system="Be brief.", template="Say: {text}", as_text=True)
     plain = read("Für wen?".encode(), form)
     assert (plain.question.prompt(), plain.question.system, plain.custom_id) == ("Say: Für wen?", "Be brief.", "line-7")
 
 
+def test_null_means_absent_in_every_field_of_a_short_line():
+    fields = (
+        "id",
+        "custom_id",
+        "prompt",
+        "messages",
+        "model",
+        "system",
+        "template",
+        "history",
+        "params",
+        "cache",
+        "ttl",
+    )
+    nulls = dict.fromkeys((*fields, "threshold", "semantic", "metadata"))
+    form = Form(namespace="default", model="m", system="Be brief.", params={"temperature": 0}, cache="refresh")
+    assert read({"question": "Why?", **nulls}, form) == read({"question": "Why?"}, form)
+
+
+def test_a_prompt_is_a_question():
+    form = Form(namespace="default", model="m", template="Say: {text}", params={"temperature": 0})
+    assert read({"prompt": "Why?"}, form) == read({"question": "Why?"}, form)
+
+
+def test_messages_are_a_request_without_its_envelope():
+    messages = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Why?"}]
+    line = read({"messages": messages, "temperature": 0.5, "params": {"top_p": 1}, "min_tokens": 3, "threshold": 0.99})
+    question = line.question
+    assert (line.custom_id, question.text, question.system, question.threshold) == ("line-7", "Why?", "Be brief.", 0.99)
+    assert question.params == {"temperature": 0.5, "top_p": 1, "min_tokens": 3}
+    assert question.model == "default-model"
+    assert read({"id": "a", "messages": messages, "model": "other"}).question.model == "other"
+
+
+def test_the_system_prompt_of_the_command_holds_for_messages_that_have_none():
+    form = Form(namespace="default", model="m", system="Be brief.", params={"temperature": 0})
+    bare = [{"role": "user", "content": "Why?"}]
+    assert read({"messages": bare}, form).question == read({"question": "Why?"}, form).question
+    own = [{"role": "developer", "content": "Be long."}, *bare]
+    assert "Be brief." not in str(read({"messages": own}, form).question)
+
+
+def test_only_a_line_that_lacks_nothing_but_a_model_needs_one():
+    form = Form(namespace="default")
+    assert read({"question": "Why?"}, form).needs_model
+    assert read({"messages": [{"role": "user", "content": "Why?"}]}, form).needs_model
+    assert not read({"question": "Why?", "model": "m"}, form).needs_model
+    assert not read({"qestion": "Why?"}, form).needs_model
+
+
 MALFORMED = {
     "no json": (b"{oh", "not JSON"),
-    "not utf-8": (b'{"question": "\xff"}', "not JSON"),
+    "not utf-8": (b'{"question": "\xff"}', "not UTF-8 (byte 0xff at 15): save the file as UTF-8"),
     "a lone surrogate": (b'{"question": "\\ud800", "model": "m"}', "not JSON"),
     "no object": (b"[1]", "not a JSON object"),
     "no id": (request(custom_id=None), "custom_id is missing"),
     "an empty id": (request(custom_id=""), "custom_id is not a text"),
-    "a number as id": (request(custom_id=5), "custom_id is not a text"),
+    "a number as id": (request(custom_id=5), 'custom_id is the number 5: write it as a text, "5"'),
+    "a number as short id": ({"id": 5, "question": "Why?"}, 'id is the number 5: write it as a text, "5"'),
+    "a list as id": (request(custom_id=[5]), "custom_id is not a text"),
     "another method": (request(method="GET"), "method is not POST"),
     "another url": (request(url="/v1/embeddings"), "url is not /v1/chat/completions"),
     "no body": (request(body=None), "body is not an object"),
@@ -184,7 +254,24 @@ MALFORMED = {
     "an empty message": (request(body={"messages": [{"role": "user", "content": " "}]}), "the text is empty"),
     "a stream": (request(body={**request()["body"], "stream": True}), "stream"),
     "a model of its own kind": (request(body={**request()["body"], "model": 7}), "model"),
-    "an unknown field": ({"question": "Why?", "temprature": 0}, "unknown field temprature"),
+    "a misspelt parameter": ({"question": "Why?", "temprature": 0}, "temprature: did you mean temperature, in params?"),
+    "a misspelt field": ({"question": "Why?", "treshold": 1}, "unknown field treshold: did you mean threshold?"),
+    "a misspelt question": ({"qestion": "Why?"}, "unknown field qestion: did you mean question?"),
+    "a misspelt body": (
+        {"custom_id": "a", "metod": "POST", "boddy": {}},
+        "unknown field boddy: did you mean body?",
+    ),
+    "a field unlike any": ({"question": "Why?", "zzz": 0}, "unknown field zzz"),
+    "a parameter beside the question": (
+        {"question": "Why?", "top_p": 1},
+        'top_p belongs into params: {"params": {"top_p',
+    ),
+    "nothing": ({}, "neither question, prompt, messages nor a whole request (it is empty)"),
+    "no question": ({"model": "m", "question": None}, "neither question, prompt, messages nor a whole request (it has"),
+    "two questions": ({"question": "Why?", "prompt": "Why?"}, "question and prompt: a line has one of them"),
+    "a template for messages": ({"messages": [], "template": "{text}"}, "template and messages"),
+    "messages of another kind": ({"messages": "Why?"}, "messages is a list"),
+    "several prompts": ({"prompt": ["a", "b"]}, "the text is a string"),
     "a question of numbers": ({"question": 7}, "the text is a string"),
     "bad parameters": ({"question": "Why?", "params": [1]}, "params"),
     "an unknown cache mode": ({"question": "Why?", "cache": "sometimes"}, "cache"),

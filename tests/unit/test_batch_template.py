@@ -5,16 +5,28 @@ import random
 import pytest
 
 from askonce import Question
-from askonce.batch.template import Template, Templates, dumped, find_templates, loaded, named
+from askonce.batch.find_templates import find_templates
+from askonce.batch.template import Filled, Template, Templates, dumped, loaded
 
 HEAD = "Classify the message of a customer into one of refund, order or other. Answer in one word.\n\nMessage: "
 TAIL = "\n\nThe category of this message is:"
 OTHER = "Translate the following sentence into French, and keep every name in it as it is.\n\nSentence: "
 SUBJECTS = ["my parcel", "the invoice", "a refund", "this account", "their shop", "our contract", "the red shoes"]
 VERBS = ["never arrived", "was damaged", "is late again", "costs too much", "has a wrong name on it", "broke at once"]
-random.seed(5)
-MESSAGES = [f"{n} days ago {s} {v}" for n in range(1, 11) for s in SUBJECTS for v in VERBS][:400]
-random.shuffle(MESSAGES)
+WISHES = [
+    "help",
+    "please call",
+    "who pays?",
+    "since May",
+    "why",
+    "send another",
+    "no reply yet",
+    "at last",
+    "twice",
+    "oh",
+]
+MESSAGES = [f"{s} {v} {w}" for s in SUBJECTS for v in VERBS for w in WISHES][:400]
+random.Random(5).shuffle(MESSAGES)
 
 
 def questions(texts, **fields):
@@ -89,11 +101,51 @@ def test_no_template_where_there_is_none(texts):
     assert templates(texts) == []
 
 
-def test_no_word_and_no_number_is_cut_in_two():
-    texts = [f"{HEAD}ticket 10{i} of {name}{TAIL}" for i in range(10) for name in ("Ann", "Anna", "Andrea")]
-    [found] = templates(texts)
-    assert found.head == HEAD + "ticket "
-    assert found.inside(texts[0]) == "100 of Ann"
+@pytest.mark.parametrize("label", ["", "ticket ", "тикет ", "ticket n° "])
+def test_no_word_and_no_number_is_cut_in_two(label):
+    head = "Say which of our seven departments answers this"
+    [found] = templates([f"{head} {label}10{i}, {name}" for i in range(10) for name in ("Ann", "Anna", "Andrea")])
+    assert (found.head, found.tail) == (f"{head} {label}", "")
+
+
+BEFORE = "Answer the question of our customer in one short sentence."
+SHAPES = {
+    "a blank line": ("\n\n", ""),
+    "a heading": ("\n### Question\n", ""),
+    "a heading in words": ("\n## The question of the customer\n", "\n## Answer\n"),
+    "a bare label": ("\nQuestion\n", ""),
+    "a label": ("\nQuestion:\n", "\nAnswer:"),
+    "a code fence": ("\n```\n", "\n```"),
+    "a code fence with a language": ("\n```text\n", "\n```\nAnswer:"),
+    "a tag": ("\n<question>", "</question>"),
+    "a quotation": (' The question: "', '"'),
+    "nothing": (" ", ""),
+}
+ASKED = [
+    f"{way} {thing}{end}" for thing in WISHES + SUBJECTS for way, end in (("How do I get", "?"), ("what about", ""))
+]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize(
+    "wordings", [ASKED, MESSAGES[:40], ASKED[::2]], ids=["two wordings", "messages", "one wording"]
+)
+def test_the_text_is_found_whatever_comes_before_it(shape, wordings):
+    between, after = SHAPES[shape]
+    [found] = templates([BEFORE + between + text + after for text in wordings])
+    for text in wordings:
+        filled = found.take_apart(BEFORE + between + text + after)
+        assert filled == (Filled(text, BEFORE + between + "{text}" + after))
+
+
+def test_a_beginning_of_half_of_the_texts_is_no_template():
+    """What follows a short prompt would be matched in two halves."""
+    texts = [
+        f"Answer it.\n### Question\n{way} {text}?"
+        for text in MESSAGES[:40]
+        for way in ("How do I", "What is the way to")
+    ]
+    assert templates(texts) == []
 
 
 def test_a_placeholder_in_the_prompt_itself_makes_no_template():
@@ -101,7 +153,7 @@ def test_a_placeholder_in_the_prompt_itself_makes_no_template():
 
 
 def test_what_is_no_plain_text_has_none():
-    found = Templates(everywhere=Template(HEAD, TAIL))
+    found = Templates(everywhere=[Template(HEAD, TAIL)])
     parts = [{"type": "text", "text": HEAD}, {"type": "image_url"}]
     picture = Question.from_body({"model": "m", "messages": [{"role": "user", "content": parts}]})
     assert found.fit(picture) is picture
@@ -114,7 +166,5 @@ def test_templates_survive_the_journal():
     assert loaded(dumped(found)) == found
 
 
-@pytest.mark.parametrize("text", ["no place", "{text} and {text}"])
-def test_a_named_template_has_one_place(text):
-    with pytest.raises(ValueError, match="once"):
-        named(text)
+def test_rows_of_a_journal_of_the_first_release_are_read():
+    assert loaded([["m", None, HEAD, TAIL]]) == Templates({("m", None): [Template(HEAD, TAIL)]})

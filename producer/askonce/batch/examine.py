@@ -1,13 +1,12 @@
 """Reads a whole input without asking anything: for `--strict` and `--dry-run`."""
 
-import os
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from askonce.batch.file_format import Form, Line
 from askonce.batch.journal import Journal
-from askonce.batch.lines import read_lines
+from askonce.batch.line_format import Form, Line
+from askonce.batch.lines import name_of, open_input, read_lines
 from askonce.batch.source import read_raw, unique
 from askonce.prices import Prices, as_count, completion_limit
 from askonce.question import Question
@@ -18,9 +17,15 @@ SHOWN = 20
 
 @dataclass
 class Findings:
-    """prompt_tokens: an estimate, by model. distinct: the same of the questions that differ exactly.
+    """What an input holds.
 
-    unlimited: those of them that set no bound to the answer.
+    Attributes:
+        repeats: Questions that stand in an earlier line too.
+        reasons: Why lines are malformed, of the first `SHOWN`.
+        prompt_tokens: An estimate, by model.
+        distinct: The same, without the repeats.
+        completion_limit: The most tokens that their answers may have, by model.
+        unlimited: Questions that set no bound to their answer.
     """
 
     lines: int = 0
@@ -50,10 +55,11 @@ class Findings:
         self.unlimited += not limit
 
 
-async def examine(fd: int, form: Form) -> Findings:
+async def examine(path: str, form: Form) -> Findings:
+    """Reads the whole input. Raises ValueError, OSError."""
     findings, ids, questions = Findings(), Journal(None), Journal(None)
     try:
-        async for block in read_lines(fd):
+        async for block in read_lines(open_input(path), name_of(path)):
             for raw in block:
                 line = unique(ids, read_raw(raw, form))
                 findings.add(line, repeated=_repeated(questions, line))
@@ -70,7 +76,7 @@ def _repeated(questions: Journal, line: Line) -> bool:
 
 
 def estimated_tokens(question: Question) -> int:
-    """Of the prompt: four characters of Latin script each, one of any other; and four for each message."""
+    """Of the prompt: a token for four characters of Latin script or for one of any other, and four a message."""
     messages = question.conversation()
     texts = [message.get("content") for message in messages]
     return 4 * len(messages) + sum(_text_tokens(text) for text in texts if isinstance(text, str))
@@ -89,8 +95,10 @@ def _most_completed(question: Question) -> int:
 
 
 def estimate(findings: Findings, prices: Prices) -> dict[str, Any]:
-    """What the run would cost, were every distinct question asked and none alike: of the prompts; and with the answers,
-    where each has a bound."""
+    """What the run would cost if each distinct question were asked, for JSON.
+
+    `cost_at_most` has the answers in it, and is None where one of them has no bound.
+    """
     prompts, limits = findings.distinct, findings.completion_limit
     priced = {model: prices.cost(model, {"prompt_tokens": tokens}) for model, tokens in prompts.items()}
     answers = sum(prices.cost(model, {"completion_tokens": tokens}) or 0.0 for model, tokens in limits.items())
@@ -108,13 +116,3 @@ def estimate(findings: Findings, prices: Prices) -> dict[str, Any]:
         "currency": prices.currency,
         "models_without_price": sorted(model for model, price in priced.items() if price is None),
     }
-
-
-def open_input(path: str) -> int:
-    """A file descriptor; `-` is stdin. Raises ValueError."""
-    if path == "-":
-        return 0
-    try:
-        return os.open(path, os.O_RDONLY)
-    except OSError as error:
-        raise ValueError(f"{path}: {error.strerror}") from error

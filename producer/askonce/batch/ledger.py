@@ -11,13 +11,28 @@ import orjson
 
 from askonce.batch.journal import Journal
 from askonce.batch.output import OutputFile
-from askonce.batch.tally import load_tally
+from askonce.batch.totals import load_totals
 from askonce.prices import Prices
+
+UNSAVED = 2000
+UNSAVED_BYTES = 16 * 1024 * 1024
+"""Most that is not on disk yet: lines, and their bytes."""
 
 
 class Ledger:
-    """out and errors may be the same file. read: the last line of the input whose id is known, and of a stream the
-    digest of all up to it. Raises ValueError where what is on disk is not what the journal says."""
+    """What a run has done, in its three files.
+
+    Attributes:
+        read: The last line of the input whose id is known, and of a stream the digest of all lines up to it.
+        totals: Counts of all lines that are done.
+        broken: A save has failed; the next run repairs what came half-way.
+
+    Args:
+        out: The output; `errors` may be the same file.
+
+    Raises:
+        ValueError: What is on disk is not what the journal says.
+    """
 
     def __init__(self, journal: Journal, out: OutputFile, errors: OutputFile, prices: Prices) -> None:
         self.journal = journal
@@ -25,16 +40,18 @@ class Ledger:
         self._errors = errors
         self._prices = prices
         self._done: list[tuple[int, bool]] = []
+        self._bytes = 0
         self.broken = False
         self.read: dict[str, Any] = journal.get("read") or {"line": 0, "digest": None}
         self._run: str = journal.get("run") or secrets.token_hex(8)
         self._attempt: int = journal.get("attempt") or 0
-        self.tally = load_tally(journal.get("tally"))
+        self.totals = load_totals(journal.get("tally"))
         self._repair()
 
     @property
-    def unsaved(self) -> int:
-        return len(self._done)
+    def is_full(self) -> bool:
+        """Whether a save is due: bounds the memory of lines, however long they are."""
+        return len(self._done) >= UNSAVED or self._bytes >= UNSAVED_BYTES
 
     @property
     def complete(self) -> bool:
@@ -46,14 +63,16 @@ class Ledger:
 
     def add(self, record: dict[str, Any]) -> None:
         """One line of the output, on disk with the next `save`."""
-        failed = is_failed(record)
-        (self._errors if failed else self._out).append(orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE))
+        failed, line = is_failed(record), orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE)
+        (self._errors if failed else self._out).append(line)
+        self._bytes += len(line)
         self._done.append((record["askonce"]["line"], failed))
-        self.tally.add(record, self._prices)
+        self.totals.add(record, self._prices)
 
     def save(self) -> None:
-        """Raises OSError, after which this ledger is broken: the next run repairs what came half-way."""
+        """Raises OSError, after which this ledger is broken."""
         done, self._done = self._done, []
+        self._bytes = 0
         self.broken = True
         if done:
             self._commit_read()
@@ -68,10 +87,10 @@ class Ledger:
         self.save()
 
     def retry(self) -> int:
-        """Opens the failed lines again, under job ids of their own, and says how many they are."""
+        """Opens the failed lines again, under job ids of their own, and returns how many they are."""
         self._attempt += 1
         reopened = self.journal.reopen_failed()
-        self.tally.forget_failures()
+        self.totals.forget_failures()
         self.journal.put("attempt", self._attempt)
         self.journal.put("complete", False)
         self._commit([], errors=0)
@@ -98,7 +117,7 @@ class Ledger:
                 raise file.changed()
             for record in file.repair(size, end, self._run):
                 self._done.append((record["askonce"]["line"], is_failed(record)))
-                self.tally.add(record, self._prices)
+                self.totals.add(record, self._prices)
         self.journal.put("run", self._run)
         self.save()
 
@@ -107,7 +126,7 @@ class Ledger:
         sizes = [self._out.size, self._errors.size if errors is None else errors]
         self.journal.put("sizes", sizes)
         self.journal.put("ends", [self._out.end(sizes[0]), self._errors.end(sizes[1])])
-        self.journal.put("tally", self.tally.dump())
+        self.journal.put("tally", self.totals.dump())
         self._commit_read()
 
     def _commit_read(self) -> None:

@@ -1,33 +1,45 @@
 """Lines out of a file or a pipe, of any number and any length, in bounded memory."""
 
 import asyncio
-import hashlib
 import os
-import random
 import stat
 import threading
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import CancelledError
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Protocol
 
-BLOCK = 256 * 1024
+from askonce.batch.packed import BLOCK, PlainInput
+
 MAX_LINE = 8 * 1024 * 1024
 """Bytes. A question of a MiB may take six times as many, where everything in it is escaped."""
-SAMPLE = 1000
-MAX_SAMPLED = 64 * 1024
-"""Longer lines are left out of the sample."""
-SAMPLE_BYTES = 8 * 1024 * 1024
-SAMPLE_SECONDS = 1.0
-"""Most that is read of a stream before anything is asked, and how long its first lines wait for further ones."""
 
 
 @dataclass(frozen=True, slots=True)
 class RawLine:
-    """number: from 1, blank lines are counted. data: None of a line over MAX_LINE."""
+    """One line of an input.
+
+    Attributes:
+        number: From 1; blank lines are counted.
+        data: Its bytes. None where there are none to read.
+        reason: Why there are none.
+    """
 
     number: int
     data: bytes | None
+    reason: str | None = None
+
+    @classmethod
+    def too_long(cls, number: int) -> "RawLine":
+        return cls(number, None, f"longer than {MAX_LINE:,} bytes")
+
+
+class Divider(Protocol):
+    """Divides blocks into lines or rows."""
+
+    def feed(self, block: bytes) -> Iterator[RawLine]: ...
+
+    def end(self) -> Iterator[RawLine]: ...
 
 
 class Splitter:
@@ -57,57 +69,45 @@ class Splitter:
         if self._number == 1:
             data = data.removeprefix(b"\xef\xbb\xbf")
         if too_long:
-            yield RawLine(self._number, None)
+            yield RawLine.too_long(self._number)
         elif data and not data.isspace():
             yield RawLine(self._number, data.rstrip(b"\r"))
 
 
-@dataclass(frozen=True, slots=True)
-class Survey:
-    """What a file holds. sample: lines from all over it."""
-
-    digest: str
-    lines: int
-    sample: list[bytes]
-
-
-def survey(path: str) -> Survey:
-    """Reads a file once, before anything is asked."""
-    digest, splitter, reservoir = hashlib.sha256(), Splitter(), Reservoir()
-    with Path(path).open("rb", buffering=0) as file:
-        while block := file.read(BLOCK):
-            digest.update(block)
-            for line in splitter.feed(block):
-                reservoir.add(line)
-    for line in splitter.end():
-        reservoir.add(line)
-    return Survey(digest.hexdigest(), reservoir.seen, reservoir.sample)
+def open_input(path: str) -> int:
+    """A file descriptor; `-` is stdin. Raises ValueError."""
+    if path == "-":
+        return 0
+    try:
+        return os.open(path, os.O_RDONLY)
+    except OSError as error:
+        raise ValueError(f"{path}: {error.strerror}") from error
 
 
-class Reservoir:
-    """SAMPLE of any number of lines, each as likely as any other; the same ones of the same file."""
-
-    def __init__(self) -> None:
-        self.seen = 0
-        self.sample: list[bytes] = []
-        self._random = random.Random(0)
-
-    def add(self, line: RawLine) -> None:
-        self.seen += 1
-        if line.data is None or len(line.data) > MAX_SAMPLED:
-            return
-        if len(self.sample) < SAMPLE:
-            self.sample.append(line.data)
-        elif (place := int(self._random.random() * self.seen)) < SAMPLE:
-            self.sample[place] = line.data
+def name_of(path: str) -> str:
+    """What an input is called in a message."""
+    return "stdin" if path == "-" else path
 
 
-async def read_lines(fd: int) -> AsyncIterator[list[RawLine]]:
-    """As they come, in lists. Closes the file at its end. Raises OSError."""
-    splitter = Splitter()
+async def read_lines(fd: int, name: str, divider: Divider | None = None) -> AsyncIterator[list[RawLine]]:
+    """The lines as they come, in lists. Closes the file at its end.
+
+    Args:
+        fd: The open input.
+        name: What it is called in an error message.
+        divider: What makes lines of blocks, for other forms than a line each.
+
+    Raises:
+        OSError: The input cannot be read.
+        ValueError: It is damaged, or not UTF-8.
+    """
+    divider, plain = divider or Splitter(), PlainInput(name)
     async for block in _file(fd) if stat.S_ISREG(os.fstat(fd).st_mode) else _pipe(fd):
-        yield list(splitter.feed(block))
-    yield list(splitter.end())
+        for part in plain.feed(block):
+            yield list(divider.feed(part))
+    for part in plain.end():
+        yield list(divider.feed(part))
+    yield list(divider.end())
 
 
 async def _file(fd: int) -> AsyncIterator[bytes]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from askonce.batch.file_format import REQUEST
+from askonce.batch.output_format import REQUEST
 
 STDOUT = 1
 END = 1024

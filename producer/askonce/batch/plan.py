@@ -1,63 +1,87 @@
-"""What a run is about: the arguments of the command, made into what the parts of a run need. Raises ValueError."""
+"""What a run is about: its options, and what is found out before anything is asked. Raises ValueError."""
 
-import argparse
 import asyncio
 import sys
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import orjson
 
-from askonce.batch.examine import open_input
-from askonce.batch.file_format import Form, read_line
+from askonce.batch.find_templates import find_templates
 from askonce.batch.ledger import Ledger
-from askonce.batch.lines import Survey, read_lines, survey
-from askonce.batch.source import Source, sampled
-from askonce.batch.template import Templates, dumped, find_templates, loaded, named
-from askonce.commands.output import complain
-from askonce.commands.question_arguments import params_from
+from askonce.batch.line_format import Form, Line, read_line
+from askonce.batch.lines import name_of, open_input, read_lines
+from askonce.batch.sampling import Blocks, Survey, sampled, survey
+from askonce.batch.source import Source
+from askonce.batch.template import Template, Templates, dumped, loaded
+from askonce.batch.template_option import written
 from askonce.prices import Prices, load_prices
-from askonce.settings import client_settings
+from askonce.question import Question
 
-SAID = 5
-"""Templates that are told of."""
+SHOWN = 5
+"""Templates that are shown."""
+Note = Callable[[str], None]
+"""Tells a person something."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What a run is asked to do.
+
+    Attributes:
+        input: A path; `-` is stdin.
+        output: A path; `-` is stdout.
+        errors: The file of failed lines; None for the default.
+        template: `auto`, `none`, or the text of one.
+        allow_misfits: Go on although the template fits no line.
+        twice: The option, if any, that reads the input twice.
+    """
+
+    input: str
+    output: str
+    errors: str | None
+    form: Form
+    template: str
+    allow_misfits: bool
+    ordered: bool
+    prices: str | None
+    twice: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """template: `auto`, `none` or the text of one. survey: of an input that is a file."""
+    """Options that can be carried out. survey: of an input that is a file."""
 
-    form: Form
-    template: str
+    options: Options
     prices: Prices
     survey: Survey | None
 
-
-def make_plan(args: argparse.Namespace) -> Plan:
-    is_file = _look(args)
-    if not is_file and (args.strict or args.retry_failed):
-        raise ValueError(f"{'--strict' if args.strict else '--retry-failed'} reads the input twice: name a file")
-    template = args.template if args.template in ("auto", "none") else read_template(args.template)
-    form = Form(
-        namespace=args.namespace,
-        model=client_settings({"model": args.model}).model,
-        system=args.system,
-        template=None if template in ("auto", "none") else template,
-        params=params_from(args.param),
-        cache=args.cache,
-        as_text=args.text,
-    )
-    return Plan(form, template, load_prices(args.prices), survey(args.input) if is_file else None)
+    @property
+    def form(self) -> Form:
+        return self.options.form
 
 
-def _look(args: argparse.Namespace) -> bool:
+def make_plan(options: Options) -> Plan:
+    is_file = _look(options.input, options.output)
+    if not is_file and options.twice:
+        raise ValueError(f"{options.twice} reads the input twice: name a file")
+    if options.form.as_text and options.form.model is None:
+        raise ValueError(NO_MODEL)
+    return Plan(options, load_prices(options.prices), survey(options.input) if is_file else None)
+
+
+NO_MODEL = "no model: name one by --model or in ASKONCE_MODEL, or in each line"
+
+
+def _look(source: str, output: str) -> bool:
     """Whether the input is a file that can be read as often as needed. Raises ValueError where there is nothing to read
     or write: under the number of a closed stdin or stdout some other file is open by now."""
-    for given, stream, name in ((args.input, sys.stdin, "stdin"), (args.output, sys.stdout, "stdout")):
+    for given, stream, name in ((source, sys.stdin, "stdin"), (output, sys.stdout, "stdout")):
         if given == "-" and stream is None:
             raise ValueError(f"{name} is closed")
-    path = Path(args.input)
-    if args.input == "-":
+    path = Path(source)
+    if source == "-":
         return False
     if not path.exists():
         raise ValueError(f"{path}: there is no such file")
@@ -66,20 +90,9 @@ def _look(args: argparse.Namespace) -> bool:
     return path.is_file()
 
 
-def read_template(path: str) -> str:
-    try:
-        text = Path(path).read_text("utf-8").removesuffix("\n")
-        named(text)
-    except OSError as error:
-        raise ValueError(f"--template {path}: {error.strerror}") from error
-    except ValueError as error:
-        raise ValueError(f"--template {path}: {error}") from error
-    return text
-
-
-def settings(args: argparse.Namespace, plan: Plan) -> dict[str, str | None]:
+def settings(plan: Plan) -> dict[str, str | None]:
     """What must be the same when a run goes on."""
-    form, facts = plan.form, plan.survey
+    options, form, facts = plan.options, plan.form, plan.survey
     return {
         "the input": f"{facts.lines} lines (sha256 {facts.digest[:16]})" if facts else "a stream",
         "--namespace": form.namespace,
@@ -87,48 +100,104 @@ def settings(args: argparse.Namespace, plan: Plan) -> dict[str, str | None]:
         "--system": form.system,
         "--param": orjson.dumps(form.params, option=orjson.OPT_SORT_KEYS).decode(),
         "--cache": form.cache,
-        "--template": plan.template,
+        "--template": options.template,
         "--text": str(form.as_text),
-        "--ordered": str(args.ordered),
-        "--errors": args.errors,
+        "--ordered": str(options.ordered),
+        "--errors": options.errors,
     }
 
 
-async def source_of(args: argparse.Namespace, plan: Plan, ledger: Ledger) -> Source:
-    blocks = read_lines(open_input(args.input))
-    if plan.template == "none":
-        templates = Templates()
-    elif plan.template != "auto":
-        templates = Templates(everywhere=named(plan.template))
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A first look at the input. lines: a sample. blocks: the whole input, where some of it had to be read for that."""
+
+    lines: Sequence[Line]
+    blocks: Blocks | None
+
+
+async def look_at(plan: Plan, note: Note) -> Look:
+    """Reads a sample, before anything is written. Raises ValueError where all of it would fail."""
+    options, blocks = plan.options, None
+    if plan.survey is not None:
+        sample = plan.survey.sample
+    else:
+        sample, blocks = await sampled(read_lines(open_input(options.input), name_of(options.input)))
+    lines = await asyncio.to_thread(_read, sample, plan.form)
+    if options.template != "auto":
+        choose_templates(options.template, _questions(lines), note, allow_misfits=options.allow_misfits)
+    return Look(lines, blocks)
+
+
+def _read(sample: Sequence[bytes], form: Form) -> list[Line]:
+    lines = [read_line(0, raw, form) for raw in sample]
+    if any(line.needs_model for line in lines) and not any(line.question for line in lines):
+        raise ValueError(NO_MODEL)
+    return lines
+
+
+def _questions(lines: Sequence[Line]) -> list[Question]:
+    return [line.question for line in lines if line.question is not None]
+
+
+async def source_of(plan: Plan, look: Look, ledger: Ledger, note: Note) -> Source:
+    """The lines that are to be asked, with the templates that the first start found."""
+    options = plan.options
+    if options.template != "auto":
+        templates = named(options.template)
     else:
         rows = ledger.journal.get("templates")
         if rows is None:
-            sample = plan.survey.sample if plan.survey else None
-            if sample is None:
-                sample, blocks = await sampled(blocks)
-            rows = dumped(await asyncio.to_thread(_found, sample, plan.form))
+            found = await asyncio.to_thread(choose_templates, "auto", _questions(look.lines), note)
+            rows = dumped(found)
             ledger.journal.put("templates", rows)
             ledger.save()  # before anything is asked: another sample of a stream might find others
-            _say_templates(rows, len(sample))
         templates = loaded(rows)
+    blocks = look.blocks or read_lines(open_input(options.input), name_of(options.input))
     return Source(blocks, ledger, plan.form, templates, is_stream=plan.survey is None)
 
 
-def _found(sample: list[bytes], form: Form) -> Templates:
-    lines = (read_line(0, raw, form) for raw in sample)
-    return find_templates(line.question for line in lines if line.question is not None)
+def named(template: str) -> Templates:
+    """Those of `--template none` or of a text."""
+    return Templates() if template == "none" else Templates(everywhere=written(template))
 
 
-def _say_templates(rows: list[list[str | None]], lines: int) -> None:
-    if not rows:
-        complain(f"no template in a sample of {lines:,} lines: whole messages are compared")
-    for model, system, head, tail in rows[:SAID]:
+def choose_templates(
+    template: str, questions: Sequence[Question], note: Note, *, allow_misfits: bool = False
+) -> Templates:
+    """The templates for a sample of questions, with a note of how they fit.
+
+    Raises:
+        ValueError: The template that was named fits none of them.
+    """
+    templates = find_templates(questions) if template == "auto" else named(template)
+    fit, of = templates.count(questions)
+    if template == "auto":
+        _note_found(templates, len(questions), note)
+    elif of and not fit and not allow_misfits:
+        raise ValueError(
+            f"--template fits 0 of {of:,} lines in a sample: their messages must begin and end as it does. Nothing was "
+            "asked; --allow-misfits asks all the same, and matches them exactly only"
+        )
+    if fit < of:
+        note(f"{fit:,} of {of:,} lines in a sample fit; the others are matched exactly only")
+    return templates
+
+
+def _note_found(templates: Templates, sampled_lines: int, note: Note) -> None:
+    found = [(group, template) for group, group_templates in templates.groups.items() for template in group_templates]
+    if not found:
+        note(f"no template in a sample of {sampled_lines:,} lines: whole messages are compared")
+    for (model, system), template in found[:SHOWN]:
         under = f" under the system prompt {_short(system)}" if system else ""
-        complain(f"template of {model}{under}: {_short(head)} {{text}} {_short(tail)}")
-    if len(rows) > SAID:
-        complain(f"and {len(rows) - SAID} more templates")
+        note(f"template of {model}{under}: {_shown(template)}")
+    if len(found) > SHOWN:
+        note(f"and {len(found) - SHOWN} more templates")
 
 
-def _short(text: str | None) -> str:
-    text = text or ""
+def _shown(template: Template) -> str:
+    head, text, tail = template.text.partition("{text}")
+    return f"{_short(head)} {text} {_short(tail)}"
+
+
+def _short(text: str) -> str:
     return repr(text if len(text) <= 80 else f"{text[:40]}…{text[-36:]}")

@@ -6,15 +6,13 @@ from contextlib import aclosing
 from typing import cast
 
 from askonce.answer import Answer
-from askonce.batch.file_format import output_record
 from askonce.batch.ledger import Ledger
+from askonce.batch.output_format import output_record
 from askonce.batch.source import Source
 from askonce.client import Client
 from askonce.question import Question
 from askonce.tasks import stop
 
-UNSAVED = 2000
-"""Lines that are not on disk yet."""
 SECONDS = 1.0
 """Between two looks at the files and the display."""
 AGAIN = 3
@@ -82,7 +80,7 @@ class Run:
                     self._add(job_id, answer)
                 if len(self._held) > self._in_flight:
                     await self._release(self._in_flight)
-                if self._ledger.unsaved >= UNSAVED:
+                if self._ledger.is_full:
                     self._save()
         await self._release(0)
 

@@ -5,22 +5,26 @@ import hashlib
 from collections.abc import AsyncIterator
 from typing import Any
 
-from askonce.batch.file_format import Form, Line, read_line
 from askonce.batch.journal import Journal
 from askonce.batch.ledger import Ledger
-from askonce.batch.lines import MAX_LINE, MAX_SAMPLED, SAMPLE, SAMPLE_BYTES, SAMPLE_SECONDS, RawLine
+from askonce.batch.line_format import Form, Line, read_line
+from askonce.batch.lines import RawLine
+from askonce.batch.sampling import Blocks
 from askonce.batch.template import Templates
 from askonce.question import Question
 
-Blocks = AsyncIterator[list[RawLine]]
 CHANGED = "the input is another one than before: --restart starts over"
 
 
 class Source:
-    """underway: lines that were handed out, by job id; whoever has their answers takes them out.
+    """The lines that are still to be asked.
 
-    is_stream: the input is no file that could be compared as a whole; what was read of it before is compared as it
-    comes by, and nothing is handed out until then. Raises ValueError where it differs.
+    Attributes:
+        underway: Lines that were handed out, by job id. What has their answers takes them out.
+
+    Args:
+        is_stream: The input is no file that could be compared as a whole. What was read of it before is compared as it
+            comes by, and nothing is handed out until then: `questions` raises ValueError where it differs.
     """
 
     def __init__(self, blocks: Blocks, ledger: Ledger, form: Form, templates: Templates, *, is_stream: bool) -> None:
@@ -36,7 +40,7 @@ class Source:
         self._last_done = self._journal.last_done()
 
     async def questions(self) -> AsyncIterator[Question]:
-        """With their job ids; those of malformed lines are malformed themselves."""
+        """With their job ids. That of a malformed line is malformed itself, so the client fails it without asking."""
         async for block in self._compared() if self._is_stream else self._blocks:
             for raw in block:
                 line = self._undone(raw)
@@ -96,7 +100,7 @@ class Source:
 
 def read_raw(raw: RawLine, form: Form) -> Line:
     if raw.data is None:
-        return Line(raw.number, reason=f"longer than {MAX_LINE} bytes")
+        return Line(raw.number, reason=raw.reason)
     return read_line(raw.number, raw.data, form)
 
 
@@ -108,36 +112,3 @@ def unique(journal: Journal, line: Line) -> Line:
     if first == line.number:
         return line
     return Line(line.number, line.custom_id, reason=f"custom_id is that of line {first} already")
-
-
-async def sampled(blocks: Blocks) -> tuple[list[bytes], Blocks]:
-    """The first lines of a stream, and the whole stream.
-
-    Whoever writes it may wait for answers before writing more: the first lines are not waited on for long.
-    """
-    first: list[RawLine] = []
-    clock = asyncio.get_running_loop().time
-    size, until = 0, None
-
-    async def following() -> list[RawLine] | None:
-        return await anext(blocks, None)
-
-    coming = asyncio.create_task(following())
-    while len(first) < SAMPLE and size < SAMPLE_BYTES:
-        await asyncio.wait({coming}, timeout=None if until is None else max(0.0, until - clock()))
-        block = coming.result() if coming.done() else None
-        if block is None:
-            break
-        first += block
-        size += sum(len(raw.data or b"") for raw in block)
-        until = until or (clock() + SAMPLE_SECONDS if first else None)
-        coming = asyncio.create_task(following())
-
-    async def all_blocks() -> Blocks:
-        yield first
-        block = await coming
-        while block is not None:
-            yield block
-            block = await following()
-
-    return [raw.data for raw in first if raw.data is not None and len(raw.data) <= MAX_SAMPLED], all_blocks()

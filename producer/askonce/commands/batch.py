@@ -2,39 +2,50 @@
 
 import argparse
 import asyncio
+import shlex
 import sqlite3
 import sys
-from typing import Any
 
 import orjson
 
-from askonce.batch.examine import Findings, estimate, examine, open_input
+from askonce.batch.console import Progress, display
+from askonce.batch.examine import Findings, estimate, examine
 from askonce.batch.ledger import Ledger
-from askonce.batch.opening import choose_paths, open_ledger
-from askonce.batch.plan import Plan, make_plan, settings, source_of
-from askonce.batch.report import Progress, display, summary, table
+from askonce.batch.line_format import Form
+from askonce.batch.opening import Paths, choose_paths, open_ledger
+from askonce.batch.plan import Options, Plan, look_at, make_plan, settings, source_of
 from askonce.batch.run import Run
 from askonce.batch.source import Source
+from askonce.batch.summary import Outcome
 from askonce.client import Client
 from askonce.commands.output import complain, say, say_json
+from askonce.commands.question_arguments import (
+    add_cache_argument,
+    add_file_template_argument,
+    add_param_argument,
+    file_template_from,
+    params_from,
+)
+from askonce.settings import client_settings
 
 NAME = "batch"
 HELP = "Answer a file of questions, in OpenAI's Batch format; started again, it goes on where it was."
+USUAL = {"template": "auto", "cache": "use", "namespace": "default"}
+"""Values that a command need not name."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("input", metavar="IN.jsonl", help="requests, one a line; - is stdin")
+    parser.add_argument("input", metavar="IN.jsonl", help="requests, one a line, plain or packed; - is stdin")
     parser.add_argument("output", metavar="OUT.jsonl", help="answers, one a line; - is stdout")
     parser.add_argument("--errors", metavar="FILE", help="failed lines (default: OUT.errors.jsonl; of stdout: stdout)")
-    parser.add_argument("--text", action="store_true", help="the input is plain text: each line a question")
+    parser.add_argument("--text", action="store_true", help="the input is plain text: each line is a question")
     parser.add_argument("--ordered", action="store_true", help="keep the order of the input")
-    parser.add_argument(
-        "--template", default="auto", metavar="auto|none|FILE", help="the text that all questions share (default: auto)"
-    )
-    parser.add_argument("--model", help="of lines that name none (ASKONCE_MODEL)")
-    parser.add_argument("--system", help="the system prompt of plain and short lines")
-    parser.add_argument("--param", action="append", default=[], metavar="KEY=JSON", help="of plain and short lines")
-    parser.add_argument("--cache", choices=("use", "refresh", "bypass"), default="use")
+    add_file_template_argument(parser)
+    parser.add_argument("--allow-misfits", action="store_true", help="go on where the template fits no line")
+    parser.add_argument("--model", help="of lines that name none (default: ASKONCE_MODEL)")
+    parser.add_argument("--system", help="the system prompt of lines that are not whole requests")
+    add_param_argument(parser, "a parameter of lines that are not whole requests")
+    add_cache_argument(parser)
     parser.add_argument("--timeout", type=float, metavar="SECONDS", help="from now to each question's deadline")
     parser.add_argument("--in-flight", type=_positive, default=5000, metavar="N", help="questions at once (5000)")
     parser.add_argument("--prices", metavar="FILE", help="a price file of your own")
@@ -42,9 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--restart", action="store_true", help="forget an earlier run and what it wrote")
     how.add_argument("--retry-failed", action="store_true", help="run only the lines that failed")
     how.add_argument("--dry-run", action="store_true", help="check the input, and estimate tokens and cost")
-    parser.add_argument(
-        "--strict", action="store_true", help="check the whole input first, and stop at malformed lines"
-    )
+    parser.add_argument("--strict", action="store_true", help="check the whole input first; stop at malformed lines")
 
 
 def _positive(given: str) -> int:
@@ -53,14 +62,39 @@ def _positive(given: str) -> int:
     return int(given)
 
 
+def _options(args: argparse.Namespace) -> Options:
+    """Raises ValueError."""
+    template = file_template_from(args.template)
+    form = Form(
+        namespace=args.namespace,
+        model=client_settings({"model": args.model}).model,
+        system=args.system,
+        template=None if template in ("auto", "none") else template,
+        params=params_from(args.param),
+        cache=args.cache,
+        as_text=args.text,
+    )
+    return Options(
+        input=args.input,
+        output=args.output,
+        errors=args.errors,
+        form=form,
+        template=template,
+        allow_misfits=args.allow_misfits,
+        ordered=args.ordered,
+        prices=args.prices,
+        twice="--strict" if args.strict else "--retry-failed" if args.retry_failed else None,
+    )
+
+
 async def run(client: Client, args: argparse.Namespace) -> int:
     """Exit code: 0 all answered, 1 some failed."""
     try:
-        plan = make_plan(args)
+        plan = make_plan(_options(args))
         if args.dry_run:
-            return _say_estimate(plan, await _examined(args, plan), as_json=args.json)
+            return _say_estimate(plan, await _examined(plan), as_json=args.json)
         if args.strict:
-            findings = await _examined(args, plan)
+            findings = await _examined(plan)
             if findings.malformed:
                 raise ValueError(f"{findings.malformed} of {findings.lines} lines are malformed; nothing was asked")
         return await _run(client, args, plan)
@@ -68,10 +102,12 @@ async def run(client: Client, args: argparse.Namespace) -> int:
         raise OSError(f"the journal: {error}") from error
 
 
-async def _examined(args: argparse.Namespace, plan: Plan) -> Findings:
-    findings = await examine(open_input(args.input), plan.form)
+async def _examined(plan: Plan) -> Findings:
+    findings = await examine(plan.options.input, plan.form)
     for reason in findings.reasons:
         complain(reason)
+    if findings.malformed > len(findings.reasons):
+        complain(f"and {findings.malformed - len(findings.reasons):,} more malformed lines")
     return findings
 
 
@@ -88,31 +124,56 @@ def _say_estimate(plan: Plan, findings: Findings, *, as_json: bool) -> int:
 
 async def _run(client: Client, args: argparse.Namespace, plan: Plan) -> int:
     paths = choose_paths(args.input, args.output, args.errors)
-    ledger = open_ledger(paths, settings(args, plan), plan.prices, restart=args.restart)
+    look = await look_at(plan, complain)
+    ledger = open_ledger(paths, settings(plan), plan.prices, restart=args.restart)
     try:
-        if args.retry_failed:
-            _retry(ledger, ordered=args.ordered)
-        source = await source_of(args, plan, ledger)
-        progress = Progress(ledger.tally, plan.survey.lines if plan.survey else None, plan.prices.currency)
+        retried = _retry(ledger, ordered=args.ordered) if args.retry_failed else None
+        source = await source_of(plan, look, ledger, complain)
+        progress = Progress(ledger.totals, plan.survey.lines if plan.survey else None, plan.prices.currency)
         await _answer(client, args, ledger, source, progress)
-        facts = {"seconds": progress.seconds, "currency": plan.prices.currency}
-        text = _summary(ledger, facts, as_json=args.json)
-        (sys.stderr if paths.out is None else sys.stdout).write(text + "\n")
-        return 1 if ledger.tally.failed else 0
+        outcome = Outcome(
+            ledger.totals,
+            progress.seconds,
+            plan.prices.currency,
+            errors_file=_errors_file(paths),
+            retry=None if plan.survey is None or paths.journal is None else _retry_command(args),
+            retried=retried,
+        )
+        _say_outcome(outcome, paths, as_json=args.json)
+        return 1 if ledger.totals.failed else 0
     finally:
         ledger.close()
 
 
-def _retry(ledger: Ledger, *, ordered: bool) -> None:
-    """Raises ValueError."""
-    if not ledger.tally.done:
+def _retry(ledger: Ledger, *, ordered: bool) -> int | None:
+    """How many lines are run again, where that is known. Raises ValueError."""
+    if not ledger.totals.done:
         raise ValueError("--retry-failed: there was no run before")
-    if ledger.complete:
-        ledger.retry()
-        if ordered:
-            complain("--ordered: the lines that failed follow after those that are written, in the input's order")
-    else:
+    if not ledger.complete:
         complain("the last run has not finished: going on with it; a further --retry-failed runs what failed in it")
+        return None
+    retried = ledger.retry()
+    complain(f"running {retried:,} failed lines again")
+    if ordered:
+        complain("--ordered: they follow after the lines that are written, in the order of the input")
+    return retried
+
+
+def _errors_file(paths: Paths) -> str:
+    return str(paths.errors or paths.out or "stdout")
+
+
+def _retry_command(args: argparse.Namespace) -> str:
+    """What a person types to run the failed lines again, with the options that must stay as they were."""
+    words = ["askonce", "batch", args.input, args.output]
+    for name in ("errors", "template", "model", "system", "cache", "url", "env_file", "namespace", "prices"):
+        value = getattr(args, name)
+        if value is not None and value != USUAL.get(name):
+            words += [f"--{name.replace('_', '-')}", value]
+    for param in args.param:
+        words += ["--param", param]
+    words += [f"--{name}" for name in ("text", "ordered") if getattr(args, name)]
+    return shlex.join([*words, "--retry-failed"])
 
 
 async def _answer(client: Client, args: argparse.Namespace, ledger: Ledger, source: Source, progress: Progress) -> None:
@@ -130,13 +191,15 @@ async def _answer(client: Client, args: argparse.Namespace, ledger: Ledger, sour
     try:
         await run.all()
     except asyncio.CancelledError:
-        complain(f"stopped with {ledger.tally.done:,} lines done; the same command goes on from there")
+        complain(f"stopped with {ledger.totals.done:,} lines done; the same command goes on from there")
         raise
     finally:
         shown.close()
 
 
-def _summary(ledger: Ledger, facts: dict[str, Any], *, as_json: bool) -> str:
-    if as_json:
-        return orjson.dumps(summary(ledger.tally, **facts)).decode()
-    return table(ledger.tally, **facts)
+def _say_outcome(outcome: Outcome, paths: Paths, *, as_json: bool) -> None:
+    """On stderr, where the answers are on stdout."""
+    text = orjson.dumps(outcome.record()).decode() if as_json else outcome.table()
+    (sys.stderr if paths.out is None else sys.stdout).write(text + "\n")
+    for note in outcome.notes():
+        complain(note)

@@ -1,4 +1,4 @@
-"""The arguments that make up a question."""
+"""The arguments that make up a question, and those that several commands share."""
 
 import argparse
 import sys
@@ -7,30 +7,53 @@ from typing import Any
 
 import orjson
 
+from askonce.batch.template_option import template_text
 from askonce.errors import InvalidQuestion
 from askonce.question import Question
 
 
 def add_question_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("text", help="the question; - reads it from stdin")
-    parser.add_argument("--model", help="the model (ASKONCE_MODEL)")
+    parser.add_argument("--model", help="the model (default: ASKONCE_MODEL)")
     parser.add_argument("--system", help="the system prompt")
-    parser.add_argument("--template", help="the fixed text around the question, with {text} in its place")
     parser.add_argument(
-        "--param", action="append", default=[], metavar="KEY=JSON", help="a parameter, such as temperature=0"
+        "--template", metavar="TEXT|FILE", help="the fixed text around the question, with {text} in it; or its file"
     )
-    parser.add_argument("--cache", choices=("use", "refresh", "bypass"), default="use")
-    parser.add_argument("--job-id", help="the job id; one of its own otherwise")
+    add_param_argument(parser, "a parameter, such as temperature=0")
+    add_cache_argument(parser)
+    parser.add_argument("--job-id", help="the job id (default: a new one)")
     parser.add_argument("--timeout", type=float, metavar="SECONDS", help="from now to the question's deadline")
 
 
+def add_param_argument(parser: argparse.ArgumentParser, what: str) -> None:
+    parser.add_argument("--param", action="append", default=[], metavar="KEY=JSON", help=f"{what}; may be repeated")
+
+
+def add_cache_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--cache",
+        choices=("use", "refresh", "bypass"),
+        default="use",
+        help="refresh asks again and replaces the cached answer; bypass neither reads nor writes (default: use)",
+    )
+
+
+def add_file_template_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--template",
+        default="auto",
+        metavar="auto|none|TEXT|FILE",
+        help="the text that all questions share, with {text} in it, or its file; auto finds it (default: auto)",
+    )
+
+
 def question_from(args: argparse.Namespace) -> Question:
-    """Raises InvalidQuestion."""
+    """The question of these arguments. Raises InvalidQuestion, and ValueError for a template that is none."""
     return Question(
         sys.stdin.read() if args.text == "-" else args.text,
         model=args.model,
         system=args.system,
-        template=args.template,
+        template=None if args.template is None else template_text(args.template),
         params=params_from(args.param),
         cache=args.cache,
         job_id=args.job_id,
@@ -38,7 +61,7 @@ def question_from(args: argparse.Namespace) -> Question:
 
 
 def params_from(given: Sequence[str]) -> dict[str, Any]:
-    """Out of `KEY=JSON`. Raises InvalidQuestion."""
+    """Parameters out of `KEY=JSON`. Raises InvalidQuestion."""
     return dict(map(_param, given))
 
 
@@ -50,3 +73,8 @@ def _param(given: str) -> tuple[str, Any]:
         return name, orjson.loads(value)
     except ValueError:
         return name, value  # a bare word is a string
+
+
+def file_template_from(given: str) -> str:
+    """`auto`, `none`, or the text of the template that is named. Raises ValueError."""
+    return given if given in ("auto", "none") else template_text(given)

@@ -1,7 +1,7 @@
 """Fills the cache from files: rows of questions and answers, or a Batch input with its output.
 
-A row is the short form of `batch_file` with its answer: {"question": "…", "answer": "…", "model"?: "…", …}, where the
-answer is a text or a provider's chat completion, and `usage` may stand beside a text.
+A row is a short line of `batch` with its answer: {"question": "…", "answer": "…", "model"?: "…", …}, where the answer
+is a text or a provider's chat completion, and `usage` may stand beside a text.
 """
 
 import asyncio
@@ -12,26 +12,34 @@ from typing import Any
 
 import orjson
 
-from askonce.batch.file_format import Form, Line, read_line
-from askonce.batch.lines import MAX_LINE, RawLine
+from askonce.batch.line_format import Form, Line, read_line
+from askonce.batch.lines import RawLine
 from askonce.client import Client
 from askonce.errors import InvalidQuestion
 from askonce.question import Question
 
-PATIENCE = 60.0
-"""Seconds for which an outbox that does not get shorter is waited for."""
+STUCK_AFTER = 60.0
+"""Seconds after which an outbox that does not get shorter is no longer waited for."""
 AGAIN = 0.5
+"""Seconds between two looks at a full outbox."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """where: file and line. reason: why it is no question with an answer; '' where there simply is no answer."""
+    """A question and its answer.
+
+    Attributes:
+        where: File and line.
+        reason: Why it is no question with an answer; '' for a request that has no answer.
+        needs_model: It lacks a model alone.
+    """
 
     where: str
     question: Question | None = None
     answer: str | Mapping[str, Any] = ""
     usage: Mapping[str, Any] | None = None
     reason: str | None = None
+    needs_model: bool = False
 
 
 def read_row(raw: RawLine, form: Form) -> Pair:
@@ -42,16 +50,16 @@ def read_row(raw: RawLine, form: Form) -> Pair:
         answer, usage = record.pop("answer", None), record.pop("usage", None)
     except ValueError as error:
         return Pair(where, reason=str(error))
-    if "question" not in record or answer is None:
-        return Pair(where, reason="question or answer is missing")
     line = read_line(raw.number, orjson.dumps(record), form)
-    return Pair(where, line.question, answer, usage, line.reason)
+    if line.question is not None and answer is None:
+        return Pair(where, reason="answer is missing")
+    return Pair(where, line.question, answer or "", usage, line.reason, line.needs_model)
 
 
 def _object(raw: RawLine) -> dict[str, Any]:
     """Raises ValueError."""
     if raw.data is None:
-        raise ValueError(f"longer than {MAX_LINE} bytes")
+        raise ValueError(raw.reason)
     try:
         record = orjson.loads(raw.data)
     except orjson.JSONDecodeError as error:
@@ -62,7 +70,7 @@ def _object(raw: RawLine) -> dict[str, Any]:
 
 
 class Outputs:
-    """The completions of a Batch output by their custom ids, in a file without a name: ten million fit as well."""
+    """The completions of a Batch output by their custom ids, in a temporary file: ten million fit as well."""
 
     def __init__(self) -> None:
         self._db = sqlite3.connect("", isolation_level=None)
@@ -82,7 +90,7 @@ class Outputs:
     def pair(self, line: Line) -> Pair:
         where = f"line {line.number}"
         if line.question is None:
-            return Pair(where, reason=line.reason)
+            return Pair(where, reason=line.reason, needs_model=line.needs_model)
         row = self._db.execute("SELECT body FROM outputs WHERE id = ?", (line.custom_id,)).fetchone()
         return Pair(where, reason="") if row is None else Pair(where, line.question, orjson.loads(row[0]))
 
@@ -91,8 +99,17 @@ class Outputs:
 
 
 class Warming:
-    """stored: answers in the cache now. exact_only: those of them that wait for no vector. bad: rows that were refused.
-    unanswered: requests without an answer. on_bad: is told where and why.
+    """Puts pairs into the cache, and counts what came of them.
+
+    Attributes:
+        stored: Answers that are in the cache now.
+        exact_only: Those of them that will get no vector.
+        bad: Rows that were refused.
+        unanswered: Requests without an answer.
+
+    Args:
+        ttl: Seconds for which the answers may be used; None for the client's.
+        on_bad: Is called with the place and the reason of each refused row.
     """
 
     def __init__(self, client: Client, *, ttl: float | None, on_bad: Callable[[str, str], None]) -> None:
@@ -107,7 +124,7 @@ class Warming:
         return self.stored + self.bad + self.unanswered
 
     async def run(self, pairs: AsyncIterator[Iterable[Pair]]) -> None:
-        """What comes together is stored together. Raises QueueFull where Redis is nearly full, StoreUnreachable."""
+        """Stores what comes together at once. Raises QueueFull where Redis is nearly full, StoreUnreachable."""
         async for some in pairs:
             outcomes = await asyncio.gather(*map(self._put, some), return_exceptions=True)
             for outcome in outcomes:
@@ -135,11 +152,11 @@ class Warming:
             self.exact_only += not with_vector
 
     async def _store(self, question: Question, pair: Pair) -> bool:
-        """Waits for room in the outbox, so that a million answers get their vectors; not where nobody drains it."""
+        """Waits for room in the outbox, so that a million answers get their vectors; not where no worker drains it."""
         while not await self._client.store(question, pair.answer, usage=pair.usage):
             now = asyncio.get_running_loop().time()
             self._stuck_since = self._stuck_since or now
-            if now - self._stuck_since > PATIENCE:
+            if now - self._stuck_since > STUCK_AFTER:
                 return False
             await asyncio.sleep(AGAIN)
         self._stuck_since = None

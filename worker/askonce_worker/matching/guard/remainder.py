@@ -6,6 +6,7 @@ question. Where they share more than `COMMON` characters, the rest decides, word
 
 from collections import Counter
 
+from askonce.affixes import common_prefix, common_suffix
 from askonce_worker.matching.guard.spelling import spelled, without_alike
 from askonce_worker.matching.guard.tokens import content_words, stems, tokens
 
@@ -17,9 +18,8 @@ def remainders(a: str, b: str) -> tuple[str, str] | None:
     """The differing middles of two folded texts, in whole words; None where they share too little to need the rule."""
     if min(len(a), len(b)) <= COMMON:
         return None
-    start = _common(a, b)
-    limit = min(len(a), len(b)) - start
-    end = _common(a[::-1][:limit], b[::-1][:limit])
+    start = common_prefix(a, b)
+    end = common_suffix(a[start:], b[start:])
     if start + end <= COMMON:
         return None
     while start and _inside_word(a, start - 1):
@@ -27,18 +27,6 @@ def remainders(a: str, b: str) -> tuple[str, str] | None:
     while end and _inside_word(a, len(a) - end):
         end -= 1
     return a[start : len(a) - end], b[start : len(b) - end]
-
-
-def _common(a: str, b: str) -> int:
-    """The length of the common beginning, by halving: slices compare far quicker than characters."""
-    low, high = 0, min(len(a), len(b))
-    while low < high:
-        middle = (low + high + 1) // 2
-        if a[low:middle] == b[low:middle]:
-            low = middle
-        else:
-            high = middle - 1
-    return low
 
 
 def _inside_word(text: str, at: int) -> bool:

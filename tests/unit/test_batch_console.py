@@ -5,14 +5,14 @@ import io
 import pytest
 from rich.console import Console
 
-from askonce.batch.report import Progress, drawn
-from askonce.batch.tally import load_tally
+from askonce.batch.console import Progress, drawn
+from askonce.batch.totals import load_totals
 
 
 @pytest.mark.parametrize("width", [60, 80, 130, 250])
 @pytest.mark.parametrize("total", [2000, None])
 def test_all_figures_are_shown_however_wide_the_terminal_is(width, total):
-    tally = load_tally(None)
+    tally = load_totals(None)
     tally.sources.update(exact=1200, llm=34)
     progress = Progress(tally, total, "USD")
     shown = io.StringIO()

@@ -1,0 +1,190 @@
+"""The lines of an input: requests of OpenAI's Batch format, and shorter forms.
+
+    {"custom_id": "7", "method": "POST", "url": "/v1/chat/completions", "body": {"model": …, "messages": […]}}
+    {"id": "7", "question": "…", "model": …}       any field of `Question`; `prompt` is another word for `question`
+    {"id": "7", "messages": […], "temperature": 0}  a chat completion's own fields
+    …                                               the question itself, as plain text
+
+A short line without an id is called `line-N`. Its fields that are null are absent.
+"""
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from askonce.errors import InvalidQuestion
+from askonce.question import CacheMode, Question
+
+URL = "/v1/chat/completions"
+REQUEST_FIELDS = frozenset({"method", "url", "body"})
+ID_FIELDS = ("custom_id", "id")
+CONTENT_FIELDS = ("question", "prompt", "messages")
+OWN_FIELDS = frozenset({"cache", "ttl", "threshold", "semantic", "metadata"})
+SHORT_FIELDS = OWN_FIELDS | {"model", "system", "template", "history", "params"}
+PARAMS = frozenset({
+    "frequency_penalty", "logit_bias", "logprobs", "max_completion_tokens", "max_tokens", "modalities", "n",
+    "parallel_tool_calls", "presence_penalty", "reasoning_effort", "response_format", "seed", "service_tier", "stop",
+    "stream", "temperature", "tool_choice", "tools", "top_logprobs", "top_p", "user", "verbosity",
+})  # fmt: skip
+"""Parameters of a chat completion, which a short line has in `params`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What fills up lines that are not whole requests.
+
+    Attributes:
+        as_text: A line is a question as it stands.
+    """
+
+    namespace: str
+    model: str | None = None
+    system: str | None = None
+    template: str | None = None
+    params: Mapping[str, Any] = field(default_factory=dict)
+    cache: CacheMode = "use"
+    as_text: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of the input.
+
+    Attributes:
+        question: With all its fields checked; None for a malformed line.
+        reason: Why the line is malformed.
+        needs_model: It is malformed for want of a model alone.
+    """
+
+    number: int
+    custom_id: str | None = None
+    question: Question | None = None
+    reason: str | None = None
+    needs_model: bool = False
+
+
+def read_line(number: int, raw: bytes, form: Form) -> Line:
+    """Never raises: what is wrong with a line is its `reason`."""
+    custom_id = None
+    try:
+        if form.as_text:
+            custom_id, question = f"line-{number}", _filled(_decoded(raw), form, {})
+        else:
+            record = _object(raw)
+            is_request = not REQUEST_FIELDS.isdisjoint(record)
+            custom_id = _custom_id(record, number, required=is_request)
+            question = _request(record, form) if is_request else _short(record, form)
+        question = question.filled(namespace=form.namespace, model=form.model)
+        if question.model is None:
+            reason = "no model: name it in the line, by --model, or in ASKONCE_MODEL"
+            return Line(number, custom_id, reason=reason, needs_model=True)
+        question.check()
+        return Line(number, custom_id, question)
+    except InvalidQuestion as error:
+        return Line(number, custom_id, reason=str(error))
+
+
+def _decoded(raw: bytes) -> str:
+    try:
+        return raw.decode()
+    except UnicodeDecodeError as error:
+        byte = f"byte 0x{raw[error.start]:02x} at {error.start + 1}"
+        raise InvalidQuestion(f"not UTF-8 ({byte}): save the file as UTF-8") from error
+
+
+def _object(raw: bytes) -> dict[str, Any]:
+    try:
+        record = orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        _decoded(raw)
+        raise InvalidQuestion(f"not JSON: {error.msg}") from error
+    if not isinstance(record, dict):
+        raise InvalidQuestion("not a JSON object")
+    return record
+
+
+def _custom_id(record: Mapping[str, Any], number: int, *, required: bool) -> str:
+    names = ID_FIELDS[:1] if required else ID_FIELDS
+    name = next((name for name in names if record.get(name) is not None), None)
+    if name is None and required:
+        raise InvalidQuestion("custom_id is missing")
+    if name is None:
+        return f"line-{number}"
+    given = record[name]
+    if isinstance(given, int | float) and not isinstance(given, bool):
+        raise InvalidQuestion(f'{name} is the number {given}: write it as a text, "{given}"')
+    if not isinstance(given, str) or not given:
+        raise InvalidQuestion(f"{name} is not a text")
+    return given
+
+
+def _request(record: Mapping[str, Any], form: Form) -> Question:
+    if record.get("method") != "POST":
+        raise InvalidQuestion("method is not POST")
+    if record.get("url") != URL:
+        raise InvalidQuestion(f"url is not {URL}")
+    if not isinstance(record.get("body"), dict):
+        raise InvalidQuestion("body is not an object")
+    return Question.from_body(record["body"], cache=form.cache)
+
+
+def _short(record: Mapping[str, Any], form: Form) -> Question:
+    given = {name: value for name, value in record.items() if value is not None and name not in ID_FIELDS}
+    contents = [name for name in CONTENT_FIELDS if name in given]
+    if not contents:
+        raise InvalidQuestion(_without_content(given))
+    if len(contents) > 1:
+        raise InvalidQuestion(f"{' and '.join(contents)}: a line has one of them")
+    if not isinstance(given.get("params", {}), dict):
+        raise InvalidQuestion("params is an object")
+    content = given.pop(contents[0])
+    if contents[0] == "messages":
+        return _conversation(content, form, given)
+    unknown = sorted(given.keys() - SHORT_FIELDS)
+    if unknown:
+        raise InvalidQuestion(_unknown(unknown[0]))
+    return _filled(content, form, given)
+
+
+def _without_content(given: Mapping[str, Any]) -> str:
+    """What is wrong with a line that asks nothing."""
+    known = [*CONTENT_FIELDS, *SHORT_FIELDS, *REQUEST_FIELDS, *PARAMS]
+    for name in sorted(given.keys() - SHORT_FIELDS):
+        if nearest := difflib.get_close_matches(name, known, 1):
+            return f"unknown field {name}: did you mean {nearest[0]}?"
+    found = f"it has {', '.join(sorted(given))}" if given else "it is empty"
+    return f"neither question, prompt, messages nor a whole request ({found})"
+
+
+def _unknown(name: str) -> str:
+    if name in PARAMS:
+        return f'{name} belongs into params: {{"params": {{"{name}": …}}}}'
+    nearest = difflib.get_close_matches(name, [*SHORT_FIELDS, *PARAMS, *CONTENT_FIELDS, *ID_FIELDS], 1)
+    if not nearest:
+        return f"unknown field {name}"
+    return f"unknown field {name}: did you mean {nearest[0]}{', in params' if nearest[0] in PARAMS else ''}?"
+
+
+def _filled(text: Any, form: Form, given: Mapping[str, Any]) -> Question:
+    fields: dict[str, Any] = {"system": form.system, "template": form.template, "cache": form.cache, **given}
+    return Question(text, **{**fields, "params": {**form.params, **fields.get("params", {})}})
+
+
+def _conversation(messages: Any, form: Form, given: Mapping[str, Any]) -> Question:
+    """A chat completion's request: what is no field of ours is a parameter of it."""
+    refused = sorted(given.keys() & {"system", "template", "history"})
+    if refused:
+        raise InvalidQuestion(f"{refused[0]} and messages: put it into the messages")
+    own = {name: value for name, value in given.items() if name in OWN_FIELDS}
+    other = {name: value for name, value in given.items() if name not in OWN_FIELDS and name != "params"}
+    if form.system is not None and isinstance(messages, list) and not _has_system(messages):
+        messages = [{"role": "system", "content": form.system}, *messages]
+    body = {**form.params, **given.get("params", {}), **other, "messages": messages}
+    return Question.from_body(body, **{"cache": form.cache, **own})
+
+
+def _has_system(messages: list[Any]) -> bool:
+    return any(isinstance(message, dict) and message.get("role") in ("system", "developer") for message in messages)

@@ -1,0 +1,83 @@
+"""The lines of an output: OpenAI's Batch format, and what askonce knows beside it.
+
+    {"id": "batch_req_<job id>", "custom_id": "7",
+     "response": {"status_code": 200, "request_id": "chatcmpl-…", "body": {…}}, "error": null,
+     "askonce": {"line": 7, "source": "semantic", "similarity": 0.97, "matched_question": "…", "billed": false}}
+
+Failed lines stand in a file of their own. One that the provider answered with an HTTP error has its status and body in
+`response`; any other has `error`.
+"""
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from askonce.answer import Answer
+from askonce.batch.line_format import Line
+
+CODES = {
+    "expired": "batch_expired",
+    "cancelled": "batch_cancelled",
+    "timeout": "request_timeout",
+    "invalid_question": "invalid_request",
+}
+"""The Batch format's own codes, by the kind of an error. For other kinds it has none: they keep their name."""
+REQUEST = "batch_req_"
+
+
+def output_record(line: Line, job_id: str, answer: Answer) -> dict[str, Any]:
+    """The record of one line. The answer to a malformed line is not looked at."""
+    record: dict[str, Any] = {"id": REQUEST + job_id, "custom_id": line.custom_id, "response": None, "error": None}
+    if line.reason is not None:
+        record["error"] = _error("invalid_request", f"line {line.number}: {line.reason}", line.number)
+        record["askonce"] = {"line": line.number, "kind": "malformed_line", "billed": False}
+    elif answer.error is not None:
+        record |= _failure(line, job_id, answer)
+    else:
+        record["response"] = {
+            "status_code": 200,
+            "request_id": _request_id(job_id, answer),
+            "body": _body(job_id, answer),
+        }
+        record["askonce"] = {
+            "line": line.number,
+            "source": answer.source,
+            "similarity": answer.similarity,
+            "matched_question": answer.matched_question,
+            "billed": answer.source == "llm",
+        }
+        if answer.unmatched is not None:
+            record["askonce"]["unmatched"] = answer.unmatched
+    if line.question is not None and line.question.metadata is not None:
+        record["askonce"]["metadata"] = line.question.metadata
+    return record
+
+
+def _failure(line: Line, job_id: str, answer: Answer) -> dict[str, Any]:
+    error = answer.error
+    assert error is not None
+    facts = {"line": line.number, "kind": error.kind, "billed": False}
+    if error.status is not None and error.status >= 400:
+        detail = answer.body.get("error", answer.body) if answer.body else None
+        if not isinstance(detail, Mapping):
+            detail = {"message": error.message, "type": error.kind, "param": None, "code": None}
+        response = {"status_code": error.status, "request_id": job_id, "body": {"error": detail}}
+        return {"response": response, "askonce": facts}
+    return {"error": _error(CODES.get(error.kind, error.kind), error.message, line.number), "askonce": facts}
+
+
+def _error(code: str, message: str, line: int) -> dict[str, Any]:
+    return {"code": code, "message": message, "line": line}
+
+
+def _request_id(job_id: str, answer: Answer) -> str:
+    own = answer.body.get("id") if answer.body is not None and answer.source == "llm" else None
+    return own if isinstance(own, str) else job_id
+
+
+def _body(job_id: str, answer: Answer) -> Mapping[str, Any]:
+    """As the provider sent it; an answer that `store` put into the cache gets what the format demands."""
+    body = answer.body or {}
+    if "id" in body and "created" in body:
+        return body
+    return {"id": f"chatcmpl-{job_id}", "created": answer.cached_at or int(time.time()), **body}

@@ -1,0 +1,114 @@
+"""What a run comes to: a table or JSON on its end, and what to do next."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from askonce.batch.totals import MALFORMED, SOURCES, RunTotals, TokenCount
+
+FLAWS = {
+    "truncated": "{} answers are truncated (not cached): allow more tokens by max_tokens or max_completion_tokens",
+    "empty": "{} answers are empty (not cached)",
+    "refused": "{} answers are refusals of the model (not cached)",
+}
+REASONS = {
+    "embeddings_slow": "the embedding server is too slow for it; fewer at once (--in-flight) may help",
+    "embeddings_away": "the embedding server did not answer",
+    "qdrant_slow": "Qdrant is too slow for it",
+    "qdrant_away": "Qdrant did not answer",
+    "too_long": "their texts are longer than SEMANTIC_MAX_CHARS and no template was found",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a run ended.
+
+    Attributes:
+        totals: Of all lines that are done, those of earlier starts too.
+        seconds: Of this start.
+        errors_file: Where the failed lines stand.
+        retry: The command that runs the failed lines again; None where a stream cannot be read again.
+        retried: How many lines `--retry-failed` ran again; None without it.
+    """
+
+    totals: RunTotals
+    seconds: float
+    currency: str
+    errors_file: str
+    retry: str | None
+    retried: int | None = None
+
+    def record(self) -> dict[str, Any]:
+        """For `--json`."""
+        totals = self.totals
+        return {
+            "lines": totals.done,
+            "answered": totals.answered,
+            "failed": totals.failed,
+            "sources": {source: totals.sources[source] for source in SOURCES},
+            "errors": dict(totals.errors),
+            "not_cached": dict(totals.flaws),
+            "unmatched": dict(totals.unmatched),
+            "llm_calls": totals.sources["llm"],
+            "calls_saved": totals.calls_saved,
+            "spent": _account(totals.spent, self.currency),
+            "saved": _account(totals.saved, self.currency),
+            "models_without_price": sorted(totals.unpriced),
+            "retried": self.retried,
+            "errors_file": self.errors_file if totals.failed else None,
+            "seconds": round(self.seconds, 3),
+        }
+
+    def table(self) -> str:
+        totals = self.totals
+        rows = [("lines", f"{totals.done:,}"), ("answered", f"{totals.answered:,}")]
+        rows += [(f"  {source}", f"{totals.sources[source]:,}") for source in SOURCES]
+        rows += [("failed", f"{totals.failed:,}")]
+        rows += [(f"  {code}", f"{count:,}") for code, count in totals.errors.most_common()]
+        rows += [(flaw, f"{count:,}") for flaw, count in totals.flaws.most_common()]
+        if totals.unmatched:
+            rows.append(("without matching", f"{totals.unmatched.total():,}"))
+        rows += [("LLM calls saved", f"{totals.calls_saved:,}")]
+        for name, tokens in (("spent", totals.spent), ("saved", totals.saved)):
+            rows.append((f"tokens {name}", f"{tokens.total:,}"))
+            if tokens.cost:
+                rows.append((f"money {name}", money(tokens.cost, self.currency)))
+        rows.append(("time", f"{self.seconds:.1f} s"))
+        return "\n".join(f"{name:<18} {value:>14}" for name, value in rows)
+
+    def notes(self) -> Iterator[str]:
+        """What a person should know or do, a line each."""
+        totals = self.totals
+        if self.retried is not None:
+            left = min(totals.failed, self.retried)
+            yield f"{self.retried:,} failed lines were run again: {self.retried - left:,} are answered, {left:,} failed"
+        if totals.failed:
+            yield f"{totals.failed:,} failed lines are in {self.errors_file}"
+            yield from self._next_steps()
+        for flaw, count in totals.flaws.items():
+            yield FLAWS.get(flaw, f"{{}} answers are {flaw}").format(f"{count:,}")
+        for reason, count in totals.unmatched.items():
+            yield f"{count:,} questions were asked without matching: {REASONS.get(reason, reason)}"
+        if totals.unpriced:
+            yield f"no price is known of {', '.join(sorted(totals.unpriced))}: money leaves it out; see --prices"
+
+    def _next_steps(self) -> Iterator[str]:
+        malformed = self.totals.errors[MALFORMED]
+        if self.totals.failed > malformed and self.retry:
+            yield f"run them again: {self.retry}"
+        if malformed:
+            yield f"{malformed:,} lines are malformed: fix them, and add --restart (answers come from the cache)"
+
+
+def money(cost: float, currency: str) -> str:
+    return f"{cost:,.2f} {currency}" if cost >= 1 else f"{cost:.4f} {currency}"
+
+
+def _account(tokens: TokenCount, currency: str) -> dict[str, Any]:
+    return {
+        "prompt_tokens": tokens.prompt,
+        "completion_tokens": tokens.completion,
+        "cost": round(tokens.cost, 6),
+        "currency": currency,
+    }

@@ -1,0 +1,125 @@
+"""What came of the lines: counted from the very records that stand in the output."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from askonce.contract.completion import verdict
+from askonce.contract.counters import tokens as counted
+from askonce.prices import Prices
+
+SOURCES = ("exact", "semantic", "inflight", "llm")
+MALFORMED = "invalid_request"
+"""The code of lines that were never asked."""
+
+
+@dataclass
+class TokenCount:
+    """Tokens of several calls, and what they cost."""
+
+    prompt: int = 0
+    completion: int = 0
+    cost: float = 0.0
+
+    @property
+    def total(self) -> int:
+        return self.prompt + self.completion
+
+
+@dataclass
+class RunTotals:
+    """Counts of the lines that are done.
+
+    Attributes:
+        sources: Answered lines, by source.
+        errors: Failed lines, by code or HTTP status.
+        flaws: Answered lines that are not cached: `truncated`, `empty` or `refused`.
+        unmatched: Answered lines that were asked without looking for similar questions, by reason.
+        spent: Tokens of the calls that these lines made.
+        saved: Tokens of the calls that they did not make.
+        unpriced: Models without a price.
+    """
+
+    sources: Counter[str] = field(default_factory=Counter)
+    errors: Counter[str] = field(default_factory=Counter)
+    flaws: Counter[str] = field(default_factory=Counter)
+    unmatched: Counter[str] = field(default_factory=Counter)
+    spent: TokenCount = field(default_factory=TokenCount)
+    saved: TokenCount = field(default_factory=TokenCount)
+    unpriced: set[str] = field(default_factory=set)
+
+    @property
+    def answered(self) -> int:
+        return sum(self.sources.values())
+
+    @property
+    def failed(self) -> int:
+        return sum(self.errors.values())
+
+    @property
+    def done(self) -> int:
+        return self.answered + self.failed
+
+    @property
+    def calls_saved(self) -> int:
+        return self.answered - self.sources["llm"]
+
+    def add(self, record: dict[str, Any], prices: Prices) -> None:
+        """Counts one record of the output."""
+        response, error = record["response"], record["error"]
+        if error is not None:
+            self.errors[error["code"]] += 1
+        elif response["status_code"] != 200:
+            self.errors[f"HTTP {response['status_code']}"] += 1
+        else:
+            self._add_answer(record["askonce"], response["body"], prices)
+
+    def _add_answer(self, facts: Mapping[str, Any], body: dict[str, Any], prices: Prices) -> None:
+        self.sources[facts["source"]] += 1
+        if "choices" in body and (found := verdict(body).value) != "good":
+            self.flaws[found] += 1
+        if "unmatched" in facts:
+            self.unmatched[facts["unmatched"]] += 1
+        self._add_usage(self.spent if facts["billed"] else self.saved, body, prices)
+
+    def _add_usage(self, tokens: TokenCount, body: dict[str, Any], prices: Prices) -> None:
+        prompt, completion, cached = counted(body)
+        tokens.prompt += prompt
+        tokens.completion += completion
+        usage = {"prompt_tokens": prompt, "completion_tokens": completion}
+        model = body.get("model")
+        model = model if isinstance(model, str) else ""
+        cost = prices.cost(model, {**usage, "prompt_tokens_details": {"cached_tokens": cached}})
+        if cost is not None:
+            tokens.cost += cost
+        elif any(usage.values()):
+            self.unpriced.add(model or "(no model)")
+
+    def forget_failures(self) -> None:
+        """The failed lines are run again."""
+        self.errors.clear()
+
+    def dump(self) -> dict[str, Any]:
+        """For JSON. (`asdict` miscounts a Counter.)"""
+        return {
+            **{name: dict(getattr(self, name)) for name in COUNTERS},
+            "spent": asdict(self.spent),
+            "saved": asdict(self.saved),
+            "unpriced": sorted(self.unpriced),
+        }
+
+
+COUNTERS = ("sources", "errors", "flaws", "unmatched")
+
+
+def load_totals(dumped: dict[str, Any] | None) -> RunTotals:
+    """What `dump` made, or None for a new run; journals of the first releases lack some counters."""
+    if dumped is None:
+        return RunTotals()
+    return RunTotals(
+        **{name: Counter(dumped.get(name, {})) for name in COUNTERS},
+        spent=TokenCount(**dumped["spent"]),
+        saved=TokenCount(**dumped["saved"]),
+        unpriced=set(dumped["unpriced"]),
+    )
