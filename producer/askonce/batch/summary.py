@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from askonce.batch.totals import MALFORMED, SOURCES, RunTotals, TokenCount
+from askonce.contract.unmatched import Unmatched
 
 FLAWS = {
     "truncated": "{} answers are truncated (not cached): allow more tokens by max_tokens or max_completion_tokens",
@@ -12,11 +13,12 @@ FLAWS = {
     "refused": "{} answers are refusals of the model (not cached)",
 }
 REASONS = {
-    "embeddings_slow": "the embedding server is too slow for it; fewer at once (--in-flight) may help",
-    "embeddings_away": "the embedding server did not answer",
-    "qdrant_slow": "Qdrant is too slow for it",
-    "qdrant_away": "Qdrant did not answer",
-    "too_long": "their texts are longer than SEMANTIC_MAX_CHARS and no template was found",
+    Unmatched.EMBEDDINGS_SLOW: "the embedding server is too slow for it; fewer at once (--in-flight) may help",
+    Unmatched.EMBEDDINGS_DOWN: "the embedding server failed, or could not be reached",
+    Unmatched.EMBEDDINGS_REFUSED: "the embedding server refused their texts",
+    Unmatched.EMBEDDINGS_IDENTICAL: "the embedding server gives different texts the same vector",
+    Unmatched.TOO_LONG: "their texts are longer than SEMANTIC_MAX_CHARS, and no template was found",
+    Unmatched.QDRANT_DOWN: "Qdrant failed, or could not be reached",
 }
 
 
@@ -89,7 +91,8 @@ class Outcome:
         for flaw, count in totals.flaws.items():
             yield FLAWS.get(flaw, f"{{}} answers are {flaw}").format(f"{count:,}")
         for reason, count in totals.unmatched.items():
-            yield f"{count:,} questions were asked without matching: {REASONS.get(reason, reason)}"
+            why = next((words for known, words in REASONS.items() if known == reason), reason)
+            yield f"{count:,} questions were asked without matching: {why}"
         if totals.unpriced:
             yield f"no price is known of {', '.join(sorted(totals.unpriced))}: money leaves it out; see --prices"
 
