@@ -2,7 +2,11 @@
 
 import asyncio
 import gzip
+import socket
+import tracemalloc
+import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -96,6 +100,56 @@ async def test_compressed_replies_and_long_headers_are_read(wire: Wire) -> None:
     head = f"HTTP/1.1 200 OK\r\nx: {'x' * 30_000}\r\ncontent-encoding: gzip\r\ncontent-length: {len(body)}\r\n\r\n"
     wire.reply = head.encode() + body
     assert await ask(wire.url) == [b'{"a": 1}']
+
+
+def packed(body: bytes, encoding: str = "gzip") -> bytes:
+    data = gzip.compress(body) if encoding == "gzip" else zlib.compress(body)
+    return f"HTTP/1.1 200 OK\r\ncontent-encoding: {encoding}\r\ncontent-length: {len(data)}\r\n\r\n".encode() + data
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate"])
+async def test_a_small_reply_that_unpacks_to_gigabytes_is_refused_while_it_is_unpacked(
+    wire: Wire, encoding: str
+) -> None:
+    wire.reply = packed(bytes(200_000_000), encoding)
+    tracemalloc.start()
+    try:
+        with pytest.raises(LLMError, match="too large") as raised:
+            await ask(wire.url)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert (raised.value.kind, raised.value.final) == ("invalid_response", True)
+    assert peak < 60_000_000
+    await wire.gone.acquire()
+
+
+async def test_a_reply_without_an_end_is_refused_once_it_is_too_large(wire: Wire) -> None:
+    wire.reply = b"HTTP/1.1 200 OK\r\n\r\n" + b" " * 20_000_000
+    with pytest.raises(LLMError, match="too large"):
+        await ask(wire.url)
+    await wire.gone.acquire()
+
+
+async def test_a_server_that_speaks_no_tls_is_named_as_that() -> None:
+    def refuse() -> None:
+        with listening.accept()[0] as accepted:
+            accepted.recv(65_536)
+            accepted.sendall(b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n")
+
+    with socket.create_server(("127.0.0.1", 0)) as listening, ThreadPoolExecutor(1) as serving:
+        served = serving.submit(refuse)
+        with pytest.raises(LLMError, match="http:// instead of https://") as raised:
+            await ask(f"https://127.0.0.1:{listening.getsockname()[1]}")
+        served.result()
+    assert raised.value.kind == "connection"
+
+
+async def test_a_refused_connection_and_an_unknown_host_are_named() -> None:
+    with pytest.raises(LLMError, match="refuses connections"):
+        await ask("http://127.0.0.1:1")
+    with pytest.raises(LLMError, match="host name is not known"):
+        await ask("http://no-such-host.invalid")
 
 
 async def test_no_request_waits_for_anothers_connection(wire: Wire) -> None:

@@ -14,7 +14,7 @@ from askonce_worker.answering.ports import NewEntry, VectorRefused
 from askonce_worker.cache.outbox import GROUP
 from askonce_worker.cache.publisher import Publisher
 from askonce_worker.cache.qdrant_messages import collection_of
-from askonce_worker.providers.tally import Tally
+from askonce_worker.providers.call_counts import CallCounts
 from support.cache import DIMENSION, Cache
 from support.worker_process import until
 
@@ -120,7 +120,14 @@ async def test_what_a_worker_took_and_did_not_write_is_taken_over_and_the_worker
 @pytest.fixture
 def publisher(cache):
     return Publisher(
-        cache.redis, cache.keys, worker="w", tally=Tally(), embedding="e5", cache_ttl=60, result_ttl=60, outbox_max=2
+        cache.redis,
+        cache.keys,
+        worker="w",
+        counts=CallCounts(),
+        embedding="e5",
+        cache_ttl=60,
+        result_ttl=60,
+        outbox_max=2,
     )
 
 

@@ -218,7 +218,7 @@ async def test_the_payload_is_what_the_contract_says_and_never_the_text(cache, q
     }
 
 
-async def test_the_scope_is_indexed_as_a_tenant_and_the_rest_for_maintenance(cache, qdrant_url, prefix):
+async def test_what_is_filtered_on_is_indexed_and_nothing_else(cache, qdrant_url, prefix):
     await cache.search([asked(vector(1))])
 
     client = connect_qdrant(qdrant_url)
@@ -226,7 +226,7 @@ async def test_the_scope_is_indexed_as_a_tenant_and_the_rest_for_maintenance(cac
     await client.close()
 
     kinds = {field: schema.data_type.value for field, schema in info.payload_schema.items()}
-    keywords = dict.fromkeys(("scope", "model", "namespace", "epochs"), "keyword")
+    keywords = dict.fromkeys(("scope", "epochs"), "keyword")
     assert kinds == {**keywords, "expires_at": "integer", "created_at": "integer"}
 
 

@@ -12,7 +12,7 @@ from askonce.contract.completion import text_body
 from askonce.contract.keys import Keys
 from askonce_worker.answering.ports import Finished
 from askonce_worker.cache.publisher import Publisher
-from askonce_worker.providers.tally import Tally
+from askonce_worker.providers.call_counts import CallCounts
 from support.scripts_fixture import Scripts
 from support.valkey_fixture import own_valkey  # noqa: F401
 
@@ -47,15 +47,17 @@ async def redis(valkey_url):
 
 
 async def test_what_was_counted_goes_out_once_even_if_it_is_sent_twice(redis, prefix):
-    keys, tally = Keys(prefix), Tally()
-    publisher = Publisher(redis, keys, worker="w", tally=tally, embedding="e", cache_ttl=9, result_ttl=9, outbox_max=0)
-    tally.called(QUESTION)
+    keys, counts = Keys(prefix), CallCounts()
+    publisher = Publisher(
+        redis, keys, worker="w", counts=counts, embedding="e", cache_ttl=9, result_ttl=9, outbox_max=0
+    )
+    counts.called(QUESTION)
     await publisher.aclose()
-    tally.called(QUESTION)
-    tally.paid(QUESTION, {"usage": {"prompt_tokens": 7, "completion_tokens": 2}})
+    counts.called(QUESTION)
+    counts.paid(QUESTION, {"usage": {"prompt_tokens": 7, "completion_tokens": 2}})
     redis.lose = True
     await publisher.aclose()  # the reply is lost: it goes out again
-    tally.called(QUESTION)
+    counts.called(QUESTION)
     await publisher.aclose()
     await publisher.aclose()
     await publisher.aclose()
@@ -67,9 +69,9 @@ async def test_what_was_counted_goes_out_once_even_if_it_is_sent_twice(redis, pr
 async def test_an_answer_on_its_way_when_the_worker_stops_arrives(own_valkey, prefix):  # noqa: F811
     """Also where nobody waits for it any more: it is paid for."""
     async with Redis.from_url(own_valkey.url, protocol=2) as redis:
-        scripts, tally = Scripts(redis, Keys(prefix)), Tally()
+        scripts, counts = Scripts(redis, Keys(prefix)), CallCounts()
         publisher = Publisher(
-            redis, scripts.keys, worker="w", tally=tally, embedding="e", cache_ttl=9, result_ttl=9, outbox_max=0
+            redis, scripts.keys, worker="w", counts=counts, embedding="e", cache_ttl=9, result_ttl=9, outbox_max=0
         )
         question = QUESTION.with_fields(job_id="a")
         await scripts.submit("a", namespace="n", prints=[question.fingerprint])
@@ -85,10 +87,10 @@ async def test_an_answer_on_its_way_when_the_worker_stops_arrives(own_valkey, pr
 async def test_two_workers_add_up(redis, prefix):
     keys = Keys(prefix)
     for name in ("one", "two"):
-        tally = Tally()
+        counts = CallCounts()
         publisher = Publisher(
-            redis, keys, worker=name, tally=tally, embedding="e", cache_ttl=9, result_ttl=9, outbox_max=0
+            redis, keys, worker=name, counts=counts, embedding="e", cache_ttl=9, result_ttl=9, outbox_max=0
         )
-        tally.failed(QUESTION)
+        counts.failed(QUESTION)
         await publisher.aclose()
     assert await redis.hgetall(keys.stats("total")) == {b"call_errors|n|m": b"2"}

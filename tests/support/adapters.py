@@ -12,8 +12,8 @@ KEY = "sk-secret-key"
 QUICK = Backoff(lambda: 0.5, least=0.001, most=0.01)
 
 
-def llm_for(server: LLMServer, *, timeout: float = 5.0, **options: Any) -> OpenAILLM:
-    client = connect(api_key=KEY, base_url=server.base_url, timeout=timeout)
+def llm_for(server: LLMServer, *, timeout: float = 5.0, base_url: str | None = None, **options: Any) -> OpenAILLM:
+    client = connect(api_key=KEY, base_url=base_url or server.base_url, timeout=timeout)
     return OpenAILLM(client, timeout=timeout, **{"backoff": QUICK, **options})
 
 

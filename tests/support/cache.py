@@ -15,7 +15,7 @@ from askonce_worker.cache.outbox import Outbox
 from askonce_worker.cache.publisher import Publisher
 from askonce_worker.cache.qdrant_messages import collection_prefix
 from askonce_worker.cache.semantic import QdrantSemanticCache, connect_qdrant
-from askonce_worker.providers.tally import Tally
+from askonce_worker.providers.call_counts import CallCounts
 from askonce_worker.upkeep.eviction import Eviction
 from askonce_worker.upkeep.fill import Fill
 from askonce_worker.upkeep.models import Models
@@ -65,7 +65,7 @@ class Cache:
             self.redis,
             self.keys,
             worker="test",
-            tally=Tally(),
+            counts=CallCounts(),
             embedding=model,
             cache_ttl=3600,
             result_ttl=60,

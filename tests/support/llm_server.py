@@ -29,7 +29,8 @@ text (embeddings: of any text in the batch), "latency_ms": own latency}, and by 
 
 | kind | the reply |
 | --- | --- |
-| status | `status`, `code`, `message`, `retry_after` (any string), `headers` |
+| status | `status`, `code`, `message`, `retry_after` (any string), `headers`; or all of its `body` (JSON) or `text` |
+| body | a 200 with all of its `body` (JSON) or `text` |
 | malformed, cut | JSON that is none; half a body and the connection closed |
 | hang, reset | no reply until the client goes; the connection reset (RST) |
 | no_choices, length, content_filter, empty, null_content, refusal, tool_calls | chat: a 200 as the name says |
@@ -121,7 +122,7 @@ class LLMServer:
 
         calls, answered, failed, disconnected, refused_by_limit, in_flight, max_in_flight, inputs, max_batch,
         max_batch_bytes, prompt_tokens, completion_tokens, distinct_texts, most_calls_of_a_text; unless brief also
-        `texts` (calls per text) and `requests` (the last 20,000: at, body, authorization).
+        `texts` (calls per text) and `requests` (the last 20,000: at, body, path, authorization, api-key).
         """
         return await asyncio.to_thread(self.call, "GET", "/stats?brief" if brief else "/stats")
 

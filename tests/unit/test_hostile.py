@@ -41,8 +41,9 @@ from askonce_worker.inflight.records import (
     encode_leader,
     encode_settled,
 )
+from askonce_worker.logs.redaction import Redactor
 from askonce_worker.logs.unreadable import Refusals
-from askonce_worker.providers.llm import _checked
+from askonce_worker.providers.completion_reply import read_completion
 from askonce_worker.providers.provider import ProviderError
 from askonce_worker.queue.leased_job import leased_job
 from askonce_worker.upkeep.rules import Standing, read_head
@@ -277,7 +278,7 @@ def test_epochs_are_compared_as_they_are(values):
 @given(tampered(orjson.dumps(BODY)))
 def test_a_providers_reply_is_refused_or_a_completion(raw):
     try:
-        body = _checked(raw)
+        body = read_completion(raw, Redactor())
     except ProviderError as error:
         assert error.kind == "invalid_response"
     else:
@@ -297,14 +298,14 @@ def test_what_is_nested_too_deeply_is_refused_everywhere(deep):
     assert read_entry("f", nested({**ENTRY, "body": BODY}, "x")) is None
     assert decode_settled(nested(orjson.loads(SETTLED), "body")) == Settled("none")
     with pytest.raises(ProviderError):
-        _checked(nested(BODY, "x"))
+        read_completion(nested(BODY, "x"), Redactor())
 
 
 def test_what_is_too_large_is_refused():
     with pytest.raises(ValueError, match="over"):
         read_json(b" " * 101, 100)
     with pytest.raises(ProviderError):
-        _checked(orjson.dumps({**BODY, "x": "x" * MAX_ANSWER_BYTES}))
+        read_completion(orjson.dumps({**BODY, "x": "x" * MAX_ANSWER_BYTES}), Redactor())
     chunk = orjson.loads(pack("n", 1000, [QUESTION]))
     chunk["questions"][0]["text"] = "x" * (MAX_BYTES + 1)
     assert "bytes" in unpack(chunk).bad[0].reason

@@ -25,6 +25,7 @@ CALLED_FROM_OUTSIDE = {
     "askonce_worker/local/qdrant_points.py: DeleteFieldIndex",
     "askonce_worker/local/qdrant_points.py: SetPayload",
     "askonce_worker/providers/http_transport.py: handle_async_request",
+    "askonce_worker/providers/provider.py: user_agent",
     "askonce_worker/queue/arq_worker.py: handle_sig",
     "askonce_worker/redis/connection.py: can_read_destructive",
     "askonce_worker/redis/connection.py: pack_commands",

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from askonce_worker.providers.retry import LONGEST_PAUSE, Backoff, Verdict, judge_status, retry_after
+from askonce_worker.providers.retry import LONGEST_PAUSE, Backoff, RetryDecision, judge_status, retry_after
 
 
 @pytest.mark.parametrize("status", [408, 409, 429, 500, 502, 503, 504, 529])
@@ -22,16 +22,16 @@ def test_what_will_not_pass_is_final(status: int) -> None:
 @pytest.mark.parametrize(
     ("status", "code", "verdict"),
     [
-        (429, "rate_limit_exceeded", Verdict("rate_limit", final=False)),
-        (429, "insufficient_quota", Verdict("quota", final=True)),
-        (402, None, Verdict("quota", final=True)),
-        (408, None, Verdict("timeout", final=False)),
-        (503, "overloaded", Verdict("server_error", final=False)),
-        (400, "context_length_exceeded", Verdict("bad_request", final=True)),
-        (409, None, Verdict("bad_request", final=False)),
+        (429, "rate_limit_exceeded", RetryDecision("rate_limit", final=False)),
+        (429, "insufficient_quota", RetryDecision("quota", final=True)),
+        (402, None, RetryDecision("quota", final=True)),
+        (408, None, RetryDecision("timeout", final=False)),
+        (503, "overloaded", RetryDecision("server_error", final=False)),
+        (400, "context_length_exceeded", RetryDecision("bad_request", final=True)),
+        (409, None, RetryDecision("bad_request", final=False)),
     ],
 )
-def test_a_status_has_a_kind(status: int, code: str | None, verdict: Verdict) -> None:
+def test_a_status_has_a_kind(status: int, code: str | None, verdict: RetryDecision) -> None:
     assert judge_status(status, code) == verdict
 
 

@@ -3,14 +3,16 @@
 import difflib
 import os
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import DirectoryPath, Field, SecretStr, ValidationError, field_validator
+from pydantic import DirectoryPath, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from askonce.store.redis_url import check_url
 from askonce_worker.matching.never_cache import never_cached
 from askonce_worker.matching.profiles import read_profiles
+from askonce_worker.providers.address import INVISIBLE, checked_key, checked_url, cleaned
+from askonce_worker.providers.endpoint import endpoint_of
 
 PREFIX = "ASKONCE_"
 Seconds = Annotated[float, Field(gt=0)]
@@ -67,6 +69,34 @@ class Settings(BaseSettings):
     openai_api_key: SecretStr | None = Field(None, validation_alias="OPENAI_API_KEY")
     openai_base_url: str | None = Field(None, validation_alias="OPENAI_BASE_URL")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _cleaned(cls, given: dict[str, Any]) -> dict[str, Any]:
+        """Without the line breaks and quotation marks that files of secrets and of environments leave."""
+        values = {name: _clean(name, value) if isinstance(value, str) else value for name, value in given.items()}
+        return {name: value for name, value in values.items() if value != ""}
+
+    @field_validator("qdrant_api_key", "embedding_api_key", "openai_api_key")
+    @classmethod
+    def _sendable_key(cls, key: SecretStr | None) -> SecretStr | None:
+        if key is not None:
+            checked_key(key.get_secret_value())
+        return key
+
+    @field_validator("qdrant_url")
+    @classmethod
+    def _one_qdrant(cls, url: SecretStr | None) -> SecretStr | None:
+        if url is not None:
+            checked_url(url.get_secret_value())
+        return url
+
+    @field_validator("embedding_base_url", "openai_base_url")
+    @classmethod
+    def _one_provider(cls, url: str | None) -> str | None:
+        if url is not None:
+            endpoint_of(checked_url(url))
+        return url
+
     @field_validator("redis_url")
     @classmethod
     def _one_redis(cls, url: SecretStr) -> SecretStr:
@@ -85,6 +115,11 @@ class Settings(BaseSettings):
         if directory is not None:
             list(read_profiles(directory))
         return directory
+
+
+def _clean(name: str, value: str) -> str:
+    """Quotation marks may belong to a pattern."""
+    return value.strip(INVISIBLE) if name == "never_cache" else cleaned(value)
 
 
 def listed(names: str) -> list[str]:

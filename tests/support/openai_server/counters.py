@@ -25,15 +25,15 @@ class Counters:
         self.completion_tokens = 0
         self.texts: Counter[str] = Counter()
         self.texts_not_counted = 0
-        self.requests: deque[tuple[float, bytes, str]] = deque(maxlen=MAX_REQUESTS)
+        self.requests: deque[tuple[float, bytes, str, dict[str, str]]] = deque(maxlen=MAX_REQUESTS)
 
-    def arrived(self, now: float, texts: list[str], raw: bytes, authorization: str) -> None:
+    def arrived(self, now: float, texts: list[str], raw: bytes, path: str, headers: dict[str, str]) -> None:
         self.calls += 1
         self.in_flight += 1
         self.max_in_flight = max(self.max_in_flight, self.in_flight)
         self.inputs += len(texts)
         self.max_batch = max(self.max_batch, len(texts))
-        self.requests.append((now, raw, authorization))
+        self.requests.append((now, raw, path, headers))
         for text in texts:
             if len(self.texts) < MAX_TEXTS or text in self.texts:
                 self.texts[text] += 1
@@ -51,7 +51,13 @@ class Counters:
         if brief:
             return numbers
         requests = [
-            {"at": at, "body": orjson.Fragment(raw), "authorization": authorization}
-            for at, raw, authorization in self.requests
+            {
+                "at": at,
+                "body": orjson.Fragment(raw),
+                "path": path,
+                "authorization": headers.get("authorization", ""),
+                "api-key": headers.get("api-key"),
+            }
+            for at, raw, path, headers in self.requests
         ]
         return {**numbers, "texts": dict(self.texts), "requests": requests}

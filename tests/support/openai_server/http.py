@@ -10,11 +10,14 @@ import orjson
 
 REASONS = {200: b"OK", 400: b"Bad Request", 404: b"Not Found", 429: b"Too Many Requests"}
 
+NAMED = {13: b"authorization", 7: b"api-key"}
+"""Headers that are kept, by their lengths."""
+
 
 class Handler(Protocol):
     connections: int
 
-    def handle(self, connection: "Connection", path: str, raw: bytes, authorization: str) -> None: ...
+    def handle(self, connection: "Connection", path: str, raw: bytes, headers: dict[str, str]) -> None: ...
 
 
 class Connection(asyncio.Protocol):
@@ -42,21 +45,21 @@ class Connection(asyncio.Protocol):
     # What httptools calls while it parses.
 
     def on_message_begin(self) -> None:
-        self._url, self._body, self._authorization = b"", [], ""
+        self._url, self._body, self._headers = b"", [], {}
 
     def on_url(self, url: bytes) -> None:
         self._url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if len(name) == 13 and name.lower() == b"authorization":
-            self._authorization = value.decode("latin-1")
+        if len(name) in NAMED and name.lower() in NAMED.values():
+            self._headers[name.lower().decode()] = value.decode("latin-1")
 
     def on_body(self, body: bytes) -> None:
         self._body.append(body)
 
     def on_message_complete(self) -> None:
         self._keep_alive = self._parser.should_keep_alive()
-        self._handler.handle(self, self._url.decode(), b"".join(self._body), self._authorization)
+        self._handler.handle(self, self._url.decode(), b"".join(self._body), self._headers)
 
     # What the server calls.
 

@@ -5,6 +5,8 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
+import orjson
+
 
 @dataclass
 class Failure:
@@ -21,6 +23,14 @@ class Failure:
     headers: dict[str, str] = field(default_factory=dict)
     latency_ms: float | None = None
     reply: dict[str, Any] = field(default_factory=dict)
+    body: Any = None
+    text: str | None = None
+
+    def whole(self) -> bytes | None:
+        """The reply's body, where the rule gives all of it."""
+        if self.text is not None:
+            return self.text.encode()
+        return None if self.body is None else orjson.dumps(self.body)
 
     def takes(self, texts: list[str]) -> bool:
         if self.times == 0 or (self.contains is not None and not any(self.contains in text for text in texts)):

@@ -32,13 +32,13 @@ class Server:
         self.connections = 0
         self._endpoints = {"chat": Endpoint(), "embeddings": Endpoint()}
 
-    def handle(self, connection: Connection, path: str, raw: bytes, authorization: str) -> None:
-        path, _, query = path.partition("?")
+    def handle(self, connection: Connection, url: str, raw: bytes, headers: dict[str, str]) -> None:
+        path, _, query = url.partition("?")
         try:
             if path.endswith("/chat/completions"):
-                self._chat(connection, raw, authorization)
+                self._chat(connection, raw, url, headers)
             elif path.endswith("/embeddings"):
-                self._embeddings(connection, raw, authorization)
+                self._embeddings(connection, raw, url, headers)
             elif path == "/control":
                 connection.send_json(200, self._control(orjson.loads(raw)))
             elif path == "/stats":
@@ -61,12 +61,12 @@ class Server:
         reports = {name: endpoint.seen.report(brief=brief) for name, endpoint in self._endpoints.items()}
         return {"now": time.monotonic(), "connections": self.connections, **reports}
 
-    def _chat(self, connection: Connection, raw: bytes, authorization: str) -> None:
+    def _chat(self, connection: Connection, raw: bytes, url: str, headers: dict[str, str]) -> None:
         request = orjson.loads(raw)
         endpoint = self._endpoints["chat"]
         script, seen = endpoint.script, endpoint.seen
         text = user_text(request)
-        seen.arrived(time.monotonic(), [text], raw, authorization)
+        seen.arrived(time.monotonic(), [text], raw, url, headers)
         number = seen.calls
 
         def answer(failure: Failure | None) -> bytes:
@@ -76,14 +76,14 @@ class Server:
 
         self._serve(connection, endpoint, [text], prompt_tokens(request), answer)
 
-    def _embeddings(self, connection: Connection, raw: bytes, authorization: str) -> None:
+    def _embeddings(self, connection: Connection, raw: bytes, url: str, headers: dict[str, str]) -> None:
         request = orjson.loads(raw)
         endpoint = self._endpoints["embeddings"]
         given = request["input"]
         texts = [given] if isinstance(given, str) else given
         tokens = sum(tokens_of(text) for text in texts)
         seen = endpoint.seen
-        seen.arrived(time.monotonic(), texts, raw, authorization)
+        seen.arrived(time.monotonic(), texts, raw, url, headers)
         seen.max_batch_bytes = max(seen.max_batch_bytes, sum(len(text.encode()) for text in texts))
 
         def answer(failure: Failure | None) -> bytes:
@@ -146,10 +146,10 @@ def _over_the_limit(connection: Connection, endpoint: Endpoint, tokens: int) -> 
 def _reply(connection: Connection, failure: Failure | None, answer: Callable[[Failure | None], bytes]) -> None:
     if failure is None:
         connection.send(200, answer(None))
-    elif failure.kind == "status":
-        connection.send_json(
-            failure.status, error(failure.status, failure.message, failure.code), failure.extra_headers()
-        )
+    elif failure.kind in ("status", "body"):
+        status = failure.status if failure.kind == "status" else 200
+        body = failure.whole() or orjson.dumps(error(failure.status, failure.message, failure.code))
+        connection.send(status, body, failure.extra_headers())
     elif failure.kind == "malformed":
         connection.send(200, b'{"choices": [{"mess')
     elif failure.kind == "cut":

@@ -178,4 +178,4 @@ def _opened(question: Question, batch: Batch, reuse: Reuse, epochs: str) -> Open
 
 def _query(item: OpenQuestion) -> VectorQuery:
     assert item.vector is not None
-    return VectorQuery(item.question.scope, item.vector, item.reuse.threshold)
+    return VectorQuery(item.question.scope, item.vector, item.reuse.threshold, item.epochs)

@@ -37,6 +37,8 @@ class VectorQuery:
     vector: Vector
     threshold: float
     """The least cosine similarity of a candidate."""
+    epochs: str = ""
+    """The stamp that its entry must have; '' for any. Stale ones would take the places of those that count."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,10 @@
 """Vectors on their way to Qdrant, drained in batches by whichever worker is free.
 
-An answer and its vector are written to Redis in one transaction; from there the vector reaches Qdrant at least once,
+An answer and its vector are written to Redis in one transaction. From there the vector reaches Qdrant at least once,
 and writing it twice changes nothing. Qdrant may be away for hours: the stream is bounded, and waits.
+
+A batch that fails is tried again in smaller ones: so a slow server is given less at a time, and what it does not take
+holds up nothing else.
 """
 
 import asyncio
@@ -27,10 +30,10 @@ log = structlog.get_logger()
 DROP_CONSUMERS = Script("askonce_worker.cache", "drop_consumers")
 GROUP = "qdrant"
 BATCH = 256
-STUCK_MS = 30_000
-"""After this long a batch that another worker took is taken over."""
+STUCK_MS = 90_000
+"""A batch that another worker took is taken over after this time: longer than storing it may take."""
 FORGOTTEN_MS = 3_600_000
-"""A reader that was silent for so long is gone."""
+"""A reader that was silent for this long is gone."""
 LONGEST_PAUSE = 15.0
 
 MAX_DIMENSIONS = 65_536
@@ -47,8 +50,17 @@ class VectorWriter(Protocol):
 
 
 class Outbox:
-    """redis: a connection whose blocking reads delay nobody else. worker: this worker's name.
-    embedding: the model of its embedder.
+    """Drains the outbox.
+
+    Args:
+        redis: A connection of its own: its reads block.
+        keys: Names of the keys.
+        writer: Qdrant.
+        embedder: Makes the vectors that are missing.
+        entries: Reads entries by their fingerprints.
+        worker: This worker's name.
+        embedding: The model of the embedder.
+        refusals: Counts what is dropped.
     """
 
     def __init__(
@@ -71,9 +83,11 @@ class Outbox:
         self._worker = worker
         self._embedding = embedding
         self._refusals = refusals or Refusals()
+        self._size = BATCH
+        self._after = "0"
 
     async def run(self) -> None:
-        """Drains until cancelled; outlives Redis and Qdrant being away."""
+        """Drains until cancelled. Goes on when Redis and Qdrant are back."""
         pause = 0.0
         await self._make_group()
         with contextlib.suppress(*TROUBLE):
@@ -84,7 +98,8 @@ class Outbox:
                 pause = 0.0
             except (SemanticCacheDown, *TROUBLE) as error:
                 pause = min(LONGEST_PAUSE, max(0.5, pause * 2))
-                log.warning("outbox.waiting", cause=type(error).__name__, seconds=pause)
+                self._size = max(1, self._size // 2)
+                log.warning("outbox.waiting", cause=type(error).__name__, reason=_reason(error), seconds=pause)
                 if isinstance(error, ResponseError):
                     await self._make_group()
                 await asyncio.sleep(pause)
@@ -97,6 +112,10 @@ class Outbox:
         records = await self._stuck() or await self._fresh() or await self._failed()
         if not records:
             return
+        await self._store(records)
+        self._size = min(BATCH, self._size * 2)
+
+    async def _store(self, records: list[Record]) -> None:
         vectors = await self._vectors(records)
         for same_size in _by_dimension(vectors):
             await self._write(same_size)
@@ -108,7 +127,7 @@ class Outbox:
         log.debug("outbox.drained", vectors=len(vectors))
 
     async def _write(self, vectors: list[StoredVector]) -> None:
-        """One that Qdrant refuses is dropped, and keeps no other out."""
+        """A vector that Qdrant refuses for good is dropped, and keeps no other out."""
         try:
             await self._writer.upsert(vectors)
         except VectorRefused:
@@ -119,17 +138,19 @@ class Outbox:
                 await self._write([vector])
 
     async def _stuck(self) -> list[Record]:
-        reply = await self._redis.xautoclaim(self._key, GROUP, self._worker, STUCK_MS, "0-0", count=BATCH)
+        reply = await self._redis.xautoclaim(self._key, GROUP, self._worker, STUCK_MS, "0-0", count=self._size)
         return [record for record in reply[1] if record[1]]
 
     async def _fresh(self) -> list[Record]:
-        reply = await self._redis.xreadgroup(GROUP, self._worker, {self._key: ">"}, count=BATCH, block=1000)
+        reply = await self._redis.xreadgroup(GROUP, self._worker, {self._key: ">"}, count=self._size, block=1000)
         return list(reply[0][1]) if reply else []
 
     async def _failed(self) -> list[Record]:
-        """What this worker has taken and Qdrant has not: last, so that what it may refuse for ever holds up nothing."""
-        reply = await self._redis.xreadgroup(GROUP, self._worker, {self._key: "0"}, count=BATCH)
-        return [record for record in reply[0][1] if record[1]] if reply else []
+        """What this worker has taken and Qdrant has not. Comes last, and in turns: no record holds up another."""
+        reply = await self._redis.xreadgroup(GROUP, self._worker, {self._key: self._after}, count=self._size)
+        records = list(reply[0][1]) if reply else []
+        self._after = records[-1][0].decode() if records else "0"
+        return [record for record in records if record[1]]
 
     async def _vectors(self, records: list[Record]) -> list[StoredVector]:
         """The vectors that stand in the records, and those that have to be made first: of answers put in by hand, and
@@ -165,8 +186,13 @@ class Outbox:
         return {name: each.vector for name, each in zip(entries, found, strict=True) if each.vector is not None}
 
 
+def _reason(error: Exception) -> str:
+    """What Qdrant says; Redis's errors may quote what they were sent."""
+    return str(error)[:200] if isinstance(error, SemanticCacheDown) else ""
+
+
 def _floats(raw: bytes) -> Vector | None:
-    """None for what has no direction, or is no vector at all: Qdrant would refuse its whole batch."""
+    """None for what has no direction, or is not a vector: Qdrant would refuse its whole batch."""
     if len(raw) % 4 or len(raw) > 4 * MAX_DIMENSIONS:
         return None
     vector = np.frombuffer(raw, np.float32)

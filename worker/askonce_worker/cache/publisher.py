@@ -22,7 +22,7 @@ from askonce.tasks import stop
 from askonce_worker.answering import chunk_log
 from askonce_worker.answering.ports import Finished, NewEntry
 from askonce_worker.answering.stages import Stage, unobserved
-from askonce_worker.providers.tally import Sheet, Tally
+from askonce_worker.providers.call_counts import CallCounts, CountsReport
 
 log = structlog.get_logger()
 
@@ -47,7 +47,7 @@ class Parcel:
 
 
 class Publisher:
-    """cache_ttl, result_ttl: seconds. outbox_max: vectors that may wait for Qdrant. tally: of this worker's calls.
+    """cache_ttl, result_ttl: seconds. outbox_max: vectors that may wait for Qdrant. counts: of this worker's calls.
     embedding: the model of the vectors. scripts: what parcels bring beside our own. on_published: told of answers that
     went over pending markers, many at a time.
     """
@@ -58,7 +58,7 @@ class Publisher:
         keys: Keys,
         *,
         worker: str,
-        tally: Tally,
+        counts: CallCounts,
         embedding: str,
         cache_ttl: float,
         result_ttl: float,
@@ -70,7 +70,7 @@ class Publisher:
         self._redis = redis
         self._keys = keys
         self._worker = worker
-        self._tally = tally
+        self._call_counts = counts
         self._embedding = embedding
         self._cache_ttl = cache_ttl
         self._result_ttl = result_ttl
@@ -93,7 +93,7 @@ class Publisher:
         self._waiting.append(parcel)
         for item in finished:
             if item.answer.unmatched is not None:
-                self._tally.unmatched(item.question, item.answer.unmatched)
+                self._call_counts.unmatched(item.question, item.answer.unmatched)
         chunk_log.note(finished)
         if self._sender is None or self._sender.done():
             self._sender = asyncio.create_task(self._send_all())
@@ -104,7 +104,7 @@ class Publisher:
         """Sends what still waits, and what was counted and had no answer to go out with; or gives up after a while."""
         try:
             async with asyncio.timeout(LAST_FLUSH):
-                if self._tally.sheet().counts:
+                if self._call_counts.report().counts:
                     await self.send(())
                 if self._sender is not None:
                     await asyncio.wait({self._sender})
@@ -128,9 +128,9 @@ class Publisher:
             raise
 
     async def _deliver(self, parcels: list[Parcel]) -> None:
-        sheet = self._tally.sheet()
+        report = self._call_counts.report()
         try:
-            replies = await self._sent(parcels, sheet)
+            replies = await self._sent(parcels, report)
         except AWAY as error:
             # What was paid for is not given up, however long Redis is away: to do it again changes nothing.
             log.warning("publish.redis_away", error=type(error).__name__, parcels=len(parcels))
@@ -142,18 +142,18 @@ class Publisher:
             self._fail(parcels, ConnectionError("the worker stops"))
             raise
         else:
-            self._tally.taken(sheet)
+            self._call_counts.taken(report)
             for parcel in parcels:
                 if not parcel.done.done():
                     parcel.done.set_result(None)
             self._tell(parcels, replies)
 
-    async def _sent(self, parcels: list[Parcel], sheet: Sheet) -> list[Any]:
+    async def _sent(self, parcels: list[Parcel], report: CountsReport) -> list[Any]:
         try:
-            replies: list[Any] = await self._pipeline(parcels, sheet).execute()
+            replies: list[Any] = await self._pipeline(parcels, report).execute()
         except NoScriptError:
             await load(self._redis, STORE, PUBLISH, *self._scripts)
-            replies = await self._pipeline(parcels, sheet).execute()
+            replies = await self._pipeline(parcels, report).execute()
         return replies
 
     def _tell(self, parcels: list[Parcel], replies: list[Any]) -> None:
@@ -161,7 +161,7 @@ class Publisher:
         if finished and self._on_published is not None:
             self._on_published([item for item, taken in zip(finished, replies[-1], strict=True) if taken])
 
-    def _pipeline(self, parcels: list[Parcel], sheet: Sheet) -> Any:
+    def _pipeline(self, parcels: list[Parcel], report: CountsReport) -> Any:
         """Each step may run twice: a result, a settled leader, an entry and a tally are what they were."""
         pipe = self._redis.pipeline(transaction=False)
         entries = [entry for parcel in parcels for entry in parcel.entries]
@@ -173,9 +173,9 @@ class Publisher:
             if parcel.settle is not None:
                 parcel.settle(pipe)
         finished = [item for parcel in parcels for item in parcel.finished]
-        if finished or sheet.counts:
+        if finished or report.counts:
             keys = [self._keys.stats("total"), self._keys.touched, self._keys.tally(self._worker)]
-            pipe.evalsha(PUBLISH.sha, len(keys), *keys, *self._publish_args(finished, sheet))
+            pipe.evalsha(PUBLISH.sha, len(keys), *keys, *self._publish_args(finished, report))
         return pipe
 
     @staticmethod
@@ -222,16 +222,16 @@ class Publisher:
             snapshot,
         ]
 
-    def _publish_args(self, finished: Sequence[Finished], sheet: Sheet) -> list[Any]:
+    def _publish_args(self, finished: Sequence[Finished], report: CountsReport) -> list[Any]:
         args: list[Any] = [
             f"{self._keys.prefix}:result:",
             self._keys.answered(""),
             self._keys.stats("hour:"),
             int(self._result_ttl * 1000),
-            sheet.number,
-            len(sheet.counts),
+            report.number,
+            len(report.counts),
         ]
-        for name, count in sheet.counts.items():
+        for name, count in report.counts.items():
             args += (name, count)
         for item in finished:
             question, answer = item.question, item.answer

@@ -16,6 +16,9 @@ from qdrant_client import grpc as qdrant
 from askonce_worker.answering.ports import StoredVector, Vector, VectorQuery
 
 CANDIDATES = 5
+GRAPH = qdrant.HnswConfigDiff(m=16, payload_m=16)
+_EXACT_SCORES = qdrant.SearchParams(quantization=qdrant.QuantizationSearchParams(rescore=True, oversampling=2.0))
+"""An operator's quantisation must not decide about a threshold."""
 _FINGERPRINT_ONLY = qdrant.WithPayloadSelector(include=qdrant.PayloadIncludeSelector(fields=["fingerprint"]))
 
 
@@ -46,14 +49,17 @@ def in_range(key: str, **bounds: float) -> qdrant.Condition:
 
 def query(collection: str, question: VectorQuery, now: int) -> qdrant.QueryPoints:
     nearest = qdrant.VectorInput(dense=_dense(question.vector))
-    alive = qdrant.Filter(must=[matches("scope", question.scope), in_range("expires_at", gt=now)])
+    must = [matches("scope", question.scope), in_range("expires_at", gt=now)]
+    if question.epochs:
+        must.append(matches("epochs", question.epochs))
     return qdrant.QueryPoints(
         collection_name=collection,
         query=qdrant.Query(nearest=nearest),
-        filter=alive,
+        filter=qdrant.Filter(must=must),
         limit=CANDIDATES,
         score_threshold=question.threshold,
         with_payload=_FINGERPRINT_ONLY,
+        params=_EXACT_SCORES,
     )
 
 
@@ -72,21 +78,30 @@ def point(stored: StoredVector) -> qdrant.PointStruct:
 
 
 def collection_of(name: str, dimension: int) -> qdrant.CreateCollection:
-    """Every search is of one scope: so no graph over all points (`m=0`), but one inside each scope that is large."""
+    """A graph over all points, and one more inside each scope that is large: every search is of one scope.
+
+    The first one is needed too. Without it (`m=0`) a scope's graph has a single entry point in each segment, and once
+    that point has expired or was deleted, the search of the scope finds nothing (Qdrant 1.12 to 1.19).
+    """
     vector = qdrant.VectorParams(size=dimension, distance=qdrant.Distance.Cosine)
     return qdrant.CreateCollection(
         collection_name=name,
         vectors_config=qdrant.VectorsConfig(params=vector),
-        hnsw_config=qdrant.HnswConfigDiff(m=0, payload_m=16),
+        hnsw_config=GRAPH,
     )
 
 
+def with_graph(name: str) -> qdrant.UpdateCollection:
+    """For collections that earlier releases made without a graph over all points."""
+    return qdrant.UpdateCollection(collection_name=name, hnsw_config=GRAPH)
+
+
 def indexes_of(name: str) -> Iterator[qdrant.CreateFieldIndexCollection]:
-    """For the search the scope and its expiry, for maintenance the rest: these need no graph of their own."""
+    """What the search filters on, and maintenance (`created_at`). Only the scope needs a graph of its own."""
     keyword, integer = qdrant.FieldType.FieldTypeKeyword, qdrant.FieldType.FieldTypeInteger
     scope = qdrant.KeywordIndexParams(is_tenant=True)
     yield _index(name, "scope", keyword, keyword_index_params=scope)
-    for field in ("model", "namespace", "epochs"):
+    for field in ("epochs",):
         yield _index(name, field, keyword, keyword_index_params=qdrant.KeywordIndexParams(enable_hnsw=False))
     for field in ("expires_at", "created_at"):
         params = qdrant.IntegerIndexParams(lookup=False, range=True, enable_hnsw=False)

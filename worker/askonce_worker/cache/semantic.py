@@ -6,23 +6,30 @@ The question's text is not in it. How the calls go out, and why over gRPC: `qdra
 
 import asyncio
 import os
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import grpc
+import structlog
 from qdrant_client import AsyncQdrantClient
 from qdrant_client import grpc as qdrant
-from qdrant_client.common.client_exceptions import ResourceExhaustedResponse
 
-from askonce_worker.answering.ports import Candidate, SemanticCacheDown, StoredVector, VectorQuery, VectorRefused
+from askonce_worker.answering.ports import Candidate, SemanticCacheDown, StoredVector, VectorQuery
 from askonce_worker.cache import qdrant_messages as messages
-from askonce_worker.providers.loopback import is_loopback
+from askonce_worker.cache.qdrant_address import address_fault, advice, grpc_port, too_old
+from askonce_worker.cache.qdrant_collections import QdrantCollections
+from askonce_worker.cache.qdrant_errors import is_missing, translated
+from askonce_worker.providers.address import is_loopback
 
-_REST_PORT = 6333
-_GRPC_PORT = 6334
+log = structlog.get_logger()
+
+SEARCHING = 3.0
+STORING = 60.0
+"""Seconds for a call. Vectors wait in the outbox meanwhile; a question waits for its search."""
+LOOKS_AGAIN = 15.0
 _CHANNEL = {
     # gRPC would wait up to two minutes before it tries again, long after Qdrant is back.
     "grpc.initial_reconnect_backoff_ms": 200,
@@ -40,10 +47,9 @@ def connect_qdrant(url: str, *, api_key: str | None = None) -> AsyncQdrantClient
     certificate has to be of that host, by an authority in SSL_CERT_FILE, or else one that gRPC knows.
     """
     parts = urlsplit(url)
-    port = parts.port or _REST_PORT
     return AsyncQdrantClient(
         host=parts.hostname,
-        grpc_port=_GRPC_PORT if port == _REST_PORT else port,
+        grpc_port=grpc_port(parts),
         https=parts.scheme == "https",
         prefer_grpc=True,
         api_key=api_key,
@@ -53,7 +59,7 @@ def connect_qdrant(url: str, *, api_key: str | None = None) -> AsyncQdrantClient
 
 
 def _authorities() -> dict[str, Any]:
-    """gRPC has a list of its own, and knows nothing of the variable by which all else here is told."""
+    """gRPC has a list of its own, and does not read SSL_CERT_FILE."""
     path = os.environ.get("SSL_CERT_FILE")
     return {"root_certificates": Path(path).read_bytes()} if path else {}
 
@@ -68,15 +74,16 @@ class QdrantSemanticCache:
         embedding_model: str,
         now: Callable[[], float],
         prefix: str = "askonce",
-        timeout: float = 3.0,
+        timeout: float = SEARCHING,
+        store_timeout: float = STORING,
     ) -> None:
-        """now: unix seconds. timeout: seconds for each call."""
+        """now: Unix seconds. timeout: seconds of a search; store_timeout: of the storing of a batch."""
         self._client = client
         self._now = now
         self._timeout = timeout
+        self._store_timeout = store_timeout
         self._prefix = messages.collection_prefix(prefix, embedding_model)
-        self._ready: set[str] = set()
-        self._preparing = asyncio.Lock()
+        self._known = QdrantCollections(client, self._prefix, time.monotonic)
 
     async def search(self, queries: Sequence[VectorQuery]) -> list[list[Candidate]]:
         """At most five candidates a query, the most similar first: one round trip for all queries.
@@ -86,7 +93,7 @@ class QdrantSemanticCache:
         """
         if not queries:
             return []
-        name = await self._collection(len(queries[0].vector))
+        name = await self._known.ready(len(queries[0].vector), self._timeout)
         now = int(self._now())
         order = sorted(range(len(queries)), key=lambda i: (queries[i].scope, queries[i].threshold))
         batch = [messages.query(name, queries[i], now) for i in order]
@@ -99,19 +106,19 @@ class QdrantSemanticCache:
         return found
 
     async def upsert(self, vectors: Sequence[StoredVector]) -> None:
-        """Store, or replace under the same fingerprint; searchable when this returns."""
+        """Stores them, or replaces those under the same fingerprint. Searchable when this returns."""
         if not vectors:
             return
-        name = await self._collection(len(vectors[0].vector))
+        name = await self._known.ready(len(vectors[0].vector), self._store_timeout)
         points = [messages.point(vector) for vector in vectors]
         with self._translated(name):
             request = qdrant.UpsertPoints(collection_name=name, wait=True, points=points)
-            await self._client.grpc_points.Upsert(request, timeout=self._timeout)
+            await self._client.grpc_points.Upsert(request, timeout=self._store_timeout)
 
     @property
     def collections(self) -> list[str]:
         """Those that this worker has used."""
-        return sorted(self._ready)
+        return self._known.used
 
     async def count(self) -> int:
         """Points of this embedding model, expired ones included."""
@@ -124,65 +131,50 @@ class QdrantSemanticCache:
         return total
 
     async def close(self) -> None:
+        await self._known.aclose()
         await self._client.close()
 
     async def _collections(self) -> list[str]:
         """The model's collections, of whatever dimension: maintenance need not have seen a vector."""
-        with self._translated():
+        with translated():
             reply = await self._client.grpc_collections.List(qdrant.ListCollectionsRequest(), timeout=self._timeout)
         names = [collection.name for collection in reply.collections if collection.name.startswith(self._prefix)]
         return [name for name in names if name.removeprefix(self._prefix).isdigit()]
 
-    async def _collection(self, dimension: int) -> str:
-        """The collection's name, once it and its indexes are there."""
-        name = f"{self._prefix}{dimension}"
-        if name not in self._ready:
-            async with self._preparing:
-                if name not in self._ready:
-                    await self._prepare(name, dimension)
-        return name
-
-    async def _prepare(self, name: str, dimension: int) -> None:
-        with self._translated():
-            if not await self._exists(name):
-                await self._create(name, dimension)
-            # Also where it exists: the worker that made it may have died before it came to this.
-            for index in messages.indexes_of(name):
-                await self._client.grpc_points.CreateFieldIndex(index, timeout=self._timeout)
-        self._ready.add(name)
-
-    async def _exists(self, name: str) -> bool:
-        request = qdrant.CollectionExistsRequest(collection_name=name)
-        reply = await self._client.grpc_collections.CollectionExists(request, timeout=self._timeout)
-        return bool(reply.result.exists)
-
-    async def _create(self, name: str, dimension: int) -> None:
-        request = messages.collection_of(name, dimension)
-        try:
-            await self._client.grpc_collections.Create(request, timeout=self._timeout)
-        except grpc.RpcError:
-            if not await self._exists(name):  # else another worker was first
-                raise
-
     @contextmanager
-    def _translated(self, collection: str | None = None) -> Iterator[None]:
+    def _translated(self, collection: str) -> Iterator[None]:
         try:
-            yield
-        except grpc.RpcError as error:
-            _pass_on_cancellation()
-            if collection and error.code() == grpc.StatusCode.NOT_FOUND:
-                self._ready.discard(collection)  # Qdrant lost it: the next call makes it anew
-            kind = VectorRefused if error.code() == grpc.StatusCode.INVALID_ARGUMENT else SemanticCacheDown
-            raise kind(f"{error.code().name}: {error.details()}") from error
-        except (ResourceExhaustedResponse, grpc.aio.UsageError) as error:
-            raise SemanticCacheDown(str(error)) from error
+            with translated():
+                yield
+        except SemanticCacheDown as error:
+            if is_missing(error):
+                self._known.lost(collection)
+            raise
 
 
-def _pass_on_cancellation() -> None:
-    """With interceptors, as the official client has them, a cancelled call may end as a failed one."""
-    task = asyncio.current_task()
-    if task is not None and task.cancelling():
-        raise asyncio.CancelledError
+async def greet_qdrant(url: str, client: AsyncQdrantClient) -> None:
+    """Says in the log why Qdrant does not answer, or that its version is too old. Ends once it has answered."""
+    said = ""
+    while True:
+        fault = await _fault(url, client)
+        if not fault:
+            return
+        if fault != said:
+            log.warning("semantic.unfit", reason=fault)
+            said = fault
+        await asyncio.sleep(LOOKS_AGAIN)
+
+
+async def _fault(url: str, client: AsyncQdrantClient) -> str | None:
+    try:
+        async with asyncio.timeout(SEARCHING):
+            with translated():
+                version = (await client.info()).version
+    except (SemanticCacheDown, TimeoutError) as error:
+        return await address_fault(url) or str(error) or "no answer"
+    if (less := advice(version)) is not None and too_old(version) is None:
+        log.warning("semantic.old_server", reason=less)
+    return too_old(version)
 
 
 def _candidate(point: qdrant.ScoredPoint) -> Candidate:

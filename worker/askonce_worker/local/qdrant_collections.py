@@ -32,6 +32,11 @@ class CollectionsService(qdrant.CollectionsServicer):
         self._shards.create(request.collection_name, Shape(params.size, qdrant.Distance.Name(params.distance)))
         return qdrant.CollectionOperationResponse(result=True)
 
+    def Update(self, request: qdrant.UpdateCollection, _context: Any) -> qdrant.CollectionOperationResponse:
+        only(request, "collection_name", *_HINTS)
+        self._shards.get(request.collection_name)
+        return qdrant.CollectionOperationResponse(result=True)
+
     def Delete(self, request: qdrant.DeleteCollection, _context: Any) -> qdrant.CollectionOperationResponse:
         return qdrant.CollectionOperationResponse(result=self._shards.delete(request.collection_name))
 

@@ -115,7 +115,7 @@ class PointsService(qdrant.PointsServicer):
 def _query(request: qdrant.QueryPoints, size: int) -> edge.QueryRequest:
     supported = ("query", "filter", "params", "score_threshold", "limit", "offset", "with_payload", "with_vectors")
     only(request, *supported, *_READ)
-    only(request.params, "hnsw_ef", "exact", "indexed_only")
+    only(request.params, "hnsw_ef", "exact", "indexed_only", "quantization")
     if not request.HasField("query"):
         raise Unsupported("a query without a vector")
     return edge.QueryRequest(

@@ -3,7 +3,6 @@
 from collections import Counter
 from functools import partial
 
-import openai
 import structlog
 
 from askonce.contract.unmatched import Unmatched
@@ -13,8 +12,8 @@ from askonce_worker.providers.embedding_memory import VectorMemory
 from askonce_worker.providers.embedding_queue import Wanted
 from askonce_worker.providers.embedding_reply import BadReply, request_body, vectors_of
 from askonce_worker.providers.embedding_twins import Twins
-from askonce_worker.providers.provider import ProviderError, post
-from askonce_worker.providers.retry import Verdict
+from askonce_worker.providers.provider import ProviderClient, ProviderError, post
+from askonce_worker.providers.retry import RetryDecision
 
 MAX_REQUESTS = 40
 """To find the inputs that a server refuses among those of one batch: one among 2,048 takes 23."""
@@ -31,7 +30,7 @@ class EmbeddingRequests:
 
     def __init__(
         self,
-        client: openai.AsyncOpenAI,
+        client: ProviderClient,
         model: str,
         *,
         timeout: float,
@@ -73,12 +72,12 @@ class EmbeddingRequests:
     async def _ask(self, piece: list[Wanted]) -> None:
         texts = [wanted.text for wanted in piece]
         content = request_body(self._model, texts)
-        once = partial(post, self._client, "/embeddings", content, timeout=self._timeout)
+        once = partial(post, self._client, "/embeddings", content, timeout=self._timeout, model=self._model)
         raw = await told(once, Call("embeddings", self._model, texts=len(texts)), self._on_call)
         try:
             vectors = vectors_of(raw, len(texts))
         except BadReply as error:
-            raise ProviderError(Verdict("invalid_response", final=False), str(error), status=200) from error
+            raise ProviderError(RetryDecision("invalid_response", final=False), str(error), status=200) from error
         self._counts["requests"] += 1
         self._counts["texts"] += len(texts)
         self._note_dimension(vectors)

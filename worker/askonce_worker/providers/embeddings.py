@@ -9,7 +9,6 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 
-import openai
 import structlog
 
 from askonce.contract.unmatched import Unmatched
@@ -21,7 +20,7 @@ from askonce_worker.providers.embedding_pace import Pace
 from askonce_worker.providers.embedding_queue import INTERACTIVE, EmbeddingQueue, Wanted
 from askonce_worker.providers.embedding_reply import tokens_at_most
 from askonce_worker.providers.embedding_requests import REFUSED, EmbeddingRequests
-from askonce_worker.providers.provider import ProviderError
+from askonce_worker.providers.provider import ProviderClient, ProviderError
 from askonce_worker.providers.retry import Backoff
 
 MAX_INPUTS = 2048
@@ -45,7 +44,7 @@ class OpenAIEmbedder:
 
     def __init__(
         self,
-        client: openai.AsyncOpenAI,
+        client: ProviderClient,
         *,
         model: str,
         max_tokens: int,

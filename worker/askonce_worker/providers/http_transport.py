@@ -4,7 +4,7 @@ The SDK brings such a transport too. That one calls a refused or broken connecti
 HTTP escape as aiohttp's own error, and lets no more than 100 requests run at once.
 """
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 
 import aiohttp
@@ -15,9 +15,10 @@ MAX_HEADER = 65_536
 
 
 class AiohttpTransport(httpx2.AsyncBaseTransport):
-    """As many connections as there are requests; idle ones are kept for `keep_alive` seconds.
+    """Opens as many connections as there are requests, and keeps idle ones for `keep_alive` seconds.
 
-    Bodies are read whole. TLS is checked as httpx2 does it. Proxies and redirects are left to httpx2.
+    Bodies are passed on as they come in, still packed. TLS is checked as httpx2 does it. Proxies and redirects are
+    left to httpx2.
     """
 
     def __init__(self, *, keep_alive: float) -> None:
@@ -30,23 +31,22 @@ class AiohttpTransport(httpx2.AsyncBaseTransport):
         timeout = aiohttp.ClientTimeout(connect=seconds["connect"], sock_read=seconds["read"])
         content = await request.aread()
         with _translated():
-            async with self._opened().request(
+            response = await self._opened().request(
                 request.method,
                 str(request.url),
                 headers=request.headers,
                 data=content or None,
                 allow_redirects=False,
                 timeout=timeout,
-            ) as response:
-                body = await response.read()
-        return httpx2.Response(response.status, headers=response.raw_headers, content=body)
+            )
+        return httpx2.Response(response.status, headers=response.raw_headers, stream=_Body(response))
 
     async def aclose(self) -> None:
         if self._session is not None:
             await self._session.close()
 
     def _opened(self) -> aiohttp.ClientSession:
-        """It belongs to the loop of the first request. httpx2 decodes, and keeps the cookies."""
+        """The session belongs to the loop of the first request. httpx2 keeps the cookies."""
         if self._session is None:
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=self._keep_alive, ssl=self._tls),
@@ -58,9 +58,27 @@ class AiohttpTransport(httpx2.AsyncBaseTransport):
         return self._session
 
 
+class _Body(httpx2.AsyncByteStream):
+    """The body of a reply. A connection whose body was not read to its end is closed, not kept."""
+
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        self._response = response
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        with _translated():
+            async for chunk in self._response.content.iter_any():
+                yield chunk
+
+    async def aclose(self) -> None:
+        if self._response.content.is_eof():
+            self._response.release()
+        else:
+            self._response.close()
+
+
 @contextmanager
 def _translated() -> Iterator[None]:
-    """The names the SDK knows. Some of aiohttp's timeouts are connection errors too."""
+    """Raises what the SDK knows. Some of aiohttp's timeouts are connection errors too."""
     try:
         yield
     except TimeoutError as error:

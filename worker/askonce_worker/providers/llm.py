@@ -1,43 +1,46 @@
 """The LLM behind the port: one chat completion, with retries, within the time a question has left."""
 
 import asyncio
-import json
 from collections.abc import Awaitable, Callable
 from functools import partial
 from time import perf_counter
-from typing import Any
 
-import openai
 import orjson
 
 from askonce.contract.counters import tokens
 from askonce.question import Question
-from askonce.readable import MAX_ANSWER_BYTES, completion_of, read_json
 from askonce_worker.answering.ports import Completion
+from askonce_worker.providers.call_counts import CallCounts
 from askonce_worker.providers.calls import Call, OnCall, kind_of, not_told
-from askonce_worker.providers.provider import ProviderError, post, retried
-from askonce_worker.providers.retry import Backoff, Verdict
-from askonce_worker.providers.tally import Tally
+from askonce_worker.providers.completion_reply import read_completion
+from askonce_worker.providers.provider import ProviderClient, ProviderError, post, retried
+from askonce_worker.providers.retry import Backoff
 
 PATH = "/chat/completions"
-INVALID = Verdict("invalid_response", final=False)
 
 
 class OpenAILLM:
-    """client: from `provider.connect`. timeout: seconds of one try. on_retry: told kind, pause and model before each.
-    on_rate_limit: told the model, and the seconds after which the provider wants to see us again.
-    tally: counts every try, and what it cost. on_call: told of every try once it has ended.
+    """Asks for chat completions.
+
+    Args:
+        client: From `provider.connect`.
+        timeout: Seconds of one try.
+        backoff: The pauses between tries.
+        on_retry: Called before each pause with the error's kind, the pause in seconds and the model.
+        on_rate_limit: Called with the model, and the seconds after which the provider allows the next call.
+        counts: Counts every try, and its cost.
+        on_call: Called after every try.
     """
 
     def __init__(
         self,
-        client: openai.AsyncOpenAI,
+        client: ProviderClient,
         *,
         timeout: float,
         backoff: Backoff,
         on_retry: Callable[[str, float, str], None] | None = None,
         on_rate_limit: Callable[[str, float], None] | None = None,
-        tally: Tally | None = None,
+        counts: CallCounts | None = None,
         on_call: OnCall = not_told,
     ) -> None:
         self._client = client
@@ -45,13 +48,22 @@ class OpenAILLM:
         self._backoff = backoff
         self._on_retry = on_retry
         self._on_rate_limit = on_rate_limit
-        self._tally = tally or Tally()
+        self._counts = counts or CallCounts()
         self._on_call = on_call
 
     async def complete(
         self, question: Question, *, timeout: float, again: Callable[[], Awaitable[None]] | None = None
     ) -> Completion:
-        """The provider's body. timeout: seconds for all tries and pauses together. Raises LLMError."""
+        """The provider's body.
+
+        Args:
+            question: What is asked.
+            timeout: Seconds for all tries and pauses together.
+            again: Awaited before each try but the first.
+
+        Raises:
+            LLMError: No try was answered.
+        """
         content = orjson.dumps(question.request())
         deadline = asyncio.get_running_loop().time() + timeout
         ask = partial(self._ask, question, content, deadline)
@@ -65,16 +77,18 @@ class OpenAILLM:
     async def _ask(self, question: Question, content: bytes, deadline: float) -> Completion:
         remaining = deadline - asyncio.get_running_loop().time()
         model, began = question.model or "", perf_counter()
-        self._tally.called(question)
+        self._counts.called(question)
         try:
-            body = _checked(await post(self._client, PATH, content, timeout=min(self._timeout, remaining)))
+            raw = await post(self._client, PATH, content, timeout=min(self._timeout, remaining), model=model)
+            body = read_completion(raw, self._client.redactor)
         except BaseException as error:  # cancelled ones too: the provider may have begun to answer
-            self._tally.failed(question)
+            self._counts.failed(question)
             self._on_call(Call("chat", model, perf_counter() - began, error=kind_of(error)))
             if isinstance(error, ProviderError):
+                self._counts.paid(question, error.billed or {})
                 self._note_rate_limit(question, error)
             raise
-        self._tally.paid(question, body)
+        self._counts.paid(question, body)
         self._on_call(Call("chat", model, perf_counter() - began, "", *tokens(body)))
         return Completion(body)
 
@@ -84,31 +98,3 @@ class OpenAILLM:
 
     async def close(self) -> None:
         await self._client.close()
-
-
-def _checked(raw: bytes) -> dict[str, Any]:
-    """The body of a chat completion: at least one choice, and each has a message. Raises ProviderError.
-
-    A `model` or `usage` that is none is left out: the answer was paid for all the same.
-    """
-    try:
-        body = read_json(_mended(raw), MAX_ANSWER_BYTES)
-    except ValueError as error:
-        raise ProviderError(INVALID, "the provider's reply is not JSON, or is too large", status=200) from error
-    for name, kind in (("model", str), ("usage", dict)) if isinstance(body, dict) else ():
-        if not isinstance(body.get(name), kind | None):
-            del body[name]
-    try:
-        return completion_of(body)
-    except ValueError as error:
-        raise ProviderError(INVALID, "the provider's reply has no choice", status=200, body=body) from error
-
-
-def _mended(raw: bytes) -> bytes:
-    """Half a pair of surrogates, as models make of an emoji that is cut, becomes a question mark: it was paid for."""
-    if b"\\ud" not in raw and b"\\uD" not in raw:
-        return raw
-    try:
-        return json.dumps(json.loads(raw), ensure_ascii=False).encode("utf-8", "replace")
-    except (ValueError, RecursionError):
-        return raw

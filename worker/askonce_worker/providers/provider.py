@@ -3,102 +3,161 @@
 LLMError              what the pipeline knows
   ProviderError       one try failed, and perhaps the provider said when to come back
 
-The cause is kept. It, and `body`, may quote the prompt: messages are made of status and code alone, so that they may be
-logged.
+The cause is kept. `str(error)` is made of status and code alone, so that it may be logged. `message`, for the caller,
+and `body` have the provider's own words too, which may quote the prompt.
 """
 
 import asyncio
-import re
 import time
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Any, TypeVar
-from urllib.request import getproxies
 
-import httpx2
 import openai
+from openai._models import FinalRequestOptions
 
+from askonce.readable import MAX_ANSWER_BYTES
 from askonce_worker.answering.ports import LLMError
+from askonce_worker.logs.redaction import Redactor
 from askonce_worker.providers import retry
-from askonce_worker.providers.http_transport import AiohttpTransport
-from askonce_worker.providers.loopback import is_loopback
+from askonce_worker.providers.connection_fault import fault_of
+from askonce_worker.providers.endpoint import Endpoint, endpoint_of, hint_of
+from askonce_worker.providers.error_reply import read_error
+from askonce_worker.providers.http_client import ReplyTooLarge, http_client
 
 T = TypeVar("T")
-CODE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
-CONNECT_TIMEOUT = 5.0
-KEEP_ALIVE = 30.0
 
 
 class ProviderError(LLMError):
-    """One try failed. retry_after: seconds the provider asked us to wait."""
+    """One try failed. words: the provider's own. retry_after: seconds the provider asked us to wait.
+
+    billed: the reply, where the provider may have counted tokens for it.
+    """
 
     def __init__(
         self,
-        verdict: retry.Verdict,
-        message: str,
+        decision: retry.RetryDecision,
+        summary: str,
         *,
+        words: str = "",
         status: int | None = None,
         body: Any = None,
         retry_after: float | None = None,
+        billed: Mapping[str, Any] | None = None,
     ) -> None:
-        super().__init__(verdict.kind, message, final=verdict.final, status=status, body=body)
+        message = f"{summary}: {words}" if words else summary
+        super().__init__(decision.kind, message, final=decision.final, status=status, body=body)
+        self.args = (summary,)
         self.retry_after = retry_after
+        self.billed = billed
 
     @property
     def put_off(self) -> bool:
-        """Not refused but told when to come back."""
+        """Not refused but asked to come back later."""
         return self.kind == "rate_limit" and bool(self.retry_after)
 
 
-def connect(*, api_key: str | None, base_url: str | None, timeout: float) -> openai.AsyncOpenAI:
-    """A client without retries of its own, whose pool makes nobody wait.
+class ProviderClient(openai.AsyncOpenAI):
+    """The SDK's client, and what it does not know of the provider."""
 
-    None takes OPENAI_API_KEY and OPENAI_BASE_URL. A proxy named by the environment is left to httpx2's own transport:
-    it takes socks ones too, and those reached by TLS. No proxy leads to a server on this machine.
+    endpoint: Endpoint
+    redactor: Redactor
+
+    @property
+    def user_agent(self) -> str:
+        return f"AsyncOpenAI/Python {openai.__version__}"  # gateways know this one
+
+    async def _prepare_options(self, options: FinalRequestOptions) -> FinalRequestOptions:
+        """The SDK's hook. Azure takes the key in a header of its own."""
+        options = await super()._prepare_options(options)
+        if self.endpoint.azure:
+            given = options.headers if isinstance(options.headers, Mapping) else {}
+            options.headers = {**given, "api-key": self.api_key, "Authorization": openai.Omit()}
+        return options
+
+
+def connect(
+    *, api_key: str | None, base_url: str | None, timeout: float, most: int = MAX_ANSWER_BYTES
+) -> ProviderClient:
+    """A client without retries of its own.
+
+    Args:
+        api_key: None takes OPENAI_API_KEY.
+        base_url: None takes OPENAI_BASE_URL. It may have a query, and may be Azure's.
+        timeout: Seconds for one request.
+        most: Bytes of a reply, unpacked.
+
+    Raises:
+        ValueError: An Azure URL without its version.
     """
-    here = base_url is not None and is_loopback(base_url)
-    proxied = not here and not getproxies().keys().isdisjoint(("http", "https", "all"))
-    timeouts = httpx2.Timeout(timeout, connect=min(CONNECT_TIMEOUT, timeout))
-    http_client = openai.DefaultAsyncHttpxClient(
-        limits=httpx2.Limits(keepalive_expiry=KEEP_ALIVE),
-        trust_env=not here,
+    endpoint = endpoint_of(base_url) if base_url is not None else Endpoint("")
+    transport, timeouts = http_client(base_url, timeout, most)
+    client = ProviderClient(
+        api_key=api_key,
+        base_url=endpoint.base_url or None,
+        default_query=endpoint.query,
+        max_retries=0,
         timeout=timeouts,
-        transport=None if proxied else AiohttpTransport(keep_alive=KEEP_ALIVE),
+        http_client=transport,
     )
-    return openai.AsyncOpenAI(
-        api_key=api_key, base_url=base_url, max_retries=0, timeout=timeouts, http_client=http_client
-    )
+    client.endpoint = endpoint
+    client.redactor = Redactor([api_key] if api_key else ())
+    return client
 
 
-async def post(client: openai.AsyncOpenAI, path: str, content: bytes, *, timeout: float) -> bytes:
+async def post(client: ProviderClient, path: str, content: bytes, *, timeout: float, model: str = "") -> bytes:
     """The reply's body, untouched: building the SDK's models takes a third of a call's processor time.
 
-    One try, within `timeout` seconds. Raises ProviderError.
+    Args:
+        client: From `connect`.
+        path: Below the base URL.
+        content: The request's body, JSON.
+        timeout: Seconds for this one try.
+        model: As the request names it: some providers want it in the path.
+
+    Raises:
+        ProviderError: No reply, or one other than 2xx.
     """
     try:
         async with asyncio.timeout(timeout):
-            return await client.post(path, cast_to=bytes, content=content)
+            return await client.post(client.endpoint.path(path, model), cast_to=bytes, content=content)
     except openai.APIStatusError as error:
-        raise _refused(error) from error
+        raise _refused(client, error) from error
     except (TimeoutError, openai.APITimeoutError) as error:
-        raise ProviderError(retry.Verdict("timeout", final=False), "no reply in time") from error
+        raise ProviderError(retry.RetryDecision("timeout", final=False), "no reply in time") from error
     except openai.APIConnectionError as error:
-        raise ProviderError(retry.Verdict("connection", final=False), "no connection to the provider") from error
+        raise _not_read(error) from error
     except openai.OpenAIError as error:
-        raise ProviderError(retry.Verdict("bad_request", final=True), type(error).__name__) from error
+        raise ProviderError(retry.RetryDecision("bad_request", final=True), type(error).__name__) from error
 
 
-def _refused(error: openai.APIStatusError) -> ProviderError:
-    status, headers = error.status_code, error.response.headers
-    codes = [code for code in (error.code, error.type) if isinstance(code, str) and CODE.fullmatch(code)]
-    quota = next((code for code in codes if code in retry.QUOTA_CODES), None)
-    message = f"the provider answered {status}" + (f" ({codes[0]})" if codes else "")
+def _not_read(error: openai.APIConnectionError) -> ProviderError:
+    if isinstance(error.__cause__, ReplyTooLarge):
+        # Another try would be paid for as well, and be as large.
+        return ProviderError(retry.RetryDecision("invalid_response", final=True), "the provider's reply is too large")
+    fault = fault_of(error)
+    summary = "no connection to the provider" + (f": {fault}" if fault else "")
+    return ProviderError(retry.RetryDecision("connection", final=False), summary)
+
+
+def _refused(client: ProviderClient, error: openai.APIStatusError) -> ProviderError:
+    status = error.status_code
+    reply = read_error(error.response.content, client.redactor)
+    hint = hint_of(str(client.base_url)) if status in (404, 405) else ""
+    asked = retry.retry_after(error.response.headers, now=time.time())
     return ProviderError(
-        retry.judge_status(status, quota or next(iter(codes), None)),
-        message,
+        retry.judge_status(status, *reply.codes),
+        f"the provider answered {status}" + _named(status, reply.codes),
+        words="; ".join(filter(None, (reply.words, hint))),
         status=status,
-        body=error.body,
-        retry_after=retry.retry_after(headers, now=time.time()),
+        body=reply.body,
+        retry_after=reply.pause if asked is None else asked,
     )
+
+
+def _named(status: int, codes: tuple[str, ...]) -> str:
+    """The provider's name for the error, where it says more than the status."""
+    name = next((code for code in codes if code != str(status)), None)
+    return f" ({name})" if name else ""
 
 
 async def retried(
@@ -110,7 +169,7 @@ async def retried(
     on_retry: Callable[[str, float], None] | None = None,
     again: Callable[[], Awaitable[None]] | None = None,
 ) -> T:
-    """Asks again after what is not final, or only after these kinds. again: waited for after each pause.
+    """Asks again after errors that are not final, or only after these kinds. again: awaited after each pause.
 
     A pause that would pass `timeout` ends it at once, with the error at hand. Being told when to come back is no
     failure, unless it never ends.

@@ -23,7 +23,7 @@ from askonce_worker.logs.error_origin import place
 from askonce_worker.logs.unreadable import Refusals
 from askonce_worker.matching.match import Matcher
 from askonce_worker.matching.never_cache import never_cached
-from askonce_worker.providers.tally import Tally
+from askonce_worker.providers.call_counts import CallCounts
 from askonce_worker.redis.connection import connect_redis
 from askonce_worker.settings import Settings
 from askonce_worker.upkeep.housekeeping import Maintenance
@@ -68,8 +68,8 @@ async def service(settings: Settings, *, worker: str, clock: Clock) -> AsyncIter
         )
         vectors = parts.semantic_of(settings, clock, stack)
         coalescer = parts.coalescer_of(settings, redis, keys, worker, reported)
-        tally, budget = Tally(), parts.budget_of(settings, redis, keys)
-        publisher = parts.publisher_of(settings, redis, keys, worker, tally, watched)
+        counts, budget = CallCounts(), parts.budget_of(settings, redis, keys)
+        publisher = parts.publisher_of(settings, redis, keys, worker, counts, watched)
         lookup = Lookup(
             clock=clock,
             exact=exact,
@@ -84,7 +84,7 @@ async def service(settings: Settings, *, worker: str, clock: Clock) -> AsyncIter
             clock=clock,
             coalescer=coalescer,
             turns=turns,
-            llm=parts.llm_of(settings, tally, budget, watched, stack),
+            llm=parts.llm_of(settings, counts, budget, watched, stack),
             outbound=publisher,
             stage=watched.stage,
         )

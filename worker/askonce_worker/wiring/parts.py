@@ -1,5 +1,6 @@
 """The parts of a worker, made of its settings: one function each. `assemble.py` puts them together."""
 
+import asyncio
 import random
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
@@ -9,12 +10,13 @@ from pydantic import SecretStr
 from redis.asyncio import Redis
 
 from askonce.contract.keys import Keys
+from askonce.tasks import stop
 from askonce_worker.answering.llm_slots import LLMSlots
 from askonce_worker.answering.ports import Candidate, Clock, VectorQuery
 from askonce_worker.cache.exact import ExactCache
 from askonce_worker.cache.outbox import Outbox
 from askonce_worker.cache.publisher import Publisher
-from askonce_worker.cache.semantic import QdrantSemanticCache, connect_qdrant
+from askonce_worker.cache.semantic import QdrantSemanticCache, connect_qdrant, greet_qdrant
 from askonce_worker.cache.wrong_pairs import ReportedPairs
 from askonce_worker.inflight.coalescer import RedisCoalescer
 from askonce_worker.inflight.feed import SETTLE
@@ -22,11 +24,11 @@ from askonce_worker.logs.unreadable import Refusals
 from askonce_worker.matching.match import conflict
 from askonce_worker.matching.profiles import Profile, profile_of
 from askonce_worker.providers import provider
+from askonce_worker.providers.call_counts import CallCounts
 from askonce_worker.providers.embeddings import OpenAIEmbedder
 from askonce_worker.providers.llm import OpenAILLM
 from askonce_worker.providers.rate_budget import RateBudget, provider_name
 from askonce_worker.providers.retry import Backoff
-from askonce_worker.providers.tally import Tally
 from askonce_worker.redis.connection import connect_redis
 from askonce_worker.settings import Settings
 from askonce_worker.wiring.observers import Watch
@@ -35,6 +37,10 @@ log = structlog.get_logger()
 
 EMBEDDING_TIMEOUT = 30.0
 """Seconds of one request. What is under way is bounded so that each takes about one."""
+
+
+MAX_EMBEDDINGS_BYTES = 268_435_456
+"""Of a reply: 2,048 vectors of 3,072 numbers take 130 MB where a server writes them as decimals."""
 
 
 class NoSemanticCache:
@@ -63,6 +69,7 @@ def embedder_of(settings: Settings, profile: Profile, watched: Watch, stack: Asy
         api_key=secret(settings.embedding_api_key or settings.openai_api_key) or "none",
         base_url=settings.embedding_base_url or settings.openai_base_url,
         timeout=EMBEDDING_TIMEOUT,
+        most=MAX_EMBEDDINGS_BYTES,
     )
     stack.push_async_callback(client.close)
     return OpenAIEmbedder(
@@ -80,14 +87,17 @@ def semantic_of(settings: Settings, clock: Clock, stack: AsyncExitStack) -> Qdra
     if settings.qdrant_url is None:
         log.warning("semantic.off", reason="ASKONCE_QDRANT_URL is not set")
         return None
-    client = connect_qdrant(settings.qdrant_url.get_secret_value(), api_key=secret(settings.qdrant_api_key))
-    stack.push_async_callback(client.close)
-    return QdrantSemanticCache(
+    url = settings.qdrant_url.get_secret_value()
+    client = connect_qdrant(url, api_key=secret(settings.qdrant_api_key))
+    cache = QdrantSemanticCache(
         client,
         embedding_model=settings.embedding_model,
         now=lambda: clock.now_ms() / 1000,
         prefix=settings.key_prefix,
     )
+    stack.push_async_callback(cache.close)
+    stack.push_async_callback(stop, asyncio.create_task(greet_qdrant(url, client)))
+    return cache
 
 
 def slots_of(settings: Settings) -> LLMSlots:
@@ -98,7 +108,9 @@ def budget_of(settings: Settings, redis: Redis, keys: Keys) -> RateBudget:
     return RateBudget(redis, keys, provider=provider_name(settings.openai_base_url), rpm=settings.rpm, tpm=settings.tpm)
 
 
-def llm_of(settings: Settings, tally: Tally, budget: RateBudget, watched: Watch, stack: AsyncExitStack) -> OpenAILLM:
+def llm_of(
+    settings: Settings, counts: CallCounts, budget: RateBudget, watched: Watch, stack: AsyncExitStack
+) -> OpenAILLM:
     def on_retry(kind: str, pause: float, model: str) -> None:
         log.warning("llm.retry", kind=kind, seconds=round(pause, 2))
         watched.retried(kind, model)
@@ -115,7 +127,7 @@ def llm_of(settings: Settings, tally: Tally, budget: RateBudget, watched: Watch,
         backoff=Backoff(random.random),
         on_retry=on_retry,
         on_rate_limit=budget.pause,
-        tally=tally,
+        counts=counts,
         on_call=watched.on_call,
     )
 
@@ -134,12 +146,14 @@ def coalescer_of(settings: Settings, redis: Redis, keys: Keys, worker: str, repo
     return coalescer
 
 
-def publisher_of(settings: Settings, redis: Redis, keys: Keys, worker: str, tally: Tally, watched: Watch) -> Publisher:
+def publisher_of(
+    settings: Settings, redis: Redis, keys: Keys, worker: str, counts: CallCounts, watched: Watch
+) -> Publisher:
     return Publisher(
         redis,
         keys,
         worker=worker,
-        tally=tally,
+        counts=counts,
         embedding=settings.embedding_model,
         cache_ttl=settings.cache_ttl,
         result_ttl=settings.result_ttl,

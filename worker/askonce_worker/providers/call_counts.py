@@ -1,7 +1,7 @@
 """What this worker paid for: LLM calls and tokens by namespace and model, until Redis has taken the figures.
 
-A tally goes out with the next answers, in the same script. It bears a number: one that is sent twice, because the
-connection broke in between, counts once. Until it is acknowledged, what comes meanwhile waits for the next one.
+The counts go out in reports, each with the next answers and in the same script. A report has a number: one that is sent
+twice, because the connection broke in between, counts once. Until it is acknowledged, further counts wait for the next.
 """
 
 from collections import Counter
@@ -14,22 +14,22 @@ from askonce.question import Question
 
 
 @dataclass(frozen=True, slots=True)
-class Sheet:
+class CountsReport:
     number: int
     counts: Mapping[str, int]
 
 
-EMPTY = Sheet(0, {})
+EMPTY = CountsReport(0, {})
 
 
-class Tally:
+class CallCounts:
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()
-        self._sheet = EMPTY
+        self._report = EMPTY
         self._number = 0
 
     def called(self, question: Question) -> None:
-        """A request to the provider begins, retries included: from here on it may cost something."""
+        """A request to the provider begins, retries included: from now on it may cost something."""
         self._add("calls", question, 1)
 
     def failed(self, question: Question) -> None:
@@ -50,13 +50,13 @@ class Tally:
         if by:
             self._counts[f"{name}|{question.namespace}|{question.model}"] += by
 
-    def sheet(self) -> Sheet:
+    def report(self) -> CountsReport:
         """What Redis has not acknowledged; the same again until `taken`."""
-        if not self._sheet.counts and self._counts:
+        if not self._report.counts and self._counts:
             self._number += 1
-            self._sheet, self._counts = Sheet(self._number, self._counts), Counter()
-        return self._sheet
+            self._report, self._counts = CountsReport(self._number, self._counts), Counter()
+        return self._report
 
-    def taken(self, sheet: Sheet) -> None:
-        if self._sheet is sheet:
-            self._sheet = EMPTY
+    def taken(self, report: CountsReport) -> None:
+        if self._report is report:
+            self._report = EMPTY

@@ -1,0 +1,148 @@
+"""How a collection is made ready: once for all who wait, only what is missing, and by name where it cannot be."""
+
+import asyncio
+import time
+import uuid
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from qdrant_client import grpc as qdrant
+
+from askonce import Question
+from askonce_worker.answering.ports import SemanticCacheDown, StoredVector, VectorQuery
+from askonce_worker.cache.qdrant_address import address_fault, advice, too_old
+from askonce_worker.cache.qdrant_messages import collection_prefix, indexes_of
+from askonce_worker.cache.semantic import QdrantSemanticCache, connect_qdrant
+from support.ports import free_port
+from support.qdrant_proxy import slow_qdrant
+
+DIMENSION = 8
+QUERY = VectorQuery("scope", np.eye(1, DIMENSION, dtype=np.float32)[0], 0.9)
+
+
+@pytest.fixture
+def prefix():
+    return f"test-{uuid.uuid4().hex[:12]}"
+
+
+@pytest.fixture
+async def direct(qdrant_url, prefix):
+    client = connect_qdrant(qdrant_url)
+    yield client
+    for collection in (await client.grpc_collections.List(qdrant.ListCollectionsRequest())).collections:
+        if collection.name.startswith(prefix):
+            await client.delete_collection(collection.name)
+    await client.close()
+
+
+def cache_at(url, prefix, **options):
+    return QdrantSemanticCache(connect_qdrant(url), embedding_model="m", now=time.time, prefix=prefix, **options)
+
+
+async def test_asks_beside_a_slow_start_share_one_attempt_and_wait_at_once(qdrant_url, direct, prefix):
+    async with slow_qdrant(qdrant_url) as slow:
+        cache = cache_at(slow.url, prefix, timeout=0.5)
+        slow.seconds = 1.0
+        began = time.monotonic()
+        found = await asyncio.gather(*(cache.search([QUERY]) for _ in range(40)), return_exceptions=True)
+        assert time.monotonic() - began < 4, "they wait beside one another, not in turn"
+        assert {type(each) for each in found} == {SemanticCacheDown}
+        slow.seconds = 0.0
+
+        async def ready():
+            while True:
+                try:
+                    return await cache.search([QUERY])
+                except SemanticCacheDown:
+                    await asyncio.sleep(0.05)
+
+        async with asyncio.timeout(60):
+            assert await ready() == [[]], "the attempt went on, though none waited for it"
+        await cache.close()
+
+
+async def test_after_a_failed_attempt_there_is_another_one(qdrant_url, direct, prefix):
+    port = free_port()
+    cache = cache_at(f"http://127.0.0.1:{port}", prefix)
+    with pytest.raises(SemanticCacheDown, match="UNAVAILABLE"):
+        await cache.search([QUERY])
+    async with slow_qdrant(qdrant_url, port), asyncio.timeout(60):
+        while True:
+            try:
+                assert await cache.search([QUERY]) == [[]]
+                break
+            except SemanticCacheDown:
+                await asyncio.sleep(0.05)
+    await cache.close()
+
+
+async def test_only_the_indexes_that_are_missing_are_created(qdrant_url, direct, prefix):
+    name = f"{collection_prefix(prefix, 'm')}{DIMENSION}"
+    vectors = qdrant.VectorsConfig(params=qdrant.VectorParams(size=DIMENSION, distance=qdrant.Distance.Cosine))
+    await direct.grpc_collections.Create(qdrant.CreateCollection(collection_name=name, vectors_config=vectors))
+    own = qdrant.CreateFieldIndexCollection(
+        collection_name=name, wait=True, field_name="scope", field_type=qdrant.FieldType.FieldTypeKeyword
+    )
+    await direct.grpc_points.CreateFieldIndex(own)
+    cache = cache_at(qdrant_url, prefix)
+    await cache.search([QUERY])
+    info = await direct.get_collection(name)
+    assert info.payload_schema.keys() == {index.field_name for index in indexes_of(name)}
+    assert not getattr(info.payload_schema["scope"].params, "is_tenant", None), "an operator's index stays as it is"
+    await cache.close()
+
+
+async def test_a_stale_vector_takes_no_place_of_a_valid_one(qdrant_url, direct, prefix):
+    def stored(text, epochs):
+        name = Question(text, model="m").fingerprint
+        return StoredVector(name, QUERY.vector, "scope", epochs, "m", "n", 1, int(time.time()) + 60)
+
+    cache = cache_at(qdrant_url, prefix)
+    await cache.upsert([*(stored(f"{number}", "0.0.0.0") for number in range(8)), stored("valid", "1.0.0.0")])
+    [[found]] = await cache.search([replace(QUERY, epochs="1.0.0.0")])
+    assert found.fingerprint == stored("valid", "").fingerprint
+    await cache.close()
+
+
+@pytest.mark.parametrize("version", ["1.12.1", "1.9.4", "v0.11.0"])
+def test_servers_that_are_too_old_are_refused_by_their_version(version):
+    assert version in too_old(version)
+
+
+@pytest.mark.parametrize("version", ["1.12.2", "1.16.3"])
+def test_older_servers_work_with_an_advice(version):
+    assert (too_old(version), version in advice(version)) == (None, True)
+
+
+@pytest.mark.parametrize("version", ["1.17.0", "2.0.0", "1.17.1-dev", "embedded"])
+def test_new_servers_and_unknown_versions_are_taken(version):
+    assert (too_old(version), advice(version)) == (None, None)
+
+
+async def test_rest_at_the_port_of_grpc_is_named():
+    async def rest(reader, writer):
+        await reader.read(1000)
+        writer.write(b'HTTP/1.1 200 OK\r\ncontent-length: 18\r\n\r\n{"title":"qdrant"}')
+        writer.close()
+
+    server = await asyncio.start_server(rest, "127.0.0.1", 0)
+    assert "speaks REST" in await address_fault(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+    server.close()
+
+
+async def test_tls_where_none_is_and_none_where_tls_is_are_named(qdrant_url):
+    async def tls_alert(reader, writer):
+        await reader.read(1000)
+        writer.write(b"\x15\x03\x01\x00\x02\x02\x46")
+        writer.close()
+
+    server = await asyncio.start_server(tls_alert, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    assert "write https://" in await address_fault(f"http://127.0.0.1:{port}")
+    server.close()
+    assert "write http://" in await address_fault(qdrant_url.replace("http://", "https://"))
+
+
+async def test_an_address_where_nothing_is_is_named():
+    assert "nothing answers at port 1" in await address_fault("http://127.0.0.1:1")

@@ -1,0 +1,50 @@
+"""Keys and addresses as people write them into settings: cleaned, and refused where they cannot work. Pure."""
+
+import ipaddress
+import re
+from urllib.parse import urlsplit
+
+INVISIBLE = " \t\r\n\v\f\u00a0\u200b\u2060\ufeff"
+QUOTES = ("'", '"')
+SENDABLE = re.compile(r"[\x20-\x7e]*")
+"""What a header of HTTP, or of gRPC, carries unchanged."""
+
+
+def cleaned(value: str) -> str:
+    """Without the white space and quotation marks around it that files, shells and `env` files leave there."""
+    value = value.strip(INVISIBLE)
+    while len(value) >= 2 and value[0] == value[-1] and value[0] in QUOTES:
+        value = value[1:-1].strip(INVISIBLE)
+    return value
+
+
+def checked_key(key: str) -> str:
+    """The key. Raises ValueError where no header can carry it."""
+    if not SENDABLE.fullmatch(key):
+        raise ValueError("it has a character that no header can carry (a line break, or not ASCII)")
+    return key
+
+
+def checked_url(url: str) -> str:
+    """The URL. Raises ValueError where it is none of an HTTP server, with what to write instead."""
+    if not SENDABLE.fullmatch(url) or " " in url:
+        raise ValueError("it has a character that no URL has (white space, a line break, or not ASCII)")
+    if "://" not in url:
+        raise ValueError("it has no scheme: write http:// or https:// in front of it")
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https"):
+        raise ValueError(f"its scheme is {parts.scheme}: it has to be http or https")
+    if not parts.hostname:
+        raise ValueError("it names no host")
+    if parts.port == 0:
+        raise ValueError("its port is 0")
+    return url
+
+
+def is_loopback(url: str) -> bool:
+    """Whether this is a server on this machine: no proxy leads there."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,74 @@
+"""Reads what a provider sends as a chat completion. Whatever is not one becomes an error under its own name. Pure."""
+
+import json
+from typing import Any
+
+from askonce.contract.completion import fault
+from askonce.readable import MAX_ANSWER_BYTES, completion_of, read_json
+from askonce_worker.logs.redaction import Redactor
+from askonce_worker.providers.error_reply import error_in, is_html
+from askonce_worker.providers.provider import ProviderError
+from askonce_worker.providers.retry import RetryDecision, judge_error
+
+INVALID = RetryDecision("invalid_response", final=False)
+OK = 200
+
+
+def read_completion(raw: bytes, redactor: Redactor) -> dict[str, Any]:
+    """The body of a completion: at least one choice, each with a message, none cut off by a fault.
+
+    A `model` or `usage` of a wrong type is left out: the answer was paid for all the same. Raises ProviderError.
+    """
+    try:
+        body = read_json(_repaired(raw), MAX_ANSWER_BYTES)
+    except ValueError as error:
+        raise ProviderError(INVALID, _unreadable(raw), status=OK) from error
+    if not isinstance(body, dict):
+        raise ProviderError(INVALID, "the provider's reply is no object", status=OK)
+    for name, kind in (("model", str), ("usage", dict)):
+        if not isinstance(body.get(name), kind | None):
+            del body[name]
+    if body.get("error"):
+        raise _failed("the provider sent an error instead of an answer", body["error"], body, redactor)
+    try:
+        completion = completion_of(body)
+    except ValueError as error:
+        raise ProviderError(INVALID, "the provider's reply has no choice", status=OK, body=body) from error
+    broken = fault(completion)
+    if broken is not None:
+        errors = (choice["error"] for choice in completion["choices"] if choice.get("error"))
+        raise _failed("the provider broke off the answer", next(errors, broken), body, redactor)
+    return completion
+
+
+def _failed(summary: str, error: Any, body: dict[str, Any], redactor: Redactor) -> ProviderError:
+    """An error in a reply with status 200 is judged by its own code and type."""
+    reply = error_in({"error": error}, redactor)
+    status = next((int(code) for code in reply.codes if code.isdecimal() and 400 <= int(code) < 600), OK)
+    return ProviderError(
+        judge_error(reply.codes),
+        summary,
+        words=reply.words,
+        status=status,
+        body=reply.body,
+        retry_after=reply.pause,
+        billed=body,
+    )
+
+
+def _unreadable(raw: bytes) -> str:
+    if len(raw) > MAX_ANSWER_BYTES:
+        return "the provider's reply is too large"
+    if is_html(raw[:1000].decode("utf-8", "replace")):
+        return "the provider's reply is an HTML page: is the base URL right?"
+    return "the provider's reply is empty" if not raw.strip() else "the provider's reply is not JSON"
+
+
+def _repaired(raw: bytes) -> bytes:
+    """Half a pair of surrogates becomes a question mark: models cut emoji in two, and the answer was paid for."""
+    if b"\\ud" not in raw and b"\\uD" not in raw:
+        return raw
+    try:
+        return json.dumps(json.loads(raw), ensure_ascii=False).encode("utf-8", "replace")
+    except (ValueError, RecursionError):
+        return raw

@@ -1,0 +1,62 @@
+"""The HTTP client below the SDK: replies are bounded in size, over whatever transport they come."""
+
+from typing import Any
+from urllib.request import getproxies
+
+import httpx2
+import openai
+
+from askonce_worker.providers.address import is_loopback
+from askonce_worker.providers.bounded_body import ACCEPTED, BadEncoding, BodyTooLarge, read_bounded
+from askonce_worker.providers.http_transport import AiohttpTransport
+
+CONNECT_TIMEOUT = 5.0
+KEEP_ALIVE = 30.0
+
+
+class ReplyTooLarge(httpx2.TransportError):
+    """A reply has more bytes than are read of one."""
+
+
+class BoundedClient(openai.DefaultAsyncHttpxClient):
+    """Reads each reply whole, with a bound. most: bytes of a reply, packed or unpacked."""
+
+    def __init__(self, *, most: int, **options: Any) -> None:
+        super().__init__(**options)
+        self._most = most
+        self.headers["accept-encoding"] = ACCEPTED
+
+    async def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
+        """As httpx2 does it; the reply is read and unpacked. Raises httpx2's TransportError, ReplyTooLarge."""
+        response = await super().send(request, **{**options, "stream": True})
+        headers = response.headers
+        try:
+            body = await read_bounded(response.aiter_raw(), headers.get("content-encoding", ""), self._most)
+        except BodyTooLarge as error:
+            raise ReplyTooLarge(str(error)) from error
+        except BadEncoding as error:
+            raise httpx2.DecodingError(str(error)) from error
+        finally:
+            await response.aclose()
+        for name in ("content-encoding", "content-length", "transfer-encoding"):
+            headers.pop(name, None)
+        return httpx2.Response(response.status_code, headers=headers, content=body, request=response.request)
+
+
+def http_client(base_url: str | None, timeout: float, most: int) -> tuple[BoundedClient, httpx2.Timeout]:
+    """A client whose pool makes no request wait, and its timeouts in seconds.
+
+    A proxy named by the environment is left to httpx2's own transport: it takes socks proxies too, and those reached
+    by TLS. No proxy leads to a server on this machine.
+    """
+    here = base_url is not None and is_loopback(base_url)
+    proxied = not here and not getproxies().keys().isdisjoint(("http", "https", "all"))
+    timeouts = httpx2.Timeout(timeout, connect=min(CONNECT_TIMEOUT, timeout))
+    client = BoundedClient(
+        most=most,
+        limits=httpx2.Limits(keepalive_expiry=KEEP_ALIVE),
+        trust_env=not here,
+        timeout=timeouts,
+        transport=None if proxied else AiohttpTransport(keep_alive=KEEP_ALIVE),
+    )
+    return client, timeouts
