@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 WEIGHTS := worker/askonce_worker/local/llm-requirements.txt
 
-.PHONY: demo test lint types imports unit bench format clean setup packages tools audit soak
+.PHONY: demo test lint types imports unit coverage bench format clean setup packages pythons busy tools audit soak
 
 setup: $(VENV)/.ready
 
@@ -37,6 +37,13 @@ imports: setup
 unit: setup
 	$(BIN)/pytest -n 3 --dist loadfile
 
+# The same tests, and how much of the code they run, in the processes that they start too.
+coverage: setup
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest -n 3 --dist loadfile
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report --skip-covered --sort=cover | tail -25
+
 bench: setup
 	$(BIN)/python tests/benchmarks/run.py
 
@@ -48,9 +55,18 @@ soak: setup
 packages: setup
 	PYTHON=$(PYTHON) tests/packages.sh
 
-# What the tests of deploy/ use and the package index does not have.
+# The other Pythons that are supported, where they are installed.
+pythons: setup
+	tests/pythons.sh $(BIN)/python
+
+# What must also hold on a busy machine.
+busy: setup
+	tests/busy.sh $(BIN)
+
+# What the tests use and the package index does not have.
 tools: setup
 	tests/promtool.sh $(BIN)
+	tests/redis.sh $(BIN)
 
 # Known vulnerabilities of what is pinned. Needs a network that reaches the advisories; CI checks what it can without.
 audit:
@@ -61,4 +77,4 @@ format: setup
 	$(BIN)/ruff check --fix .
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*
