@@ -51,6 +51,13 @@ async def test_a_refused_key_is_named(llm_server):
     assert "OPENAI_API_KEY" in found.advice
 
 
+async def test_an_embedding_model_that_does_not_tell_texts_apart_is_named(llm_server):
+    assert (await embeddings(settings(llm_server))).ok
+    await llm_server.fail("embeddings", "same")
+    found = await embeddings(settings(llm_server))
+    assert (found.ok, found.state) == (False, "different texts have the same vector")
+
+
 async def test_a_missing_key_is_named_without_asking_anyone():
     for found in (await llm(Settings(model="m")), await embeddings(Settings())):
         assert not found.ok

@@ -172,6 +172,20 @@ async def of_a_refusal_the_followers_with_other_texts_ask_side_by_side(client, l
     assert chat["max_in_flight"] > 50, "they asked one after the other"
 
 
+async def after_an_outage_of_three_leaders_the_fourth_answers_all(client, llm_server):
+    texts = paraphrases("how cold is the blue river? [g50]", 100)
+    await llm_server.reset()
+    await llm_server.control(chat={"latency_ms": 100})
+    await llm_server.fail("chat", "status", status=503, headers={"retry-after-ms": "10"}, times=3 * 5)
+    answers = await answers_to(client, texts, seconds=60)
+    assert Counter(answer.source or answer.error.kind for answer in answers) == {
+        "server_error": 3,
+        "llm": 1,
+        "inflight": 96,
+    }
+    assert await calls(llm_server) == 3 * 5 + 1
+
+
 async def the_followers_of_a_leader_that_expires_are_answered(client, llm_server):
     leading, *following = paraphrases("how long is the steep path? [g30]", 12)
     await llm_server.reset()
@@ -208,5 +222,6 @@ async def test_whatever_a_leader_comes_to_its_followers_are_answered(settings, l
     async with client_for(settings, chunk_size=4) as client, workers(2, settings) as pool:
         await truncated_and_empty_answers_are_shared_and_not_kept(client, llm_server)
         await of_a_refusal_the_followers_with_other_texts_ask_side_by_side(client, llm_server)
+        await after_an_outage_of_three_leaders_the_fourth_answers_all(client, llm_server)
         await the_followers_of_a_leader_that_expires_are_answered(client, llm_server)
         await the_followers_of_a_leader_that_is_cancelled_are_answered(client, llm_server, settings, pool)

@@ -36,6 +36,7 @@ OF_A_WORKER = {
     "askonce_leaders",
     "askonce_followers",
     "askonce_takeovers_total",
+    "askonce_embeddings_broken",
     "askonce_leases_lost_total",
     "askonce_refused_total",
     "askonce_redis_reachable",
@@ -145,8 +146,8 @@ async def test_what_is_scraped_is_what_was_asked_and_answered(settings, llm_serv
     assert metrics.sum("askonce_workers_alive") == metrics.sum("askonce_redis_reachable") == 1
     empty = OF_ALL - {"askonce_entries", "askonce_workers_alive"}
     assert {name: metrics.sum(name) for name in empty} == dict.fromkeys(empty, 0)
-    nothing = ("askonce_leaders", "askonce_followers", "askonce_refused_total", "askonce_leases_lost_total")
-    assert [metrics.sum(name) for name in nothing] == [0] * 4
+    nothing = ("leaders", "followers", "refused_total", "leases_lost_total", "embeddings_broken")
+    assert [metrics.sum(f"askonce_{name}") for name in nothing] == [0] * 5
 
 
 def the_calls(metrics, seen):

@@ -119,7 +119,19 @@ class Answerer:
             record = orjson.dumps({**facts, "question": question.text, "body": body})[1:]
             ttl = int((question.ttl or 3600) * 1000)
             keys = [self.keys.epochs, self.keys.touched, self.keys.outbox, self.keys.expiries, self.keys.snapshots]
-            args = [self.keys.entry(""), 0, question.fingerprint, record, ttl, stamp, "\n".join(epochs), b"", b"", ""]
+            args = [
+                self.keys.entry(""),
+                0,
+                question.fingerprint,
+                record,
+                ttl,
+                stamp,
+                "\n".join(epochs),
+                b"",
+                b"",
+                "",
+                0,
+            ]
             await STORE(self.redis, keys, args)
         return Answer(None, "answered", source="llm", model=question.model, metadata=question.metadata, body=body)
 

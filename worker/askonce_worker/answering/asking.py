@@ -78,6 +78,7 @@ class Asking:
     async def _complete(self, item: OpenQuestion, turn: Reservation) -> Completion:
         """The LLM gets a second more than the deadline: so it is the deadline that ends it, under its name."""
         turn.spent()
+        item.called = self._clock.now_ms()
         with self._stage("llm", model=item.question.model or ""):
             timeout = self.seconds_left(item) + 1
             completion = await self._llm.complete(item.question, timeout=timeout, again=turn.again)
@@ -100,4 +101,4 @@ def _kept(item: OpenQuestion, completion: Completion) -> list[NewEntry]:
     """What goes into the cache: a good answer, to a question whose answers are kept."""
     if not item.reuse.kept or verdict(completion.body) is not CompletionVerdict.GOOD:
         return []
-    return [NewEntry(item.question, completion.body, item.began, item.vector, item.reuse.semantic)]
+    return [NewEntry(item.question, completion.body, item.began, item.vector, item.reuse.semantic, item.called)]

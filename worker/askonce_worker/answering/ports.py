@@ -116,7 +116,8 @@ class NewEntry:
     """An answer on its way into the cache.
 
     epochs: the stamp under which its question began. semantic: whether it may be found by similarity, once it has a
-    vector.
+    vector. asked_ms: when the LLM was asked, Unix ms of Redis's clock, 0 for now; an answer that was asked for later
+    stays.
     """
 
     question: Question
@@ -124,6 +125,7 @@ class NewEntry:
     epochs: str
     vector: Vector | None
     semantic: bool = False
+    asked_ms: int = 0
 
 
 class ExactCache(Protocol):

@@ -220,6 +220,7 @@ class Publisher:
             b"" if entry.vector is None else entry.vector.tobytes(),
             orjson.dumps(facts)[1:],
             snapshot,
+            entry.asked_ms,
         ]
 
     def _publish_args(self, finished: Sequence[Finished], report: CountsReport) -> list[Any]:

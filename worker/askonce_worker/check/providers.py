@@ -8,6 +8,7 @@ from askonce_worker.check.one_part import TIMEOUT, answer, redacted
 from askonce_worker.providers.provider import connect
 from askonce_worker.settings import Settings
 
+DIFFERENT_TEXTS = ["How do I read a CSV file?", "Who painted the red tower?"]
 REFUSED = (401, 403)
 NO_KEY = "set OPENAI_API_KEY, or OPENAI_BASE_URL for a server of your own"
 NO_EMBEDDING_KEY = "set ASKONCE_EMBEDDING_API_KEY or OPENAI_API_KEY"
@@ -22,8 +23,12 @@ async def embeddings(settings: Settings) -> Finding:
 
     async def ask() -> Finding:
         async with _openai(url, key) as client:
-            reply = await client.embeddings.create(model=settings.embedding_model, input=["ready?"])
-        return Finding("embeddings", shown, f"{len(reply.data[0].embedding)} dimensions", ok=True)
+            reply = await client.embeddings.create(model=settings.embedding_model, input=DIFFERENT_TEXTS)
+        one, other = (item.embedding for item in reply.data)
+        if one == other:
+            found, advice = "different texts have the same vector", "matching is off until the server tells texts apart"
+            return Finding("embeddings", shown, found, ok=False, advice=advice)
+        return Finding("embeddings", shown, f"{len(one)} dimensions", ok=True)
 
     advice = "ASKONCE_EMBEDDING_BASE_URL, ASKONCE_EMBEDDING_API_KEY" if key else f"no key is set: {NO_EMBEDDING_KEY}"
     return await answer("embeddings", shown, ask, advice)

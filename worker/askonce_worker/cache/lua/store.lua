@@ -4,8 +4,9 @@
 -- KEYS: epochs, touched, outbox, expiries, snapshots
 -- ARGV: 1 prefix of the entries   2 most vectors in the outbox
 --       3... of each: fingerprint, rest of the entry after its times, time to live in ms, epochs it began under,
---       their four fields joined by line feeds, vector or '', record for the outbox or '', snapshot or ''
--- Returns for each: 1 stored, 0 its epoch has moved, -1 Redis is nearly full.
+--       their four fields joined by line feeds, vector or '', record for the outbox or '', snapshot or '',
+--       Unix ms at which it was asked for, 0 for now
+-- Returns for each: 1 stored, 0 its epoch has moved, 2 a newer answer stands there, -1 Redis is nearly full.
 local clock = redis.call('TIME')
 local now = tonumber(clock[1])
 local memory = redis.call('INFO', 'memory')
@@ -29,9 +30,19 @@ local function answered_by(model, snapshot)
   end
 end
 
+-- Whether an answer that is valid still was asked for later. Entries of earlier releases have no `asked_ms`.
+local function is_newer(key, asked, epochs)
+  local head = redis.call('GETRANGE', key, 0, 300)
+  local created, later = string.match(head, '^{"created_at":(%d+)'), string.match(head, '"asked_ms":(%d+)')
+  if not created or string.match(head, '"epochs":"([^"]*)"') ~= epochs then
+    return false
+  end
+  return tonumber(later or created * 1000) > asked
+end
+
 local replies = {}
 local waiting = redis.call('XLEN', KEYS[3])
-for i = 3, #ARGV, 8 do
+for i = 3, #ARGV, 9 do
   local fields = {}
   for field in string.gmatch(ARGV[i + 4], '[^\n]+') do
     fields[#fields + 1] = field
@@ -43,14 +54,19 @@ for i = 3, #ARGV, 8 do
   if ARGV[i + 7] ~= '' then
     answered_by(string.sub(fields[2], 7), ARGV[i + 7])
   end
+  local asked = tonumber(ARGV[i + 8])
+  asked = asked > 0 and asked or now * 1000 + math.floor(clock[2] / 1000)
   if table.concat(epochs, '.') ~= ARGV[i + 3] then
     replies[#replies + 1] = 0
+  elseif is_newer(ARGV[1] .. ARGV[i], asked, ARGV[i + 3]) then
+    replies[#replies + 1] = 2
   elseif full then
     replies[#replies + 1] = -1
   else
     local expires = now + math.max(1, math.floor(ARGV[i + 2] / 1000))
     local times = '{"created_at":' .. now .. ',"expires_at":' .. expires .. ','
-    redis.call('SET', ARGV[1] .. ARGV[i], times .. ARGV[i + 1], 'PX', ARGV[i + 2])
+    local asked_ms = string.format('"asked_ms":%.0f,', asked)
+    redis.call('SET', ARGV[1] .. ARGV[i], times .. asked_ms .. ARGV[i + 1], 'PX', ARGV[i + 2])
     redis.call('ZADD', KEYS[2], now, ARGV[i])
     redis.call('ZADD', KEYS[4], expires, ARGV[i])
     if ARGV[i + 5] ~= '' and waiting < tonumber(ARGV[2]) then
