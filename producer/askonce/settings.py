@@ -7,13 +7,18 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from askonce.question_checks import MAX_TTL
+from askonce.store.redis_url import tidy
 
 PREFIX = "ASKONCE_"
+OUTBOX_MAX = 100_000
 
 
 @dataclass(frozen=True, slots=True)
 class ClientSettings:
-    """job_ttl, result_ttl, cache_ttl: seconds. max_queued: questions in a lane, 0 for no bound."""
+    """job_ttl, result_ttl, cache_ttl: seconds. max_queued: questions in a lane, 0 for no bound.
+
+    outbox_max: vectors that may wait for Qdrant.
+    """
 
     redis_url: str = field(default="redis://localhost:6379/0", repr=False)
     model: str | None = None
@@ -23,6 +28,7 @@ class ClientSettings:
     result_ttl: float = 86_400
     cache_ttl: float = 604_800
     max_queued: int = 0
+    outbox_max: int = OUTBOX_MAX
 
 
 def client_settings(given: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -> ClientSettings:
@@ -31,10 +37,14 @@ def client_settings(given: Mapping[str, Any], environ: Mapping[str, str] = os.en
     for name, check in CHECKS.items():
         variable = PREFIX + name.upper()
         if given.get(name) is not None:
-            values[name] = check(name, given[name])
+            values[name] = check(name, _tidied(given[name]))
         elif environ.get(variable):
-            values[name] = check(variable, environ[variable])
+            values[name] = check(variable, tidy(environ[variable]))
     return ClientSettings(**values)
+
+
+def _tidied(value: Any) -> Any:
+    return tidy(value) if isinstance(value, str) else value
 
 
 def _url(name: str, value: Any) -> str:
@@ -80,4 +90,5 @@ CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "result_ttl": _number(float, 1, MAX_TTL),
     "cache_ttl": _number(float, 1, MAX_TTL),
     "max_queued": _number(int, 0, 10**12),
+    "outbox_max": _number(int, 0, 10**12),
 }

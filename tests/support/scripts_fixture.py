@@ -33,7 +33,8 @@ class Scripts:
         return await Script("askonce", "submit")(self.redis, [keys.queue(lane), keys.wake, keys.fair, keys.load], args)
 
     async def listen(self, *ids, listener="me", namespace="default"):
-        return await Script("askonce", "listen")(self.redis, [], [self.keys.result(namespace, ""), listener, *ids])
+        head = [self.keys.result(namespace, ""), listener, 8_000_000]
+        return await Script("askonce", "listen")(self.redis, [], [*head, *ids])
 
     async def cancel(self, *ids, namespace="default"):
         keys = self.keys

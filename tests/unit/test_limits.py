@@ -3,6 +3,8 @@
 import ast
 from pathlib import Path
 
+from askonce.store.scripts import USES
+
 ROOT = Path(__file__).parents[2]
 PACKAGES = (ROOT / "producer" / "askonce", ROOT / "worker" / "askonce_worker")
 LINES_OF_A_FILE = 250
@@ -108,5 +110,6 @@ def test_nothing_is_defined_that_the_packages_do_not_use():
 
 def test_every_script_is_sent_by_somebody():
     read = {name for _, _, tree in modules() for name in references(tree)}
+    read |= {name for path in scripts() for name in USES.findall(path.read_text("utf-8"))}
     left = {path.name for path in scripts() if path.stem not in read and path.name not in read}
     assert left == set()

@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal
 from pydantic import DirectoryPath, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from askonce.store.redis_url import check_url
+from askonce.settings import OUTBOX_MAX
+from askonce.store.redis_url import check_url, tidy
 from askonce_worker.matching.never_cache import never_cached
 from askonce_worker.matching.profiles import read_profiles
 from askonce_worker.providers.address import INVISIBLE, checked_key, checked_url, cleaned
@@ -54,7 +55,7 @@ class Settings(BaseSettings):
     lease: Annotated[float, Field(ge=0.5)] = 10
     chunks: Positive = 32
     max_tries: Positive = 5
-    outbox_max: Count = 100_000
+    outbox_max: Count = OUTBOX_MAX
     on_model_upgrade: Literal["invalidate", "keep", "warn"] = "invalidate"
     retired_models: str = ""
     never_cache: str = ""
@@ -100,8 +101,9 @@ class Settings(BaseSettings):
     @field_validator("redis_url")
     @classmethod
     def _one_redis(cls, url: SecretStr) -> SecretStr:
-        check_url(url.get_secret_value())
-        return url
+        text = tidy(url.get_secret_value())
+        check_url(text)
+        return SecretStr(text)
 
     @field_validator("never_cache")
     @classmethod

@@ -1,4 +1,4 @@
--- Ends questions that nobody works on as failed. One that runs is finished, and cached.
+-- Ends questions that no worker has begun as failed. One that runs is finished, and cached.
 --
 -- KEYS: totals
 -- ARGV: 1 prefix of the result keys   2 prefix of the listeners' streams   3 prefix of the leases   4 namespace
@@ -14,12 +14,11 @@ end
 
 local function cancel(id, told)
   local key = ARGV[1] .. id
-  local record = redis.call('GET', key)
-  if not record then
-    return -1
-  elseif string.sub(record, after + 1, after + 10) ~= '"deadline"' then
-    return 0
+  local kind = redis.call('GETRANGE', key, after, after + 9) -- a result may have megabytes
+  if kind ~= '"deadline"' then
+    return kind == '' and -1 or 0
   end
+  local record = redis.call('GET', key)
   local lane, job = string.match(record, '"job":"(%a+):([^"]+)"', after)
   if runs(lane, job, id) then
     return 2
@@ -31,6 +30,8 @@ local function cancel(id, told)
   return 1
 end
 
+-- Removing comes first: a script whose first write takes no memory may go on even when Redis is full.
+redis.call('DEL', ARGV[1])
 local told, replies, cancelled = {}, {}, 0
 for i = 8, #ARGV do
   local reply = cancel(ARGV[i], told)

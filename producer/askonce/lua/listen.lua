@@ -1,31 +1,50 @@
--- For each job: its answer, or a place among those who are told of it.
+-- For each job: its answer, or an entry among those who are notified of it.
 --
--- ARGV: 1 prefix of the result keys   2 listener, or '' only to look   3... job ids
--- Returns for each: false (unknown), '' (pending), or the result record.
-local keys = {}
-for i = 3, #ARGV do
-  keys[#keys + 1] = ARGV[1] .. ARGV[i]
+-- ARGV: 1 prefix of the result keys   2 listener, or '' only to look   3 most bytes of results   4... job ids
+-- Returns for each: false (unknown), '' (pending), the result record, or 0 (not read: that would be too many bytes; ask
+-- again). The first result is always read.
+local LISTENERS = 32 -- of one job: the newest stay. A client that is left out looks for itself, once a second.
+local after = string.len('{"fingerprint":"') + 43 + string.len('",')
+local most = tonumber(ARGV[3])
+local left = most
+
+local function with_listener(marker)
+  local head, names = string.match(marker, '^(.*),"listeners":%[(.*)%]}$')
+  local listeners = {}
+  for name in string.gmatch(names or '', '"([^"]+)"') do
+    listeners[#listeners + 1] = name
+  end
+  listeners[#listeners + 1] = ARGV[2]
+  while #listeners > LISTENERS do
+    table.remove(listeners, 1)
+  end
+  return (head or string.sub(marker, 1, -2)) .. ',"listeners":["' .. table.concat(listeners, '","') .. '"]}'
 end
-local pending = string.len('{"fingerprint":"') + 43 + string.len('",') + 1
+
+local function look(key)
+  local size = redis.call('STRLEN', key)
+  if size == 0 then
+    return false
+  elseif size > left and left < most then
+    return 0
+  end
+  local record = redis.call('GET', key)
+  if string.sub(record, after + 1, after + 10) ~= '"deadline"' then
+    left = left - size
+    return record
+  end
+  if ARGV[2] ~= '' and not string.find(record, '"' .. ARGV[2] .. '"', after, true) then
+    redis.call('SET', key, with_listener(record), 'KEEPTTL')
+  end
+  return ''
+end
+
 if ARGV[2] ~= '' then
-  -- Removing comes first: Redis lets a script that has begun to write go on even when its memory is full.
+  -- Removing comes first: a script whose first write takes no memory may go on even when Redis is full.
   redis.call('DEL', ARGV[1])
 end
 local replies = {}
-for at = 1, #keys, 4000 do
-  local found = redis.call('MGET', unpack(keys, at, math.min(at + 3999, #keys)))
-  for i = 1, #found do
-    local record = found[i]
-    if record and string.sub(record, pending, pending + 9) == '"deadline"' then
-      local name = '"' .. ARGV[2] .. '"'
-      if ARGV[2] ~= '' and not string.find(record, name, pending, true) then
-        local others = string.sub(record, -2) == ']}'
-        local told = others and string.sub(record, 1, -3) .. ',' or string.sub(record, 1, -2) .. ',"listeners":['
-        redis.call('SET', keys[at + i - 1], told .. name .. ']}', 'KEEPTTL')
-      end
-      record = ''
-    end
-    replies[at + i - 1] = record
-  end
+for i = 4, #ARGV do
+  replies[#replies + 1] = look(ARGV[1] .. ARGV[i])
 end
 return replies

@@ -1,18 +1,22 @@
 -- Remembers a pair of questions that were taken for one, and drops an entry. Either may be left out.
 --
+-- Uses: replicas
+--
 -- KEYS: wrong, dropped, touched, expiries, totals
 -- ARGV: 1 pair, or ''   2 prefix of the hourly counters   3 counter   4 prefix of the entries
 --       5 fingerprint of the entry to drop, or ''
--- Returns {1 if the pair is new, 1 if there was such an entry}.
+-- Returns {1 if the pair is new, 1 if there was such an entry, how many replicas are connected}.
 local clock = redis.call('TIME')
 local micros = clock[1] * 1000000 + clock[2]
 
--- Whoever reads on from the last one he knows must miss none: no two have one score, and it never goes back.
+-- Readers go on from the last score they know: no two are equal, and none is below an earlier one.
 local function add(key, member)
   local last = redis.call('ZREVRANGE', key, 0, 0, 'WITHSCORES')[2]
   redis.call('ZADD', key, string.format('%.0f', math.max(micros, tonumber(last or 0) + 1)), member)
 end
 
+-- Removing comes first: a script whose first write takes no memory may go on even when Redis is full.
+redis.call('ZREM', KEYS[1], '')
 local new, dropped = 0, 0
 if ARGV[1] ~= '' and not redis.call('ZSCORE', KEYS[1], ARGV[1]) then
   add(KEYS[1], ARGV[1])
@@ -30,4 +34,4 @@ if ARGV[5] ~= '' then
   redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', string.format('%.0f', micros - 3600000000))
   add(KEYS[2], ARGV[5])
 end
-return {new, dropped}
+return {new, dropped, replicas()}

@@ -1,4 +1,4 @@
--- How far each job is. A job id stands in its marker until it is answered; what runs has a lease: the chunk, or after it
+-- How far each job is. A job id stands in its marker until it is answered. What runs has a lease: the chunk, or once it
 -- was split the part JOB.ID.
 --
 -- ARGV: 1 prefix of the result keys   2 prefix of the leases   3... job ids
@@ -6,8 +6,9 @@
 local after = string.len('{"fingerprint":"') + 43 + string.len('",')
 local replies = {}
 for i = 3, #ARGV do
-  local record = redis.call('GET', ARGV[1] .. ARGV[i])
-  if not record then
+  -- A result may have megabytes; what tells is at its beginning.
+  local record = redis.call('GETRANGE', ARGV[1] .. ARGV[i], 0, 1023)
+  if record == '' then
     replies[#replies + 1] = 0
   elseif string.sub(record, after + 1, after + 10) == '"deadline"' then
     local lane, job = string.match(record, '"job":"(%a+):([^"]+)"', after)

@@ -1,4 +1,6 @@
--- Puts one answer into the cache that no worker made. Its vector is left to whoever drains the outbox.
+-- Puts one answer into the cache that no worker made. The worker that drains the outbox makes its vector.
+--
+-- Uses: nearly_full
 --
 -- KEYS: epochs, touched, outbox, entry, expiries
 -- ARGV: 1 fingerprint   2 time to live in ms   3 most vectors in the outbox, 0 to write none
@@ -6,9 +8,7 @@
 -- Returns 1 stored, 0 stored but there was no room for its vector, -1 Redis is nearly full.
 local clock = redis.call('TIME')
 local now = tonumber(clock[1])
-local memory = redis.call('INFO', 'memory')
-local most = tonumber(string.match(memory, '\nmaxmemory:(%d+)'))
-if most > 0 and tonumber(string.match(memory, 'used_memory:(%d+)')) > 0.8 * most then
+if nearly_full() then
   return -1
 end
 

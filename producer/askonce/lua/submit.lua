@@ -1,5 +1,7 @@
 -- Accepts one chunk of questions, whole or not at all.
 --
+-- Uses: nearly_full
+--
 -- KEYS: queue, wake, fair, load
 -- ARGV: 1 prefix of the result keys (up to and with the namespace's colon)   2 key of the job record
 --       3 job   4 lane   5 namespace   6 most questions in the lane (0: no bound)   7 timeout in ms
@@ -44,9 +46,7 @@ local bound = tonumber(ARGV[6])
 if bound > 0 and tonumber(redis.call('HGET', KEYS[4], ARGV[4]) or 0) + #keys > bound then
   return {'full', 'lane'}
 end
-local memory = redis.call('INFO', 'memory')
-local most = tonumber(string.match(memory, '\nmaxmemory:(%d+)'))
-if most > 0 and tonumber(string.match(memory, 'used_memory:(%d+)')) > 0.8 * most then
+if nearly_full() then
   return {'full', 'memory'}
 end
 

@@ -6,8 +6,12 @@ from askonce.answer import Answer
 from askonce.contract.keys import Keys, epoch_fields, epoch_stamp
 from askonce.question import Question
 from askonce.readable import completion_of, read_object, time_of
-from askonce.store.connection import Store
+from askonce.store.connection import ScriptCall, Store
+from askonce.store.fetch import fetch_call, fetched, unread
 from askonce.store.wire import Command
+
+Group = tuple[str, str]
+"""Namespace and model of a question: its epochs depend on them."""
 
 
 class ExactLookup:
@@ -16,45 +20,45 @@ class ExactLookup:
         self._keys = keys
 
     async def find(self, questions: Sequence[Question]) -> list[Answer | None]:
-        """The epochs are read before the entries: an answer that is valid was so when we asked.
+        """The answer to each question, or None.
 
-        Whether an entry has expired is Redis's to say: one that has is gone.
+        The epochs are read before the entries: an answer that is valid was so when we asked. Redis alone says whether
+        an entry has expired: then it is gone.
         """
-        *epochs, entries = await self._store.pipeline(self._commands(questions))
-        return _answers(questions, epochs, entries)
+        return await self._find(questions, [])
 
     async def find_new(self, questions: Sequence[Question]) -> list[Answer | None]:
-        """As `find`; None also where there is a marker or a result under the question's job id: that one counts."""
-        named = [self._keys.result(q.namespace or "", q.job_id) for q in questions if q.job_id is not None]
-        if not named:
-            return await self.find(questions)
-        found, *epochs, entries = await self._store.pipeline([("MGET", *named), *self._commands(questions)])
-        known = {name for name, raw in zip(named, found, strict=True) if raw is not None}
-        new = [
-            None if q.job_id is not None and self._keys.result(q.namespace or "", q.job_id) in known else raw
-            for q, raw in zip(questions, entries, strict=True)
+        """As `find`; None also where a marker or a result stands under the question's job id: that one counts."""
+        return await self._find(questions, [self._result(q) for q in questions if q.job_id is not None])
+
+    async def _find(self, questions: Sequence[Question], named: Sequence[str]) -> list[Answer | None]:
+        groups = list(dict.fromkeys(map(_group, questions)))
+        entries = [self._keys.entry(question.fingerprint) for question in questions]
+        commands: list[Command | ScriptCall] = [("STRLEN", name) for name in named]
+        commands += [("HMGET", self._keys.epochs, *epoch_fields(*group)) for group in groups]
+        commands.append(("MGET", *entries) if len(entries) == 1 else fetch_call(entries))
+        replies = await self._store.pipeline(commands)
+        known = {name for name, size in zip(named, replies, strict=False) if size}
+        stamps = {group: epoch_stamp(values) for group, values in zip(groups, replies[len(named) : -1], strict=True)}
+        values = await self._values(entries, replies[-1])
+        return [
+            None
+            if raw is None or self._result(question) in known
+            else read_entry(question, raw, stamps[_group(question)])
+            for question, raw in zip(questions, values, strict=True)
         ]
-        return _answers(questions, epochs, new)
 
-    def _commands(self, questions: Sequence[Question]) -> list[Command]:
-        commands: list[Command] = [("HMGET", self._keys.epochs, *epoch_fields(*place)) for place in _places(questions)]
-        commands.append(("MGET", *(self._keys.entry(question.fingerprint) for question in questions)))
-        return commands
+    async def _values(self, entries: Sequence[str], reply: Sequence[bytes | int | None]) -> Iterable[bytes | None]:
+        again, found = unread(entries, reply)
+        values = dict(found) | {entry: value async for entry, value in fetched(self._store, again)}
+        return [values[entry] for entry in entries]
 
-
-def _places(questions: Sequence[Question]) -> dict[tuple[str, str], None]:
-    """Their namespaces and models."""
-    return {(question.namespace or "", question.model or ""): None for question in questions}
+    def _result(self, question: Question) -> str:
+        return self._keys.result(question.namespace or "", question.job_id or "")
 
 
-def _answers(
-    questions: Sequence[Question], epochs: Sequence[list[bytes | None]], entries: Iterable[bytes | None]
-) -> list[Answer | None]:
-    stamps = {place: epoch_stamp(values) for place, values in zip(_places(questions), epochs, strict=True)}
-    return [
-        None if raw is None else read_entry(question, raw, stamps[question.namespace or "", question.model or ""])
-        for question, raw in zip(questions, entries, strict=True)
-    ]
+def _group(question: Question) -> Group:
+    return question.namespace or "", question.model or ""
 
 
 def read_entry(question: Question, raw: bytes, stamp: str) -> Answer | None:

@@ -1,7 +1,7 @@
-"""Exact hits are counted, and the idle clock of their entries is moved, once or twice a second for all of them.
+"""Counts exact hits, and moves the idle clock of their entries, in one write every half second.
 
-What one write counts bears a number: one that is sent twice, because the connection broke in between, counts once.
-Until Redis has taken it, what comes meanwhile waits for the next one.
+Each write has a number: one that is sent twice, because the connection broke, counts once. Until Redis has taken it,
+later hits wait for the next write.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ MOST = 2000
 
 
 class Hits:
-    """client: names the numbers."""
+    """client: the numbers are its own."""
 
     def __init__(self, store: Store, keys: Keys, client: str) -> None:
         self._store = store
@@ -37,7 +37,7 @@ class Hits:
         self._closing = asyncio.Event()
 
     def note(self, question: Question, answer: Answer, seconds: float) -> None:
-        """seconds: how long it took."""
+        """Counts one hit. seconds: how long the lookup took."""
         of = f"|{question.namespace}|{question.model}"
         tokens_in, tokens_out, _ = tokens(answer.body)
         self._counts["exact" + of] += 1
@@ -60,7 +60,7 @@ class Hits:
             self._writer = None
 
     async def _write(self) -> None:
-        """While Redis is away the counts are kept; the recency of some entries is lost."""
+        """While Redis is away the counts are kept; that some entries were hit is forgotten."""
         with contextlib.suppress(AskOnceError):
             if self._sheet:
                 await self._send([])
@@ -78,7 +78,7 @@ class Hits:
         self._sheet = Counter()
 
     async def aclose(self) -> None:
-        """What was noted is written, also what the writer is about to write. Cancelled, it is given up."""
+        """Writes what was noted. A caller that cancels this gives it up."""
         self._closing.set()
         writer = self._writer
         if writer is not None:

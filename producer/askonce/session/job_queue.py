@@ -29,9 +29,10 @@ Outcome = InvalidQuestion | QueueFull | None
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """What all questions of a chunk have in common. listener: who is told of the answers, or ''.
+    """What all questions of a chunk have in common.
 
-    trace: what one question was submitted in, as a `traceparent`, or ''; others may share its chunk.
+    listener: the client that is notified of the answers, or ''. trace: the `traceparent` under which one question was
+    submitted, or ''; questions of other traces may share its chunk.
     """
 
     lane: str
@@ -48,13 +49,13 @@ Chunk = tuple[Route, list[Placed], dict[str, None]]
 
 
 def new_job_id() -> str:
-    """96 random bits: among a billion live ones, two are equal once in 10**11 times. Each stands in Redis three times
-    or more, so that every digit less shows."""
+    """96 random bits: among a billion live ids, two are equal once in 10**11 times. Redis holds each id three times or
+    more, so a shorter one saves memory."""
     return secrets.token_hex(12)
 
 
 def new_job_ids(count: int) -> list[str]:
-    """(One call of the system for all of them.)"""
+    """As many at once, in one system call."""
     digits = secrets.token_hex(12 * count)
     return [digits[at : at + 24] for at in range(0, len(digits), 24)]
 
@@ -79,11 +80,11 @@ class JobQueue:
         await self._one.aclose()
 
     async def put_one(self, route: Route, question: Question) -> None:
-        """Into a chunk with whatever else is submitted now. Raises InvalidQuestion, QueueFull, StoreUnreachable."""
+        """Shares a chunk with all that is submitted now. Raises InvalidQuestion, QueueFull, StoreUnreachable."""
         await self._one((route, question))
 
     async def put(self, route: Route, questions: Sequence[Question]) -> list[Outcome]:
-        """route: of all but the namespace, which is each question's. Raises StoreUnreachable."""
+        """What became of each question. Each has its own namespace, whatever the route's. Raises StoreUnreachable."""
         routes = {name: replace(route, namespace=name) for name in {question.namespace or "" for question in questions}}
         return await self._put_all([(routes[question.namespace or ""], question) for question in questions])
 
@@ -94,7 +95,7 @@ class JobQueue:
             now, chunks = chunks[:TOGETHER], chunks[TOGETHER:]
             replies = await self._store.pipeline([self._call(chunk) for chunk in now])
             for chunk, reply in zip(now, replies, strict=True):
-                again = _settle(chunk, reply, outcomes)
+                again = _settle(chunk, read_submitted(reply), outcomes)
                 if again:
                     chunks.append((chunk[0], again, chunk[2]))
         return outcomes
@@ -150,18 +151,32 @@ def _size(question: Question) -> int:
     return size
 
 
-def _settle(chunk: Chunk, reply: list[Any], outcomes: list[Outcome]) -> list[Placed]:
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """What submit.lua returns. full: `lane` or `memory`, else ''. conflicts: questions whose job ids are taken."""
+
+    full: str = ""
+    conflicts: frozenset[int] = frozenset()
+
+
+def read_submitted(reply: list[Any]) -> Submitted:
+    kind, *rest = reply
+    if kind == b"full":
+        return Submitted(full=rest[0].decode())
+    return Submitted(conflicts=frozenset(rest) if kind == b"conflict" else frozenset())
+
+
+def _settle(chunk: Chunk, submitted: Submitted, outcomes: list[Outcome]) -> list[Placed]:
     """Notes what became of a chunk. Returns what has to be sent again, since only its neighbours were at fault."""
     route, placed, _ = chunk
-    if reply[0] == b"ok":
-        return []
-    if reply[0] == b"full":
-        cause = "Redis is nearly full" if reply[1] == b"memory" else f"the {route.lane} lane is full"
+    if submitted.full:
+        cause = "Redis is nearly full" if submitted.full == "memory" else f"the {route.lane} lane is full"
         for place, _ in placed:
             outcomes[place] = QueueFull(cause)
         return []
-    wrong = set(reply[1:])
-    for index in wrong:
+    for index in submitted.conflicts:
         place, question = placed[index]
         outcomes[place] = InvalidQuestion(f"job id {question.job_id} stands for another question already")
-    return [item for index, item in enumerate(placed) if index not in wrong]
+    if not submitted.conflicts:
+        return []
+    return [item for index, item in enumerate(placed) if index not in submitted.conflicts]

@@ -1,7 +1,7 @@
-"""How a client hears of answers: one stream of its own, and a safety net for what the stream does not bring.
+"""How a client learns of answers: one stream of its own, and a safety net for what the stream does not bring.
 
-Whoever waits is entered in `Waiting` before Redis is told, so no notification can come too early. A notification that
-is lost (the stream was trimmed, Redis failed over) costs a second or so: `_ask_again` looks for itself.
+A caller is entered in `Waiting` before Redis knows of it, so no notification can come too early. A notification that is
+lost (the stream was trimmed, Redis failed over) costs about a second: `_ask_again` looks for itself.
 """
 
 import asyncio
@@ -14,9 +14,9 @@ from askonce.contract.keys import Keys
 from askonce.contract.result import read_result
 from askonce.errors import AskOnceError, StoreUnreachable, UnknownJob
 from askonce.session.batching import Batcher
-from askonce.session.iteration import batched
 from askonce.session.waiting import Waiting
-from askonce.store.connection import ScriptCall, Store
+from askonce.store.connection import Store
+from askonce.store.fetch import MOST_BYTES, fetched, unread
 from askonce.store.scripts import Script
 from askonce.tasks import stop
 
@@ -24,15 +24,15 @@ LISTEN = Script("askonce", "listen")
 
 START = b"0-0"
 LOOK = 500
-"""Most jobs in one script, and most results in one MGET: others use this Redis too."""
+"""Most jobs in one script: others use this Redis too."""
 AGAIN_PER_SECOND = 1000
 LONGEST_PAUSE = 2.0
 PATIENCE = 60.0
-"""Seconds for which a Redis that is away is waited for."""
+"""Seconds for which callers wait for a Redis that is away."""
 
 
 class Listener:
-    """Results of jobs, by `namespace:job_id`. Its tasks start with the first one who waits."""
+    """Results of jobs, by `namespace:job_id`. Its tasks start with the first caller that waits."""
 
     def __init__(self, store: Store, keys: Keys) -> None:
         self.id = secrets.token_hex(8)
@@ -49,11 +49,12 @@ class Listener:
             self._tasks = [asyncio.create_task(self._hear()), asyncio.create_task(self._ask_again())]
 
     async def listen(self, jobs: Sequence[str]) -> None:
-        """Hands out the answers that are there; of the others, and of the unknown ones, those who wait will hear."""
+        """Hands out the answers that are there, and tells callers of unknown jobs. The rest is notified later."""
         if len(jobs) == 1:
-            self._hand_out(jobs, [await self._look((jobs[0], self.id))])
+            self._hand_out(jobs[0], await self._look((jobs[0], self.id)))
         else:
-            self._hand_out(jobs, await self._look_at([(job, self.id) for job in jobs]))
+            for job, raw in zip(jobs, await self._look_at([(job, self.id) for job in jobs]), strict=True):
+                self._hand_out(job, raw)
         for job in jobs:
             self.waiting.confirm(job)
 
@@ -71,7 +72,7 @@ class Listener:
         self.waiting.close(StoreUnreachable("the client was closed"))
 
     async def _hear(self) -> None:
-        """A Redis that is away for longer than PATIENCE is told to those who wait: nobody waits for ever."""
+        """Reads the stream until it is cancelled. Once Redis is away for longer than PATIENCE, waiting callers fail."""
         clock = asyncio.get_running_loop().time
         heard, pause = clock(), 0.05
         while True:
@@ -81,20 +82,19 @@ class Listener:
             except AskOnceError as error:
                 if clock() - heard > PATIENCE:
                     self.waiting.fail_all(error)
-                self._position = START  # another Redis may count from another time; what is known already is skipped
+                self._position = START  # another server may count from another time; what is known is skipped
                 await asyncio.sleep(pause)
                 pause = min(LONGEST_PAUSE, 2 * pause)
 
     async def _hear_once(self) -> None:
-        """The position moves on only once the answers are here: what fails is heard again."""
+        """The position moves on only once the answers are here: what fails is read again."""
         items = await self._stream.after(self._position)
         if not items:
             return
-        told = (job for _, fields in items for job in fields.get(b"ids", b"").decode("utf-8", "replace").split())
-        for jobs in batched([job for job in dict.fromkeys(told) if job in self.waiting], 4 * LOOK):
-            commands = [("MGET", *map(self._key, part)) for part in batched(jobs, LOOK)]
-            replies = await self._store.pipeline(commands)
-            self._hand_out(jobs, [raw for reply in replies for raw in reply])
+        named = (job for _, fields in items for job in fields.get(b"ids", b"").decode("utf-8", "replace").split())
+        jobs = {self._key(job): job for job in named if job in self.waiting}
+        async for key, raw in fetched(self._store, list(jobs)):
+            self._hand_out(jobs[key], raw)
         self._position = items[-1][0]
 
     async def _ask_again(self) -> None:
@@ -104,35 +104,43 @@ class Listener:
             with suppress(AskOnceError):
                 await self.listen(jobs)
 
-    def _hand_out(self, jobs: Sequence[str], raws: Sequence[bytes | None]) -> None:
-        for job, raw in zip(jobs, raws, strict=True):
-            if raw is None:
-                self.waiting.vanished(job)
-            elif raw:
-                answer = read_answer(job, raw)
-                if answer is not None:
-                    self.waiting.arrived(job, answer)
+    def _hand_out(self, job: str, raw: bytes | None) -> None:
+        if raw is None:
+            self.waiting.vanished(job)
+        elif raw:
+            answer = read_answer(job, raw)
+            if answer is not None:
+                self.waiting.arrived(job, answer)
 
     async def _look_at(self, jobs: Sequence[tuple[str, str]]) -> list[bytes | None]:
         """What listen.lua says of each job, under the listener beside it."""
-        places: dict[tuple[str, str], list[int]] = {}
-        for place, (job, listener) in enumerate(jobs):
-            places.setdefault((job.partition(":")[0], listener), []).append(place)
-        parts = [(group, part) for group, indexes in places.items() for part in batched(indexes, LOOK)]
-        calls = [
-            ScriptCall(LISTEN, [], [self._keys.result(namespace, ""), listener, *(_job_id(jobs[i][0]) for i in part)])
-            for (namespace, listener), part in parts
-        ]
-        replies: list[bytes | None] = [None] * len(jobs)
-        if calls:
-            for (_, part), found in zip(parts, await self._store.pipeline(calls), strict=True):
-                for place, raw in zip(part, found, strict=True):
-                    replies[place] = raw
-        return replies
+        replies: dict[tuple[str, str], bytes | None] = {}
+        waiting = list(dict.fromkeys(jobs))
+        while waiting:
+            part, waiting = _alike(waiting)
+            namespace, listener = part[0][0].partition(":")[0], part[0][1]
+            head = [self._keys.result(namespace, ""), listener, MOST_BYTES]
+            values = await self._store.script(LISTEN, [], [*head, *(_job_id(job) for job, _ in part)])
+            again, found = unread(part, values)
+            waiting[:0] = again
+            replies.update(found)
+        return [replies[job] for job in jobs]
 
     def _key(self, job: str) -> str:
         namespace, _, job_id = job.partition(":")
         return self._keys.result(namespace, job_id)
+
+
+def _alike(jobs: Sequence[tuple[str, str]]) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+    """Those that go into one script, of one namespace and listener; and the others."""
+    first = _script_of(jobs[0])
+    part = [job for job in jobs if _script_of(job) == first][:LOOK]
+    taken = set(part)
+    return part, [job for job in jobs if job not in taken]
+
+
+def _script_of(job: tuple[str, str]) -> tuple[str, str]:
+    return job[0].partition(":")[0], job[1]
 
 
 def _job_id(job: str) -> str:
@@ -140,7 +148,7 @@ def _job_id(job: str) -> str:
 
 
 def read_answer(job: str, raw: bytes) -> Answer | None:
-    """As `read_result`; what cannot be read is a failed answer, since nobody can wait for a better one."""
+    """As `read_result`; what cannot be read is a failed answer, since no better one will come."""
     try:
         return read_result(_job_id(job), raw)
     except ValueError:

@@ -11,11 +11,12 @@ from askonce.answer import Answer, AnswerError
 from askonce.contract.keys import Keys, epoch_fields
 from askonce.contract.result import result_record
 from askonce.contract.trace_context import current_trace
-from askonce.errors import AskOnceError, QueueFull
+from askonce.errors import QueueFull
 from askonce.question import Question
 from askonce.session.backend import Lane, Status
 from askonce.session.batching import Batcher
 from askonce.session.exact_lookup import ExactLookup
+from askonce.session.forgetting import Forgetting
 from askonce.session.hits import Hits
 from askonce.session.iteration import batched
 from askonce.session.job_queue import JobQueue, Outcome, Route, timeout_ms
@@ -24,22 +25,19 @@ from askonce.session.waiting import Waiting
 from askonce.session.wrong_hits import WrongHits
 from askonce.settings import ClientSettings
 from askonce.store.connection import ScriptCall, Store
+from askonce.store.replication import warn_unless_replicated
 from askonce.store.scripts import Script
-from askonce.tasks import stop
 
 STATUS = Script("askonce", "status")
 CANCEL = Script("askonce", "cancel")
 STORE_ANSWER = Script("askonce", "store_answer")
-FORGET = Script("askonce", "forget")
+INVALIDATE = Script("askonce", "invalidate")
 
 STATUSES: tuple[Status, ...] = ("unknown", "queued", "running", "answered", "failed")
-FORGOTTEN_MS = 60_000
-MOST_VECTORS = 100_000
-"""In the outbox, as the workers' default."""
+CLOSING = 3.0
+"""Seconds in which a client that is closed may write its last counts."""
 PART = 500
 """Most jobs in one script."""
-CLOSING = 3.0
-"""Seconds that a client takes at most for its last words."""
 PARTS = 20
 """Most scripts in one round trip."""
 STORED_TOGETHER = 128
@@ -142,7 +140,7 @@ class Session:
             [
                 question.fingerprint,
                 max(1000, int(ttl * 1000)),
-                0 if question.exact_only else MOST_VECTORS,
+                0 if question.exact_only else self._settings.outbox_max,
                 orjson.dumps(record)[1:],
                 orjson.dumps(facts)[1:],
                 *epoch_fields(question.namespace or "", question.model or ""),
@@ -150,7 +148,9 @@ class Session:
         )
 
     async def invalidate(self, epoch: str) -> None:
-        await self._store.pipeline([("HINCRBY", self._keys.epochs, epoch, 1)])
+        """Waits until a replica has it too, where there are replicas, and logs a warning if none confirms it."""
+        call = ScriptCall(INVALIDATE, [self._keys.epochs], [epoch])
+        warn_unless_replicated(await self._store.replicated(call, int), "the invalidation")
 
     async def report_wrong(self, namespace: str, job_id: str, *, drop_entry: bool) -> bool:
         return await WrongHits(self._store, self._keys).report(namespace, job_id, drop_entry=drop_entry)
@@ -168,40 +168,3 @@ class Session:
         await self._queue.aclose()
         await self._listener.aclose()
         await self._store.aclose()
-
-
-class Forgetting:
-    """Shortens the life of results that were received, many at a time and off everybody's way."""
-
-    def __init__(self, store: Store, keys: Keys, result_ttl: float) -> None:
-        self._store = store
-        self._keys = keys
-        self._ms = min(FORGOTTEN_MS, int(result_ttl * 1000))
-        self._jobs: list[str] = []
-        self._writer: asyncio.Task[None] | None = None
-
-    def add(self, job: str) -> None:
-        self._jobs.append(job)
-        if self._writer is None:
-            self._writer = asyncio.create_task(self._write_soon())
-
-    async def _write_soon(self) -> None:
-        try:
-            while self._jobs:
-                await asyncio.sleep(0.1)
-                await self._write()
-        finally:
-            self._writer = None
-
-    async def _write(self) -> None:
-        while self._jobs:
-            jobs, self._jobs = self._jobs[:PART], self._jobs[PART:]
-            try:
-                await self._store.script(FORGET, [], [f"{self._keys.prefix}:result:", self._ms, *jobs])
-            except AskOnceError:
-                return  # they live out their full time
-
-    async def aclose(self) -> None:
-        if self._writer is not None:
-            await stop(self._writer)
-        await self._write()

@@ -1,15 +1,17 @@
-"""Wrong hits: two questions that were taken for one and need different answers, as somebody noticed and reported."""
+"""Wrong hits: reports that two questions were taken for one although their answers differ."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
 from askonce import fingerprint as identity
 from askonce.contract.keys import Keys
 from askonce.errors import AnswerTimeout, UnknownJob
-from askonce.store.connection import Store
+from askonce.store.connection import ScriptCall, Store
+from askonce.store.replication import warn_unless_replicated
+from askonce.store.rows import rows
 from askonce.store.scripts import Script
 
 REPORT_WRONG = Script("askonce", "report_wrong")
@@ -18,8 +20,11 @@ PAGE = 1000
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a reported job says. pair: as it is kept, empty where its answer came from no other question's.
-    entry: the fingerprint of the entry that has its answer."""
+    """What the result of a reported job says.
+
+    pair: the two questions, as they are kept; empty where the answer is the question's own. entry: the fingerprint of
+    the entry that holds the answer.
+    """
 
     pair: bytes
     entry: str
@@ -27,7 +32,13 @@ class Report:
 
 
 def read_report(namespace: str, job_id: str, raw: bytes | None) -> Report:
-    """The report in a result record. Raises UnknownJob, AnswerTimeout where there is no answer yet, ValueError."""
+    """The report in a result record.
+
+    Raises:
+        UnknownJob: There is no such job.
+        AnswerTimeout: There is no answer yet.
+        ValueError: The job failed.
+    """
     if raw is None:
         raise UnknownJob(job_id)
     record: dict[str, Any] = orjson.loads(raw)
@@ -51,19 +62,44 @@ def read_report(namespace: str, job_id: str, raw: bytes | None) -> Report:
     return Report(orjson.dumps(pair), entry, asked["model"])
 
 
+class Noted(NamedTuple):
+    """What report_wrong.lua returns. replicas: how many are connected."""
+
+    new: int
+    dropped: int
+    replicas: int
+
+
+class Scored(NamedTuple):
+    """A member of a sorted set."""
+
+    member: bytes
+    score: bytes
+
+
 class WrongHits:
     def __init__(self, store: Store, keys: Keys) -> None:
         self._store = store
         self._keys = keys
 
     async def report(self, namespace: str, job_id: str, *, drop_entry: bool) -> bool:
-        """Whether that was news. Raises what `read_report` does, and ValueError where there is nothing to be done."""
+        """Remembers the pair, and drops the entry if asked to.
+
+        Waits until a replica has it too, where there are replicas, and logs a warning if none confirms it.
+
+        Returns:
+            Whether this is new.
+
+        Raises:
+            UnknownJob, AnswerTimeout: As `read_report`.
+            ValueError: There is no pair to remember, and the entry is not to be dropped.
+        """
         [raw] = await self._store.pipeline([("GET", self._keys.result(namespace, job_id))])
         report = read_report(namespace, job_id, raw)
         if not report.pair and not drop_entry:
             raise ValueError(no_pair(job_id))
         keys = self._keys
-        new, dropped = await self._store.script(
+        call = ScriptCall(
             REPORT_WRONG,
             [keys.wrong, keys.dropped, keys.touched, keys.expiries, keys.stats("total")],
             [
@@ -74,22 +110,26 @@ class WrongHits:
                 report.entry if drop_entry else "",
             ],
         )
-        return bool(new or dropped)
+        written = await self._store.replicated(call, lambda reply: Noted(*reply).replicas)
+        warn_unless_replicated(written, "the report of a wrong hit")
+        noted = Noted(*written.value)
+        return bool(noted.new or noted.dropped)
 
     async def all(self, namespace: str | None = None) -> AsyncIterator[dict[str, Any]]:
-        """Every reported pair, the oldest first: a row for `askonce-worker evaluate`, and whose it is."""
+        """Every reported pair, the oldest first: a row for `askonce-worker evaluate`, with its namespace and model."""
         after: Any = "-inf"
         while True:
             query = ("ZRANGEBYSCORE", self._keys.wrong, after, "+inf", "WITHSCORES", "LIMIT", 0, PAGE)
             [page] = await self._store.pipeline([query])
-            for member in page[::2]:
-                pair = orjson.loads(member)
+            scored = rows(Scored, page)
+            for each in scored:
+                pair = orjson.loads(each.member)
                 if namespace in (None, pair["namespace"]):
                     whose = {name: pair[name] for name in ("namespace", "model")}
                     yield {"a": pair["a"], "b": pair["b"], "same": False, **whose}
-            if not page:
+            if not scored:
                 return
-            after = b"(" + page[-1]
+            after = b"(" + scored[-1].score
 
 
 def no_answer(job_id: str) -> str:

@@ -1,15 +1,16 @@
 """Redis, as the rest of the client sees it: commands and scripts in, replies out. Broken connections are replaced."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from redis.exceptions import NoScriptError
 
 from askonce.errors import StoreUnreachable
 from askonce.store.away import passes
 from askonce.store.redis_url import connection_options
+from askonce.store.replication import Replicated, is_confirmed
 from askonce.store.scripts import Script
 from askonce.store.wire import Command, Wire
 
@@ -18,6 +19,7 @@ PAUSES = (0.02, 0.2, 0.8)
 CONNECTIONS = 32
 BLOCK_MS = 2000
 
+T = TypeVar("T")
 StreamItem = tuple[bytes, dict[bytes, bytes]]
 
 
@@ -49,17 +51,25 @@ class Store:
     async def pipeline(self, commands: Sequence[Command | ScriptCall]) -> list[Any]:
         """The replies, in one round trip; more where Redis does not know a script yet."""
         calls = [command.command() if isinstance(command, ScriptCall) else command for command in commands]
-        try:
-            return await self._repeated(calls)
-        except StoreUnreachable as error:
-            if not isinstance(error.__cause__, NoScriptError):
-                raise
         scripts = {command.script for command in commands if isinstance(command, ScriptCall)}
-        await self._repeated([("SCRIPT", "LOAD", script.source) for script in scripts])
-        return await self._repeated(calls)
+        return await self._with_scripts(scripts, lambda wire: wire.send(calls))
 
     async def script(self, script: Script, keys: Sequence[str], args: Sequence[Any]) -> Any:
         return (await self.pipeline([ScriptCall(script, keys, args)]))[0]
+
+    async def replicated(self, call: ScriptCall, replicas: Callable[[Any], int]) -> Replicated:
+        """Runs a script, and waits until a replica has what it wrote.
+
+        Args:
+            call: Is made again where the connection breaks while it waits.
+            replicas: How many are connected, by the script's reply.
+        """
+
+        async def work(wire: Wire) -> Replicated:
+            [reply] = await wire.send([call.command()])
+            return Replicated(reply, replicas(reply) == 0 or await is_confirmed(wire))
+
+        return await self._with_scripts({call.script}, work)
 
     def reader(self, key: str) -> "StreamReader":
         """Reads a stream, on a connection of its own."""
@@ -71,24 +81,34 @@ class Store:
         self._closed = True
         await self._disconnect()
 
-    async def _repeated(self, commands: Sequence[Command]) -> list[Any]:
+    async def _with_scripts(self, scripts: Iterable[Script], work: Callable[[Wire], Awaitable[T]]) -> T:
+        try:
+            return await self._repeated(work)
+        except StoreUnreachable as error:
+            if not isinstance(error.__cause__, NoScriptError):
+                raise
+        loading: list[Command] = [("SCRIPT", "LOAD", script.source) for script in scripts]
+        await self._repeated(lambda wire: wire.send(loading))
+        return await self._repeated(work)
+
+    async def _repeated(self, work: Callable[[Wire], Awaitable[T]]) -> T:
         async with self._slots:
             for pause in PAUSES:
                 try:
-                    return await self._send(commands)
+                    return await self._once(work)
                 except StoreUnreachable as error:
                     if not passes(error):
                         raise
                     await asyncio.sleep(pause)
-            return await self._send(commands)
+            return await self._once(work)
 
-    async def _send(self, commands: Sequence[Command]) -> list[Any]:
+    async def _once(self, work: Callable[[Wire], Awaitable[T]]) -> T:
         if self._loop_end is None:
             self._loop_end = self._until_the_loop_ends()
             await anext(self._loop_end)
         wire = self._idle.pop() if self._idle else Wire(self._options)
         try:
-            return await wire.send(commands)
+            return await work(wire)
         finally:
             if self._closed:
                 await wire.aclose()

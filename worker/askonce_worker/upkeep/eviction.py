@@ -17,9 +17,8 @@ from askonce.store.scripts import Script
 log = structlog.get_logger()
 
 DROP_DUE = Script("askonce_worker.upkeep", "drop_due")
+IS_FULL = Script("askonce_worker.upkeep", "is_full")
 BATCH = 500
-FULL = 0.8
-"""Of `maxmemory`: from there on nothing new is cached, either."""
 
 
 class DeletesVectors(Protocol):
@@ -101,6 +100,4 @@ class Eviction:
         return len(names)
 
     async def _is_full(self) -> bool:
-        memory: dict[str, Any] = await self._redis.info("memory")
-        most = int(memory["maxmemory"])
-        return most > 0 and int(memory["used_memory"]) > FULL * most
+        return bool(await IS_FULL(self._redis, [], []))

@@ -1,6 +1,8 @@
 -- Puts answers into the cache: entry, its two clocks and outbox together. Counts how often in a row a model's answers
 -- came from the same snapshot of it.
 --
+-- Uses: nearly_full
+--
 -- KEYS: epochs, touched, outbox, expiries, snapshots
 -- ARGV: 1 prefix of the entries   2 most vectors in the outbox
 --       3... of each: fingerprint, rest of the entry after its times, time to live in ms, epochs it began under,
@@ -9,9 +11,7 @@
 -- Returns for each: 1 stored, 0 its epoch has moved, 2 a newer answer stands there, -1 Redis is nearly full.
 local clock = redis.call('TIME')
 local now = tonumber(clock[1])
-local memory = redis.call('INFO', 'memory')
-local most = tonumber(string.match(memory, '\nmaxmemory:(%d+)'))
-local full = most > 0 and tonumber(string.match(memory, 'used_memory:(%d+)')) > 0.8 * most
+local full = nearly_full()
 
 -- Removing comes first: Redis lets a script that has begun to write go on even when its memory is full.
 redis.call('ZREM', KEYS[2], '')

@@ -1,0 +1,12 @@
+-- Increments one counter of the epochs: what was kept under its old value is valid no more.
+--
+-- Uses: replicas
+--
+-- KEYS: epochs
+-- ARGV: 1 field
+-- Returns how many replicas are connected.
+
+-- Removing comes first: a script whose first write takes no memory may go on even when Redis is full.
+redis.call('HDEL', KEYS[1], '')
+redis.call('HINCRBY', KEYS[1], ARGV[1], 1)
+return replicas()

@@ -1,0 +1,54 @@
+"""Shortens the life of results that were received, many at a time, so that they do not pile up in Redis."""
+
+import asyncio
+
+from askonce.contract.keys import Keys
+from askonce.errors import AskOnceError
+from askonce.store.connection import Store
+from askonce.store.scripts import Script
+from askonce.tasks import stop
+
+FORGET = Script("askonce", "forget")
+
+FORGOTTEN_MS = 60_000
+SOON = 0.1
+"""Seconds in which results gather for one write."""
+PART = 500
+"""Most results in one script."""
+
+
+class Forgetting:
+    """result_ttl: seconds. Nothing is made to live longer."""
+
+    def __init__(self, store: Store, keys: Keys, result_ttl: float) -> None:
+        self._store = store
+        self._keys = keys
+        self._ms = min(FORGOTTEN_MS, int(result_ttl * 1000))
+        self._jobs: list[str] = []
+        self._writer: asyncio.Task[None] | None = None
+
+    def add(self, job: str) -> None:
+        self._jobs.append(job)
+        if self._writer is None:
+            self._writer = asyncio.create_task(self._write_soon())
+
+    async def _write_soon(self) -> None:
+        try:
+            while self._jobs:
+                await asyncio.sleep(SOON)
+                await self._write()
+        finally:
+            self._writer = None
+
+    async def _write(self) -> None:
+        while self._jobs:
+            jobs, self._jobs = self._jobs[:PART], self._jobs[PART:]
+            try:
+                await self._store.script(FORGET, [], [f"{self._keys.prefix}:result:", self._ms, *jobs])
+            except AskOnceError:
+                return  # they live out their full time
+
+    async def aclose(self) -> None:
+        if self._writer is not None:
+            await stop(self._writer)
+        await self._write()
