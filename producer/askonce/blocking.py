@@ -60,14 +60,15 @@ def _on_a_loop_of_its_own(work: Coroutine[Any, Any, T]) -> T:
             ended.set_exception(error)
 
     # A daemon: questions out of a generator that hangs must not keep the program from ending.
-    threading.Thread(target=target, name="askonce", daemon=True).start()
+    thread = threading.Thread(target=target, name="askonce", daemon=True)
     try:
+        thread.start()  # Ctrl-C may come while it starts
         while not ended.done():
             wait([ended], TICK)
     except BaseException:
-        loop, task = began.result()
-        with contextlib.suppress(RuntimeError):  # it has just ended by itself
+        with contextlib.suppress(RuntimeError, TimeoutError):  # it has just ended by itself, or never began
+            loop, task = began.result(GRACE)
             loop.call_soon_threadsafe(task.cancel if task else loop.stop)
-        wait([ended], GRACE)
+            wait([ended], GRACE)
         raise
     return ended.result()

@@ -12,6 +12,7 @@ from askonce.errors import StoreUnreachable
 from askonce.question import Question
 from askonce.session.hits import Hits
 from askonce.store.connection import Store
+from support.worker_process import until
 
 QUESTION = Question("a", model="m", namespace="n")
 ANSWER = Answer("j", "answered", body=text_body("x", model="m"))
@@ -24,11 +25,16 @@ class OddStore(Store):
         super().__init__(url)
         self.under_way = asyncio.Event()
         self.refuses = self.loses = False
+        self.refusals = 0
+
+    async def refused_once(self):
+        return self.refusals
 
     async def script(self, *call):
         self.under_way.set()
         await asyncio.sleep(0.05)
         if self.refuses:
+            self.refusals += 1
             raise StoreUnreachable("away")
         reply = await super().script(*call)
         if self.loses:
@@ -86,7 +92,7 @@ async def test_what_redis_did_not_take_is_counted_later(store, hits, counted):
     hits.note(QUESTION, ANSWER, 0.001)
     await store.under_way.wait()
     hits.note(QUESTION, ANSWER, 0.001)
-    await asyncio.sleep(0.1)
+    await until(lambda: store.refused_once(), what="a refusal")
     assert await counted() == 0
     store.refuses = False
     await hits.aclose()
