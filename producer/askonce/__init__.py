@@ -1,18 +1,21 @@
 """askonce: ask once, answer many."""
 
-from askonce.answer import Answer, AnswerError
-from askonce.blocking import run
+from askonce.answer import Answer, AnswerError, ErrorKind
+from askonce.blocking import ask, run
 from askonce.client import Client
 from askonce.errors import (
     AnswerTimeout,
     AskOnceError,
     InvalidQuestion,
+    NotAccepted,
     QuestionFailed,
     QueueFull,
     StoreUnreachable,
     UnknownJob,
 )
-from askonce.question import Question
+from askonce.question import Question, QuestionFields
+
+__version__ = "0.1.0"
 
 __all__ = [
     "Answer",
@@ -20,11 +23,16 @@ __all__ = [
     "AnswerTimeout",
     "AskOnceError",
     "Client",
+    "ErrorKind",
     "InvalidQuestion",
+    "NotAccepted",
     "Question",
     "QuestionFailed",
+    "QuestionFields",
     "QueueFull",
     "StoreUnreachable",
     "UnknownJob",
+    "__version__",
+    "ask",
     "run",
 ]

@@ -9,15 +9,33 @@ from askonce.readable import message_text
 Source = Literal["exact", "semantic", "inflight", "llm"]
 
 
+ErrorKind = Literal[
+    "bad_request",
+    "cancelled",
+    "connection",
+    "crashed",
+    "expired",
+    "invalid_question",
+    "invalid_response",
+    "quota",
+    "rate_limit",
+    "server_error",
+    "timeout",
+    "unknown_job",
+]
+
+
 @dataclass(frozen=True, slots=True)
 class AnswerError:
     """Why there is no answer.
 
-    kind: `cancelled`, `expired`, `invalid_question`, `bad_request`, `rate_limit`, `quota`, `timeout`, `connection`,
-    `server_error`, `invalid_response`, `crashed` or `unknown_job`. status: the provider's HTTP status, if it answered.
+    Args:
+        kind: What went wrong. The README says what to do about each kind.
+        message: The cause in words, the provider's own where it answered.
+        status: The provider's HTTP status, where it answered.
     """
 
-    kind: str
+    kind: ErrorKind
     message: str
     status: int | None = None
 
@@ -26,10 +44,19 @@ class AnswerError:
 class Answer:
     """One answer.
 
-    text: None for a failed one, and where the model called tools or refused. similarity: cosine, of a semantic or
-    in-flight match. cached_at: Unix seconds at which the answer was stored, for one out of the cache. body: the
-    provider's chat-completion object (of a failed one, its error), untouched. unmatched: why the question was asked
-    without looking for similar ones first, such as `embeddings_slow`; None for one that was matched as it should be.
+    Args:
+        job_id: The job's id. None for an answer of the exact cache, which needed no job.
+        status: `answered` or `failed`.
+        source: Where it comes from: `exact`, `semantic`, `inflight` or `llm`. None for a failed one.
+        similarity: Cosine similarity of the matched question, of a semantic or in-flight match.
+        matched_question: The text of the question whose answer this is, of such a match.
+        model: The model that answered, as the provider names it.
+        cached_at: Unix seconds at which the answer was stored, for one out of the cache.
+        error: Why there is no answer, for a failed one.
+        metadata: The question's, as it was.
+        body: The provider's chat-completion object, untouched; of a failed one its error.
+        unmatched: Why the question was asked without looking for similar ones first, such as `embeddings_slow`. None
+            for one that was matched as it should be.
     """
 
     job_id: str | None
@@ -46,10 +73,12 @@ class Answer:
 
     @property
     def text(self) -> str | None:
+        """What the model said. None for a failed answer, and where the model called tools or refused."""
         return message_text(self._message())
 
     @property
     def finish_reason(self) -> str | None:
+        """Why the model stopped, in the provider's words."""
         return self._choice().get("finish_reason")
 
     @property
@@ -59,6 +88,7 @@ class Answer:
 
     @property
     def refusal(self) -> str | None:
+        """The provider's own refusal, where there is one."""
         return self._message().get("refusal")
 
     def _choice(self) -> Mapping[str, Any]:

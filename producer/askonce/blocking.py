@@ -1,21 +1,56 @@
-"""`askonce.run`: for scripts and notebooks, which have no event loop, or have one that runs already."""
+"""`askonce.ask` and `askonce.run`: for scripts, notebooks and threads, whether a loop runs there already or not."""
 
 import asyncio
 import contextlib
 import threading
-from collections.abc import Coroutine, Iterable
+from collections.abc import AsyncIterator, Coroutine, Iterable
 from concurrent.futures import Future, wait
-from typing import Any, TypeVar
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar, Unpack
 
 from askonce.answer import Answer
+from askonce.background import BACKGROUND, TICK
+from askonce.calls.base import ClientOptions
 from askonce.client import Client
-from askonce.question import Question
+from askonce.errors import AnswerTimeout
+from askonce.question import Question, QuestionFields
+from askonce.session.attendance import no_workers
 from askonce.session.backend import Lane
 
 T = TypeVar("T")
-TICK = 0.5
-"""Seconds for which Ctrl-C may go unnoticed on Windows, where waiting for a thread holds it off."""
 GRACE = 5.0
+
+
+def ask(
+    question: Question | str,
+    *,
+    client: Client | None = None,
+    timeout: float | None = None,
+    **fields: Unpack[QuestionFields],
+) -> Answer:
+    """Asks one question, and blocks until its answer is there.
+
+    All threads share one client and one background thread, which are made at the first call and closed when the program
+    ends. In asynchronous code use `Client.ask`, which does not block the event loop.
+
+    Args:
+        question: The question, or its text.
+        client: Asks, in place of the shared `Client()`. It must not be closed elsewhere.
+        timeout: Seconds to wait, and the question's deadline. None takes the client's (60).
+        **fields: Fields of the question, such as `model`.
+
+    Returns:
+        The answer, which is never a failed one.
+
+    Raises:
+        AnswerTimeout: There is no answer within `timeout`.
+        InvalidQuestion: The question is malformed.
+        QuestionFailed: The question ended as failed.
+        QueueFull: The lane is full, or Redis is nearly full.
+        StoreUnreachable: Redis does not answer.
+    """
+    asked = client if client is not None else BACKGROUND.client()
+    return BACKGROUND.run(asked, asked.ask(question, timeout=timeout, **fields))
 
 
 def run(
@@ -25,24 +60,54 @@ def run(
     in_flight: int = 5000,
     lane: Lane = "bulk",
     timeout: float | None = None,
-    **options: Any,
+    **options: Unpack[ClientOptions],
 ) -> list[Answer]:
-    """The answers in order, failed ones among them: `answer.status` says so.
+    """Asks many questions, and blocks until all are answered.
 
-    options: of `Client`, where none is given. timeout: seconds to each question's deadline. Blocks until all are
-    answered. Ctrl-C ends the wait; what was submitted goes on, and is found in the cache the next time.
-    Raises what `Client.map` raises.
+    Ctrl-C ends the wait. What was submitted goes on, and is found in the cache the next time.
+
+    Args:
+        questions: Questions, or their texts. A generator is read as there is room.
+        client: Asks, and is closed afterwards. None makes one of `options`.
+        in_flight: Most questions under way at a time.
+        lane: `bulk` or `interactive`.
+        timeout: Seconds for all of it. None waits as long as the workers need.
+        **options: Of the `Client` that is made.
+
+    Returns:
+        The answers in the order of the questions, failed ones among them: `answer.status` says so.
+
+    Raises:
+        AnswerTimeout: Not all are answered within `timeout`. Answers that came are in the cache.
+        StoreUnreachable: Redis does not answer.
     """
     if client is not None and options:
         raise TypeError(f"{next(iter(options))} is the client's own: give a client, or its options")
     asked = client or Client(**options)
+    return _on_a_loop_of_its_own(_answers(asked, timeout, questions, in_flight, lane))
 
-    async def answers() -> list[Answer]:
-        async with asked:
-            stream = asked.map(questions, in_flight=in_flight, lane=lane, timeout=timeout)
-            return [answer async for _, answer in stream]
 
-    return _on_a_loop_of_its_own(answers())
+async def _answers(
+    client: Client, timeout: float | None, questions: Iterable[Question | str], in_flight: int, lane: Lane
+) -> list[Answer]:
+    found: list[Answer] = []
+    async with client, _deadline(client, timeout, found):
+        async for _, answer in client.map(questions, in_flight=in_flight, lane=lane, timeout=timeout):
+            found.append(answer)
+    return found
+
+
+@asynccontextmanager
+async def _deadline(client: Client, timeout: float | None, found: list[Answer]) -> AsyncIterator[None]:
+    try:
+        async with asyncio.timeout(timeout) as limit:
+            yield
+    except TimeoutError as error:
+        if not limit.expired():
+            raise
+        late = f"no answer to question {len(found) + 1} within {timeout:g} s"
+        reason = await no_workers(client.workers_alive)
+        raise AnswerTimeout("", f"{late}: {reason}" if reason else late) from error
 
 
 def _on_a_loop_of_its_own(work: Coroutine[Any, Any, T]) -> T:
@@ -56,7 +121,7 @@ def _on_a_loop_of_its_own(work: Coroutine[Any, Any, T]) -> T:
     def target() -> None:
         try:
             ended.set_result(asyncio.run(main()))
-        except BaseException as error:  # noqa: BLE001 - whoever waits must hear of it
+        except BaseException as error:  # noqa: BLE001 - the caller gets it
             ended.set_exception(error)
 
     # A daemon: questions out of a generator that hangs must not keep the program from ending.

@@ -8,9 +8,10 @@ async with FakeClient({"What is 2 + 2?": "4"}) as client:
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Unpack
 
 from askonce.answer import Answer, AnswerError
+from askonce.calls.base import CommonOptions
 from askonce.client import Client
 from askonce.question import Question
 from askonce.session.backend import Backend
@@ -18,17 +19,26 @@ from askonce.session.memory import Answering, Memory, Said
 
 
 class FakeClient(Client):
-    """Does what `Client` does, in memory: it passes the same contract suite. Of near-duplicates it knows nothing.
+    """Does what `Client` does, in memory: it passes the same contract suite. It matches equal questions only.
 
-    answers: question text -> answer, or a function of the question, plain or async. An answer is a text, a
-    chat-completion body or an `Answer`; what the function raises fails the question, and so does a text that is not
-    listed. Without it every question is answered by an echo.
+    Args:
+        answers: Answers by the text of their questions, or a function of the question, plain or async. An answer is a
+            text, a chat-completion body or an `Answer`. What the function raises fails the question, and so does a text
+            that is not listed. None answers each question by an echo.
+        model: The model of questions that name none.
+        timeout: Seconds for which `ask` waits, unless it is given a timeout.
+        **options: Of `Client`.
     """
 
     def __init__(
-        self, answers: Mapping[str, Said] | Answering | None = None, *, model: str | None = "fake", **options: Any
+        self,
+        answers: Mapping[str, Said] | Answering | None = None,
+        *,
+        model: str | None = "fake",
+        timeout: float = 60.0,
+        **options: Unpack[CommonOptions],
     ) -> None:
-        super().__init__("redis://in-memory", model=model, **options)
+        super().__init__("redis://in-memory", model=model, timeout=timeout, **options)
         settings = self._settings
         self._memory = Memory(_answering(answers), max_queued=settings.max_queued, cache_ttl=settings.cache_ttl)
 
@@ -41,17 +51,12 @@ class FakeClient(Client):
         return self._memory.asked
 
     def pause(self) -> None:
-        """From now on questions wait in the queue, as if no worker ran."""
+        """Lets questions wait in the queue from now on, as if no worker ran."""
         self._memory.pause()
 
     def resume(self) -> None:
+        """Lets the questions that wait be answered, and those to come."""
         self._memory.resume()
-
-    def sibling(self, **options: Any) -> "FakeClient":
-        """Another client of the same queue and cache, as another process has it."""
-        other = FakeClient(**{"namespace": self._namespace, "model": self._settings.model, **options})
-        other._memory = self._memory
-        return other
 
 
 def _answering(answers: Mapping[str, Said] | Answering | None) -> Answering:

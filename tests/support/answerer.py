@@ -29,6 +29,7 @@ class Answerer:
         self.asked = []
         self._answering = answering
         self._paused = False
+        self._alive_until = 0.0
         self._tasks = set()
 
     async def __aenter__(self):
@@ -49,6 +50,8 @@ class Answerer:
     async def _run(self):
         while True:
             try:
+                if not self._paused:
+                    await self._give_sign_of_life()
                 if self._paused or not await self._take():
                     await asyncio.sleep(0.005)
             except (ConnectionError, OSError):
@@ -57,6 +60,12 @@ class Answerer:
                 if "onnect" not in str(error) and "losed" not in str(error):
                     raise
                 await asyncio.sleep(0.05)
+
+    async def _give_sign_of_life(self) -> None:
+        now = time.time()
+        if self._alive_until < now + 1:
+            self._alive_until = now + 1.5
+            await self.redis.zadd(self.keys.workers, {"answerer": int(self._alive_until * 1000)})
 
     async def _take(self) -> bool:
         for lane in LANES:

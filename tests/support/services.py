@@ -55,7 +55,8 @@ class FakeService(Service):
             self._first = FakeClient(self._answer, **{"model": MODEL, **options})
             client = self._first
         else:
-            client = self._first.sibling(**options)
+            client = FakeClient(**{"model": MODEL, **options})
+            client._memory = self._first._memory  # as another process has it: the same queue and cache
         return await self.stack.enter_async_context(client)
 
     @property

@@ -11,17 +11,16 @@ LINES_OF_A_FILE = 250
 LINES_OF_A_FUNCTION = 40
 
 TOO_LONG_TODAY = {
-    "askonce/client.py",
     "askonce_worker/queue/arq_worker.py: __init__",
     "askonce_worker/wiring/assemble.py: service",
 }
 UNUSED_TODAY = {
-    "askonce/testing.py: sibling",
     "askonce_worker/answering/stages.py: STAGES",
 }
 """What breaks a limit today. Remove the line together with the fault; never add one."""
 
 CALLED_FROM_OUTSIDE = {
+    "askonce/testing.py: FakeClient",
     "askonce_worker/local/qdrant.py: HealthCheck",
     "askonce_worker/local/qdrant_errors.py: intercept_service",
     "askonce_worker/local/qdrant_points.py: DeleteFieldIndex",

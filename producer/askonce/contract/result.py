@@ -1,10 +1,10 @@
 """An answer as it stands in Redis under its job id, where its pending marker stood before."""
 
-from typing import Any
+from typing import Any, cast
 
 import orjson
 
-from askonce.answer import Answer, AnswerError
+from askonce.answer import Answer, AnswerError, ErrorKind
 from askonce.question import Question
 from askonce.readable import completion_of, read_object, text_of
 
@@ -52,4 +52,5 @@ def _read_error(record: dict[str, Any]) -> AnswerError | None:
         return None
     if not isinstance(error, dict) or not isinstance(error.get("status"), int | None):
         raise ValueError("a malformed error")
-    return AnswerError(text_of(error, "kind"), text_of(error, "message"), error.get("status"))
+    kind = cast("ErrorKind", text_of(error, "kind"))  # a newer worker may know more of them
+    return AnswerError(kind, text_of(error, "message"), error.get("status"))

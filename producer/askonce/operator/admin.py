@@ -2,9 +2,9 @@
 
 import re
 from collections import Counter
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
+from askonce.closing import Closing
 from askonce.contract.counters import read_counters, total
 from askonce.contract.keys import ARQ_JOB, LANES, Keys
 from askonce.prices import Prices
@@ -20,7 +20,7 @@ where the oldest of each namespace stands in front."""
 ENQUEUED = re.compile(rb'"et":(\d+)')
 
 
-class Admin:
+class Admin(Closing):
     """A connection of its own, which `async with` closes. What is not given comes from the environment."""
 
     def __init__(self, redis_url: str | None = None, *, key_prefix: str | None = None) -> None:
@@ -100,14 +100,6 @@ class Admin:
 
     async def aclose(self) -> None:
         await self._store.aclose()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.aclose()
 
 
 Counts = Counter[bytes]

@@ -3,10 +3,10 @@
 import hashlib
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from askonce.client import Client
+from askonce.closing import Closing
 from askonce.contract.chunk import FUNCTION, Chunk, unpack
 from askonce.contract.keys import LANES, Keys
 from askonce.question import Question
@@ -48,7 +48,7 @@ class Replay:
     left_out: dict[str, str] = field(default_factory=dict)
 
 
-class DeadLetters:
+class DeadLetters(Closing):
     """client: submits what is replayed. The rest goes over a connection of its own, which `async with` closes."""
 
     def __init__(self, client: Client, redis_url: str | None = None, *, key_prefix: str | None = None) -> None:
@@ -121,14 +121,6 @@ class DeadLetters:
 
     async def aclose(self) -> None:
         await self._store.aclose()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.aclose()
 
 
 def _read(job: str, raw: bytes) -> DeadLetter:

@@ -5,6 +5,7 @@ from typing import Any, Literal, Protocol
 
 from askonce.answer import Answer
 from askonce.question import Question
+from askonce.session.attendance import Attendance
 from askonce.session.job_queue import Outcome
 from askonce.session.waiting import Waiting
 
@@ -18,8 +19,15 @@ class Backend(Protocol):
     @property
     def waiting(self) -> Waiting: ...
 
+    @property
+    def attendance(self) -> Attendance: ...
+
     def start(self) -> None:
         """Somebody is about to wait."""
+        ...
+
+    async def workers_alive(self) -> int:
+        """How many workers have given a sign of life within their lease."""
         ...
 
     async def lookup(self, question: Question) -> Answer | None:

@@ -5,6 +5,8 @@ import random
 import time
 from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
+from contextlib import nullcontext
+from dataclasses import dataclass
 
 from askonce.answer import Answer
 from askonce.errors import InvalidQuestion, QueueFull, StoreUnreachable
@@ -23,36 +25,38 @@ TOGETHER = 512
 """Questions that are looked up, and then submitted, at a time: what the cache does not answer is to fill chunks."""
 
 
-class Mapper:
-    """timeout: seconds from submit to the deadline of each question. keep: whoever gave a question its job id will ask
-    for its result by it: such a one goes through the queue, even if its answer is in the cache."""
+@dataclass(frozen=True, slots=True)
+class MapOptions:
+    """timeout: seconds from submit to the deadline of each question. keep: the results of questions under job ids of
+    the caller's are wanted by these: such a question goes through the queue, even if its answer is in the cache."""
 
+    lane: Lane
+    timeout: float
+    in_flight: int
+    ordered: bool
+    keep: bool
+
+    def __post_init__(self) -> None:
+        if self.in_flight < 1:
+            raise ValueError("in_flight is at least 1")
+
+
+class Mapper:
     def __init__(
-        self,
-        backend: Backend,
-        checked: Callable[[Item], Question],
-        *,
-        lane: Lane,
-        timeout: float,
-        in_flight: int,
-        ordered: bool,
-        keep: bool,
-        chunk_size: int,
+        self, backend: Backend, checked: Callable[[Item], Question], how: MapOptions, *, chunk_size: int
     ) -> None:
         self._backend = backend
         self._checked = checked
-        self._lane: Lane = lane
-        self._timeout = timeout
-        self._in_flight = in_flight
-        self._ordered = ordered
-        self._keep = keep
-        self._size = max(1, min(max(TOGETHER, chunk_size), in_flight // 4))
+        self._how = how
+        self._size = max(1, min(max(TOGETHER, chunk_size), how.in_flight // 4))
         self._out: dict[Underway, None] = {}
         self._queue: deque[Underway] = deque()
         """Where the order is kept, all that are out; else those that are answered."""
         self._ids: list[str] = []
         self._moved = asyncio.Event()
         self._room = asyncio.Event()
+        self._reached = False
+        """Redis has answered once. Before, a Redis that is away is a wrong address, and not waited for."""
 
     async def run(self, questions: Iterable[Item] | AsyncIterable[Item]) -> AsyncIterator[tuple[Question, Answer]]:
         self._backend.start()
@@ -82,37 +86,46 @@ class Mapper:
             if feeder.done() and not self._out:
                 return None
             self._moved.clear()
-            await self._moved.wait()
+            with self._backend.attendance.watched() if self._out else nullcontext():
+                await self._moved.wait()
 
     async def _feed(self, questions: Iterable[Item] | AsyncIterable[Item]) -> None:
         async for batch in batches(questions, self._size):
-            while self._out and len(self._out) + len(batch) > self._in_flight:
+            while self._out and len(self._out) + len(batch) > self._how.in_flight:
                 self._room.clear()
                 await self._room.wait()
             items = [item for item in map(self._enter, batch) if not item.answer.done()]
-            await self._from_cache([item for item in items if self._may_hit(item)])
+            first_contact = await self._from_cache([item for item in items if self._may_hit(item)])
             for item in items:
                 if not item.answer.done():
                     self._expect(item)
+            if first_contact is not None:
+                self._fail(items, first_contact)
+                raise first_contact
             await self._submit([item for item in items if not item.answer.done()])
 
     def _may_hit(self, item: Underway) -> bool:
-        return item.question.cache == "use" and (item.own or not self._keep)
+        return item.question.cache == "use" and (item.own or not self._how.keep)
 
-    async def _from_cache(self, items: list[Underway]) -> None:
-        """As `ask` does: an exact hit needs neither queue nor worker, and leaves no result behind."""
+    async def _from_cache(self, items: list[Underway]) -> StoreUnreachable | None:
+        """As `ask` does: an exact hit needs neither queue nor worker, and leaves no result behind.
+
+        Returns the error of a Redis that has never answered. One that is away for a while is waited for by `_submit`.
+        """
         if not items:
-            return
+            return None
         began = time.perf_counter()
         try:
             hits = await self._backend.lookup_many([item.question for item in items])
-        except StoreUnreachable:
-            return  # `_submit` waits for Redis to come back
+        except StoreUnreachable as error:
+            return None if self._reached else error
+        self._reached = True
         took = time.perf_counter() - began
         for item, answer in zip(items, hits, strict=True):
             if answer is not None:
                 item.took = took
                 self._finish(item, answer)
+        return None
 
     def _finish(self, item: Underway, answer: Answer) -> None:
         """Without a job."""
@@ -137,7 +150,7 @@ class Mapper:
 
     def _out_goes(self, item: Underway) -> Underway:
         self._out[item] = None
-        if self._ordered:
+        if self._how.ordered:
             self._queue.append(item)
         return item
 
@@ -147,7 +160,7 @@ class Mapper:
         return self._ids.pop()
 
     def _finished(self, item: Underway) -> None:
-        if not self._ordered:
+        if not self._how.ordered:
             self._queue.append(item)
         self._moved.set()
 
@@ -175,14 +188,20 @@ class Mapper:
         questions = [item.question for item in items]
         while True:
             try:
-                return await self._backend.put(questions, self._lane, self._timeout, listen=True)
+                outcomes = await self._backend.put(questions, self._how.lane, self._how.timeout, listen=True)
             except StoreUnreachable as error:
-                if not passes(error) or loop.time() > until:
-                    for item in items:
-                        if not item.answer.done():
-                            item.answer.set_exception(error)
+                if not self._reached or not passes(error) or loop.time() > until:
+                    self._fail(items, error)
                     raise
+            else:
+                self._reached = True
+                return outcomes
             await asyncio.sleep(0.5)
+
+    def _fail(self, items: list[Underway], error: StoreUnreachable) -> None:
+        for item in items:
+            if not item.answer.done():
+                item.answer.set_exception(error)
 
     def _refuse(self, item: Underway, error: InvalidQuestion) -> None:
         if not item.answer.done():

@@ -8,11 +8,12 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from askonce.answer import Answer, AnswerError
+from askonce.answer import Answer, AnswerError, ErrorKind
 from askonce.contract.completion import CompletionVerdict, fault, text_body, verdict
 from askonce.contract.keys import epoch_fields
 from askonce.errors import AnswerTimeout, InvalidQuestion, QueueFull, UnknownJob
 from askonce.question import Question
+from askonce.session.attendance import Attendance
 from askonce.session.backend import Lane, Status
 from askonce.session.job_queue import Outcome
 from askonce.session.waiting import Waiting
@@ -56,6 +57,11 @@ class Memory:
         self._load: Counter[Lane] = Counter()
         self._tasks: set[asyncio.Task[None]] = set()
         self._paused = False
+        self.attendance = Attendance(self.workers_alive)
+
+    async def workers_alive(self) -> int:
+        await asyncio.sleep(0)
+        return 0 if self._paused else 1
 
     def start(self) -> None:
         pass
@@ -231,5 +237,5 @@ class Memory:
         )
 
 
-def _failed(kind: str, message: str) -> Answer:
+def _failed(kind: ErrorKind, message: str) -> Answer:
     return Answer(None, "failed", error=AnswerError(kind, message))

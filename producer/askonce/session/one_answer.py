@@ -36,8 +36,7 @@ async def ask(backend: Backend, question: Question, timeout: float) -> Answer:
                 backend.waiting.confirm(job)
             else:
                 await backend.listen([job])  # it may have been known, and answered, before
-        async with _until(deadline, AnswerTimeout(question.job_id or "")):
-            answer = await future
+        answer = await _arrival(backend, future, deadline, question.job_id or "")
     if own:
         backend.forget(job)
     return answer
@@ -46,19 +45,27 @@ async def ask(backend: Backend, question: Question, timeout: float) -> Answer:
 async def result(backend: Backend, namespace: str, job_id: str, timeout: float) -> Answer:
     """Raises UnknownJob, AnswerTimeout."""
     job = f"{namespace}:{job_id}"
-    late = AnswerTimeout(job_id)
     if timeout == 0:
         answer = await backend.peek(job)
         if answer is None:
-            raise late
+            raise AnswerTimeout(job_id)
         return answer
     deadline = asyncio.get_running_loop().time() + timeout
     backend.start()
     with backend.waiting.expected(job) as future:
         async with _until(deadline, StoreUnreachable(SLOW)):
             await backend.listen([job])
-        async with _until(deadline, late):
-            return await future
+        return await _arrival(backend, future, deadline, job_id)
+
+
+async def _arrival(backend: Backend, future: asyncio.Future[Answer], deadline: float, job_id: str) -> Answer:
+    """Raises AnswerTimeout at the deadline, with the reason where no worker is alive."""
+    try:
+        with backend.attendance.watched():
+            async with asyncio.timeout_at(deadline):
+                return await future
+    except TimeoutError as error:
+        raise await backend.attendance.late(job_id) from error
 
 
 @asynccontextmanager

@@ -13,6 +13,7 @@ from askonce.contract.result import result_record
 from askonce.contract.trace_context import current_trace
 from askonce.errors import QueueFull
 from askonce.question import Question
+from askonce.session.attendance import Attendance
 from askonce.session.backend import Lane, Status
 from askonce.session.batching import Batcher
 from askonce.session.exact_lookup import ExactLookup
@@ -63,6 +64,7 @@ class Session:
         self._lookup: Batcher[Question, Answer | None] = Batcher(self._exact.find, most=256)
         self._storing: Batcher[NewEntry, bool] = Batcher(self._store_all, most=STORED_TOGETHER)
         self._hits = Hits(self._store, self._keys, self._listener.id)
+        self.attendance = Attendance(self.workers_alive)
         self._forgetting = Forgetting(self._store, self._keys, settings.result_ttl)
 
     @property
@@ -71,6 +73,12 @@ class Session:
 
     def start(self) -> None:
         self._listener.start()
+
+    async def workers_alive(self) -> int:
+        [(seconds, micros)] = await self._store.pipeline([("TIME",)])
+        now_ms = int(seconds) * 1000 + int(micros) // 1000
+        [alive] = await self._store.pipeline([("ZCOUNT", self._keys.workers, now_ms, "+inf")])
+        return int(alive)
 
     async def lookup(self, question: Question) -> Answer | None:
         return await self._lookup(question)
@@ -163,6 +171,7 @@ class Session:
             async with asyncio.timeout(CLOSING):
                 await self._hits.aclose()
                 await self._forgetting.aclose()
+        await self.attendance.aclose()
         await self._lookup.aclose()
         await self._storing.aclose()
         await self._queue.aclose()

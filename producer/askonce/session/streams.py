@@ -4,8 +4,8 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Iterable
 
-from askonce.answer import Answer, AnswerError
-from askonce.errors import AnswerTimeout, UnknownJob
+from askonce.answer import Answer, AnswerError, ErrorKind
+from askonce.errors import UnknownJob
 from askonce.session.backend import Backend
 from askonce.session.iteration import batched
 
@@ -14,7 +14,7 @@ WINDOW = 2000
 PART = 250
 
 
-def failed(job_id: str | None, kind: str, message: str) -> Answer:
+def failed(job_id: str | None, kind: ErrorKind, message: str) -> Answer:
     return Answer(job_id, "failed", error=AnswerError(kind, message))
 
 
@@ -33,8 +33,8 @@ async def as_completed(
     parts = batched((f"{namespace}:{job_id}" for job_id in job_ids), PART)
     arrivals = Arrivals(backend)
     backend.start()
+    more = True
     try:
-        more = True
         while more or arrivals.open:
             if more and not arrivals.ready and len(arrivals.open) <= WINDOW - PART:
                 part = next(parts, [])
@@ -72,11 +72,12 @@ class Arrivals:
         while not self.ready:
             self._moved.clear()
             try:
-                async with asyncio.timeout_at(deadline):
-                    await self._moved.wait()
+                with self._backend.attendance.watched():
+                    async with asyncio.timeout_at(deadline):
+                        await self._moved.wait()
             except TimeoutError:
                 job = next(iter(self.open.values()))
-                raise AnswerTimeout(job.partition(":")[2]) from None
+                raise await self._backend.attendance.late(job.partition(":")[2]) from None
         future = self.ready.popleft()
         return self.open.pop(future), future
 

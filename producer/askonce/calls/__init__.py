@@ -1,0 +1,1 @@
+"""What a `Client` can be asked to do, by subject: one question, many questions, jobs, the cache."""

@@ -1,0 +1,68 @@
+"""Says so where questions wait and no worker is alive: once, and again after workers have come and gone."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
+
+from askonce.errors import AnswerTimeout, AskOnceError
+from askonce.tasks import stop
+
+log = logging.getLogger("askonce")
+
+NOTICE = 2.0
+"""Seconds for which an answer may be missing before the workers are counted."""
+COUNTING = 1.0
+"""Seconds that counting them may take where a caller waits for it."""
+NO_WORKERS = "0 workers alive: start `askonce-worker run`"
+
+
+Count = Callable[[], Awaitable[int]]
+"""How many workers are alive."""
+
+
+class Attendance:
+    def __init__(self, count: Count) -> None:
+        self._count = count
+        self._said = False
+        self._counting: asyncio.Task[None] | None = None
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """While the block waits for an answer."""
+        timer = asyncio.get_running_loop().call_later(NOTICE, self._start)
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+    async def late(self, job_id: str) -> AnswerTimeout:
+        """The error for one who has waited for this job in vain."""
+        reason = await no_workers(self._count)
+        return AnswerTimeout(job_id, f"no answer yet for job {job_id}: {reason}" if reason else None)
+
+    async def aclose(self) -> None:
+        if self._counting is not None:
+            await stop(self._counting)
+
+    def _start(self) -> None:
+        if self._counting is None:
+            self._counting = asyncio.create_task(self._look())
+            self._counting.add_done_callback(self._looked)
+
+    def _looked(self, _: "asyncio.Task[None]") -> None:
+        self._counting = None
+
+    async def _look(self) -> None:
+        missing = await no_workers(self._count)
+        if missing and not self._said:
+            log.warning(missing)
+        self._said = bool(missing)
+
+
+async def no_workers(count: Count) -> str:
+    """What a message of waiting in vain should add: `NO_WORKERS`, or '' where there are some, or none can tell."""
+    with suppress(AskOnceError, TimeoutError):
+        async with asyncio.timeout(COUNTING):
+            return "" if await count() else NO_WORKERS
+    return ""
