@@ -10,6 +10,7 @@ import uuid
 import numpy as np
 import pytest
 from qdrant_client import grpc as qdrant
+from qdrant_client.models import Distance, VectorParams
 
 from askonce_worker.answering.ports import SemanticCacheDown, StoredVector, VectorQuery
 from askonce_worker.cache.qdrant_messages import collection_prefix, point_id
@@ -185,9 +186,9 @@ async def test_dimensions_are_kept_apart(cache):
     longer = np.eye(1, 16, dtype=np.float32)[0]
     await cache.upsert([stored("b", longer)])
 
-    [[found]] = await cache.search([asked(longer)])
+    [[found], [other]] = await cache.search([asked(longer), asked(vector(1))])
 
-    assert found.fingerprint == fingerprint("b")
+    assert (found.fingerprint, other.fingerprint) == (fingerprint("b"), fingerprint("a"))
     assert await cache.count() == 2
 
 
@@ -265,11 +266,14 @@ async def test_a_server_that_says_nothing_is_left_after_the_timeout(clock):
         await cache.close()
 
 
-async def test_a_vector_that_qdrant_refuses_is_an_error_with_its_words(cache):
-    await cache.search([asked(vector(1))])
+async def test_a_vector_that_qdrant_refuses_is_an_error_with_its_words(cache, qdrant_url, prefix):
+    client = connect_qdrant(qdrant_url)
+    misnamed = f"{collection_prefix(prefix, 'e5/small')}3"
+    await client.create_collection(misnamed, vectors_config=VectorParams(size=DIMENSION, distance=Distance.COSINE))
 
     with pytest.raises(SemanticCacheDown, match="(?i)dimension"):
         await cache.search([asked(vector(1)), asked(np.ones(3, np.float32))])
+    await client.close()
 
 
 @pytest.mark.parametrize(

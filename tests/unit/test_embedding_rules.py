@@ -115,6 +115,7 @@ def test_none_is_used_when_many_are_the_same_until_they_differ_again():
 def test_texts_without_a_word_are_told_apart_by_their_symbols():
     assert is_indistinct("😀", "😂", 1.0)
     assert not is_indistinct("Is it so?", "is  it so", 1.0)
+    assert not is_indistinct("Où est le café ?", "ou est le cafe", 1.0)
     assert not is_indistinct("how do I pay", "how can I pay", 0.999)
 
 

@@ -1,4 +1,4 @@
-"""What the pipeline needs of whoever joins near-duplicates in flight: the ports beside those in `ports.py`."""
+"""What the pipeline needs of the part that joins near-duplicates in flight. The other ports stand in `ports.py`."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -39,7 +39,7 @@ class Lead:
 
 @dataclass(frozen=True, slots=True)
 class Follow:
-    """Somebody asks the same at this moment. same: equal fingerprints."""
+    """A leader asks the same at this moment. same: equal fingerprints."""
 
     leader: str
     text: str
@@ -70,7 +70,7 @@ class Freed:
 
 @dataclass(frozen=True, slots=True)
 class AskYourself:
-    """The leader's outcome is not for others: ask alone, side by side with whoever else followed."""
+    """The leader's outcome is not for others: ask alone, beside the other followers."""
 
 
 class Settlement(Enum):

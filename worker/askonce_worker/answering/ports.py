@@ -91,8 +91,10 @@ class QuestionState:
 
 @dataclass(frozen=True, slots=True)
 class LiveEntries:
-    """Entries by their fingerprints, and the stamp of each question, read after them: whoever compares the two serves
-    nothing that was invalidated before this was asked for."""
+    """Entries by their fingerprints, and the stamp of each question.
+
+    The stamps are read after the entries. An entry with the same stamp was not invalidated before this was asked for.
+    """
 
     entries: Mapping[str, Entry]
     epochs: Sequence[str]

@@ -1,4 +1,4 @@
-"""Claims of one worker, on their way to Redis: one batch at a time in each shard, whatever waits goes with the next."""
+"""Claims of one worker, on their way to Redis: one batch at a time in each shard. What waits goes with the next."""
 
 import asyncio
 from collections import defaultdict
@@ -54,7 +54,7 @@ class ClaimBatches:
                 del self._waiting[number][:MOST_CLAIMS]
                 try:
                     await self._decide(number, batch)
-                except Exception as error:  # noqa: BLE001 - whoever waits must hear of it
+                except Exception as error:  # noqa: BLE001 - the callers get it
                     self._fail(batch, error)
         except asyncio.CancelledError:
             self._fail([*batch, *self._waiting.pop(number, [])], None)

@@ -1,12 +1,13 @@
 """Near-duplicates in flight, over any number of workers, make one call of the LLM.
 
-The claimant alone decides: it compares its questions with all the leaders it knows, and appends those that match none
-to the shard's feed by compare-and-append. If another leader came first, it is told which, compares with that one, and
-tries again. So whatever two workers think of a pair, one of them comes second and follows or leads; never do both wait.
+The claimant alone decides. It compares its questions with all the leaders it knows, and appends those that match none
+to the shard's feed by compare-and-append. If another leader came first, the reply says which; the claimant compares
+with that one and tries again. Two workers may judge a pair differently: one of them still comes second, and follows or
+leads. They never both wait.
 
-Simpler than a design with a log of claims that all replay: nobody has to agree with anybody. Simpler also in that
-endings do not count as news for a claim (who follows a leader that has just settled gets its answer all the same), and
-in that followers ask Redis for the outcome: the feed only says when.
+This is simpler than a log of claims that all workers replay: no two workers have to agree. Endings do not count as news
+for a claim, since the followers of a leader that has just settled get its answer too. Followers read the outcome from
+Redis; the feed only says when.
 """
 
 import asyncio
@@ -90,7 +91,7 @@ class RedisCoalescer:
         return self
 
     async def __aexit__(self, *exc: object) -> None:
-        """Whoever follows a leader of this worker claims again."""
+        """The followers of this worker's leaders claim again."""
         await self._claim_batches.close()
         await stop(*self._tasks)
         self._own.abandon_all()
@@ -121,15 +122,15 @@ class RedisCoalescer:
         by_shard: dict[int, list[int]] = defaultdict(list)
         for at, ask in enumerate(asks):
             by_shard[shard_of(ask.scope)].append(at)
-        for number, places in by_shard.items():
+        for number, indexes in by_shard.items():
             view = self._replica.shards[number].view
-            claims = [self._new_claim(asks[at], view.tick) for at in places]
-            for at, follow in zip(places, view.match(claims, now), strict=True):
+            claims = [self._new_claim(asks[at], view.tick) for at in indexes]
+            for at, follow in zip(indexes, view.match(claims, now), strict=True):
                 joined[at] = follow
         return joined
 
     async def claim(self, ask: Ask, position: tuple[int, ...]) -> Lead | Follow | Stale:
-        """To be called by who holds a place at the LLM. Raises RedisError where Redis stays away."""
+        """To be called while holding a turn at the LLM. Raises RedisError where Redis stays away."""
         number = shard_of(ask.scope)
         return await self._claim_batches.claim(number, self._new_claim(ask, position[number]))
 
@@ -156,7 +157,7 @@ class RedisCoalescer:
         self._own.abandon(lead.leader, lead.scope)
 
     async def wait(self, follow: Follow) -> Shared | Freed | AskYourself:
-        """Until the leader has an outcome or is no more; who cannot wait so long cancels."""
+        """Waits until the leader has an outcome or is gone."""
         return await self._followers.wait(follow)
 
     def _new_claim(self, ask: Ask, position: int) -> Claimant:
@@ -186,7 +187,7 @@ class RedisCoalescer:
             await self._quietly(self._own.tend(self._clock()))
 
     async def _quietly(self, work: Coroutine[Any, Any, None]) -> None:
-        """It will be done again within a second. Whatever it raises: nobody would notice that `_tend` has ended."""
+        """It is done again within a second. An error must not end `_tend`, and would not be noticed."""
         try:
             await work
         except Exception as error:  # noqa: BLE001

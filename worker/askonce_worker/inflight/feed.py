@@ -27,8 +27,8 @@ KEPT = 4096
 """Records in a feed: eight seconds of a shard with 250 leaders a second."""
 ANSWER_MS = 60_000
 DOUBT_MS = 2000
-"""Between a worker's sign of life that has run out and its leaders' lapse, at most: Redis may have been away, and
-whoever lives renews within a second of its return."""
+"""At most, from the end of a worker's lease to the lapse of its leaders. Redis may have been away: a living worker
+renews within a second of its return."""
 AT_ONCE = 500
 """Records in one reply, leaders in one script call: a longer one would keep others waiting."""
 
@@ -45,7 +45,7 @@ def shard_of(scope: str) -> int:
 
 @dataclass(frozen=True, slots=True)
 class LeadReply:
-    """records: all that came since, one's own last. gap: nobody knows any more what came."""
+    """records: all that came since, one's own last. gap: the feed no longer holds all that came."""
 
     appended: bool
     records: list[Record]

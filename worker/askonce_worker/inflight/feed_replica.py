@@ -80,7 +80,7 @@ class FeedReplica:
                 for number, records in (await self._feed.read(positions, wait_ms=IDLE_MS)).items():
                     self.apply(number, records)
                 pause = 0.0
-            except Exception as error:  # noqa: BLE001 - nobody would notice that it has ended
+            except Exception as error:  # noqa: BLE001 - its end would not be noticed
                 pause = min(1.0, pause * 2 + 0.05)
                 log.warning("inflight.feed_away", error=type(error).__name__, where=place(error), pause=pause)
             await asyncio.sleep(pause or GATHERED)

@@ -1,4 +1,4 @@
-"""Those who wait for a leader, anywhere. The feed says when to look; once a second they look anyway.
+"""The questions that wait for a leader of any worker. The feed says when to look; once a second they look anyway.
 
 What a leader's followers get is read from Redis alone, in one call for all that are due: nothing depends on the feed.
 """
@@ -77,7 +77,7 @@ class Followers:
                 continue
             try:
                 await self._look(due)
-            except Exception as error:  # noqa: BLE001 - nobody would notice that it has ended
+            except Exception as error:  # noqa: BLE001 - its end would not be noticed
                 log.warning("inflight.watch_failed", error=type(error).__name__, where=place(error), leaders=len(due))
                 await asyncio.sleep(0.1)
                 self._due.update(due)

@@ -8,10 +8,10 @@ from askonce_worker.answering.coalescing import Ask
 from askonce_worker.inflight.vectors import Int8
 
 Share = Literal["any", "same", "none"]
-"""Who may have a leader's outcome: all its followers, those with its fingerprint, nobody (they claim again)."""
+"""Who may have a leader's outcome: all its followers, those with its fingerprint, or none (they claim again)."""
 Conflict = Callable[[str, str], str | None]
 Reported = Callable[[str, str], bool]
-"""Whether the questions of two fingerprints were matched before, and somebody said that it was wrong."""
+"""Whether the questions of two fingerprints were matched before, and that was reported as wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Leader:
 
 @dataclass(frozen=True, slots=True)
 class Claimant:
-    """A question, and the leader that it becomes if nobody else asks the same.
+    """A question, and the leader that it becomes if no other one asks the same.
 
     position: tick of the view when the lookup in the caches began.
     """

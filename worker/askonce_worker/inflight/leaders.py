@@ -28,7 +28,7 @@ class TrackedLeader:
     ended: int | None = None
     share: Share = "none"
     reusable_until: float = 0.0
-    reusable_until_ms: float = 0.0  # by Redis's clock: a worker that was stopped hears of the end late
+    reusable_until_ms: float = 0.0  # by Redis's clock: a worker that was stopped reads of the end late
 
 
 class View:
@@ -105,10 +105,10 @@ class View:
             key = self._group(claim.leader)
             if found[at] is None and claim.ask.may_follow and key is not None and key in self._similar:
                 groups.setdefault(key, []).append(at)
-        for key, places in groups.items():
-            vectors = [vector for at in places if (vector := claims[at].leader.vector) is not None]
-            near = self._similar[key].near(vectors, [claims[at].ask.threshold for at in places])
-            for at, candidates in zip(places, near, strict=True):
+        for key, indexes in groups.items():
+            vectors = [vector for at in indexes if (vector := claims[at].leader.vector) is not None]
+            near = self._similar[key].near(vectors, [claims[at].ask.threshold for at in indexes])
+            for at, candidates in zip(indexes, near, strict=True):
                 found[at] = self._best(claims[at], candidates, now)
         return found
 

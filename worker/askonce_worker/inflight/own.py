@@ -1,8 +1,8 @@
 """This worker's own leaders, from the proposal until Redis has taken their outcome.
 
-Nobody waits for ever: whatever becomes of a claim, its leader is settled in the end. One that nobody here knows (a
-claim that gave up, and whose script ran after all) is released on sight. One that Redis has lost is put back. One whose
-outcome went out with a pipeline that failed is settled again.
+Each leader is settled in the end, so that no follower waits for ever. One without a claim (the claim gave up, and its
+script ran after all) is released on sight. One that Redis has lost is put back. One whose outcome went out with a
+pipeline that failed is settled again.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""Who leads and who follows in one batch of claims: the claimant decides, and nobody else. No I/O, no clock.
+"""Which questions lead and which follow in one batch of claims. The claimant alone decides. No I/O, no clock.
 
 A batch is compared with all that the worker knows, and within itself. Those that match nothing are proposed as leaders.
 If others came first, the rest is compared with the newcomers alone, and proposed again.

@@ -1,4 +1,4 @@
-"""Vectors of 8 bits a component, compared exactly: two records have one similarity, whoever works it out and however.
+"""Vectors of 8 bits a component, compared exactly: two records have one similarity, however it is computed.
 
 A component is an integer, and no vector is longer than `LONGEST`. So (Cauchy-Schwarz) every partial sum of a dot
 product is an integer below 2**24, which float32 holds without rounding: BLAS may add up in any order, over any layout,
@@ -18,7 +18,7 @@ SLACK = 1e-4
 
 
 def quantised(vector: Float32) -> Int8 | None:
-    """None where there is no direction: nought, NaN, infinity."""
+    """None where there is no direction: zero, NaN, infinity."""
     length = float(np.linalg.norm(vector))
     if not np.isfinite(length) or length == 0:
         return None

@@ -12,8 +12,12 @@ _WORD = re.compile(r"\w+")
 
 @lru_cache(maxsize=4096)
 def words_of(text: str) -> str:
-    """The words without case, punctuation and spacing; of a text without words, all but the spacing."""
-    folded = unicodedata.normalize("NFKC", text).casefold()
+    """The words without case, accents, punctuation and spacing; of a text without words, all but the spacing.
+
+    Many embedding models see neither case nor accents.
+    """
+    decomposed = unicodedata.normalize("NFKD", text.casefold())
+    folded = "".join(letter for letter in decomposed if unicodedata.category(letter) != "Mn")
     return " ".join(_WORD.findall(folded) or folded.split())
 
 

@@ -53,12 +53,12 @@ class Health:
         self.resumes_at = now + min(LONGEST_PAUSE, pause)
 
     def refused(self, now: float) -> None:
-        """It will not answer until somebody changes the settings: not waited for any more."""
+        """It will not answer until the settings change: it is not waited for any more."""
         self.failed(began=now, now=now, pause=LONGEST_PAUSE)
         self.down_since = -math.inf
 
     def is_given_up(self, now: float, patience: Patience) -> bool:
-        """Down for longer than anybody waits, and it is not time to try again."""
+        """Down for longer than the lane waits, and it is not time to try again."""
         return now < self.resumes_at and self.down_since is not None and self.down_since + patience.seconds <= now
 
     def gives_up_at(self, asked: float, patience: Patience) -> float:

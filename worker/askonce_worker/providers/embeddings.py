@@ -97,7 +97,8 @@ class OpenAIEmbedder:
         missed = Counter(each.unmatched for each in embeddings if each.unmatched is not None)
         for reason, count in missed.items():
             self.counts[reason] += count
-            log.warning("embeddings.missing", reason=reason.value, texts=count)
+            if reason is not Unmatched.TOO_LONG:
+                log.warning("embeddings.missing", reason=reason.value, texts=count)
         return embeddings
 
     async def close(self) -> None:
@@ -195,7 +196,7 @@ class OpenAIEmbedder:
             self._under_way -= len(batch)
 
     def _failed(self, error: ProviderError, batch: list[Wanted], began: float, now: float) -> None:
-        """Who still waits is asked for again after a pause; nothing else is asked meanwhile."""
+        """The texts that are still waited for are sent again after a pause. Nothing else is sent meanwhile."""
         left = [wanted for wanted in batch if not wanted.found.done()]
         log.warning("embeddings.failed", texts=len(left), kind=error.kind, status=error.status)
         self.counts["failed"] += len(left)

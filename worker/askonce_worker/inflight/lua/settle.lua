@@ -1,5 +1,5 @@
--- Settles leaders: the answer where followers read it, then the end of the leader in its feed. Fenced: whoever lapsed
--- settles nothing.
+-- Settles leaders: the answer where followers read it, then the end of the leader in its feed. Fenced: a leader
+-- that lapsed settles nothing.
 --
 -- ARGV: 1 prefix of the leaders   2 prefix of the feeds   3 prefix of the answers   4 records kept in a feed
 --       5 lifetime of an answer in ms

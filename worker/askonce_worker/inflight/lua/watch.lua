@@ -1,5 +1,5 @@
--- What has become of leaders, for those who wait for them. A leader whose worker is not alive is removed, once it was
--- seen to be so for a while: after Redis was away all signs of life have run out, and whoever lives renews at once.
+-- What has become of leaders, for the questions that wait for them. A leader whose worker is not alive is removed, once it was
+-- seen to be so for a while: after Redis was away all signs of life have run out, and a living worker renews at once.
 --
 -- KEYS: workers, doubted
 -- ARGV: 1 prefix of the leaders   2 prefix of the feeds   3 prefix of the answers   4 records kept in a feed
