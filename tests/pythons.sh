@@ -6,6 +6,7 @@ done=$("${1:-python3}" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 tests=(tests/contract/test_client*.py tests/contract/test_asking*.py tests/contract/test_run*.py tests/contract/test_hits*.py
+  tests/contract/test_asyncio_run.py tests/contract/test_single_cancel.py
   tests/unit/test_question*.py tests/unit/test_fingerprint*.py tests/unit/test_answer*.py tests/e2e/test_main_path.py)
 
 interpreter() {

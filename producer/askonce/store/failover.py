@@ -22,10 +22,14 @@ REPLY_TIMEOUT = 5.0
 
 
 class Generation:
-    """Numbers the connections to one Redis: those of an earlier number are replaced before they are used again."""
+    """Numbers the connections to one Redis: those of an earlier number are replaced before they are used again.
+
+    connections: how many were made in all.
+    """
 
     def __init__(self) -> None:
         self.number = 0
+        self.connections = 0
 
     def end(self, number: int) -> None:
         """Many connections of one generation may find out at the same time: only the first one ends it."""
@@ -65,6 +69,7 @@ class _FailsOver:
             return
         await self._drop()
         self._made_in = self._generation.number
+        self._generation.connections += 1
         await super().connect()  # type: ignore[misc]
 
     async def send_packed_command(self, command: Any, check_health: bool = True) -> None:

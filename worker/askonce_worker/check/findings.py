@@ -1,15 +1,15 @@
 """`askonce-worker check`: what is configured, what answers, and in which version."""
 
 import asyncio
-from typing import Any
 
 from askonce_worker.cache.semantic import connect_qdrant
 from askonce_worker.check import cache_state, providers
 from askonce_worker.check.finding import Finding
 from askonce_worker.check.one_part import answer, redacted
-from askonce_worker.check.preflight import objection
+from askonce_worker.check.preflight import NO_INFO, objection
 from askonce_worker.matching.profiles import profile_of
 from askonce_worker.redis.connection import connect_redis
+from askonce_worker.redis.facts import facts
 from askonce_worker.settings import Settings, unknown_settings
 
 
@@ -31,9 +31,11 @@ async def _redis(settings: Settings) -> Finding:
     async def ask() -> Finding:
         redis = connect_redis(url, reconnects=0)
         try:
-            info: dict[str, Any] = await redis.info()
+            info = await facts(redis)
         finally:
             await redis.aclose()
+        if not info:
+            return Finding("redis", shown, "answers", ok=True, advice=NO_INFO)
         server = (
             f"{'Valkey' if 'valkey_version' in info else 'Redis'} {info.get('valkey_version', info['redis_version'])}"
         )

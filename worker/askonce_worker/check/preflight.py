@@ -14,10 +14,12 @@ from askonce.store.redis_url import NO_CLUSTER
 from askonce_worker.check.advice import advice, chain, reason
 from askonce_worker.queue.keeper import RedisAway
 from askonce_worker.queue.leases import REPLY_TIMEOUT
+from askonce_worker.redis.facts import facts
 
 log = structlog.get_logger()
 
 HOPELESS = (AuthenticationError, NoPermissionError, ssl.SSLError)
+NO_INFO = "it offers no INFO: whether it is a Cluster, evicts keys or is nearly full cannot be told"
 EVICTS = "set maxmemory-policy noeviction: evicted keys are lost questions"
 
 
@@ -38,7 +40,7 @@ async def first_contact(redis: Redis, *, patience: float) -> None:
     while True:
         try:
             async with asyncio.timeout(REPLY_TIMEOUT):
-                info: dict[str, Any] = await redis.info()
+                info = await facts(redis)
         except TROUBLE as error:
             if any(isinstance(each, HOPELESS) for each in chain(error)):
                 raise Unfit(f"Redis: {reason(error)}; {advice(error, '')}") from error
@@ -50,6 +52,8 @@ async def first_contact(redis: Redis, *, patience: float) -> None:
                 told = True
             await asyncio.sleep(0.5)
             continue
+        if not info:
+            log.warning("redis.no_info", reason=NO_INFO)
         wrong = objection(info)
         if wrong is not None:
             raise Unfit(f"Redis: {wrong}")

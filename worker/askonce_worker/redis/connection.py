@@ -39,7 +39,7 @@ def connect_redis(url: str, *, reconnects: int = RECONNECTS) -> Redis:
     pool: type[ConnectionPool] = BlockingConnectionPool if "max_connections" in options else ConnectionPool
     retry = Retry(ExponentialBackoff(cap=1.0, base=0.05), reconnects)
     kind = _packing(options.pop("connection_class"))
-    return Redis.from_pool(pool(kind, retry=retry, retry_on_error=list(AWAY), **options))
+    return Redis.from_pool(pool(connection_class=kind, retry=retry, retry_on_error=list(AWAY), **options))
 
 
 def _packing(kind: type[AbstractConnection]) -> type[AbstractConnection]:

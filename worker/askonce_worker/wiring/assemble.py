@@ -25,6 +25,7 @@ from askonce_worker.matching.match import Matcher
 from askonce_worker.matching.never_cache import never_cached
 from askonce_worker.providers.call_counts import CallCounts
 from askonce_worker.redis.connection import connect_redis
+from askonce_worker.redis.facts import EvictionWatch
 from askonce_worker.settings import Settings
 from askonce_worker.upkeep.housekeeping import Maintenance
 from askonce_worker.wiring import parts, upkeep
@@ -97,7 +98,7 @@ async def service(settings: Settings, *, worker: str, clock: Clock) -> AsyncIter
             stage=watched.stage,
         )
         pipeline = Pipeline(lookup, coalescer, lead_or_follow)
-        background = [budget.watch]
+        background = [budget.watch, EvictionWatch(redis).run]
         if vectors is not None:
             outbox = parts.outbox_of(settings, keys, worker, vectors, embedder, exact, refusals, stack)
             background.append(outbox.run)

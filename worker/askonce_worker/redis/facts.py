@@ -1,0 +1,60 @@
+"""What Redis says of itself, where it does: providers rename INFO away."""
+
+import asyncio
+import time
+from typing import Any
+
+import structlog
+from redis.asyncio import Redis
+from redis.exceptions import ResponseError
+
+from askonce.store.away import TROUBLE
+from askonce.store.failover import Generation
+from askonce.store.wire import is_unavailable
+
+log = structlog.get_logger()
+
+LOOK = 1.0
+SELDOM = 60.0
+"""Seconds after which the policy is read again, even over the same connections."""
+KEEPS = "noeviction"
+
+
+async def facts(redis: Redis, section: str | None = None) -> dict[str, Any]:
+    """INFO; empty where this Redis does not offer it. Raises one of TROUBLE."""
+    try:
+        found: dict[str, Any] = await redis.info(section)
+    except ResponseError as error:
+        if not is_unavailable(error):
+            raise
+        return {}
+    return found
+
+
+class EvictionWatch:
+    """Notices a Redis that evicts keys: a failover may lead to one, and evicted keys are lost questions."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+        self._generation: Generation = redis.connection_pool.connection_kwargs["generation"]
+        self._connections = 0
+        self._read_at = -SELDOM
+        self._policy = KEEPS
+
+    async def run(self) -> None:
+        """Logs an error as long as keys are evicted, once a minute, until it is cancelled."""
+        while True:
+            try:
+                if await self._has_read() and self._policy != KEEPS:
+                    log.error("redis.evicts", policy=self._policy, advice=f"set maxmemory-policy {KEEPS}")
+            except TROUBLE:
+                self._connections = 0  # the next reply may be another server's
+            await asyncio.sleep(LOOK)
+
+    async def _has_read(self) -> bool:
+        """Whether the policy was read: after a new connection, and once a minute. Raises one of TROUBLE."""
+        if self._connections == self._generation.connections and time.monotonic() - self._read_at < SELDOM:
+            return False
+        self._policy = (await facts(self._redis, "memory")).get("maxmemory_policy", KEEPS)
+        self._connections, self._read_at = self._generation.connections, time.monotonic()
+        return True
