@@ -9,6 +9,7 @@ import re
 from redis.exceptions import (
     AuthenticationError,
     ConnectionError,  # noqa: A004
+    NoPermissionError,
     ReadOnlyError,
     RedisError,
     ResponseError,
@@ -43,3 +44,8 @@ def passes(error: BaseException) -> bool:
     """Whether this error, or its cause, says that Redis is away. Refused credentials stay refused."""
     cause = error.__cause__ or error
     return isinstance(cause, AWAY) and not isinstance(cause, AuthenticationError)
+
+
+def is_unavailable(error: ResponseError) -> bool:
+    """Whether the server lacks this command, or denies it: providers rename INFO and CONFIG away."""
+    return isinstance(error, NoPermissionError) or str(error).lower().startswith("unknown command")

@@ -9,10 +9,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from redis.exceptions import AuthenticationError, NoPermissionError, OutOfMemoryError, RedisError, ResponseError
+from redis.exceptions import AuthenticationError, OutOfMemoryError, RedisError, ResponseError
 
 from askonce.errors import QueueFull, StoreUnreachable
-from askonce.store.away import AWAY
+from askonce.store.away import AWAY, is_unavailable
 from askonce.store.redis_url import NO_CLUSTER
 
 log = logging.getLogger("askonce")
@@ -72,11 +72,6 @@ class Wire:
             return
         if b"cluster_enabled:1" in facts:
             raise StoreUnreachable(NO_CLUSTER)
-
-
-def is_unavailable(error: ResponseError) -> bool:
-    """Whether the server lacks this command, or denies it: providers rename INFO and CONFIG away."""
-    return isinstance(error, NoPermissionError) or str(error).lower().startswith("unknown command")
 
 
 def packed(commands: Sequence[Command]) -> bytes:

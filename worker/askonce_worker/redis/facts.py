@@ -8,9 +8,8 @@ import structlog
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
-from askonce.store.away import TROUBLE
+from askonce.store.away import TROUBLE, is_unavailable
 from askonce.store.failover import Generation
-from askonce.store.wire import is_unavailable
 
 log = structlog.get_logger()
 
