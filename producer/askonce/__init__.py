@@ -1,5 +1,6 @@
 """askonce: ask once, answer many."""
 
+import askonce.interrupt  # noqa: F401 - before all that takes its time
 from askonce.answer import Answer, AnswerError, ErrorKind
 from askonce.blocking import ask, run
 from askonce.client import Client

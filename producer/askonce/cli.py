@@ -1,4 +1,7 @@
-"""The `askonce` command. Exit codes: 0; 1 the question failed, timed out or Redis is away; 2 bad usage or input."""
+"""The `askonce` command.
+
+Exit codes: 0; 1 if a question failed or timed out, or Redis does not answer; 2 for bad usage or input; 130 for Ctrl-C.
+"""
 
 import argparse
 import asyncio
@@ -7,52 +10,81 @@ import sys
 from collections.abc import Sequence
 
 from askonce.client import Client
-from askonce.commands import ask, batch, cancel, dead_letters, invalidate, result, stats, status, submit, warm, wrong
+from askonce.commands import (
+    ask,
+    batch,
+    cancel,
+    completion,
+    dead_letters,
+    invalidate,
+    result,
+    stats,
+    status,
+    submit,
+    warm,
+    wrong,
+)
 from askonce.commands.output import complain
-from askonce.env_file import ENV_FILE, load_env_file
-from askonce.errors import AskOnceError
+from askonce.commands.parser import Command, command_parser, parsed
+from askonce.env_file import load_env_file
+from askonce.errors import AskOnceError, StoreUnreachable
+from askonce.interrupt import INTERRUPTED, raise_from_now_on
 from askonce.settings import PREFIX
 
-COMMANDS = (ask, submit, result, status, cancel, batch, warm, invalidate, stats, wrong, dead_letters)
+COMMANDS: tuple[Command, ...] = (
+    ask,
+    submit,
+    result,
+    status,
+    cancel,
+    batch,
+    warm,
+    invalidate,
+    stats,
+    wrong,
+    dead_letters,
+    completion,
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    args = _parser().parse_args(argv)
+    """Runs one command.
+
+    Args:
+        argv: its words; those of the process where they are not given.
+
+    Returns:
+        The exit code.
+    """
+    raise_from_now_on()
     try:
-        load_env_file(args.env_file, (PREFIX,))
-        return asyncio.run(_run(args))
+        return _run(command_parser(COMMANDS), argv)
     except KeyboardInterrupt:
-        return 130
-    except BrokenPipeError:  # whoever read our output has seen enough
+        return INTERRUPTED
+    except BrokenPipeError:  # the reader of our output, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+
+
+def _run(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> int:
+    args = parsed(parser, argv)
+    origin = ""
+    try:
+        loaded = load_env_file(args.env_file, (PREFIX,))
+        if f"{PREFIX}REDIS_URL" in loaded.taken and args.url is None:
+            origin = f" ({PREFIX}REDIS_URL is from {loaded.path})"
+        return asyncio.run(_with_client(args))
+    except BrokenPipeError:
+        raise
     except (ValueError, OSError, AskOnceError) as error:
-        complain(str(error))
+        complain(f"{error}{origin if isinstance(error, StoreUnreachable) else ''}")
         return 2 if isinstance(error, ValueError) else 1
 
 
-async def _run(args: argparse.Namespace) -> int:
+async def _with_client(args: argparse.Namespace) -> int:
     async with Client(args.url, namespace=args.namespace or "default") as client:
         code: int = await args.run(client, args)
         return code
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="askonce", description="Ask once, answer many: questions in, answers out.")
-    commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for command in COMMANDS:
-        sub = commands.add_parser(command.NAME, help=command.HELP, description=command.HELP)
-        command.add_arguments(sub)
-        _add_common(sub)
-        sub.set_defaults(run=command.run, **getattr(command, "DEFAULTS", {}))
-    return parser
-
-
-def _add_common(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.add_argument("--url", help="Redis (ASKONCE_REDIS_URL)")
-    parser.add_argument("--namespace", default="default", help="the tenant")
-    parser.add_argument("--env-file", help=f"KEY=VALUE lines to read settings from (default: {ENV_FILE}, where it is)")
 
 
 if __name__ == "__main__":

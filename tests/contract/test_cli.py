@@ -2,15 +2,21 @@
 
 import asyncio
 import os
+import signal
 import subprocess
 import sys
+from importlib.metadata import version
 
 import orjson
 import pytest
 
+from askonce.contract.completion import text_body
 from support.services import RealService
 
-COMMANDS = ["ask", "submit", "result", "status", "cancel"]
+COMMANDS = [
+    "ask", "submit", "result", "status", "cancel", "batch", "warm", "invalidate", "stats", "wrong", "dead-letters",
+    "completion",
+]  # fmt: skip
 
 
 def environment(**more):
@@ -117,10 +123,126 @@ async def test_a_malformed_setting_is_named(askonce):
 
 
 @pytest.mark.parametrize("command", [[], *([name] for name in COMMANDS)], ids=" ".join)
-async def test_every_command_has_help(askonce, command):
-    done = await askonce(*command, "--help")
+async def test_every_command_has_help_of_80_columns_with_an_example(askonce, command):
+    done = await askonce(*command, "--help", COLUMNS="80")
     assert done.returncode == 0
     assert "usage: askonce" in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 80
+    if command:
+        assert f"  askonce {command[0]} " in done.stdout.partition("examples:")[2]
+
+
+async def test_help_shows_defaults(askonce):
+    told = " ".join((await askonce("submit", "--help")).stdout.split())
+    assert "(default: use)" in told
+    assert "(default: interactive)" in told
+    assert "(default: None)" not in told
+
+
+async def test_the_version_is_that_of_the_distribution(askonce):
+    done = await askonce("--version")
+    assert (done.returncode, done.stdout) == (0, f"askonce {version('askonce')}\n")
+
+
+async def test_options_of_all_commands_may_stand_before_or_after_the_command(service, askonce):
+    for words in (["--json", "--namespace", "n", "ask", "q"], ["ask", "q", "--json", "--namespace", "n"]):
+        done = await askonce(*words)
+        assert orjson.loads(done.stdout)["text"] == "answer to: q"
+    assert [question.namespace for question in service.asked] == ["n"]
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (["ask", "q", "--modle", "m"], "unknown option --modle; did you mean --model?"),
+        (["ask", "q", "--modle=m"], "did you mean --model?"),
+        (["sumbit", "q"], "did you mean submit?"),
+        (["ask", "q", "--cache", "bypas"], "did you mean bypass?"),
+        (["ask", "what", "is", "it"], "put the question in quotes"),
+        (["--unheard-of", "ask", "q"], "unknown option --unheard-of"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+async def test_a_near_miss_is_one_line_with_what_was_probably_meant(askonce, words, hint):
+    done = await askonce(*words)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert hint in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+async def test_a_truncated_answer_is_remarked(service, askonce):
+    def cut_off(question):
+        body = text_body("it is as lo", model="m")
+        body["choices"][0]["finish_reason"] = "length"
+        return body
+
+    service.answering = cut_off
+    done = await askonce("ask", "How long is it?")
+    assert (done.returncode, done.stdout) == (0, "it is as lo\n")
+    assert done.stderr == "askonce: the answer is cut off (finish_reason length); it is not cached\n"
+
+
+async def test_ctrl_c_while_the_command_loads_ends_it_without_a_traceback(tmp_path):
+    """Imports are told on stderr one by one: the signal comes in the midst of them."""
+    command = [sys.executable, "-X", "importtime", "-m", "askonce.cli", "ask", "q"]
+    process = await asyncio.create_subprocess_exec(
+        *command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment(), cwd=tmp_path
+    )
+    told = b""
+    while b"askonce.interrupt" not in told:
+        told += await asyncio.wait_for(process.stderr.readline(), 60)
+    process.send_signal(signal.SIGINT)
+    told += await asyncio.wait_for(process.stderr.read(), 60)
+    assert await process.wait() == 130
+    assert b"Traceback" not in told
+
+
+async def test_ctrl_c_while_a_command_waits_ends_it_without_a_traceback(valkey_url, prefix, tmp_path):
+    env = environment(ASKONCE_REDIS_URL=valkey_url, ASKONCE_KEY_PREFIX=prefix, ASKONCE_MODEL="m")
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "askonce.cli", "stats", "--watch",
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env, cwd=tmp_path,
+    )  # fmt: skip
+    await asyncio.wait_for(process.stdout.readline(), 60)
+    process.send_signal(signal.SIGINT)
+    _, told = await asyncio.wait_for(process.communicate(), 60)
+    assert (process.returncode, told) == (130, b"")
+
+
+async def test_bash_completes_commands_options_and_values(askonce):
+    script = (await askonce("completion", "bash")).stdout
+
+    async def completed(*words):
+        given = " ".join(f"'{word}'" for word in words)
+        line = (
+            f"{script}\nCOMP_WORDS=({given}); COMP_CWORD=$((${{#COMP_WORDS[@]}}-1)); _askonce; echo ${{COMPREPLY[@]}}"
+        )
+        done = await asyncio.to_thread(subprocess.run, ["bash", "-c", line], capture_output=True, text=True, timeout=30)
+        assert done.stderr == ""
+        return done.stdout.split()
+
+    assert await completed("askonce", "st") == ["status", "stats"]
+    assert await completed("askonce", "ask", "--mo") == ["--model"]
+    assert await completed("askonce", "--json", "submit", "--lane", "") == ["interactive", "bulk"]
+    assert await completed("askonce", "dead-letters", "re") == ["replay"]
+    assert set(COMMANDS) <= set(await completed("askonce", ""))
+
+
+@pytest.mark.parametrize("shell", ["zsh", "fish"])
+async def test_other_shells_get_every_command_too(askonce, shell):
+    script = (await askonce("completion", shell)).stdout
+    assert [name for name in COMMANDS if name not in script] == []
+
+
+async def test_a_redis_that_does_not_answer_is_named_with_the_file_it_comes_from(tmp_path):
+    (tmp_path / ".askonce.env").write_text("ASKONCE_REDIS_URL=redis://127.0.0.1:1\nASKONCE_MODEL=m\n")
+    command = [sys.executable, "-m", "askonce.cli", "ask", "q"]
+    done = await asyncio.to_thread(
+        subprocess.run, command, capture_output=True, text=True, env=environment(), cwd=tmp_path, timeout=60
+    )
+    assert done.returncode == 1
+    assert "(ASKONCE_REDIS_URL is from .askonce.env)" in done.stderr
+    assert done.stderr.count("\n") == 1
 
 
 async def test_the_file_of_the_local_stack_is_found_and_the_environment_wins(service, valkey_url, prefix, tmp_path):

@@ -5,8 +5,13 @@ import json
 
 import pytest
 
-from askonce import AnswerTimeout, Question, UnknownJob
+from askonce import Answer, AnswerTimeout, Question, UnknownJob
+from askonce.batch.line_format import Line
+from askonce.batch.output_format import output_record
 from askonce.cli import main
+from askonce.contract.keys import Keys
+from askonce.session.wrong_hits import WrongHits, pair_report
+from askonce.store.connection import Store
 from askonce.testing import FakeClient
 from askonce_worker.cache.semantic import connect_qdrant
 from support.wired import MODEL, wired_workers
@@ -171,6 +176,85 @@ async def test_the_command_reports_and_exports_rows_for_an_evaluation(
     out, err = capfd.readouterr()
     assert hit.job_id in out
     assert "never-seen" in err
+
+
+@pytest.fixture
+def command(settings, monkeypatch, capfd):
+    """`askonce wrong`: its exit code, and what it printed."""
+    for name in ("ASKONCE_REDIS_URL", "ASKONCE_KEY_PREFIX"):
+        monkeypatch.setenv(name, settings[name])
+    monkeypatch.setenv("ASKONCE_MODEL", MODEL)
+
+    async def run(*words):
+        capfd.readouterr()
+        code = await asyncio.to_thread(main, ["wrong", *words])
+        out, err = capfd.readouterr()
+        assert "Traceback" not in err
+        return code, out, err
+
+    return run
+
+
+async def test_a_line_of_a_batch_is_reported_as_it_stands_in_the_output(two, llm_server, command, tmp_path):
+    one, other = two
+    await one.ask(FIRST)
+    await one.vectors_arrived()
+    [hit] = await other.ask(OTHER)
+    question = Question(OTHER, namespace="default", model=MODEL)
+    lines = [
+        output_record(Line(1, "row-1", question), hit.job_id, hit),
+        output_record(
+            Line(2, "row-2", Question(FIRST, namespace="default", model=MODEL)), "j", Answer("j", "answered")
+        ),
+        {"no": "line"},
+    ]
+    (tmp_path / "out.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    code, out, err = await command("--lines", str(tmp_path / "out.jsonl"))
+    assert (code, out) == (2, "row-1 reported\n")
+    assert [line.split(":")[1].strip() for line in err.splitlines()] == ["line 2", "line 3"]
+    [again] = await other.ask(OTHER)
+    assert again.source == "llm"
+
+
+async def test_two_texts_are_reported_in_the_scope_that_they_are_given(two, llm_server, command):
+    one, other = two
+    scope = {"system": "Be brief.", "params": {"temperature": 0}}
+    await one.ask(Question(FIRST, **scope))
+    await one.vectors_arrived()
+    words = ["--texts", OTHER, FIRST, "--system", "Be brief.", "--param", "temperature=0"]
+    assert await command(*words) == (0, "reported\n", "")
+    assert await command(*words) == (0, "was reported before\n", "")
+    [answer] = await other.ask(Question(OTHER, **scope))
+    assert answer.source == "llm"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [],
+        ["--texts", "a", "a "],
+        ["--texts", "", "b"],
+        ["--texts", "a", "b", "--drop-entry"],
+        ["job", "--export", "-"],
+        ["--lines", "-", "--texts", "a", "b"],
+    ],
+    ids=" ".join,
+)
+async def test_a_report_that_says_too_little_is_refused_in_one_line(command, words):
+    code, out, err = await command(*words)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+
+
+async def test_the_oldest_reports_make_room_for_new_ones(valkey_url, prefix, monkeypatch):
+    monkeypatch.setattr("askonce.session.wrong_hits.MOST_PAIRS", 3)
+    store = Store(valkey_url)
+    hits = WrongHits(store, Keys(prefix))
+    for number in range(5):
+        report = pair_report(namespace="n", model="m", scope="s", asked=f"asked {number}", matched="matched")
+        assert await hits.add(report)
+    left = {text for row in [row async for row in hits.all()] for text in (row["a"], row["b"])}
+    await store.aclose()
+    assert left == {"asked 2", "asked 3", "asked 4", "matched"}
 
 
 @pytest.mark.parametrize("text", ["What is the weather in Oslo today? [g3]", "今天奥斯陆天气怎么样? [g4]"])

@@ -10,6 +10,7 @@ from redis.asyncio import Redis
 from askonce import Question
 from askonce.contract.counters import tokens
 from askonce.contract.keys import Keys
+from askonce.operator.admin import Admin
 from askonce.prices import load_prices
 from support.asking import client_for, collected, paraphrases, settings_for, until_asked
 from support.jobs import put
@@ -29,10 +30,6 @@ OF_A_WORKER = {
     "askonce_llm_calls_total",
     "askonce_llm_errors_total",
     "askonce_llm_retries_total",
-    "askonce_tokens_total",
-    "askonce_saved_tokens_total",
-    "askonce_cost_dollars_total",
-    "askonce_saved_dollars_total",
     "askonce_leaders",
     "askonce_followers",
     "askonce_takeovers_total",
@@ -54,6 +51,13 @@ OF_ALL = {
     "askonce_entries",
     "askonce_workers_alive",
 }
+OF_THE_INSTALLATION = {
+    f"askonce_installation_{name}_total"
+    for name in (
+        "questions", "llm_calls", "llm_errors", "tokens", "saved_tokens", "spent_dollars", "saved_dollars",
+        "wrong_hits", "cancelled",
+    )
+}  # fmt: skip
 STAGES = {"exact", "embed", "semantic", "turn", "claim", "llm", "follow", "publish"}
 
 
@@ -106,7 +110,7 @@ def saved_by(told, model):
             tokens_in, tokens_out, _ = tokens(answer.body)
             sums[0] += tokens_in
             sums[1] += tokens_out
-    return sums
+    return sums[0], sums[1]
 
 
 async def at_rest(settings):
@@ -141,6 +145,7 @@ async def test_what_is_scraped_is_what_was_asked_and_answered(settings, llm_serv
 
     the_calls(metrics, seen)
     the_money(metrics, told, seen["chat"])
+    assert metrics.names >= OF_THE_INSTALLATION
     assert {stage for (stage,) in metrics.by("askonce_stage_duration_seconds_count", "stage")} == STAGES
     assert metrics.sum("askonce_entries") == await redis.zcard(keys.touched) > 0
     assert metrics.sum("askonce_workers_alive") == metrics.sum("askonce_redis_reachable") == 1
@@ -167,20 +172,74 @@ def the_calls(metrics, seen):
 
 
 def the_money(metrics, told, chat):
-    prices = load_prices()
-    billed = metrics.by("askonce_tokens_total", "gen_ai_token_type", "gen_ai_request_model")
+    prices, of_model = load_prices(), ("gen_ai_token_type", "gen_ai_request_model")
+    billed = metrics.by("askonce_installation_tokens_total", *of_model)
     assert billed["input", PRICED] + billed["input", UNPRICED] == chat["prompt_tokens"] > 0
     assert billed["output", PRICED] + billed["output", UNPRICED] == chat["completion_tokens"] > 0
+    saved = metrics.by("askonce_installation_saved_tokens_total", *of_model)
     for model in (PRICED, UNPRICED):
-        saved_in, saved_out = saved_by(told, model)
-        saved = metrics.by("askonce_saved_tokens_total", "gen_ai_token_type", "gen_ai_request_model")
-        assert (saved["input", model], saved["output", model]) == (saved_in, saved_out) > (0, 0)
+        assert (saved["input", model], saved["output", model]) == saved_by(told, model) > (0, 0)
     usage = {"prompt_tokens": int(billed["input", PRICED]), "completion_tokens": int(billed["output", PRICED])}
-    cost = metrics.by("askonce_cost_dollars_total", "gen_ai_request_model")
-    assert cost == {(PRICED,): pytest.approx(prices.cost(PRICED, usage))}
+    spent = metrics.by("askonce_installation_spent_dollars_total", "gen_ai_request_model")
+    assert spent == {(PRICED,): pytest.approx(prices.cost(PRICED, usage))}
     saved_in, saved_out = saved_by(told, PRICED)
-    saved = prices.cost(PRICED, {"prompt_tokens": saved_in, "completion_tokens": saved_out})
-    assert metrics.by("askonce_saved_dollars_total", "gen_ai_request_model") == {(PRICED,): pytest.approx(saved)}
+    cost = prices.cost(PRICED, {"prompt_tokens": saved_in, "completion_tokens": saved_out})
+    assert metrics.by("askonce_installation_saved_dollars_total", "gen_ai_request_model") == {
+        (PRICED,): pytest.approx(cost)
+    }
+
+
+async def test_prometheus_and_stats_say_the_same_of_the_whole_installation(settings, llm_server):
+    """Two workers and the exact hits that clients take straight from the cache."""
+    await llm_server.fail("chat", "status", status=400, contains="poison")
+    questions = [Question(f"how deep is it? [gd{n}]", model=(PRICED, UNPRICED)[n % 2]) for n in range(20)]
+    async with client_for(settings) as client, workers(1, settings, "--processes", "2"):
+        await collected(client, await client.submit_many([*questions, Question("poison", model=PRICED)]))
+        for _ in range(30):
+            for question in questions:
+                assert (await client.ask(question)).source == "exact"
+        async for _, answer in client.map(questions * 10):
+            assert answer.source == "exact"
+
+        async def said_by_stats():
+            async with Admin(settings["ASKONCE_REDIS_URL"], key_prefix=settings["ASKONCE_KEY_PREFIX"]) as admin:
+                return (await admin.stats(load_prices()))["total"]
+
+        async def agree():
+            stats, metrics = await said_by_stats(), await scrape(settings)
+            return stats["hits"]["exact"] == 800 and figures_of(metrics) == figures_in(stats) and stats
+
+        stats = await until(agree, what="both to say the same")
+    assert stats["questions"] == 821
+    assert stats["money_saved"] > stats["money_spent"] > 0
+
+
+def figures_of(metrics):
+    """The figures of the installation, as Prometheus reads them."""
+
+    def total(name, **labels):
+        return metrics.sum(f"askonce_installation_{name}_total", **labels)
+
+    return {
+        "questions": total("questions"),
+        "failed": total("questions", source="failed"),
+        "hits": [total("questions", source=source) for source in ("exact", "semantic", "inflight")],
+        "llm_calls": total("llm_calls"),
+        "failed_calls": total("llm_errors"),
+        "tokens": [total("tokens", gen_ai_token_type=kind) for kind in ("input", "output")],
+        "tokens_saved": [total("saved_tokens", gen_ai_token_type=kind) for kind in ("input", "output")],
+        "money": [pytest.approx(total(f"{kind}_dollars")) for kind in ("spent", "saved")],
+    }
+
+
+def figures_in(stats):
+    return {
+        **{name: stats[name] for name in ("questions", "failed", "llm_calls", "failed_calls")},
+        "hits": [stats["hits"][source] for source in ("exact", "semantic", "inflight")],
+        "tokens": [stats["tokens"][kind] for kind in ("input", "output")],
+        "tokens_saved": [stats["tokens_saved"][kind] for kind in ("input", "output")],
+        "money": [stats["money_spent"], stats["money_saved"]],
+    }
 
 
 async def test_what_waits_and_what_runs_is_told_while_it_does(settings, llm_server, redis, keys):
@@ -207,10 +266,10 @@ async def test_what_waits_and_what_runs_is_told_while_it_does(settings, llm_serv
 
 
 async def test_a_follower_that_asks_in_its_leaders_place_is_counted(settings, llm_server):
-    await llm_server.control(chat={"latency_ms": 3_000})
+    await llm_server.control(chat={"latency_ms": 9_000})
     first, second = paraphrases("who takes over? [gt1]", 2)
     async with client_for(settings) as client, workers(1, settings):
-        leader = await client.submit(first, timeout=1)
+        leader = await client.submit(first, timeout=5)
         await until_asked(llm_server)
         follower = await client.submit(second, timeout=60)
         assert (await collected(client, [leader, follower]))[0].error.kind == "expired"
@@ -272,7 +331,7 @@ async def test_while_redis_is_away_its_figures_are_left_out(settings, own_valkey
         own_valkey.stop()
         metrics = await scrape(settings)
         assert metrics.sum("askonce_redis_reachable") == 0
-        assert not OF_ALL & metrics.names
+        assert not (OF_ALL | OF_THE_INSTALLATION) & metrics.names
         assert metrics.sum("askonce_questions_total", source="llm") == 1
         own_valkey.start()
 

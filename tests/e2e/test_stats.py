@@ -161,7 +161,9 @@ async def test_the_commands(settings, prefix):
 
     code, out, _ = await command(settings, "stats")
     assert code == 0
-    assert "0.1500 USD" in out
+    assert "saved, USD" in out
+    assert "0.1500" in out
+    assert max(map(len, out.splitlines())) <= 80
     code, out, _ = await command(settings, "stats", "--json")
     assert orjson.loads(out)["total"]["money_saved"] == pytest.approx(0.15)
     for words, field in [
@@ -177,3 +179,40 @@ async def test_the_commands(settings, prefix):
     assert code == 2
     assert "invalidate what" in err
     await redis.aclose()
+
+
+async def test_an_invalidation_says_how_many_entries_it_met(settings, prefix):
+    async with Client(settings["ASKONCE_REDIS_URL"], key_prefix=prefix) as client:
+        for number in range(1200):
+            space, model = ("one", "two")[number % 2], ("gpt-4o-mini", "o3")[number % 3 == 0]
+            await client.store(Question(f"Known {number}?", namespace=space, model=model), "yes")
+
+    async def met(*words):
+        code, out, err = await command(settings, "invalidate", *words, "--json")
+        assert code == 0
+        said = orjson.loads(out)
+        assert (said["of"], said["whole"]) == (1200, True)
+        return said["entries"], err
+
+    assert await met("--model", "o3", "--namespace", "one") == (200, "")
+    assert await met("--model", "o3", "--namespace", "one") == (
+        0,
+        "askonce: " + NONE + "model 'o3' and namespace 'one'\n",
+    )
+    assert await met("--model", "o3") == (200, "")
+    entries, err = await met("--model", "gpt-4o-mni")
+    assert (entries, err) == (0, f"askonce: {NONE}model 'gpt-4o-mni'; did you mean gpt-4o-mini?\n")
+    assert (await met("--all"))[0] == 800
+    code, out, _ = await command(settings, "invalidate", "--namespace", "three")
+    assert (code, out.split(":")[0]) == (0, "invalidated")
+
+
+async def test_a_count_that_takes_too_long_says_at_least(settings, prefix):
+    async with Client(settings["ASKONCE_REDIS_URL"], key_prefix=prefix, model="m") as client:
+        await asyncio.gather(*(client.store(f"Known {number}?", "yes") for number in range(1100)))
+    async with Admin(settings["ASKONCE_REDIS_URL"], key_prefix=prefix) as admin:
+        count = await admin.count_entries(model="m", seconds=0)
+    assert (count.matching, count.looked_at, count.total, count.whole) == (500, 500, 1100, False)
+
+
+NONE = "none of the 1,200 entries is of "

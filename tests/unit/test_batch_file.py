@@ -110,6 +110,12 @@ def test_only_what_was_asked_for_this_line_is_billed():
         "similarity": 0.97,
         "matched_question": "capital of France?",
         "billed": False,
+        "asked": {
+            "text": "What is the capital of France?",
+            "scope": read(request()).question.scope,
+            "namespace": "default",
+            "model": "gpt-4o-mini",
+        },
     }
 
 

@@ -10,7 +10,8 @@ import pytest
 
 RUN = """
 import asyncio, os, signal, sys
-from askonce.cli import _parser
+from askonce.cli import COMMANDS
+from askonce.commands.parser import command_parser, parsed
 from askonce.testing import FakeClient
 
 def die(step):
@@ -26,7 +27,7 @@ KILLS = {
 }
 
 async def main(kill, arguments):
-    args = _parser().parse_args(["batch", *arguments])
+    args = parsed(command_parser(COMMANDS), ["batch", *arguments])
     async with FakeClient() as client:
         KILLS[kill]()
         code = await args.run(client, args)

@@ -42,11 +42,12 @@ def test_what_was_spent_and_saved_is_priced_by_model():
     assert (figures.spent, figures.saved) == (pytest.approx(2 * 2 + 1 + 5), pytest.approx(2 + 2))
 
 
-def test_a_model_without_a_price_leaves_the_sum_unknown_and_not_wrong():
-    known = read_counters({b"tokens_in|n|m": 10, b"tokens_in|n|unknown": 10}, PRICES)
-    assert known["n", "unknown"].spent is None
-    assert total(known.values()).spent is None
-    assert total(known.values()).counts["tokens_in"] == 20
+def test_a_model_without_a_price_is_named_and_left_out_of_the_sum():
+    known = read_counters({b"tokens_in|n|m": 1_000_000, b"tokens_in|n|unknown": 10}, PRICES)
+    assert known["n", "unknown"].report()["money_spent"] is None
+    report = total(known.values()).report()
+    assert (report["money_spent"], report["unpriced_models"]) == (pytest.approx(2.0), ["unknown"])
+    assert report["tokens"]["input"] == 1_000_010
 
 
 def test_a_model_that_answers_for_nothing_costs_nothing():
@@ -68,10 +69,70 @@ def test_a_usage_that_makes_no_sense_counts_nothing(usage):
     assert tokens({"usage": usage}) == (0, 0, 0)
 
 
-def test_the_table_shows_every_period():
-    period = total([]).report() | {"by": []}
-    now = {"workers": 1, "entries": 0, "entries_bytes": 0, "vectors_waiting": 0, "dead_letters": 0, "lanes": {}}
-    text = tables({"currency": "USD", **dict.fromkeys(("hour", "day", "month", "total"), period), "now": now})
-    assert text.splitlines()[0].split("  ")[-1].strip() == "in all"
+def test_counters_of_a_newer_release_are_left_alone():
+    counters = {b"exact|n|m": 1, b"unheard-of|n|m": 3, b"unheard:of|n|m": 4, b"unmatched:embeddings_slow|n|m": 2}
+    report = read_counters(counters, PRICES)["n", "m"].report()
+    assert (report["questions"], report["unmatched"]) == (1, {"embeddings_slow": 2})
+
+
+NOW = {
+    "workers": 1,
+    "entries": 1_234_567,
+    "entries_bytes": 4_000_000_000,
+    "vectors_waiting": 0,
+    "dead_letters": 0,
+    "lanes": {"bulk": {"waiting_jobs": 123_456, "running_jobs": 1_024, "questions": 7_900_000, "oldest_s": 123_456.0}},
+}
+
+
+def report_of(hour, total_counters):
+    """As `Admin.stats` puts it together: all of it within a day, `hour` of it within the last hour."""
+
+    def period(counters):
+        figures = read_counters(counters, PRICES)
+        by = [{"namespace": key[0], "model": key[1], **each.report()} for key, each in sorted(figures.items())]
+        return {**total(figures.values()).report(), "by": by}
+
+    whole = period(total_counters)
+    return {"currency": "USD", "hour": period(hour), "day": whole, "month": whole, "total": whole, "now": NOW}
+
+
+BUSY = {
+    b"exact|%s|%s" % (space, model): 123_456_789
+    for space in (b"a-tenant-with-a-rather-long-name-of-its-own", b"b")
+    for model in (b"some-provider/some-family-instruct-with-a-long-name-2026", b"m", b"unpriced")
+}
+BUSY |= {field.replace(b"exact", name): 123_456_789 for field in BUSY for name in (b"calls", b"tokens_in", b"saved_in")}
+BUSY |= {b"hit:70|b|m": 5, b"miss:90|b|m": 5, b"joined:100|b|m": 5}
+
+
+@pytest.mark.parametrize("width", [80, 100, 140])
+def test_the_tables_fit_the_terminal(width):
+    text = tables(report_of({b"exact|b|m": 1}, BUSY), width)
+    assert max(map(len, text.splitlines())) <= width
+    assert "last hour" in text
+    assert "in all" in text
+
+
+def test_a_period_that_says_nothing_new_has_no_column():
+    few = {b"exact|n|m": 3}
+    assert "last" not in tables(report_of(few, few))
+    assert "last hour" in tables(report_of({}, few))
+    assert "last day" not in tables(report_of({}, few))
+
+
+def test_rows_and_columns_that_say_nothing_are_left_out():
+    text = tables(report_of({}, {b"exact|n|unpriced": 3, b"saved_in|n|unpriced": 3}))
+    assert "cancelled" not in text
+    assert "namespace" not in text
     assert "hit rate" in text
-    assert text.startswith("full hours and this one"), "what a period is"
+
+
+def test_what_has_no_price_is_said():
+    text = tables(report_of({}, {b"tokens_in|n|m": 1_000_000, b"tokens_in|n|unpriced": 3, b"calls|n|m": 1}))
+    assert "2.00*" in text
+    assert "no price: unpriced" in text
+
+
+def test_a_wait_that_holds_the_queue_is_called_so():
+    assert "queue included" in tables(report_of({}, {b"hit:90|n|m": 1, b"exact|n|m": 1}))

@@ -14,6 +14,7 @@ from typing import Any
 
 from askonce.answer import Answer
 from askonce.batch.line_format import Line
+from askonce.question import Question
 
 CODES = {
     "expired": "batch_expired",
@@ -46,11 +47,18 @@ def output_record(line: Line, job_id: str, answer: Answer) -> dict[str, Any]:
             "matched_question": answer.matched_question,
             "billed": answer.source == "llm",
         }
+        if line.question is not None and answer.matched_question not in (None, line.question.text):
+            record["askonce"]["asked"] = _asked(line.question)
         if answer.unmatched is not None:
             record["askonce"]["unmatched"] = answer.unmatched
     if line.question is not None and line.question.metadata is not None:
         record["askonce"]["metadata"] = line.question.metadata
     return record
+
+
+def _asked(question: Question) -> dict[str, Any]:
+    """What `askonce wrong --lines` needs to report this line."""
+    return {name: getattr(question, name) for name in ("text", "scope", "namespace", "model")}
 
 
 def _failure(line: Line, job_id: str, answer: Answer) -> dict[str, Any]:

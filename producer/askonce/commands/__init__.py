@@ -1,1 +1,1 @@
-"""The commands of `askonce`, one a file: NAME, HELP, add_arguments and run; DEFAULTS, where its are others."""
+"""The commands of `askonce`, one per file: NAME, HELP, EXAMPLES, add_arguments and run; DEFAULTS of its own, if any."""

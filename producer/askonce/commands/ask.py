@@ -9,6 +9,11 @@ from askonce.errors import QuestionFailed
 
 NAME = "ask"
 HELP = "Ask a question and print its answer."
+EXAMPLES = (
+    'askonce ask "What is the capital of France?"',
+    'askonce ask "hello" --system "Translate into French." --param temperature=0',
+    "askonce ask - --json < question.txt",
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -30,6 +30,11 @@ from askonce.settings import client_settings
 
 NAME = "batch"
 HELP = "Answer a file of questions, in OpenAI's Batch format; started again, it goes on where it was."
+EXAMPLES = (
+    "askonce batch in.jsonl out.jsonl",
+    "askonce batch in.jsonl out.jsonl --dry-run",
+    "askonce batch in.txt out.jsonl --text --template prompt.txt --model gpt-4o",
+)
 USUAL = {"template": "auto", "cache": "use", "namespace": "default"}
 """Values that a command need not name."""
 

@@ -6,11 +6,12 @@ from askonce.client import Client
 from askonce.commands.output import say, say_json
 
 NAME = "cancel"
-HELP = "Cancel jobs that nobody works on yet, and print those that were."
+HELP = "Cancel jobs that no worker has taken yet, and print those that were cancelled."
+EXAMPLES = ("askonce cancel JOB_ID JOB_ID",)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("job_ids", metavar="JOB_ID", nargs="+")
+    parser.add_argument("job_ids", metavar="JOB_ID", nargs="+", help="as `submit` printed it")
 
 
 async def run(client: Client, args: argparse.Namespace) -> int:

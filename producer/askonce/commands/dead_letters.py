@@ -14,18 +14,25 @@ from askonce.operator.dead_letters import DeadLetter, DeadLetters
 
 NAME = "dead-letters"
 HELP = "List, show, replay or drop the jobs that were given up."
+EXAMPLES = (
+    "askonce dead-letters list",
+    "askonce dead-letters replay JOB          # prints old and new job ids",
+    "askonce dead-letters drop --all --namespace shop",
+)
 DEFAULTS = {"namespace": None}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("action", choices=tuple(ACTIONS), help="replay asks their questions again; drop deletes them")
+    parser.add_argument(
+        "action", choices=tuple(ACTIONS), help="list is without prompts; replay asks the questions again"
+    )
     parser.add_argument("jobs", metavar="JOB", nargs="*", help="as `list` names them")
-    parser.add_argument("--all", action="store_true", help="all of them; with --namespace all of one")
+    parser.add_argument("--all", action="store_true", help="all of them, or with --namespace all of one")
 
 
 async def run(client: Client, args: argparse.Namespace) -> int:
     if args.action != "list" and args.all == bool(args.jobs):
-        raise ValueError(f"{args.action} what: name jobs, or say --all")
+        raise ValueError(f"{args.action} which: name jobs, or give --all")
     async with DeadLetters(client, args.url) as letters:
         try:
             chosen = await letters.get(args.jobs) if args.jobs else [item async for item in letters.all()]

@@ -3,12 +3,20 @@
 import argparse
 
 from askonce.client import Client
-from askonce.commands.output import say, say_json
+from askonce.commands.output import complain, say, say_json
+from askonce.commands.parser import meant
+from askonce.operator.admin import Admin
+from askonce.operator.entry_count import EntryCount
 
 NAME = "invalidate"
-HELP = "Have cached answers never used again: of a model, of a namespace, of both together, or all."
+HELP = "Stop using cached answers: of a model, of a namespace, of both together, or all."
+EXAMPLES = (
+    "askonce invalidate --model gpt-4o-mini",
+    "askonce invalidate --model gpt-4o-mini --namespace shop",
+    "askonce invalidate --all",
+)
 DEFAULTS = {"namespace": None}
-"""Not the client's own: all, where none is named."""
+"""All namespaces, unless one is named."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -17,9 +25,36 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 async def run(client: Client, args: argparse.Namespace) -> int:
+    async with Admin(args.url) as admin:
+        count = await admin.count_entries(model=args.model, namespace=args.namespace)
     await client.invalidate(model=args.model, namespace=args.namespace, all=args.all)
     if args.json:
-        say_json({"invalidated": {"model": args.model, "namespace": args.namespace, "all": args.all}})
+        of = {"model": args.model, "namespace": args.namespace, "all": args.all}
+        met = {"entries": count.matching, "looked_at": count.looked_at, "of": count.total, "whole": count.whole}
+        say_json({"invalidated": of, **met})
     else:
-        say("invalidated: from now on nothing of it is used; the workers delete it")
+        say(_summary(count))
+    if count.matching == 0 and count.whole and count.total:
+        complain(_none_had_it(count, args))
     return 0
+
+
+def _summary(count: EntryCount) -> str:
+    if count.whole:
+        entries = "1 entry is" if count.matching == 1 else f"{count.matching:,} entries are"
+        return f"invalidated: {entries} used no longer; the workers delete what is left of them"
+    return (
+        f"invalidated: at least {count.matching:,} entries are used no longer "
+        f"({count.looked_at:,} of {count.total:,} were looked at); the workers delete what is left of them"
+    )
+
+
+def _none_had_it(count: EntryCount, args: argparse.Namespace) -> str:
+    named = [f"{name} {value!r}" for name in ("model", "namespace") if (value := getattr(args, name)) is not None]
+    hints = ""
+    if args.model is not None and args.model not in count.models:
+        hints = meant(args.model, count.models)
+    if args.namespace is not None and args.namespace not in count.namespaces:
+        hints = hints or meant(args.namespace, count.namespaces)
+    of = " and ".join(named)
+    return f"none of the {count.total:,} entries is of {of}{hints}" if named else "no entry was valid"

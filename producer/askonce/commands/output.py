@@ -1,4 +1,4 @@
-"""What the commands print."""
+"""What the commands print: results to stdout, remarks to stderr."""
 
 import sys
 from dataclasses import asdict
@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 
 from askonce.answer import Answer
+from askonce.contract.completion import CompletionVerdict, verdict
 
 
 def say(text: str) -> None:
@@ -23,7 +24,10 @@ def complain(text: str) -> None:
 
 
 def say_answer(answer: Answer, *, as_json: bool) -> int:
-    """Exit code. Without --json the text alone goes to stdout, and how it came about to stderr where a person looks."""
+    """Prints an answer and returns the exit code.
+
+    Without --json the text alone goes to stdout. What is wrong with it goes to stderr, and on a terminal its source.
+    """
     if as_json:
         say_json({**asdict(answer), "text": answer.text, "usage": answer.usage, "finish_reason": answer.finish_reason})
     elif answer.status == "failed":
@@ -31,6 +35,23 @@ def say_answer(answer: Answer, *, as_json: bool) -> int:
         complain(f"{error.kind}: {error.message}" if error else "failed")
     else:
         say(answer.text if answer.text is not None else orjson.dumps(answer.body).decode())
+        _remark(answer)
         if sys.stderr.isatty():
             sys.stderr.write(f"[{answer.source}]\n")
     return 1 if answer.status == "failed" else 0
+
+
+def _remark(answer: Answer) -> None:
+    """Says where an answer is not what it seems."""
+    found = verdict(answer.body) if answer.body is not None else CompletionVerdict.GOOD
+    if found in REMARKS:
+        complain(f"{REMARKS[found]} (finish_reason {answer.finish_reason}); it is not cached")
+    if answer.unmatched is not None:
+        complain(f"asked without matching: {answer.unmatched.replace('_', ' ')}")
+
+
+REMARKS = {
+    CompletionVerdict.TRUNCATED: "the answer is cut off",
+    CompletionVerdict.REFUSED: "the provider refused to answer",
+    CompletionVerdict.EMPTY: "the answer is empty",
+}

@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import shutil
 import sys
 
 from askonce.client import Client
@@ -11,18 +12,34 @@ from askonce.operator.admin import Admin
 from askonce.prices import load_prices
 
 NAME = "stats"
-HELP = "Print what was asked, what it cost, and what was saved: last hour, day, month, and in all."
-CLEAR = "\x1b[H\x1b[2J"
+HELP = "Print what was asked, what it cost and what was saved: last hour, day, 30 days, and in all."
+EXAMPLES = ("askonce stats", "askonce stats --namespace shop --json", "askonce stats --watch 5")
 DEFAULTS = {"namespace": None}
-"""Not the client's own: all, where none is named."""
+"""All namespaces, unless one is named."""
+HOME, END_OF_LINE, BELOW = "\x1b[H", "\x1b[K", "\x1b[J"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--model", help="of this model alone")
-    parser.add_argument("--prices", metavar="FILE", help="a price file of your own")
+    parser.add_argument("--model", help="count this model alone")
+    parser.add_argument("--prices", metavar="FILE", help="a price list of your own (default: the shipped one)")
     parser.add_argument(
-        "--watch", nargs="?", type=float, const=2.0, metavar="SECONDS", help="again and again (default: every 2 s)"
+        "--watch",
+        nargs="?",
+        type=_pause,
+        const=2.0,
+        metavar="SECONDS",
+        help="print again every SECONDS (2 where it is not said) until Ctrl-C",
     )
+
+
+def _pause(given: str) -> float:
+    try:
+        seconds = float(given)
+    except ValueError:
+        seconds = 0.0
+    if not 0.1 <= seconds <= 86_400:
+        raise argparse.ArgumentTypeError(f"{given!r} is not a number of seconds from 0.1 to 86400")
+    return seconds
 
 
 async def run(client: Client, args: argparse.Namespace) -> int:  # noqa: ARG001 - this takes a connection of its own
@@ -30,10 +47,22 @@ async def run(client: Client, args: argparse.Namespace) -> int:  # noqa: ARG001 
     async with Admin(args.url) as admin:
         while True:
             report = await admin.stats(prices, namespace=args.namespace, model=args.model)
+            terminal = shutil.get_terminal_size()
             if args.json:
                 say_json(report)
+            elif args.watch and sys.stdout.isatty():
+                sys.stdout.write(_redrawn(tables(report, terminal.columns), terminal.lines))
             else:
-                say((CLEAR if args.watch and sys.stdout.isatty() else "") + tables(report))
+                say(tables(report, terminal.columns))
+            sys.stdout.flush()
             if args.watch is None:
                 return 0
-            await asyncio.sleep(max(0.1, args.watch))
+            await asyncio.sleep(args.watch)
+
+
+def _redrawn(text: str, height: int) -> str:
+    """Over what stands on the screen. What does not fit in its height is cut off: it would scroll."""
+    lines = text.split("\n")
+    if len(lines) >= height:
+        lines = [*lines[: height - 2], "… (a higher window shows more)"]
+    return HOME + "".join(f"{line}{END_OF_LINE}\n" for line in lines) + BELOW

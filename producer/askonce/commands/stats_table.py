@@ -1,47 +1,89 @@
-"""The tables of `askonce stats`: what a team shows its manager. Plain text."""
+"""The tables of `askonce stats`, 80 columns wide unless the terminal is wider."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
+from textwrap import fill
 from typing import Any
 
-PERIODS = ("hour", "day", "month", "total")
-HEADING = "full hours and this one"
-TITLES = {"hour": "last hour", "day": "last day", "month": "last month", "total": "in all"}
+from askonce.commands.text_table import age, money, number, rate, seconds, size, table
+from askonce.contract.counters import PERCENTILES
+
+TITLES = {"hour": "last hour", "day": "last day", "month": "last 30 days", "total": "in all"}
+HEADING = "full hours or days, and this one"
+WAITED = "from submit to answer, queue included"
+KINDS = {"hit": "cached", "joined": "in flight", "miss": "LLM"}
+
 Report = dict[str, Any]
+Cell = Callable[[Report], str]
 
 
-def tables(report: Report) -> str:
-    currency = report["currency"]
-    rows = [[name, *(cell(report[period], currency) for period in PERIODS)] for name, cell in ROWS]
-    parts = [table([HEADING, *TITLES.values()], rows), by_model(report["total"]["by"], currency), now(report["now"])]
+def tables(report: Report, width: int = 80) -> str:
+    """What `askonce stats` prints: figures by period, figures by model, the present state, and what has no price."""
+    parts = [
+        by_period(report, width),
+        waits(report, width),
+        by_model(report["total"]["by"], report["currency"], width),
+        now(report["now"], width),
+        unpriced(report["total"]["unpriced_models"], width),
+    ]
     return "\n\n".join(part for part in parts if part)
 
 
-def by_model(parts: Sequence[Report], currency: str) -> str:
-    """In all, for each namespace and model."""
+def periods(report: Report) -> list[str]:
+    """A period that says the same as the next longer one is left out."""
+    names = list(TITLES)
+    return [
+        name
+        for name, longer in zip(names, [*names[1:], None], strict=True)
+        if not longer or report[name] != report[longer]
+    ]
+
+
+def by_period(report: Report, width: int) -> str:
+    """Rows that are 0 everywhere are left out, but for the first few."""
+    shown, money_rows = periods(report), _money_rows(report["currency"])
+    rows = [
+        [label, *(cell(report[name]) for name in shown)]
+        for label, cell in (*ROWS, *money_rows)
+        if label in ALWAYS or any(cell(report[name]) != "0" for name in shown)
+    ]
+    return table([HEADING, *(TITLES[name] for name in shown)], rows, width=width)
+
+
+def waits(report: Report, width: int) -> str:
+    """How long answers took."""
+    shown, rows = periods(report), []
+    for kind, title in KINDS.items():
+        for share in (f"p{each * 100:.0f}" for each in PERCENTILES):
+            found = [report[name]["latency"][kind][share] for name in shown]
+            if any(each is not None for each in found):
+                rows.append([f"{title}, {share}", *map(seconds, found)])
+    return table([WAITED, *(TITLES[name] for name in shown)], rows, width=width) if rows else ""
+
+
+def by_model(parts: Sequence[Report], currency: str, width: int) -> str:
+    """In all, for each namespace and model. A column that says nothing is left out."""
+    parts = [part for part in parts if part["questions"] or part["llm_calls"]]  # a cancelled question has no model
     if not parts:
         return ""
-    heads = ["namespace", "model", "questions", "LLM calls", "saved", "hit rate", "spent", "saved"]
-    return table(
-        heads,
-        [
-            [
-                part["namespace"],
-                part["model"],
-                number(part["questions"]),
-                number(part["llm_calls"]),
-                number(part["calls_saved"]),
-                rate(part["hit_rate"]),
-                money(part["money_spent"], currency),
-                money(part["money_saved"], currency),
-            ]
-            for part in parts
-            if part["questions"] or part["llm_calls"]  # a cancelled question has no model
-        ],
-        left=2,
-    )
+    columns: dict[str, Cell] = {
+        "namespace": lambda part: part["namespace"],
+        "model": lambda part: part["model"],
+        "questions": lambda part: number(part["questions"]),
+        "LLM calls": lambda part: number(part["llm_calls"]),
+        "hit rate": lambda part: rate(part["hit_rate"]),
+        f"spent, {currency}": lambda part: _money(part, "money_spent"),
+        f"saved, {currency}": lambda part: _money(part, "money_saved"),
+    }
+    if len({part["namespace"] for part in parts}) == 1:
+        del columns["namespace"]
+    if all(part["unpriced_models"] for part in parts):
+        del columns[f"spent, {currency}"], columns[f"saved, {currency}"]
+    left = 2 if "namespace" in columns else 1
+    rows = [[cell(part) for cell in columns.values()] for part in parts]
+    return table(list(columns), rows, left=left, width=width)
 
 
-def now(state: Report) -> str:
+def now(state: Report, width: int) -> str:
     rows = [
         ["workers alive", number(state["workers"])],
         ["entries", f"{number(state['entries'])} (about {size(state['entries_bytes'])})"],
@@ -50,78 +92,48 @@ def now(state: Report) -> str:
     ]
     for lane, queue in state["lanes"].items():
         jobs = f"{number(queue['waiting_jobs'])} jobs wait, {number(queue['running_jobs'])} run"
-        oldest = "" if queue["oldest_s"] is None else f", the oldest for {queue['oldest_s']:.1f} s"
-        rows.append([lane, f"{number(queue['questions'])} questions: {jobs}{oldest}"])
-    return table(["now", ""], rows, left=2)
+        oldest = "" if queue["oldest_s"] is None else f", oldest {age(queue['oldest_s'])}"
+        rows.append([f"{lane} lane", f"{number(queue['questions'])} questions: {jobs}{oldest}"])
+    return table(["now", ""], rows, left=2, width=width)
 
 
-def table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, left: int = 1) -> str:
-    """Columns as wide as they must be; the first `left` of them flush left."""
-    lines = [list(heads), *map(list, rows)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(heads))]
-    lines.insert(1, ["-" * width for width in widths])
-    return "\n".join("  ".join(_cells(line, widths, left)).rstrip() for line in lines)
+def unpriced(models: Sequence[str], width: int) -> str:
+    if not models:
+        return ""
+    more = f" and {len(models) - 3} more" if len(models) > 3 else ""
+    named = ", ".join(models[:3])
+    return fill(f"* without what has no price: {named}{more}. --prices FILE takes a price list of your own.", width)
 
 
-def _cells(line: Sequence[str], widths: Sequence[int], left: int) -> list[str]:
-    return [
-        word.ljust(width) if column < left else word.rjust(width)
-        for column, (word, width) in enumerate(zip(line, widths, strict=True))
-    ]
-
-
-def number(value: int) -> str:
-    return f"{value:,}"
-
-
-def rate(value: float | None) -> str:
-    return "-" if value is None else f"{value:.1%}"
-
-
-def money(value: float | None, currency: str) -> str:
-    """Two digits, more of a small sum; - where a model has no price."""
+def _money(report: Report, name: str) -> str:
+    value = report[name]
     if value is None:
-        return "-"
-    return f"{value:,.2f} {currency}" if value == 0 or value >= 1 else f"{value:.4f} {currency}"
+        return "no price"
+    return money(value) + ("*" if report["unpriced_models"] else "")
 
 
-def size(count: float) -> str:
-    for unit in ("B", "kB", "MB"):
-        if count < 1000:
-            return f"{count:.0f} {unit}"
-        count /= 1000
-    return f"{count:,.1f} GB"
+def _money_rows(currency: str) -> tuple[tuple[str, Cell], ...]:
+    return (
+        (f"spent, {currency}", lambda report: _money(report, "money_spent")),
+        (f"saved, {currency}", lambda report: _money(report, "money_saved")),
+    )
 
 
-def waits(report: Report, kind: str) -> str:
-    """p50 / p95 / p99."""
-    return " / ".join(seconds(report["latency"][kind][name]) for name in ("p50", "p95", "p99"))
-
-
-def seconds(value: float | None) -> str:
-    if value is None:
-        return "-"
-    return f"{value:.1f} s" if value >= 1 else f"{value * 1000:.1f} ms"
-
-
-ROWS: list[tuple[str, Callable[[Report, str], str]]] = [
-    ("questions", lambda report, _: number(report["questions"])),
-    ("LLM calls", lambda report, _: number(report["llm_calls"])),
-    ("  of these failed", lambda report, _: number(report["failed_calls"])),
-    ("calls saved", lambda report, _: number(report["calls_saved"])),
-    ("  exact", lambda report, _: number(report["hits"]["exact"])),
-    ("  semantic", lambda report, _: number(report["hits"]["semantic"])),
-    ("  in flight", lambda report, _: number(report["hits"]["inflight"])),
-    ("hit rate", lambda report, _: rate(report["hit_rate"])),
-    ("wrong hits reported", lambda report, _: number(report["wrong_hits"])),
-    ("failed questions", lambda report, _: number(report["failed"])),
-    ("cancelled questions", lambda report, _: number(report["cancelled"])),
-    ("tokens in", lambda report, _: number(report["tokens"]["input"])),
-    ("tokens out", lambda report, _: number(report["tokens"]["output"])),
-    ("tokens saved", lambda report, _: number(sum(report["tokens_saved"].values()))),
-    ("spent", lambda report, currency: money(report["money_spent"], currency)),
-    ("saved", lambda report, currency: money(report["money_saved"], currency)),
-    ("cache hits, p50/p95/p99", lambda report, _: waits(report, "hit")),
-    ("in flight, p50/p95/p99", lambda report, _: waits(report, "joined")),
-    ("misses, p50/p95/p99", lambda report, _: waits(report, "miss")),
-]
+ALWAYS = ("questions", "LLM calls", "calls saved", "hit rate")
+ROWS: tuple[tuple[str, Cell], ...] = (
+    ("questions", lambda report: number(report["questions"])),
+    ("LLM calls", lambda report: number(report["llm_calls"])),
+    ("  of these failed", lambda report: number(report["failed_calls"])),
+    ("calls saved", lambda report: number(report["calls_saved"])),
+    ("  exact", lambda report: number(report["hits"]["exact"])),
+    ("  semantic", lambda report: number(report["hits"]["semantic"])),
+    ("  in flight", lambda report: number(report["hits"]["inflight"])),
+    ("hit rate", lambda report: rate(report["hit_rate"])),
+    ("asked without matching", lambda report: number(sum(report["unmatched"].values()))),
+    ("wrong hits reported", lambda report: number(report["wrong_hits"])),
+    ("failed questions", lambda report: number(report["failed"])),
+    ("cancelled questions", lambda report: number(report["cancelled"])),
+    ("tokens in", lambda report: number(report["tokens"]["input"])),
+    ("tokens out", lambda report: number(report["tokens"]["output"])),
+    ("tokens saved", lambda report: number(sum(report["tokens_saved"].values()))),
+)

@@ -6,11 +6,12 @@ from askonce.client import Client
 from askonce.commands.output import say, say_json
 
 NAME = "status"
-HELP = "Print how far jobs are: queued, running, answered, failed or unknown."
+HELP = "Print the state of jobs: queued, running, answered, failed or unknown."
+EXAMPLES = ("askonce status JOB_ID JOB_ID", "askonce status JOB_ID --json")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("job_ids", metavar="JOB_ID", nargs="+")
+    parser.add_argument("job_ids", metavar="JOB_ID", nargs="+", help="as `submit` printed it")
 
 
 async def run(client: Client, args: argparse.Namespace) -> int:

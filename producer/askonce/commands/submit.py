@@ -9,11 +9,12 @@ from askonce.contract.keys import LANES
 
 NAME = "submit"
 HELP = "Put a question into the queue and print its job id."
+EXAMPLES = ('askonce submit "What is a monad?" --lane bulk', 'askonce submit "What is a monad?" --job-id order-17')
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_question_arguments(parser)
-    parser.add_argument("--lane", choices=LANES, default="interactive")
+    parser.add_argument("--lane", choices=LANES, default="interactive", help="which queue it joins")
 
 
 async def run(client: Client, args: argparse.Namespace) -> int:

@@ -28,6 +28,7 @@ from askonce.settings import client_settings
 
 NAME = "warm"
 HELP = "Fill the cache: from rows of questions and answers, or from a Batch input and its output."
+EXAMPLES = ("askonce warm rows.jsonl", "askonce warm in.jsonl out.jsonl")
 TOGETHER = 1024
 EVERY = 10.0
 """Seconds between two lines of progress."""

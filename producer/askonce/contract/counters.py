@@ -1,14 +1,18 @@
-"""What the counters in Redis say. Pure.
+"""What the counters in Redis mean. Pure.
 
-A counter is `name|namespace|model`. The names:
+A counter is called `name|namespace|model`. The names:
 
     exact semantic inflight llm failed      answers, by where they came from
     calls call_errors                       requests to the provider, retries included, and those that failed
-    tokens_in tokens_cached tokens_out      what these cost, by the provider's own count (cached: part of in)
-    saved_in saved_out                      what the answers that needed no call would have cost
+    tokens_in tokens_cached tokens_out      their tokens, as the provider counts them (cached: part of in)
+    saved_in saved_out                      the tokens that answers without a call would have cost
     wrong                                   hits reported as wrong
-    cancelled                               questions that were withdrawn before anyone worked on them (no model)
-    hit:B joined:B miss:B                   how long answers took: from a cache, from another's call, from a call
+    cancelled                               questions withdrawn before a worker took them (no model)
+    unmatched:REASON                        questions sent to the LLM without a look for similar ones
+    hit:B joined:B miss:B                   seconds from submit to answer, by bucket: a cached answer, the answer to
+                                            another question in flight, one of an LLM call of its own
+
+Names that a reader does not know are left alone: a newer client or worker may write them.
 """
 
 import math
@@ -20,11 +24,12 @@ from typing import Any
 from askonce.prices import Prices, as_count
 
 RATIO = 1.2
-"""Bucket B holds the durations from RATIO**B microseconds on; its middle is within 10 % of each (publish.lua)."""
+"""Bucket B begins at RATIO**B microseconds; its middle is within 10 % of every duration in it (publish.lua)."""
 SOURCES = ("exact", "semantic", "inflight", "llm", "failed")
 FREE = SOURCES[:3]
 WAITS = ("hit", "joined", "miss")
 PERCENTILES = (0.5, 0.95, 0.99)
+UNMATCHED = "unmatched:"
 
 
 def bucket(seconds: float) -> int:
@@ -32,7 +37,7 @@ def bucket(seconds: float) -> int:
 
 
 def percentile(buckets: Mapping[int, int], share: float) -> float | None:
-    """In seconds, within 10 %; None where nothing was counted."""
+    """Seconds, within 10 %; None where nothing was counted."""
     rank = math.ceil(share * sum(buckets.values()))
     for number in sorted(buckets):
         rank -= buckets[number]
@@ -43,7 +48,7 @@ def percentile(buckets: Mapping[int, int], share: float) -> float | None:
 
 
 def tokens(body: Mapping[str, Any] | None) -> tuple[int, int, int]:
-    """Of the prompt, of the completion, and of the prompt from the provider's cache; 0 where it does not say."""
+    """Tokens of the prompt, of the completion, and of the prompt out of the provider's cache; 0 where missing."""
     usage = body.get("usage") if body is not None else None
     if not isinstance(usage, Mapping):
         return 0, 0, 0
@@ -54,19 +59,34 @@ def tokens(body: Mapping[str, Any] | None) -> tuple[int, int, int]:
 
 @dataclass(slots=True)
 class Figures:
-    """Of one model in one namespace, or of several. money: spent and saved; None where a price is not known."""
+    """Of one model in one namespace, or of several.
+
+    spent, saved: money, without the models in `unpriced`, which have no price.
+    """
 
     counts: Counter[str] = field(default_factory=Counter)
     waits: dict[str, Counter[int]] = field(default_factory=lambda: {name: Counter() for name in WAITS})
-    spent: float | None = 0.0
-    saved: float | None = 0.0
+    spent: float = 0.0
+    saved: float = 0.0
+    unpriced: set[str] = field(default_factory=set)
 
     def add(self, other: "Figures") -> None:
         self.counts.update(other.counts)
         for name in WAITS:
             self.waits[name].update(other.waits[name])
-        self.spent = _sum(self.spent, other.spent)
-        self.saved = _sum(self.saved, other.saved)
+        self.spent += other.spent
+        self.saved += other.saved
+        self.unpriced |= other.unpriced
+
+    def price(self, prices: Prices, model: str) -> None:
+        """Sets what these figures of one model cost and saved."""
+        counts = self.counts
+        cached = {"cached_tokens": counts["tokens_cached"]}
+        spent = _cost(prices, model, counts["tokens_in"], counts["tokens_out"], cached)
+        saved = _cost(prices, model, counts["saved_in"], counts["saved_out"], {})
+        if spent is None or saved is None:
+            self.unpriced = {model}
+        self.spent, self.saved = spent or 0.0, saved or 0.0
 
     def report(self) -> dict[str, Any]:
         """As `askonce stats --json` prints it. Durations in seconds."""
@@ -81,17 +101,27 @@ class Figures:
             "hits": {name: counts[name] for name in FREE},
             "failed": counts["failed"],
             "cancelled": counts["cancelled"],
+            "unmatched": {
+                name.removeprefix(UNMATCHED): count
+                for name, count in sorted(counts.items())
+                if name.startswith(UNMATCHED)
+            },
             "wrong_hits": counts["wrong"],
             "hit_rate": free / questions if questions else None,
             "tokens": {"input": counts["tokens_in"], "cached": counts["tokens_cached"], "output": counts["tokens_out"]},
             "tokens_saved": {"input": counts["saved_in"], "output": counts["saved_out"]},
-            "money_spent": self.spent,
-            "money_saved": self.saved,
+            "money_spent": self._money(self.spent),
+            "money_saved": self._money(self.saved),
+            "unpriced_models": sorted(self.unpriced),
             "latency": {
                 name: {f"p{share * 100:.0f}": percentile(buckets, share) for share in PERCENTILES}
                 for name, buckets in self.waits.items()
             },
         }
+
+    def _money(self, known: float) -> float | None:
+        """None where nothing of it has a price."""
+        return known if known or not self.unpriced else None
 
 
 def read_counters(fields: Mapping[bytes, int], prices: Prices) -> dict[tuple[str, str], Figures]:
@@ -100,16 +130,13 @@ def read_counters(fields: Mapping[bytes, int], prices: Prices) -> dict[tuple[str
     for raw, count in fields.items():
         name, namespace, model = raw.decode().split("|", 2)
         figures = found.setdefault((namespace, model), Figures())
-        wait, colon, number = name.partition(":")
-        if colon:
+        wait, _, number = name.partition(":")
+        if wait in WAITS and number.isdecimal():
             figures.waits[wait][int(number)] += count
         else:
             figures.counts[name] += count
     for (_, model), figures in found.items():
-        counts = figures.counts
-        details = {"cached_tokens": counts["tokens_cached"]}
-        figures.spent = _cost(prices, model, counts["tokens_in"], counts["tokens_out"], details)
-        figures.saved = _cost(prices, model, counts["saved_in"], counts["saved_out"], {})
+        figures.price(prices, model)
     return found
 
 
@@ -125,7 +152,3 @@ def _cost(prices: Prices, model: str, prompt: int, completion: int, details: Map
         return 0.0
     usage = {"prompt_tokens": prompt, "completion_tokens": completion, "prompt_tokens_details": details}
     return prices.cost(model, usage)
-
-
-def _sum(one: float | None, other: float | None) -> float | None:
-    return None if one is None or other is None else one + other

@@ -118,7 +118,7 @@ class Keys:
 
     @property
     def dead(self) -> str:
-        """hash: job -> dead letter; for ever; finish_job.lua."""
+        """hash: job -> dead letter; at most 10,000, the oldest make room; bury_job.lua."""
         return f"{self.prefix}:dead"
 
     def rates(self, provider: str, model: str) -> str:
@@ -133,7 +133,7 @@ class Keys:
     @property
     def wrong(self) -> str:
         """sorted set: pair of fingerprints with their texts -> when it was reported as a wrong hit (Unix us, no two the
-        same); for ever; report_wrong.lua."""
+        same); at most 100,000, the oldest make room; report_wrong.lua."""
         return f"{self.prefix}:wrong"
 
     @property
@@ -159,8 +159,9 @@ class Keys:
         return f"{self.prefix}:inflight:answer:{leader}"
 
     def stats(self, bucket: str) -> str:
-        """hash of counters `name|namespace|model` (names: `counters.py`); `hour:N` (Unix hours) 40 days, `total`
-        for ever; publish.lua, client."""
+        """hash of counters `name|namespace|model` (names: `counters.py`); `hour:N` (Unix hours) until it is packed,
+        `total` for ever; publish.lua, touch.lua, cancel.lua, report_wrong.lua. Packed (`packed_counters.py`):
+        `packed:hour:N` two days, `packed:day:N` (Unix days) 41 days; pack_hour.lua."""
         return f"{self.prefix}:stats:{bucket}"
 
     def tally(self, whose: str) -> str:

@@ -4,7 +4,7 @@
 --
 -- KEYS: wrong, dropped, touched, expiries, totals
 -- ARGV: 1 pair, or ''   2 prefix of the hourly counters   3 counter   4 prefix of the entries
---       5 fingerprint of the entry to drop, or ''
+--       5 fingerprint of the entry to drop, or ''   6 most pairs; the oldest make room
 -- Returns {1 if the pair is new, 1 if there was such an entry, how many replicas are connected}.
 local clock = redis.call('TIME')
 local micros = clock[1] * 1000000 + clock[2]
@@ -20,6 +20,10 @@ redis.call('ZREM', KEYS[1], '')
 local new, dropped = 0, 0
 if ARGV[1] ~= '' and not redis.call('ZSCORE', KEYS[1], ARGV[1]) then
   add(KEYS[1], ARGV[1])
+  local over = redis.call('ZCARD', KEYS[1]) - tonumber(ARGV[6] or 100000)
+  if over > 0 then
+    redis.call('ZREM', KEYS[1], unpack(redis.call('ZRANGE', KEYS[1], 0, math.min(over, 1000) - 1)))
+  end
   local hour = ARGV[2] .. math.floor(clock[1] / 3600)
   redis.call('HINCRBY', KEYS[5], ARGV[3], 1)
   redis.call('HINCRBY', hour, ARGV[3], 1)

@@ -1,27 +1,30 @@
-"""What concerns the whole cache and not one question: invalidation, and what it all came to."""
+"""What concerns the whole installation: its figures, its present state, and how many entries a name has."""
 
-import re
 from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from askonce.closing import Closing
 from askonce.contract.counters import read_counters, total
-from askonce.contract.keys import ARQ_JOB, LANES, Keys
+from askonce.contract.keys import Keys
+from askonce.operator.entry_count import EntryCount, count_entries
+from askonce.operator.history import read_history, read_totals
+from askonce.operator.live_state import SAMPLE, LiveState, read_state
 from askonce.prices import Prices
 from askonce.settings import client_settings
 from askonce.store.connection import Store
-from askonce.store.wire import Command
-
-PERIODS = {"hour": 1, "day": 24, "month": 720}
-"""In full hours, the present one on top."""
-SAMPLE = 200
-"""Entries whose sizes stand for all, and jobs of a lane among which the oldest is sought: the lane is in fair order,
-where the oldest of each namespace stands in front."""
-ENQUEUED = re.compile(rb'"et":(\d+)')
 
 
 class Admin(Closing):
-    """A connection of its own, which `async with` closes. What is not given comes from the environment."""
+    """An operator's view of one installation.
+
+    It has a connection of its own, which `async with` closes.
+
+    Args:
+        redis_url: Redis; ASKONCE_REDIS_URL where it is not given.
+        key_prefix: of all keys; ASKONCE_KEY_PREFIX where it is not given.
+    """
 
     def __init__(self, redis_url: str | None = None, *, key_prefix: str | None = None) -> None:
         settings = client_settings({"redis_url": redis_url, "key_prefix": key_prefix})
@@ -29,100 +32,72 @@ class Admin(Closing):
         self._store = Store(settings.redis_url)
 
     async def stats(self, prices: Prices, *, namespace: str | None = None, model: str | None = None) -> dict[str, Any]:
-        """What `askonce stats --json` prints. namespace, model: of these alone; what is not by them is of all."""
-        [clock] = await self._store.pipeline([("TIME",)])
-        seconds, micros = map(int, clock)
-        hours = range(seconds // 3600, seconds // 3600 - PERIODS["month"] - 1, -1)
-        buckets = [self._keys.stats("total"), *(self._keys.stats(f"hour:{hour}") for hour in hours)]
-        replies = await self._store.pipeline([("HGETALL", bucket) for bucket in buckets])
-        ever, *hourly = [_counts(reply) for reply in replies]
-        periods = {name: _sum_of(hourly[: full + 1]) for name, full in PERIODS.items()}
-        report: dict[str, Any] = {"at": seconds, "currency": prices.currency}
-        for name, counts in {**periods, "total": ever}.items():
+        """What `askonce stats --json` prints.
+
+        Args:
+            prices: what tokens cost.
+            namespace: count this namespace alone. The part `now` is always that of the whole installation.
+            model: count this model alone.
+
+        Returns:
+            `at` (Unix s), `currency`, figures for `hour`, `day`, `month` and `total`, and the present state `now`.
+
+        Raises:
+            StoreUnreachable: Redis does not answer.
+        """
+        history = await read_history(self._store, self._keys)
+        report: dict[str, Any] = {"at": history.at_ms // 1000, "currency": prices.currency}
+        for name, counts in history.periods.items():
             report[name] = _period(counts, prices, namespace, model)
-        report["now"] = await self._now(seconds * 1000 + micros // 1000, SAMPLE)
-        return report
+        state = await read_state(self._store, self._keys, now_ms=history.at_ms)
+        return {**report, "now": asdict(state)}
 
-    async def now(self, *, sample: int = SAMPLE) -> dict[str, Any]:
-        """The part `now` of `stats`. sample: what is looked at of the entries, and of each lane."""
+    async def now(self, *, sample: int = SAMPLE) -> LiveState:
+        """The present state.
+
+        Args:
+            sample: how many entries, and how many jobs of each lane are looked at.
+
+        Raises:
+            StoreUnreachable: Redis does not answer.
+        """
         [clock] = await self._store.pipeline([("TIME",)])
         seconds, micros = map(int, clock)
-        return await self._now(seconds * 1000 + micros // 1000, sample)
+        return await read_state(self._store, self._keys, now_ms=seconds * 1000 + micros // 1000, sample=sample)
 
-    async def _now(self, now_ms: int, sample: int) -> dict[str, Any]:
-        keys = self._keys
-        commands: list[Command] = [
-            ("ZCARD", keys.touched),
-            ("ZRANDMEMBER", keys.touched, sample),
-            ("XLEN", keys.outbox),
-            ("XRANGE", keys.outbox, "-", "+", "COUNT", 1),
-            ("ZCOUNT", keys.workers, now_ms, "+inf"),
-            ("HLEN", keys.dead),
-            ("HMGET", keys.load, *LANES),
-        ]
-        for lane in LANES:
-            for jobs in (keys.queue(lane), keys.alone(lane), keys.leases(lane)):
-                commands += [("ZCARD", jobs), ("ZRANGE", jobs, 0, sample - 1)]
-        entries, some, outbox, oldest, workers, dead, load, *lanes = await self._store.pipeline(commands)
-        report: dict[str, Any] = {
-            "entries": entries,
-            "entries_bytes": await self._size(entries, some),
-            "vectors_waiting": outbox,
-            "vectors_oldest_s": max(0.0, (now_ms - int(oldest[0][0].partition(b"-")[0])) / 1000) if oldest else None,
-            "workers": workers,
-            "dead_letters": dead,
-            "lanes": {},
-        }
-        for place, lane in enumerate(LANES):
-            waiting, some_waiting, alone, some_alone, running, some_running = lanes[6 * place : 6 * place + 6]
-            report["lanes"][lane] = {
-                "waiting_jobs": waiting + alone,
-                "running_jobs": running,
-                "questions": int(load[place] or 0),
-                "oldest_s": await self._age([*some_waiting, *some_alone, *some_running], now_ms),
-            }
-        return report
+    async def count_entries(
+        self, *, model: str | None = None, namespace: str | None = None, seconds: float = 2.0
+    ) -> EntryCount:
+        """Counts the valid entries of a model, of a namespace, of both, or all of them.
 
-    async def _size(self, entries: int, sample: list[bytes]) -> int:
-        """About: from a sample, without Redis's own share."""
-        if not sample:
-            return 0
-        sizes: list[int] = await self._store.pipeline([("STRLEN", self._keys.entry(name.decode())) for name in sample])
-        return round(sum(sizes) / len(sizes) * entries)
+        Args:
+            model: the model; any where it is not given.
+            namespace: the namespace; any where it is not given.
+            seconds: after how long the count ends, finished or not.
 
-    async def _age(self, jobs: list[bytes], now_ms: int) -> float | None:
-        """Seconds since the oldest of these was submitted: it stands at the end of a job's record."""
-        if not jobs:
-            return None
-        ends = await self._store.pipeline([("GETRANGE", f"{ARQ_JOB}{job.decode()}", -40, -1) for job in jobs])
-        times = [int(found[1]) for end in ends if (found := ENQUEUED.search(end))]
-        return max(0.0, (now_ms - min(times)) / 1000) if times else None
+        Raises:
+            StoreUnreachable: Redis does not answer.
+        """
+        return await count_entries(self._store, self._keys, model=model, namespace=namespace, seconds=seconds)
+
+    async def totals(self) -> Counter[bytes]:
+        """The counters since the beginning, as `counters.py` names them.
+
+        Raises:
+            StoreUnreachable: Redis does not answer.
+        """
+        return await read_totals(self._store, self._keys)
 
     async def aclose(self) -> None:
+        """Closes the connection."""
         await self._store.aclose()
 
 
-Counts = Counter[bytes]
-
-
-def _counts(reply: Any) -> Counts:
-    """HGETALL's reply: a mapping, or names and values in turn."""
-    pairs = reply.items() if isinstance(reply, dict) else zip(reply[::2], reply[1::2], strict=True)
-    return Counter({name: int(value) for name, value in pairs})
-
-
-def _sum_of(hours: list[Counts]) -> Counts:
-    whole: Counts = Counter()
-    for hour in hours:
-        whole.update(hour)
-    return whole
-
-
-def _period(counts: Counts, prices: Prices, namespace: str | None, model: str | None) -> dict[str, Any]:
+def _period(counts: Mapping[bytes, int], prices: Prices, namespace: str | None, model: str | None) -> dict[str, Any]:
     figures = {
         key: each
-        for key, each in read_counters(counts, prices).items()
+        for key, each in sorted(read_counters(counts, prices).items())
         if namespace in (None, key[0]) and model in (None, key[1])
     }
-    by = [{"namespace": key[0], "model": key[1], **each.report()} for key, each in sorted(figures.items())]
+    by = [{"namespace": key[0], "model": key[1], **each.report()} for key, each in figures.items()]
     return {**total(figures.values()).report(), "by": by}

@@ -16,19 +16,30 @@ from askonce.store.scripts import Script
 
 REPORT_WRONG = Script("askonce", "report_wrong")
 PAGE = 1000
+MOST_PAIRS = 100_000
+"""Beyond these the oldest reports are forgotten: every worker holds all of them in memory."""
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What the result of a reported job says.
+    """One wrong hit.
 
-    pair: the two questions, as they are kept; empty where the answer is the question's own. entry: the fingerprint of
-    the entry that holds the answer.
+    pair: the record of the two questions; empty where the answer was not another question's.
+    entry: the fingerprint of the entry that holds the answer.
     """
 
     pair: bytes
     entry: str
+    namespace: str
     model: str
+
+
+def pair_report(*, namespace: str, model: str, scope: str, asked: str, matched: str) -> Report:
+    """The report that these two texts of a scope need different answers. matched: whose answer was given."""
+    entry = identity.fingerprint(scope, matched)
+    first, second = sorted([(identity.fingerprint(scope, asked), asked), (entry, matched)])
+    pair = {"pair": [first[0], second[0]], "a": first[1], "b": second[1], "namespace": namespace, "model": model}
+    return Report(orjson.dumps(pair), entry, namespace, model)
 
 
 def read_report(namespace: str, job_id: str, raw: bytes | None) -> Report:
@@ -48,18 +59,14 @@ def read_report(namespace: str, job_id: str, raw: bytes | None) -> Report:
         raise ValueError(no_answer(job_id))
     asked = record.get("asked")
     if asked is None:
-        return Report(b"", record["fingerprint"], "")
-    matched, scope = record["matched_question"], asked["scope"]
-    entry = identity.fingerprint(scope, matched)
-    first, second = sorted([(record["fingerprint"], asked["text"]), (entry, matched)])
-    pair = {
-        "pair": [first[0], second[0]],
-        "a": first[1],
-        "b": second[1],
-        "namespace": namespace,
-        "model": asked["model"],
-    }
-    return Report(orjson.dumps(pair), entry, asked["model"])
+        return Report(b"", record["fingerprint"], namespace, "")
+    return pair_report(
+        namespace=namespace,
+        model=asked["model"],
+        scope=asked["scope"],
+        asked=asked["text"],
+        matched=record["matched_question"],
+    )
 
 
 class Noted(NamedTuple):
@@ -98,6 +105,10 @@ class WrongHits:
         report = read_report(namespace, job_id, raw)
         if not report.pair and not drop_entry:
             raise ValueError(no_pair(job_id))
+        return await self.add(report, drop_entry=drop_entry)
+
+    async def add(self, report: Report, *, drop_entry: bool = False) -> bool:
+        """Whether that was news."""
         keys = self._keys
         call = ScriptCall(
             REPORT_WRONG,
@@ -105,9 +116,10 @@ class WrongHits:
             [
                 report.pair,
                 keys.stats("hour:"),
-                f"wrong|{namespace}|{report.model}",
+                f"wrong|{report.namespace}|{report.model}",
                 keys.entry(""),
                 report.entry if drop_entry else "",
+                MOST_PAIRS,
             ],
         )
         written = await self._store.replicated(call, lambda reply: Noted(*reply).replicas)

@@ -1,4 +1,4 @@
-"""Metrics over HTTP, and the figures that are read at the moment when somebody asks for them.
+"""Metrics over HTTP, and the figures that are read when Prometheus asks for them.
 
 The server has threads of its own; what is asked of the worker's parts runs in the worker's event loop.
 """
@@ -6,7 +6,7 @@ The server has threads of its own; what is asked of the worker's parts runs in t
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
-from typing import Any
+from dataclasses import dataclass
 
 import structlog
 from prometheus_client import CollectorRegistry, Metric, start_http_server
@@ -14,66 +14,77 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from askonce.errors import AskOnceError
+from askonce.operator.live_state import LaneState, LiveState
+from askonce_worker.telemetry.installation import InstallationCounters
 
 log = structlog.get_logger()
 
-PATIENCE = 3.0
-"""Seconds for Redis to tell the state of the queue: Prometheus itself waits ten."""
-LANE_GAUGES = {
-    "askonce_queue_waiting": ("waiting_jobs", "Jobs that wait."),
-    "askonce_queue_leased": ("running_jobs", "Jobs that a worker holds."),
-    "askonce_queue_questions": ("questions", "Questions that wait or run."),
-    "askonce_queue_oldest_age_seconds": ("oldest_s", "Since the oldest job was submitted; 0 where there is none."),
+REDIS_TIMEOUT = 3.0
+"""Seconds for the figures from Redis; Prometheus itself waits ten."""
+GAUGES: dict[str, tuple[Callable[[LiveState], float | None], str]] = {
+    "askonce_outbox_depth": (lambda state: state.vectors_waiting, "Vectors on their way to Qdrant."),
+    "askonce_outbox_lag_seconds": (
+        lambda state: state.vectors_oldest_s,
+        "Seconds since the oldest of them was written; 0 where there is none.",
+    ),
+    "askonce_dead_letters": (lambda state: state.dead_letters, "Jobs that were given up."),
+    "askonce_entries": (lambda state: state.entries, "Cached answers."),
+    "askonce_workers_alive": (lambda state: state.workers, "Workers that show signs of life."),
 }
-GAUGES = {
-    "askonce_outbox_depth": ("vectors_waiting", "Vectors that still have to reach Qdrant."),
-    "askonce_outbox_lag_seconds": ("vectors_oldest_s", "Since the oldest of them was written; 0 where there is none."),
-    "askonce_dead_letters": ("dead_letters", "Jobs that could not be done."),
-    "askonce_entries": ("entries", "Cached answers."),
-    "askonce_workers_alive": ("workers", "Workers that show signs of life."),
+LANE_GAUGES: dict[str, tuple[Callable[[LaneState], float | None], str]] = {
+    "askonce_queue_waiting": (lambda lane: lane.waiting_jobs, "Jobs that wait."),
+    "askonce_queue_leased": (lambda lane: lane.running_jobs, "Jobs that a worker holds."),
+    "askonce_queue_questions": (lambda lane: lane.questions, "Questions that wait or run."),
+    "askonce_queue_oldest_age_seconds": (
+        lambda lane: lane.oldest_s,
+        "Seconds since the oldest job was submitted; 0 where there is none.",
+    ),
 }
 
 
 class MetricsPortError(Exception):
-    """Nobody can listen there."""
+    """The port is taken, or is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a scrape asks for. state, totals: of the whole installation, from Redis. own: of this worker's parts."""
+
+    state: Callable[[], Awaitable[LiveState]]
+    totals: InstallationCounters
+    own: Callable[[], list[Metric]]
 
 
 class LiveFigures(Collector):
-    """now: the part `now` of `askonce stats`. own: the figures of this worker's parts. Both are called in `loop`."""
+    """Figures that are read in `loop` at each scrape."""
 
-    def __init__(
-        self,
-        loop: asyncio.AbstractEventLoop,
-        now: Callable[[], Awaitable[dict[str, Any]]],
-        own: Callable[[], list[Metric]],
-    ) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, reading: Reading) -> None:
         self._loop = loop
-        self._now = now
-        self._own = own
+        self._reading = reading
 
     def describe(self) -> Iterator[Metric]:
-        """Nothing is promised: what Redis knows is left out while it is away."""
+        """No names: the figures from Redis are left out while it is away."""
         return iter(())
 
     def collect(self) -> Iterator[Metric]:
         reading = asyncio.run_coroutine_threadsafe(self._read(), self._loop)
         try:
-            yield from reading.result(PATIENCE + 1)
+            yield from reading.result(REDIS_TIMEOUT + 1)
         except TimeoutError:
             reading.cancel()
 
     async def _read(self) -> list[Metric]:
-        metrics = self._own()
-        reachable = GaugeMetricFamily("askonce_redis_reachable", "Whether Redis told its figures in time: 1 or 0.")
+        metrics = self._reading.own()
+        reachable = GaugeMetricFamily("askonce_redis_reachable", "1 if Redis gave its figures in time, else 0.")
         try:
-            async with asyncio.timeout(PATIENCE):
-                state = await self._now()
+            async with asyncio.timeout(REDIS_TIMEOUT):
+                state, totals = await self._reading.state(), await self._reading.totals.metrics()
         except (AskOnceError, TimeoutError, ValueError) as error:
             log.warning("metrics.redis_figures_missing", error=type(error).__name__)
             reachable.add_metric((), 0)
             return [*metrics, reachable]
         reachable.add_metric((), 1)
-        return [*metrics, reachable, *_of_redis(state)]
+        return [*metrics, reachable, *_of_state(state), *totals]
 
 
 def gauge(name: str, text: str, value: float) -> Metric:
@@ -91,13 +102,13 @@ def counter_by_kind(name: str, text: str, counts: dict[str, int]) -> Metric:
     return family
 
 
-def _of_redis(state: dict[str, Any]) -> Iterator[Metric]:
-    for name, (field, text) in GAUGES.items():
-        yield gauge(name, text, state[field] or 0)
-    for name, (field, text) in LANE_GAUGES.items():
+def _of_state(state: LiveState) -> Iterator[Metric]:
+    for name, (value, text) in GAUGES.items():
+        yield gauge(name, text, value(state) or 0)
+    for name, (lane_value, text) in LANE_GAUGES.items():
         family = GaugeMetricFamily(name, text, labels=("lane",))
-        for lane, figures in state["lanes"].items():
-            family.add_metric((lane,), figures[field] or 0)
+        for lane, figures in state.lanes.items():
+            family.add_metric((lane,), lane_value(figures) or 0)
         yield family
 
 
@@ -107,7 +118,7 @@ async def serving(registry: CollectorRegistry, port: int) -> AsyncIterator[None]
     try:
         server, thread = start_http_server(port, registry=registry)
     except (OSError, OverflowError) as error:
-        raise MetricsPortError(f"ASKONCE_METRICS_PORT: port {port} cannot be had ({error})") from error
+        raise MetricsPortError(f"ASKONCE_METRICS_PORT: cannot listen on port {port} ({error})") from error
     log.info("metrics.serving", port=port)
     try:
         yield

@@ -18,8 +18,9 @@ from askonce_worker.logs.unreadable import Refusals
 from askonce_worker.providers.calls import Call, OnCall, not_told
 from askonce_worker.providers.embeddings import OpenAIEmbedder
 from askonce_worker.settings import Settings
+from askonce_worker.telemetry.installation import InstallationCounters
 from askonce_worker.telemetry.metrics import Metrics
-from askonce_worker.telemetry.metrics_server import LiveFigures, counter, counter_by_kind, gauge, serving
+from askonce_worker.telemetry.metrics_server import LiveFigures, Reading, counter, counter_by_kind, gauge, serving
 from askonce_worker.telemetry.tracing import Tracing, tracing
 
 SAMPLE = 16
@@ -68,7 +69,7 @@ class Watch:
 
 
 def watch(settings: Settings) -> Watch:
-    return Watch(Metrics(load_prices()) if settings.metrics_port else None, tracing())
+    return Watch(Metrics() if settings.metrics_port else None, tracing())
 
 
 @asynccontextmanager
@@ -102,7 +103,8 @@ async def told(
         admin = Admin(settings.redis_url.get_secret_value(), key_prefix=settings.key_prefix)
         stack.push_async_callback(admin.aclose)
         loop = asyncio.get_running_loop()
-        live = LiveFigures(loop, lambda: admin.now(sample=SAMPLE), own)
+        totals = InstallationCounters(admin.totals, load_prices())
+        live = LiveFigures(loop, Reading(lambda: admin.now(sample=SAMPLE), totals, own))
         watch.metrics.registry.register(live)
         port = settings.metrics_port + settings.process_index
         await stack.enter_async_context(serving(watch.metrics.registry, port))

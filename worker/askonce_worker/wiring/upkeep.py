@@ -14,6 +14,7 @@ from askonce_worker.matching.profiles import profile_of
 from askonce_worker.settings import Settings, listed
 from askonce_worker.upkeep.eviction import DeletesVectors, Eviction
 from askonce_worker.upkeep.fill import Fill
+from askonce_worker.upkeep.hour_packing import HourPacking
 from askonce_worker.upkeep.housekeeping import Maintenance, Part
 from askonce_worker.upkeep.lapsed import LapsedLeaders
 from askonce_worker.upkeep.models import Models
@@ -37,14 +38,16 @@ def maintenance(
     """semantic: this worker's semantic cache, where there is one. stack: closes what is opened."""
     feed = Feed(redis, keys, worker_id="", embedding_id=settings.embedding_model, lease=settings.lease)
     lapsed = LapsedLeaders(redis, keys, feed)
+    packing = HourPacking(redis, keys, clock=time.monotonic)
     if semantic is None:
         eviction = _eviction(settings, redis, keys, _no_vectors)
-        parts: list[Part] = [lapsed, eviction, _stale(settings, redis, keys, _no_vectors)]
+        parts: list[Part] = [lapsed, packing, eviction, _stale(settings, redis, keys, _no_vectors)]
         return Maintenance(redis, keys, parts, eviction.relieve, _nothing_to_note)
     vectors = Vectors(redis, keys, _qdrant(settings, stack))
     eviction = _eviction(settings, redis, keys, vectors.delete)
     parts = [
         lapsed,
+        packing,
         eviction,
         _stale(settings, redis, keys, vectors.delete),
         OrphanSweep(redis, keys, vectors, clock=time.monotonic),

@@ -1,0 +1,83 @@
+"""Plain text tables, and how numbers, money, sizes and durations are written in them."""
+
+from collections.abc import Iterable, Sequence
+
+GAP = "  "
+
+
+def table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, left: int = 1, width: int | None = None) -> str:
+    """Columns as wide as they need to be.
+
+    Args:
+        heads: the title of each column.
+        rows: the cells of each row.
+        left: how many columns are flush left; where the table is too wide, these are shortened.
+        width: the most characters of a line.
+    """
+    lines = [list(heads), *map(list, rows)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(heads))]
+    if width is not None:
+        widths = _shortened(widths, left, width)
+    lines.insert(1, ["-" * size for size in widths])
+    return "\n".join(GAP.join(_cells(line, widths, left)).rstrip() for line in lines)
+
+
+def _shortened(widths: list[int], left: int, width: int) -> list[int]:
+    """The widest of the first `left` columns give way, down to eight characters."""
+    widths = list(widths)
+    while sum(widths) + len(GAP) * (len(widths) - 1) > width:
+        widest = max(range(left), key=lambda column: widths[column])
+        if widths[widest] <= 8:
+            break
+        widths[widest] -= 1
+    return widths
+
+
+def _cells(line: Sequence[str], widths: Sequence[int], left: int) -> list[str]:
+    return [
+        shortened(word, size).ljust(size) if column < left else word.rjust(size)
+        for column, (word, size) in enumerate(zip(line, widths, strict=True))
+    ]
+
+
+def shortened(text: str, width: int) -> str:
+    """The beginning and the end of a text that is too long."""
+    if len(text) <= width:
+        return text
+    end = (width - 1) // 2
+    return f"{text[: width - 1 - end]}…{text[len(text) - end :]}"
+
+
+def number(value: int) -> str:
+    return f"{value:,}"
+
+
+def rate(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1%}"
+
+
+def money(value: float) -> str:
+    """Two digits, more of a small sum."""
+    return f"{value:,.2f}" if value == 0 or value >= 1 else f"{value:.4f}"
+
+
+def size(count: float) -> str:
+    for unit in ("B", "kB", "MB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}"
+        count /= 1000
+    return f"{count:,.1f} GB"
+
+
+def seconds(value: float | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:,.1f} s" if value >= 1 else f"{value * 1000:.1f} ms"
+
+
+def age(value: float) -> str:
+    """A duration as people say it."""
+    for unit, length in (("d", 86_400), ("h", 3600), ("min", 60)):
+        if value >= 2 * length:
+            return f"{value / length:.0f} {unit}"
+    return f"{value:.1f} s"

@@ -1,0 +1,93 @@
+"""How many entries an invalidation is about to meet, counted for a bounded time and never blocking Redis."""
+
+import re
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import orjson
+
+from askonce.contract.keys import Keys, epoch_fields
+from askonce.store.connection import Store
+
+PAGE = 500
+HEAD_BYTES = 2048
+"""An entry's model and namespace stand within its first bytes; its question and its answer come later."""
+_TEXT = rb'("(?:[^"\\]|\\.)*+")'
+_NAMES = re.compile(rb'"model":' + _TEXT + rb',"namespace":' + _TEXT)
+_EPOCHS = re.compile(rb'"epochs":"([0-9.]+)"')
+
+
+@dataclass(slots=True)
+class EntryCount:
+    """matching: valid entries of the name. looked_at: entries read, of `total` in all. whole: every entry was read.
+
+    models, namespaces: of all valid entries that were read.
+    """
+
+    total: int
+    matching: int = 0
+    looked_at: int = 0
+    whole: bool = False
+    models: Counter[str] = field(default_factory=Counter)
+    namespaces: Counter[str] = field(default_factory=Counter)
+
+
+async def count_entries(
+    store: Store,
+    keys: Keys,
+    *,
+    model: str | None,
+    namespace: str | None,
+    seconds: float,
+    clock: Callable[[], float] = time.monotonic,
+) -> EntryCount:
+    """Counts the valid entries of a model, of a namespace, of both, or all.
+
+    It begins with those that were hit last. Entries that move in the index meanwhile may be missed.
+
+    Args:
+        store: the connection.
+        keys: the names of the keys.
+        model: the model; None for any.
+        namespace: the namespace; None for any.
+        seconds: after how long the count ends, unless all entries are read before.
+        clock: monotonic seconds.
+    """
+    end = clock() + seconds
+    total, epochs = await store.pipeline([("ZCARD", keys.touched), ("HGETALL", keys.epochs)])
+    count, current, seen = EntryCount(total), _current(epochs), set[bytes]()
+    first = 0
+    while True:
+        [page] = await store.pipeline([("ZREVRANGE", keys.touched, first, first + PAGE - 1)])
+        names = [name for name in page if name not in seen]
+        seen.update(names)
+        reads = [("GETRANGE", keys.entry(name.decode()), 0, HEAD_BYTES - 1) for name in names]
+        for head in await store.pipeline(reads) if reads else []:
+            _count(count, head, current, model, namespace)
+        count.looked_at = len(seen)
+        count.whole = len(page) < PAGE
+        first += PAGE
+        if count.whole or clock() >= end:
+            return count
+
+
+def _current(reply: list[bytes]) -> dict[str, int]:
+    return {name.decode(): int(value) for name, value in zip(reply[::2], reply[1::2], strict=True)}
+
+
+def _count(
+    count: EntryCount, head: bytes, current: Mapping[str, int], model: str | None, namespace: str | None
+) -> None:
+    names, epochs = _NAMES.search(head), _EPOCHS.search(head)
+    if names is None or epochs is None:
+        return
+    of_model, of_namespace = orjson.loads(names[1]), orjson.loads(names[2])
+    stamp = [str(current.get(name, 0)) for name in epoch_fields(of_namespace, of_model)]
+    if epochs[1].decode() != ".".join(stamp):
+        return  # an earlier invalidation has met it already
+    count.models[of_model] += 1
+    count.namespaces[of_namespace] += 1
+    if model in (None, of_model) and namespace in (None, of_namespace):
+        count.matching += 1

@@ -1,0 +1,114 @@
+"""The counters of the last hour, day and month and of all time, whichever form they stand in."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from askonce.contract.keys import Keys
+from askonce.contract.packed_counters import day_of, live_hour, packed_day, packed_hour, unpacked
+from askonce.store.connection import ScriptCall, Store
+from askonce.store.scripts import Script
+from askonce.store.wire import Command
+
+STATS_BUCKETS = Script("askonce", "stats_buckets")
+FULL_HOURS = {"hour": 1, "day": 24}
+"""How many full hours a period has, beside the present one."""
+FULL_DAYS = 30
+"""How many full days a month has, beside the present one."""
+KEPT_HOURS = 40 * 24
+"""A live hour is packed soon after its end, unless no worker of this release runs."""
+TRIES = 50
+PAUSE = 0.1
+"""Seconds before another try, where a worker packed an hour meanwhile: it does so for a second at most."""
+
+Counts = Counter[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """at_ms: when Redis was asked (Unix ms). periods: the counters of `hour`, `day`, `month` and `total`."""
+
+    at_ms: int
+    periods: dict[str, Counts]
+
+
+@dataclass(frozen=True, slots=True)
+class _Buckets:
+    """lengths: how many fields each bucket has."""
+
+    seconds: int
+    micros: int
+    lengths: dict[str, int]
+
+    @property
+    def hour(self) -> int:
+        return self.seconds // 3600
+
+    def closed(self, hour: int) -> dict[str, int]:
+        """The live hours before this one. They change only while a worker packs them."""
+        now = live_hour(hour)
+        return {name: size for name, size in self.lengths.items() if name.startswith("hour:") and name != now}
+
+
+async def read_history(store: Store, keys: Keys) -> History:
+    """Two round trips, or a few more while a worker packs an hour."""
+    buckets = await _buckets(store, keys)
+    for _ in range(TRIES):
+        names = ["total", *buckets.lengths]
+        reads: list[Command] = [("HGETALL", keys.stats(name)) for name in names]
+        *replies, after = await store.pipeline([*reads, ScriptCall(STATS_BUCKETS, [], _arguments(keys)).command()])
+        later = _read_buckets(after)
+        if later.closed(buckets.hour) == buckets.closed(buckets.hour):
+            break
+        buckets = later
+        await asyncio.sleep(PAUSE)
+    found = {name: _counts(name, reply) for name, reply in zip(names, replies, strict=True)}
+    return History(buckets.seconds * 1000 + buckets.micros // 1000, _periods(found, buckets.hour))
+
+
+async def read_totals(store: Store, keys: Keys) -> Counts:
+    """The counters since the beginning, in one command."""
+    [reply] = await store.pipeline([("HGETALL", keys.stats("total"))])
+    return _counts("total", reply)
+
+
+def _periods(found: dict[str, Counts], now: int) -> dict[str, Counts]:
+    periods = {}
+    for period, full in FULL_HOURS.items():
+        hours = range(now - full, now + 1)
+        periods[period] = _sum_of(found, (form(hour) for form in (live_hour, packed_hour) for hour in hours))
+    first = day_of(now) - FULL_DAYS
+    live = (live_hour(hour) for hour in range(first * 24, now + 1))
+    days = (packed_day(day) for day in range(first, day_of(now) + 1))
+    periods["month"] = _sum_of(found, (*live, *days))
+    return {**periods, "total": found["total"]}
+
+
+def _sum_of(found: dict[str, Counts], names: Iterable[str]) -> Counts:
+    whole: Counts = Counter()
+    for name in names:
+        whole.update(found.get(name, {}))
+    return whole
+
+
+def _arguments(keys: Keys) -> list[str | int]:
+    return [keys.stats(""), KEPT_HOURS, FULL_HOURS["day"], FULL_DAYS]
+
+
+async def _buckets(store: Store, keys: Keys) -> _Buckets:
+    return _read_buckets(await store.script(STATS_BUCKETS, [], _arguments(keys)))
+
+
+def _read_buckets(reply: list[Any]) -> _Buckets:
+    seconds, micros, *pairs = reply
+    return _Buckets(seconds, micros, {name.decode(): size for name, size in zip(pairs[::2], pairs[1::2], strict=True)})
+
+
+def _counts(name: str, reply: Any) -> Counts:
+    """HGETALL's reply: a mapping, or names and values in turn."""
+    fields = reply if isinstance(reply, dict) else dict(zip(reply[::2], reply[1::2], strict=True))
+    if name.startswith("packed:"):
+        return unpacked(fields)
+    return Counter({field: int(count) for field, count in fields.items()})
