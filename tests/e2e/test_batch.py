@@ -8,76 +8,17 @@ import os
 import random
 import re
 import signal
-import sys
 from collections import Counter
 
 import orjson
 import pytest
 
-from support.worker_process import all_alive, environment, start_worker, until, workers
+from support.batch_command import CONCURRENCY, MODEL, Command, content, request
+from support.batch_runs import records
+from support.worker_process import all_alive, start_worker, until, workers
 
 LINES = int(os.environ.get("ASKONCE_TEST_BATCH_LINES", "1600"))
 MALFORMED = LINES // 20
-CONCURRENCY = 16
-MODEL = "test-model"
-PROMPT = " ".join(
-    f"Rule {number}: a message about {topic} belongs to the category called {topic}, whatever else it may say."
-    for number, topic in enumerate(("parcels", "refunds", "invoices", "accounts", "contracts", "opening hours"), 1)
-)
-
-
-@pytest.fixture
-def settings(valkey_url, qdrant_url, llm_server, prefix):
-    return {
-        "ASKONCE_REDIS_URL": valkey_url,
-        "ASKONCE_KEY_PREFIX": prefix,
-        "ASKONCE_QDRANT_URL": qdrant_url,
-        "ASKONCE_EMBEDDING_MODEL": f"test-{prefix}",
-        "ASKONCE_SIMILARITY_THRESHOLD": "0.95",
-        "ASKONCE_LEASE": "3",
-        "ASKONCE_CHUNKS": "4",
-        "ASKONCE_LLM_CONCURRENCY": str(CONCURRENCY),
-        "OPENAI_BASE_URL": llm_server.base_url,
-        "OPENAI_API_KEY": "test",
-    }
-
-
-class Command:
-    """`askonce batch in.jsonl out.jsonl` in a directory."""
-
-    def __init__(self, directory, settings) -> None:
-        self.directory = directory
-        self.settings = settings
-
-    async def start(self, *arguments, source="in.jsonl", out="out.jsonl", **pipes):
-        return await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "askonce.cli", "batch", source, out, *arguments,
-            cwd=self.directory, env=environment(self.settings), stderr=asyncio.subprocess.PIPE, **pipes,
-        )  # fmt: skip
-
-    async def run(self, *arguments, given=None, **options):
-        """Exit code, stdout and stderr."""
-        process = await self.start(*arguments, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, **options)
-        out, errors = await process.communicate(given)
-        return process.returncode, out, errors.decode()
-
-    def written(self, name="out.jsonl"):
-        path = self.directory / name
-        return path.read_bytes().count(b"\n") if path.exists() else 0
-
-
-def request(custom_id, text, **changes):
-    body = {"model": MODEL, "messages": [{"role": "user", "content": text}]}
-    line = {"custom_id": custom_id, "method": "POST", "url": "/v1/chat/completions", "body": body, **changes}
-    return orjson.dumps(line)
-
-
-def records(path):
-    return [orjson.loads(line) for line in path.read_bytes().splitlines()]
-
-
-def content(record):
-    return record["response"]["body"]["choices"][0]["message"]["content"]
 
 
 # The large one.
@@ -118,7 +59,7 @@ def large_file(path):
     return {f"q{i}": subject for i, subject in enumerate(first)}
 
 
-async def kill_in_turn(command, settings, directory, running):
+async def kill_in_turn(command, batch_settings, directory, running):
     """Three kills of the command, three of a worker, each once a random part of the rest is written."""
     process, lost = await command.start(), 0
     for turn in range(3):
@@ -136,21 +77,21 @@ async def kill_in_turn(command, settings, directory, running):
         lost += CONCURRENCY
         await process.wait()
         assert process.returncode != 0
-        running.append(await start_worker(settings, directory / f"worker-{turn}.log"))
+        running.append(await start_worker(batch_settings, directory / f"worker-{turn}.log"))
         process = await command.start()
     _, errors = await process.communicate()
     return process.returncode, errors.decode(), lost
 
 
 @pytest.mark.timeout(120 + LINES // 20)
-async def test_a_large_file_killed_three_times_ends_complete_exact_and_paid_once(settings, llm_server, tmp_path):
+async def test_a_large_file_killed_three_times_ends_complete_exact_and_paid_once(batch_settings, llm_server, tmp_path):
     subjects = large_file(tmp_path / "in.jsonl")
-    command = Command(tmp_path, settings)
+    command = Command(tmp_path, batch_settings)
     await llm_server.control(chat={"latency_ms": 20})
-    running = [await start_worker(settings, tmp_path / f"worker-{name}.log") for name in ("a", "b")]
+    running = [await start_worker(batch_settings, tmp_path / f"worker-{name}.log") for name in ("a", "b")]
     try:
-        await all_alive(settings, running, 2)
-        code, errors, lost = await kill_in_turn(command, settings, tmp_path, running)
+        await all_alive(batch_settings, running, 2)
+        code, errors, lost = await kill_in_turn(command, batch_settings, tmp_path, running)
     finally:
         for worker in running:
             await worker.kill()
@@ -183,35 +124,10 @@ async def test_a_large_file_killed_three_times_ends_complete_exact_and_paid_once
 # The rest.
 
 
-async def test_a_long_prompt_costs_as_many_calls_as_the_bare_messages(settings, llm_server, tmp_path):
-    """400 messages of other words, and 100 that say the same in nearly the same: a prompt of a hundred words around
-    them changes nothing."""
-    chance = random.Random(3)
-    words = [f"{a}{b}" for a in ("ba", "do", "fu", "ke", "li", "mo") for b in ("ra", "sto", "ti", "vel", "wun", "zig")]
-    different = [" ".join(chance.sample(words, 6)) for _ in range(400)]
-    messages = [*different, *(f"please {text}" for text in different[:100])]
-    command = Command(tmp_path, {**settings, "ASKONCE_SIMILARITY_THRESHOLD": "0.85"})
-    calls = {}
-    async with workers(1, command.settings):
-        for name, texts in {
-            "bare": messages,
-            "filled": [f"{PROMPT}\n\n{text}\n\nCategory:" for text in messages],
-        }.items():
-            (tmp_path / f"{name}.jsonl").write_bytes(b"\n".join(map(request, messages, texts)))
-            await llm_server.reset()
-            code, _, errors = await command.run(source=f"{name}.jsonl", out=f"{name}.out.jsonl")
-            assert code == 0, errors
-            calls[name] = (await llm_server.stats(brief=True))["chat"]["calls"]
-            answers = {record["custom_id"]: content(record) for record in records(tmp_path / f"{name}.out.jsonl")}
-    assert calls["filled"] == calls["bare"] == 400
-    for text, answer in answers.items():
-        assert answer.removesuffix("\n\nCategory:").endswith(text.removeprefix("please "))
-
-
-async def test_through_pipes_and_again_when_killed(settings, llm_server, tmp_path):
+async def test_through_pipes_and_again_when_killed(batch_settings, llm_server, tmp_path):
     lines = b"".join(orjson.dumps({"id": f"p{i}", "question": f"Piped {i} [g{i}]"}) + b"\n" for i in range(200))
-    command = Command(tmp_path, {**settings, "ASKONCE_MODEL": MODEL})
-    async with workers(1, settings):
+    command = Command(tmp_path, {**batch_settings, "ASKONCE_MODEL": MODEL})
+    async with workers(1, batch_settings):
         code, out, errors = await command.run("--ordered", given=lines, source="-", out="-")
         assert code == 0, errors
         found = [orjson.loads(line) for line in out.splitlines()]
@@ -242,11 +158,11 @@ async def test_through_pipes_and_again_when_killed(settings, llm_server, tmp_pat
     assert max(stats["texts"].values()) == 2, "once for the first command, once for the second and third together"
 
 
-async def test_provider_errors_become_failed_lines_and_are_tried_again(settings, llm_server, tmp_path):
+async def test_provider_errors_become_failed_lines_and_are_tried_again(batch_settings, llm_server, tmp_path):
     (tmp_path / "in.jsonl").write_bytes(b"\n".join(request(f"q{i}", f"Thing {i} [g{i}]") for i in range(50)))
     await llm_server.fail("chat", "status", status=400, contains="Thing 7 ")
-    command = Command(tmp_path, settings)
-    async with workers(1, settings):
+    command = Command(tmp_path, batch_settings)
+    async with workers(1, batch_settings):
         code, out, errors = await command.run("--json")
         assert code == 1, errors
         assert orjson.loads(out)["errors"] == {"HTTP 400": 1}

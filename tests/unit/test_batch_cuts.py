@@ -74,12 +74,18 @@ def test_what_lacks_the_mark_between_the_parts_is_matched_exactly_only():
     assert not other.semantic
 
 
-def test_texts_in_two_wordings_are_not_cut():
+@pytest.mark.parametrize(
+    "before", ["one sentence.\n", "one sentence.\n### Question\n", "one sentence\nQuestion\n", "a word: "]
+)
+def test_texts_in_two_wordings_are_not_cut(before):
     """'How do I get to' and 'How can I get to' are two wordings, not two values of a variable."""
-    head = "Answer the customer kindly and in one sentence.\n"
-    wordings = ("How do I get to the {}", "How can I get to the {}", "Please, how do I get to the {} from here")
-    [template] = found_in([head + text.format(thing) for thing in THINGS for text in wordings]).groups["m", None]
-    assert (template.head, template.cuts) == (head, ())
+    head = f"Answer the customer of our shop kindly and in {before}"
+    for wordings in (
+        ("How do I get to the {}", "How can I get to the {}", "Please, how do I get to the {} from here"),
+        ("Tell me of subject {} please", "Please tell me of subject {}"),
+    ):
+        [template] = found_in([head + text.format(thing) for thing in THINGS for text in wordings]).groups["m", None]
+        assert (template.head, template.cuts) == (head, ())
 
 
 def test_cuts_survive_the_journal():

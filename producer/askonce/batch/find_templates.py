@@ -89,7 +89,7 @@ def _shared_by(messages: list[str], least: int, *, of_all: bool) -> Template | N
 
 def _by_words(head: str, tail: str) -> Collection[Side]:
     """Where the prompt goes on within its sentence, words alone may stand between two variable parts."""
-    within = is_word(head.rstrip()[-1:]) or is_word(tail.lstrip(" ")[:1])
+    within = is_word(head.rstrip(" ")[-1:]) or is_word(tail.lstrip(" ")[:1])
     return ("before", "after") if within else ()
 
 
