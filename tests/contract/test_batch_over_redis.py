@@ -6,8 +6,10 @@ import time
 import orjson
 import pytest
 
+from askonce.batch import redis_watch
 from support.batch_runs import batch, ids, records, texts, write
 from support.services import RealService
+from support.valkey_fixture import own_valkey  # noqa: F401
 from support.worker_process import until
 
 LINES = 20
@@ -64,3 +66,26 @@ async def test_what_expired_while_no_batch_ran_is_asked_again(files, service):
         assert await asyncio.wait_for(batch(client, "in.jsonl", "out.jsonl", "--timeout", "60"), 90) == 0
     assert texts(files / "out.jsonl") == {f"c{i}": f"answer to: Number {i}?" for i in range(LINES)}
     assert len(records(files / "out.jsonl")) == LINES
+
+
+async def test_a_redis_that_goes_away_is_named_within_seconds_and_waited_for(files, own_valkey, prefix, capsys):  # noqa: F811
+    write(files / "in.jsonl", [f"Number {i}?" for i in range(LINES)])
+    async with RealService(own_valkey.url, prefix) as service:
+        client = await service.client()
+        service.pause()
+        run = asyncio.create_task(batch(client, "in.jsonl", "out.jsonl"))
+        await all_pending(service)
+        await asyncio.to_thread(own_valkey.stop)
+        said = ""
+
+        async def named():
+            nonlocal said
+            said += capsys.readouterr().err
+            return redis_watch.AWAY in said
+
+        await until(named, seconds=30, what="a word about Redis")
+        await asyncio.to_thread(own_valkey.start)
+        service.resume()
+        assert await asyncio.wait_for(run, 60) == 0
+    assert redis_watch.BACK in said + capsys.readouterr().err
+    assert len(ids(files / "out.jsonl")) == LINES

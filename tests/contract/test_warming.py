@@ -167,9 +167,9 @@ async def test_rows_without_any_model_are_refused_before_the_first(settings, tmp
 
 
 async def test_vectors_that_find_no_room_are_waited_for_a_while(warm, monkeypatch):
-    monkeypatch.setattr("askonce.session.session.MOST_VECTORS", 5)
+    monkeypatch.setenv("ASKONCE_OUTBOX_MAX", "5")
     monkeypatch.setattr(warming, "STUCK_AFTER", 0.05)
-    monkeypatch.setattr(warming, "AGAIN", 0.01)
+    monkeypatch.setattr(warming, "POLL", 0.01)
     code, said, errors = await warm([{"question": f"q{n}", "answer": "a"} for n in range(8)])
     assert (code, said["stored"], said["exact_only"]) == (0, 8, 3)
     assert "warm the same file again" in errors

@@ -16,7 +16,7 @@ SHOWN = 20
 
 
 @dataclass
-class Findings:
+class Examination:
     """What an input holds.
 
     Attributes:
@@ -55,9 +55,9 @@ class Findings:
         self.unlimited += not limit
 
 
-async def examine(path: str, form: Form) -> Findings:
+async def examine(path: str, form: Form) -> Examination:
     """Reads the whole input. Raises ValueError, OSError."""
-    findings, ids, questions = Findings(), Journal(None), Journal(None)
+    findings, ids, questions = Examination(), Journal(None), Journal(None)
     try:
         async for block in read_lines(open_input(path), name_of(path)):
             for raw in block:
@@ -94,7 +94,7 @@ def _most_completed(question: Question) -> int:
     return as_count(completion_limit(question.params)) * max(1, as_count(question.params.get("n")))
 
 
-def estimate(findings: Findings, prices: Prices) -> dict[str, Any]:
+def estimate(findings: Examination, prices: Prices) -> dict[str, Any]:
     """What the run would cost if each distinct question were asked, for JSON.
 
     `cost_at_most` has the answers in it, and is None where one of them has no bound.

@@ -11,7 +11,7 @@ from askonce.batch.ledger import Ledger
 from askonce.batch.output import STDOUT, OutputFile
 from askonce.prices import Prices
 
-AGAIN = "--restart starts over"
+RESTART_HINT = "--restart starts over"
 STDIN = 0
 Settings = Mapping[str, str | None]
 """What must not change between two runs of one file; by the name that a person knows it by."""
@@ -99,7 +99,7 @@ def _refuse_strangers(paths: Paths) -> None:
         return
     for path in (paths.out, paths.errors):
         if path is not None and path.is_file() and path.stat().st_size:
-            raise ValueError(f"{path} is there already, and no journal of a batch beside it; {AGAIN}")
+            raise ValueError(f"{path} is there already, and no journal of a batch beside it; {RESTART_HINT}")
 
 
 def _compare(journal: Journal, settings: Settings, paths: Paths) -> None:
@@ -113,7 +113,7 @@ def _compare(journal: Journal, settings: Settings, paths: Paths) -> None:
         if before.get(name) != settings.get(name)
     ]
     if changes:
-        raise ValueError(f"{paths.out} was begun otherwise: {'; '.join(changes)}. {AGAIN}")
+        raise ValueError(f"{paths.out} was begun otherwise: {'; '.join(changes)}. {RESTART_HINT}")
 
 
 def _shown(value: str | None) -> str:

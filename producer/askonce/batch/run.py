@@ -5,9 +5,12 @@ from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable
 from contextlib import aclosing
 from typing import cast
 
+import orjson
+
 from askonce.answer import Answer
 from askonce.batch.ledger import Ledger
 from askonce.batch.output_format import output_record
+from askonce.batch.redis_watch import RedisWatch
 from askonce.batch.source import Source
 from askonce.client import Client
 from askonce.question import Question
@@ -15,14 +18,24 @@ from askonce.tasks import stop
 
 SECONDS = 1.0
 """Between two looks at the files and the display."""
-AGAIN = 3
+RESUBMISSIONS = 3
 """How often a question is submitted again that Redis has lost: after a failover, or a result's lifetime."""
+HELD_BYTES = 16 * 1024 * 1024
+"""Most bytes of answers that wait for the one before them."""
 Mapped = AsyncGenerator[tuple[Question, Answer]]
 Held = tuple[str, "asyncio.Future[Answer]"]
 
 
 class Run:
-    """in_flight: most questions under way. timeout: seconds to each one's deadline. show: told after each save."""
+    """One run over the lines of a source.
+
+    Args:
+        in_flight: The most questions under way.
+        ordered: Lines are written in the order of the input.
+        timeout: Seconds to each question's deadline; None for the client's `job_ttl`.
+        show: Is called after each save.
+        note: Tells a person something.
+    """
 
     def __init__(
         self,
@@ -35,6 +48,7 @@ class Run:
         timeout: float | None,
         namespace: str,
         show: Callable[[], None],
+        note: Callable[[str], None],
     ) -> None:
         self._client = client
         self._source = source
@@ -44,14 +58,19 @@ class Run:
         self._timeout = timeout
         self._namespace = namespace
         self._show = show
+        self._redis = RedisWatch(self._look, note)
         self._received: list[str] = []
         self._held: list[Held] = []
+        self._held_bytes = 0
         self._began = asyncio.get_running_loop().time()
 
     async def all(self) -> None:
-        """Until every line is done. Cancelled or failed, it saves what has come; the next run goes on from there.
+        """Answers every line. Cancelled or failed, it saves what has come, and the next run goes on from there.
 
-        Raises StoreUnreachable, OSError, ValueError.
+        Raises:
+            StoreUnreachable: Redis stayed away.
+            OSError: A file cannot be read or written.
+            ValueError: The input is another one than before.
         """
         main = asyncio.current_task()
         assert main is not None
@@ -76,10 +95,11 @@ class Run:
                     self._held.append((job_id, asyncio.create_task(self._again(question, answer))))
                 elif self._held and self._ordered:
                     self._held.append((job_id, _known(answer)))
+                    self._held_bytes += len(orjson.dumps(answer.body))
                 else:
                     self._add(job_id, answer)
-                if len(self._held) > self._in_flight:
-                    await self._release(self._in_flight)
+                if len(self._held) > self._in_flight or self._held_bytes > HELD_BYTES:
+                    await self._release(self._in_flight if self._held_bytes <= HELD_BYTES else 0)
                 if self._ledger.is_full:
                     self._save()
         await self._release(0)
@@ -91,14 +111,15 @@ class Run:
         return cast("Mapped", stream)
 
     def _is_lost(self, answer: Answer) -> bool:
-        """By Redis; or its deadline, which has passed, was set by the command that was killed."""
+        """Whether Redis has lost the question; or a deadline has passed that an earlier command set."""
         kind = answer.error.kind if answer.error is not None else None
         ours = self._timeout is not None and asyncio.get_running_loop().time() >= self._began + self._timeout
         return kind == "unknown_job" or (kind == "expired" and not ours)
 
     async def _again(self, question: Question, answer: Answer) -> Answer:
-        """What has expired stays so under its job id, and gets a further one: the same in each run."""
-        for _ in range(AGAIN):
+        """Submits a lost question again. An expired one gets another job id, the same in each run: the old one's result
+        never changes."""
+        for _ in range(RESUBMISSIONS):
             if answer.error is not None and answer.error.kind == "expired":
                 question = question.with_fields(job_id=f"{question.job_id}.again")
             [(_, answer)] = [pair async for pair in self._map([question])]
@@ -107,14 +128,14 @@ class Run:
         return answer
 
     async def _release(self, most: int) -> None:
-        """Until at most so many are held."""
+        """Waits until at most so many are held."""
         self._write_held()
         while len(self._held) > most:
             await asyncio.wait([task for _, task in self._held if not task.done()], return_when="FIRST_COMPLETED")
             self._write_held()
 
     def _write_held(self) -> None:
-        """What was asked again and is answered; and, where the order is kept, what came behind it."""
+        """Writes what was asked again and is answered; and, where the order is kept, what came behind it."""
         held: list[Held] = []
         for job_id, task in self._held:
             if task.done() and not (held and self._ordered):
@@ -122,10 +143,13 @@ class Run:
             else:
                 held.append((job_id, task))
         self._held = held
+        if not held:
+            self._held_bytes = 0
 
     def _add(self, job_id: str, answer: Answer) -> None:
         line = self._source.underway.pop(job_id)
         own = answer.job_id or job_id
+        self._redis.heard()
         self._ledger.add(output_record(line, own, answer))
         if line.question is not None:
             self._received += {job_id, own}
@@ -135,9 +159,14 @@ class Run:
             await asyncio.sleep(SECONDS)
             self._write_held()
             self._save()
+            await self._redis.check()
+
+    async def _look(self) -> None:
+        if self._source.underway:
+            await self._client.status([next(iter(self._source.underway))], namespace=self._namespace)
 
     def _save(self) -> None:
-        """Only what is on disk may be forgotten."""
+        """Writes to disk. Only then may results be forgotten."""
         if self._ledger.broken:
             return
         self._ledger.save()

@@ -23,7 +23,7 @@ REASONS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class RunReport:
     """How a run ended.
 
     Attributes:

@@ -9,14 +9,14 @@ import sys
 import orjson
 
 from askonce.batch.console import Progress, display
-from askonce.batch.examine import Findings, estimate, examine
+from askonce.batch.examine import Examination, estimate, examine
 from askonce.batch.ledger import Ledger
 from askonce.batch.line_format import Form
 from askonce.batch.opening import Paths, choose_paths, open_ledger
 from askonce.batch.plan import Options, Plan, look_at, make_plan, settings, source_of
 from askonce.batch.run import Run
 from askonce.batch.source import Source
-from askonce.batch.summary import Outcome
+from askonce.batch.summary import RunReport
 from askonce.client import Client
 from askonce.commands.output import complain, say, say_json
 from askonce.commands.question_arguments import (
@@ -107,7 +107,7 @@ async def run(client: Client, args: argparse.Namespace) -> int:
         raise OSError(f"the journal: {error}") from error
 
 
-async def _examined(plan: Plan) -> Findings:
+async def _examined(plan: Plan) -> Examination:
     findings = await examine(plan.options.input, plan.form)
     for reason in findings.reasons:
         complain(reason)
@@ -116,7 +116,7 @@ async def _examined(plan: Plan) -> Findings:
     return findings
 
 
-def _say_estimate(plan: Plan, findings: Findings, *, as_json: bool) -> int:
+def _say_estimate(plan: Plan, findings: Examination, *, as_json: bool) -> int:
     found = estimate(findings, plan.prices)
     if as_json:
         say_json(found)
@@ -136,7 +136,7 @@ async def _run(client: Client, args: argparse.Namespace, plan: Plan) -> int:
         source = await source_of(plan, look, ledger, complain)
         progress = Progress(ledger.totals, plan.survey.lines if plan.survey else None, plan.prices.currency)
         await _answer(client, args, ledger, source, progress)
-        outcome = Outcome(
+        report = RunReport(
             ledger.totals,
             progress.seconds,
             plan.prices.currency,
@@ -144,7 +144,7 @@ async def _run(client: Client, args: argparse.Namespace, plan: Plan) -> int:
             retry=None if plan.survey is None or paths.journal is None else _retry_command(args),
             retried=retried,
         )
-        _say_outcome(outcome, paths, as_json=args.json)
+        _say_report(report, paths, as_json=args.json)
         return 1 if ledger.totals.failed else 0
     finally:
         ledger.close()
@@ -192,6 +192,7 @@ async def _answer(client: Client, args: argparse.Namespace, ledger: Ledger, sour
         timeout=args.timeout,
         namespace=args.namespace,
         show=shown.show,
+        note=complain,
     )
     try:
         await run.all()
@@ -202,9 +203,9 @@ async def _answer(client: Client, args: argparse.Namespace, ledger: Ledger, sour
         shown.close()
 
 
-def _say_outcome(outcome: Outcome, paths: Paths, *, as_json: bool) -> None:
+def _say_report(report: RunReport, paths: Paths, *, as_json: bool) -> None:
     """On stderr, where the answers are on stdout."""
-    text = orjson.dumps(outcome.record()).decode() if as_json else outcome.table()
+    text = orjson.dumps(report.record()).decode() if as_json else report.table()
     (sys.stderr if paths.out is None else sys.stdout).write(text + "\n")
-    for note in outcome.notes():
+    for note in report.notes():
         complain(note)

@@ -20,7 +20,7 @@ from askonce.question import Question
 
 STUCK_AFTER = 60.0
 """Seconds after which an outbox that does not get shorter is no longer waited for."""
-AGAIN = 0.5
+POLL = 0.5
 """Seconds between two looks at a full outbox."""
 
 
@@ -158,6 +158,6 @@ class Warming:
             self._stuck_since = self._stuck_since or now
             if now - self._stuck_since > STUCK_AFTER:
                 return False
-            await asyncio.sleep(AGAIN)
+            await asyncio.sleep(POLL)
         self._stuck_since = None
         return True
