@@ -14,6 +14,7 @@ PROMPT = " ".join(
 )
 
 
+@pytest.mark.timeout(400)
 async def test_a_long_prompt_costs_as_many_calls_as_the_bare_messages(batch_settings, llm_server, tmp_path):
     """400 messages of other words, and 100 that say the same in nearly the same: a prompt of a hundred words around
     them changes nothing."""
@@ -46,42 +47,42 @@ SHAPES = {
     "a code fence": ("\n```\n", "\n```"),
 }
 WORDINGS = ("Tell me of subject {} please", "Please tell me of subject {}")
+FOR_READERS = (
+    "Summarise the following review in one short sentence for a {a}.\n\nReview: {b}",
+    "Summarise the review for the reader named below it.\n{b}\nReader: {a}",
+)
 REVIEWS = ("Lamp {} broke at once", "At once broke lamp {}")
 
 
-@pytest.mark.parametrize("shape", SHAPES)
 async def test_texts_in_two_wordings_cost_one_call_each_whatever_comes_before_them(
-    batch_settings, llm_server, tmp_path, shape
+    batch_settings, llm_server, tmp_path
 ):
-    between, after = SHAPES[shape]
-    texts = [BEFORE + between + way.format(f"{i} [g{i}]") + after for i in range(20) for way in WORDINGS]
-    (tmp_path / "in.jsonl").write_bytes(b"\n".join(request(str(n), text) for n, text in enumerate(texts)))
+    calls = {}
     async with workers(1, batch_settings):
-        code, _, errors = await Command(tmp_path, batch_settings).run()
-    assert code == 0, errors
-    assert (await llm_server.stats(brief=True))["chat"]["calls"] == 20
+        for shape, (between, after) in SHAPES.items():
+            texts = [BEFORE + between + way.format(f"{i} [g{i}]") + after for i in range(20) for way in WORDINGS]
+            (tmp_path / "in.jsonl").write_bytes(b"\n".join(request(str(n), text) for n, text in enumerate(texts)))
+            await llm_server.reset()
+            code, _, errors = await Command(tmp_path, batch_settings).run("--restart")
+            assert code == 0, errors
+            calls[shape] = (await llm_server.stats(brief=True))["chat"]["calls"]
+    assert calls == dict.fromkeys(SHAPES, 20)
 
 
-@pytest.mark.parametrize(
-    "prompt",
-    [
-        "Summarise the following review in one short sentence for a {a}.\n\nReview: {b}",
-        "Summarise the review for the reader named below it.\n{b}\nReader: {a}",
-    ],
-    ids=["the reader first", "the reader last"],
-)
-async def test_one_review_for_two_readers_costs_two_calls(batch_settings, llm_server, tmp_path, prompt):
+async def test_one_review_for_two_readers_costs_two_calls(batch_settings, llm_server, tmp_path):
     asked = [(reader, review) for review in range(20) for reader in ("child", "lawyer") for _ in REVIEWS]
-    lines = [
-        request(str(n), prompt.format(a=reader, b=REVIEWS[n % 2].format(f"{review} [g{review}]")))
-        for n, (reader, review) in enumerate(asked)
-    ]
-    (tmp_path / "in.jsonl").write_bytes(b"\n".join(lines))
     async with workers(1, batch_settings):
-        code, _, errors = await Command(tmp_path, batch_settings).run()
-    assert code == 0, errors
-    for record in records(tmp_path / "out.jsonl"):
-        reader, review = asked[int(record["custom_id"])]
-        assert reader in content(record)
-        assert f"[g{review}]" in content(record)
-    assert (await llm_server.stats(brief=True))["chat"]["calls"] == 40
+        for prompt in FOR_READERS:
+            lines = [
+                request(str(n), prompt.format(a=reader, b=REVIEWS[n % 2].format(f"{review} [g{review}]")))
+                for n, (reader, review) in enumerate(asked)
+            ]
+            (tmp_path / "in.jsonl").write_bytes(b"\n".join(lines))
+            await llm_server.reset()
+            code, _, errors = await Command(tmp_path, batch_settings).run("--restart")
+            assert code == 0, errors
+            for record in records(tmp_path / "out.jsonl"):
+                reader, review = asked[int(record["custom_id"])]
+                assert reader in content(record)
+                assert f"[g{review}]" in content(record)
+            assert (await llm_server.stats(brief=True))["chat"]["calls"] == 40
