@@ -15,7 +15,8 @@ from askonce.calls.base import CommonOptions
 from askonce.client import Client
 from askonce.question import Question
 from askonce.session.backend import Backend
-from askonce.session.memory import Answering, Memory, Said
+from askonce.session.memory import Memory
+from askonce.session.memory_worker import Answering, Said
 
 
 class FakeClient(Client):

@@ -1,30 +1,25 @@
-"""A queue, a cache and a worker in the memory of one process: what `askonce.testing` stands on."""
+"""A queue in the memory of one process: what `askonce.testing` stands on."""
 
 import asyncio
-import inspect
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from askonce.answer import Answer, AnswerError, ErrorKind
-from askonce.contract.completion import CompletionVerdict, fault, text_body, verdict
-from askonce.contract.keys import epoch_fields
+from askonce.answer import Answer
 from askonce.errors import AnswerTimeout, InvalidQuestion, QueueFull, UnknownJob
 from askonce.question import Question
 from askonce.session.attendance import Attendance
 from askonce.session.backend import Lane, Status
 from askonce.session.job_queue import Outcome
+from askonce.session.memory_worker import Answering, MemoryWorker, failure
 from askonce.session.waiting import Waiting
 from askonce.session.wrong_hits import no_answer, no_pair
 
-Said = str | Mapping[str, Any] | Answer
-Answering = Callable[[Question], Said | Awaitable[Said]]
-
 
 @dataclass(slots=True)
-class Job:
+class MemoryJob:
     """deadline: of time.monotonic."""
 
     question: Question
@@ -34,34 +29,23 @@ class Job:
     answer: Answer | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    body: Mapping[str, Any]
-    created_at: int
-    expires: float
-    epochs: tuple[int, ...]
-
-
 class Memory:
-    """asked: the questions that no cache answered, in order."""
+    """max_queued: questions in a lane, 0 for no bound. cache_ttl: seconds."""
 
     def __init__(self, answering: Answering, *, max_queued: int, cache_ttl: float) -> None:
         self.waiting = Waiting()
-        self.asked: list[Question] = []
-        self._answering = answering
+        self.attendance = Attendance(self.workers_alive)
+        self._worker = MemoryWorker(answering, cache_ttl)
         self._max_queued = max_queued
-        self._cache_ttl = cache_ttl
-        self._entries: dict[str, Entry] = {}
-        self._epochs: Counter[str] = Counter()
-        self._jobs: dict[str, Job] = {}
+        self._jobs: dict[str, MemoryJob] = {}
         self._load: Counter[Lane] = Counter()
         self._tasks: set[asyncio.Task[None]] = set()
         self._paused = False
-        self.attendance = Attendance(self.workers_alive)
 
-    async def workers_alive(self) -> int:
-        await asyncio.sleep(0)
-        return 0 if self._paused else 1
+    @property
+    def asked(self) -> list[Question]:
+        """The questions that no cache answered, in order."""
+        return self._worker.asked
 
     def start(self) -> None:
         pass
@@ -76,14 +60,18 @@ class Memory:
             if job.status == "queued":
                 self._work(name, job)
 
+    async def workers_alive(self) -> int:
+        await asyncio.sleep(0)
+        return 0 if self._paused else 1
+
     async def lookup(self, question: Question) -> Answer | None:
         await asyncio.sleep(0)
-        return self._cached(question)
+        return self._worker.cached(question)
 
     async def lookup_many(self, questions: Sequence[Question]) -> list[Answer | None]:
         await asyncio.sleep(0)
         known = (f"{question.namespace}:{question.job_id}" in self._jobs for question in questions)
-        return [None if job else self._cached(question) for question, job in zip(questions, known, strict=True)]
+        return [None if job else self._worker.cached(question) for question, job in zip(questions, known, strict=True)]
 
     def count_hit(self, question: Question, answer: Answer, seconds: float) -> None:
         pass
@@ -124,22 +112,15 @@ class Memory:
 
     async def store(self, question: Question, body: Mapping[str, Any], ttl: float) -> bool:
         await asyncio.sleep(0)
-        self._store(question, body, ttl)
+        self._worker.store(question, body, ttl)
         return True
-
-    def _store(self, question: Question, body: Mapping[str, Any], ttl: float) -> None:
-        entry = Entry(body, int(time.time()), time.monotonic() + ttl, self._stamp(question))
-        self._entries[question.fingerprint] = entry
-
-    def _stamp(self, question: Question) -> tuple[int, ...]:
-        return tuple(self._epochs[field] for field in epoch_fields(question.namespace or "", question.model or ""))
 
     async def invalidate(self, epoch: str) -> None:
         await asyncio.sleep(0)
-        self._epochs[epoch] += 1
+        self._worker.invalidate(epoch)
 
     async def report_wrong(self, namespace: str, job_id: str, *, drop_entry: bool) -> bool:
-        """Nothing but equal questions ever match here."""
+        """Only equal questions ever match here."""
         answer = await self.peek(f"{namespace}:{job_id}")
         if answer is None:
             raise AnswerTimeout(job_id)
@@ -147,7 +128,7 @@ class Memory:
             raise ValueError(no_answer(job_id))
         if not drop_entry:
             raise ValueError(no_pair(job_id))
-        return self._entries.pop(self._jobs[f"{namespace}:{job_id}"].question.fingerprint, None) is not None
+        return self._worker.drop(self._jobs[f"{namespace}:{job_id}"].question.fingerprint)
 
     def forget(self, job: str) -> None:
         pass
@@ -164,7 +145,7 @@ class Memory:
             return InvalidQuestion(f"job id {question.job_id} stands for another question already")
         if self._max_queued and self._load[lane] >= self._max_queued:
             return QueueFull(f"the {lane} lane is full", retry_after=0.05)
-        job = self._jobs[name] = Job(question, lane, time.monotonic() + timeout)
+        job = self._jobs[name] = MemoryJob(question, lane, time.monotonic() + timeout)
         self._load[lane] += 1
         if not self._paused:
             self._work(name, job)
@@ -174,68 +155,21 @@ class Memory:
         job = self._jobs.get(name)
         if job is None or job.status != "queued":
             return False
-        self._publish(name, job, _failed("cancelled", "cancelled before it was asked"))
+        self._publish(name, job, failure("cancelled", "cancelled before it was asked"))
         return True
 
-    def _work(self, name: str, job: Job) -> None:
+    def _work(self, name: str, job: MemoryJob) -> None:
         job.status = "running"
         task = asyncio.create_task(self._answer(name, job))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _answer(self, name: str, job: Job) -> None:
+    async def _answer(self, name: str, job: MemoryJob) -> None:
         left = max(0.0, job.deadline - time.monotonic())
-        try:
-            async with asyncio.timeout(left) as limit:
-                await asyncio.sleep(0)
-                cached = self._cached(job.question) if job.question.cache == "use" else None
-                answer = cached or await self._ask(job.question)
-        except TimeoutError as error:
-            late = "the question's deadline passed before it was answered"
-            answer = _failed("expired", late) if limit.expired() else _failed("timeout", str(error))
-        except Exception as error:  # noqa: BLE001 - as a provider's error would, it fails this one question
-            answer = _failed("server_error", f"{type(error).__name__}: {error}")
-        self._publish(name, job, answer)
+        self._publish(name, job, await self._worker.answer(job.question, left))
 
-    async def _ask(self, question: Question) -> Answer:
-        self.asked.append(question)
-        epochs = self._stamp(question)
-        said = self._answering(question)
-        if inspect.isawaitable(said):
-            said = await said
-        if isinstance(said, Answer):
-            return said
-        body = text_body(said, model=question.model or "") if isinstance(said, str) else said
-        try:
-            found, broken_off = verdict(body), fault(body)
-        except (KeyError, TypeError, ValueError, AttributeError):
-            return _failed("invalid_response", "what was said is no chat completion")
-        if broken_off is not None:
-            return _failed("server_error", broken_off)
-        if found is CompletionVerdict.GOOD and question.cache != "bypass" and epochs == self._stamp(question):
-            self._store(question, dict(body), question.ttl or self._cache_ttl)
-        return Answer(None, "answered", source="llm", model=body.get("model") or question.model, body=body)
-
-    def _publish(self, name: str, job: Job, answer: Answer) -> None:
+    def _publish(self, name: str, job: MemoryJob, answer: Answer) -> None:
         job.answer = replace(answer, job_id=job.question.job_id, metadata=job.question.metadata)
         job.status = answer.status
         self._load[job.lane] -= 1
         self.waiting.arrived(name, job.answer)
-
-    def _cached(self, question: Question) -> Answer | None:
-        entry = self._entries.get(question.fingerprint)
-        if entry is None or entry.expires <= time.monotonic() or entry.epochs != self._stamp(question):
-            return None
-        return Answer(
-            question.job_id,
-            "answered",
-            source="exact",
-            model=entry.body.get("model") or question.model,
-            cached_at=entry.created_at,
-            metadata=question.metadata,
-            body=entry.body,
-        )
-
-
-def _failed(kind: ErrorKind, message: str) -> Answer:
-    return Answer(None, "failed", error=AnswerError(kind, message))
