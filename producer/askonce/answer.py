@@ -83,7 +83,7 @@ class Answer:
 
     @property
     def usage(self) -> Mapping[str, Any] | None:
-        """The provider's count of tokens for the call that made this answer, whoever paid for it."""
+        """The tokens of the call that made this answer, as the provider counts them."""
         return self.body.get("usage") if self.body is not None else None
 
     @property

@@ -101,7 +101,7 @@ def _is_namespace(namespace: str) -> bool:
 
 
 def _is_text(value: Any) -> bool:
-    """No member of an enumeration: in a key its name would stand, in JSON its value."""
+    """A member of an enumeration is no text: a key would hold its name, and JSON its value."""
     return type(value) is str or (isinstance(value, str) and not isinstance(value, Enum))
 
 
@@ -110,7 +110,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _json(value: Any, *, large: bool = False) -> bytes:
-    """The JSON of a value. There is none of NaN, bytes, lone surrogates and cycles.
+    """The JSON of a value. NaN, bytes, lone surrogates and cycles have none.
 
     large: whole numbers may be of any size.
     """

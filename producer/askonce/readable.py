@@ -1,6 +1,6 @@
-"""What is read from Redis, or from a provider, is somebody else's: bounded in size and depth, and looked at before use.
+"""Reading what others wrote, Redis's records and providers' replies: bounded in size and depth, and checked before use.
 
-Nothing is ever unpickled or executed; what is not as it should be is refused as a whole.
+Nothing is ever unpickled or executed. A record that is not as it should be is refused as a whole.
 """
 
 from collections.abc import Mapping
@@ -17,11 +17,11 @@ MAX_DEPTH = 120
 
 
 def read_json(raw: bytes, most: int = MAX_RECORD_BYTES) -> Any:
-    """What the JSON says. Raises ValueError: it is none, it has more than `most` bytes, or is nested too deeply."""
+    """The value of some JSON. Raises ValueError for what is no JSON, over `most` bytes, or nested too deeply."""
     if len(raw) > most:
         raise ValueError(f"over {most} bytes")
     value = orjson.loads(raw)
-    # Only what has so many brackets can be so deep: to count them costs next to nothing.
+    # Nothing with fewer brackets can be that deep, and counting them costs next to nothing.
     if raw.count(b"[") + raw.count(b"{") > MAX_DEPTH and _is_deeper(value, MAX_DEPTH):
         raise ValueError("nested too deeply")
     return value

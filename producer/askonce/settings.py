@@ -1,4 +1,4 @@
-"""What a client is told by its environment: the prefix of each variable is `ASKONCE_`."""
+"""The settings of a client, from its arguments and from environment variables with the prefix `ASKONCE_`."""
 
 import os
 import re

@@ -1,14 +1,14 @@
-"""Ending tasks for certain."""
+"""Ending tasks reliably."""
 
 import asyncio
 from typing import Any
 
 AGAIN = 0.1
-"""Seconds after which a task that goes on is cancelled again."""
+"""Seconds after which a task that still runs is cancelled again."""
 
 
 async def stop(*tasks: "asyncio.Task[Any]") -> None:
-    """Cancels them, and returns once they have ended, however they did.
+    """Cancels tasks, and returns once all have ended, with or without an error.
 
     Once may not be enough: redis-py looks for stray bytes under a timeout of nought before each command, and a
     cancellation that arrives in that moment is taken for the timeout.

@@ -4,7 +4,6 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import get_args
 
 import pytest
 
@@ -111,11 +110,6 @@ def test_what_is_exported():
         "run",
     ]
     assert all(hasattr(askonce, name) for name in askonce.__all__)
-
-
-def test_every_kind_of_error_has_a_row_in_the_readme():
-    table = (ROOT / "README.md").read_text("utf-8")
-    assert [kind for kind in get_args(askonce.ErrorKind) if f"`{kind}`" not in table] == []
 
 
 def test_the_version_is_the_distributions():

@@ -9,7 +9,7 @@ from askonce.session.backend import Status
 
 class Jobs(ClientBase):
     async def status(self, job_ids: Iterable[str], *, namespace: str | None = None) -> dict[str, Status]:
-        """Tells how far jobs are. It never waits.
+        """Looks how far jobs are. It never waits.
 
         Args:
             job_ids: The jobs' ids.

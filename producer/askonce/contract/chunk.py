@@ -7,7 +7,7 @@ The scopes of a chunk are written once each, since the questions of a pipeline m
      "questions": [{"id": "…", "text": "…"}, {"id": "…", "text": "…", "scope": 1}],
      "traces": ["00-…-…-01"]}
 
-`scope` is a place among the scopes; without it, the first one. `traces`, which may be missing: the W3C `traceparent` of
+`scope` is an index into the scopes, 0 where it is missing. `traces`, which may be missing, has the W3C `traceparent` of
 each trace that a question was submitted in. A scope's `identity` is the rule by which its id is made (`fingerprint`): 1
 where it is missing. `params_text` stands for `params` whose whole numbers are too large for most readers of JSON.
 """
@@ -57,18 +57,18 @@ class Chunk:
 def pack(namespace: str, timeout_ms: int, questions: Sequence[Question], traces: Sequence[str] = ()) -> bytes:
     """Checked questions of one namespace, each with its job id."""
     scopes: list[dict[str, Any]] = []
-    places: dict[tuple[str, bytes], int] = {}
+    indexes: dict[tuple[str, bytes], int] = {}
     packed = []
     for question in questions:
         # Two of one scope may differ in parameters that only shape the delivery, such as `user`: each keeps its own.
         variant = (question.scope, dumps(question.params) if question.params else b"")
-        place = places.get(variant)
-        if place is None:
-            place = places[variant] = len(scopes)
+        index = indexes.get(variant)
+        if index is None:
+            index = indexes[variant] = len(scopes)
             scopes.append(_scope(question))
         item: dict[str, Any] = {"id": question.job_id, "text": question.text}
-        if place:
-            item["scope"] = place
+        if index:
+            item["scope"] = index
         _add_own(item, question)
         packed.append(item)
     chunk = {"v": VERSION, "namespace": namespace, "timeout_ms": timeout_ms, "scopes": scopes, "questions": packed}
@@ -159,10 +159,10 @@ def _job_id(item: Any) -> str:
 
 
 def _question(item: dict[str, Any], job_id: str, shared: list[Question | InvalidQuestion]) -> Question:
-    place = item.get("scope", 0)
-    if not isinstance(place, int) or place < 0:
+    index = item.get("scope", 0)
+    if not isinstance(index, int) or index < 0:
         raise InvalidQuestion("a question names no scope")
-    known = shared[place]
+    known = shared[index]
     if isinstance(known, InvalidQuestion):
         raise known
     own = {name: item[name] for name in QUESTION_FIELDS if name in item}

@@ -91,7 +91,7 @@ class Keys:
 
     @property
     def upkeep_lock(self) -> str:
-        """string: whoever keeps house at this moment; 20 s, renewed; upkeep."""
+        """string: the worker that does the upkeep at this moment; 20 s, renewed; upkeep."""
         return f"{self.prefix}:upkeep:lock"
 
     @property
@@ -127,7 +127,7 @@ class Keys:
         return f"{self.prefix}:rates:{provider}:{model}"
 
     def pause(self, provider: str, model: str) -> str:
-        """string: nobody calls this model; as long as the provider has asked for; pause.lua."""
+        """string: no worker calls this model; as long as the provider has asked for; pause.lua."""
         return f"{self.prefix}:rates:pause:{provider}:{model}"
 
     @property
@@ -175,7 +175,7 @@ def epoch_fields(namespace: str, model: str) -> tuple[str, str, str, str]:
 
 
 def epoch_field(*, model: str | None, namespace: str | None, everything: bool) -> str:
-    """The one counter that an invalidation raises. Raises ValueError."""
+    """The one counter that an invalidation increments. Raises ValueError."""
     if everything == (model is not None or namespace is not None):
         raise ValueError("invalidate what: a model, a namespace, both, or else all?")
     if model is not None and namespace is not None:

@@ -1,6 +1,6 @@
 """Where OpenTelemetry is in use, a question carries the trace that it was submitted in (W3C Trace Context).
 
-The client does not depend on OpenTelemetry: there is no span where nobody has imported it.
+The client does not depend on OpenTelemetry: there is no span where it is not imported.
 """
 
 import re
@@ -24,7 +24,7 @@ def current_trace() -> str:
 
 
 def readable_traces(values: Any) -> tuple[str, ...]:
-    """The traces that a chunk names; whatever is none is left out: it is no reason to leave a question unanswered."""
+    """The traces that a chunk names. A malformed one is left out: it is no reason to leave a question unanswered."""
     if not isinstance(values, list):
         return ()
     return tuple(value for value in values[:MOST] if isinstance(value, str) and TRACEPARENT.fullmatch(value))

@@ -1,4 +1,4 @@
-"""What the methods of a client are given, checked."""
+"""Checks of the arguments of a client's methods."""
 
 import math
 from collections.abc import AsyncIterable, Iterable, Mapping

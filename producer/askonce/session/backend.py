@@ -1,4 +1,4 @@
-"""What a client stands on: Redis, or the memory of `askonce.testing`. Everything above it is shared by both."""
+"""What a client works on: Redis, or the memory of `askonce.testing`. Everything above it is shared by both."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Protocol
@@ -23,7 +23,7 @@ class Backend(Protocol):
     def attendance(self) -> Attendance: ...
 
     def start(self) -> None:
-        """Somebody is about to wait."""
+        """To be called before waiting for an answer."""
         ...
 
     async def workers_alive(self) -> int:
@@ -39,7 +39,7 @@ class Backend(Protocol):
         ...
 
     def count_hit(self, question: Question, answer: Answer, seconds: float) -> None:
-        """An answer of the two above goes out. seconds: how long it took."""
+        """Counts a hit of the two above that is handed out. seconds: how long it took."""
         ...
 
     async def put_one(self, question: Question, lane: Lane, timeout: float, *, listen: bool) -> None:
@@ -51,7 +51,7 @@ class Backend(Protocol):
         ...
 
     async def listen(self, jobs: Sequence[str]) -> None:
-        """Have `waiting` told of these jobs: of what is answered, or unknown, at once."""
+        """Lets `waiting` know of these jobs: at once of those that are answered or unknown."""
         ...
 
     async def peek(self, job: str) -> Answer | None:
@@ -67,15 +67,15 @@ class Backend(Protocol):
         ...
 
     async def invalidate(self, epoch: str) -> None:
-        """Raises this counter of the epochs."""
+        """Increments this counter of the epochs."""
         ...
 
     async def report_wrong(self, namespace: str, job_id: str, *, drop_entry: bool) -> bool:
-        """Whether that was news. Raises UnknownJob, AnswerTimeout, and ValueError where nothing was matched."""
+        """Whether that was new. Raises UnknownJob, AnswerTimeout, and ValueError where nothing was matched."""
         ...
 
     def forget(self, job: str) -> None:
-        """The result of this job, of our own making, is received: it need not live long any more."""
+        """Lets the result of a job be dropped soon, since the caller has it."""
         ...
 
     async def aclose(self) -> None: ...

@@ -1,4 +1,4 @@
-"""Concurrent calls share a round trip: whatever comes while one is under way goes out together with the next."""
+"""Concurrent calls share a round trip: those that come while one is under way go out together with the next."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -17,7 +17,7 @@ class Batcher(Generic[T, R]):
     """Turns calls with one item into calls with many.
 
     send: gets up to `most` items, and gives for each what the call returns, or raises. The first call goes out at once
-    (with all others of the same tick of the event loop). Who is cancelled before his item is sent takes it back.
+    (with all others of the same tick of the event loop). A call that is cancelled in time takes its item back.
     """
 
     def __init__(self, send: Callable[[list[T]], Awaitable[Sequence[R | Exception]]], *, most: int) -> None:
@@ -35,7 +35,7 @@ class Batcher(Generic[T, R]):
         return await future
 
     async def aclose(self) -> None:
-        """Who still waits gets StoreUnreachable."""
+        """Calls that still wait raise StoreUnreachable."""
         if self._sender is not None:
             await stop(self._sender)
 

@@ -67,7 +67,7 @@ class Bulk:
         self.refused: list[Question] = []
 
     async def put(self, questions: list[Question]) -> None:
-        """Raises what became of an earlier one."""
+        """Raises the error of an earlier one."""
         if len(self._under_way) == UNDER_WAY:
             try:
                 await self._settle()
@@ -83,7 +83,7 @@ class Bulk:
             await self._settle()
 
     async def conclude(self) -> None:
-        """What became of those under way, now that something did not get in."""
+        """Settles those under way, after one was refused."""
         while self._under_way:
             with suppress(NotAccepted):
                 await self._settle()

@@ -1,4 +1,4 @@
-"""`Client.map`: questions in, answers out, never more than so many under way."""
+"""`Client.map`: questions in, answers out, with a bound on those under way."""
 
 import asyncio
 import random
@@ -15,8 +15,8 @@ from askonce.session.backend import Backend, Lane
 from askonce.session.iteration import batches
 from askonce.session.job_queue import Outcome, new_job_ids
 from askonce.session.listener import PATIENCE
+from askonce.session.map_item import MapItem
 from askonce.session.streams import failed, outcome
-from askonce.session.underway import Underway
 from askonce.store.away import passes
 from askonce.tasks import stop
 
@@ -49,8 +49,8 @@ class Mapper:
         self._checked = checked
         self._how = how
         self._size = max(1, min(max(TOGETHER, chunk_size), how.in_flight // 4))
-        self._out: dict[Underway, None] = {}
-        self._queue: deque[Underway] = deque()
+        self._out: dict[MapItem, None] = {}
+        self._queue: deque[MapItem] = deque()
         """Where the order is kept, all that are out; else those that are answered."""
         self._ids: list[str] = []
         self._moved = asyncio.Event()
@@ -78,7 +78,7 @@ class Mapper:
             for item in self._out:
                 item.drop(self._backend.waiting)
 
-    async def _next(self, feeder: "asyncio.Task[None]") -> Underway | None:
+    async def _next(self, feeder: "asyncio.Task[None]") -> MapItem | None:
         """None once all are answered, or the source has failed and all before it are."""
         while True:
             if self._queue and self._queue[0].answer.done():
@@ -104,10 +104,10 @@ class Mapper:
                 raise first_contact
             await self._submit([item for item in items if not item.answer.done()])
 
-    def _may_hit(self, item: Underway) -> bool:
+    def _may_hit(self, item: MapItem) -> bool:
         return item.question.cache == "use" and (item.own or not self._how.keep)
 
-    async def _from_cache(self, items: list[Underway]) -> StoreUnreachable | None:
+    async def _from_cache(self, items: list[MapItem]) -> StoreUnreachable | None:
         """As `ask` does: an exact hit needs neither queue nor worker, and leaves no result behind.
 
         Returns the error of a Redis that has never answered. One that is away for a while is waited for by `_submit`.
@@ -127,28 +127,28 @@ class Mapper:
                 self._finish(item, answer)
         return None
 
-    def _finish(self, item: Underway, answer: Answer) -> None:
+    def _finish(self, item: MapItem, answer: Answer) -> None:
         """Without a job."""
         item.answer.set_result(answer)
         self._finished(item)
 
-    def _expect(self, item: Underway) -> None:
+    def _expect(self, item: MapItem) -> None:
         if item.own:
             item.question = item.question.with_fields(job_id=self._new_id())
         item.answer.add_done_callback(lambda _: self._finished(item))
         item.expect(self._backend.waiting)
 
-    def _enter(self, raw: Item) -> Underway:
+    def _enter(self, raw: Item) -> MapItem:
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         try:
             question = self._checked(raw)
         except InvalidQuestion as error:
-            item = self._out_goes(Underway(raw if isinstance(raw, Question) else Question(raw), False, answer))
+            item = self._out_goes(MapItem(raw if isinstance(raw, Question) else Question(raw), False, answer))
             self._finish(item, failed(item.question.job_id, "invalid_question", str(error)))
             return item
-        return self._out_goes(Underway(question, question.job_id is None, answer))
+        return self._out_goes(MapItem(question, question.job_id is None, answer))
 
-    def _out_goes(self, item: Underway) -> Underway:
+    def _out_goes(self, item: MapItem) -> MapItem:
         self._out[item] = None
         if self._how.ordered:
             self._queue.append(item)
@@ -159,13 +159,13 @@ class Mapper:
             self._ids = new_job_ids(self._size)
         return self._ids.pop()
 
-    def _finished(self, item: Underway) -> None:
+    def _finished(self, item: MapItem) -> None:
         if not self._how.ordered:
             self._queue.append(item)
         self._moved.set()
 
-    async def _submit(self, items: list[Underway]) -> None:
-        """A full queue is waited for: the caller notices nothing but time."""
+    async def _submit(self, items: list[MapItem]) -> None:
+        """Waits for room in a full queue."""
         while items:
             outcomes = await self._put(items)
             full, accepted, pause = [], [], 0.0
@@ -181,7 +181,7 @@ class Mapper:
             await asyncio.sleep(pause * random.uniform(0.5, 1.5))
             items = full
 
-    async def _put(self, items: list[Underway]) -> list[Outcome]:
+    async def _put(self, items: list[MapItem]) -> list[Outcome]:
         """Repeating it is safe: a job id that is known is accepted already."""
         loop = asyncio.get_running_loop()
         until = loop.time() + PATIENCE
@@ -198,19 +198,19 @@ class Mapper:
                 return outcomes
             await asyncio.sleep(0.5)
 
-    def _fail(self, items: list[Underway], error: StoreUnreachable) -> None:
+    def _fail(self, items: list[MapItem], error: StoreUnreachable) -> None:
         for item in items:
             if not item.answer.done():
                 item.answer.set_exception(error)
 
-    def _refuse(self, item: Underway, error: InvalidQuestion) -> None:
+    def _refuse(self, item: MapItem, error: InvalidQuestion) -> None:
         if not item.answer.done():
             item.answer.set_result(failed(item.question.job_id, "invalid_question", str(error)))
         if item.heard is not None:
             self._backend.waiting.drop(item.job, item.heard)
 
-    async def _confirm(self, items: list[Underway]) -> None:
-        """Under a job id of the caller's there may be an answer already, of which nobody would tell us."""
+    async def _confirm(self, items: list[MapItem]) -> None:
+        """Under a job id of the caller's there may be an answer already, of which no notification would come."""
         for item in items:
             item.accepted()
             if item.own:

@@ -15,7 +15,7 @@ SLOW = "Redis did not answer in time"
 
 
 async def ask(backend: Backend, question: Question, timeout: float) -> Answer:
-    """question: checked. Its deadline is the caller's, so whoever gives up waiting leaves no work behind."""
+    """question: checked. Its deadline is the caller's, so that no work is left behind once the caller gives up."""
     deadline = asyncio.get_running_loop().time() + timeout
     if question.cache == "use":
         began = time.perf_counter()

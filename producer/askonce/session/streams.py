@@ -51,7 +51,7 @@ async def as_completed(
 
 
 class Arrivals:
-    """Jobs that are waited for, and those of them that are answered."""
+    """Jobs that are waited for, and the answers that have arrived."""
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend

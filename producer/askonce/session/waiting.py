@@ -1,4 +1,4 @@
-"""Who waits for which answer in this process."""
+"""The answers that this process waits for."""
 
 import asyncio
 from collections.abc import Iterator, Sequence
@@ -8,7 +8,7 @@ from askonce.answer import Answer
 from askonce.errors import UnknownJob
 
 AGAIN = 1.0
-"""Seconds after which one who waits asks again."""
+"""Seconds after which a job that is waited for is asked for again."""
 
 
 class Waiting:
@@ -29,7 +29,7 @@ class Waiting:
         return bool(self._futures)
 
     def expect(self, job: str, future: asyncio.Future[Answer] | None = None) -> asyncio.Future[Answer]:
-        """The answer to come. To be called before Redis is told of the job, or asked for it."""
+        """The answer to come. To be called before the job is written to Redis, or asked for there."""
         future = future or asyncio.get_running_loop().create_future()
         if self._closed is not None:
             future.set_exception(self._closed)
@@ -38,13 +38,13 @@ class Waiting:
         return future
 
     def confirm(self, job: str) -> None:
-        """Redis knows the job, and knows that we listen."""
+        """Redis knows the job, and that this client listens."""
         if job in self._futures:
             self._due.pop(job, None)
             self._due[job] = asyncio.get_running_loop().time() + AGAIN
 
     def drop(self, job: str, future: asyncio.Future[Answer]) -> None:
-        """Nobody waits for this future any more."""
+        """Gives this future up."""
         if not future.cancel() and not future.cancelled():
             future.exception()  # so that asyncio does not report it as never retrieved
         futures = self._futures.get(job, [])
@@ -68,13 +68,13 @@ class Waiting:
                 future.set_result(answer)
 
     def vanished(self, job: str) -> None:
-        """Redis knows nothing of the job any more."""
+        """Redis does not know the job any more."""
         for future in self._remove(job):
             if not future.done():
                 future.set_exception(UnknownJob(job.partition(":")[2]))
 
     def close(self, error: Exception) -> None:
-        """Who waits, or will wait, gets this error."""
+        """All that wait now or later get this error."""
         self._closed = error
         self.fail_all(error)
 

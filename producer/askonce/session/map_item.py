@@ -1,4 +1,4 @@
-"""A question of `Client.map` between the source and the caller."""
+"""A question of `Client.map` between its source and the caller."""
 
 import asyncio
 from dataclasses import dataclass
@@ -9,12 +9,18 @@ from askonce.session.waiting import Waiting
 
 
 @dataclass(slots=True, eq=False)
-class Underway:
-    """own: the job id, if it comes to a job, is of our own making. answer: of this question. heard: what comes under
-    the job id, once it is submitted. took: seconds in which the cache had the answer.
+class MapItem:
+    """A question that is under way.
 
-    They differ under a job id of the caller's until the question is accepted: the id may stand for another question,
-    whose answer is not ours.
+    Under a job id of the caller's, `heard` and `answer` are two futures until the question is accepted: the id may
+    stand for another question, whose answer must not be taken for this one's.
+
+    Attributes:
+        question: The question, with its defaults.
+        own: Whether `map` makes the job id. Otherwise the caller gave one.
+        answer: The answer to this question.
+        heard: What arrives under the job id, once the question is submitted.
+        took: Seconds that the cache needed, for an exact hit.
     """
 
     question: Question
@@ -31,14 +37,14 @@ class Underway:
         self.heard = waiting.expect(self.job, self.answer if self.own else None)
 
     def drop(self, waiting: Waiting) -> None:
-        """Nobody wants its answer any more, whatever that is."""
+        """Gives the answer up, whether it is there or not."""
         if not self.answer.cancel() and not self.answer.cancelled():
             self.answer.exception()  # so that asyncio does not report it as never retrieved
         if self.heard is not None:
             waiting.drop(self.job, self.heard)
 
     def accepted(self) -> None:
-        """What is heard is the answer."""
+        """From now on what is heard is the answer."""
         if self.heard is not None and self.heard is not self.answer:
             self.heard.add_done_callback(self._take)
 
