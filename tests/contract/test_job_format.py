@@ -14,6 +14,7 @@ from askonce.contract.chunk import FUNCTION
 from askonce.contract.keys import ARQ_JOB, Keys
 from askonce.store.scripts import Script
 from askonce_worker.queue.arq_worker import LeasedWorker
+from askonce_worker.queue.worker_options import JobHooks
 from askonce_worker.redis.clock import RedisClock
 from support.jobs import job_record, put
 from support.worker_process import until
@@ -82,7 +83,7 @@ class Seen:
     def worker(self, redis, keys):
         return LeasedWorker(
             [self.function], redis=redis, keys=keys, clock=RedisClock(), worker=uuid.uuid4().hex,
-            split=lambda record: [record], on_dead=self.on_dead, lease=2.0, handle_signals=False,
+            hooks=JobHooks(lambda record: [record], self.on_dead), lease=2.0, handle_signals=False,
         )  # fmt: skip
 
 

@@ -12,8 +12,9 @@ from askonce.contract.keys import ARQ_JOB, Keys
 from askonce_worker.local.parts import choose_parts
 from askonce_worker.local.stack import Stack
 from askonce_worker.queue.flow import Flow
-from askonce_worker.queue.keeper import Keeper
-from askonce_worker.queue.leases import Bury, Done, Leases, Return, Split
+from askonce_worker.queue.job_outcomes import Bury, Done, Return, Split
+from askonce_worker.queue.lease_keeper import LeaseKeeper
+from askonce_worker.queue.leases import Leases
 from askonce_worker.redis.clock import RedisClock
 from support.jobs import put, record, redis_ms
 from support.worker_process import until
@@ -42,13 +43,12 @@ def keys():
 class Worker:
     def __init__(self, redis, keys, name="one", lease=LEASE):
         self.leases = Leases(redis, keys, RedisClock(), worker=name, lease=lease)
-        self.claims = 0
 
-    async def claim(self, free=10, bulk=None, alone=True, held_back=()):
-        self.claims += 1
-        token = f"{self.leases.worker}-{self.claims}"
-        bulk = free if bulk is None else bulk
-        return await self.leases.claim(token, free=free, bulk=bulk, alone=alone, held_back=held_back)
+    async def claim(self, free=10, bulk=None, held_back=()):
+        return await self.leases.claim(free=free, bulk=free if bulk is None else bulk, held_back=held_back)
+
+    async def claim_suspect(self):
+        return await self.leases.claim_suspect()
 
     async def claim_lapsed(self, job, **options):
         """Once the lease of this job has lapsed."""
@@ -304,7 +304,7 @@ async def test_the_load_is_put_right_under_traffic_too(redis, keys, worker):
     assert await redis.hget(keys.load, "bulk") == b"4", "of the third nobody knows how many they were"
 
 
-async def test_a_job_that_lapsed_twice_is_claimed_by_itself_and_only_when_that_is_asked_for(redis, keys, worker):
+async def test_a_job_that_lapsed_twice_is_a_suspect_and_claimed_as_one_only(redis, keys, worker):
     job = await put(redis, keys)
     await worker.claim()
     await worker.claim_lapsed(job)
@@ -314,15 +314,15 @@ async def test_a_job_that_lapsed_twice_is_claimed_by_itself_and_only_when_that_i
         return await redis.zscore(keys.leases("bulk"), job) < await redis_ms(redis)
 
     await until(lapsed)
-    claim = await worker.claim(free=2, alone=False)
-    assert set(names(claim)) < rest
     claim = await worker.claim()
+    assert (set(names(claim)), claim.suspects, claim.behind) == (rest, True, False)
+    claim = await worker.claim_suspect()
     assert [(found.job, found.lapses) for found in claim.jobs] == [(job, 2)]
-    assert claim.behind
-    assert len((await worker.claim()).jobs) == 1
+    assert not (await worker.claim_suspect()).jobs
+    assert not (await worker.claim()).suspects
 
 
-async def test_the_parts_of_a_split_job_take_its_place_and_run_alone(redis, keys, worker):
+async def test_the_parts_of_a_split_job_take_its_place_as_suspects(redis, keys, worker):
     job = await put(redis, keys, ["a", "b"], score=40)
     (claimed,) = (await worker.claim()).jobs
     parts = {f"{job}.x": record([("x", "a")]), f"{job}.y": record([("y", "b")])}
@@ -330,24 +330,32 @@ async def test_the_parts_of_a_split_job_take_its_place_and_run_alone(redis, keys
     assert await redis.zrange(keys.alone("bulk"), 0, -1, withscores=True) == [(name.encode(), 40.0) for name in parts]
     assert await redis.hget(keys.load, "bulk") == b"2"
     assert 0 < await redis.pttl(f"{ARQ_JOB}{job}.x") <= 600_000
-    assert (await worker.claim(alone=False)).behind
-    (part,) = (await worker.claim()).jobs
+    (part,) = (await worker.claim_suspect()).jobs
     assert (part.job, part.questions, part.lapses) == (f"{job}.x", 1, 2)
     assert await worker.leases.give_back([Return(part)]) == [True]
     assert await redis.zcard(keys.alone("bulk")) == 2
     for _ in parts:
-        (part,) = (await worker.claim()).jobs
+        (part,) = (await worker.claim_suspect()).jobs
         assert await worker.leases.finish([Done(part)]) == [True]
     assert await redis.exists(keys.alone("bulk"), keys.queue("bulk"), keys.tokens("bulk")) == 0
 
 
-async def test_however_many_jobs_have_to_run_alone_they_are_in_nobodys_way(redis, keys, worker):
+async def test_a_job_may_be_handed_back_as_a_suspect(redis, keys, worker):
+    job = await put(redis, keys)
+    (claimed,) = (await worker.claim()).jobs
+    assert await worker.leases.give_back([Return(claimed, lapses=2)]) == [True]
+    assert names(await worker.claim()) == []
+    (claimed,) = (await worker.claim_suspect()).jobs
+    assert (claimed.job, claimed.lapses) == (job, 2)
+
+
+async def test_however_many_suspects_wait_they_hide_no_other_job(redis, keys, worker):
     await put(redis, keys, ["a", "b"])
     (claimed,) = (await worker.claim()).jobs
     parts = {f"part-{number}": record([(f"{number}", "a")]) for number in range(100)}
     assert await worker.leases.split(Split(claimed, parts, 2, 0))
     others = {await put(redis, keys, score=2) for _ in range(20)}
-    assert set(names(await worker.claim(free=28, alone=False))) == others
+    assert set(names(await worker.claim(free=28))) == others
 
 
 async def test_a_claim_that_redis_gets_late_takes_nothing_and_corrects_the_clock(redis, keys):
@@ -357,9 +365,9 @@ async def test_a_claim_that_redis_gets_late_takes_nothing_and_corrects_the_clock
     clock.observe(await redis_ms(redis) - 3000, sent=now, received=now)
     leases = Leases(redis, keys, clock, worker="late", lease=LEASE)
     with pytest.raises(TimeoutError):
-        await leases.claim("late-1", free=1, bulk=1, alone=True)
+        await leases.claim(free=1, bulk=1)
     assert await redis.zcard(keys.leases("bulk")) == 0
-    assert names(await leases.claim("late-2", free=1, bulk=1, alone=True)) == [job]
+    assert names(await leases.claim(free=1, bulk=1)) == [job]
 
 
 class Counted(Leases):
@@ -373,7 +381,7 @@ class Counted(Leases):
 
 async def test_after_redis_stood_still_all_renew_before_anyone_claims(fresh_redis, keys):
     leases = Counted(fresh_redis, keys, RedisClock(), worker="one", lease=0.6)
-    keeper = Keeper(leases, away_limit=60, on_lost=lambda job: None)
+    keeper = LeaseKeeper(leases, away_limit=60, on_lost=lambda job: None)
     task = asyncio.create_task(keeper.run())
     await keeper.fresh()
     await fresh_redis.client_pause(1000)

@@ -116,7 +116,7 @@ async def test_a_worker_ends_at_once_where_waiting_mends_nothing(settings, own_v
 
 LOSES = """
 import asyncio, sys
-from askonce_worker.queue import keeper
+from askonce_worker.queue import lease_keeper
 from askonce_worker import main
 {loss}
 sys.argv = ["askonce-worker", "run"]
@@ -127,14 +127,14 @@ async def renew(self):
     if self._renewed > 0:
         raise ValueError("the secret prompt")
     return await whole(self)
-whole = keeper.Keeper._renew
-keeper.Keeper._renew = renew
+whole = lease_keeper.LeaseKeeper._renew
+lease_keeper.LeaseKeeper._renew = renew
 """
 RETURNS = """
 async def run(self):
     await self._renew()
     await asyncio.sleep(1)
-keeper.Keeper.run = run
+lease_keeper.LeaseKeeper.run = run
 """
 
 

@@ -9,6 +9,7 @@ import contextlib
 import json
 import os
 import signal
+import subprocess
 import sys
 from typing import Any
 
@@ -21,6 +22,7 @@ from redis.asyncio import Redis
 
 from askonce.contract.keys import Keys
 from askonce_worker.queue.arq_worker import LeasedWorker
+from askonce_worker.queue.worker_options import JobHooks, WorkerLimits
 from askonce_worker.redis.clock import RedisClock
 from askonce_worker.redis.connection import connect_redis
 
@@ -74,6 +76,16 @@ class Answers:
         raise RuntimeError
 
 
+started: list[subprocess.Popen[bytes]] = []
+
+
+def suspects(orders: dict[str, Any]) -> None:
+    """A process for jobs whose workers died, one at a time."""
+    if not started or started[-1].poll() is not None:
+        told = json.dumps({**orders, "suspects": True, "cron": False})
+        started.append(subprocess.Popen([sys.executable, "-m", "support.leased_worker", told]))
+
+
 async def leased(orders: dict[str, Any]) -> None:
     redis = connect_redis(orders["url"], reconnects=0)
     answers = Answers(Redis.from_url(orders["url"]), orders["prefix"])
@@ -88,13 +100,15 @@ async def leased(orders: dict[str, Any]) -> None:
         keys=Keys(orders["prefix"]),
         clock=RedisClock(),
         worker=f"worker-{os.getpid()}",
-        split=split,
-        on_dead=answers.on_dead,
+        hooks=JobHooks(split, answers.on_dead, on_suspects=lambda: suspects(orders)),
         lease=orders.get("lease", 10.0),
-        chunks=orders.get("chunks", 32),
-        max_tries=orders.get("max_tries", 5),
-        grace=orders.get("grace", 30.0),
-        away_limit=orders.get("away_limit", 300.0),
+        limits=WorkerLimits(
+            orders.get("chunks", 32),
+            orders.get("max_tries", 5),
+            orders.get("grace", 30.0),
+            orders.get("away_limit", 300.0),
+        ),
+        suspects_only=orders.get("suspects", False),
         cron_jobs=crons,
     )
     try:

@@ -22,6 +22,7 @@ def main() -> None:
     for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"):
         # Comparing with the leaders in flight takes a millisecond; handing it out to threads takes longer.
         os.environ.setdefault(name, "1")
+    os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")  # a child is another program: gRPC would only log of it
     from askonce_worker.cli import app  # noqa: PLC0415 - it imports what may be missing, and numpy
 
     app()

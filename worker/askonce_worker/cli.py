@@ -67,6 +67,7 @@ def main(
 def run(
     processes: Annotated[int, typer.Option(min=1, help="Workers on this machine. One that dies is replaced.")] = 1,
     env_file: EnvFile = None,
+    suspects: Annotated[bool, typer.Option("--suspects", hidden=True)] = False,
 ) -> None:
     """Run a worker until it is told to stop (Ctrl-C, SIGTERM)."""
     settings = settings_or_exit(env_file)
@@ -76,7 +77,7 @@ def run(
         raise typer.Exit(supervise(processes))
     from askonce_worker.process.service import run_worker  # noqa: PLC0415 - it takes a second to load, `--help` does not
 
-    raise typer.Exit(run_worker(settings))
+    raise typer.Exit(run_worker(settings, suspects_only=suspects))
 
 
 @app.command(epilog="Example: askonce-worker check --json")

@@ -1,5 +1,6 @@
 """The one kind of job there is: answer a chunk. And what becomes of a chunk that cannot be answered."""
 
+import asyncio
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -15,11 +16,15 @@ from askonce_worker.answering.chunk_log import chunk_sheet
 from askonce_worker.answering.lookup import Batch
 from askonce_worker.answering.pipeline import Pipeline
 from askonce_worker.answering.ports import Finished, Outbound
+from askonce_worker.logs.error_origin import place
 from askonce_worker.logs.unreadable import Refusals
 from askonce_worker.queue.leased_job import LeasedJob, Unworkable
+from askonce_worker.queue.tries import CRASHED
 
 log = structlog.get_logger()
 
+
+CONDEMN_TIMEOUT = 10.0
 
 Around = Callable[[LeasedJob, Chunk], AbstractContextManager[None]]
 
@@ -76,19 +81,38 @@ class ChunkJob:
             refused = [(bad.job_id, AnswerError("invalid_question", bad.reason)) for bad in chunk.bad]
             await self._outbound.send([_failed(chunk, job.lane, job_id, error) for job_id, error in refused])
         if chunk.questions:
-            deadline = job.enqueued_ms + chunk.timeout_ms
-            await self._pipeline.answer(Batch(chunk.questions, job.lane, job.job, job.enqueued_ms, deadline, looked_up))
+            await self._pipeline.answer(_batch(job, chunk, looked_up))
 
     async def give_up(self, job: LeasedJob, cause: str) -> None:
-        """Before a job becomes a dead letter: its open questions end as failed. Nobody waits for ever."""
+        """Before a job becomes a dead letter: its open questions end as failed, so that none waits for ever."""
         try:
             chunk = unpack(job.args[0] if job.args else None)
         except ValueError:
             self._refusals("job")
             return  # no question can be told from it
         error = AnswerError("crashed", f"given up: {cause}")
+        if cause == CRASHED:
+            await self._condemn(job, chunk, error)
         ids = [question.job_id for question in chunk.questions] + [bad.job_id for bad in chunk.bad]
         await self._outbound.send([_failed(chunk, job.lane, job_id or "", error) for job_id in ids])
+
+    async def _condemn(self, job: LeasedJob, chunk: Chunk, error: AnswerError) -> None:
+        """Paraphrases of what killed its workers need not kill more of them."""
+        failure = {"error": {"kind": error.kind, "message": error.message, "status": None}}
+        try:
+            async with asyncio.timeout(CONDEMN_TIMEOUT):
+                await self._pipeline.condemn(_batch(job, chunk, _do_nothing), failure)
+        except Exception as trouble:  # noqa: BLE001 - its own questions fail all the same
+            log.warning("job.not_condemned", error=type(trouble).__name__, where=place(trouble))
+
+
+def _do_nothing() -> None:
+    pass
+
+
+def _batch(job: LeasedJob, chunk: Chunk, looked_up: Callable[[], None]) -> Batch:
+    deadline = job.enqueued_ms + chunk.timeout_ms
+    return Batch(chunk.questions, job.lane, job.job, job.enqueued_ms, deadline, looked_up, job.lapses)
 
 
 def _failed(chunk: Chunk, lane: str, job_id: str, error: AnswerError) -> Finished:

@@ -63,9 +63,15 @@ class Shared:
 
 @dataclass(frozen=True, slots=True)
 class Freed:
-    """The leader came to nothing: claim again. failure: why, as `{"error": ...}`, where the provider failed it."""
+    """The leader came to nothing: claim again.
+
+    Attributes:
+        failure: why, as `{"error": ...}`, where the provider failed it.
+        lapsed: its worker died.
+    """
 
     failure: dict[str, Any] | None = None
+    lapsed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

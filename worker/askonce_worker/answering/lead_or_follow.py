@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import structlog
 
-from askonce_worker.answering.answers import EXPIRED, from_leader
+from askonce_worker.answering.answers import EXPIRED, Failure, from_leader
 from askonce_worker.answering.asking import Asking
 from askonce_worker.answering.coalescing import AskYourself, Coalescer, Follow, Freed, Lead, Position, Stale
 from askonce_worker.answering.llm_turns import LLMTurns
@@ -13,6 +13,8 @@ from askonce_worker.answering.lookup import Lookup
 from askonce_worker.answering.open_question import OpenQuestion
 from askonce_worker.answering.ports import Outbound
 from askonce_worker.answering.stages import Stage, unobserved
+from askonce_worker.queue.leased_job import Suspicious
+from askonce_worker.queue.tries import SUSPECT_AFTER
 
 MOST_FAILURES = 4
 """Leaders of a question that fail, each after all its retries, before their failure is its own."""
@@ -54,6 +56,22 @@ class LeadOrFollow:
             if isinstance(outcome, BaseException):
                 raise outcome
 
+    async def condemn(self, todo: Sequence[OpenQuestion], failure: Failure) -> None:
+        """Fails these questions, and for a while all that are like one of them."""
+        for item in todo:
+            lead = await self._lead_or_answer(item)
+            if lead is not None:
+                await self._asking.publish_failed(item, failure, settle=self._asking.condemning(lead, failure))
+
+    async def _lead_or_answer(self, item: OpenQuestion) -> Lead | None:
+        """Without a turn. A leader whose worker has just died must lapse first. None: it is answered after all."""
+        while True:
+            claim = await self._coalescer.claim(item.ask(), self._coalescer.position())
+            if isinstance(claim, Lead):
+                return claim
+            if isinstance(claim, Follow) and await self._followed(item, claim) is None:
+                return None
+
     async def _until_answered(self, item: OpenQuestion, follow: Follow | None, position: Position) -> None:
         """Publishes an answer of some kind: at the latest, at the deadline, a failed one. In a task of its own."""
         structlog.contextvars.bind_contextvars(job=item.question.job_id)
@@ -71,21 +89,25 @@ class LeadOrFollow:
     async def _take_turns(self, item: OpenQuestion, follow: Follow | None, position: Position) -> None:
         """Follows, and claims again when a leader comes to nothing: however many wait, one at a time asks.
 
-        A provider that is down fails one leader after the other. After some of them, the rest need not try.
+        A provider that is down fails one leader after the other. After some of them, the rest need not try. A question
+        over which workers died does not take over in this process, where other jobs run.
         """
-        failures = 0
+        failures, lapses = 0, item.lapses
         while True:
             if follow is not None:
                 freed = await self._followed(item, follow)
                 if freed is None:
                     return
                 failures += freed.failure is not None
+                lapses += freed.lapsed
                 if freed.failure is not None and failures >= MOST_FAILURES:
                     await self._asking.publish_failed(item, freed.failure)
                     return
                 position = self._coalescer.position()
                 if await self._lookup.look_again(item):
                     return
+                if freed.lapsed and lapses == SUSPECT_AFTER:
+                    raise Suspicious("workers died over a question like it")
             took_over = follow is not None
             follow = await self._claim_and_ask(item, position)
             if follow is None:

@@ -31,7 +31,8 @@ log = structlog.get_logger()
 class Batch:
     """The questions of one chunk, and the job they came in. asked, deadline: Unix ms of Redis's clock, for all.
 
-    looked_up: called once both caches are done with, and the rest only waits for the LLM or for leaders.
+    looked_up: called once both caches are done with, and the rest only waits for the LLM or for leaders. lapses: how
+    many workers died while the job ran.
     """
 
     questions: Sequence[Question]
@@ -40,6 +41,7 @@ class Batch:
     asked: int
     deadline: int
     looked_up: Callable[[], None]
+    lapses: int = 0
 
 
 class Lookup:
@@ -171,7 +173,7 @@ class Lookup:
 
 
 def _opened(question: Question, batch: Batch, reuse: Reuse, epochs: str) -> OpenQuestion:
-    item = OpenQuestion(question, batch.lane, batch.deadline, batch.asked, reuse, epochs, epochs)
+    item = OpenQuestion(question, batch.lane, batch.deadline, batch.asked, reuse, epochs, epochs, batch.lapses)
     item.unmatched = Unmatched.TOO_LONG if reuse.too_long else None
     return item
 

@@ -15,9 +15,9 @@ class OpenQuestion:
     """A question without an answer so far.
 
     deadline, asked: Unix ms of Redis's clock. reuse: what the matcher says of it. began: the stamp under which its
-    answer will be stored; epochs: the one under which it is matched, kept up to date. unmatched: why it is not compared
-    with others by similarity. called: when the LLM was asked, Unix ms of Redis's clock. copies: the same question once
-    more in the same chunk; each gets the same answer.
+    answer will be stored; epochs: the one under which it is matched, kept up to date. lapses: how many workers died
+    while its job ran. unmatched: why it is not compared with others by similarity. called: when the LLM was asked, Unix
+    ms of Redis's clock. copies: the same question once more in the same chunk; each gets the same answer.
     """
 
     question: Question
@@ -27,6 +27,7 @@ class OpenQuestion:
     reuse: Reuse
     began: str
     epochs: str
+    lapses: int = 0
     vector: Vector | None = None
     unmatched: Unmatched | None = None
     called: int = 0

@@ -4,6 +4,7 @@ From the exact cache, from the semantic cache, by joining the same question that
 then from the LLM. Every answer is published as soon as it is known.
 """
 
+from askonce_worker.answering.answers import Failure
 from askonce_worker.answering.coalescing import Coalescer
 from askonce_worker.answering.lead_or_follow import LeadOrFollow
 from askonce_worker.answering.lookup import Batch, Lookup
@@ -22,3 +23,9 @@ class Pipeline:
         todo = await self._lookup.similar(todo)
         batch.looked_up()
         await self._lead_or_follow.answer(todo, position)
+
+    async def condemn(self, batch: Batch, failure: Failure) -> None:
+        """Fail every question that has no answer, and for a while all that are like one of them: workers died of it."""
+        todo = await self._lookup.exact(batch)
+        todo = await self._lookup.similar(todo)
+        await self._lead_or_follow.condemn(todo, failure)

@@ -117,7 +117,7 @@ class Feed:
         states: list[Settled | None] = []
         for at in range(0, len(leaders), AT_ONCE):
             doubt_ms = min(DOUBT_MS, 1000 + self._lease_ms // 3)
-            args: list[Any] = [*self._prefixes, encode_settled(Settled("none")), doubt_ms]
+            args: list[Any] = [*self._prefixes, encode_settled(Settled("none", lapsed=True)), doubt_ms]
             for shard, leader in leaders[at : at + AT_ONCE]:
                 args += (shard, leader)
             states += map(_state, await WATCH(self._redis, [self._keys.workers, self._keys.doubted], args))

@@ -94,7 +94,7 @@ class Followers:
 
 def _judged(settled: Settled, follow: Follow) -> Shared | Freed | AskYourself:
     if settled.share == "none":
-        return Freed(settled.body)
+        return Freed(settled.body, lapsed=settled.lapsed)
     if settled.is_past(follow.asked_ms):
         return Freed()
     if settled.body is None or (settled.share == "same" and not follow.same):

@@ -21,12 +21,14 @@ class Settled:
     """A leader's outcome, as its followers read it.
 
     at: when it was settled, Unix ms of Redis's clock. reusable: seconds for which later questions may have it, too.
+    lapsed: its worker died.
     """
 
     share: Share
     body: dict[str, Any] | None = None
     reusable: float = 0.0
     at: int = 0
+    lapsed: bool = False
 
     def is_past(self, asked_ms: int) -> bool:
         """Whether a question of that moment comes too late for it: an answer that is not kept is for those alone who
@@ -78,7 +80,8 @@ def _change(record_id: bytes, fields: Mapping[bytes, bytes]) -> Change:
 
 
 def encode_settled(settled: Settled) -> bytes:
-    return orjson.dumps({"share": settled.share, "reusable": settled.reusable, "body": settled.body})
+    record = {"share": settled.share, "reusable": settled.reusable, "body": settled.body}
+    return orjson.dumps({**record, "lapsed": True} if settled.lapsed else record)
 
 
 def decode_settled(data: bytes) -> Settled:
@@ -90,7 +93,8 @@ def decode_settled(data: bytes) -> Settled:
             _check_outcome(body)
         else:
             body = None
-        return Settled(_share(record["share"]), body, float(record["reusable"]), time_of(record, "at"))
+        lapsed = record.get("lapsed") is True
+        return Settled(_share(record["share"]), body, float(record["reusable"]), time_of(record, "at"), lapsed)
     except (ValueError, KeyError, TypeError, OverflowError, Unreadable):
         return Settled("none")
 

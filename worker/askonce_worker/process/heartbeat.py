@@ -9,6 +9,7 @@ whoever looks. Times are of the machine's monotonic clock, which all its process
 import asyncio
 import contextlib
 import fcntl
+import hashlib
 import json
 import os
 import tempfile
@@ -46,10 +47,23 @@ def directory() -> Path:
     return path
 
 
+def installation(key_prefix: str, redis_url: str | None) -> str:
+    """The first part of the file names of one installation's workers.
+
+    Args:
+        key_prefix: without an `@`.
+        redis_url: its address tells installations of one prefix apart; None stands for any.
+    """
+    if redis_url is None:
+        return f"{key_prefix}@"
+    address = redis_url.strip().strip("\"'").rpartition("@")[2].rpartition("://")[2].partition("?")[0].rstrip("/")
+    return f"{key_prefix}@{hashlib.sha256(address.encode()).hexdigest()[:12]}."
+
+
 @contextlib.asynccontextmanager
-async def beating(prefix: str, now: Callable[[], Beat]) -> AsyncIterator[None]:
+async def beating(whose: str, now: Callable[[], Beat]) -> AsyncIterator[None]:
     """Writes what `now` says at once, and then every second, for as long as the block runs. Raises OSError at first."""
-    with _own_file(directory() / f"{prefix}.{os.getpid()}") as file:
+    with _own_file(directory() / f"{whose}{os.getpid()}") as file:
         _write(file, now())
         task = asyncio.create_task(_keep_on(file, now))
         try:
@@ -87,16 +101,10 @@ def _write(file: int, beat: Beat) -> None:
     os.pwrite(file, json.dumps(asdict(beat)).encode().ljust(LENGTH), 0)
 
 
-def beats(prefix: str) -> list[Beat]:
-    """Of the workers of this prefix that live on this machine, under this user. Raises OSError."""
-    found = []
-    for path in sorted(directory().iterdir()):
-        whose, _, process = path.name.rpartition(".")
-        if whose == prefix and process.isdigit():
-            beat = _read(path)
-            if beat is not None:
-                found.append(beat)
-    return found
+def beats(whose: str) -> list[Beat]:
+    """Of the workers of this installation that live on this machine, under this user. Raises OSError."""
+    paths = [path for path in sorted(directory().iterdir()) if path.name.startswith(whose)]
+    return [beat for beat in map(_read, paths) if beat is not None]
 
 
 def _read(path: Path) -> Beat | None:

@@ -8,9 +8,10 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import structlog
 
 from askonce_worker.queue.arq_worker import LeasedWorker
+from askonce_worker.settings import Settings
 
 if sys.platform != "win32":
-    from askonce_worker.process.heartbeat import Beat, beating
+    from askonce_worker.process.heartbeat import Beat, beating, installation
 
 log = structlog.get_logger()
 
@@ -29,13 +30,14 @@ class Life:
 
 
 @asynccontextmanager
-async def signs_of_life(prefix: str, name: str) -> AsyncIterator[Life]:
-    """For as long as the block runs. A worker that has no place for them works all the same, and says so."""
+async def signs_of_life(settings: Settings, name: str, *, shown: bool) -> AsyncIterator[Life]:
+    """Shows them while the block runs. A worker that cannot write them works all the same, and logs a warning."""
     life = Life(name)
     async with AsyncExitStack() as stack:
-        if sys.platform != "win32":
+        if shown and sys.platform != "win32":
+            whose = installation(settings.key_prefix, settings.redis_url.get_secret_value())
             try:
-                await stack.enter_async_context(beating(prefix, life.beat))
+                await stack.enter_async_context(beating(whose, life.beat))
             except OSError as error:
                 log.warning("probes.off", error=type(error).__name__, advice="mount a tmpfs at /dev/shm")
         yield life

@@ -9,14 +9,20 @@ import os
 import signal
 import stat
 import threading
+import time
 from collections.abc import Mapping
 
 PROCESS_INDEX = "ASKONCE_PROCESS_INDEX"
 """Set by a parent that wants its child to watch it."""
+ORPHAN_GRACE = 10.0
+"""Seconds for running jobs to end once the parent is gone. What they need, such as its Redis, may be gone with it."""
 
 
 def end_with_parent(environ: Mapping[str, str] = os.environ) -> None:
-    """Send SIGTERM to this process once its parent is gone. Does nothing in a process that nothing of ours started."""
+    """Send SIGTERM to this process once its parent is gone, and again a little later.
+
+    Does nothing in a process that nothing of ours started.
+    """
     if PROCESS_INDEX in environ and _is_pipe(0):
         threading.Thread(target=_watch_stdin, name="parent-watch", daemon=True).start()
 
@@ -36,4 +42,6 @@ def _watch_stdin() -> None:
             pass
     except OSError:
         pass
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(ORPHAN_GRACE)
     os.kill(os.getpid(), signal.SIGTERM)

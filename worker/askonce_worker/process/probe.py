@@ -25,19 +25,20 @@ def is_probe(arguments: Sequence[str]) -> bool:
 
 def probe(*, ready: bool) -> int:
     """Prints the line. Returns the exit code."""
-    wrong, line = _verdict(os.environ.get("ASKONCE_KEY_PREFIX") or "askonce", ready=ready)
+    prefix = os.environ.get("ASKONCE_KEY_PREFIX") or "askonce"
+    wrong, line = _verdict(prefix, os.environ.get("ASKONCE_REDIS_URL") or None, ready=ready)
     word = "ready" if ready else "live"
     sys.stdout.write(f"{'not ' * wrong}{word}: {line}\n")
     return int(wrong)
 
 
-def _verdict(prefix: str, *, ready: bool) -> tuple[bool, str]:
+def _verdict(prefix: str, redis_url: str | None, *, ready: bool) -> tuple[bool, str]:
     if sys.platform == "win32":
         return True, "there are no probes on Windows"
-    from askonce_worker.process.heartbeat import beats, directory  # noqa: PLC0415 - it needs file locks
+    from askonce_worker.process.heartbeat import beats, directory, installation  # noqa: PLC0415 - it needs file locks
 
     try:
-        found = beats(prefix)
+        found = beats(installation(prefix, redis_url))
     except OSError as error:
         return True, f"the workers' signs of life cannot be read ({type(error).__name__}): mount a tmpfs at /dev/shm"
     if not found:

@@ -5,6 +5,7 @@ import gc
 import os
 import socket
 import sys
+from contextlib import AsyncExitStack
 from typing import Any
 
 import structlog
@@ -18,9 +19,11 @@ from askonce_worker.check.advice import chain, reason
 from askonce_worker.check.preflight import Unfit, first_contact
 from askonce_worker.logs.error_origin import places
 from askonce_worker.process.life import Life, signs_of_life
+from askonce_worker.process.suspect_process import SuspectProcess
 from askonce_worker.queue.arq_worker import LeasedWorker, LeaseLoopLost
-from askonce_worker.queue.keeper import RedisAway
+from askonce_worker.queue.lease_keeper import RedisAway
 from askonce_worker.queue.leased_job import Unworkable
+from askonce_worker.queue.worker_options import JobHooks, WorkerLimits
 from askonce_worker.redis.clock import RedisClock
 from askonce_worker.redis.connection import connect_redis
 from askonce_worker.settings import Settings
@@ -39,8 +42,16 @@ async def answer_chunk(ctx: dict[str, Any], *args: Any, **kwargs: Any) -> None:
     await jobs.run(ctx["job"], args[0], ctx["leave_slot"])
 
 
-def run_worker(settings: Settings) -> int:
-    """Runs until told to stop. Returns the exit code."""
+def run_worker(settings: Settings, *, suspects_only: bool = False) -> int:
+    """Runs until it is stopped.
+
+    Args:
+        settings: of this process.
+        suspects_only: runs only jobs whose workers died, one at a time, and ends when there are no more.
+
+    Returns:
+        The exit code.
+    """
     # Thousands of questions wait at a time, and none of what they are made of is in cycles: collecting seldom saves a
     # third of the processor time of an exact hit.
     gc.collect()
@@ -50,7 +61,7 @@ def run_worker(settings: Settings) -> int:
     structlog.contextvars.bind_contextvars(worker=name)
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            runner.run(serve(settings, name))
+            runner.run(serve(settings, name, suspects_only=suspects_only))
     except MetricsPortError as error:
         return _ended(str(error), code=2)
     except Exception as error:  # noqa: BLE001 - the last event says why, and quotes no prompt
@@ -81,33 +92,32 @@ def worker_name() -> str:
     return f"{socket.gethostname()}-{os.getpid()}-{os.urandom(3).hex()}"
 
 
-async def serve(settings: Settings, name: str) -> None:
+async def serve(settings: Settings, name: str, *, suspects_only: bool) -> None:
     redis = connect_redis(settings.redis_url.get_secret_value(), reconnects=0)
-    async with trace_export.exporting(), signs_of_life(settings.key_prefix, name) as life, redis:
+    async with trace_export.exporting(), signs_of_life(settings, name, shown=not suspects_only) as life, redis:
         await first_contact(redis, patience=settings.redis_away_limit)
-        await _work(settings, redis, life, name)
+        await _work(settings, redis, life, name, suspects_only=suspects_only)
 
 
-async def _work(settings: Settings, redis: Redis, life: Life, name: str) -> None:
+async def _work(settings: Settings, redis: Redis, life: Life, name: str, *, suspects_only: bool) -> None:
     clock, keys = RedisClock(), Keys(settings.key_prefix)
-    async with assemble.service(settings, worker=name, clock=clock) as service:
+    async with AsyncExitStack() as stack:
+        service = await stack.enter_async_context(assemble.service(settings, worker=name, clock=clock))
+        suspects = SuspectProcess(settings.process_index)
+        stack.push_async_callback(suspects.aclose)
         worker = LeasedWorker(
             [func(answer_chunk, name=FUNCTION)],
             redis=redis,
             keys=keys,
             clock=clock,
             worker=name,
-            split=split,
-            on_dead=service.jobs.give_up,
-            on_lost=service.watch.lease_lost,
+            hooks=JobHooks(split, service.jobs.give_up, service.watch.lease_lost, suspects.start),
             lease=settings.lease,
-            chunks=settings.chunks,
-            max_tries=settings.max_tries,
-            grace=settings.grace,
-            away_limit=settings.redis_away_limit,
-            cron_jobs=service.maintenance.cron_jobs(),
+            limits=WorkerLimits(settings.chunks, settings.max_tries, settings.grace, settings.redis_away_limit),
+            suspects_only=suspects_only,
+            cron_jobs=() if suspects_only else service.maintenance.cron_jobs(),
         )
         worker.ctx["jobs"] = service.jobs
         life.worker = worker
-        async with assemble.running(service.background):
-            await worker.async_run()
+        await stack.enter_async_context(assemble.running(service.background))
+        await worker.async_run()

@@ -23,7 +23,7 @@ LONGEST_PAUSE = 30.0
 
 
 def supervise(processes: int) -> int:
-    """Runs so many workers until it is told to stop. Returns the exit code."""
+    """Runs this many workers until it is stopped. Returns the exit code."""
     return asyncio.run(Supervisor(processes).run())
 
 

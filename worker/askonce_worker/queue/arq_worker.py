@@ -6,7 +6,7 @@ polling, its claiming (four round trips a job) and its log lines (which print ar
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from signal import Signals
 from typing import Any
 
@@ -21,15 +21,18 @@ from askonce.contract.keys import Keys
 from askonce.store.away import TROUBLE
 from askonce.tasks import stop
 from askonce_worker.logs.error_origin import place
-from askonce_worker.queue.claimer import Claimer
 from askonce_worker.queue.cron import Cron
 from askonce_worker.queue.finisher import Finisher
+from askonce_worker.queue.job_claimer import JobClaimer
+from askonce_worker.queue.job_outcomes import Bury, Done, JobOutcome, Return
 from askonce_worker.queue.job_runner import JobRunner
-from askonce_worker.queue.keeper import Keeper, RedisAway
+from askonce_worker.queue.lease_keeper import LeaseKeeper, RedisAway
 from askonce_worker.queue.leased_job import LeasedJob
-from askonce_worker.queue.leases import Bury, Done, Leases, Outcome, Return
+from askonce_worker.queue.leases import Leases
 from askonce_worker.queue.open_work import OpenWork
 from askonce_worker.queue.running_jobs import RunningJobs
+from askonce_worker.queue.suspect_claimer import SuspectClaimer
+from askonce_worker.queue.worker_options import JobHooks, WorkerLimits
 from askonce_worker.redis.clock import RedisClock
 
 log = structlog.get_logger()
@@ -38,8 +41,9 @@ NEVER = 10 * 365 * 86_400
 CODEC: dict[str, Any] = {"job_serializer": orjson.dumps, "job_deserializer": orjson.loads}
 OUT_OF_THE_WAY: dict[str, Any] = {"max_tries": NEVER, "job_timeout": NEVER, "keep_result": 0, **CODEC}
 """What arq would decide and is decided here. (A timeout of None breaks it.)"""
-UNITS_A_CHUNK = 128
+UNITS_A_SLOT = 128
 """Units of open work that a worker may hold for each slot: twice a full chunk, since one flow may hold half of it."""
+DEFAULT_LIMITS = WorkerLimits()
 LAST_CALLS = 5.0
 """Seconds that cancelled jobs get to end, and then Redis to take them back."""
 
@@ -49,12 +53,16 @@ class LeaseLoopLost(Exception):
 
 
 class LeasedWorker(Worker):
-    """redis: without retries of its own (a claim that is sent twice leaves the first one to lapse), bytes for replies.
+    """A worker that holds its jobs under leases.
 
-    functions get arq's context with `job` (a LeasedJob) and `clock` (a RedisClock). split, on_dead: see JobRunner.
-    on_lost: called for each job that another worker has claimed.
-    chunks: jobs at once; reserved: how many of these places bulk never takes. lease, grace (how long running jobs may
-    still take after a signal) and away_limit (how long to wait for Redis): seconds.
+    Args:
+        functions: get arq's context with `job` (a LeasedJob), `clock` (a RedisClock) and `leave_slot`, which is to be
+            called once the job only waits for others.
+        redis: without retries of its own, since a claim that is sent twice leaves the first one to lapse; replies in
+            bytes.
+        worker: a name that no other process has.
+        lease: seconds.
+        suspects_only: runs only jobs whose workers died, one at a time, and ends when there are no more.
     """
 
     def __init__(
@@ -65,18 +73,11 @@ class LeasedWorker(Worker):
         keys: Keys,
         clock: RedisClock,
         worker: str,
-        split: Callable[[bytes], Sequence[bytes]],
-        on_dead: Callable[[LeasedJob, str], Awaitable[None]],
-        on_lost: Callable[[], None] = lambda: None,
+        hooks: JobHooks,
         lease: float = 10.0,
-        chunks: int = 32,
-        reserved: int | None = None,
-        max_tries: int = 5,
-        grace: float = 30.0,
-        away_limit: float = 300.0,
+        limits: WorkerLimits = DEFAULT_LIMITS,
+        suspects_only: bool = False,
         cron_jobs: Sequence[CronJob] = (),
-        on_startup: Callable[[dict[Any, Any]], Awaitable[None]] | None = None,
-        on_shutdown: Callable[[dict[Any, Any]], Awaitable[None]] | None = None,
         handle_signals: bool = True,
     ) -> None:
         super().__init__(
@@ -84,46 +85,44 @@ class LeasedWorker(Worker):
             queue_name=keys.queue("bulk"),
             redis_pool=ArqRedis(redis.connection_pool, **CODEC),
             cron_jobs=cron_jobs,
-            on_startup=on_startup,  # type: ignore[arg-type]
-            on_shutdown=on_shutdown,  # type: ignore[arg-type]
             handle_signals=handle_signals,
             ctx={"clock": clock},
             **OUT_OF_THE_WAY,
         )
-        self.grace = grace
-        self._on_lost = on_lost
+        self._limits = limits
+        self._hooks = hooks
         self._leases = Leases(redis, keys, clock, worker=worker, lease=lease)
-        self._keeper = Keeper(self._leases, away_limit=away_limit, on_lost=self._lost)
-        self._running = RunningJobs(
-            chunks,
-            max(1, chunks // 8) if reserved is None else reserved,
-            OpenWork(chunks * UNITS_A_CHUNK),
-            on_end=self._ended,
-            on_room=self._slot_freed,
-        )
-        coroutines = {name: function.coroutine for name, function in self.functions.items()}
-        self._runner = JobRunner(
-            coroutines,
-            self.ctx,
-            split=split,
-            on_dead=on_dead,
-            leave_slot=self._running.leave_slot,
-            max_tries=max_tries,
-        )
         self._cron = Cron(self.cron_jobs, self.ctx, redis=redis, keys=keys, clock=clock)
-        self._set_up()
-
-    def _set_up(self) -> None:
         self._stop = asyncio.Event()
         self._at_once = asyncio.Event()
         self._started = False
+        self._set_up(suspects_only=suspects_only)
+
+    def _set_up(self, *, suspects_only: bool) -> None:
+        limits, hooks = self._limits, self._hooks
+        self._keeper = LeaseKeeper(self._leases, away_limit=limits.away_limit, on_lost=self._lost)
         self._finisher = Finisher(self._leases, self._keeper)
-        self._claimer = Claimer(
-            self._leases, self._keeper, self._running, start=self._start, release=lambda job: self._end(Return(job))
+        self._running = RunningJobs(
+            limits.slots,
+            limits.reserved,
+            OpenWork(limits.slots * UNITS_A_SLOT),
+            on_end=self._ended,
+            on_room=self._slot_freed,
+        )
+        functions = {name: function.coroutine for name, function in self.functions.items()}
+        self._runner = JobRunner(
+            functions, self.ctx, hooks, leave_slot=self._running.leave_slot, max_tries=limits.max_tries
+        )
+        parts = (self._leases, self._keeper, self._running)
+        claims: dict[str, Any] = {"start": self._start, "release": lambda job: self._end(Return(job))}
+        self._claimer: JobClaimer | SuspectClaimer = (
+            SuspectClaimer(*parts, **claims)
+            if suspects_only
+            else JobClaimer(*parts, **claims, on_suspects=hooks.on_suspects)
         )
 
     async def main(self) -> None:
-        """Works until a signal. Raises RedisAway, and whatever `on_startup` raises."""
+        """Works until a signal. Raises RedisAway."""
         self.ctx["redis"] = self.pool
         keeping = [asyncio.create_task(loop()) for loop in (self._keeper.run, self._finisher.run)]
         working = asyncio.create_task(self._work())
@@ -158,8 +157,6 @@ class LeasedWorker(Worker):
 
     async def _work(self) -> None:
         await self._keeper.fresh()
-        if self.on_startup:
-            await self.on_startup(self.ctx)
         log.info("worker.started", worker=self._leases.worker, slots=self._running.free, lease=self._leases.lease)
         self._started = True
         async with asyncio.TaskGroup() as group:
@@ -172,14 +169,14 @@ class LeasedWorker(Worker):
     def _start(self, job: LeasedJob) -> None:
         self._running.start(job, self._runner.run(job))
 
-    def _ended(self, outcome: Outcome) -> None:
+    def _ended(self, outcome: JobOutcome) -> None:
         self._end(outcome)
         self._slot_freed()
 
     def _slot_freed(self) -> None:
         self._claimer.slot_freed()
 
-    def _end(self, outcome: Outcome) -> None:
+    def _end(self, outcome: JobOutcome) -> None:
         """arq's counters, and then whatever it is goes to Redis."""
         self.jobs_complete += isinstance(outcome, Done)
         self.jobs_failed += isinstance(outcome, Bury)
@@ -188,12 +185,12 @@ class LeasedWorker(Worker):
 
     def _lost(self, job: LeasedJob) -> None:
         """Fenced: another worker has it. Whatever it still reports, Redis does not take."""
-        self._on_lost()
+        self._hooks.on_lost()
         if self._running.cancel(job):
             log.warning("job.lost", chunk=job.job, lane=job.lane)
 
     def handle_sig(self, signum: Signals) -> None:
-        """The first signal lets jobs end, for `grace` seconds; the second one does not wait."""
+        """The first signal lets jobs end, for the seconds of `grace`; the second one does not wait."""
         log.info("worker.stopping", signal=Signals(signum).name, running=len(self._running), again=self._stop.is_set())
         if self._stop.is_set():
             self._at_once.set()
@@ -207,7 +204,7 @@ class LeasedWorker(Worker):
         if in_order:
             at_once = asyncio.create_task(self._at_once.wait())
             jobs_end = asyncio.create_task(self._last_jobs(working))
-            await asyncio.wait({at_once, jobs_end}, timeout=self.grace, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({at_once, jobs_end}, timeout=self._limits.grace, return_when=asyncio.FIRST_COMPLETED)
             await stop(at_once, jobs_end)
         handed_back = self._running.cancel_all()
         if handed_back:
@@ -218,20 +215,11 @@ class LeasedWorker(Worker):
                 if in_order:
                     await self._finisher.drained()
         await stop(working)
-        await self._shutdown_hook()
 
     async def _last_jobs(self, working: "asyncio.Task[None]") -> None:
         """A claim under way ends first: what it brings is handed back."""
         await asyncio.wait({working})
         await self._running.idle()
-
-    async def _shutdown_hook(self) -> None:
-        if self.on_shutdown is None:
-            return
-        try:
-            await self.on_shutdown(self.ctx)
-        except Exception as error:  # noqa: BLE001 - the jobs are handed back already
-            log.error("worker.shutdown_failed", error=type(error).__name__, where=place(error))
 
     async def close(self) -> None:
         """`main` has cleaned up; the connections are the caller's."""

@@ -5,8 +5,9 @@ import asyncio
 import structlog
 
 from askonce.store.away import TROUBLE
-from askonce_worker.queue.keeper import Keeper
-from askonce_worker.queue.leases import MOST_AT_ONCE, Bury, Done, Leases, Outcome, Return, Split
+from askonce_worker.queue.job_outcomes import Bury, Done, JobOutcome, Return, Split
+from askonce_worker.queue.lease_keeper import LeaseKeeper
+from askonce_worker.queue.leases import MOST_AT_ONCE, Leases
 
 log = structlog.get_logger()
 
@@ -14,15 +15,15 @@ log = structlog.get_logger()
 class Finisher:
     """Tries until Redis has taken it. To end a lease twice does nothing: a lost reply does no harm."""
 
-    def __init__(self, leases: Leases, keeper: Keeper) -> None:
+    def __init__(self, leases: Leases, keeper: LeaseKeeper) -> None:
         self._leases = leases
         self._keeper = keeper
-        self._waiting: list[Outcome] = []
+        self._waiting: list[JobOutcome] = []
         self._news = asyncio.Event()
         self._empty = asyncio.Event()
         self._empty.set()
 
-    def put(self, outcome: Outcome) -> None:
+    def put(self, outcome: JobOutcome) -> None:
         self._waiting.append(outcome)
         self._empty.clear()
         self._news.set()
@@ -40,7 +41,7 @@ class Finisher:
                 del self._waiting[: len(batch)]
             self._empty.set()
 
-    async def _until_sent(self, batch: list[Outcome]) -> None:
+    async def _until_sent(self, batch: list[JobOutcome]) -> None:
         failures = 0
         while True:
             try:
@@ -53,7 +54,7 @@ class Finisher:
                     self._keeper.doubt()
                 await asyncio.sleep(min(1.0, 0.02 * 2**failures))
 
-    async def _send(self, batch: list[Outcome]) -> None:
+    async def _send(self, batch: list[JobOutcome]) -> None:
         done = [item for item in batch if isinstance(item, Done)]
         returns = [item for item in batch if isinstance(item, Return)]
         if done:

@@ -1,7 +1,7 @@
 """Runs one leased job, and says what is to become of it. Never logs what a job contains."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -10,9 +10,10 @@ from arq.worker import Retry
 
 from askonce.store.away import AWAY
 from askonce_worker.logs.error_origin import place
-from askonce_worker.queue.leased_job import LeasedJob, Unworkable, part_name
-from askonce_worker.queue.leases import Bury, Done, Outcome, Return, Split
-from askonce_worker.queue.tries import Verdict, inherited, judge, pause_ms
+from askonce_worker.queue.job_outcomes import Bury, Done, JobOutcome, Return, Split
+from askonce_worker.queue.leased_job import LeasedJob, Suspicious, Unworkable, part_name
+from askonce_worker.queue.tries import CRASHED, SUSPECT_AFTER, TryDecision, decide, inherited, pause_ms
+from askonce_worker.queue.worker_options import JobHooks
 
 log = structlog.get_logger()
 
@@ -22,40 +23,42 @@ NOT_BURIED_PAUSE_MS = 30_000
 
 
 class JobRunner:
-    """functions: by name. context: what each gets, beside its job. split: a job record into records of one question
-    each. on_dead: called before a job becomes a dead letter, and again if that fails; with the job and the cause.
+    """Runs jobs by the names of their functions.
+
+    Args:
+        functions: by name.
+        context: what each function gets, beside its job.
+        leave_slot: called when a job only waits for the LLM from then on.
     """
 
     def __init__(
         self,
         functions: Mapping[str, JobFunction],
         context: Mapping[Any, Any],
+        hooks: JobHooks,
         *,
-        split: Callable[[bytes], Sequence[bytes]],
-        on_dead: Callable[[LeasedJob, str], Awaitable[None]],
         leave_slot: Callable[[LeasedJob], None],
         max_tries: int,
     ) -> None:
         self._functions = functions
         self._context = context
-        self._split = split
-        self._on_dead = on_dead
+        self._hooks = hooks
         self._leave_slot = leave_slot
         self._max_tries = max_tries
 
-    async def run(self, job: LeasedJob) -> Outcome:
+    async def run(self, job: LeasedJob) -> JobOutcome:
         """Raises CancelledError if it is cancelled, and nothing else. To be run in a task of its own."""
         structlog.contextvars.bind_contextvars(chunk=job.job, lane=job.lane)
-        verdict = self._judge(job, job.failures)
+        decision = self._decide(job, job.failures)
         if job.malformed:
             return await self._bury(job, job.malformed)
         if job.function not in self._functions:
             return await self._bury(job, f"unknown function {job.function[:100]!r}")
-        if verdict is not Verdict.TRY:
-            return await self._give_up(job, verdict, "crashed")
+        if decision is not TryDecision.TRY:
+            return await self._give_up(job, decision, CRASHED)
         return await self._try(job)
 
-    async def _try(self, job: LeasedJob) -> Outcome:
+    async def _try(self, job: LeasedJob) -> JobOutcome:
         context = {
             **self._context,
             "job_id": job.job,
@@ -74,42 +77,45 @@ class JobRunner:
             # No fault of the job: no try is counted.
             log.warning("job.interrupted", error=type(error).__name__)
             return Return(job, REDIS_AWAY_PAUSE_MS)
+        except Suspicious as error:
+            log.warning("job.suspected", cause=str(error))
+            return Return(job, lapses=SUSPECT_AFTER)
         except Unworkable as error:
             return await self._bury(job, str(error))
         except Exception as error:  # noqa: BLE001 - whatever it is, it is one more failed try
             return await self._failed(job, error)
         return Done(job)
 
-    def _judge(self, job: LeasedJob, failures: int) -> Verdict:
-        return judge(lapses=job.lapses, failures=failures, questions=job.questions, max_tries=self._max_tries)
+    def _decide(self, job: LeasedJob, failures: int) -> TryDecision:
+        return decide(lapses=job.lapses, failures=failures, questions=job.questions, max_tries=self._max_tries)
 
-    async def _failed(self, job: LeasedJob, error: BaseException) -> Outcome:
+    async def _failed(self, job: LeasedJob, error: BaseException) -> JobOutcome:
         """The error's message may quote a prompt: only its type and place are told."""
         failures = job.failures + 1
-        verdict = self._judge(job, failures)
+        decision = self._decide(job, failures)
         name = type(error).__name__
-        log.warning("job.failed", error=name, where=place(error), failures=failures, then=verdict.value)
-        if verdict is not Verdict.TRY:
-            return await self._give_up(job, verdict, f"failed: {name}")
+        log.warning("job.failed", error=name, where=place(error), failures=failures, then=decision.value)
+        if decision is not TryDecision.TRY:
+            return await self._give_up(job, decision, f"failed: {name}")
         asked = error.defer_score if isinstance(error, Retry) else None
         return Return(job, pause_ms(failures) if asked is None else asked, failures=1)
 
-    async def _give_up(self, job: LeasedJob, verdict: Verdict, cause: str) -> Outcome:
-        if verdict is Verdict.BURY:
+    async def _give_up(self, job: LeasedJob, decision: TryDecision, cause: str) -> JobOutcome:
+        if decision is TryDecision.BURY:
             return await self._bury(job, cause)
         try:
-            parts = {part_name(job.job, record): record for record in self._split(job.record)}
+            parts = {part_name(job.job, record): record for record in self._hooks.split(job.record)}
         except Exception as error:  # noqa: BLE001 - a chunk that cannot even be read
             return await self._bury(job, f"{cause}; cannot be split: {type(error).__name__}")
         lapses, failures = inherited(
-            lapses=job.lapses, failures=job.failures + (cause != "crashed"), max_tries=self._max_tries
+            lapses=job.lapses, failures=job.failures + (cause != CRASHED), max_tries=self._max_tries
         )
         return Split(job, parts, lapses, failures)
 
-    async def _bury(self, job: LeasedJob, cause: str) -> Outcome:
+    async def _bury(self, job: LeasedJob, cause: str) -> JobOutcome:
         """Its questions are told first. Where that fails, so does the burial: an accepted question gets its answer."""
         try:
-            await self._on_dead(job, cause)
+            await self._hooks.on_dead(job, cause)
         except Exception as error:  # noqa: BLE001 - a hook
             log.error("job.bury_failed", error=type(error).__name__, where=place(error))
             return Return(job, NOT_BURIED_PAUSE_MS)

@@ -17,6 +17,10 @@ class Unworkable(Exception):
 UNKNOWN = Flow("", "", "")
 
 
+class Suspicious(Exception):
+    """Workers died over what this job is about to do: it is to run in a process without others."""
+
+
 @dataclass(frozen=True, slots=True)
 class LeasedJob:
     """job and lane: where it came from. token: proves the lease. lapses, failures: how often it went wrong before.

@@ -1,18 +1,18 @@
 """Leased jobs: a typed wrapper over the scripts that claim, renew and end them. Every change is fenced by a token."""
 
 import asyncio
+import itertools
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
-import orjson
 from redis.asyncio import Redis
 
 from askonce.contract.keys import ARQ_JOB, LANES, Keys
-from askonce.readable import read_json
 from askonce.store.scripts import Script
 from askonce_worker.queue.flow import Flow
+from askonce_worker.queue.job_outcomes import Bury, Done, Return, Split, dead_letter
 from askonce_worker.queue.leased_job import LeasedJob, leased_job
 from askonce_worker.redis.clock import RedisClock
 
@@ -24,61 +24,50 @@ SPLIT = Script("askonce_worker.queue", "split_job")
 BURY = Script("askonce_worker.queue", "bury_job")
 
 ARQ_RETRY = "arq:retry:"
-PLACE = {lane: place for place, lane in enumerate(LANES, 1)}
+LANE_NUMBER = {lane: number for number, lane in enumerate(LANES, 1)}
 MOST_AT_ONCE = 256
 REPLY_TIMEOUT = 5.0
-KEPT_OF_UNREADABLE = 10_000
-"""Bytes. No question can be told from such a record: this much says what it may have been."""
+
+
+class ClaimedRow(NamedTuple):
+    """A job in the reply of claim_jobs.lua. lane: 1 or 2. record: None where it has expired."""
+
+    lane: int
+    job: bytes
+    lapses: int
+    failures: int
+    record: bytes | None
+
+    @property
+    def text(self) -> str:
+        return self.job.decode("utf-8", "replace")
+
+    @property
+    def is_foreign(self) -> bool:
+        """Its name is not UTF-8."""
+        return self.text.encode() != self.job
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """jobs: leased from now on. gone: their records had expired, and they are removed.
+    """What one claim brought.
 
-    interactive_behind, bulk_behind: whether jobs stay that are due as well.
+    Attributes:
+        jobs: leased from now on.
+        gone: jobs whose records had expired; they are removed.
+        interactive_behind, bulk_behind: whether more jobs of this lane are due.
+        suspects: whether jobs wait that must run in a process of their own.
     """
 
     jobs: list[LeasedJob]
     gone: list[str]
     interactive_behind: bool
     bulk_behind: bool
+    suspects: bool
 
     @property
     def behind(self) -> bool:
         return self.interactive_behind or self.bulk_behind
-
-
-@dataclass(frozen=True, slots=True)
-class Done:
-    job: LeasedJob
-
-
-@dataclass(frozen=True, slots=True)
-class Return:
-    """Back into the queue: after `delay_ms`, or at once and in front. failures: to add to the job's own."""
-
-    job: LeasedJob
-    delay_ms: int | None = None
-    failures: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Split:
-    """parts: the jobs that take its place with their records, each with so many lapses and failures."""
-
-    job: LeasedJob
-    parts: Mapping[str, bytes]
-    lapses: int
-    failures: int
-
-
-@dataclass(frozen=True, slots=True)
-class Bury:
-    job: LeasedJob
-    cause: str
-
-
-Outcome = Done | Return | Split | Bury
 
 
 class Leases:
@@ -97,41 +86,57 @@ class Leases:
         self._alone = [keys.alone(lane) for lane in LANES]
         self._claim_keys = [keys.fair, keys.wake, keys.workers, keys.load, *self._alone, keys.doubted]
         self._lease_ms = int(lease * 1000)
+        self._tokens_made = itertools.count(1)
 
-    async def claim(self, token: str, *, free: int, bulk: int, alone: bool, held_back: Collection[Flow] = ()) -> Claim:
-        """At most `free` jobs, `bulk` of them from the bulk lane; or, if `alone`, one that has to run alone.
+    async def claim(self, *, free: int, bulk: int, held_back: Collection[Flow] = ()) -> Claim:
+        """Claims jobs that are due, lapsed ones first.
 
-        None of these flows, unless it is a job whose lease has lapsed.
+        Args:
+            free: the most to claim.
+            bulk: the most of these from the bulk lane.
+            held_back: flows of which nothing is claimed, unless its lease has lapsed.
 
-        Raises TimeoutError where Redis got it too late.
+        Raises:
+            TimeoutError: Redis received it too late.
         """
-        keys = [*self._queues, *self._leases, *self._tokens, *self._claim_keys]
         free = min(free, MOST_AT_ONCE)
-        sent = self._clock.now_ms()
-        args = [self.worker, token, self._lease_ms, free, min(free, bulk), int(alone), ARQ_JOB, sent]
-        args += [f"{PLACE[flow.lane]}\n{flow.namespace}\n{flow.model}" for flow in held_back]
+        flows = [f"{LANE_NUMBER[flow.lane]}\n{flow.namespace}\n{flow.model}" for flow in held_back]
+        return await self._claim([free, min(free, bulk)], "", flows)
+
+    async def claim_suspect(self) -> Claim:
+        """Claims one job that must run without others in its process.
+
+        Raises:
+            TimeoutError: Redis received it too late.
+        """
+        return await self._claim([1, 1], "suspects", [])
+
+    async def _claim(self, most: list[int], which: str, held_back: list[str]) -> Claim:
+        token = f"{self.worker}-{next(self._tokens_made)}"
+        keys = [*self._queues, *self._leases, *self._tokens, *self._claim_keys]
+        args = [self.worker, token, self._lease_ms, *most, which, ARQ_JOB, self._clock.now_ms(), *held_back]
         reply = await self._timed(CLAIM, keys, args)
         if not reply:
-            raise TimeoutError("Redis got the claim too late")
-        interactive_behind, bulk_behind, *found = reply
+            raise TimeoutError("Redis received the claim too late")
+        interactive_behind, bulk_behind, suspects, *found = reply
         jobs, gone = [], []
-        for place, raw, lapses, failures, record in found:
-            name = raw.decode("utf-8", "replace")
-            if name.encode() != raw and record is not None:
+        for row in (ClaimedRow(*fields) for fields in found):
+            if row.record is None:
+                gone.append(row.text)
+            elif row.is_foreign:
                 # No client of ours has named it: it ends, and would kill every worker if it went on.
-                await self._run(FINISH, self._ending_keys, [ARQ_JOB, ARQ_RETRY, place, raw, token, 0])
-                record = None  # noqa: PLW2901
-            if record is None:
-                gone.append(name)
+                await self._run(FINISH, self._ending_keys, [ARQ_JOB, ARQ_RETRY, row.lane, row.job, token, 0])
+                gone.append(row.text)
             else:
-                jobs.append(leased_job(name, LANES[place - 1], token, lapses, failures, record))
-        return Claim(jobs, gone, interactive_behind > 0, bulk_behind > 0)
+                lane = LANES[row.lane - 1]
+                jobs.append(leased_job(row.text, lane, token, row.lapses, row.failures, row.record))
+        return Claim(jobs, gone, interactive_behind > 0, bulk_behind > 0, suspects > 0)
 
     async def renew(self, jobs: Sequence[LeasedJob]) -> list[LeasedJob]:
         """Returns those whose lease is somebody else's by now."""
         args: list[Any] = [self.worker, self._lease_ms]
         for job in jobs:
-            args += (PLACE[job.lane], job.job, job.token)
+            args += (LANE_NUMBER[job.lane], job.job, job.token)
         keys = [*self._leases, *self._tokens, self._keys.workers, self._keys.doubted]
         lost = await self._timed(RENEW, keys, args)
         return [jobs[int(place)] for place in lost]
@@ -140,14 +145,14 @@ class Leases:
         """For each whether its lease was still ours; so with those below."""
         args: list[Any] = [ARQ_JOB, ARQ_RETRY]
         for item in done:
-            args += (PLACE[item.job.lane], item.job.job, item.job.token, item.job.questions)
+            args += (LANE_NUMBER[item.job.lane], item.job.job, item.job.token, item.job.questions)
         return await self._flags(FINISH, self._ending_keys, args)
 
     async def give_back(self, returns: Sequence[Return]) -> list[bool]:
         args: list[Any] = []
         for item in returns:
             delay = "" if item.delay_ms is None else item.delay_ms
-            args += (PLACE[item.job.lane], item.job.job, item.job.token, delay, item.failures)
+            args += (LANE_NUMBER[item.job.lane], item.job.job, item.job.token, delay, item.failures, item.lapses)
         keys = [*self._queues, *self._leases, *self._tokens, self._keys.wake, *self._alone]
         return await self._flags(RETURN, keys, args)
 
@@ -195,17 +200,3 @@ class Leases:
     async def _run(self, script: Script, keys: list[str], args: list[Any]) -> Any:
         async with asyncio.timeout(REPLY_TIMEOUT):
             return await script(self._redis, keys, args)
-
-
-def dead_letter(item: Bury, now_ms: int) -> bytes:
-    """{"job", "lane", "cause", "tries", "at" (Unix ms), "record": arq's job record, or where that cannot be read the
-    beginning of its text}"""
-    job = item.job
-    try:
-        record = read_json(job.record)
-    except ValueError:
-        record = job.record[:KEPT_OF_UNREADABLE].decode("utf-8", "backslashreplace")
-    tries = job.lapses + job.failures
-    return orjson.dumps(
-        {"job": job.job, "lane": job.lane, "cause": item.cause, "tries": tries, "at": now_ms, "record": record}
-    )

@@ -8,8 +8,8 @@ import structlog
 
 from askonce_worker.logs.error_origin import place
 from askonce_worker.queue.flow import Flow
+from askonce_worker.queue.job_outcomes import JobOutcome, Return
 from askonce_worker.queue.leased_job import LeasedJob
-from askonce_worker.queue.leases import Outcome, Return
 from askonce_worker.queue.open_work import OpenWork
 from askonce_worker.queue.tries import LONGEST_PAUSE_MS
 
@@ -33,7 +33,7 @@ class RunningJobs:
         reserved: int,
         open_work: OpenWork,
         *,
-        on_end: Callable[[Outcome], None],
+        on_end: Callable[[JobOutcome], None],
         on_room: Callable[[], None],
     ) -> None:
         self._slots = slots
@@ -41,18 +41,13 @@ class RunningJobs:
         self._open_work = open_work
         self._on_end = on_end
         self._on_room = on_room
-        self._tasks: dict[tuple[str, str], asyncio.Task[Outcome]] = {}
+        self._tasks: dict[tuple[str, str], asyncio.Task[JobOutcome]] = {}
         self._in_slots: dict[tuple[str, str], LeasedJob] = {}
-        self._bulk = 0
         self._idle = asyncio.Event()
         self._idle.set()
 
     def __len__(self) -> int:
         return len(self._tasks)
-
-    @property
-    def bulk(self) -> int:
-        return self._bulk
 
     @property
     def free(self) -> int:
@@ -68,12 +63,11 @@ class RunningJobs:
         """Flows of which no more jobs are taken for now."""
         return self._open_work.held_back
 
-    def start(self, job: LeasedJob, run: Coroutine[Any, Any, Outcome]) -> None:
+    def start(self, job: LeasedJob, run: Coroutine[Any, Any, JobOutcome]) -> None:
         task = asyncio.get_running_loop().create_task(run)
         self._tasks[job.key] = task
         self._in_slots[job.key] = job
         self._open_work.add(job)
-        self._bulk += job.lane == "bulk"
         self._idle.clear()
         task.add_done_callback(lambda ended: self._ended(job, ended))
 
@@ -82,12 +76,11 @@ class RunningJobs:
         if self._in_slots.pop(job.key, None) is not None:
             self._on_room()
 
-    def _ended(self, job: LeasedJob, task: "asyncio.Task[Outcome]") -> None:
+    def _ended(self, job: LeasedJob, task: "asyncio.Task[JobOutcome]") -> None:
         """A job that is cancelled goes back, even if it had not begun to run."""
         del self._tasks[job.key]
         self._in_slots.pop(job.key, None)
         self._open_work.remove(job)
-        self._bulk -= job.lane == "bulk"
         if not self._tasks:
             self._idle.set()
         self._on_end(_outcome(job, task))
@@ -105,7 +98,7 @@ class RunningJobs:
         return sum(task.cancel() for task in list(self._tasks.values()))
 
 
-def _outcome(job: LeasedJob, task: "asyncio.Task[Outcome]") -> Outcome:
+def _outcome(job: LeasedJob, task: "asyncio.Task[JobOutcome]") -> JobOutcome:
     if task.cancelled():
         return Return(job)
     error = task.exception()

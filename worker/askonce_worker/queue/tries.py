@@ -2,31 +2,33 @@
 
 from enum import Enum
 
-ALONE_AFTER = 2
-"""Lapses after which a job runs alone. claim_jobs.lua knows this number too."""
+SUSPECT_AFTER = 2
+"""Lapses after which a job is a suspect, and runs in a process without others. The scripts know this number too."""
 SPLIT_AFTER = 3
 """Lapses, or failures, after which the questions of a job are tried one by one."""
 LONGEST_PAUSE_MS = 30_000
+CRASHED = "crashed"
+"""The cause of a job that is given up because its workers died."""
 
 
-class Verdict(Enum):
+class TryDecision(Enum):
     TRY = "try"
     SPLIT = "split"
     BURY = "bury"
 
 
-def judge(*, lapses: int, failures: int, questions: int, max_tries: int) -> Verdict:
+def decide(*, lapses: int, failures: int, questions: int, max_tries: int) -> TryDecision:
     """What to do with a job that went wrong so often. One with several questions is never given up as a whole."""
     exhausted = lapses + failures >= max_tries
     if questions > 1 and (exhausted or max(lapses, failures) >= SPLIT_AFTER):
-        return Verdict.SPLIT
-    return Verdict.BURY if exhausted else Verdict.TRY
+        return TryDecision.SPLIT
+    return TryDecision.BURY if exhausted else TryDecision.TRY
 
 
 def inherited(*, lapses: int, failures: int, max_tries: int) -> tuple[int, int]:
     """The lapses and failures with which each part of a split job begins: at least one more try, and still alone."""
-    lapses = min(lapses, ALONE_AFTER, max_tries - 1)
-    return lapses, min(failures, ALONE_AFTER, max_tries - 1 - lapses)
+    lapses = min(lapses, SUSPECT_AFTER, max_tries - 1)
+    return lapses, min(failures, SUSPECT_AFTER, max_tries - 1 - lapses)
 
 
 def pause_ms(failures: int) -> int:

@@ -3,14 +3,16 @@
 -- KEYS: 1 queue:interactive 2 queue:bulk 3 leases:interactive 4 leases:bulk 5 tokens:interactive 6 tokens:bulk
 --       7 fair 8 wake 9 workers 10 load 11 alone:interactive 12 alone:bulk 13 doubted
 -- ARGV: 1 worker   2 token   3 lease in ms   4 free slots   5 how many of them bulk may take
---       6 '1' if a job that has to run alone may be taken; then it is all that is taken   7 prefix of the job records
+--       6 'suspects' to claim one job of those that wait apart, and nothing else; else ''
+--       7 prefix of the job records
 --       8 when it was sent (ms)
 --       9... flows of which nothing is taken for now: lane (1 or 2), namespace and model, one a line
 -- Returns {now in ms, how many due interactive jobs stay behind (as far as was looked), how many bulk jobs,
---          {lane, job, lapses, failures, record or false (it is gone)}...}, or {now in ms}: it came too late.
+--          1 if suspects wait, {lane, job, lapses, failures, record or false (it is gone)}...},
+--          or {now in ms}: it came too late.
 --
 -- A token is 'fence lapses failures score': fence '-' while the job waits, score where it goes back to. A job that
--- lapsed twice has to run alone, and waits apart: however many these are, they are in nobody's way.
+-- lapsed twice is a suspect: it waits apart, until a process claims it that runs nothing else.
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local stamp, deadline = string.format('%.0f', now), string.format('%.0f', now + ARGV[3])
@@ -131,30 +133,34 @@ local function look(lane, key, low, high, lapsed)
   end
 end
 
-local function look_for_one_alone(lane)
-  local found = redis.call('ZRANGEBYSCORE', KEYS[10 + lane], '-inf', stamp, 'WITHSCORES', 'LIMIT', 0, 1)
-  if #found > 0 and ARGV[6] == '1' and tonumber(ARGV[3 + lane]) > 0 then
-    for _, item in ipairs(taken) do
-      behind[item.lane] = behind[item.lane] + 1
+local function take_suspect()
+  for lane = 1, 2 do
+    local key = KEYS[10 + lane]
+    local found = redis.call('ZRANGEBYSCORE', key, '-inf', stamp, 'WITHSCORES', 'LIMIT', 0, 1)
+    if #found > 0 then
+      local item = known(lane, found[1], found[2], false, redis.call('HGET', KEYS[4 + lane], found[1]))
+      item.suspect = true
+      taken = {item}
+      return
     end
-    local item = known(lane, found[1], found[2], false, redis.call('HGET', KEYS[4 + lane], found[1]))
-    item.alone = true
-    taken = {item}
-    return true
   end
-  behind[lane] = behind[lane] + #found / 2
 end
 
-look(1, KEYS[3], '-inf', '(' .. stamp, true)
-look(2, KEYS[4], '-inf', '(' .. stamp, true)
-look(1, KEYS[1], '-inf', stamp, false)
-look(2, KEYS[2], UNIX_MS, stamp, false)
-look(2, KEYS[2], '-inf', '(' .. UNIX_MS, false)
-if not look_for_one_alone(1) then
-  look_for_one_alone(2)
+local function suspects_wait()
+  return redis.call('ZCOUNT', KEYS[11], '-inf', stamp) + redis.call('ZCOUNT', KEYS[12], '-inf', stamp) > 0
 end
 
-local reply = {now, behind[1], behind[2]}
+if ARGV[6] == 'suspects' then
+  take_suspect()
+else
+  look(1, KEYS[3], '-inf', '(' .. stamp, true)
+  look(2, KEYS[4], '-inf', '(' .. stamp, true)
+  look(1, KEYS[1], '-inf', stamp, false)
+  look(2, KEYS[2], UNIX_MS, stamp, false)
+  look(2, KEYS[2], '-inf', '(' .. UNIX_MS, false)
+end
+
+local reply = {now, behind[1], behind[2], suspects_wait() and 1 or 0}
 if #taken == 0 then
   -- Nothing waits and nothing runs: whatever the load still says is a job that expired unseen.
   for lane = 1, 2 do
@@ -180,7 +186,7 @@ local waiting, gone, leases, tokens = {{}, {}}, {{}, {}}, {{}, {}}, {{}, {}}
 local virtual = 0
 for i, item in ipairs(taken) do
   local lane = item.lane
-  if item.alone then
+  if item.suspect then
     redis.call('ZREM', KEYS[10 + lane], item.job)
   elseif not item.lapsed then
     table.insert(waiting[lane], item.job)

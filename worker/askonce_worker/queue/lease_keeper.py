@@ -23,7 +23,7 @@ class RedisAway(Exception):
     """Redis has been away for longer than a worker waits for it."""
 
 
-class Keeper:
+class LeaseKeeper:
     """away_limit: seconds. on_lost: is told of each job that another worker has claimed meanwhile.
 
     A worker that cannot renew lets its jobs go on, even past their leases. They can do no harm: results go over pending
@@ -47,9 +47,6 @@ class Keeper:
 
     def forget(self, job: LeasedJob) -> None:
         self._held.pop(job.key, None)
-
-    def holds(self, job: LeasedJob) -> bool:
-        return job.key in self._held
 
     def doubt(self) -> None:
         """Something went wrong with Redis: `fresh` waits for the next renewal, which is at once."""
