@@ -48,7 +48,7 @@ def says(probe, what, code):
         found, line = await probe(what)
         return line if found == code else None
 
-    return until(said, what=f"--{what} with exit code {code}")
+    return until(said, seconds=60, what=f"--{what} with exit code {code}")
 
 
 def events(worker):
