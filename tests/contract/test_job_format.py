@@ -13,6 +13,7 @@ from redis.asyncio import Redis
 from askonce.contract.chunk import FUNCTION
 from askonce.contract.keys import ARQ_JOB, Keys
 from askonce.store.scripts import Script
+from askonce_worker.health.parts import PartHealth
 from askonce_worker.queue.arq_worker import LeasedWorker
 from askonce_worker.queue.worker_options import JobHooks
 from askonce_worker.redis.clock import RedisClock
@@ -83,7 +84,7 @@ class Seen:
     def worker(self, redis, keys):
         return LeasedWorker(
             [self.function], redis=redis, keys=keys, clock=RedisClock(), worker=uuid.uuid4().hex,
-            hooks=JobHooks(lambda record: [record], self.on_dead), lease=2.0, handle_signals=False,
+            health=PartHealth(), hooks=JobHooks(lambda record: [record], self.on_dead), lease=2.0, handle_signals=False,
         )  # fmt: skip
 
 

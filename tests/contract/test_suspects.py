@@ -10,6 +10,7 @@ from redis.asyncio import Redis
 from askonce.contract.chunk import FUNCTION
 from askonce.contract.keys import Keys
 from askonce.tasks import stop
+from askonce_worker.health.parts import PartHealth
 from askonce_worker.queue.arq_worker import LeasedWorker
 from askonce_worker.queue.worker_options import JobHooks, WorkerLimits
 from askonce_worker.redis.clock import RedisClock
@@ -52,7 +53,8 @@ def run(redis, keys, watch, *, suspects_only):
     return asyncio.create_task(
         LeasedWorker(
             [arq.worker.func(watch.answer_chunk, name=FUNCTION)], redis=redis, keys=keys, clock=RedisClock(),
-            worker=uuid.uuid4().hex, hooks=JobHooks(lambda record: [record], on_dead, on_suspects=watch.on_suspects),
+            worker=uuid.uuid4().hex, health=PartHealth(),
+            hooks=JobHooks(lambda record: [record], on_dead, on_suspects=watch.on_suspects),
             lease=2.0, limits=WorkerLimits(8), suspects_only=suspects_only, handle_signals=False,
         ).async_run()
     )  # fmt: skip

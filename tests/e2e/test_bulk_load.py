@@ -29,6 +29,7 @@ def settings(valkey_url, llm_server, prefix):
     }
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("limits", [{}, {"ASKONCE_TPM": "60000"}], ids=["free", "tokens are short"])
 async def test_asks_are_answered_while_a_backlog_waits(settings, llm_server, limits):
     """Each ask dearer than what is kept of the tokens for its lane, and a bulk call."""
@@ -42,15 +43,16 @@ async def test_asks_are_answered_while_a_backlog_waits(settings, llm_server, lim
         async def busy():
             return (await llm_server.stats(brief=True))["chat"]["calls"] > 60
 
-        await until(busy, seconds=60, what="more bulk calls than go at once")
+        await until(busy, seconds=120, what="more bulk calls than go at once")
         for n in range(3):
-            answer = await client.ask(f"Urgent {n} [u{n}]", params={"max_tokens": 1500}, timeout=30)
+            answer = await client.ask(f"Urgent {n} [u{n}]", params={"max_tokens": 1500}, timeout=60)
             assert answer.source == "llm"
         states = list((await client.status(ids)).values())
         assert states.count("queued") > BACKLOG / 4, "the backlog was none"
         await client.cancel(ids)
 
 
+@pytest.mark.timeout(300)
 async def test_a_batch_of_many_lines_needs_no_more_memory_than_one_of_few(settings, llm_server, tmp_path):
     peaks = {}
     async with workers(1, settings):

@@ -86,6 +86,41 @@ async def test_a_worker_without_redis_lives_is_not_ready_and_ends_itself_in_time
         assert "Traceback" not in worker.log.read_text()
 
 
+async def test_a_probe_sees_no_worker_of_another_redis(settings, valkey_url, probe):
+    async with workers(1, settings):
+        await says(probe, "ready", 0)
+        settings["ASKONCE_REDIS_URL"] = valkey_url
+        assert (await probe("live"))[0] == 1
+
+
+async def test_a_part_that_fails_again_and_again_is_named_until_it_works(settings, qdrant_url, probe):
+    settings["ASKONCE_QDRANT_URL"] = qdrant_url
+    outbox = f"{settings['ASKONCE_KEY_PREFIX']}:outbox"
+    with Redis.from_url(settings["ASKONCE_REDIS_URL"]) as redis:
+        redis.set(outbox, "no stream")
+        async with workers(1, settings):
+
+            async def named():
+                code, line = await probe("ready")
+                return code == 1 and "outbox" in line
+
+            await until(named, seconds=60, what="the name of the part")
+            assert (await probe("live"))[0] == 0
+            redis.delete(outbox)
+            await says(probe, "ready", 0)
+
+
+async def test_a_worker_whose_redis_came_to_evict_keys_is_not_ready(settings, probe):
+    """A failover may lead to one: a new connection is reason to look."""
+    with Redis.from_url(settings["ASKONCE_REDIS_URL"]) as redis:
+        async with workers(1, settings):
+            await says(probe, "ready", 0)
+            redis.config_set("maxmemory-policy", "allkeys-lru")
+            for name in ("normal", "pubsub"):
+                redis.client_kill_filter(_type=name, skipme=True)
+            assert "evicts keys" in await says(probe, "ready", 1)
+
+
 async def test_a_worker_that_finds_no_redis_waits_for_it(settings, own_valkey, probe, tmp_path):
     settings["ASKONCE_REDIS_AWAY_LIMIT"] = "60"
     await asyncio.to_thread(own_valkey.stop)

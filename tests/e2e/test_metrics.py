@@ -36,6 +36,7 @@ OF_A_WORKER = {
     "askonce_embeddings_broken",
     "askonce_leases_lost_total",
     "askonce_refused_total",
+    "askonce_parts_failing",
     "askonce_redis_reachable",
     "process_resident_memory_bytes",
     *(f"{name}_{part}" for name in HISTOGRAMS for part in ("bucket", "count", "sum")),

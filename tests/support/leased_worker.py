@@ -21,6 +21,7 @@ from arq.cron import cron
 from redis.asyncio import Redis
 
 from askonce.contract.keys import Keys
+from askonce_worker.health.parts import PartHealth
 from askonce_worker.queue.arq_worker import LeasedWorker
 from askonce_worker.queue.worker_options import JobHooks, WorkerLimits
 from askonce_worker.redis.clock import RedisClock
@@ -100,6 +101,7 @@ async def leased(orders: dict[str, Any]) -> None:
         keys=Keys(orders["prefix"]),
         clock=RedisClock(),
         worker=f"worker-{os.getpid()}",
+        health=PartHealth(),
         hooks=JobHooks(split, answers.on_dead, on_suspects=lambda: suspects(orders)),
         lease=orders.get("lease", 10.0),
         limits=WorkerLimits(

@@ -11,6 +11,7 @@ from askonce.answer import Answer
 from askonce.client import Client
 from askonce.contract.keys import ARQ_JOB, Keys
 from askonce.question import Question
+from askonce_worker.health.parts import PartHealth
 from askonce_worker.queue.leased_job import leased_job
 from askonce_worker.redis.clock import RedisClock
 from askonce_worker.settings import Settings
@@ -65,8 +66,8 @@ async def wired_workers(count: int, environment: Mapping[str, Any]) -> AsyncIter
         workers = []
         for number in range(count):
             service = await stack.enter_async_context(
-                assemble.service(settings, worker=f"worker-{number}", clock=RedisClock())
+                assemble.service(settings, PartHealth(), worker=f"worker-{number}", clock=RedisClock())
             )
-            await stack.enter_async_context(assemble.running(service.background))
+            await stack.enter_async_context(assemble.running(service.background, PartHealth()))
             workers.append(Wired(service, client, redis, keys))
         yield workers

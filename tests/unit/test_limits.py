@@ -10,12 +10,8 @@ PACKAGES = (ROOT / "producer" / "askonce", ROOT / "worker" / "askonce_worker")
 LINES_OF_A_FILE = 250
 LINES_OF_A_FUNCTION = 40
 
-TOO_LONG_TODAY = {
-    "askonce_worker/wiring/assemble.py: service",
-}
-UNUSED_TODAY = {
-    "askonce_worker/answering/stages.py: STAGES",
-}
+TOO_LONG_TODAY: set[str] = set()
+UNUSED_TODAY: set[str] = set()
 """What breaks a limit today. Remove the line together with the fault; never add one."""
 
 CALLED_FROM_OUTSIDE = {

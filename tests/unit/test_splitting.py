@@ -3,6 +3,7 @@
 from askonce import Question
 from askonce.contract.chunk import FUNCTION, pack, unpack
 from askonce_worker.answering.chunk_job import split
+from askonce_worker.health.parts import PartHealth
 from askonce_worker.queue.job_outcomes import Split
 from askonce_worker.queue.job_runner import JobRunner
 from askonce_worker.queue.leased_job import leased_job
@@ -21,7 +22,9 @@ async def never(*args, **kwargs):
 
 
 async def test_the_parts_of_a_chunk_are_its_questions_under_the_names_by_which_cancel_finds_them():
-    runner = JobRunner({FUNCTION: never}, {}, JobHooks(split, never), leave_slot=print, max_tries=5)
+    runner = JobRunner(
+        {FUNCTION: never}, {}, JobHooks(split, never), leave_slot=print, health=PartHealth(), max_tries=5
+    )
     job = leased_job("job", "bulk", "token", 3, 0, job_record(pack("n", 1000, QUESTIONS), 7))
     outcome = await runner.run(job)
     assert isinstance(outcome, Split)

@@ -1,4 +1,4 @@
-"""The one kind of job there is: answer a chunk. And what becomes of a chunk that cannot be answered."""
+"""The one kind of job there is: answer a chunk, or fail the questions of one that cannot be answered."""
 
 import asyncio
 import time

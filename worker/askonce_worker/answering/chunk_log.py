@@ -1,6 +1,6 @@
-"""What one chunk's event says: how each of its questions was answered. With LOG_PROMPTS, each question and its answer.
+"""Collects how each question of a chunk was answered, for the chunk's log event. With LOG_PROMPTS, logs each answer.
 
-Answers leave a worker in many places, in tasks of the chunk's own. Each inherits the sheet of the chunk it works for.
+Answers leave a worker in many places, in tasks of the chunk's own. Each task inherits the sheet of its chunk.
 """
 
 from collections import Counter
@@ -30,7 +30,7 @@ _sheet: ContextVar[ChunkSheet | None] = ContextVar("chunk_sheet", default=None)
 
 @contextmanager
 def chunk_sheet(*, prompts: bool) -> Iterator[ChunkSheet]:
-    """Of the chunk that is worked on inside the block."""
+    """Collects what becomes of the chunk that is answered inside the block."""
     sheet = ChunkSheet(prompts)
     token = _sheet.set(sheet)
     try:
@@ -40,7 +40,7 @@ def chunk_sheet(*, prompts: bool) -> Iterator[ChunkSheet]:
 
 
 def note(finished: Iterable[Finished]) -> None:
-    """To be called by what publishes, in the task of who has it published."""
+    """Called by the publisher, in the task that publishes."""
     sheet = _sheet.get()
     if sheet is None:
         return

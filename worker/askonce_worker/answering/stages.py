@@ -1,13 +1,13 @@
-"""The stages of a question's way, for who wants to know how long each takes: metrics, traces, both or nobody."""
+"""The stages of a question's way, as metrics and traces time them.
+
+Of a chunk: `exact`, `embed`, `semantic`. Of a question: `turn` (it waits for a slot and the provider's budget), `claim`
+(does it lead or follow?), `llm` (all tries of a call), `follow` (it waits for its leader). `publish` stores, settles
+and publishes, in one round trip.
+"""
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from typing import Any, Protocol
-
-STAGES = ("exact", "embed", "semantic", "turn", "claim", "llm", "follow", "publish")
-"""exact, embed, semantic: of a chunk. turn: a question waits for a slot and the provider's budget. claim: lead or
-follow? llm: all tries of a call. follow: it waits for its leader. publish: storing, settling and publishing, which are
-one round trip."""
 
 
 class Stage(Protocol):
@@ -16,12 +16,12 @@ class Stage(Protocol):
         ...
 
 
-_NOBODY = nullcontext()
+_NOTHING = nullcontext()
 
 
 def unobserved(name: str, **facts: str | int) -> AbstractContextManager[Any]:  # noqa: ARG001
-    """Where nobody looks."""
-    return _NOBODY
+    """For a worker without metrics and traces."""
+    return _NOTHING
 
 
 def observed_by(stages: list[Stage]) -> Stage:

@@ -20,14 +20,17 @@ from redis.exceptions import ResponseError
 
 from askonce.contract.keys import Keys
 from askonce.readable import read_object, text_of, time_of
-from askonce.store.away import TROUBLE
+from askonce.store.away import AWAY, TROUBLE
 from askonce.store.scripts import Script
 from askonce_worker.answering.ports import Embedder, Entry, SemanticCacheDown, StoredVector, Vector, VectorRefused
+from askonce_worker.health.parts import PartHealth
 from askonce_worker.logs.unreadable import Refusals
 
 log = structlog.get_logger()
 
 DROP_CONSUMERS = Script("askonce_worker.cache", "drop_consumers")
+NAME = "outbox"
+"""Under which health knows it."""
 GROUP = "qdrant"
 BATCH = 256
 STUCK_MS = 90_000
@@ -61,6 +64,7 @@ class Outbox:
         worker: This worker's name.
         embedding: The model of the embedder.
         refusals: Counts what is dropped.
+        health: Hears of errors that are not for others to end.
     """
 
     def __init__(
@@ -74,6 +78,7 @@ class Outbox:
         worker: str,
         embedding: str,
         refusals: Refusals | None = None,
+        health: PartHealth | None = None,
     ) -> None:
         self._redis = redis
         self._key = keys.outbox
@@ -83,6 +88,7 @@ class Outbox:
         self._worker = worker
         self._embedding = embedding
         self._refusals = refusals or Refusals()
+        self._health = health or PartHealth()
         self._size = BATCH
         self._after = "0"
 
@@ -96,10 +102,13 @@ class Outbox:
             try:
                 await self._drain_one()
                 pause = 0.0
+                self._health.succeeded(NAME)
             except (SemanticCacheDown, *TROUBLE) as error:
                 pause = min(LONGEST_PAUSE, max(0.5, pause * 2))
                 self._size = max(1, self._size // 2)
                 log.warning("outbox.waiting", cause=type(error).__name__, reason=_reason(error), seconds=pause)
+                if not isinstance(error, (SemanticCacheDown, *AWAY)):
+                    self._health.failed(NAME)
                 if isinstance(error, ResponseError):
                     await self._make_group()
                 await asyncio.sleep(pause)

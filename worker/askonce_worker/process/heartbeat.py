@@ -1,9 +1,9 @@
 """A worker's sign of life for the probes of its own machine: a small file, rewritten every second.
 
 It needs neither Redis nor its password: a worker that waits for Redis is alive, and must not be restarted for that. The
-file is on a tmpfs wherever there is one (`/dev/shm`), which a container has even where its root is read-only. As long
-as the worker lives it holds a lock on its file; of a dead one, however it died, the file is nobody's and is removed by
-whoever looks. Times are of the machine's monotonic clock, which all its processes share and nobody sets.
+file is on a tmpfs where there is one (`/dev/shm`), which a container has even if its root is read-only. A worker holds
+a lock on its file while it is alive. A file without a lock is a dead worker's, and the next probe removes it. Times are
+those of the machine's monotonic clock, which all its processes share and which is never set.
 """
 
 import asyncio
@@ -20,17 +20,25 @@ from pathlib import Path
 
 EVERY = 1.0
 LENGTH = 512
-MEMORY = Path("/dev/shm")  # noqa: S108 - a directory of one's own in it, which nobody else may enter
+MEMORY = Path("/dev/shm")  # noqa: S108 - a directory of our own in it, which no other user may enter
 
 
 @dataclass(frozen=True, slots=True)
 class Beat:
-    """at: seconds of the monotonic clock. claims: it takes jobs. redis: its last renewal went through, lately."""
+    """What a worker says of itself.
+
+    Attributes:
+        at: seconds of the monotonic clock.
+        claims: it takes jobs.
+        redis: its last renewal went through, lately.
+        failing: the parts that fail again and again.
+    """
 
     worker: str
     at: float
     claims: bool
     redis: bool
+    failing: str = ""
 
     @property
     def age(self) -> float:
@@ -38,7 +46,7 @@ class Beat:
 
 
 def directory() -> Path:
-    """This user's, made where it is missing. Raises OSError, also where it is not his own."""
+    """This user's directory, created if it is missing. Raises OSError, also if another user owns it."""
     base = MEMORY if os.access(MEMORY, os.W_OK | os.X_OK) else Path(tempfile.gettempdir())
     path = base / f"askonce-{os.getuid()}"
     path.mkdir(mode=0o700, exist_ok=True)
@@ -62,7 +70,7 @@ def installation(key_prefix: str, redis_url: str | None) -> str:
 
 @contextlib.asynccontextmanager
 async def beating(whose: str, now: Callable[[], Beat]) -> AsyncIterator[None]:
-    """Writes what `now` says at once, and then every second, for as long as the block runs. Raises OSError at first."""
+    """Writes what `now` returns at once and then every second, while the block runs. Raises OSError at the start."""
     with _own_file(directory() / f"{whose}{os.getpid()}") as file:
         _write(file, now())
         task = asyncio.create_task(_keep_on(file, now))
@@ -74,7 +82,7 @@ async def beating(whose: str, now: Callable[[], Beat]) -> AsyncIterator[None]:
 
 @contextlib.contextmanager
 def _own_file(path: Path) -> Iterator[int]:
-    """Locked. Whoever takes the new file for a dead worker's removes it: then it is made again."""
+    """Creates and locks the file. A probe may remove it before it is locked; then it is created again."""
     while True:
         file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         fcntl.flock(file, fcntl.LOCK_EX)
@@ -97,7 +105,7 @@ async def _keep_on(file: int, now: Callable[[], Beat]) -> None:
 
 
 def _write(file: int, beat: Beat) -> None:
-    """Always of one length, in one write: nobody reads the half of it."""
+    """Always of one length, in one write, so that a reader never sees half of it."""
     os.pwrite(file, json.dumps(asdict(beat)).encode().ljust(LENGTH), 0)
 
 

@@ -1,4 +1,4 @@
-"""What a worker says of itself to the probes: it lives from its first moment on, and is ready once it claims jobs."""
+"""What a worker tells probes: it is alive from its first moment on, and ready once it claims jobs."""
 
 import sys
 import time
@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import structlog
 
+from askonce_worker.health.parts import PartHealth
 from askonce_worker.queue.arq_worker import LeasedWorker
 from askonce_worker.settings import Settings
 
@@ -15,18 +16,27 @@ if sys.platform != "win32":
 
 log = structlog.get_logger()
 
+MOST_NAMES = 200
+"""Characters: a sign of life is short."""
+
 
 class Life:
-    """worker: once there is one."""
+    """worker: once there is one. health: of its parts."""
 
     def __init__(self, name: str) -> None:
         self.worker: LeasedWorker | None = None
+        self.health = PartHealth()
         self._name = name
 
     def beat(self) -> "Beat":
         worker = self.worker
-        claims = worker is not None and worker.claims
-        return Beat(self._name, time.monotonic(), claims=claims, redis=worker is not None and worker.hears_redis)
+        return Beat(
+            self._name,
+            time.monotonic(),
+            claims=worker is not None and worker.claims,
+            redis=worker is not None and worker.reaches_redis,
+            failing=", ".join(self.health.failing)[:MOST_NAMES],
+        )
 
 
 @asynccontextmanager

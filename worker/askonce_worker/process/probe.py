@@ -1,8 +1,8 @@
 """`askonce-worker check --live | --ready`: one line, and exit code 0 or 1, for the probes of an orchestrator.
 
-It says what the workers of this machine say of themselves (`heartbeat.py`), and asks nobody else: it takes no longer
-when Redis is away, and needs no password. live: restart those that are not. ready: they claim jobs, and their Redis
-answers.
+It reads the signs of life of this machine's workers (`heartbeat.py`), and asks no server: it is as quick when Redis is
+away, and needs no password. live: a worker that is not should be restarted. ready: it claims jobs, its Redis answers,
+and no part of it fails again and again.
 """
 
 import os
@@ -19,7 +19,7 @@ OPTIONS = ("--live", "--ready")
 
 
 def is_probe(arguments: Sequence[str]) -> bool:
-    """Whether these are the arguments of a probe: then nothing that takes long is to be imported."""
+    """Whether these are the arguments of a probe, which must not import what takes long."""
     return len(arguments) == 2 and arguments[0] == "check" and arguments[1] in OPTIONS
 
 
@@ -57,4 +57,6 @@ def _objection(beat: "Beat", *, ready: bool) -> str | None:
         return f"Redis does not answer {beat.worker}"
     if ready and not beat.claims:
         return f"{beat.worker} claims no jobs: it starts, or it stops"
+    if ready and beat.failing:
+        return f"{beat.worker} fails again and again: {beat.failing} (see its log)"
     return None

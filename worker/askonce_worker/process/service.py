@@ -35,7 +35,7 @@ log = structlog.get_logger()
 
 
 async def answer_chunk(ctx: dict[str, Any], *args: Any, **kwargs: Any) -> None:
-    """The function that arq calls, with whatever stands in the job."""
+    """The function that arq calls, with the job's arguments as they are."""
     jobs: ChunkJob = ctx["jobs"]
     if len(args) != 1 or kwargs:
         raise Unworkable("it is no chunk")
@@ -71,7 +71,7 @@ def run_worker(settings: Settings, *, suspects_only: bool = False) -> int:
 
 
 TELLING = (RedisAway, Unfit, LeaseLoopLost)
-"""Whose messages are written for whoever reads the log."""
+"""Errors whose messages are written for the log."""
 
 
 def _ended(why: str, *, code: int) -> int:
@@ -102,7 +102,7 @@ async def serve(settings: Settings, name: str, *, suspects_only: bool) -> None:
 async def _work(settings: Settings, redis: Redis, life: Life, name: str, *, suspects_only: bool) -> None:
     clock, keys = RedisClock(), Keys(settings.key_prefix)
     async with AsyncExitStack() as stack:
-        service = await stack.enter_async_context(assemble.service(settings, worker=name, clock=clock))
+        service = await stack.enter_async_context(assemble.service(settings, life.health, worker=name, clock=clock))
         suspects = SuspectProcess(settings.process_index)
         stack.push_async_callback(suspects.aclose)
         worker = LeasedWorker(
@@ -112,6 +112,7 @@ async def _work(settings: Settings, redis: Redis, life: Life, name: str, *, susp
             clock=clock,
             worker=name,
             hooks=JobHooks(split, service.jobs.give_up, service.watch.lease_lost, suspects.start),
+            health=life.health,
             lease=settings.lease,
             limits=WorkerLimits(settings.chunks, settings.max_tries, settings.grace, settings.redis_away_limit),
             suspects_only=suspects_only,
@@ -119,5 +120,5 @@ async def _work(settings: Settings, redis: Redis, life: Life, name: str, *, susp
         )
         worker.ctx["jobs"] = service.jobs
         life.worker = worker
-        await stack.enter_async_context(assemble.running(service.background))
+        await stack.enter_async_context(assemble.running(service.background, life.health))
         await worker.async_run()

@@ -39,7 +39,7 @@ class Supervisor:
         self._code = 0
 
     async def run(self) -> int:
-        """Until SIGTERM or SIGINT, or until a worker says that its settings are wrong. Returns the exit code."""
+        """Runs until SIGTERM or SIGINT, or until a worker refuses its settings. Returns the exit code."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop)
@@ -53,7 +53,7 @@ class Supervisor:
         return self._code
 
     def _stop(self) -> None:
-        """Every signal is passed on: to a worker the second one means at once."""
+        """Passes every signal on: a second one ends a worker at once."""
         self._stopping.set()
         for child in self._children.values():
             if child.returncode is None:
@@ -76,7 +76,7 @@ class Supervisor:
             await self._pause(pause)
 
     async def _run_one(self, index: int) -> int:
-        """Its exit code; -1 where the machine has no room for it at the moment."""
+        """Returns its exit code, or -1 if it could not be started."""
         try:
             child = await asyncio.create_subprocess_exec(
                 *self._command,

@@ -5,10 +5,11 @@ Traffic Management 4.0, 4.4.2), one in Redis for the requests and one for the to
 that no minute, wherever it begins, holds more than the limit: what may be used in one go, and how late a call may be,
 is taken off it. So 94 % of a limit can be used.
 
-A call reserves a moment up to a second ahead and waits for it outside of Redis; who would wait longer asks again, at
-random within the last second, so that workers neither come all at once nor have more than a second spoken for when an
-`ask` comes, for which the last part of what may be used in one go is kept. Who was refused PATIENCE times goes first
-in its lane, so that cheap calls do not starve a dear one; bulk calls let an `ask` that was refused go first at once.
+A call reserves a moment up to a second ahead and waits for it outside of Redis. A call that would wait longer asks
+again, at random within the last second: workers do not all come at once, and no more than a second is reserved when an
+`ask` comes. The last part of what may be used in one go is kept for the interactive lane. A call that was refused
+`REFUSALS_BEFORE_FIRST` times goes first in its lane, so that cheap calls do not starve an expensive one. Bulk calls let
+an `ask` that was refused go first at once.
 
 Tokens are estimated before a call and corrected by the provider's count after it: they are held as far as the estimates
 hold. Of what an answer may take, a sixth of the limit is counted at most: more is seldom meant, and would stop others.
@@ -39,12 +40,12 @@ PAUSE = Script("askonce_worker.providers", "pause")
 
 WINDOW = 60.0
 BURST, KEPT, AHEAD, LATE = 1 / 20, 1 / 60, 1 / 60, 1 / 60
-"""Parts of the window: what may be used in one go, what of it is kept for the interactive lane, how far ahead a moment
-is given, and how late it may be used."""
+"""Fractions of the window: what may be used in one go, how much of that is kept for the interactive lane, how far ahead
+a moment is reserved, and how late it may be used."""
 LOOK = 0.5
 """Seconds between looks for other workers' pauses, where there are no limits that are read with each call."""
 FORGET = 60.0
-PATIENCE = 3
+REFUSALS_BEFORE_FIRST = 3
 ANSWER = 1 / 6
 """Part of TPM: the most that is counted beforehand of an answer, all its choices together."""
 TOKEN_BYTES = 4
@@ -207,7 +208,7 @@ class RateReservation:
     async def take(self) -> float:
         if not self._budget.in_force(self._model):
             return 0.0
-        first = self._name if self._refused >= PATIENCE else ""
+        first = self._name if self._refused >= REFUSALS_BEFORE_FIRST else ""
         wait, self._moment = await self._budget.reserve(self._model, self._lane, self._tokens, self._moment, first)
         self._refused = 0 if self._moment else self._refused + 1
         return wait

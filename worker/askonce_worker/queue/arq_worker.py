@@ -1,7 +1,7 @@
-"""arq's worker, made fit: jobs under leases.
+"""arq's worker with jobs under leases.
 
-Of arq's own `Worker` stay the registry of functions, the `cron` declarations, the context, the signals and `run`. Its
-polling, its claiming (four round trips a job) and its log lines (which print arguments) are never reached.
+It keeps arq's registry of functions, `cron` declarations, context, signals and `run`. It replaces arq's polling, its
+claiming (four round trips a job) and its log lines (which print arguments).
 """
 
 import asyncio
@@ -20,6 +20,7 @@ from redis.asyncio import Redis
 from askonce.contract.keys import Keys
 from askonce.store.away import TROUBLE
 from askonce.tasks import stop
+from askonce_worker.health.parts import PartHealth
 from askonce_worker.logs.error_origin import place
 from askonce_worker.queue.cron import Cron
 from askonce_worker.queue.finisher import Finisher
@@ -40,16 +41,16 @@ log = structlog.get_logger()
 NEVER = 10 * 365 * 86_400
 CODEC: dict[str, Any] = {"job_serializer": orjson.dumps, "job_deserializer": orjson.loads}
 OUT_OF_THE_WAY: dict[str, Any] = {"max_tries": NEVER, "job_timeout": NEVER, "keep_result": 0, **CODEC}
-"""What arq would decide and is decided here. (A timeout of None breaks it.)"""
-UNITS_A_SLOT = 128
-"""Units of open work that a worker may hold for each slot: twice a full chunk, since one flow may hold half of it."""
+"""Turns off what arq would decide. (A timeout of None breaks it.)"""
+FULL_CHUNK = 64
+"""Questions. One flow, which may hold half of the open work, gets as many full chunks as there are slots for bulk."""
 DEFAULT_LIMITS = WorkerLimits()
 LAST_CALLS = 5.0
-"""Seconds that cancelled jobs get to end, and then Redis to take them back."""
+"""Seconds for cancelled jobs to end, and for Redis to take them back."""
 
 
 class LeaseLoopLost(Exception):
-    """What renews and ends this worker's leases has ended, and nobody told it to."""
+    """The task that renews or ends this worker's leases has ended unexpectedly."""
 
 
 class LeasedWorker(Worker):
@@ -74,6 +75,7 @@ class LeasedWorker(Worker):
         clock: RedisClock,
         worker: str,
         hooks: JobHooks,
+        health: PartHealth,
         lease: float = 10.0,
         limits: WorkerLimits = DEFAULT_LIMITS,
         suspects_only: bool = False,
@@ -91,8 +93,9 @@ class LeasedWorker(Worker):
         )
         self._limits = limits
         self._hooks = hooks
+        self._health = health
         self._leases = Leases(redis, keys, clock, worker=worker, lease=lease)
-        self._cron = Cron(self.cron_jobs, self.ctx, redis=redis, keys=keys, clock=clock)
+        self._cron = Cron(self.cron_jobs, self.ctx, redis=redis, keys=keys, clock=clock, health=health)
         self._stop = asyncio.Event()
         self._at_once = asyncio.Event()
         self._started = False
@@ -104,21 +107,26 @@ class LeasedWorker(Worker):
         self._finisher = Finisher(self._leases, self._keeper)
         self._running = RunningJobs(
             limits.slots,
-            limits.reserved,
-            OpenWork(limits.slots * UNITS_A_SLOT),
+            limits.bulk_slots,
+            OpenWork(2 * limits.bulk_slots * FULL_CHUNK),
             on_end=self._ended,
             on_room=self._slot_freed,
         )
         functions = {name: function.coroutine for name, function in self.functions.items()}
         self._runner = JobRunner(
-            functions, self.ctx, hooks, leave_slot=self._running.leave_slot, max_tries=limits.max_tries
+            functions,
+            self.ctx,
+            hooks,
+            leave_slot=self._running.leave_slot,
+            health=self._health,
+            max_tries=limits.max_tries,
         )
         parts = (self._leases, self._keeper, self._running)
         claims: dict[str, Any] = {"start": self._start, "release": lambda job: self._end(Return(job))}
         self._claimer: JobClaimer | SuspectClaimer = (
             SuspectClaimer(*parts, **claims)
             if suspects_only
-            else JobClaimer(*parts, **claims, on_suspects=hooks.on_suspects)
+            else JobClaimer(*parts, **claims, on_suspects=hooks.on_suspects, health=self._health)
         )
 
     async def main(self) -> None:
@@ -148,11 +156,11 @@ class LeasedWorker(Worker):
 
     @property
     def claims(self) -> bool:
-        """It takes jobs: it has started, and was not told to stop."""
+        """Whether it takes jobs: it has started and is not stopping."""
         return self._started and not self._stop.is_set()
 
     @property
-    def hears_redis(self) -> bool:
+    def reaches_redis(self) -> bool:
         return self._keeper.is_fresh
 
     async def _work(self) -> None:
@@ -177,27 +185,27 @@ class LeasedWorker(Worker):
         self._claimer.slot_freed()
 
     def _end(self, outcome: JobOutcome) -> None:
-        """arq's counters, and then whatever it is goes to Redis."""
+        """Counts it as arq does, and hands it to the finisher."""
         self.jobs_complete += isinstance(outcome, Done)
         self.jobs_failed += isinstance(outcome, Bury)
         self.jobs_retried += isinstance(outcome, Return)
         self._finisher.put(outcome)
 
     def _lost(self, job: LeasedJob) -> None:
-        """Fenced: another worker has it. Whatever it still reports, Redis does not take."""
+        """Another worker has it. The fence rejects whatever this one still reports."""
         self._hooks.on_lost()
         if self._running.cancel(job):
             log.warning("job.lost", chunk=job.job, lane=job.lane)
 
     def handle_sig(self, signum: Signals) -> None:
-        """The first signal lets jobs end, for the seconds of `grace`; the second one does not wait."""
+        """The first signal gives jobs `grace` seconds to end. The second one ends them at once."""
         log.info("worker.stopping", signal=Signals(signum).name, running=len(self._running), again=self._stop.is_set())
         if self._stop.is_set():
             self._at_once.set()
         self._stop.set()
 
     async def _shut_down(self, working: "asyncio.Task[None]", *, in_order: bool) -> None:
-        """Claims nothing more, lets jobs end, hands the rest back at once."""
+        """Claims no more, lets jobs end, and hands the rest back."""
         self._claimer.stop()
         if not self._started:
             working.cancel()
@@ -217,7 +225,7 @@ class LeasedWorker(Worker):
         await stop(working)
 
     async def _last_jobs(self, working: "asyncio.Task[None]") -> None:
-        """A claim under way ends first: what it brings is handed back."""
+        """Waits for a claim under way, whose jobs are handed back, and for the jobs that run."""
         await asyncio.wait({working})
         await self._running.idle()
 
@@ -226,7 +234,7 @@ class LeasedWorker(Worker):
 
 
 def _cause(task: "asyncio.Task[Any]", keeping: Sequence["asyncio.Task[Any]"]) -> BaseException | None:
-    """Why the worker has to end, if it was this task that ended it."""
+    """Why this task makes the worker end. None: it does not."""
     failed = None if task.cancelled() else task.exception()
     if failed is None and task in keeping:
         return LeaseLoopLost("the lease loop has ended")

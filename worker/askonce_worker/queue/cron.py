@@ -1,4 +1,4 @@
-"""arq's cron declarations, run once over all workers: a tick belongs to whoever sets its key first.
+"""Runs arq's cron declarations, each tick once over all workers: the worker that sets the tick's key first runs it.
 
 arq itself puts a cron job into the queue, where a backlog would delay it. Here it is a plain task.
 """
@@ -15,6 +15,7 @@ from redis.asyncio import Redis
 from askonce.contract.keys import Keys
 from askonce.store.away import AWAY, TROUBLE
 from askonce.tasks import stop
+from askonce_worker.health.parts import PartHealth
 from askonce_worker.logs.error_origin import place
 from askonce_worker.queue.leases import REPLY_TIMEOUT
 from askonce_worker.redis.clock import RedisClock
@@ -26,7 +27,7 @@ KEPT_MS = 3_600_000
 
 
 class Cron:
-    """context: the argument of each job. One that fails hurts nobody; one that still runs here is not started twice."""
+    """context: the argument of each job. One that fails is run again at its next tick; one that still runs is not."""
 
     def __init__(
         self,
@@ -36,6 +37,7 @@ class Cron:
         redis: Redis,
         keys: Keys,
         clock: RedisClock,
+        health: PartHealth,
         zone: tzinfo = UTC,
     ) -> None:
         self._jobs = jobs
@@ -43,6 +45,7 @@ class Cron:
         self._redis = redis
         self._prefix = f"{keys.prefix}:cron:"
         self._clock = clock
+        self._health = health
         self._zone = zone
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
@@ -66,7 +69,7 @@ class Cron:
             tick = job.next_run
             if await self._mine(job, tick):
                 self._start(job)
-            # What was missed meanwhile is not made up for.
+            # Ticks that were missed are not made up for.
             job.calculate_next(max(tick, now - timedelta(seconds=1)))
 
     async def _mine(self, job: CronJob, tick: datetime) -> bool:
@@ -93,5 +96,7 @@ class Cron:
             log.warning("cron.interrupted", cron=job.name, error=type(error).__name__)
         except Exception as error:  # noqa: BLE001 - the next tick is another chance
             log.error("cron.failed", cron=job.name, error=type(error).__name__, where=place(error))
+            self._health.failed(job.name)
         else:
+            self._health.succeeded(job.name)
             log.debug("cron.done", cron=job.name, ms=self._clock.now_ms() - began)

@@ -7,8 +7,9 @@ from typing import Any
 
 import structlog
 
-from askonce.store.away import TROUBLE
+from askonce.store.away import AWAY, TROUBLE
 from askonce.tasks import stop
+from askonce_worker.health.parts import PartHealth
 from askonce_worker.queue.flow import Flow
 from askonce_worker.queue.lease_keeper import LeaseKeeper
 from askonce_worker.queue.leased_job import LeasedJob
@@ -40,6 +41,7 @@ class JobClaimer:
         start: Callable[[LeasedJob], None],
         release: Callable[[LeasedJob], None],
         on_suspects: Callable[[], None],
+        health: PartHealth,
     ) -> None:
         self._leases = leases
         self._keeper = keeper
@@ -47,6 +49,7 @@ class JobClaimer:
         self._start = start
         self._release = release
         self._on_suspects = on_suspects
+        self._health = health
         self._needs_slot = False
         self._held_back: frozenset[Flow] = frozenset()
         self._stopped = asyncio.Event()
@@ -74,12 +77,16 @@ class JobClaimer:
         running = self._running
         self._held_back = running.held_back
         try:
-            return await self._leases.claim(free=running.free, bulk=running.free_for_bulk, held_back=self._held_back)
+            claim = await self._leases.claim(free=running.free, bulk=running.free_for_bulk, held_back=self._held_back)
         except TROUBLE as error:
             log.warning("claim.failed", error=type(error).__name__)
+            if not isinstance(error, AWAY):
+                self._health.failed("claims")
             self._keeper.doubt()
             await asyncio.sleep(PAUSE_AFTER_TROUBLE)
             return None
+        self._health.succeeded("claims")
+        return claim
 
     def _take(self, claim: Claim) -> bool:
         """Starts what was claimed. Returns whether to claim again at once."""

@@ -34,7 +34,7 @@ class Return:
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """parts: the jobs that take its place with their records, each with so many lapses and failures."""
+    """parts: the records of the jobs that take its place, by name. lapses, failures: what each of them begins with."""
 
     job: LeasedJob
     parts: Mapping[str, bytes]

@@ -9,6 +9,7 @@ import structlog
 from arq.worker import Retry
 
 from askonce.store.away import AWAY
+from askonce_worker.health.parts import PartHealth
 from askonce_worker.logs.error_origin import place
 from askonce_worker.queue.job_outcomes import Bury, Done, JobOutcome, Return, Split
 from askonce_worker.queue.leased_job import LeasedJob, Suspicious, Unworkable, part_name
@@ -20,6 +21,8 @@ log = structlog.get_logger()
 JobFunction = Callable[..., Awaitable[Any]]
 REDIS_AWAY_PAUSE_MS = 1000
 NOT_BURIED_PAUSE_MS = 30_000
+JOBS_FORGET = 300.0
+"""Seconds after which an idle worker no longer shows that its last jobs failed."""
 
 
 class JobRunner:
@@ -38,12 +41,14 @@ class JobRunner:
         hooks: JobHooks,
         *,
         leave_slot: Callable[[LeasedJob], None],
+        health: PartHealth,
         max_tries: int,
     ) -> None:
         self._functions = functions
         self._context = context
         self._hooks = hooks
         self._leave_slot = leave_slot
+        self._health = health
         self._max_tries = max_tries
 
     async def run(self, job: LeasedJob) -> JobOutcome:
@@ -84,6 +89,7 @@ class JobRunner:
             return await self._bury(job, str(error))
         except Exception as error:  # noqa: BLE001 - whatever it is, it is one more failed try
             return await self._failed(job, error)
+        self._health.succeeded("jobs")
         return Done(job)
 
     def _decide(self, job: LeasedJob, failures: int) -> TryDecision:
@@ -91,6 +97,7 @@ class JobRunner:
 
     async def _failed(self, job: LeasedJob, error: BaseException) -> JobOutcome:
         """The error's message may quote a prompt: only its type and place are told."""
+        self._health.failed("jobs", forget=JOBS_FORGET)
         failures = job.failures + 1
         decision = self._decide(job, failures)
         name = type(error).__name__

@@ -1,4 +1,4 @@
-"""Keeps what a worker holds: renews its leases and its sign of life, and notices when Redis is away for too long."""
+"""Renews a worker's leases and its sign of life, and notices when Redis is away for too long."""
 
 import asyncio
 import contextlib
@@ -15,8 +15,8 @@ log = structlog.get_logger()
 
 
 OTHERS_RENEW = 1.5
-"""Seconds after Redis is back in which all workers renew, and nobody claims: a claim that came first would take the
-jobs of those who live. (Who could not renew tries again once a second.)"""
+"""Seconds after Redis is back in which workers renew and none claims. An earlier claim would take jobs of workers that
+are alive. (A worker that cannot renew tries again once a second.)"""
 
 
 class RedisAway(Exception):
@@ -24,12 +24,16 @@ class RedisAway(Exception):
 
 
 class LeaseKeeper:
-    """away_limit: seconds. on_lost: is told of each job that another worker has claimed meanwhile.
+    """Renews until Redis has been away for `away_limit` seconds.
 
-    A worker that cannot renew lets its jobs go on, even past their leases. They can do no harm: results go over pending
-    markers only, and finishing is fenced. Whether a lease was lost only Redis knows (while it is away for everybody,
-    nobody can claim), and the LLM calls under way are paid for: the first renewal afterwards tells, and only what is
-    lost is cancelled. Until then nothing new is claimed.
+    A worker that cannot renew lets its jobs go on, even past their leases. They do no harm: a result replaces only a
+    pending marker, and finishing is fenced. Their LLM calls are paid for, and only Redis knows whether a lease was
+    lost: while it is away for all workers, none can claim. The first renewal afterwards shows what is lost, and only
+    that is cancelled. Until then nothing new is claimed.
+
+    Args:
+        away_limit: seconds.
+        on_lost: called with each job that another worker has claimed.
     """
 
     def __init__(self, leases: Leases, *, away_limit: float, on_lost: Callable[[LeasedJob], None]) -> None:
@@ -49,13 +53,13 @@ class LeaseKeeper:
         self._held.pop(job.key, None)
 
     def doubt(self) -> None:
-        """Something went wrong with Redis: `fresh` waits for the next renewal, which is at once."""
+        """Renews at once. `fresh` waits for it."""
         self._renewed = -float("inf")
         self._due.set()
 
     @property
     def is_fresh(self) -> bool:
-        """The leases are renewed and the losses known. No longer so once this process was stopped for a while."""
+        """Whether the leases were renewed lately. False after this process was stopped for a while."""
         return time.monotonic() - self._renewed < self._stale_after
 
     async def fresh(self) -> None:
@@ -93,7 +97,7 @@ class LeaseKeeper:
     async def _renew(self) -> None:
         asked = list(self._held.values())
         for job in await self._leases.renew(asked):
-            # One that was finished while we asked is nobody's loss.
+            # A job that was finished meanwhile is no loss.
             if self._held.pop(job.key, None) is not None:
                 self._on_lost(job)
 

@@ -1,4 +1,4 @@
-"""Leased jobs: a typed wrapper over the scripts that claim, renew and end them. Every change is fenced by a token."""
+"""A typed wrapper over the scripts that claim, renew and end jobs. A token fences every change."""
 
 import asyncio
 import itertools
@@ -133,7 +133,7 @@ class Leases:
         return Claim(jobs, gone, interactive_behind > 0, bulk_behind > 0, suspects > 0)
 
     async def renew(self, jobs: Sequence[LeasedJob]) -> list[LeasedJob]:
-        """Returns those whose lease is somebody else's by now."""
+        """Returns the jobs whose lease another worker has."""
         args: list[Any] = [self.worker, self._lease_ms]
         for job in jobs:
             args += (LANE_NUMBER[job.lane], job.job, job.token)
@@ -142,7 +142,7 @@ class Leases:
         return [jobs[int(place)] for place in lost]
 
     async def finish(self, done: Sequence[Done]) -> list[bool]:
-        """For each whether its lease was still ours; so with those below."""
+        """Returns for each job whether its lease was still ours, as the methods below do."""
         args: list[Any] = [ARQ_JOB, ARQ_RETRY]
         for item in done:
             args += (LANE_NUMBER[item.job.lane], item.job.job, item.job.token, item.job.questions)
@@ -173,7 +173,7 @@ class Leases:
         return bool(await self._run(BURY, keys, args))
 
     async def woken(self, seconds: int) -> bool:
-        """Takes a wake-up token, and a connection of its own for as long as it waits for one."""
+        """Waits for a wake-up token, on a connection of its own. Returns whether one came."""
         async with asyncio.timeout(seconds + REPLY_TIMEOUT):
             return await self._redis.blpop([self._keys.wake], timeout=seconds) is not None  # type: ignore[misc]
 
@@ -182,7 +182,7 @@ class Leases:
             await self._redis.lpush(self._keys.wake, "1")  # type: ignore[misc]
 
     async def sign_off(self) -> None:
-        """This worker lives no more: nobody needs to wait for its lease."""
+        """Removes this worker's sign of life, so that none waits for its lease to lapse."""
         async with asyncio.timeout(REPLY_TIMEOUT):
             await self._redis.zrem(self._keys.workers, self.worker)
 

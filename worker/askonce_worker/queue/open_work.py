@@ -39,12 +39,16 @@ class OpenWork:
 
     @property
     def room(self) -> int:
-        """How many more jobs of the present mean size fit into half of what is free. 0 once nothing is free."""
+        """How many more jobs of the present mean size may be taken, all of one flow. 0 once nothing is free.
+
+        What a flow takes is free no more, so it counts twice.
+        """
         free = self._capacity - self._total
         if free <= 0:
             return 0
+        most = max((units for units in self._flows.values() if units < free), default=0)
         mean = max(1.0, self._total / max(1, len(self._units)))
-        return max(1, int(free / 2 / mean))
+        return max(1, int((free - most) / 2 / mean))
 
     @property
     def held_back(self) -> frozenset[Flow]:

@@ -21,7 +21,7 @@ class RunningJobs:
 
     Args:
         slots: jobs at a time that may use the caches.
-        reserved: how many of these bulk jobs never take.
+        bulk_slots: how many of these bulk jobs may take.
         open_work: bounds all jobs together, those that wait included.
         on_end: called with each outcome, after the slot is free.
         on_room: called when a slot is free again although its job goes on.
@@ -30,14 +30,14 @@ class RunningJobs:
     def __init__(
         self,
         slots: int,
-        reserved: int,
+        bulk_slots: int,
         open_work: OpenWork,
         *,
         on_end: Callable[[JobOutcome], None],
         on_room: Callable[[], None],
     ) -> None:
         self._slots = slots
-        self._most_bulk = max(1, slots - reserved)
+        self._bulk_slots = bulk_slots
         self._open_work = open_work
         self._on_end = on_end
         self._on_room = on_room
@@ -56,7 +56,7 @@ class RunningJobs:
     @property
     def free_for_bulk(self) -> int:
         bulk = sum(job.lane == "bulk" for job in self._in_slots.values())
-        return min(self.free, self._most_bulk - bulk)
+        return min(self.free, self._bulk_slots - bulk)
 
     @property
     def held_back(self) -> frozenset[Flow]:

@@ -1,4 +1,4 @@
-"""What a leased worker is told: how much it may do, and what to call when something happens to a job."""
+"""The options of a leased worker: how much it takes on, and what it calls when something happens to a job."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -23,9 +23,9 @@ class WorkerLimits:
     away_limit: float = 300.0
 
     @property
-    def reserved(self) -> int:
-        """Slots that bulk jobs never take."""
-        return max(1, self.slots // 8)
+    def bulk_slots(self) -> int:
+        """Slots that bulk jobs may take: the rest is kept for the interactive lane."""
+        return max(1, self.slots - max(1, self.slots // 8))
 
 
 def _ignore() -> None:

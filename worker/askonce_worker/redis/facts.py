@@ -10,6 +10,7 @@ from redis.exceptions import ResponseError
 
 from askonce.store.away import TROUBLE, is_unavailable
 from askonce.store.failover import Generation
+from askonce_worker.health.parts import PartHealth
 
 log = structlog.get_logger()
 
@@ -17,6 +18,8 @@ LOOK = 1.0
 SELDOM = 60.0
 """Seconds after which the policy is read again, even over the same connections."""
 KEEPS = "noeviction"
+EVICTS = "Redis evicts keys"
+"""As probes name it."""
 
 
 async def facts(redis: Redis, section: str | None = None) -> dict[str, Any]:
@@ -33,8 +36,9 @@ async def facts(redis: Redis, section: str | None = None) -> dict[str, Any]:
 class EvictionWatch:
     """Notices a Redis that evicts keys: a failover may lead to one, and evicted keys are lost questions."""
 
-    def __init__(self, redis: Redis) -> None:
+    def __init__(self, redis: Redis, health: PartHealth) -> None:
         self._redis = redis
+        self._health = health
         self._generation: Generation = redis.connection_pool.connection_kwargs["generation"]
         self._connections = 0
         self._read_at = -SELDOM
@@ -44,7 +48,9 @@ class EvictionWatch:
         """Logs an error as long as keys are evicted, once a minute, until it is cancelled."""
         while True:
             try:
-                if await self._has_read() and self._policy != KEEPS:
+                read, evicts = await self._has_read(), self._policy != KEEPS
+                self._health.set_unfit(EVICTS, unfit=evicts)
+                if read and evicts:
                     log.error("redis.evicts", policy=self._policy, advice=f"set maxmemory-policy {KEEPS}")
             except TROUBLE:
                 self._connections = 0  # the next reply may be another server's

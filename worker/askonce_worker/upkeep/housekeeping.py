@@ -7,7 +7,7 @@ progress stands in Redis, and every batch is bounded.
 import contextlib
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import structlog
@@ -19,6 +19,7 @@ from redis.exceptions import LockError
 from askonce.contract.keys import Keys
 from askonce.store.away import AWAY
 from askonce_worker.answering.ports import SemanticCacheDown
+from askonce_worker.health.parts import PartHealth
 from askonce_worker.logs.error_origin import place
 
 log = structlog.get_logger()
@@ -47,6 +48,7 @@ class Maintenance:
     parts: Sequence[Part]
     relieve: Callable[[float], Awaitable[None]]
     note_use: Callable[[], Awaitable[None]]
+    health: PartHealth = field(default_factory=PartHealth)
     clock: Callable[[], float] = time.monotonic
 
     async def keep_house(self) -> None:
@@ -65,16 +67,20 @@ class Maintenance:
             with contextlib.suppress(LockError):
                 await lock.release()
 
-    @staticmethod
-    async def _run(part: Part) -> bool:
+    async def _run(self, part: Part) -> bool:
+        name = type(part).__name__
         try:
-            return await part.run(SHARE)
+            more = await part.run(SHARE)
         except SemanticCacheDown as error:
-            log.warning("upkeep.waiting", part=type(part).__name__, error=str(error))
+            log.warning("upkeep.waiting", part=name, error=str(error))
         except AWAY:
             raise
         except Exception as error:  # noqa: BLE001 - what one part cannot cope with is no reason to leave out the others
-            log.warning("upkeep.failed", part=type(part).__name__, error=type(error).__name__, where=place(error))
+            log.warning("upkeep.failed", part=name, error=type(error).__name__, where=place(error))
+            self.health.failed(name)
+        else:
+            self.health.succeeded(name)
+            return more
         return False
 
     def cron_jobs(self) -> list[CronJob]:

@@ -1,12 +1,13 @@
 """Where the parts meet: settings come in, a service comes out. Nothing else knows both pipeline and adapters."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import structlog
+from redis.asyncio import Redis
 
 from askonce.contract.keys import Keys
 from askonce.tasks import stop
@@ -18,122 +19,186 @@ from askonce_worker.answering.lookup import Lookup
 from askonce_worker.answering.pipeline import Pipeline
 from askonce_worker.answering.ports import Clock
 from askonce_worker.cache.exact import ExactCache
+from askonce_worker.cache.publisher import Publisher
+from askonce_worker.cache.semantic import QdrantSemanticCache
 from askonce_worker.cache.wrong_pairs import ReportedPairs
+from askonce_worker.health.parts import PartHealth
+from askonce_worker.inflight.coalescer import RedisCoalescer
 from askonce_worker.logs.error_origin import place
 from askonce_worker.logs.unreadable import Refusals
 from askonce_worker.matching.match import Matcher
 from askonce_worker.matching.never_cache import never_cached
 from askonce_worker.providers.call_counts import CallCounts
+from askonce_worker.providers.embeddings import OpenAIEmbedder
+from askonce_worker.providers.rate_budget import RateBudget
 from askonce_worker.redis.connection import connect_redis
 from askonce_worker.redis.facts import EvictionWatch
 from askonce_worker.settings import Settings
 from askonce_worker.upkeep.housekeeping import Maintenance
 from askonce_worker.wiring import parts, upkeep
-from askonce_worker.wiring.observers import Watch, told, watch
+from askonce_worker.wiring.observers import Figures, Watch, told, watch
 
 log = structlog.get_logger()
 
 
+HEALTHY_AFTER = 30.0
+"""Seconds after which what runs beside the jobs counts as healthy again."""
 BACKGROUND_PAUSE = 5.0
 """Seconds before what runs beside the jobs, and has failed, begins anew."""
 
 
+Background = Mapping[str, Callable[[], Coroutine[Any, Any, None]]]
+"""What runs beside the jobs until the worker ends, by the names under which probes show it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A wired worker. jobs: what arq runs. background: what runs beside the jobs until the worker ends.
-    maintenance: what is done from time to time. watch: who looks at it.
+    """A wired worker.
+
+    Attributes:
+        jobs: what arq runs.
+        background: what runs beside the jobs.
+        maintenance: the periodic jobs.
+        watch: the metrics and traces.
     """
 
     jobs: ChunkJob
-    background: tuple[Callable[[], Coroutine[Any, Any, None]], ...]
+    background: Background
     maintenance: Maintenance
     watch: Watch
 
 
+@dataclass(frozen=True, slots=True)
+class _Shared:
+    """The parts that several others need."""
+
+    redis: Redis
+    keys: Keys
+    refusals: Refusals
+    matcher: Matcher
+    exact: ExactCache
+    embedder: OpenAIEmbedder
+    vectors: QdrantSemanticCache | None
+    coalescer: RedisCoalescer
+    publisher: Publisher
+    counts: CallCounts
+    budget: RateBudget
+
+
 @asynccontextmanager
-async def service(settings: Settings, *, worker: str, clock: Clock) -> AsyncIterator[Service]:
+async def service(settings: Settings, health: PartHealth, *, worker: str, clock: Clock) -> AsyncIterator[Service]:
     """Everything a worker needs to answer chunks, open; closed at the end. Raises MetricsPortError."""
-    keys, url = Keys(settings.key_prefix), settings.redis_url.get_secret_value()
-    profile, watched, refusals = parts.matching_profile(settings), watch(settings), Refusals()
+    watched = watch(settings)
     async with AsyncExitStack() as stack:
-        redis = connect_redis(url)
-        stack.push_async_callback(redis.aclose)
-        embedder = parts.embedder_of(settings, profile, watched, stack)
-        reported = ReportedPairs(keys, refusals)
-        exact = ExactCache(redis, keys, reported, refusals)
-        matcher = Matcher(
+        shared = _shared(settings, watched, worker, clock, stack)
+        lookup = _lookup(shared, watched, clock)
+        lead_or_follow = _lead_or_follow(settings, shared, lookup, watched, clock, stack)
+        background: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {
+            "budget": shared.budget.watch,
+            "eviction watch": EvictionWatch(shared.redis, health).run,
+        }
+        if shared.vectors is not None:
+            background["outbox"] = parts.outbox_of(
+                settings,
+                shared.keys,
+                worker,
+                shared.vectors,
+                shared.embedder,
+                shared.exact,
+                shared.refusals,
+                health,
+                stack,
+            ).run
+        await stack.enter_async_context(shared.coalescer)
+        stack.push_async_callback(shared.publisher.aclose)
+        house = upkeep.maintenance(settings, shared.redis, shared.keys, shared.vectors, health, stack)
+        figures = Figures(shared.coalescer, lead_or_follow, shared.embedder, shared.refusals, health)
+        await stack.enter_async_context(told(watched, settings, figures))
+        pipeline = Pipeline(lookup, shared.coalescer, lead_or_follow)
+        prompts = settings.log_prompts
+        jobs = ChunkJob(pipeline, shared.publisher, shared.refusals, watched.around, log_prompts=prompts)
+        yield Service(jobs, background, house, watched)
+
+
+def _shared(settings: Settings, watched: Watch, worker: str, clock: Clock, stack: AsyncExitStack) -> _Shared:
+    keys, refusals, counts = Keys(settings.key_prefix), Refusals(), CallCounts()
+    profile = parts.matching_profile(settings)
+    redis = connect_redis(settings.redis_url.get_secret_value())
+    stack.push_async_callback(redis.aclose)
+    reported = ReportedPairs(keys, refusals)
+    return _Shared(
+        redis=redis,
+        keys=keys,
+        refusals=refusals,
+        matcher=Matcher(
             threshold=profile.threshold,
             max_chars=settings.semantic_max_chars,
             never=never_cached(settings.never_cache),
             reported=reported,
-        )
-        vectors = parts.semantic_of(settings, clock, stack)
-        coalescer = parts.coalescer_of(settings, redis, keys, worker, reported)
-        counts, budget = CallCounts(), parts.budget_of(settings, redis, keys)
-        publisher = parts.publisher_of(settings, redis, keys, worker, counts, watched)
-        lookup = Lookup(
-            clock=clock,
-            exact=exact,
-            embedder=embedder,
-            semantic=vectors or parts.NoSemanticCache(),
-            matcher=matcher,
-            outbound=publisher,
-            stage=watched.stage,
-        )
-        turns = LLMTurns(parts.slots_of(settings), budget, watched.stage)
-        asking = Asking(
-            clock=clock,
-            coalescer=coalescer,
-            turns=turns,
-            llm=parts.llm_of(settings, counts, budget, watched, stack),
-            outbound=publisher,
-            stage=watched.stage,
-        )
-        lead_or_follow = LeadOrFollow(
-            lookup=lookup,
-            coalescer=coalescer,
-            turns=turns,
-            asking=asking,
-            outbound=publisher,
-            stage=watched.stage,
-        )
-        pipeline = Pipeline(lookup, coalescer, lead_or_follow)
-        background = [budget.watch, EvictionWatch(redis).run]
-        if vectors is not None:
-            outbox = parts.outbox_of(settings, keys, worker, vectors, embedder, exact, refusals, stack)
-            background.append(outbox.run)
-        await stack.enter_async_context(coalescer)
-        stack.push_async_callback(publisher.aclose)
-        house = upkeep.maintenance(settings, redis, keys, vectors, stack)
-        await stack.enter_async_context(
-            told(
-                watched,
-                settings,
-                coalescer=coalescer,
-                lead_or_follow=lead_or_follow,
-                embedder=embedder,
-                refusals=refusals,
-            )
-        )
-        jobs = ChunkJob(pipeline, publisher, refusals, watched.around, log_prompts=settings.log_prompts)
-        yield Service(jobs, tuple(background), house, watched)
+        ),
+        exact=ExactCache(redis, keys, reported, refusals),
+        embedder=parts.embedder_of(settings, profile, watched, stack),
+        vectors=parts.semantic_of(settings, clock, stack),
+        coalescer=parts.coalescer_of(settings, redis, keys, worker, reported),
+        publisher=parts.publisher_of(settings, redis, keys, worker, counts, watched),
+        counts=counts,
+        budget=parts.budget_of(settings, redis, keys),
+    )
+
+
+def _lookup(shared: _Shared, watched: Watch, clock: Clock) -> Lookup:
+    return Lookup(
+        clock=clock,
+        exact=shared.exact,
+        embedder=shared.embedder,
+        semantic=shared.vectors or parts.NoSemanticCache(),
+        matcher=shared.matcher,
+        outbound=shared.publisher,
+        stage=watched.stage,
+    )
+
+
+def _lead_or_follow(
+    settings: Settings, shared: _Shared, lookup: Lookup, watched: Watch, clock: Clock, stack: AsyncExitStack
+) -> LeadOrFollow:
+    turns = LLMTurns(parts.slots_of(settings), shared.budget, watched.stage)
+    asking = Asking(
+        clock=clock,
+        coalescer=shared.coalescer,
+        turns=turns,
+        llm=parts.llm_of(settings, shared.counts, shared.budget, watched, stack),
+        outbound=shared.publisher,
+        stage=watched.stage,
+    )
+    return LeadOrFollow(
+        lookup=lookup,
+        coalescer=shared.coalescer,
+        turns=turns,
+        asking=asking,
+        outbound=shared.publisher,
+        stage=watched.stage,
+    )
 
 
 @asynccontextmanager
-async def running(background: tuple[Callable[[], Coroutine[Any, Any, None]], ...]) -> AsyncIterator[None]:
+async def running(background: Background, health: PartHealth) -> AsyncIterator[None]:
     """Runs these beside what is inside, and ends them with it."""
-    tasks = [asyncio.create_task(_for_ever(run)) for run in background]
+    tasks = [asyncio.create_task(_keep_running(name, run, health)) for name, run in background.items()]
     try:
         yield
     finally:
         await stop(*tasks)
 
 
-async def _for_ever(run: Callable[[], Coroutine[Any, Any, None]]) -> None:
+async def _keep_running(name: str, run: Callable[[], Coroutine[Any, Any, None]], health: PartHealth) -> None:
     """What fails begins anew: a worker without its outbox would only seem to live."""
     while True:
+        healthy = asyncio.get_running_loop().call_later(HEALTHY_AFTER, health.succeeded, name)
         try:
             await run()
         except Exception as error:  # noqa: BLE001 - whatever it was, it must not go unseen or end the rest
-            log.error("background.failed", error=type(error).__name__, where=place(error))
+            log.error("background.failed", part=name, error=type(error).__name__, where=place(error))
+            health.failed(name)
+        finally:
+            healthy.cancel()
         await asyncio.sleep(BACKGROUND_PAUSE)

@@ -1,4 +1,4 @@
-"""Who looks at a worker: metrics, traces, both or nobody. Settings come in, what the parts tell them comes out."""
+"""What observes a worker: metrics, traces, both or neither, as the settings say."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -13,6 +13,7 @@ from askonce_worker.answering.chunk_job import Around, nothing_around
 from askonce_worker.answering.lead_or_follow import LeadOrFollow
 from askonce_worker.answering.ports import Finished
 from askonce_worker.answering.stages import Stage, observed_by
+from askonce_worker.health.parts import PartHealth
 from askonce_worker.inflight.coalescer import RedisCoalescer
 from askonce_worker.logs.unreadable import Refusals
 from askonce_worker.providers.calls import Call, OnCall, not_told
@@ -72,39 +73,44 @@ def watch(settings: Settings) -> Watch:
     return Watch(Metrics() if settings.metrics_port else None, tracing())
 
 
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """The parts of a worker that have figures of their own."""
+
+    coalescer: RedisCoalescer
+    lead_or_follow: LeadOrFollow
+    embedder: OpenAIEmbedder
+    refusals: Refusals
+    health: PartHealth
+
+    def read(self) -> list[Metric]:
+        leading, following = self.coalescer.leading, self.coalescer.following
+        takeovers, broken = self.lead_or_follow.takeovers, int(self.embedder.is_broken)
+        refused = {**self.refusals.counts, "feed": self.coalescer.counters["unreadable"]}
+        failures, failing = dict(self.health.failures), len(self.health.failing)
+        return [
+            gauge("askonce_leaders", "Questions of this worker that others may follow.", leading),
+            gauge("askonce_followers", "Questions of this worker that wait for another's answer.", following),
+            gauge("askonce_embeddings_broken", "1 while no vector is used: texts got the same.", broken),
+            counter("askonce_takeovers", "Followers that asked in their leader's place.", takeovers),
+            counter_by_kind("askonce_refused", "What could not be read, by what it was.", refused),
+            gauge("askonce_parts_failing", "Parts of this worker that fail again and again.", failing),
+            counter_by_kind("askonce_part_failures", "Failures of this worker's parts, by the part.", failures),
+        ]
+
+
 @asynccontextmanager
-async def told(
-    watch: Watch,
-    settings: Settings,
-    *,
-    coalescer: RedisCoalescer,
-    lead_or_follow: LeadOrFollow,
-    embedder: OpenAIEmbedder,
-    refusals: Refusals,
-) -> AsyncIterator[None]:
-    """Metrics are to be had while inside, where they are wanted. Raises MetricsPortError."""
+async def told(watch: Watch, settings: Settings, figures: Figures) -> AsyncIterator[None]:
+    """Serves metrics inside the block, where a port is set. Raises MetricsPortError."""
     if watch.metrics is None:
         yield
         return
-
-    def own() -> list[Metric]:
-        refused = {**refusals.counts, "feed": coalescer.counters["unreadable"]}
-        return [
-            gauge("askonce_leaders", "Questions of this worker that others may follow.", coalescer.leading),
-            gauge("askonce_followers", "Questions of this worker that wait for another's answer.", coalescer.following),
-            gauge(
-                "askonce_embeddings_broken", "1 while no vector is used: texts got the same.", int(embedder.is_broken)
-            ),
-            counter("askonce_takeovers", "Followers that asked in their leader's place.", lead_or_follow.takeovers),
-            counter_by_kind("askonce_refused", "What could not be read, by what it was.", refused),
-        ]
-
     async with AsyncExitStack() as stack:
         admin = Admin(settings.redis_url.get_secret_value(), key_prefix=settings.key_prefix)
         stack.push_async_callback(admin.aclose)
         loop = asyncio.get_running_loop()
         totals = InstallationCounters(admin.totals, load_prices())
-        live = LiveFigures(loop, Reading(lambda: admin.now(sample=SAMPLE), totals, own))
+        live = LiveFigures(loop, Reading(lambda: admin.now(sample=SAMPLE), totals, figures.read))
         watch.metrics.registry.register(live)
         port = settings.metrics_port + settings.process_index
         await stack.enter_async_context(serving(watch.metrics.registry, port))

@@ -18,6 +18,7 @@ from askonce_worker.cache.outbox import Outbox
 from askonce_worker.cache.publisher import Publisher
 from askonce_worker.cache.semantic import QdrantSemanticCache, connect_qdrant, greet_qdrant
 from askonce_worker.cache.wrong_pairs import ReportedPairs
+from askonce_worker.health.parts import PartHealth
 from askonce_worker.inflight.coalescer import RedisCoalescer
 from askonce_worker.inflight.feed import SETTLE
 from askonce_worker.logs.unreadable import Refusals
@@ -172,10 +173,21 @@ def outbox_of(
     embedder: OpenAIEmbedder,
     exact: ExactCache,
     refusals: Refusals,
+    health: PartHealth,
     stack: AsyncExitStack,
 ) -> Outbox:
     """With a connection of its own: it blocks."""
     reader = connect_redis(settings.redis_url.get_secret_value(), reconnects=0)
     stack.push_async_callback(reader.aclose)
     embedding = settings.embedding_model
-    return Outbox(reader, keys, vectors, embedder, exact.entries, worker=worker, embedding=embedding, refusals=refusals)
+    return Outbox(
+        reader,
+        keys,
+        vectors,
+        embedder,
+        exact.entries,
+        worker=worker,
+        embedding=embedding,
+        refusals=refusals,
+        health=health,
+    )

@@ -8,6 +8,7 @@ from redis.asyncio import Redis
 
 from askonce.contract.keys import Keys
 from askonce_worker.cache.semantic import QdrantSemanticCache, connect_qdrant
+from askonce_worker.health.parts import PartHealth
 from askonce_worker.inflight.feed import Feed
 from askonce_worker.matching.never_cache import never_cached
 from askonce_worker.matching.profiles import profile_of
@@ -33,7 +34,12 @@ async def _nothing_to_note() -> None:
 
 
 def maintenance(
-    settings: Settings, redis: Redis, keys: Keys, semantic: QdrantSemanticCache | None, stack: AsyncExitStack
+    settings: Settings,
+    redis: Redis,
+    keys: Keys,
+    semantic: QdrantSemanticCache | None,
+    health: PartHealth,
+    stack: AsyncExitStack,
 ) -> Maintenance:
     """semantic: this worker's semantic cache, where there is one. stack: closes what is opened."""
     feed = Feed(redis, keys, worker_id="", embedding_id=settings.embedding_model, lease=settings.lease)
@@ -42,7 +48,7 @@ def maintenance(
     if semantic is None:
         eviction = _eviction(settings, redis, keys, _no_vectors)
         parts: list[Part] = [lapsed, packing, eviction, _stale(settings, redis, keys, _no_vectors)]
-        return Maintenance(redis, keys, parts, eviction.relieve, _nothing_to_note)
+        return Maintenance(redis, keys, parts, eviction.relieve, _nothing_to_note, health)
     vectors = Vectors(redis, keys, _qdrant(settings, stack))
     eviction = _eviction(settings, redis, keys, vectors.delete)
     parts = [
@@ -53,7 +59,7 @@ def maintenance(
         OrphanSweep(redis, keys, vectors, clock=time.monotonic),
         _fill(settings, redis, keys, vectors),
     ]
-    return Maintenance(redis, keys, parts, eviction.relieve, lambda: vectors.note(semantic.collections))
+    return Maintenance(redis, keys, parts, eviction.relieve, lambda: vectors.note(semantic.collections), health)
 
 
 def _fill(settings: Settings, redis: Redis, keys: Keys, vectors: Vectors) -> Fill:

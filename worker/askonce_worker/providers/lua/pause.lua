@@ -1,4 +1,4 @@
--- Nobody calls the provider before this is over. A longer pause stays.
+-- No worker calls the provider before this is over. A longer pause stays.
 --
 -- KEYS: pause
 -- ARGV: ms

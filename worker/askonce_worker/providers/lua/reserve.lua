@@ -8,8 +8,8 @@
 --
 -- `requests` and `tokens` are theoretical arrival times in ms: until then the budget is spoken for.
 --
--- Cheap calls leave no room for a dear one, which is why who was refused often is `first` of its lane: the others of the
--- lane wait until it has its moment, or has not asked for a while. Bulk calls wait for any interactive one (`*`) too.
+-- Cheap calls leave no room for an expensive one. So a call that was refused often is `first` of its lane: the others of
+-- the lane wait until it has its moment, or has not asked for a while. Bulk calls wait for any interactive one (`*`) too.
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + clock[2] / 1000
 local request, token = tonumber(ARGV[1]), tonumber(ARGV[2])
@@ -49,7 +49,7 @@ if request > 0 then
   moment = math.max(moment, requests - ARGV[3])
 end
 if token > 0 then
-  -- What is dearer than one go has to be saved up for.
+  -- What costs more than one go has to be saved up for.
   moment = math.max(moment, tokens + token - ARGV[3])
 end
 local lane, ahead = ARGV[7], tonumber(ARGV[4])

@@ -1,10 +1,10 @@
--- Takes a job that cannot be done out of the way, and keeps it as a dead letter. Beyond 10,000 letters the older ones of a
+-- Turns a job that cannot be done into a dead letter. Beyond 10,000 letters the older ones of a
 -- few taken at random make room: letters hold prompts, and are not evictable.
 --
 -- KEYS: 1 leases 2 tokens 3 load 4 dead
 -- ARGV: 1 prefix of the job records   2 prefix of arq's own counts of tries   3 job   4 token   5 lane
 --       6 how many questions it counts for   7 dead letter
--- Returns 1, or 0: the lease is somebody else's by now.
+-- Returns 1, or 0 if another worker has the lease.
 local state = redis.call('HGET', KEYS[2], ARGV[3])
 if not state or string.match(state, '^%S+') ~= ARGV[4] then
   return 0

@@ -18,7 +18,7 @@ local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local stamp, deadline = string.format('%.0f', now), string.format('%.0f', now + ARGV[3])
 local UNIX_MS = '1000000000000' -- below: a virtual start time; from here on: the hour of a retry, or of stock arq
 
--- Whoever sent this may have given it up by now. And if Redis has stood still meanwhile, those who live renew first.
+-- The worker that sent this may have given up. And if Redis has stood still meanwhile, workers renew first.
 if now - ARGV[8] > math.min(2000, ARGV[3] / 3) then
   return {now}
 end
@@ -28,7 +28,7 @@ redis.call('ZREMRANGEBYSCORE', KEYS[9], '-inf', string.format('%.0f', now - 6000
 redis.call('ZADD', KEYS[9], deadline, ARGV[1])
 redis.call('HDEL', KEYS[13], ARGV[1])
 
--- While Redis was away nobody could renew: after a restart each worker gets the time of a lease to do so.
+-- While Redis was away no worker could renew. After a restart each gets the time of a lease to do so.
 local function lapses_count()
   local up = string.match(redis.call('INFO', 'server'), 'uptime_in_seconds:(%d+)')
   return tonumber(up) * 1000 >= tonumber(ARGV[3])

@@ -1,9 +1,9 @@
--- Finishes jobs that are done. Only whoever holds the lease can.
+-- Finishes jobs that are done, of which the caller holds the lease.
 --
 -- KEYS: 1 leases:interactive 2 leases:bulk 3 tokens:interactive 4 tokens:bulk 5 load
 -- ARGV: 1 prefix of the job records   2 prefix of arq's own counts of tries
 --       3... of each: lane (1 or 2), job, token, how many questions it counts for
--- Returns for each: 1 finished, 0 the lease is somebody else's by now.
+-- Returns for each: 1 finished, 0 another worker has the lease.
 local replies = {}
 for i = 3, #ARGV, 4 do
   local lane, job = tonumber(ARGV[i]), ARGV[i + 1]

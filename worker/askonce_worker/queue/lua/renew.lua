@@ -1,4 +1,4 @@
--- Renews the leases of a worker and its sign of life. What has lapsed and nobody has claimed yet is renewed too.
+-- Renews the leases of a worker and its sign of life. A lapsed lease is renewed too, unless another worker has it.
 --
 -- KEYS: 1 leases:interactive 2 leases:bulk 3 tokens:interactive 4 tokens:bulk 5 workers 6 doubted
 -- ARGV: 1 worker   2 lease in ms   3... of each job: lane (1 or 2), job, token

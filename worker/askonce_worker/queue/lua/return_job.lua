@@ -3,7 +3,7 @@
 -- KEYS: 1 queue:interactive 2 queue:bulk 3 leases:interactive 4 leases:bulk 5 tokens:interactive 6 tokens:bulk 7 wake
 --       8 alone:interactive 9 alone:bulk
 -- ARGV: of each: lane (1 or 2), job, token, delay in ms or '' for at once, failures to add, least number of lapses
--- Returns for each: 1 returned, 0 the lease is somebody else's by now.
+-- Returns for each: 1 returned, 0 another worker has the lease.
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local replies, ready = {}, false

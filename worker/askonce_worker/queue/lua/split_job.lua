@@ -3,7 +3,7 @@
 -- KEYS: 1 queue 2 leases 3 tokens 4 wake 5 alone
 -- ARGV: 1 prefix of the job records   2 prefix of arq's own counts of tries   3 job   4 token
 --       5 lapses and 6 failures that each new job begins with   7... of each new one: job, record
--- Returns 1, or 0: the lease is somebody else's by now.
+-- Returns 1, or 0 if another worker has the lease.
 local state = redis.call('HGET', KEYS[3], ARGV[3])
 local fence, score = string.match(state or '', '^(%S+) %d+ %d+ (%S+)')
 if fence ~= ARGV[4] then

@@ -1,0 +1,1 @@
+"""Which parts of a worker fail again and again."""
