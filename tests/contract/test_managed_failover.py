@@ -90,3 +90,14 @@ async def test_an_invalidation_that_no_replica_confirms_says_so(managed: Managed
         await client.invalidate(model=MODEL)
     managed.thaw_replica()
     assert "no replica of Redis has confirmed the invalidation" in caplog.text
+
+
+async def test_a_unix_socket_leads_to_redis_too(program, tmp_path, prefix):  # noqa: F811
+    path = tmp_path / "redis.sock"
+    async with (
+        Managed(program, tmp_path).alone("--unixsocket", str(path)),
+        Client(f"unix://{path}?db=1", key_prefix=prefix, model=MODEL) as client,
+        connect_redis(f"unix://{path}?db=1") as redis,
+    ):
+        job_id = await client.submit("q")
+        assert await redis.exists(Keys(prefix).result("default", job_id))

@@ -5,6 +5,7 @@ import json
 
 import pytest
 
+from askonce import Question
 from askonce_worker.check.findings import findings
 from askonce_worker.settings import Settings
 from support.asking import answers_to, client_for, collected, settings_for, until_asked
@@ -45,6 +46,36 @@ async def test_a_worker_ends_when_no_server_takes_writes_for_too_long(managed: M
         assert await asyncio.wait_for(worker.process.wait(), 60) == 1
         [ended] = events(worker, "worker.ended")
         assert "Redis has not answered" in ended["reason"]
+
+
+@pytest.mark.parametrize("seconds", [0.5, 5])
+async def test_writes_that_are_refused_for_a_while_cost_no_call_twice(managed, seconds, llm_server, qdrant_url, prefix):  # noqa: F811
+    settings = settings_for(managed.url, qdrant_url, llm_server, prefix)
+    async with client_for(settings) as client, workers(2, settings):
+        await llm_server.control(chat={"latency_ms": 700})
+        texts = [f"who owns house {number}? [g{number}]" for number in range(50)]
+        ids = await client.submit_many([Question(text, cache="bypass") for text in texts])
+        await until_asked(llm_server, in_flight=20)
+        with managed.server(managed.master) as redis:
+            redis.config_set("min-replicas-to-write", 5)
+            await asyncio.sleep(seconds)
+            redis.config_set("min-replicas-to-write", 0)
+        answers = await collected(client, ids, seconds=60)
+        assert [answer.text for answer in answers] == [f"answer to: {text}" for text in texts]
+        assert (await llm_server.stats(brief=True))["chat"]["calls"] == len(texts)
+
+
+async def test_writes_that_are_refused_for_a_while_end_no_map(managed, llm_server, qdrant_url, prefix):  # noqa: F811
+    settings = settings_for(managed.url, qdrant_url, llm_server, prefix)
+    async with client_for(settings) as client, workers(1, settings):
+        texts = [f"who owns house {number}? [g{number}]" for number in range(400)]
+        answers = client.map(texts, in_flight=64)
+        found = [(await anext(answers))[1].text for _ in range(20)]
+        with managed.server(managed.master) as redis:
+            redis.config_set("min-replicas-to-write", 5)
+            asyncio.get_running_loop().call_later(5, redis.config_set, "min-replicas-to-write", 0)
+            found += [answer.text async for _, answer in answers]
+        assert found == [f"answer to: {text}" for text in texts]
 
 
 async def test_a_failover_to_a_server_that_evicts_is_seen(managed: Managed, llm_server, qdrant_url, prefix):  # noqa: F811
