@@ -1,4 +1,4 @@
-"""What models cost: list prices from a small file, `prices.json`, that a user may replace by one like it.
+"""What models cost: list prices from a small file, `prices.json`, which `--prices` replaces by another.
 
     {"currency": "USD", "models": {"gpt-4o-mini": {"input": 0.15, "cached_input": 0.075, "output": 0.6}}}
 
@@ -18,11 +18,11 @@ DATED = re.compile(r"-(latest|\d{8}|\d{4}(-\d\d-\d\d)?)$")
 KINDS = frozenset({"input", "cached_input", "output"})
 MILLION = 1_000_000
 MOST_TOKENS = 2**31
-"""Of one call. Whoever says more does not count tokens, and would not fit into a counter for long."""
+"""Of one call. A larger number is no count of tokens, and would overflow a counter before long."""
 
 
 def as_count(value: Any, most: float = MOST_TOKENS) -> int:
-    """A number of tokens as a provider or a request gives it; 0 for what is none."""
+    """A number of tokens as a provider or a request gives it; 0 for anything else."""
     return value if isinstance(value, int) and 0 < value < most else 0
 
 
@@ -33,12 +33,26 @@ def completion_limit(params: Mapping[str, Any]) -> Any:
 
 
 class Prices:
+    """Prices of models.
+
+    Args:
+        models: Per million tokens, by model: `input`, `output` and perhaps `cached_input`.
+    """
+
     def __init__(self, models: Mapping[str, Mapping[str, float]], currency: str = "USD") -> None:
         self.currency = currency
         self._models = models
 
     def cost(self, model: str, usage: Mapping[str, Any]) -> float | None:
-        """Of one call, by the provider's count; None for a model without a price."""
+        """What one call costs.
+
+        Args:
+            model: As the provider's reply names it.
+            usage: The provider's count of tokens.
+
+        Returns:
+            The cost in `currency`; None for a model without a price.
+        """
         price = self._models.get(model) or self._models.get(DATED.sub("", model))
         if price is None:
             return None
@@ -50,7 +64,7 @@ class Prices:
 
 
 def load_prices(path: str | None = None) -> Prices:
-    """Raises ValueError."""
+    """The prices of a file, or the list prices. Raises ValueError."""
     try:
         raw = Path(path).read_bytes() if path else files("askonce").joinpath("prices.json").read_bytes()
         record = orjson.loads(raw)

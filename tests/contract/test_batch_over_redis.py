@@ -7,7 +7,9 @@ import orjson
 import pytest
 
 from askonce.batch import redis_watch
+from support.batch_command import Command
 from support.batch_runs import batch, ids, records, texts, write
+from support.ports import free_port
 from support.services import RealService
 from support.valkey_fixture import own_valkey  # noqa: F401
 from support.worker_process import until
@@ -89,3 +91,24 @@ async def test_a_redis_that_goes_away_is_named_within_seconds_and_waited_for(fil
         assert await asyncio.wait_for(run, 60) == 0
     assert redis_watch.BACK in said + capsys.readouterr().err
     assert len(ids(files / "out.jsonl")) == LINES
+
+
+async def test_no_live_worker_is_named_within_seconds(tmp_path, valkey_url, prefix):
+    write(tmp_path / "in.jsonl", ["a?"])
+    settings = {"ASKONCE_REDIS_URL": valkey_url, "ASKONCE_KEY_PREFIX": prefix, "ASKONCE_MODEL": "m"}
+    process = await Command(tmp_path, settings).start()
+    try:
+        async with asyncio.timeout(60):
+            while b"0 workers alive: start `askonce-worker run`" not in (line := await process.stderr.readline()):
+                assert line, "the command ended without a word about workers"
+    finally:
+        process.kill()
+        await process.communicate()
+
+
+async def test_a_redis_that_is_not_there_ends_the_command_with_a_reason(tmp_path, prefix):
+    write(tmp_path / "in.jsonl", ["a?"])
+    settings = {"ASKONCE_REDIS_URL": f"redis://127.0.0.1:{free_port()}/0", "ASKONCE_MODEL": "m"}
+    code, _, errors = await asyncio.wait_for(Command(tmp_path, settings).run(), 60)
+    assert code == 1
+    assert "Redis" in errors

@@ -105,7 +105,7 @@ async def test_a_large_file_killed_three_times_ends_complete_exact_and_paid_once
     assert {record["error"]["code"] for record in failed} == {"invalid_request"}
     assert all(record["error"]["message"].startswith(f"line {record['error']['line']}: ") for record in failed)
 
-    # Exact: nobody has another subject's answer.
+    # Exact: no line has another subject's answer.
     for record in out:
         assert f"[g{subjects[record['custom_id']]}]" in content(record), record
 

@@ -87,7 +87,7 @@ async def test_another_input_or_setting_is_refused_by_name(files, arguments, cha
 
 
 @pytest.mark.parametrize("whole", [True, False])
-async def test_what_somebody_wrote_into_the_output_is_not_cut_off(files, whole):
+async def test_lines_that_another_program_wrote_into_the_output_are_not_cut_off(files, whole):
     write(files / "in.jsonl", [f"Number {i}?" for i in range(100)])
     async with FakeClient() as askonce:
         if whole:

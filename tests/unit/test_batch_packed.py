@@ -84,3 +84,10 @@ async def test_short_and_odd_inputs_are_plain(files, content):
     lines = [raw.data for block in blocks for raw in block]
     assert lines == [line for line in content.removeprefix(b"\xef\xbb\xbf").split() if line]
     assert survey("in.txt").sample == lines
+
+
+def test_zstd_without_its_package_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, zstd.__name__, None)
+    with pytest.raises(ValueError) as refusal:
+        list(packed.PlainInput("in.jsonl").feed(zstd.compress(LINES)))
+    assert "in.jsonl is packed with zstd: `pip install 'askonce[zstd]'`" in str(refusal.value)

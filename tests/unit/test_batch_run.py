@@ -69,7 +69,7 @@ async def test_text_lines_fill_the_template_of_a_file(files):
     }
 
 
-async def test_a_template_is_found_and_told_of(files, capsys):
+async def test_a_template_is_found_and_shown(files, capsys):
     head = "Classify the message of a customer into one of our seventeen categories: "
     write(files / "in.jsonl", [f"{head}{word} is broken" for word in ("chair", "table", "lamp", "door", "bed", "sofa")])
     async with FakeClient() as askonce:

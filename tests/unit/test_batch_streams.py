@@ -36,7 +36,7 @@ async def test_lines_of_a_stream_that_are_cut_otherwise_are_other_lines(files):
     assert len(askonce.asked) == 2
 
 
-async def test_whoever_waits_for_answers_before_writing_more_gets_them(files):
+async def test_a_writer_that_waits_for_answers_before_it_writes_more_gets_them(files):
     os.mkfifo(files / "pipe")
 
     def write_in_turns():

@@ -1,11 +1,13 @@
 """`--template`: a text or a file, as people write them; and whether it fits."""
 
+import argparse
 import gzip
 
 import orjson
 import pytest
 
 from askonce.batch.template_option import template_text, written
+from askonce.commands.question_arguments import add_question_arguments, question_from
 from askonce.testing import FakeClient
 from support.batch_runs import batch, texts
 
@@ -115,3 +117,19 @@ async def test_lines_that_are_put_into_the_template_always_fit(files, capsys):
         assert await batch(askonce, "in.txt", "out.jsonl", "--text", "--template", "prompt.txt") == 0
     assert texts(files / "out.jsonl")["line-3"] == "Classify: Broken!\nCategory:"
     assert "fit" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("given", ["Say: {text}", "prompt.txt"])
+def test_ask_takes_what_batch_takes(files, given):
+    (files / "prompt.txt").write_bytes(b"\xef\xbb\xbfSay: {text}\r\n")
+    parser = argparse.ArgumentParser()
+    add_question_arguments(parser)
+    question = question_from(parser.parse_args(["Hello", "--template", given]))
+    assert (question.template, question.text) == ("Say: {text}", "Hello")
+
+
+def test_ask_refuses_what_batch_refuses(files):
+    parser = argparse.ArgumentParser()
+    add_question_arguments(parser)
+    with pytest.raises(ValueError, match="single braces"):
+        question_from(parser.parse_args(["Hello", "--template", "Say: {{text}}"]))

@@ -20,7 +20,7 @@ class Display(Protocol):
 
 
 class Progress:
-    """The figures of now. total: lines of the input, None of a stream."""
+    """The figures of now. total: lines of the input; None for a stream."""
 
     def __init__(self, totals: RunTotals, total: int | None, currency: str) -> None:
         self.totals = totals
@@ -58,7 +58,7 @@ class Progress:
 
 
 class Lines:
-    """A line on stderr every EVERY seconds."""
+    """Writes a line to stderr every `EVERY` seconds."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
@@ -90,14 +90,14 @@ class Bar:
         self._live.start()
 
     def show(self) -> None:
-        """It looks for itself."""
+        """Does nothing: the bar draws itself."""
 
     def close(self) -> None:
         self._live.stop()
 
 
 def drawn(progress: Progress) -> Any:
-    """What rich is to show: the bar, if the end is known, and the figures."""
+    """What rich shows: the bar, if the end is known, and the figures."""
     from rich.progress_bar import ProgressBar  # noqa: PLC0415 - an extra
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415

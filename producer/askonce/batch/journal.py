@@ -1,7 +1,7 @@
-"""What a run knows beside its output: what it is about, which lines are done, and which custom ids it has seen.
+"""What a run knows beside its output: its settings, which lines are done, and which custom ids it has seen.
 
-A SQLite file, so that ten million ids need no more memory than ten thousand. It is written after the output, never
-before: what it calls done is on disk.
+It is a SQLite file, so that ten million ids need no more memory than ten thousand. A line counts as done only once it
+is on disk.
 """
 
 import hashlib
@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 OURS = 0x41734F6E
-"""SQLite's application id: what says that a file is a journal of ours, and nobody else's database."""
+"""SQLite's application id, by which a journal of ours is told from any other database."""
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS ids (id BLOB PRIMARY KEY, line INTEGER NOT NULL) WITHOUT ROWID;
@@ -22,9 +22,14 @@ CREATE TABLE IF NOT EXISTS done (line INTEGER PRIMARY KEY, failed INTEGER NOT NU
 
 
 class Journal:
-    """path: None keeps it in a file without a name, for this process alone. Raises ValueError, OSError.
+    """The journal of one run, for one process at a time.
 
-    One process at a time: another one is refused.
+    Args:
+        path: None keeps it in a temporary file, for this process alone.
+
+    Raises:
+        ValueError: Another process uses it, or the file is no journal.
+        OSError: It cannot be written.
     """
 
     def __init__(self, path: Path | None) -> None:
@@ -56,7 +61,7 @@ class Journal:
         return found
 
     def get(self, name: str) -> Any:
-        """A fact, or None."""
+        """The value of a fact, or None."""
         row = self._db.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
         return None if row is None else orjson.loads(row[0])
 
@@ -64,7 +69,7 @@ class Journal:
         self._db.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, orjson.dumps(value)))
 
     def first_line(self, custom_id: str, line: int) -> int:
-        """The line on which this id stands first: this one, unless it was seen before."""
+        """The line on which this custom id stands first; an id that was not seen before stands on this one."""
         digest = hashlib.blake2b(custom_id.encode(), digest_size=16).digest()
         if self._db.execute("INSERT OR IGNORE INTO ids VALUES (?, ?)", (digest, line)).rowcount:
             return line
@@ -72,22 +77,22 @@ class Journal:
         return found
 
     def last_done(self) -> int:
-        """No line after this one is done."""
+        """The last line that is done, or 0."""
         return self._number("SELECT coalesce(max(line), 0) FROM done")
 
     def is_done(self, line: int) -> bool:
         return self._db.execute("SELECT 1 FROM done WHERE line = ?", (line,)).fetchone() is not None
 
     def add_done(self, lines: Iterable[tuple[int, bool]]) -> None:
-        """Each line, and whether it failed."""
+        """Marks lines as done, each with whether it failed."""
         self._db.executemany("INSERT OR REPLACE INTO done VALUES (?, ?)", lines)
 
     def reopen_failed(self) -> int:
-        """Makes the failed lines undone, and says how many they were."""
+        """Marks the failed lines as not done, and returns how many they are."""
         return self._db.execute("DELETE FROM done WHERE failed").rowcount
 
     def commit(self) -> None:
-        """On disk, from here on. An error leaves the journal as the last commit left it."""
+        """Writes everything to disk. Raises OSError, which leaves the journal as the last commit left it."""
         try:
             self._db.execute("COMMIT")
             self._db.execute("BEGIN IMMEDIATE")
@@ -95,12 +100,12 @@ class Journal:
             raise OSError(f"{self._path}: {error}") from error
 
     def close(self) -> None:
-        """What was not committed is dropped."""
+        """Drops what was not committed."""
         self._db.close()
 
 
 def remove_journal(path: Path) -> None:
-    """Raises ValueError where a batch is writing to it, or it is no journal."""
+    """Deletes a journal. Raises ValueError where another process uses it, or it is no journal."""
     if path.exists() and path.stat().st_size:
         Journal(path).close()
     for name in (path.name, f"{path.name}-wal", f"{path.name}-shm"):

@@ -58,11 +58,11 @@ class Ledger:
         return bool(self.journal.get("complete"))
 
     def job_id(self, line: int) -> str:
-        """The same one, whenever this attempt at this line is made."""
+        """The job id of a line: the same one in every start of this attempt."""
         return f"{self._run}-{line}.{self._attempt}" if self._attempt else f"{self._run}-{line}"
 
     def add(self, record: dict[str, Any]) -> None:
-        """One line of the output, on disk with the next `save`."""
+        """Takes one line of the output, which is on disk after the next `save`."""
         failed, line = is_failed(record), orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE)
         (self._errors if failed else self._out).append(line)
         self._bytes += len(line)
@@ -82,7 +82,7 @@ class Ledger:
         self.broken = False
 
     def finish(self) -> None:
-        """Every line of the input is done."""
+        """Saves, and notes that every line of the input is done."""
         self.journal.put("complete", True)
         self.save()
 
@@ -104,7 +104,7 @@ class Ledger:
             self._errors.close()
 
     def _repair(self) -> None:
-        """Takes in what was written after the last commit, and cuts off what came half-way."""
+        """Counts what was written after the last commit, and cuts off what came half-way."""
         sizes = self.journal.get("sizes") or [0, 0]
         if self._attempt and sizes[1] == 0:
             self._errors.truncate(0)  # the last retry was cut short between its two steps; see `retry`

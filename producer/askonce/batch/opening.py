@@ -1,4 +1,4 @@
-"""How a run begins: anew, or where an earlier one of the same input and the same settings stopped."""
+"""How a run begins: anew, or where an earlier run of the same input and settings stopped."""
 
 import os
 import stat
@@ -14,12 +14,18 @@ from askonce.prices import Prices
 RESTART_HINT = "--restart starts over"
 STDIN = 0
 Settings = Mapping[str, str | None]
-"""What must not change between two runs of one file; by the name that a person knows it by."""
+"""What must not change between two starts, by the option that sets it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Paths:
-    """out: None is stdout. errors: None puts failed lines where the others go. journal: None where out is no file."""
+    """The files of a run.
+
+    Attributes:
+        out: None is stdout.
+        errors: None puts failed lines where the others go.
+        journal: None where the output is no file.
+    """
 
     out: Path | None
     errors: Path | None
@@ -27,9 +33,9 @@ class Paths:
 
 
 def choose_paths(source: str, out: str, errors: str | None) -> Paths:
-    """`answers.jsonl` has `answers.errors.jsonl` and `answers.journal` beside it; stdout or a device has neither.
+    """The files beside the output. Raises ValueError where two of them are the same.
 
-    Raises ValueError.
+    `answers.jsonl` has `answers.errors.jsonl` and `answers.journal` beside it; stdout or a device has neither.
     """
     path = None if out == "-" else Path(out)
     if path is None or _is_device(path):

@@ -1,4 +1,4 @@
-"""The files that a batch writes: appended to, and on disk before the journal says so."""
+"""The files that a batch writes. A line is on disk before the journal says so."""
 
 import hashlib
 import os
@@ -15,7 +15,13 @@ END = 1024
 
 
 class OutputFile:
-    """path: None is stdout. regular: a file, that can be read and cut. size: its bytes so far."""
+    """One file of lines, which is only appended to.
+
+    Attributes:
+        path: None is stdout.
+        regular: It is a file that can be read and cut.
+        size: Its bytes so far.
+    """
 
     def __init__(self, path: Path | None) -> None:
         self.path = path
@@ -25,11 +31,11 @@ class OutputFile:
         self._lines: list[bytes] = []
 
     def append(self, line: bytes) -> None:
-        """Held until `write`."""
+        """Holds a line until `write`."""
         self._lines.append(line)
 
     def write(self) -> None:
-        """On disk, from here on. What fails half-way is repaired by the next run."""
+        """Writes the lines to disk. Raises OSError; the next run repairs what came half-way."""
         if not self._lines:
             return
         data = memoryview(b"".join(self._lines))
@@ -41,16 +47,22 @@ class OutputFile:
             os.fsync(self._fd)
 
     def end(self, size: int) -> str | None:
-        """A digest of the last bytes before this one: whoever rewrites the file changes them."""
+        """A digest of the last bytes before this size, by which a file that was rewritten is noticed."""
         if not self.regular:
             return None
         length = min(size, END)
         return hashlib.blake2b(os.pread(self._fd, length, size - length), digest_size=16).hexdigest()
 
     def repair(self, committed: int, end: str | None, run: str) -> list[dict[str, Any]]:
-        """The records that were written after the last commit. A torn one at the end is cut off.
+        """Returns the records that were written after the last commit, and cuts off a torn one at the end.
 
-        Raises ValueError, and changes nothing, where lines are missing that were there, or others than ours are.
+        Args:
+            committed: The size at the last commit.
+            end: The digest of the end at that time; None where there is none.
+            run: The run's name, with which its job ids begin.
+
+        Raises:
+            ValueError: Lines are missing, or there are lines that this run did not write. The file is left as it is.
         """
         if self.size < committed:
             raise ValueError(
@@ -95,5 +107,5 @@ def _record(line: bytes) -> dict[str, Any] | None:
 
 
 def _is_torn(line: bytes, own: bytes) -> bool:
-    """The beginning of a record of ours; or what a file system that lost its power leaves."""
+    """Whether it is the beginning of a record of ours, or what a file system leaves after a power cut."""
     return line.startswith(own[: len(line)]) or b"\0" in line

@@ -75,8 +75,11 @@ NO_MODEL = "no model: name one by --model or in ASKONCE_MODEL, or in each line"
 
 
 def _look(source: str, output: str) -> bool:
-    """Whether the input is a file that can be read as often as needed. Raises ValueError where there is nothing to read
-    or write: under the number of a closed stdin or stdout some other file is open by now."""
+    """Whether the input is a file, which can be read as often as needed.
+
+    Raises ValueError where there is nothing to read or write. Under the number of a closed stdin or stdout some other
+    file may be open by now.
+    """
     for given, stream, name in ((source, sys.stdin, "stdin"), (output, sys.stdout, "stdout")):
         if given == "-" and stream is None:
             raise ValueError(f"{name} is closed")

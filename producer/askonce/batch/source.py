@@ -51,7 +51,7 @@ class Source:
             await asyncio.sleep(0)
 
     def _undone(self, raw: RawLine) -> Line | None:
-        """None for a line that is done. Up to `_known` all ids are in the journal: what is done is not parsed again."""
+        """The line; None where it is done. A done line is parsed only where its id is not in the journal yet."""
         is_done = raw.number <= self._last_done and self._journal.is_done(raw.number)
         if is_done and raw.number <= self._known["line"]:
             return None
@@ -65,7 +65,7 @@ class Source:
         return Line(line.number, line.custom_id, self._templates.fit(line.question))
 
     def _note(self, raw: RawLine) -> None:
-        """How far the ids of the input are in the journal; of a stream also what it was."""
+        """Notes that the ids of all lines up to this one are in the journal, and what a stream was up to here."""
         digest = None
         if self._is_stream:
             self._add_to_digest(raw)
