@@ -178,11 +178,9 @@ async def after_an_outage_of_three_leaders_the_fourth_answers_all(client, llm_se
     await llm_server.control(chat={"latency_ms": 100})
     await llm_server.fail("chat", "status", status=503, headers={"retry-after-ms": "10"}, times=3 * 5)
     answers = await answers_to(client, texts, seconds=60)
-    assert Counter(answer.source or answer.error.kind for answer in answers) == {
-        "server_error": 3,
-        "llm": 1,
-        "inflight": 96,
-    }
+    came_from = Counter(answer.source or answer.error.kind for answer in answers)
+    assert (came_from["server_error"], came_from["llm"]) == (3, 1)
+    assert came_from["inflight"] + came_from["semantic"] == 96
     assert await calls(llm_server) == 3 * 5 + 1
 
 
