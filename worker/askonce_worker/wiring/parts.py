@@ -77,7 +77,7 @@ def embedder_of(settings: Settings, profile: Profile, watched: Watch, stack: Asy
         client,
         model=settings.embedding_model,
         max_tokens=profile.max_tokens,
-        backoff=Backoff(random.random),
+        backoff=Backoff(random.random, least=0.2, factor=2.0),
         patience=settings.semantic_wait,
         timeout=EMBEDDING_TIMEOUT,
         on_call=watched.on_call,
