@@ -49,7 +49,10 @@ async def address_fault(url: str) -> str | None:
         return f"nothing answers at port {port}"
     if found.startswith(b"HTTP/1") and b"400" not in found.split(b"\r\n")[0]:
         return f"port {port} speaks REST: give the URL the port of gRPC ({GRPC_PORT})"
-    speaks_tls = found.startswith(TLS_ALERT) or b"400" in found[:20]
+    closed_without_a_word = not found  # as some TLS servers do when they are spoken to in the clear
+    speaks_tls = (
+        found.startswith(TLS_ALERT) or b"400" in found[:20] or (closed_without_a_word and await _has_tls(host, port))
+    )
     if parts.scheme == "http" and speaks_tls:
         return f"port {port} speaks TLS: write https:// instead of http://"
     if parts.scheme == "https" and not await _has_tls(host, port):
