@@ -69,7 +69,7 @@ def run(
     env_file: EnvFile = None,
     suspects: Annotated[bool, typer.Option("--suspects", hidden=True)] = False,
 ) -> None:
-    """Run a worker until it is told to stop (Ctrl-C, SIGTERM)."""
+    """Run a worker until Ctrl-C or SIGTERM."""
     settings = settings_or_exit(env_file)
     configure_logs(settings)
     warn_of_unknown_settings()

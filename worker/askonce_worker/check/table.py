@@ -14,10 +14,10 @@ def table_of(found: list[Finding]) -> Table:
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     for item in found:
-        told = Text(item.configured, style="dim")
-        told.append(f"\n{item.state}", style="not dim" if item.ok else "not dim red")
+        text = Text(item.configured, style="dim")
+        text.append(f"\n{item.state}", style="not dim" if item.ok else "not dim red")
         if item.advice:
-            told.append(f"\n-> {item.advice}", style="not dim yellow")
+            text.append(f"\n-> {item.advice}", style="not dim yellow")
         mark = Text("ok", style="green") if item.ok else Text("wrong", style="bold red")
-        table.add_row(Text(item.part, style="bold"), mark, told)
+        table.add_row(Text(item.part, style="bold"), mark, text)
     return table

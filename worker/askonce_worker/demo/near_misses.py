@@ -13,7 +13,7 @@ TIMEOUT = 300.0
 async def kept_apart(
     questions: Sequence[str], environment: Mapping[str, str], most: int = 6
 ) -> list[tuple[str, str, float]]:
-    """Pairs above the threshold that the guard told apart, the most similar first: by cosine alone they would share an
+    """Pairs above the threshold that the guard kept apart, the most similar first: by cosine alone they would share an
     answer."""
     texts = list(dict.fromkeys(questions))
     url, key = environment["ASKONCE_EMBEDDING_BASE_URL"], environment["ASKONCE_EMBEDDING_API_KEY"]

@@ -1,4 +1,4 @@
-"""`askonce-worker local`: run the embedded stack until told to stop."""
+"""`askonce-worker local`: run the embedded stack until Ctrl-C or SIGTERM."""
 
 import shlex
 import time

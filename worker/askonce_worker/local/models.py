@@ -15,7 +15,7 @@ from askonce_worker.local.child import wait_for_parent
 
 GRAMMAR = r"root ::= [^\n]{1,80}"
 MAX_TOKENS = 320
-"""80 characters of the least lucky alphabet: what the grammar ends is never truncated (and so is cached)."""
+"""Enough for 80 characters of any alphabet: an answer that the grammar ends is not truncated, so it is cached."""
 PARALLEL = 4
 CONTEXT = 8192
 """Tokens, shared by the parallel requests."""

@@ -134,7 +134,7 @@ def _kept(data_dir: Path | None, name: str) -> tuple[str, ...]:
 
 
 def _port(part: str, wanted: int | None) -> int:
-    """The port, if nobody listens there: a part must not be mistaken for another server. A free one for None."""
+    """The wanted port, or a free one. Raises Unavailable if another server listens there."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -1,4 +1,4 @@
-"""One real request to each part. None of them raises: a part that is not there yet does not answer."""
+"""One real request to each part. None of these raises: a part that has not started yet does not answer."""
 
 import json
 from http.client import HTTPConnection, HTTPException

@@ -12,7 +12,7 @@ from askonce_worker.local.qdrant_shards import Collection, Shape, Shards
 
 _HINTS = ("hnsw_config", "optimizers_config", "wal_config", "on_disk_payload", "shard_number", "timeout")
 _VECTOR_HINTS = ("hnsw_config", "on_disk")
-"""How a big server should index and store. An exact search of one node answers the same without them."""
+"""Options for a big server's index and storage. One node with an exact search answers the same without them."""
 _NO_GRAPH = qdrant.HnswConfigDiff(m=0, ef_construct=0, full_scan_threshold=0)
 """What a collection's description says of it; `qdrant_shards.py` says why."""
 

@@ -1,4 +1,4 @@
-"""What the embedded Qdrant says when it cannot do as asked, with Qdrant's own status codes and words.
+"""The errors of the embedded Qdrant, with Qdrant's own status codes and words.
 
 QdrantError
 ├── WrongInput       INVALID_ARGUMENT
@@ -46,7 +46,7 @@ def only(message: Message, *supported: str) -> None:
 
 
 class Translation(grpc.ServerInterceptor):  # type: ignore[misc]
-    """Every error becomes a gRPC status, in this one place. The engine raises bare `Exception`s for wrong input."""
+    """Every error becomes a gRPC status, here and nowhere else. The engine raises bare `Exception`s for wrong input."""
 
     def intercept_service(self, continuation: Callable[[Any], Any], details: Any) -> Any:
         handler = continuation(details)

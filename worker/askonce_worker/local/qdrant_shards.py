@@ -21,7 +21,7 @@ _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,254}")
 _NO_GRAPH = 2**40
 """Kilobytes of vectors from which the engine would build an HNSW graph: never.
 
-A graph of 10,000 vectors takes 5 to 18 s, in which the engine holds the interpreter and the server answers nobody,
+A graph of 10,000 vectors takes 5 to 18 s, in which the engine holds the interpreter and the server answers no request,
 and then batches of 64 are no faster (41 ms against 33 ms, all in one scope). The search stays exact: 0.3 ms a query
 among 1,000 vectors of one scope, 2.8 ms among 10,000.
 """

@@ -39,13 +39,13 @@ def to_query(message: qdrant.Query, size: int) -> edge.Query:
 
 
 def _check_size(expected: int, numbers: Sized) -> None:
-    """Before anything is done: the engine would stop half-way through a batch."""
+    """Check before anything is written: the engine would stop half-way through a batch."""
     if len(numbers) != expected:
         raise WrongInput(f"Vector dimension error: expected dim: {expected}, got {len(numbers)}")
 
 
 def payload_wanted(message: Any) -> bool | list[str] | edge.PayloadSelector:
-    """Which of the payload a request asks for; none, as in Qdrant's gRPC, where it does not say."""
+    """Which part of the payload a request asks for. None by default, as in Qdrant's gRPC."""
     selector: qdrant.WithPayloadSelector = message.with_payload
     kind = selector.WhichOneof("selector_options")
     if kind == "include":

