@@ -5,7 +5,7 @@ import re
 
 from askonce.store.redis_url import connection_options
 from askonce_worker.cache.qdrant_messages import collection_of, collection_prefix
-from askonce_worker.check.findings import redacted
+from askonce_worker.check.one_part import redacted
 from askonce_worker.settings import Settings
 from support.deployment import DEPLOY
 
