@@ -104,11 +104,13 @@ def test_pairs_that_cannot_be_read_are_bad_input(evaluate, tmp_path):
 
 def test_a_threshold_that_is_not_shown_to_keep_the_limit_is_neither_recommended_nor_saved(evaluate, pairs, tmp_path):
     profile = tmp_path / "profile.json"
+    pairs = pairs.rename(tmp_path / "pairs[1].jsonl")
     result = evaluate(pairs, "--save", profile)
     assert result.exit_code == 1
     assert "no recommendation" in result.stdout
     assert "pairs are needed" in " ".join(result.stdout.split())
     assert "recommended" not in result.stdout
+    assert "pairs[1].jsonl" in result.stdout
     assert not profile.exists()
     as_json = evaluate(pairs, "--json")
     assert as_json.exit_code == 1

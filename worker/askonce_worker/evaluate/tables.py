@@ -23,7 +23,7 @@ def show(report: Report, console: Console) -> None:
 
 
 def _thresholds(file: FileReport, report: Report) -> Table:
-    table = _table(f"{file.name}: {file.pairs:,} pairs, {file.same:,} with one answer; all in %")
+    table = _table(f"{escape(file.name)}: {file.pairs:,} pairs, {file.same:,} with one answer; all in %")
     table.add_column("cosine\n", justify="right", no_wrap=True)
     for name in ("\nhits", "\nwrong (95 %)", "\nprec."):
         table.add_column(name, justify="right", no_wrap=True)
@@ -44,7 +44,7 @@ def _gain(report: Report) -> Table:
         table.add_column(name, justify="right")
     for file in report.files:
         bare, guarded = file.at_max_error
-        table.add_row(file.name, *_crossing(bare), *_crossing(guarded))
+        table.add_row(escape(file.name), *_crossing(bare), *_crossing(guarded))
     return table
 
 
@@ -56,13 +56,13 @@ def _held_out(report: Report) -> Table:
     for file in report.files:
         if file.held_out is not None:
             found = file.held_out.guarded
-            table.add_row(file.name, f"{found.pairs:,}", *_cells(found))
+            table.add_row(escape(file.name), f"{found.pairs:,}", *_cells(found))
     return table
 
 
 def _verdict(report: Report) -> Iterator[str]:
     if report.threshold is not None:
-        yield f"[bold]recommended: {report.threshold:.4g}[/] for {report.model}, guard on"
+        yield f"[bold]recommended: {report.threshold:.4g}[/] for {escape(report.model)}, guard on"
         return
     limit = percent(report.max_error)
     yield f"[bold red]no recommendation[/]: the held-out pairs do not show at most {limit} wrong hits"
