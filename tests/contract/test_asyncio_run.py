@@ -27,7 +27,8 @@ async def run(program, *arguments):
         process.kill()
         await process.wait()
         raise
-    assert errors.decode() == ""
+    # In this mode asyncio also names each callback that took long, as any does on a busy machine.
+    assert [line for line in errors.decode().splitlines() if not line.startswith("Executing ")] == []
     assert process.returncode == 0
     return output.decode().split()
 
