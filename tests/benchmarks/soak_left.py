@@ -71,7 +71,18 @@ async def families(redis: Redis, keys: Keys) -> Counter[str]:
 
 def bounds(*, workers: int, seconds: float) -> dict[str, int]:
     """Keys that stay when nothing is asked any more, and how many of each at most; of all others none may be left."""
-    one = ("wake", "fair", "epochs", "outbox", "workers", "snapshots", "models", "upkeep", "upkeep:lock", "collections")
+    one = (
+        "wake",
+        "fair",
+        "epochs",
+        "outbox",
+        "workers",
+        "snapshots:runs",
+        "models",
+        "upkeep",
+        "upkeep:lock",
+        "collections",
+    )
     return {
         **dict.fromkeys(one, 1),
         "answered": 1,  # one client; for an hour

@@ -1,6 +1,7 @@
 """Each form of invalidation: what it says, at once; and the data it leaves behind, soon."""
 
 import pytest
+from structlog.testing import capture_logs
 
 from askonce import Client, Question
 from askonce_worker.matching.never_cache import never_cached
@@ -169,63 +170,81 @@ async def test_retired_models_are_swept_by_alias_and_by_snapshot(cache):
     assert await cache.holds(kept)
 
 
-async def test_a_new_snapshot_behind_an_alias_takes_the_old_ones_entries_with_it(cache):
-    await cache.put("old", model="alias", snapshot="alias-1")
+async def answered(cache, snapshot, times, text="more"):
+    """So many answers of this snapshot. Returns their entries."""
+    return await cache.put(*(f"{text} {n} {snapshot}" for n in range(times)), model="alias", snapshot=snapshot)
+
+
+async def test_a_new_snapshot_that_stays_takes_the_old_ones_entries_with_it(cache):
+    sweep = cache.stale(stays=0)
+    await answered(cache, "alias-1", 1)
     other = await cache.put("old", model="another", snapshot="alias-1")
-    sweep = cache.stale()
     await sweep.run(5)
-    new = []
-    for count in range(IN_A_ROW):
-        await sweep.run(5)
-        assert len((await cache.sides())[0]) == 2 + count, "one answer of another snapshot may be a flap"
-        new += await cache.put(f"new {count}", model="alias", snapshot="alias-2")
+    new = await answered(cache, "alias-2", IN_A_ROW - 1)
+    await sweep.run(5)
+    assert len((await cache.sides())[0]) == 1 + IN_A_ROW, "it has not answered often enough"
+    new += await answered(cache, "alias-2", 1, "last")
 
     await sweep.run(5)
 
     assert await cache.holds([*other, *new])
 
 
-async def test_a_flapping_provider_invalidates_nothing(cache):
+async def test_a_change_counts_only_after_a_while_however_many_answers_there_were(cache):
     sweep = cache.stale()
-    entries = await cache.put("first", model="alias", snapshot="alias-1")
+    entries = await answered(cache, "alias-1", 1)
     await sweep.run(5)
-    for count in range(3 * IN_A_ROW):
-        entries += await cache.put(f"{count}", model="alias", snapshot=f"alias-{count % 2 + 1}")
-        await sweep.run(5)
-
-    assert await cache.holds(entries)
-
-
-async def test_a_rollout_that_began_before_anything_was_known_is_noticed_all_the_same(cache):
-    sweep = cache.stale()
-    for text, snapshot, times in (("first", "new", 1), ("old", "old", IN_A_ROW), ("new", "new", IN_A_ROW)):
-        entries = await cache.put(*(f"{text} {n}" for n in range(times)), model="alias", snapshot=snapshot)
-        await sweep.run(5)
+    entries += await answered(cache, "alias-2", 5 * IN_A_ROW)
 
     await sweep.run(5)
 
     assert await cache.holds(entries)
+
+
+async def test_a_router_is_no_upgrade_and_is_reported_once(cache):
+    sweep, entries = cache.stale(stays=0), []
+    with capture_logs() as logged:
+        for count in range(6):
+            entries += await answered(cache, f"alias-{count % 2 + 1}", 2 * IN_A_ROW, f"{count}")
+            await sweep.run(5)
+    assert [line["event"] for line in logged].count("model.flapping") == 1
+
+    assert len((await cache.sides())[0]) >= 5 * 2 * IN_A_ROW, "at most the very first change was taken for one"
+    kept = (await cache.sides())[0]
+    with capture_logs() as logged:
+        for count in range(6, 12):
+            await answered(cache, f"alias-{count % 2 + 1}", 2 * IN_A_ROW, f"{count}")
+            await sweep.run(5)
+    assert kept <= (await cache.sides())[0]
+    assert not [line for line in logged if line["event"].startswith("model.")], "it was reported before"
+
+
+async def test_entries_keep_the_snapshot_that_made_them(cache):
+    [first] = await answered(cache, "alias-1", 1)
+    [second] = await answered(cache, "alias-2", 1)
+    for name, snapshot in ((first, b"alias-1"), (second, b"alias-2")):
+        assert b'"snapshot":"%b"' % snapshot in await cache.redis.get(cache.keys.entry(name))
 
 
 @pytest.mark.parametrize("policy", ["keep", "warn"])
 async def test_what_was_superseded_stands_once_upgrades_are_to_be_left_alone(cache, policy):
-    old = await cache.put("old", model="alias", snapshot="alias-1")
-    await cache.stale().run(5)
-    new = await cache.put(*map(str, range(IN_A_ROW)), model="alias", snapshot="alias-2")
-    superseded = Models(cache.redis, cache.keys, on_upgrade="invalidate").superseded
+    old = await answered(cache, "alias-1", 1)
+    await cache.stale(stays=0).run(5)
+    new = await answered(cache, "alias-2", IN_A_ROW)
+    superseded = Models(cache.redis, cache.keys, on_upgrade="invalidate", stays=0).superseded
     assert await superseded() == {"alias": {"alias-1"}}
 
-    await cache.stale(on_upgrade=policy).run(5)
+    await cache.stale(on_upgrade=policy, stays=0).run(5)
 
     assert await cache.holds([*old, *new])
 
 
 @pytest.mark.parametrize("policy", ["keep", "warn"])
 async def test_an_upgrade_may_be_left_alone(cache, policy):
-    sweep = cache.stale(on_upgrade=policy)
-    entries = await cache.put("old", model="alias", snapshot="alias-1")
+    sweep = cache.stale(on_upgrade=policy, stays=0)
+    entries = await answered(cache, "alias-1", 1)
     await sweep.run(5)
-    entries += await cache.put(*map(str, range(9)), model="alias", snapshot="alias-2")
+    entries += await answered(cache, "alias-2", 2 * IN_A_ROW)
 
     await sweep.run(5)
 

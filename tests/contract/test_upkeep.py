@@ -171,7 +171,7 @@ async def test_a_nearly_full_redis_is_relieved_at_once_of_the_longest_unhit(own_
     used = (await cache.redis.info("memory"))["used_memory"]
     await cache.redis.config_set("maxmemory", int(used / 0.81))
 
-    await cache.eviction().relieve(5)
+    await cache.relief().run(5)
 
     memory = await cache.redis.info("memory")
     assert memory["used_memory"] <= 0.8 * memory["maxmemory"]

@@ -5,6 +5,7 @@ import random
 import time
 from collections import Counter
 
+import orjson
 import pytest
 
 from askonce import Client, Question
@@ -111,14 +112,17 @@ async def test_a_model_upgrade_is_noticed_by_itself(client, settings, llm_server
         await until(first_is_known, what="the first snapshot")
         newer = {"model": "test-model-2025-01-31"}
         await llm_server.fail("chat", "reply", reply=newer)
-        for number in range(2, 8):
+        for number in range(2, 12):
             assert (await client.ask(f"The new one? [g{number}]", timeout=20)).model == newer["model"]
+        run = orjson.loads(await cache.redis.hget(cache.keys.snapshot_runs, MODEL))
+        long_ago = orjson.dumps({**run, "since": run["since"] - 700})  # as if it had answered alone for a while
+        await cache.redis.hset(cache.keys.snapshot_runs, MODEL, long_ago)
 
         async def old_one_is_gone():
             return await client.lookup("The old one? [g1]") is None
 
         await until(old_one_is_gone, what="the old snapshot's entry to go")
-        assert [await client.lookup(f"The new one? [g{number}]") is None for number in range(2, 8)] == [False] * 6
+        assert [await client.lookup(f"The new one? [g{number}]") is None for number in range(2, 12)] == [False] * 10
         assert "model.upgraded" in worker.log.read_text()
 
 

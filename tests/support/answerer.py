@@ -127,7 +127,7 @@ class Answerer:
             facts = {"scope": question.scope, "epochs": stamp, "model": question.model, "namespace": question.namespace}
             record = orjson.dumps({**facts, "question": question.text, "body": body})[1:]
             ttl = int((question.ttl or 3600) * 1000)
-            keys = [self.keys.epochs, self.keys.touched, self.keys.outbox, self.keys.expiries, self.keys.snapshots]
+            keys = [self.keys.epochs, self.keys.touched, self.keys.outbox, self.keys.expiries, self.keys.snapshot_runs]
             args = [
                 self.keys.entry(""),
                 0,

@@ -21,6 +21,7 @@ from askonce_worker.upkeep.fill import Fill
 from askonce_worker.upkeep.models import Models
 from askonce_worker.upkeep.orphans import OrphanSweep
 from askonce_worker.upkeep.qdrant import QdrantUpkeep
+from askonce_worker.upkeep.relief import Relief
 from askonce_worker.upkeep.stale import StaleSweep
 from askonce_worker.upkeep.vectors import Vectors
 
@@ -152,8 +153,11 @@ class Cache:
             clock=time.monotonic,
         )
 
-    def stale(self, *, retired=(), on_upgrade="invalidate", never=None):
-        superseded = Models(self.redis, self.keys, on_upgrade=on_upgrade).superseded
+    def relief(self):
+        return Relief(self.redis, self.keys, self.vectors.delete, clock=time.monotonic)
+
+    def stale(self, *, retired=(), on_upgrade="invalidate", never=None, stays=600):
+        superseded = Models(self.redis, self.keys, on_upgrade=on_upgrade, stays=stays).superseded
         return StaleSweep(
             self.redis,
             self.keys,

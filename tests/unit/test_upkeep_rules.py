@@ -1,12 +1,11 @@
-"""Which entries may stay, and when a model has been replaced behind its name."""
+"""Which entries may stay."""
 
 import orjson
 import pytest
 
 from askonce_worker.upkeep.rules import Standing, read_head, read_question
-from askonce_worker.upkeep.snapshots import IN_A_ROW, after, decode, encode, first
 
-OLD, NEW, NEWER = "m-2024-07-18", "m-2025-01-31", "m-2025-06-01"
+OLD, NEW = "m-2024-07-18", "m-2025-01-31"
 
 
 def head(epochs="0.0.0.0", model="m", namespace="n", snapshot=OLD, question="why?"):
@@ -63,57 +62,9 @@ def test_equal_rules_have_equal_digests_and_others_do_not():
     assert one.digest != standing(all=2, superseded={"m": frozenset({OLD, NEW})}).digest
 
 
-def run_of(snapshots, *, invalidate=True):
-    """What is known after these (snapshot, how often in a row)."""
-    seen = first(*snapshots[0])
-    for snapshot, count in snapshots[1:]:
-        seen = after(seen, snapshot, count, invalidate=invalidate)
-    return seen
-
-
-def test_a_new_snapshot_that_answers_several_times_in_a_row_supersedes_the_old_one():
-    seen = run_of([(OLD, 9), (NEW, IN_A_ROW)])
-    assert (seen.current, seen.superseded) == (NEW, {OLD})
-
-
-def test_one_that_flaps_does_not():
-    seen = run_of([(OLD, 9), (NEW, IN_A_ROW - 1), (OLD, 1), (NEW, 1), (OLD, 30)])
-    assert (seen.current, seen.superseded) == (OLD, frozenset())
-
-
-def test_one_that_comes_back_is_no_news_and_its_entries_stand_again():
-    seen = run_of([(OLD, 9), (NEW, IN_A_ROW), (OLD, IN_A_ROW)])
-    assert (seen.current, seen.superseded) == (OLD, frozenset())
-
-
-def test_when_the_newest_answers_again_the_older_ones_are_out_of_date_again():
-    seen = run_of([(OLD, 9), (NEW, IN_A_ROW), (OLD, IN_A_ROW), (NEW, IN_A_ROW)])
-    assert (seen.current, seen.superseded) == (NEW, {OLD})
-
-
-def test_the_third_supersedes_both():
-    assert run_of([(OLD, 9), (NEW, 9), (NEWER, 9)]).superseded == {OLD, NEW}
-
-
-def test_with_keep_and_warn_nothing_is_superseded():
-    seen = run_of([(OLD, 9), (NEW, 9), (NEWER, 9)], invalidate=False)
-    assert (seen.current, seen.superseded) == (NEWER, frozenset())
-
-
-def test_who_answered_once_at_first_is_not_known_for_that():
-    seen = run_of([(NEW, 1), (OLD, 7), (NEW, 7)])
-    assert (seen.current, seen.superseded) == (NEW, {OLD})
-    assert run_of([(OLD, 1), (OLD, IN_A_ROW), (NEW, 7), (OLD, 7)]).superseded == frozenset()
-
-
 @pytest.mark.parametrize("question", ["why?", 'the "q" \\ \n', "为什么", ""])
 def test_the_question_is_read_where_it_is_whole(question):
     entry = orjson.dumps({"snapshot": ',"question":', "question": question, "body": {"question": "x"}})
     assert read_question(entry) == question
     end = entry.index(b',"body"')
     assert read_question(entry[: end - 1]) is None
-
-
-def test_what_is_known_survives_redis():
-    seen = run_of([(OLD, 9), (NEW, 9)])
-    assert decode(encode(seen)) == seen

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 
 LANES = ("interactive", "bulk")
+MOST_WAITING = "most"
+"""Field of `load`: questions that may wait in all lanes together, 0 or none for no bound; upkeep."""
 ARQ_JOB = "arq:job:"
 """string; until the questions in it are past their lifetime; submit. arq's own job record."""
 
@@ -50,7 +52,7 @@ class Keys:
 
     @property
     def load(self) -> str:
-        """hash: lane -> questions that wait or run; for ever; submit.lua, finish_job.lua."""
+        """hash: lane -> questions that wait or run, and MOST_WAITING; for ever; submit.lua, finish_job.lua, upkeep."""
         return f"{self.prefix}:load"
 
     @property
@@ -74,10 +76,10 @@ class Keys:
         return f"{self.prefix}:expiries"
 
     @property
-    def snapshots(self) -> str:
-        """hash: model -> `N SNAPSHOT`, who answered under its name the last N times (100 at most); for ever;
-        store.lua."""
-        return f"{self.prefix}:snapshots"
+    def snapshot_runs(self) -> str:
+        """hash: model -> JSON: who answers under its name, how often in a row, since when, and the longest run that
+        ended in the return of another; for ever; store.lua."""
+        return f"{self.prefix}:snapshots:runs"
 
     @property
     def models(self) -> str:

@@ -43,8 +43,14 @@ if new == 0 then
 end
 
 local bound = tonumber(ARGV[6])
-if bound > 0 and tonumber(redis.call('HGET', KEYS[4], ARGV[4]) or 0) + #keys > bound then
+local load = redis.call('HMGET', KEYS[4], ARGV[4], 'interactive', 'bulk', 'most')
+if bound > 0 and tonumber(load[1] or 0) + #keys > bound then
   return {'full', 'lane'}
+end
+-- What waits has a bound of its own, which workers reckon from the memory: it gives way before the cache does.
+local most = tonumber(load[4] or 0)
+if most > 0 and tonumber(load[2] or 0) + tonumber(load[3] or 0) + #keys > most then
+  return {'full', 'memory'}
 end
 if nearly_full() then
   return {'full', 'memory'}

@@ -10,6 +10,7 @@ from askonce.contract.pending import read_pending
 from askonce.question import Question
 from askonce.readable import completion_of, read_object, text_of, time_of
 from askonce_worker.answering.ports import Entry, LiveEntries, QuestionState
+from askonce_worker.cache.entry_reader import EntryReader
 from askonce_worker.cache.wrong_pairs import ReportedPairs
 from askonce_worker.logs.unreadable import Refusals
 
@@ -27,6 +28,7 @@ class ExactCache:
         self._keys = keys
         self._reported = reported or ReportedPairs(keys)
         self._refusals = refusals or Refusals()
+        self._reader = EntryReader(redis, keys)
 
     async def look_up(self, questions: Sequence[Question], job: str = "") -> list[QuestionState]:
         """Markers, entries and epochs of questions of one namespace, in one round trip.
@@ -35,12 +37,16 @@ class ExactCache:
         not pending in this one: else two workers would ask it, and what never follows would be paid twice.
         """
         namespace, models = _whose(questions)
-        pipe = self._redis.pipeline(transaction=False)
-        pipe.mget([self._keys.result(namespace, question.job_id or "") for question in questions])
-        pipe.mget([self._keys.entry(question.fingerprint) for question in questions])
-        self._ask_epochs(pipe, namespace, models)
-        self._reported.ask(pipe)
-        markers, entries, *stamps, wrong, dropped = await pipe.execute()
+        fingerprints = [question.fingerprint for question in questions]
+
+        def ask(pipe: Any) -> None:
+            self._reader.ask_markers(pipe, namespace, [question.job_id or "" for question in questions])
+            self._reader.ask_entries(pipe, fingerprints)
+            self._ask_epochs(pipe, namespace, models)
+            self._reported.ask(pipe)
+
+        markers, found, *stamps, wrong, dropped = await self._reader.run(ask)
+        entries = await self._reader.complete(fingerprints, found)
         while self._reported.take(wrong, dropped):
             more = self._redis.pipeline(transaction=False)
             self._reported.ask(more)
@@ -48,31 +54,31 @@ class ExactCache:
         epochs = {model: epoch_stamp(stamp) for model, stamp in zip(models, stamps, strict=True)}
         if job:
             elsewhere = await self._elsewhere(questions, markers, _names(job))
-            markers = [None if place in elsewhere else marker for place, marker in enumerate(markers)]
+            markers = [b"" if at in elsewhere else marker for at, marker in enumerate(markers)]
         return [
             self._known(question, marker, entry, epochs[question.model or ""])
             for question, marker, entry in zip(questions, markers, entries, strict=True)
         ]
 
     async def _elsewhere(
-        self, questions: Sequence[Question], markers: Sequence[bytes | None], jobs: Sequence[bytes]
+        self, questions: Sequence[Question], markers: Sequence[bytes], jobs: Sequence[bytes]
     ) -> set[int]:
-        """Places of those that wait in other jobs. A further round trip, where there are any."""
+        """Indexes of those that wait in other jobs. A further round trip, where there are any."""
         others = {
-            place: _job_of(marker)
-            for place, marker in enumerate(markers)
-            if marker is not None and _is_pending(marker) and not any(job in marker for job in jobs)
+            at: _job_of(marker)
+            for at, marker in enumerate(markers)
+            if _is_pending(marker) and not any(job in marker for job in jobs)
         }
         if not others:
             return set()
         pipe = self._redis.pipeline(transaction=False)
-        for place, name in others.items():
-            pipe.exists(f"{ARQ_JOB}{name}", f"{ARQ_JOB}{name}.{questions[place].job_id}")
-        return {place for place, found in zip(others, await pipe.execute(), strict=True) if found}
+        for at, name in others.items():
+            pipe.exists(f"{ARQ_JOB}{name}", f"{ARQ_JOB}{name}.{questions[at].job_id}")
+        return {at for at, found in zip(others, await pipe.execute(), strict=True) if found}
 
-    def _known(self, question: Question, marker: bytes | None, raw: bytes | None, epochs: str) -> QuestionState:
-        pending = marker is not None and _is_pending(marker)
-        if pending and marker is not None and not marker.startswith(question.fingerprint.encode(), FINGERPRINT_AT):
+    def _known(self, question: Question, marker: bytes, raw: bytes | None, epochs: str) -> QuestionState:
+        pending = _is_pending(marker)
+        if pending and not marker.startswith(question.fingerprint.encode(), FINGERPRINT_AT):
             # Its answer could never be published: it is not paid for.
             self._refusals("question", job=question.job_id, reason="submitted under another fingerprint")
             pending = False
@@ -86,18 +92,19 @@ class ExactCache:
     async def entries(self, fingerprints: Sequence[str]) -> dict[str, Entry]:
         if not fingerprints:
             return {}
-        raws = await self._redis.mget([self._keys.entry(fingerprint) for fingerprint in fingerprints])
-        return self._readable(fingerprints, raws)
+        [found] = await self._reader.run(lambda pipe: self._reader.ask_entries(pipe, fingerprints))
+        return self._readable(fingerprints, await self._reader.complete(fingerprints, found))
 
     async def live_entries(self, fingerprints: Sequence[str], questions: Sequence[Question]) -> LiveEntries:
         """The live entries among these, and the stamps of questions of one namespace; one round trip."""
         namespace, models = _whose(questions)
-        pipe = self._redis.pipeline(transaction=False)
-        if fingerprints:  # MGET, for which a key of another type is none
-            pipe.mget([self._keys.entry(fingerprint) for fingerprint in fingerprints])
-        self._ask_epochs(pipe, namespace, models)
-        replies = await pipe.execute()
-        raws, stamps = (replies[0], replies[1:]) if fingerprints else ([], replies)
+
+        def ask(pipe: Any) -> None:
+            self._reader.ask_entries(pipe, fingerprints)
+            self._ask_epochs(pipe, namespace, models)
+
+        found, *stamps = await self._reader.run(ask)
+        raws = await self._reader.complete(fingerprints, found)
         epochs = {model: epoch_stamp(stamp) for model, stamp in zip(models, stamps, strict=True)}
         return LiveEntries(self._readable(fingerprints, raws), [epochs[question.model or ""] for question in questions])
 
@@ -131,7 +138,7 @@ def _is_pending(marker: bytes) -> bool:
 
 
 def _job_of(marker: bytes) -> str:
-    """Where it says that it waits; '' where that cannot be read."""
+    """The job in which it waits; '' where that cannot be read."""
     try:
         pending = read_pending(marker)
     except ValueError:

@@ -1,27 +1,27 @@
-"""The way out: what is known is stored, told to followers and published, in this order and in one round trip.
+"""The way out: answers are stored, told to followers and published, in this order and in one round trip.
 
-Whatever the jobs of a worker finish within one round trip to Redis goes out with the next one.
+What the jobs of a worker finish within one round trip to Redis goes out with the next one. While Redis is away answers
+are kept, and sent again until Redis has taken them: they were paid for. Sending one twice changes nothing.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-import orjson
 import structlog
 from redis.asyncio import Redis
 from redis.exceptions import NoScriptError
 
-from askonce.contract.counters import tokens
-from askonce.contract.keys import Keys, epoch_fields
-from askonce.contract.result import result_record
+from askonce.contract.keys import Keys
 from askonce.store.away import AWAY, TROUBLE
 from askonce.store.scripts import Script, load
 from askonce.tasks import stop
 from askonce_worker.answering import chunk_log
 from askonce_worker.answering.ports import Finished, NewEntry
 from askonce_worker.answering.stages import Stage, unobserved
+from askonce_worker.cache.outgoing import Batch, Packing, Parcel
 from askonce_worker.providers.call_counts import CallCounts, CountsReport
 
 log = structlog.get_logger()
@@ -32,24 +32,31 @@ PUBLISH = Script("askonce_worker.cache", "publish")
 AGAIN = 1.0
 """Seconds from one try to the next, while Redis is away."""
 LAST_FLUSH = 5.0
-MOST_AT_ONCE = 256
-"""Results in one script call: a longer script would keep other clients of Redis waiting."""
+"""Seconds for which a worker that stops tries to deliver."""
 
 
 @dataclass(frozen=True, slots=True)
-class Parcel:
-    """What one call of `send` hands over. settle: adds the settling of a leader to the pipeline."""
+class Replies:
+    """What the scripts said. published: of each result, whether it went over its pending marker."""
 
-    entries: Sequence[NewEntry]
-    finished: Sequence[Finished]
-    settle: Callable[[Any], None] | None
-    done: "asyncio.Future[None]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+    published: Sequence[int]
 
 
 class Publisher:
-    """cache_ttl, result_ttl: seconds. outbox_max: vectors that may wait for Qdrant. counts: of this worker's calls.
-    embedding: the model of the vectors. scripts: what parcels bring beside our own. on_published: told of answers that
-    went over pending markers, many at a time.
+    """Stores, settles and publishes.
+
+    Args:
+        redis: The connection.
+        keys: Names of the keys.
+        worker: This worker's name.
+        counts: Of this worker's calls; they go out with the answers.
+        embedding: The model of the vectors.
+        cache_ttl: Seconds for which an entry lives.
+        result_ttl: Seconds for which a result lives.
+        outbox_max: Vectors that may wait for Qdrant.
+        scripts: Those that the parcels' settling runs.
+        on_published: Called with the answers that went over pending markers.
+        stage: Observes the time it takes.
     """
 
     def __init__(
@@ -70,15 +77,14 @@ class Publisher:
         self._redis = redis
         self._keys = keys
         self._worker = worker
-        self._call_counts = counts
-        self._embedding = embedding
-        self._cache_ttl = cache_ttl
+        self._counts = counts
         self._result_ttl = result_ttl
         self._outbox_max = outbox_max
         self._scripts = scripts
         self._on_published = on_published
         self._stage = stage
-        self._waiting: list[Parcel] = []
+        self._packing = Packing(cache_ttl=cache_ttl, embedding=embedding)
+        self._waiting: deque[Parcel] = deque()
         self._sender: asyncio.Task[None] | None = None
 
     async def send(
@@ -93,7 +99,7 @@ class Publisher:
         self._waiting.append(parcel)
         for item in finished:
             if item.answer.unmatched is not None:
-                self._call_counts.unmatched(item.question, item.answer.unmatched)
+                self._counts.unmatched(item.question, item.answer.unmatched)
         chunk_log.note(finished)
         if self._sender is None or self._sender.done():
             self._sender = asyncio.create_task(self._send_all())
@@ -101,10 +107,10 @@ class Publisher:
             await asyncio.shield(parcel.done)
 
     async def aclose(self) -> None:
-        """Sends what still waits, and what was counted and had no answer to go out with; or gives up after a while."""
+        """Sends what waits, and counts that had no answer to go out with. Gives up after a while."""
         try:
             async with asyncio.timeout(LAST_FLUSH):
-                if self._call_counts.report().counts:
+                if self._counts.report().counts:
                     await self.send(())
                 if self._sender is not None:
                     await asyncio.wait({self._sender})
@@ -117,114 +123,63 @@ class Publisher:
     async def _send_all(self) -> None:
         try:
             while self._waiting:
-                parcels, size = [], 0
-                while self._waiting and size < MOST_AT_ONCE:
-                    parcel = self._waiting.pop(0)
-                    parcels.append(parcel)
-                    size += len(parcel.finished) + len(parcel.entries)
-                await self._deliver(parcels)
+                await self._deliver(self._packing.next_batch(self._waiting))
         except asyncio.CancelledError:
             self._fail(self._waiting, ConnectionError("the worker stops"))
             raise
 
-    async def _deliver(self, parcels: list[Parcel]) -> None:
-        report = self._call_counts.report()
+    async def _deliver(self, batch: Batch) -> None:
+        report = self._counts.report()
         try:
-            replies = await self._sent(parcels, report)
-        except AWAY as error:
-            # What was paid for is not given up, however long Redis is away: to do it again changes nothing.
-            log.warning("publish.redis_away", error=type(error).__name__, parcels=len(parcels))
-            self._waiting[:0] = parcels
-            await asyncio.sleep(AGAIN)
-        except Exception as error:  # noqa: BLE001 - whoever waits must hear of it
-            self._fail(parcels, error)
+            replies = await self._delivered(batch, report)
         except asyncio.CancelledError:
-            self._fail(parcels, ConnectionError("the worker stops"))
+            self._fail(batch.parcels, ConnectionError("the worker stops"))
             raise
-        else:
-            self._call_counts.taken(report)
-            for parcel in parcels:
-                if not parcel.done.done():
-                    parcel.done.set_result(None)
-            self._tell(parcels, replies)
+        except Exception as error:  # noqa: BLE001 - it is the callers' to deal with
+            self._fail(batch.parcels, error)
+            return
+        self._counts.taken(report)
+        for parcel in batch.parcels:
+            if parcel.is_sent and not parcel.done.done():
+                parcel.done.set_result(None)
+        if batch.items and self._on_published is not None:
+            self._on_published([item for item, taken in zip(batch.items, replies.published, strict=True) if taken])
 
-    async def _sent(self, parcels: list[Parcel], report: CountsReport) -> list[Any]:
+    async def _delivered(self, batch: Batch, report: CountsReport) -> Replies:
+        """Sends it until Redis has taken it, however long Redis is away."""
+        while True:
+            try:
+                return await self._sent(batch, report)
+            except AWAY as error:
+                log.warning("publish.redis_away", error=type(error).__name__, parcels=len(batch.parcels))
+            await asyncio.sleep(AGAIN)
+
+    async def _sent(self, batch: Batch, report: CountsReport) -> Replies:
         try:
-            replies: list[Any] = await self._pipeline(parcels, report).execute()
+            replies = await self._pipeline(batch, report).execute()
         except NoScriptError:
             await load(self._redis, STORE, PUBLISH, *self._scripts)
-            replies = await self._pipeline(parcels, report).execute()
-        return replies
+            replies = await self._pipeline(batch, report).execute()
+        return Replies(published=replies[-1] if batch.items else ())
 
-    def _tell(self, parcels: list[Parcel], replies: list[Any]) -> None:
-        finished = [item for parcel in parcels for item in parcel.finished]
-        if finished and self._on_published is not None:
-            self._on_published([item for item, taken in zip(finished, replies[-1], strict=True) if taken])
-
-    def _pipeline(self, parcels: list[Parcel], report: CountsReport) -> Any:
-        """Each step may run twice: a result, a settled leader, an entry and a tally are what they were."""
+    def _pipeline(self, batch: Batch, report: CountsReport) -> Any:
+        """Each step may run twice: a result, a settled leader, an entry and a report are what they were."""
+        kept = self._keys
         pipe = self._redis.pipeline(transaction=False)
-        entries = [entry for parcel in parcels for entry in parcel.entries]
-        if entries:
-            kept = self._keys
-            keys = [kept.epochs, kept.touched, kept.outbox, kept.expiries, kept.snapshots]
-            pipe.evalsha(STORE.sha, len(keys), *keys, *self._store_args(entries))
-        for parcel in parcels:
-            if parcel.settle is not None:
-                parcel.settle(pipe)
-        finished = [item for parcel in parcels for item in parcel.finished]
-        if finished or report.counts:
-            keys = [self._keys.stats("total"), self._keys.touched, self._keys.tally(self._worker)]
-            pipe.evalsha(PUBLISH.sha, len(keys), *keys, *self._publish_args(finished, report))
+        if batch.stored:
+            keys = [kept.epochs, kept.touched, kept.outbox, kept.expiries, kept.snapshot_runs]
+            arguments: list[Any] = [kept.entry(""), self._outbox_max, *batch.stored]
+            pipe.evalsha(STORE.sha, len(keys), *keys, *arguments)
+        for settle in batch.settles:
+            settle(pipe)
+        if batch.items or report.counts:
+            keys = [kept.stats("total"), kept.touched, kept.tally(self._worker)]
+            arguments = [*self._publish_head(report), *batch.published]
+            pipe.evalsha(PUBLISH.sha, len(keys), *keys, *arguments)
         return pipe
 
-    @staticmethod
-    def _fail(parcels: list[Parcel], error: Exception) -> None:
-        for parcel in parcels:
-            if not parcel.done.done():
-                parcel.done.set_exception(error)
-                parcel.done.exception()  # a caller that has gone does not make it 'never retrieved'
-
-    def _store_args(self, entries: Sequence[NewEntry]) -> list[Any]:
-        args: list[Any] = [self._keys.entry(""), self._outbox_max]
-        for entry in entries:
-            args += self._entry_args(entry)
-        return args
-
-    def _entry_args(self, entry: NewEntry) -> list[Any]:
-        question = entry.question
-        ttl = question.ttl if question.ttl is not None else self._cache_ttl
-        facts = {
-            "scope": question.scope,
-            "epochs": entry.epochs,
-            "model": question.model,
-            "namespace": question.namespace,
-            "embedding": self._embedding,
-        }
-        named = entry.body.get("model")
-        snapshot = named[:200] if isinstance(named, str) else ""
-        # Upkeep reads what stands before the question, and no further.
-        record = {
-            **facts,
-            "semantic": entry.semantic,
-            "snapshot": snapshot,
-            "question": question.text,
-            "body": entry.body,
-        }
-        return [
-            question.fingerprint,
-            orjson.dumps(record)[1:],
-            max(1000, int(ttl * 1000)),
-            entry.epochs,
-            "\n".join(epoch_fields(question.namespace or "", question.model or "")),
-            b"" if entry.vector is None else entry.vector.tobytes(),
-            orjson.dumps(facts)[1:],
-            snapshot,
-            entry.asked_ms,
-        ]
-
-    def _publish_args(self, finished: Sequence[Finished], report: CountsReport) -> list[Any]:
-        args: list[Any] = [
+    def _publish_head(self, report: CountsReport) -> list[Any]:
+        head: list[Any] = [
             f"{self._keys.prefix}:result:",
             self._keys.answered(""),
             self._keys.stats("hour:"),
@@ -233,12 +188,11 @@ class Publisher:
             len(report.counts),
         ]
         for name, count in report.counts.items():
-            args += (name, count)
-        for item in finished:
-            question, answer = item.question, item.answer
-            counter = f"{answer.source or answer.status}|{question.namespace}|{question.model}"
-            job = f"{question.namespace}:{question.job_id}"
-            identity = question.fingerprint if question.text else ""
-            tokens_in, tokens_out, _ = tokens(None if answer.source == "llm" else answer.body)
-            args += (job, identity, result_record(answer, question), counter, item.hit or "", tokens_in, tokens_out)
-        return args
+            head += (name, count)
+        return head
+
+    def _fail(self, parcels: Sequence[Parcel] | deque[Parcel], error: Exception) -> None:
+        for parcel in parcels:
+            parcel.fail(error)
+        if self._waiting and self._waiting[0].done.done():
+            self._waiting.popleft()  # the rest of one that has failed

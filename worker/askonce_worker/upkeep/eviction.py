@@ -1,7 +1,7 @@
-"""Entries leave, in Redis and in Qdrant: what has expired, what nobody asks for, what is too much.
+"""Entries leave, in Redis and in Qdrant: those that have expired, those without a hit for long, those above the bound.
 
-Each batch is one script, which takes an entry with both its clocks out of Redis; its vector follows at once. (Redis
-alone would drop an expired entry too, but not its place in the indexes and not its vector.)
+Each batch is one script, which takes an entry with both its clocks out of Redis. Its vector follows at once. (Redis
+alone would drop an expired entry too, but neither its rows in the indexes nor its vector.)
 """
 
 from collections.abc import Callable
@@ -17,7 +17,6 @@ from askonce.store.scripts import Script
 log = structlog.get_logger()
 
 DROP_DUE = Script("askonce_worker.upkeep", "drop_due")
-IS_FULL = Script("askonce_worker.upkeep", "is_full")
 BATCH = 500
 
 
@@ -27,7 +26,7 @@ class DeletesVectors(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """age: how many seconds past its score in the index an entry is due; None: any. keep: so many stay."""
+    """age: seconds past its score in the index after which an entry is due; None: any. keep: how many stay."""
 
     index: str
     age: float | None = None
@@ -55,7 +54,7 @@ class Eviction:
         self._clock = clock
 
     async def run(self, seconds: float) -> bool:
-        """Whatever is due, for so long at most. True: there is more."""
+        """Drops what is due, for at most this many seconds. True: there is more."""
         keys = self._keys
         due = {
             "upkeep.expired": Due(keys.expiries, age=0),
@@ -65,19 +64,6 @@ class Eviction:
             due["upkeep.too_many"] = Due(keys.touched, keep=self._max_entries)
         more = [await self._drop(event, each, seconds / len(due)) for event, each in due.items()]
         return any(more)
-
-    async def relieve(self, seconds: float) -> None:
-        """While Redis is nearly full, the entries that were not hit for the longest time go."""
-        dropped = 0
-        end = self._clock() + seconds
-        while await self._is_full() and self._clock() < end:
-            batch = await self._batch(Due(self._keys.touched))
-            dropped += batch
-            if batch == 0:
-                log.warning("upkeep.memory", reason="Redis is nearly full, and not with entries of the cache")
-                break
-        if dropped:
-            log.warning("upkeep.memory_freed", entries=dropped)
 
     async def _drop(self, event: str, due: Due, seconds: float) -> bool:
         dropped = 0
@@ -98,6 +84,3 @@ class Eviction:
         now, *names = await DROP_DUE(self._redis, [due.index, keys.touched, keys.expiries], args)
         await self._delete_vectors([name.decode() for name in names], before=now)
         return len(names)
-
-    async def _is_full(self) -> bool:
-        return bool(await IS_FULL(self._redis, [], []))

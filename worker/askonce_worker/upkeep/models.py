@@ -1,6 +1,5 @@
 """Notices that a model has been replaced behind its name, from what the workers count while they store answers."""
 
-from collections.abc import Mapping
 from typing import Any, Literal
 
 import structlog
@@ -8,7 +7,7 @@ from redis.asyncio import Redis
 
 from askonce.contract.keys import Keys
 from askonce_worker.upkeep import snapshots
-from askonce_worker.upkeep.snapshots import Snapshots
+from askonce_worker.upkeep.snapshots import STAYS, Run, Snapshots
 
 log = structlog.get_logger()
 
@@ -16,20 +15,31 @@ OnUpgrade = Literal["invalidate", "keep", "warn"]
 
 
 class Models:
-    def __init__(self, redis: Redis, keys: Keys, *, on_upgrade: OnUpgrade) -> None:
+    """stays: seconds for which a snapshot has to answer alone before it counts as an upgrade."""
+
+    def __init__(self, redis: Redis, keys: Keys, *, on_upgrade: OnUpgrade, stays: float = STAYS) -> None:
         self._redis: Any = redis
         self._keys = keys
         self._on_upgrade = on_upgrade
+        self._stays = stays
 
     async def superseded(self) -> dict[str, frozenset[str]]:
-        """Of each model, the snapshots whose entries have to go; what is new is noted first, whatever the policy."""
-        runs = await self._redis.hgetall(self._keys.snapshots)
-        known = await self._redis.hgetall(self._keys.models)
+        """Of each model, the snapshots whose entries have to go. News are noted first, whatever the policy."""
+        pipe = self._redis.pipeline(transaction=False)
+        pipe.time()
+        pipe.hgetall(self._keys.snapshot_runs)
+        pipe.hgetall(self._keys.models)
+        (now, _), runs, known = await pipe.execute()
         seen = {model.decode(): snapshots.decode(raw) for model, raw in known.items()}
         changed = {}
-        for model, run in _runs(runs).items():
-            found = self._look_at(model, seen.get(model), *run)
-            if found is not seen.get(model):
+        for name, raw in runs.items():
+            model = name.decode()
+            try:
+                run = snapshots.read_run(raw)
+            except ValueError:
+                continue  # another release's
+            found = self._look_at(model, seen.get(model), run, now)
+            if found != seen.get(model):
                 seen[model] = found
                 changed[model] = snapshots.encode(found)
         if changed:
@@ -38,20 +48,14 @@ class Models:
             return {}
         return {model: each.superseded for model, each in seen.items()}
 
-    def _look_at(self, model: str, seen: Snapshots | None, count: int, snapshot: str) -> Snapshots:
+    def _look_at(self, model: str, seen: Snapshots | None, run: Run, now: int) -> Snapshots:
         if seen is None:
-            return snapshots.first(snapshot, count)
-        found = snapshots.after(seen, snapshot, count, invalidate=self._on_upgrade == "invalidate")
+            return snapshots.first(run)
+        stays = run.stays(now, self._stays)
+        found = snapshots.after(seen, run, stays=stays, invalidate=self._on_upgrade == "invalidate")
         if found.current != seen.current:
             tell = log.warning if self._on_upgrade == "warn" else log.info
-            tell("model.upgraded", model=model, was=seen.current, now=snapshot, action=self._on_upgrade)
+            tell("model.upgraded", model=model, was=seen.current, now=found.current, action=self._on_upgrade)
+        if found.flapping and not seen.flapping:
+            log.warning("model.flapping", model=model, reason="several snapshots answer in turn", action="none")
         return found
-
-
-def _runs(raw: Mapping[bytes, bytes]) -> dict[str, tuple[int, str]]:
-    """Of each model: how often in a row, and who."""
-    runs = {}
-    for model, run in raw.items():
-        count, _, snapshot = run.decode().partition(" ")
-        runs[model.decode()] = (int(count), snapshot)
-    return runs

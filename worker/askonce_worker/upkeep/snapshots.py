@@ -1,48 +1,90 @@
 """Which snapshot of a model answers, and when another one has taken its place. Pure.
 
-Providers move an alias (`gpt-4o-mini`) from one snapshot to the next, and flap between the two while they do: so a
-snapshot counts only once it has answered several times in a row.
+Providers move a name (`gpt-4o-mini`) from one snapshot to the next. Routers answer under one name from several
+snapshots in turn, for as long as they live. So an upgrade is a change that stays: one snapshot has answered for a
+while, often enough, and far longer in a row than any snapshot did before another one came back.
 """
 
 from dataclasses import dataclass, replace
 
 import orjson
 
-IN_A_ROW = 5
+from askonce.readable import read_object, text_of, time_of
+
+IN_A_ROW = 10
+STAYS = 600.0
+"""Seconds, and answers, after which a change counts."""
+FAR_LONGER = 10
+"""How many times the longest run that has ended in a return. (A router that takes the second snapshot in one call of
+twenty makes runs of 20 answers; one of 200 has a chance of 1 in 28,000.)"""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Who answers now: `count` times in a row, since this Unix second. longest: the longest run that ended with the
+    return of an earlier snapshot, 0 where none ever came back."""
+
+    snapshot: str
+    count: int
+    since: int
+    longest: int = 0
+
+    def stays(self, now: int, seconds: float = STAYS) -> bool:
+        return self.count >= max(IN_A_ROW, FAR_LONGER * self.longest) and now - self.since >= seconds
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshots:
-    """Those of one model. current: who answers. known: those that have answered several times in a row, in the order
-    in which they came to that. superseded: whose entries have to go."""
+    """Those of one model.
+
+    current: who answers. known: those that have stayed, in the order in which they came. superseded: whose entries have
+    to go. flapping: several answer in turn, and none has stayed since.
+    """
 
     current: str
     known: tuple[str, ...]
     superseded: frozenset[str] = frozenset()
+    flapping: bool = False
 
 
-def first(snapshot: str, in_a_row: int) -> Snapshots:
-    return Snapshots(snapshot, (snapshot,) if in_a_row >= IN_A_ROW else ())
+def first(run: Run) -> Snapshots:
+    """What is known of a model that was never looked at."""
+    return Snapshots(run.snapshot, (run.snapshot,) if run.count >= IN_A_ROW else ())
 
 
-def after(seen: Snapshots, snapshot: str, in_a_row: int, *, invalidate: bool) -> Snapshots:
-    """What is known once this one has answered the last so many times.
+def after(seen: Snapshots, run: Run, *, stays: bool, invalidate: bool) -> Snapshots:
+    """What is known after this run.
 
-    The newest one supersedes all others. One that comes back is no news: it answers again, so its entries stand.
+    The newest snapshot that has stayed supersedes all others. While a name flaps, the entries of all of them stand.
     """
-    if in_a_row < IN_A_ROW or (snapshot == seen.current and snapshot in seen.known):
-        return seen
-    known = seen.known if snapshot in seen.known else (*seen.known, snapshot)
-    others = frozenset({*known, seen.current}) - {snapshot}
-    superseded = others if invalidate and snapshot == known[-1] else seen.superseded - {snapshot}
-    return replace(seen, current=snapshot, known=known, superseded=superseded)
+    if not stays:
+        return replace(seen, superseded=frozenset(), flapping=True) if run.longest and not seen.flapping else seen
+    if run.snapshot == seen.current and run.snapshot in seen.known:
+        return replace(seen, flapping=False) if seen.flapping else seen
+    known = (*(name for name in seen.known if name != run.snapshot), run.snapshot)
+    others = frozenset({*known, seen.current}) - {run.snapshot}
+    return Snapshots(run.snapshot, known, others if invalidate else frozenset())
 
 
 def encode(snapshots: Snapshots) -> bytes:
-    facts = {"current": snapshots.current, "known": snapshots.known, "superseded": sorted(snapshots.superseded)}
+    facts = {
+        "current": snapshots.current,
+        "known": snapshots.known,
+        "superseded": sorted(snapshots.superseded),
+        "flapping": snapshots.flapping,
+    }
     return orjson.dumps(facts)
 
 
 def decode(raw: bytes) -> Snapshots:
     facts = orjson.loads(raw)
-    return Snapshots(facts["current"], tuple(facts["known"]), frozenset(facts["superseded"]))
+    superseded, flapping = frozenset(facts["superseded"]), bool(facts.get("flapping"))
+    return Snapshots(facts["current"], tuple(facts["known"]), superseded, flapping)
+
+
+def read_run(raw: bytes) -> Run:
+    """A run as store.lua keeps it. Raises ValueError."""
+    record = read_object(raw)
+    return Run(
+        text_of(record, "snapshot"), time_of(record, "count"), time_of(record, "since"), time_of(record, "longest")
+    )

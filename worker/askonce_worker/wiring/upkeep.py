@@ -1,7 +1,7 @@
 """Where the parts of upkeep meet: settings come in, the periodic jobs come out."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 
 from redis.asyncio import Redis
@@ -21,6 +21,7 @@ from askonce_worker.upkeep.lapsed import LapsedLeaders
 from askonce_worker.upkeep.models import Models
 from askonce_worker.upkeep.orphans import OrphanSweep
 from askonce_worker.upkeep.qdrant import QdrantUpkeep
+from askonce_worker.upkeep.relief import Relief
 from askonce_worker.upkeep.stale import StaleSweep
 from askonce_worker.upkeep.vectors import Vectors
 
@@ -48,7 +49,7 @@ def maintenance(
     if semantic is None:
         eviction = _eviction(settings, redis, keys, _no_vectors)
         parts: list[Part] = [lapsed, packing, eviction, _stale(settings, redis, keys, _no_vectors)]
-        return Maintenance(redis, keys, parts, eviction.relieve, _nothing_to_note, health)
+        return Maintenance(redis, keys, parts, _relief(redis, keys, _no_vectors), _nothing_to_note, health)
     vectors = Vectors(redis, keys, _qdrant(settings, stack))
     eviction = _eviction(settings, redis, keys, vectors.delete)
     parts = [
@@ -59,7 +60,8 @@ def maintenance(
         OrphanSweep(redis, keys, vectors, clock=time.monotonic),
         _fill(settings, redis, keys, vectors),
     ]
-    return Maintenance(redis, keys, parts, eviction.relieve, lambda: vectors.note(semantic.collections), health)
+    relief = _relief(redis, keys, vectors.delete)
+    return Maintenance(redis, keys, parts, relief, lambda: vectors.note(semantic.collections), health)
 
 
 def _fill(settings: Settings, redis: Redis, keys: Keys, vectors: Vectors) -> Fill:
@@ -85,6 +87,10 @@ def _eviction(settings: Settings, redis: Redis, keys: Keys, delete_vectors: Dele
         max_entries=settings.max_entries,
         clock=time.monotonic,
     )
+
+
+def _relief(redis: Redis, keys: Keys, delete_vectors: DeletesVectors) -> Callable[[float], Awaitable[None]]:
+    return Relief(redis, keys, delete_vectors, clock=time.monotonic).run
 
 
 def _stale(settings: Settings, redis: Redis, keys: Keys, delete_vectors: DeletesVectors) -> StaleSweep:

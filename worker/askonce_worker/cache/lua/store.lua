@@ -1,9 +1,9 @@
--- Puts answers into the cache: entry, its two clocks and outbox together. Counts how often in a row a model's answers
--- came from the same snapshot of it.
+-- Puts answers into the cache: entry, its two clocks and outbox together. Counts how often in a row, and since when, a
+-- model's answers came from the same snapshot of it.
 --
 -- Uses: nearly_full
 --
--- KEYS: epochs, touched, outbox, expiries, snapshots
+-- KEYS: epochs, touched, outbox, expiries, snapshot runs
 -- ARGV: 1 prefix of the entries   2 most vectors in the outbox
 --       3... of each: fingerprint, rest of the entry after its times, time to live in ms, epochs it began under,
 --       their four fields joined by line feeds, vector or '', record for the outbox or '', snapshot or '',
@@ -16,18 +16,37 @@ local full = nearly_full()
 -- Removing comes first: Redis lets a script that has begun to write go on even when its memory is full.
 redis.call('ZREM', KEYS[2], '')
 local runs = {}
+local function run_of(model)
+  local raw = redis.call('HGET', KEYS[5], model)
+  local readable, run = pcall(cjson.decode, raw or '')
+  if not readable or type(run) ~= 'table' or type(run.seen) ~= 'table' then
+    run = {snapshot = '', count = 0, since = now, longest = 0, seen = {}}
+  end
+  return run
+end
+
+-- Who answered last, how often in a row and since when, and the longest run that ended in a return: a router has such.
 local function answered_by(model, snapshot)
-  local run = runs[model]
-  if not run then
-    local count, name = string.match(redis.call('HGET', KEYS[5], model) or '', '^(%d+) (.*)')
-    run = {count = tonumber(count or 0), name = name}
-    runs[model] = run
+  local run = runs[model] or run_of(model)
+  runs[model] = run
+  if run.snapshot == snapshot then
+    run.changed = run.changed or run.count < 10000
+    run.count = math.min(run.count + 1, 10000)
+    return
   end
-  if run.name ~= snapshot then
-    run.name, run.count, run.changed = snapshot, 1, true
-  elseif run.count < 100 then
-    run.count, run.changed = run.count + 1, true
+  local returns = false
+  for _, name in ipairs(run.seen) do
+    returns = returns or name == snapshot
   end
+  if returns then
+    run.longest = math.max(run.longest, math.min(run.count, 1000))
+  else
+    run.seen[#run.seen + 1] = snapshot
+    if #run.seen > 20 then
+      table.remove(run.seen, 1)
+    end
+  end
+  run.snapshot, run.count, run.since, run.changed = snapshot, 1, now, true
 end
 
 -- Whether an answer that is valid still was asked for later. Entries of earlier releases have no `asked_ms`.
@@ -79,7 +98,8 @@ for i = 3, #ARGV, 9 do
 end
 for model, run in pairs(runs) do
   if run.changed then
-    redis.call('HSET', KEYS[5], model, run.count .. ' ' .. run.name)
+    run.changed = nil
+    redis.call('HSET', KEYS[5], model, cjson.encode(run))
   end
 end
 return replies

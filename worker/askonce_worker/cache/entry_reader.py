@@ -1,0 +1,61 @@
+"""Reads many entries, or markers, with a bound on the bytes of each reply.
+
+Redis serves nobody else while it builds a reply. Entries that would make it too large are fetched with further calls.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from redis.asyncio import Redis
+from redis.exceptions import NoScriptError
+
+from askonce.contract.keys import Keys
+from askonce.store.scripts import Script, load
+
+ENTRIES = Script("askonce_worker.cache", "entries")
+MARKERS = Script("askonce_worker.cache", "markers")
+
+MOST_BYTES = 4_194_304
+"""Of the entries in one reply; a larger one comes alone."""
+MARKER_BYTES = 65_536
+"""Of what stands under a job id: all of a pending marker, the beginning of an answer."""
+
+
+class EntryReader:
+    def __init__(self, redis: Redis, keys: Keys, most: int = MOST_BYTES) -> None:
+        self._redis = redis
+        self._keys = keys
+        self._most = most
+
+    def ask_entries(self, pipe: Any, fingerprints: Sequence[str]) -> None:
+        """Adds one command to a pipeline. Its reply is for `complete`."""
+        pipe.evalsha(ENTRIES.sha, 0, self._keys.entry(""), self._most, *fingerprints)
+
+    def ask_markers(self, pipe: Any, namespace: str, job_ids: Sequence[str]) -> None:
+        """Adds one command to a pipeline. It replies with what each marker, or answer, begins with."""
+        pipe.evalsha(MARKERS.sha, 0, self._keys.result(namespace, ""), MARKER_BYTES, *job_ids)
+
+    async def run(self, fill: Callable[[Any], None]) -> list[Any]:
+        """Runs a pipeline. Loads the scripts where Redis does not know them."""
+        pipe = self._redis.pipeline(transaction=False)
+        fill(pipe)
+        try:
+            replies: list[Any] = await pipe.execute()
+        except NoScriptError:
+            await load(self._redis, ENTRIES, MARKERS)
+            pipe = self._redis.pipeline(transaction=False)
+            fill(pipe)
+            replies = await pipe.execute()
+        return replies
+
+    async def complete(self, fingerprints: Sequence[str], reply: list[Any]) -> list[bytes | None]:
+        """The entries, those too that were left out of the reply for their size."""
+        found = list(reply)
+        left = [at for at, entry in enumerate(found) if isinstance(entry, int)]
+        while left:
+            names = [fingerprints[at] for at in left]
+            [more] = await self.run(lambda pipe, names=names: self.ask_entries(pipe, names))  # type: ignore[misc]
+            for at, entry in zip(left, more, strict=True):
+                found[at] = entry
+            left = [at for at in left if isinstance(found[at], int)]
+        return found

@@ -1,0 +1,142 @@
+"""What waits to be sent to Redis, and how much of it goes at once: bounded in bytes as well as in number.
+
+An answer may have megabytes. A batch holds one such answer, or many small ones. So neither the worker's memory nor a
+single script in Redis depends on how many large answers come at the same time.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from askonce.contract.counters import tokens
+from askonce.contract.keys import epoch_fields
+from askonce.contract.result import result_record
+from askonce_worker.answering.ports import Finished, NewEntry
+
+MOST_AT_ONCE = 256
+"""Results and entries in one batch: a longer script would keep other clients of Redis waiting."""
+MOST_BYTES = 2_097_152
+"""Of a batch, before its last record."""
+
+
+@dataclass(slots=True)
+class Parcel:
+    """What one call of `send` hands over.
+
+    settle: adds the settling of a leader to the pipeline. begun: entries and settling are sent, or on their way.
+    sent: how many of `finished` are.
+    """
+
+    entries: Sequence[NewEntry]
+    finished: Sequence[Finished]
+    settle: Callable[[Any], None] | None
+    done: "asyncio.Future[None]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+    begun: bool = False
+    sent: int = 0
+
+    @property
+    def is_sent(self) -> bool:
+        return self.begun and self.sent == len(self.finished)
+
+    def fail(self, error: Exception) -> None:
+        if not self.done.done():
+            self.done.set_exception(error)
+            self.done.exception()  # a caller that has gone does not make it 'never retrieved'
+
+
+@dataclass(slots=True)
+class Batch:
+    """What goes out in one round trip. stored, published: the scripts' arguments. parcels: those it has parts of."""
+
+    parcels: list[Parcel] = field(default_factory=list)
+    stored: list[Any] = field(default_factory=list)
+    settles: list[Callable[[Any], None]] = field(default_factory=list)
+    published: list[Any] = field(default_factory=list)
+    items: list[Finished] = field(default_factory=list)
+    records: int = 0
+    size: int = 0
+
+    @property
+    def is_full(self) -> bool:
+        return self.records >= MOST_AT_ONCE or self.size >= MOST_BYTES
+
+    def count(self, size: int) -> None:
+        self.records += 1
+        self.size += size
+
+
+class Packing:
+    """Makes the scripts' arguments. cache_ttl: seconds. embedding: the model of the vectors."""
+
+    def __init__(self, *, cache_ttl: float, embedding: str) -> None:
+        self._cache_ttl = cache_ttl
+        self._embedding = embedding
+
+    def next_batch(self, waiting: deque[Parcel]) -> Batch:
+        """Takes the first parcels, or the next part of the first one. At least one must wait."""
+        batch = Batch()
+        while waiting and not batch.is_full:
+            parcel = waiting[0]
+            batch.parcels.append(parcel)
+            if not parcel.begun:
+                self._begin(batch, parcel)
+            while parcel.sent < len(parcel.finished) and not batch.is_full:
+                self._publish(batch, parcel.finished[parcel.sent])
+                parcel.sent += 1
+            if parcel.is_sent:
+                waiting.popleft()
+        return batch
+
+    def _begin(self, batch: Batch, parcel: Parcel) -> None:
+        """Entries and settling come before the first result, in the same round trip."""
+        parcel.begun = True
+        for entry in parcel.entries:
+            arguments = self._entry(entry)
+            batch.stored += arguments
+            batch.count(len(arguments[1]))
+            if parcel.settle is not None:
+                batch.size += len(arguments[1])  # the answer goes to the followers, too
+        if parcel.settle is not None:
+            batch.settles.append(parcel.settle)
+
+    def _publish(self, batch: Batch, item: Finished) -> None:
+        question, answer = item.question, item.answer
+        counter = f"{answer.source or answer.status}|{question.namespace}|{question.model}"
+        job = f"{question.namespace}:{question.job_id}"
+        identity = question.fingerprint if question.text else ""
+        tokens_in, tokens_out, _ = tokens(None if answer.source == "llm" else answer.body)
+        record = result_record(answer, question)
+        batch.published += (job, identity, record, counter, item.hit or "", tokens_in, tokens_out)
+        batch.items.append(item)
+        batch.count(len(record))
+
+    def _entry(self, entry: NewEntry) -> list[Any]:
+        question = entry.question
+        ttl = question.ttl if question.ttl is not None else self._cache_ttl
+        facts = {
+            "scope": question.scope,
+            "epochs": entry.epochs,
+            "model": question.model,
+            "namespace": question.namespace,
+            "embedding": self._embedding,
+        }
+        named = entry.body.get("model")
+        snapshot = named[:200] if isinstance(named, str) else ""
+        # Upkeep reads what stands before the question, and no further.
+        head = {**facts, "semantic": entry.semantic, "snapshot": snapshot}
+        record = {**head, "question": question.text, "body": entry.body}
+        return [
+            question.fingerprint,
+            orjson.dumps(record)[1:],
+            max(1000, int(ttl * 1000)),
+            entry.epochs,
+            "\n".join(epoch_fields(question.namespace or "", question.model or "")),
+            b"" if entry.vector is None else entry.vector.tobytes(),
+            orjson.dumps(facts)[1:],
+            snapshot,
+            entry.asked_ms,
+        ]
