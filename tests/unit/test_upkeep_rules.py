@@ -3,7 +3,7 @@
 import orjson
 import pytest
 
-from askonce_worker.upkeep.rules import Standing, read_head, read_question
+from askonce_worker.upkeep.rules import Validity, read_head, read_question
 
 OLD, NEW = "m-2024-07-18", "m-2025-01-31"
 
@@ -14,33 +14,33 @@ def head(epochs="0.0.0.0", model="m", namespace="n", snapshot=OLD, question="why
     return read_head(orjson.dumps(entry))
 
 
-def standing(retired=(), superseded=None, **epochs):
+def validity(retired=(), superseded=None, **epochs):
     fields = {name.replace("_", ":"): count for name, count in epochs.items()}
-    return Standing(fields, frozenset(retired), superseded or {})
+    return Validity(fields, frozenset(retired), superseded or {})
 
 
 @pytest.mark.parametrize("epochs", [{"all": 1}, {"model_m": 1}, {"namespace_n": 1}, {"both_n_m": 1}])
 def test_each_of_the_four_counters_invalidates(epochs):
-    assert standing(**epochs).objection(head()) == "invalidated"
+    assert validity(**epochs).objection(head()) == "invalidated"
 
 
 @pytest.mark.parametrize("epochs", [{"model_x": 1}, {"namespace_x": 1}, {"both_n_x": 1}, {"both_x_m": 1}])
 def test_the_counters_of_others_do_not(epochs):
-    assert standing(**epochs).objection(head()) is None
+    assert validity(**epochs).objection(head()) is None
 
 
 def test_an_entry_newer_than_what_was_read_stays():
-    assert standing(all=1).objection(head(epochs="2.0.0.0")) is None
+    assert validity(all=1).objection(head(epochs="2.0.0.0")) is None
 
 
 def test_a_retired_model_goes_by_either_name():
-    assert standing(retired=["m"]).objection(head()) == "retired"
-    assert standing(retired=[OLD]).objection(head()) == "retired"
-    assert standing(retired=["other"]).objection(head()) is None
+    assert validity(retired=["m"]).objection(head()) == "retired"
+    assert validity(retired=[OLD]).objection(head()) == "retired"
+    assert validity(retired=["other"]).objection(head()) is None
 
 
 def test_a_superseded_snapshot_goes_under_its_own_alias_alone():
-    rules = standing(superseded={"m": frozenset({OLD})})
+    rules = validity(superseded={"m": frozenset({OLD})})
     assert rules.objection(head()) == "superseded"
     assert rules.objection(head(snapshot=NEW)) is None
     assert rules.objection(head(model="another")) is None
@@ -57,9 +57,9 @@ def test_what_cannot_be_read_is_no_head(raw):
 
 
 def test_equal_rules_have_equal_digests_and_others_do_not():
-    one = standing(all=1, superseded={"m": frozenset({OLD, NEW})})
-    assert one.digest == standing(all=1, superseded={"m": frozenset({NEW, OLD}), "x": frozenset()}).digest
-    assert one.digest != standing(all=2, superseded={"m": frozenset({OLD, NEW})}).digest
+    one = validity(all=1, superseded={"m": frozenset({OLD, NEW})})
+    assert one.digest == validity(all=1, superseded={"m": frozenset({NEW, OLD}), "x": frozenset()}).digest
+    assert one.digest != validity(all=2, superseded={"m": frozenset({OLD, NEW})}).digest
 
 
 @pytest.mark.parametrize("question", ["why?", 'the "q" \\ \n', "为什么", ""])

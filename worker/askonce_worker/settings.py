@@ -1,4 +1,4 @@
-"""What the environment sets. Malformed values stop the start with one clear line; unknown names warn."""
+"""Settings from the environment. Malformed values stop the start with one clear line; unknown names warn."""
 
 import difflib
 import os

@@ -9,7 +9,7 @@ REST_PORT = 6333
 GRPC_PORT = 6334
 OLDEST = (1, 12, 2)
 RECOMMENDED = (1, 17, 0)
-PATIENCE = 3.0
+LOOK_SECONDS = 3.0
 """Seconds for one look at a port."""
 TLS_ALERT = b"\x15\x03"
 ASK_REST = b"GET / HTTP/1.1\r\nhost: qdrant\r\nconnection: close\r\n\r\n"
@@ -63,13 +63,13 @@ async def address_fault(url: str) -> str | None:
 async def _first_bytes(host: str, port: int) -> bytes | None:
     """What a server says to a plain HTTP request: b'' for nothing, None where there is no server."""
     try:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(LOOK_SECONDS):
             reader, writer = await asyncio.open_connection(host, port)
     except (OSError, TimeoutError):
         return None
     try:
         writer.write(ASK_REST)
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(LOOK_SECONDS):
             return await reader.read(200)
     except (OSError, TimeoutError):
         return b""
@@ -82,7 +82,7 @@ async def _has_tls(host: str, port: int) -> bool:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     try:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(LOOK_SECONDS):
             _, writer = await asyncio.open_connection(host, port, ssl=context)
     except (OSError, TimeoutError):
         return False

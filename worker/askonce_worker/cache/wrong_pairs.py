@@ -1,9 +1,8 @@
 """The pairs of questions that were reported as wrong hits, as one worker knows them.
 
-They are few, and change seldom, and must be known before the next question is matched: with an entry of Qdrant, or with
-a question in flight, where nothing is read from Redis in between. So each worker keeps all of them, and each chunk's
-first round trip asks for those that came since: for next to nothing, and no chunk that begins after a report matches
-its pair again.
+There are few, and they change seldom. They must be known before the next question is matched, where nothing is read
+from Redis in between. So each worker keeps all of them, and the first round trip of each chunk asks for new ones. No
+chunk that begins after a report matches its pair again.
 """
 
 from collections.abc import Callable
@@ -17,7 +16,7 @@ PAGE = 1000
 
 
 class ReportedPairs:
-    """on_dropped: is told of the entries that were dropped with a report."""
+    """on_dropped: called with the fingerprint of each entry that was dropped with a report."""
 
     def __init__(self, keys: Keys, refusals: Refusals | None = None) -> None:
         self._refusals = refusals or Refusals()
@@ -31,7 +30,7 @@ class ReportedPairs:
         return bool(self._pairs) and frozenset((fingerprint, other)) in self._pairs
 
     def ask(self, pipe: Any) -> None:
-        """Adds to a pipeline what asks for the news, in two replies."""
+        """Adds two commands to a pipeline, which ask for what is new."""
         for key, after in self._after.items():
             pipe.zrangebyscore(key, f"({after:.0f}", "+inf", start=0, num=PAGE, withscores=True)
 

@@ -1,4 +1,4 @@
-"""One request to a provider, as metrics and traces hear of it once it has ended."""
+"""One request to a provider, as metrics and traces see it once it has ended."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -32,11 +32,11 @@ OnCall = Callable[[Call], None]
 
 
 def not_told(call: Call) -> None:
-    """Where nobody wants to know."""
+    """For calls that are not observed."""
 
 
 async def told(ask: Callable[[], Awaitable[T]], call: Call, on_call: OnCall) -> T:
-    """Asks, and then tells of this call how it went."""
+    """Asks, and calls `on_call` with the result of this call."""
     began, error = perf_counter(), ""
     try:
         return await ask()

@@ -1,7 +1,7 @@
-"""The sweep for entries without a vector: they are embedded again, a few at a time, by whoever drains the outbox.
+"""The sweep for entries without a vector: it orders their embedding, a few at a time, through the outbox.
 
-So a vector that got lost is mended, and so the collection of a new embedding model or dimension is filled from the
-questions in the entries. Once a whole pass has found none missing, the collections of earlier models are dropped.
+So lost vectors come back, and the collection of a new embedding model or dimension is filled from the questions in the
+entries. Once a whole pass has found none missing, the collections of earlier models are dropped.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,7 +21,7 @@ from askonce_worker.upkeep.vectors import Vectors
 log = structlog.get_logger()
 
 PAGE = 64
-"""Embeddings ordered in one run, about. The questions of today need the same embedding server."""
+"""About how many embeddings one run orders. New questions need the same embedding server."""
 GRACE = 600
 """Seconds for which the vector of a new entry may still be on its way."""
 
@@ -39,7 +39,7 @@ class Filling:
 
 
 def name_of(collection: str) -> str:
-    """Under which a Filling is kept."""
+    """The name under which a Filling is kept."""
     return f"fill:{collection}"
 
 
@@ -67,7 +67,7 @@ class Fill:
         self._progress = Progress(redis, keys)
 
     async def run(self, seconds: float) -> bool:
-        """False: the next embeddings are the next run's, whatever is left."""
+        """Always False: further embeddings are left to the next run."""
         if await self._redis.xlen(self._keys.outbox) >= PAGE:
             return False  # what was ordered is not done yet
         current = await self._vectors.current()
@@ -90,7 +90,7 @@ class Fill:
         return False
 
     async def _is_stuck(self, state: Filling) -> bool:
-        """What is missing now was missing before, and was ordered then. (All: the model does not answer at present.)"""
+        """Whether what is missing was missing before, and ordered. (If all entries are: the model is away.)"""
         same = state.missing == state.before < state.checked
         return same and bool(await self._redis.xlen(self._keys.outbox) <= state.missing)
 
@@ -109,7 +109,7 @@ class Fill:
         return len(absent)
 
     async def _heads(self, names: Sequence[str]) -> dict[str, Head]:
-        """Those that belong into the semantic cache, and have had the time to get there."""
+        """Those that belong into the semantic cache, and are old enough to be there."""
         if not names:
             return {}
         size = HEAD_BYTES + 6 * self._max_tokens  # a letter takes at most six bytes in JSON

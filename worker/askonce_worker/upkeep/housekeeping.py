@@ -1,7 +1,7 @@
-"""Keeping house: what workers do from time to time beside answering, as arq's cron jobs.
+"""Housekeeping: what workers do from time to time beside answering, as arq's cron jobs.
 
-`keep_house` runs once over all workers, `every_worker` on each. What one run does not finish, the next goes on with:
-progress stands in Redis, and every batch is bounded.
+`keep_house` runs on one worker at a time, the others on each. A run continues where the last one ended: progress is
+kept in Redis, and every batch is bounded.
 """
 
 import contextlib
@@ -25,23 +25,23 @@ from askonce_worker.logs.error_origin import place
 log = structlog.get_logger()
 
 SHARE = 1.0
-"""Seconds that each part may take before it is the next one's turn."""
+"""Seconds that each part may take before the next one runs."""
 RUN = 10.0
-"""Seconds after which a run ends, whatever is left."""
+"""Seconds after which a run ends, finished or not."""
 LOCKED = 20
-"""Seconds after which a worker that died while it kept house is no longer waited for."""
+"""Seconds after which the lock of a worker that died during its run expires."""
 
 
 class Part(Protocol):
     async def run(self, seconds: float) -> bool:
-        """For so long at most, and one batch. True: there is more to do at once."""
+        """Runs for at most this many seconds, and one batch. True: there is more to do at once."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Maintenance:
-    """parts: run one after the other. relieve: frees memory, for so many seconds. note_use: of this worker's own
-    collections."""
+    """parts: run one after the other. relieve: bounds the queue and frees memory, for at most some seconds.
+    note_use: notes the collections that this worker uses."""
 
     redis: Redis
     keys: Keys
@@ -52,7 +52,7 @@ class Maintenance:
     clock: Callable[[], float] = time.monotonic
 
     async def keep_house(self) -> None:
-        """A run that takes longer than to the next tick is not joined by another worker's."""
+        """Runs all parts, unless another worker does at this moment."""
         lock = self.redis.lock(self.keys.upkeep_lock, timeout=LOCKED, blocking=False)
         if not await lock.acquire():
             return
@@ -75,7 +75,7 @@ class Maintenance:
             log.warning("upkeep.waiting", part=name, error=str(error))
         except AWAY:
             raise
-        except Exception as error:  # noqa: BLE001 - what one part cannot cope with is no reason to leave out the others
+        except Exception as error:  # noqa: BLE001 - one part that fails must not keep the others from running
             log.warning("upkeep.failed", part=name, error=type(error).__name__, where=place(error))
             self.health.failed(name)
         else:

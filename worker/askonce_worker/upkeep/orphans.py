@@ -1,4 +1,4 @@
-"""The sweep over all vectors: one whose entry is gone goes too. (It cannot be hit: every hit reads its entry.)"""
+"""The sweep over all vectors: removes those whose entry is gone. (They cannot be hit: every hit reads its entry.)"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,12 +18,14 @@ PAGE = 500
 
 
 @dataclass(slots=True)
-class Place:
+class SweepState:
+    """start: the point with which the next page begins."""
+
     start: str | None = None
 
 
 class OrphanSweep:
-    """A page a run; more while there is something to do. clock: monotonic seconds."""
+    """Takes a page a run, and more while it finds orphans. clock: monotonic seconds."""
 
     def __init__(self, redis: Redis, keys: Keys, vectors: Vectors, *, clock: Callable[[], float]) -> None:
         self._redis: Any = redis
@@ -36,23 +38,23 @@ class OrphanSweep:
         more = False
         end = self._clock() + seconds
         for collection in await self._vectors.collections():
-            place = await self._progress.load(f"orphans:{collection}", Place)
+            state = await self._progress.load(f"orphans:{collection}", SweepState)
             dropped = 0
             while True:
-                page = await self._vectors.page(collection, place.start, PAGE)
-                place.start = page.following
+                page = await self._vectors.page(collection, state.start, PAGE)
+                state.start = page.following
                 orphans = await self._drop_orphans(page.fingerprints)
                 dropped += orphans
-                if orphans == 0 or place.start is None or self._clock() >= end:
+                if orphans == 0 or state.start is None or self._clock() >= end:
                     break
-            await self._progress.save(f"orphans:{collection}", place)
+            await self._progress.save(f"orphans:{collection}", state)
             more = more or orphans > 0
             if dropped:
                 log.info("upkeep.orphans", collection=collection, vectors=dropped)
         return more
 
     async def _drop_orphans(self, fingerprints: Sequence[str]) -> int:
-        """A vector that comes after the time that was read belongs to an entry that was not looked for."""
+        """A vector created after the time that was read may belong to an entry that was not looked for: it stays."""
         now, begins = await beginnings(self._redis, self._keys, fingerprints, 1)
         orphans = [name for name, begin in zip(fingerprints, begins, strict=True) if not begin]
         await self._vectors.delete(orphans, before=now)

@@ -38,7 +38,7 @@ class QdrantUpkeep:
         return collection.startswith(self.model_prefix) and collection.removeprefix(self.model_prefix).isdigit()
 
     async def collections(self) -> list[str]:
-        """All that this Qdrant has, whoever they belong to."""
+        """All that this Qdrant has, those of other installations too."""
         with _translated():
             reply = await self._client.grpc_collections.List(qdrant.ListCollectionsRequest(), timeout=self._timeout)
         return [collection.name for collection in reply.collections]

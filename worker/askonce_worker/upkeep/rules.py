@@ -11,7 +11,7 @@ from askonce.contract.keys import epoch_fields
 from askonce.readable import read_object, text_of, time_of
 
 HEAD_BYTES = 2048
-"""What an entry says about itself stands in this much, before its question: names are of at most 200 characters."""
+"""An entry's facts are within this many bytes, before its question: names have at most 200 characters."""
 QUESTION = b',"question":'
 
 
@@ -34,7 +34,7 @@ class Head:
 
 
 def read_head(begin: bytes) -> Head | None:
-    """begin: the first HEAD_BYTES of an entry. None where it cannot be read: such an entry answers nothing either."""
+    """begin: the first HEAD_BYTES of an entry. None where it cannot be read: lookups do not use such an entry."""
     raw, found, _ = begin.partition(QUESTION)  # no string can hold these bytes: JSON escapes the quotation marks
     if not found:
         return None
@@ -56,7 +56,7 @@ def read_head(begin: bytes) -> Head | None:
 
 
 def read_question(begin: bytes) -> str | None:
-    """The question in the beginning of an entry; None where it is not whole."""
+    """The question in the beginning of an entry; None where its end is missing."""
     found = _TEXT.match(begin.partition(QUESTION)[2])
     try:
         return None if found is None else str(orjson.loads(found[0]))
@@ -68,9 +68,9 @@ _TEXT = re.compile(rb'"(?:[^"\\]|\\.)*+"')
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """What holds now. superseded: of each model, the snapshots whose answers are out of date. never: questions whose
-    answers are not kept."""
+class Validity:
+    """What makes an entry valid now. superseded: of each model, the snapshots whose answers are out of date.
+    never: questions whose answers are not kept."""
 
     epochs: Mapping[str, int]
     retired: frozenset[str]
@@ -78,7 +78,7 @@ class Standing:
     never: re.Pattern[str] | None = None
 
     def objection(self, head: Head, question: str = "") -> str | None:
-        """Why this entry has to go. question: where it is known."""
+        """Why this entry has to go, None if it may stay. question: '' where it is not known."""
         if self._is_older(head):
             return "invalidated"
         if head.model in self.retired or head.snapshot in self.retired:
@@ -90,7 +90,7 @@ class Standing:
         return None
 
     def _is_older(self, head: Head) -> bool:
-        """One that is newer than what we have read stays: the counters only rise."""
+        """An entry that is newer than what we have read stays: the counters only grow."""
         now = (self.epochs.get(field, 0) for field in epoch_fields(head.namespace, head.model))
         stamp = head.epochs.split(".")
         if len(stamp) != 4 or not all(then.isascii() and then.isdecimal() and len(then) < 20 for then in stamp):

@@ -1,7 +1,7 @@
-"""The sweep over all entries: those that are invalid, retired or superseded go, and index places without an entry.
+"""The sweep over all entries: removes those that are invalid, retired or superseded, and index rows without an entry.
 
-An invalidation needs no sweep to be effective; this is what gives the memory back. Calm, it takes a page at a time;
-when epochs or models have changed since the last whole pass, it goes on for as long as it may.
+An invalidation needs no sweep to be effective: the sweep gives the memory back. Usually it takes a page at a time.
+When epochs or models have changed since the last whole pass, it goes on for as long as it may.
 """
 
 import re
@@ -18,7 +18,7 @@ from askonce.store.scripts import Script
 from askonce_worker.upkeep.eviction import DeletesVectors
 from askonce_worker.upkeep.heads import beginnings
 from askonce_worker.upkeep.progress import Progress
-from askonce_worker.upkeep.rules import HEAD_BYTES, Standing, read_head, read_question
+from askonce_worker.upkeep.rules import HEAD_BYTES, Validity, read_head, read_question
 
 log = structlog.get_logger()
 
@@ -29,7 +29,7 @@ PAGE = 500
 
 @dataclass(slots=True)
 class Pass:
-    """started: the standing under which the pass began; done: that of the last whole one."""
+    """started: the validity under which the pass began; done: that of the last whole one."""
 
     cursor: int = 0
     started: str = ""
@@ -38,8 +38,7 @@ class Pass:
 
 class StaleSweep:
     """superseded: of each model, the snapshots whose entries have to go. retired: models. never: questions whose
-    answers are not kept, however they got there: found where the question stands in the first HEAD_BYTES. clock:
-    monotonic seconds."""
+    answers are not kept; found if the question is within the first HEAD_BYTES. clock: monotonic seconds."""
 
     def __init__(
         self,
@@ -63,15 +62,15 @@ class StaleSweep:
 
     async def run(self, seconds: float) -> bool:
         state = await self._progress.load(NAME, Pass)
-        standing = await self._standing()
-        now, end = standing.digest, self._clock() + seconds
+        validity = await self._validity()
+        now, end = validity.digest, self._clock() + seconds
         urgent = state.done != now
         if state.cursor == 0:
             state.started = now
         found: Counter[str] = Counter()
         while True:
             state.cursor, names = await self._redis.zscan(self._keys.touched, state.cursor, count=PAGE)
-            found += await self._sweep([name.decode() for name, _ in names], standing)
+            found += await self._sweep([name.decode() for name, _ in names], validity)
             if state.cursor == 0:
                 state.done = state.started
                 break
@@ -82,13 +81,13 @@ class StaleSweep:
             log.info("upkeep.swept", **found)
         return urgent and state.done != now
 
-    async def _standing(self) -> Standing:
+    async def _validity(self) -> Validity:
         superseded = await self._superseded()
         epochs = await self._redis.hgetall(self._keys.epochs)
         counters = {field.decode(): int(count) for field, count in epochs.items()}
-        return Standing(counters, self._retired, superseded, self._never)
+        return Validity(counters, self._retired, superseded, self._never)
 
-    async def _sweep(self, names: Sequence[str], standing: Standing) -> Counter[str]:
+    async def _sweep(self, names: Sequence[str], validity: Validity) -> Counter[str]:
         found: Counter[str] = Counter()
         if not names:
             return found
@@ -99,7 +98,7 @@ class StaleSweep:
             if head is None:
                 reason = None if begin else "vanished"
             else:
-                reason = standing.objection(head, read_question(begin) or "")
+                reason = validity.objection(head, read_question(begin) or "")
             if reason is not None:
                 found[reason] += 1
                 going += (name, head.raw if head is not None else b"")

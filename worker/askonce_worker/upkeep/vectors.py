@@ -1,7 +1,8 @@
-"""The vectors of the entries, as upkeep deals with them: in all collections of the present embedding model.
+"""The vectors of the entries, as upkeep sees them: in all collections of the present embedding model.
 
-Every worker notes from time to time which collections it uses. Only what was noted is ever dropped, and only once
-nobody has used it for a while: other prefixes, and the workers of the last release during a rollout, keep theirs.
+Every worker notes from time to time which collections it uses. Only a collection that was noted is ever dropped, and
+only when no worker has used it for a while. So other prefixes keep theirs, and so do workers of the last release in a
+rollout.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,7 +18,7 @@ from askonce_worker.upkeep.qdrant import Page, QdrantUpkeep
 log = structlog.get_logger()
 
 UNUSED_AFTER = 300
-"""Seconds since the last worker has noted it."""
+"""Seconds since a worker last noted it."""
 
 
 class Vectors:
@@ -33,7 +34,7 @@ class Vectors:
             await self._redis.hset(self._keys.collections, mapping=dict.fromkeys(used, now))
 
     async def delete(self, fingerprints: Sequence[str], *, before: int) -> None:
-        """Those created before this Unix second. What Qdrant does not take now is found as an orphan later."""
+        """Deletes those created before this Unix second. What Qdrant refuses now is found as an orphan later."""
         if not fingerprints:
             return
         try:

@@ -1,9 +1,9 @@
--- Forgets the readers of a stream who are gone: each life of a worker is one. Whoever still has something pending stays
--- until another has taken that over.
+-- Removes the readers of a stream that are gone: each start of a worker makes one. A reader that has something pending
+-- stays until another one has taken that over.
 --
 -- KEYS: stream
 -- ARGV: group   ms for which a reader was silent
--- Returns how many there were.
+-- Returns how many were removed.
 local dropped = 0
 for _, reader in ipairs(redis.call('XINFO', 'CONSUMERS', KEYS[1], ARGV[1])) do
   local facts = {}
