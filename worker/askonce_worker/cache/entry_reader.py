@@ -4,6 +4,7 @@ Redis serves nobody else while it builds a reply. Entries that would make it too
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from redis.asyncio import Redis
@@ -17,6 +18,8 @@ MARKERS = Script("askonce_worker.cache", "markers")
 
 MOST_BYTES = 4_194_304
 """Of the entries in one reply; a larger one comes alone."""
+SMALL = 65_536
+"""Bytes of an entry that comes with the first reply: almost all are smaller, and one command reads such a one."""
 MARKER_BYTES = 65_536
 """Of what stands under a job id: all of a pending marker, the beginning of an answer."""
 
@@ -29,7 +32,7 @@ class EntryReader:
 
     def ask_entries(self, pipe: Any, fingerprints: Sequence[str]) -> None:
         """Adds one command to a pipeline. Its reply is for `complete`."""
-        pipe.evalsha(ENTRIES.sha, 0, self._keys.entry(""), self._most, *fingerprints)
+        self._ask(pipe, fingerprints, SMALL)
 
     def ask_markers(self, pipe: Any, namespace: str, job_ids: Sequence[str]) -> None:
         """Adds one command to a pipeline. It replies with what each marker, or answer, begins with."""
@@ -51,11 +54,11 @@ class EntryReader:
     async def complete(self, fingerprints: Sequence[str], reply: list[Any]) -> list[bytes | None]:
         """The entries, those too that were left out of the reply for their size."""
         found = list(reply)
-        left = [at for at, entry in enumerate(found) if isinstance(entry, int)]
-        while left:
-            names = [fingerprints[at] for at in left]
-            [more] = await self.run(lambda pipe, names=names: self.ask_entries(pipe, names))  # type: ignore[misc]
+        while left := [at for at, entry in enumerate(found) if isinstance(entry, int)]:
+            [more] = await self.run(partial(self._ask, fingerprints=[fingerprints[at] for at in left], most=0))
             for at, entry in zip(left, more, strict=True):
                 found[at] = entry
-            left = [at for at in left if isinstance(found[at], int)]
         return found
+
+    def _ask(self, pipe: Any, fingerprints: Sequence[str], most: int) -> None:
+        pipe.evalsha(ENTRIES.sha, 0, self._keys.entry(""), self._most, most, *fingerprints)

@@ -1,18 +1,31 @@
 -- Reads entries, up to a bound on their bytes together: one reply must not stop Redis for others.
 --
--- ARGV: 1 prefix of the entries   2 most bytes   3... fingerprints
--- Returns for each: the entry, false where there is none, or its length where it has to be asked for again.
-local replies, left = {}, tonumber(ARGV[2])
-for i = 3, #ARGV do
+-- ARGV: 1 prefix of the entries   2 most bytes together   3 most bytes of one, 0 for any (then the first comes in any case)
+--       4... fingerprints
+-- Returns for each: the entry, false where there is none, or a number where it is larger and has to be asked for again.
+local replies, left, most = {}, tonumber(ARGV[2]), tonumber(ARGV[3])
+for i = 4, #ARGV do
   local key = ARGV[1] .. ARGV[i]
-  local length = redis.pcall('STRLEN', key)
-  if type(length) ~= 'number' or length == 0 then
-    replies[#replies + 1] = false
-  elseif length <= left or #replies == 0 then
-    replies[#replies + 1] = redis.call('GET', key)
-    left = left - length
+  local found
+  if most == 0 then
+    local length = redis.pcall('STRLEN', key)
+    local fits = type(length) == 'number' and (length <= left or #replies == 0)
+    found = fits and redis.call('GET', key) or length
   else
-    replies[#replies + 1] = length
+    found = redis.pcall('GETRANGE', key, 0, most)
   end
+  if type(found) == 'string' then
+    local length = string.len(found)
+    if length == 0 then
+      found = false
+    elseif most > 0 and (length > most or length > left) then
+      found = length
+    else
+      left = left - length
+    end
+  elseif type(found) == 'table' or found == 0 then
+    found = false
+  end
+  replies[#replies + 1] = found
 end
 return replies
