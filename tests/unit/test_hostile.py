@@ -46,7 +46,7 @@ from askonce_worker.logs.unreadable import Refusals
 from askonce_worker.providers.completion_reply import read_completion
 from askonce_worker.providers.provider import ProviderError
 from askonce_worker.queue.leased_job import leased_job
-from askonce_worker.upkeep.rules import Standing, read_head
+from askonce_worker.upkeep.rules import Validity, read_head
 from support.jobs import job_record
 
 QUESTION = Question("how?", "m", namespace="n", job_id="j", params={"temperature": 0.5}, metadata={"row": [1]})
@@ -155,7 +155,7 @@ def test_an_entry_is_refused_or_answers(record):
     assert answer is None or answer.text is None or isinstance(answer.text, str)
     head = read_head(record[:2048])
     if head is not None:
-        Standing({"all": 1}, frozenset({"old"}), {"m": frozenset({"m-0"})}).objection(head)
+        Validity({"all": 1}, frozenset({"old"}), {"m": frozenset({"m-0"})}).objection(head)
 
 
 def test_an_entry_of_other_epochs_or_another_scope_answers_nothing():
