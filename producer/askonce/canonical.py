@@ -93,7 +93,9 @@ def canonical_messages(messages: Sequence[Mapping[str, Any]]) -> list[dict[str, 
 
 
 def _is_plain_part(part: Any) -> bool:
-    return isinstance(part, dict) and part.keys() == {"type", "text"} and part["type"] == "text"
+    if not isinstance(part, dict) or part.get("type") != "text":
+        return False
+    return {key for key, value in part.items() if not _is_empty(value)} == {"type", "text"}
 
 
 def _declared(value: Any) -> Any:

@@ -186,7 +186,7 @@ CALL = {"role": "assistant", "content": None, "tool_calls": [{"id": "1", "functi
     [
         ([{**HISTORY[1], **DUMPED}], [HISTORY[1]]),
         ([{"role": "user", "content": [{"type": "text", "text": "hi"}]}], [HISTORY[0]]),
-        ([{"role": "user", "content": [{"type": "text", "text": "hi", "annotations": None}]}], [HISTORY[0]]),
+        ([{"role": "user", "content": [{"type": "text", "text": "hi", "annotations": []}]}], [HISTORY[0]]),
         ([{name: value for name, value in CALL.items() if name != "content"}], [CALL]),
     ],
     ids=lambda value: str(value)[:60],
