@@ -50,7 +50,7 @@ async def test_the_limits_hold_over_all_workers(settings, llm_server):
 
 async def test_a_storm_of_refusals_pauses_all_workers_and_ends_with_all_answered(settings, llm_server):
     refusal = {"kind": "status", "status": 429, "retry_after": "3", "times": 20}
-    await llm_server.control(chat={"failures": [refusal], "limit": {"requests": 30, "seconds": 1}, "latency_ms": 20})
+    await llm_server.control(chat={"failures": [refusal], "limit": {"requests": 10, "seconds": 1}, "latency_ms": 20})
     async with workers(3, settings):
         answers = await ask_all(settings, [f"Number {n}? [g{n}]" for n in range(75)])
     assert [answer.status for answer in answers] == ["answered"] * 75

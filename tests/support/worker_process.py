@@ -89,7 +89,7 @@ async def all_alive(settings: Mapping[str, str], running: list[WorkerProcess], c
         return await redis.zcard(keys.workers) >= count
 
     try:
-        await until(alive, seconds=60, what="the workers' first sign of life")
+        await until(alive, seconds=120, what="the workers' first sign of life")
     finally:
         await redis.aclose()
 
