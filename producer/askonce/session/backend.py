@@ -35,7 +35,10 @@ class Backend(Protocol):
         ...
 
     async def lookup_many(self, questions: Sequence[Question]) -> list[Answer | None]:
-        """The same for each of these; None also for one whose job id is known already: that job's result counts."""
+        """The same for the first of these, at least one: as many as one reply holds.
+
+        None also for a question whose job id is known already: that job's result counts.
+        """
         ...
 
     def count_hit(self, question: Question, answer: Answer, seconds: float) -> None:

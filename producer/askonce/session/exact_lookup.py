@@ -1,6 +1,7 @@
 """Answers straight from the cache: no queue, no worker, one round trip for all who ask at the same time."""
 
 from collections.abc import Iterable, Sequence
+from itertools import takewhile
 
 from askonce.answer import Answer
 from askonce.contract.keys import Keys, epoch_fields, epoch_stamp
@@ -28,10 +29,16 @@ class ExactLookup:
         return await self._find(questions, [])
 
     async def find_new(self, questions: Sequence[Question]) -> list[Answer | None]:
-        """As `find`; None also where a marker or a result stands under the question's job id: that one counts."""
-        return await self._find(questions, [self._result(q) for q in questions if q.job_id is not None])
+        """As `find`; None also where a marker or a result stands under the question's job id: that one counts.
 
-    async def _find(self, questions: Sequence[Question], named: Sequence[str]) -> list[Answer | None]:
+        Of as many of the first questions as one reply holds, and at least of one: answers may be large.
+        """
+        named = [self._result(question) for question in questions if question.job_id is not None]
+        return await self._find(questions, named, whole=False)
+
+    async def _find(
+        self, questions: Sequence[Question], named: Sequence[str], *, whole: bool = True
+    ) -> list[Answer | None]:
         groups = list(dict.fromkeys(map(_group, questions)))
         entries = [self._keys.entry(question.fingerprint) for question in questions]
         commands: list[Command | ScriptCall] = [("STRLEN", name) for name in named]
@@ -40,12 +47,12 @@ class ExactLookup:
         replies = await self._store.pipeline(commands)
         known = {name for name, size in zip(named, replies, strict=False) if size}
         stamps = {group: epoch_stamp(values) for group, values in zip(groups, replies[len(named) : -1], strict=True)}
-        values = await self._values(entries, replies[-1])
+        values = await self._values(entries, replies[-1]) if whole else _first_read(replies[-1])
         return [
             None
             if raw is None or self._result(question) in known
             else read_entry(question, raw, stamps[_group(question)])
-            for question, raw in zip(questions, values, strict=True)
+            for question, raw in zip(questions, values, strict=whole)
         ]
 
     async def _values(self, entries: Sequence[str], reply: Sequence[bytes | int | None]) -> Iterable[bytes | None]:
@@ -55,6 +62,11 @@ class ExactLookup:
 
     def _result(self, question: Question) -> str:
         return self._keys.result(question.namespace or "", question.job_id or "")
+
+
+def _first_read(reply: Sequence[bytes | int | None]) -> list[bytes | None]:
+    """The values before the first that was not read."""
+    return [value for value in takewhile(lambda value: not isinstance(value, int), reply) if not isinstance(value, int)]
 
 
 def _group(question: Question) -> Group:

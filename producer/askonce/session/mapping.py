@@ -94,8 +94,11 @@ class Mapper:
             while self._out and len(self._out) + len(batch) > self._how.in_flight:
                 self._room.clear()
                 await self._room.wait()
-            items = [item for item in map(self._enter, batch) if not item.answer.done()]
-            first_contact = await self._from_cache([item for item in items if self._may_hit(item)])
+            entered = [item for item in map(self._enter, batch) if not item.answer.done()]
+            hopeful = [item for item in entered if self._may_hit(item)]
+            items = [item for item in entered if not self._may_hit(item)]
+            del entered  # who keeps an answered item keeps its answer, which may be large
+            first_contact = await self._from_cache(hopeful, items)
             for item in items:
                 if not item.answer.done():
                     self._expect(item)
@@ -107,24 +110,28 @@ class Mapper:
     def _may_hit(self, item: MapItem) -> bool:
         return item.question.cache == "use" and (item.own or not self._how.keep)
 
-    async def _from_cache(self, items: list[MapItem]) -> StoreUnreachable | None:
+    async def _from_cache(self, hopeful: list[MapItem], missed: list[MapItem]) -> StoreUnreachable | None:
         """As `ask` does: an exact hit needs neither queue nor worker, and leaves no result behind.
 
+        Empties `hopeful`: what the cache does not answer goes to `missed`.
         Returns the error of a Redis that has never answered. One that is away for a while is waited for by `_submit`.
         """
-        if not items:
-            return None
-        began = time.perf_counter()
-        try:
-            hits = await self._backend.lookup_many([item.question for item in items])
-        except StoreUnreachable as error:
-            return None if self._reached else error
-        self._reached = True
-        took = time.perf_counter() - began
-        for item, answer in zip(items, hits, strict=True):
-            if answer is not None:
-                item.took = took
-                self._finish(item, answer)
+        while hopeful:
+            began = time.perf_counter()
+            try:
+                hits = await self._backend.lookup_many([item.question for item in hopeful])
+            except StoreUnreachable as error:
+                missed += hopeful
+                return None if self._reached else error
+            self._reached = True
+            took = time.perf_counter() - began
+            for item, answer in zip(hopeful, hits, strict=False):
+                if answer is None:
+                    missed.append(item)
+                else:
+                    item.took = took
+                    self._finish(item, answer)
+            del hopeful[: len(hits)]  # large answers come in several replies: the caller takes some in between
         return None
 
     def _finish(self, item: MapItem, answer: Answer) -> None:
