@@ -1,9 +1,8 @@
 """One request: the text, the model, and all that shapes the answer."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any, ClassVar, Literal, TypedDict, Unpack
 
 from askonce import fingerprint as identity
@@ -49,6 +48,20 @@ class QuestionFields(TypedDict, total=False):
     metadata: Any
     semantic: bool
     messages: Sequence[Message] | None
+
+
+class Remembered:
+    """`cached_property` without its lock, which takes longer than the work on Python 3.11."""
+
+    def __init__(self, work: Callable[["Question"], str]) -> None:
+        self._work, self._name = work, work.__name__
+        self.__doc__ = work.__doc__
+
+    def __get__(self, question: "Question | None", owner: type) -> str:
+        if question is None:
+            return self  # type: ignore[return-value]
+        found = question.__dict__[self._name] = self._work(question)
+        return found
 
 
 @dataclass(frozen=True)
@@ -111,7 +124,7 @@ class Question:
         """
         return cls(**{**fields_of_request(body), **options})
 
-    @cached_property
+    @Remembered
     def scope(self) -> str:
         """The scope id: 43 characters for all that must match exactly. Needs a model and a namespace."""
         whose: dict[str, Any] = {"namespace": self.namespace or "default", "model": self.model or ""}
@@ -120,7 +133,7 @@ class Question:
             return identity.plain_scope_id(params=dumps(self.params) if self.params else b"", **fixed)
         return identity.scope_id(history=self.history, params=self.params, messages=self.messages, **fixed)
 
-    @cached_property
+    @Remembered
     def fingerprint(self) -> str:
         """The identity of the question: 43 characters for its scope and text."""
         return identity.fingerprint(self.scope, self.text)
