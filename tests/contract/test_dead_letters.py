@@ -8,8 +8,10 @@ import pytest
 from askonce import Question
 from askonce.cli import main
 from askonce.contract.chunk import pack
+from askonce.contract.keys import ARQ_JOB
 from askonce.operator.dead_letters import DeadLetters
 from askonce.session.job_queue import new_job_id
+from askonce.store.scripts import Script
 from support.jobs import job_record
 from support.services import MODEL, RealService
 
@@ -117,6 +119,36 @@ async def test_what_cannot_be_read_stays_until_it_is_dropped(service, letters, r
 async def test_many_letters_are_all_listed(service, letters):
     jobs = {await bury(service, [question("q", f"id-{n}")]) for n in range(700)}
     assert {letter.job async for letter in letters.all()} == jobs
+
+
+async def test_the_oldest_letters_make_room_once_there_are_ten_thousand(service):
+    """The oldest of eight taken at random: a letter that is younger than all others stays."""
+    redis, keys = service.redis, service.keys
+    letters = {f"job-{n}": orjson.dumps({"job": f"job-{n}", "at": n}) for n in range(1, 10_004)}
+    await redis.hset(keys.dead, mapping=letters)
+    await redis.hset(keys.tokens("bulk"), "new", "token 0 0 1")
+    args = [ARQ_JOB, "arq:retry:", "new", "token", "bulk", 0, orjson.dumps({"job": "new", "at": 1})]
+    bury = Script("askonce_worker.queue", "bury_job")
+    for left in (10_002, 10_000):
+        assert await bury(redis, [keys.leases("bulk"), keys.tokens("bulk"), keys.load, keys.dead], args) == 1
+        assert await redis.hlen(keys.dead) == left
+        await redis.hset(keys.tokens("bulk"), "new", "token 0 0 1")
+    assert await redis.hmget(keys.dead, "new", "job-10003") == [args[-1], letters["job-10003"]]
+
+
+async def test_the_list_fits_80_columns_and_shows_no_prompts(service, capsys, monkeypatch):
+    monkeypatch.setenv("ASKONCE_REDIS_URL", service.url)
+    monkeypatch.setenv("ASKONCE_KEY_PREFIX", service.prefix)
+    monkeypatch.setenv("COLUMNS", "80")
+    jobs = [await bury(service, [question("a secret prompt", f"id-{n}")]) for n in range(2)]
+    assert await asyncio.to_thread(main, ["dead-letters", "list"]) == 0
+    out = capsys.readouterr().out
+    assert max(map(len, out.splitlines())) <= 80
+    assert all(job in out for job in jobs)
+    assert "secret" not in out
+    await service.redis.delete(service.keys.dead)
+    assert await asyncio.to_thread(main, ["dead-letters", "list"]) == 0
+    assert capsys.readouterr() == ("", "askonce: no dead letters\n")
 
 
 async def test_the_command_tells_what_it_did_by_its_exit_code(service, capsys, monkeypatch):

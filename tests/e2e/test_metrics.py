@@ -131,17 +131,24 @@ async def test_what_is_scraped_is_what_was_asked_and_answered(settings, llm_serv
     async with client_for(settings) as client, workers(1, settings):
         told = await answers_of_a_load(client, redis, keys)
         seen = await llm_server.stats(brief=True)
-        metrics = await at_rest(settings)
-        again = await scrape(settings)
+        await at_rest(settings)
+        sources = Counter((answer.source or answer.status, question.model) for _, question, answer in told)
+
+        async def all_counted():
+            metrics = await scrape(settings)
+            of_all = metrics.by("askonce_installation_questions_total", "source", "gen_ai_request_model")
+            return of_all == sources and metrics
+
+        metrics = await until(all_counted, what="every answer to be counted")
 
     assert metrics.names >= OF_A_WORKER | OF_ALL
-    assert again.by("askonce_questions_total", "source") == metrics.by("askonce_questions_total", "source")
-
-    sources = Counter((answer.source or answer.status, lane, question.model) for lane, question, answer in told)
-    labels = ("source", "lane", "gen_ai_request_model")
-    assert metrics.by("askonce_questions_total", *labels) == sources
-    assert {source for source, _, _ in sources} == {"exact", "semantic", "inflight", "llm", "failed"}
-    assert metrics.sum("askonce_semantic_similarity_count") == sum(a.source == "semantic" for _, _, a in told)
+    assert {source for source, _ in sources} == {"exact", "semantic", "inflight", "llm", "failed"}
+    # An answer whose reply from Redis was lost on the way is published, and counted there, but not by the worker.
+    by_the_worker = metrics.by("askonce_questions_total", "source", "lane", "gen_ai_request_model")
+    assert {lane for _, lane, _ in by_the_worker} == {"interactive", "bulk"}
+    assert 0.8 * len(told) < sum(by_the_worker.values()) <= len(told)
+    semantic = sum(answer.source == "semantic" for _, _, answer in told)
+    assert 0 < metrics.sum("askonce_semantic_similarity_count") <= semantic
     assert 0.95 < metrics.sum("askonce_semantic_similarity_sum") / metrics.sum("askonce_semantic_similarity_count") <= 1
 
     the_calls(metrics, seen)

@@ -1,6 +1,7 @@
 """askonce dead-letters"""
 
 import argparse
+import shutil
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -10,6 +11,7 @@ import orjson
 
 from askonce.client import Client
 from askonce.commands.output import complain, say, say_json
+from askonce.commands.text_table import table
 from askonce.operator.dead_letters import DeadLetter, DeadLetters
 
 NAME = "dead-letters"
@@ -49,11 +51,18 @@ async def _list(letters: DeadLetters, chosen: list[DeadLetter], as_json: bool) -
     facts = [{**_facts(letter), "namespace": _namespace(letter), "questions": _questions(letter)} for letter in chosen]
     if as_json:
         say_json(facts)
-    for fact in [] if as_json else facts:
-        when = datetime.fromtimestamp(fact["at"] / 1000, UTC).isoformat(sep=" ", timespec="seconds")
-        questions = "-" if fact["questions"] is None else fact["questions"]
-        say(f"{fact['job']}  {when}  {fact['lane']}  {fact['namespace'] or '-'}  {questions}  {fact['cause']}")
+    elif facts:
+        heads = ["job", "given up (UTC)", "namespace", "asked", "cause"]
+        say(table(heads, map(_row, facts), left=5, width=shutil.get_terminal_size().columns, whole=1))
+    else:
+        complain("no dead letters")
     return 0
+
+
+def _row(fact: dict[str, Any]) -> list[str]:
+    when = datetime.fromtimestamp(fact["at"] / 1000, UTC).strftime("%m-%d %H:%M")
+    questions = "-" if fact["questions"] is None else str(fact["questions"])
+    return [fact["job"], when, fact["namespace"] or "-", questions, fact["cause"]]
 
 
 async def _show(letters: DeadLetters, chosen: list[DeadLetter], as_json: bool) -> int:  # noqa: ARG001

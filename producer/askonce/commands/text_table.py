@@ -5,7 +5,9 @@ from collections.abc import Iterable, Sequence
 GAP = "  "
 
 
-def table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, left: int = 1, width: int | None = None) -> str:
+def table(
+    heads: Sequence[str], rows: Iterable[Sequence[str]], *, left: int = 1, width: int | None = None, whole: int = 0
+) -> str:
     """Columns as wide as they need to be.
 
     Args:
@@ -13,20 +15,21 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, left: int = 1,
         rows: the cells of each row.
         left: how many columns are flush left; where the table is too wide, these are shortened.
         width: the most characters of a line.
+        whole: how many of the first columns are never shortened.
     """
     lines = [list(heads), *map(list, rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(heads))]
     if width is not None:
-        widths = _shortened(widths, left, width)
+        widths = _shortened(widths, range(whole, left), width)
     lines.insert(1, ["-" * size for size in widths])
     return "\n".join(GAP.join(_cells(line, widths, left)).rstrip() for line in lines)
 
 
-def _shortened(widths: list[int], left: int, width: int) -> list[int]:
-    """The widest of the first `left` columns give way, down to eight characters."""
+def _shortened(widths: list[int], columns: range, width: int) -> list[int]:
+    """The widest of these columns give way, down to eight characters."""
     widths = list(widths)
     while sum(widths) + len(GAP) * (len(widths) - 1) > width:
-        widest = max(range(left), key=lambda column: widths[column])
+        widest = max(columns, key=lambda column: widths[column])
         if widths[widest] <= 8:
             break
         widths[widest] -= 1

@@ -1,4 +1,4 @@
-"""Jobs that were given up, and a second life for their questions."""
+"""Jobs that were given up, and how their questions are asked again."""
 
 import hashlib
 from collections.abc import AsyncIterator, Sequence
@@ -20,7 +20,16 @@ PAGE = 200
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """at: Unix ms. record: arq's job record, or its text where that is no JSON. It holds the prompts."""
+    """A job that was given up.
+
+    Attributes:
+        job: arq's id of the job.
+        lane: the lane that it was in.
+        cause: why it was given up.
+        tries: how often it was tried.
+        at: when it was given up (Unix ms).
+        record: arq's job record, or its text where that is not JSON. It holds the prompts.
+    """
 
     job: str
     lane: Lane
@@ -30,18 +39,28 @@ class DeadLetter:
     record: Any
 
     def chunk(self) -> Chunk:
-        """Raises ValueError where no question can be told from the record."""
+        """The questions of the job.
+
+        Raises:
+            ValueError: the record cannot be read.
+        """
         record = self.record
         if not isinstance(record, dict) or not isinstance(record.get("a"), list) or not record["a"]:
             raise ValueError("the job's record is malformed")
         if record.get("f") != FUNCTION:
-            raise ValueError("the job is none of ours")
+            raise ValueError("another program's job")
         return unpack(record["a"][0])
 
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """job_ids: of each question that is asked again, its old and its new one. left_out: why others are not."""
+    """What became of the questions of a dead letter.
+
+    Attributes:
+        job: arq's id of the job.
+        job_ids: the new job id of each question that is asked again, by its old one.
+        left_out: why other questions are not asked again, by their job ids.
+    """
 
     job: str
     job_ids: dict[str, str] = field(default_factory=dict)
@@ -49,7 +68,15 @@ class Replay:
 
 
 class DeadLetters(Closing):
-    """client: submits what is replayed. The rest goes over a connection of its own, which `async with` closes."""
+    """The dead letters of one installation.
+
+    It has a connection of its own, which `async with` closes.
+
+    Args:
+        client: submits the questions that are asked again.
+        redis_url: Redis; ASKONCE_REDIS_URL where it is not given.
+        key_prefix: of all keys; ASKONCE_KEY_PREFIX where it is not given.
+    """
 
     def __init__(self, client: Client, redis_url: str | None = None, *, key_prefix: str | None = None) -> None:
         settings = client_settings({"redis_url": redis_url, "key_prefix": key_prefix})
@@ -58,7 +85,11 @@ class DeadLetters(Closing):
         self._store = Store(settings.redis_url)
 
     async def all(self) -> AsyncIterator[DeadLetter]:
-        """In no order."""
+        """Every dead letter, in no particular order.
+
+        Raises:
+            StoreUnreachable: Redis does not answer.
+        """
         cursor: Any = b"0"
         seen: set[bytes] = set()
         while True:
@@ -72,7 +103,12 @@ class DeadLetters(Closing):
                 return
 
     async def get(self, jobs: Sequence[str]) -> list[DeadLetter]:
-        """Raises LookupError for a job that is no dead letter."""
+        """The letters of these jobs.
+
+        Raises:
+            LookupError: one of them is no dead letter.
+            StoreUnreachable: Redis does not answer.
+        """
         if not jobs:
             return []
         [letters] = await self._store.pipeline([("HMGET", self._key, *jobs)])
@@ -82,19 +118,29 @@ class DeadLetters(Closing):
         return [_read(job, letter) for job, letter in zip(jobs, letters, strict=True)]
 
     async def drop(self, jobs: Sequence[str]) -> int:
-        """How many there were."""
+        """Deletes the letters of these jobs.
+
+        Returns:
+            How many there were.
+
+        Raises:
+            StoreUnreachable: Redis does not answer.
+        """
         if not jobs:
             return 0
         [dropped] = await self._store.pipeline([("HDEL", self._key, *jobs)])
         return int(dropped)
 
     async def replay(self, letter: DeadLetter) -> Replay:
-        """Asks its questions again, with all the time they had, and drops the letter.
+        """Asks the questions of a letter again, with the same timeout, and drops the letter.
 
-        A published result never changes: a question that ended as failed gets a new job id, always the same one from
-        the same letter, so that a replay which broke off may be repeated. One whose result has expired keeps its own.
-        Those that were answered before the job was given up are left out. Raises ValueError where none can be read, and
-        what `submit_many` raises; the letter stays then.
+        A published result never changes. So a question that ended as failed gets a new job id. It is the same each time
+        the same letter is replayed: a replay that broke off may be repeated. A question whose result has expired keeps
+        its job id. Questions that were answered before the job was given up are left out.
+
+        Raises:
+            ValueError: no question of the letter can be read. The letter stays.
+            AskOnceError: what `submit_many` raises. The letter stays.
         """
         chunk = letter.chunk()
         if not chunk.questions:
