@@ -5,6 +5,7 @@ Exit codes: 0; 1 if a question failed or timed out, or Redis does not answer; 2 
 
 import argparse
 import asyncio
+import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -57,6 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit code.
     """
     raise_from_now_on()
+    _say_warnings()
     try:
         return _run(command_parser(COMMANDS), argv)
     except KeyboardInterrupt:
@@ -85,6 +87,16 @@ async def _with_client(args: argparse.Namespace) -> int:
     async with Client(args.url, namespace=args.namespace or "default") as client:
         code: int = await args.run(client, args)
         return code
+
+
+def _say_warnings() -> None:
+    """What the client warns of, such as that no worker is alive, as one line like every other remark."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("askonce: %(message)s"))
+    logger = logging.getLogger("askonce")
+    if not logger.handlers:
+        logger.addHandler(handler)
+        logger.propagate = False
 
 
 if __name__ == "__main__":

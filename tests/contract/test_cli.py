@@ -116,6 +116,46 @@ async def test_what_goes_wrong_is_one_line_and_a_code(askonce, args, code):
     assert done.stderr.strip()
 
 
+async def test_where_no_worker_is_alive_ask_and_submit_say_so(askonce):
+    done = await askonce("submit", "q")
+    assert (done.returncode, done.stderr) == (0, "askonce: 0 workers alive: start `askonce-worker run`\n")
+    done = await askonce("ask", "q", "--timeout", "4")
+    assert done.returncode == 1
+    assert done.stderr.startswith("askonce: 0 workers alive: start `askonce-worker run`\n")
+    assert [line for line in done.stderr.splitlines() if not line.startswith("askonce: ")] == []
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["status", ""], 2),
+        (["status", "a b"], 2),
+        (["cancel", "ä"], 2),
+        (["result", "x" * 201], 2),
+        (["result", "x", "--timeout", "never"], 2),
+        (["ask", "x" * 100_000], None),
+        (["ask", "q", "--template", "no place for it"], 2),
+        (["ask", "q", "--param", "temperature=[1"], None),
+        (["stats", "--watch", "0"], 2),
+        (["stats", "--prices", "no-such-file"], 2),
+        (["invalidate", "--all", "--model", "m"], 2),
+        (["invalidate", "--model", ""], 2),
+        (["wrong", "--lines", "no-such-file"], 1),
+        (["wrong", "nowhere"], 1),
+        (["dead-letters", "replay", "nowhere"], 1),
+        (["dead-letters", "show"], 2),
+        (["completion", "tcsh"], 2),
+    ],
+    ids=lambda value: " ".join(value)[:60] if isinstance(value, list) else "",
+)
+async def test_bad_input_is_told_in_lines_and_never_by_a_traceback(askonce, words, code):
+    done = await askonce(*words, *(["--timeout", "0.2"] if words[0] == "ask" else []))
+    assert "Traceback" not in done.stderr
+    assert done.returncode == (1 if code is None else code), done.stderr
+    assert done.stderr.startswith("askonce")
+    assert done.stderr.count("\n") <= 2
+
+
 async def test_a_malformed_setting_is_named(askonce):
     done = await askonce("ask", "q", ASKONCE_CHUNK_SIZE="many")
     assert done.returncode == 2

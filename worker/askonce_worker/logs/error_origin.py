@@ -1,4 +1,4 @@
-"""Where an exception comes from, for a log line: its message may quote a prompt, its traceback too."""
+"""Where an exception comes from, for a log line. Its message and its traceback may quote a prompt; this does not."""
 
 import traceback
 from pathlib import Path
@@ -11,7 +11,7 @@ def place(error: BaseException) -> str:
 
 
 def places(error: BaseException) -> str:
-    """All frames from the outermost on: `service.py:40 > assemble.py:9`. Of a group, those of its first exception."""
+    """All frames, the outermost first: `service.py:40 > assemble.py:9`. Of a group, those of its first exception."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     frames = traceback.extract_tb(error.__traceback__)

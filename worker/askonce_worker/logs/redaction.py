@@ -1,4 +1,4 @@
-"""What must not be seen, taken out of what is about to be shown: a net under all log lines, whatever wrote them."""
+"""Takes secrets out of log lines, whatever wrote the line."""
 
 import json
 import re
@@ -9,14 +9,14 @@ from pydantic import SecretStr
 from pydantic_settings import BaseSettings
 
 SHORTEST = 8
-"""Characters. What is shorter is in ordinary words, and no secret that deserves the name."""
+"""Characters. Shorter secrets are left alone: they occur in ordinary words."""
 INSTEAD = "***"
 LOGIN = re.compile(r"(?<=://)[^/\s@\"'\\]+@")
 TELLING = re.compile(r"password|secret|token|key", re.IGNORECASE)
 
 
 class Redactor:
-    """secrets: as they are; they are found also as JSON writes them. Every URL loses its user and password."""
+    """Replaces secrets, also in the way JSON escapes them, and the user and password of every URL."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         long = {secret for secret in secrets if len(secret) >= SHORTEST}
@@ -30,7 +30,7 @@ class Redactor:
 
 
 def secrets_of(settings: BaseSettings) -> set[str]:
-    """The keys and passwords in these settings, those inside URLs too, percent-encoded or not."""
+    """The keys and passwords in these settings, also those inside URLs, percent-encoded or not."""
     found: set[str] = set()
     for name in type(settings).model_fields:
         value = getattr(settings, name)

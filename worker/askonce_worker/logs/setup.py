@@ -1,8 +1,8 @@
-"""Events, not prose: JSON for machines, colours for a terminal. Neither prompts nor secrets.
+"""Events, not prose: JSON for machines, colours for a terminal. No prompts and no secrets.
 
-An exception's message may quote a prompt, and so may its traceback's lines of local variables: an exception is logged
-as its kind and its places in the code. LOG_PROMPTS lets the messages through too. Whatever is logged by whomever, the
-secrets among the settings and the logins in URLs are taken out of the finished line.
+An exception's message may quote a prompt, and so may the local variables in its traceback. So an exception is logged
+as its kind and its places in the code. LOG_PROMPTS lets the messages through. The secrets among the settings and the
+logins in URLs are taken out of every finished line.
 """
 
 import logging
@@ -18,13 +18,20 @@ from askonce_worker.logs.error_origin import places
 from askonce_worker.logs.redaction import Redactor
 
 QUIETER = {"arq": logging.ERROR, "openai": logging.WARNING, "httpx2": logging.WARNING, "httpcore": logging.WARNING}
-"""arq prints the arguments of every job: they are prompts. The others print a line a request."""
+"""arq prints the arguments of every job, which are prompts. The others print a line for each request."""
 
 
 def configure(
     form: Literal["json", "console"] | None, *, secrets: Iterable[str] = (), prompts: bool = False, **bound: object
 ) -> None:
-    """Sets up structlog, and lets the libraries' warnings out the same way. None: console on a terminal, else JSON."""
+    """Sets up structlog, and passes the libraries' warnings through it.
+
+    Args:
+        form: the format; None is `console` on a terminal and `json` elsewhere.
+        secrets: texts that must not appear.
+        prompts: whether messages of exceptions, which may quote prompts, are logged.
+        bound: facts of every line.
+    """
     console = form == "console" or (form is None and sys.stderr.isatty())
     redact = Redactor(secrets)
     shared: list[Processor] = [
@@ -47,15 +54,19 @@ def configure(
         cache_logger_on_first_use=True,
     )
     structlog.contextvars.bind_contextvars(**bound)
-    foreign = shared if prompts else [*shared, _first_line]
+    _pass_through(shared if prompts else [*shared, _first_line], rendered)
+    sys.excepthook = _crashed
+
+
+def _pass_through(shared: list[Processor], rendered: list[Any]) -> None:
+    """What libraries log goes the same way, from warnings on."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(processors=[_no_meta, *rendered], foreign_pre_chain=foreign)
+        structlog.stdlib.ProcessorFormatter(processors=[_no_meta, *rendered], foreign_pre_chain=shared)
     )
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     for name, level in QUIETER.items():
         logging.getLogger(name).setLevel(level)
-    sys.excepthook = _crashed
 
 
 def _kind_and_places(_logger: object, _name: str, event: EventDict) -> EventDict:

@@ -1,4 +1,4 @@
-"""What stands in Redis and cannot be read: it is left out, named in the log and counted, and harms nobody."""
+"""Records in Redis that cannot be read: they are left out, logged and counted, and do no harm."""
 
 from collections import Counter
 

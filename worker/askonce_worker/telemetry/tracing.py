@@ -1,7 +1,7 @@
-"""OpenTelemetry: a span for each chunk, within the trace that its questions were submitted in, and one for each stage.
+"""OpenTelemetry: a span for each chunk, in the trace that its questions were submitted in, and one for each stage.
 
-Only where the SDK is installed and configured (`trace_export.py`, or somebody else's code in this process).
-Spans hold neither texts nor messages of errors, which may quote them.
+Only where the SDK is installed and configured, by `trace_export.py` or by other code in this process. Spans hold no
+texts and no messages of errors, which may quote them.
 """
 
 from collections.abc import Iterator, Sequence
@@ -22,7 +22,7 @@ ATTRIBUTES = {"questions": "askonce.questions", "model": "gen_ai.request.model"}
 
 
 class Tracing:
-    """Spans of one worker. See `Stage` and `ChunkJob` for who calls it."""
+    """The spans of one worker. `Stage` and `ChunkJob` call it."""
 
     def __init__(self, tracer: "Tracer") -> None:
         self._tracer = tracer
@@ -108,7 +108,7 @@ def _origin(traces: Sequence[str]) -> "tuple[Context | None, list[Link]]":
 
 
 def tracing() -> Tracing | None:
-    """None where nobody looks: the API is not installed, or no provider is set."""
+    """None where the API is not installed, or no provider is set."""
     try:
         from opentelemetry import trace  # noqa: PLC0415
     except ImportError:
