@@ -2,12 +2,13 @@
 
 import asyncio
 import secrets
+from contextlib import suppress
 
 import pytest
 from redis.asyncio import Redis
 from redis.exceptions import OutOfMemoryError
 
-from askonce import Client, Question
+from askonce import Client, Question, QueueFull
 from askonce.answer import Answer
 from askonce.contract.completion import text_body
 from askonce.contract.keys import Keys
@@ -127,3 +128,36 @@ async def test_a_provider_that_offers_no_info_is_put_up_with(program, tmp_path, 
         assert await client.lookup("kept") is None
         assert await client.cancel([job_id]) == [job_id]
         assert "does not offer INFO" in caplog.text
+
+
+async def test_a_map_waits_for_room_where_redis_alone_knows_that_it_is_full(program, tmp_path, prefix, caplog):  # noqa: F811
+    full = ("--rename-command", "INFO", "", "--maxmemory", "4mb", "--maxmemory-policy", "noeviction")
+    async with (
+        Managed(program, tmp_path).alone(*full) as servers,
+        Client(servers.url, key_prefix=prefix, model=MODEL) as client,
+    ):
+        with servers.server(servers.master) as redis:
+            filled = fill(redis)
+            with pytest.raises(QueueFull) as refused:
+                await client.submit_many([f"q{number}" for number in range(20)])
+            assert len(refused.value.refused) == 20
+            answers = client.map([Question(f"q{number}", job_id=f"j{number}") for number in range(20)], in_flight=8)
+            first = asyncio.create_task(anext(answers))
+            await asyncio.sleep(0.1)
+            redis.delete(*filled)
+            while not await client.cancel(["j0"]):
+                await asyncio.sleep(0.05)
+            async with asyncio.timeout(30):
+                assert (await first)[1].error.kind == "cancelled"
+            await answers.aclose()
+        assert caplog.text.count("does not offer INFO") == 1
+
+
+def fill(redis):
+    """Until Redis takes no more."""
+    filled = []
+    with suppress(OutOfMemoryError):
+        while True:
+            redis.set(f"filler:{len(filled)}", "x" * 10_000)
+            filled.append(f"filler:{len(filled)}")
+    return filled

@@ -93,7 +93,12 @@ class JobQueue:
         chunks = self._chunks(questions)
         while chunks:
             now, chunks = chunks[:TOGETHER], chunks[TOGETHER:]
-            replies = await self._store.pipeline([self._call(chunk) for chunk in now])
+            try:
+                replies = await self._store.pipeline([self._call(chunk) for chunk in now])
+            except QueueFull as error:  # some may be in the queue: to send them again is safe
+                for place in (place for _, placed, _ in now for place, _ in placed):
+                    outcomes[place] = QueueFull(str(error))
+                continue
             for chunk, reply in zip(now, replies, strict=True):
                 again = _settle(chunk, read_submitted(reply), outcomes)
                 if again:

@@ -21,6 +21,7 @@ class MapItem:
         answer: The answer to this question.
         heard: What arrives under the job id, once the question is submitted.
         took: Seconds that the cache needed, for an exact hit.
+        queued: Whether it is in the queue, so that an answer will come.
     """
 
     question: Question
@@ -28,6 +29,7 @@ class MapItem:
     answer: "asyncio.Future[Answer]"
     heard: "asyncio.Future[Answer] | None" = None
     took: float | None = None
+    queued: bool = False
 
     @property
     def job(self) -> str:
@@ -45,6 +47,7 @@ class MapItem:
 
     def accepted(self) -> None:
         """From now on what is heard is the answer."""
+        self.queued = True
         if self.heard is not None and self.heard is not self.answer:
             self.heard.add_done_callback(self._take)
 

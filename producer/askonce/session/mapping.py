@@ -90,39 +90,45 @@ class Mapper:
                 await self._moved.wait()
 
     async def _feed(self, questions: Iterable[Item] | AsyncIterable[Item]) -> None:
-        async for batch in batches(questions, self._size):
-            while self._out and len(self._out) + len(batch) > self._how.in_flight:
-                self._room.clear()
-                await self._room.wait()
-            entered = [item for item in map(self._enter, batch) if not item.answer.done()]
-            hopeful = [item for item in entered if self._may_hit(item)]
-            items = [item for item in entered if not self._may_hit(item)]
-            del entered  # who keeps an answered item keeps its answer, which may be large
-            first_contact = await self._from_cache(hopeful, items)
-            for item in items:
-                if not item.answer.done():
-                    self._expect(item)
-            if first_contact is not None:
-                self._fail(items, first_contact)
-                raise first_contact
-            await self._submit([item for item in items if not item.answer.done()])
+        try:
+            async for batch in batches(questions, self._size):
+                while self._out and len(self._out) + len(batch) > self._how.in_flight:
+                    self._room.clear()
+                    await self._room.wait()
+                await self._take(batch)
+        except Exception as error:
+            self._fail(error)
+            raise
+
+    async def _take(self, batch: list[Item]) -> None:
+        entered = [item for item in map(self._enter, batch) if not item.answer.done()]
+        hopeful = [item for item in entered if self._may_hit(item)]
+        items = [item for item in entered if not self._may_hit(item)]
+        del entered  # who keeps an answered item keeps its answer, which may be large
+        await self._from_cache(hopeful, items)
+        for item in items:
+            if not item.answer.done():
+                self._expect(item)
+        await self._submit([item for item in items if not item.answer.done()])
 
     def _may_hit(self, item: MapItem) -> bool:
         return item.question.cache == "use" and (item.own or not self._how.keep)
 
-    async def _from_cache(self, hopeful: list[MapItem], missed: list[MapItem]) -> StoreUnreachable | None:
+    async def _from_cache(self, hopeful: list[MapItem], missed: list[MapItem]) -> None:
         """As `ask` does: an exact hit needs neither queue nor worker, and leaves no result behind.
 
         Empties `hopeful`: what the cache does not answer goes to `missed`.
-        Returns the error of a Redis that has never answered. One that is away for a while is waited for by `_submit`.
+        Raises the error of a Redis that has never answered. One that is away for a while is waited for by `_submit`.
         """
         while hopeful:
             began = time.perf_counter()
             try:
                 hits = await self._backend.lookup_many([item.question for item in hopeful])
-            except StoreUnreachable as error:
+            except StoreUnreachable:
+                if not self._reached:
+                    raise
                 missed += hopeful
-                return None if self._reached else error
+                return
             self._reached = True
             took = time.perf_counter() - began
             for item, answer in zip(hopeful, hits, strict=False):
@@ -132,7 +138,6 @@ class Mapper:
                     item.took = took
                     self._finish(item, answer)
             del hopeful[: len(hits)]  # large answers come in several replies: the caller takes some in between
-        return None
 
     def _finish(self, item: MapItem, answer: Answer) -> None:
         """Without a job."""
@@ -198,17 +203,19 @@ class Mapper:
                 outcomes = await self._backend.put(questions, self._how.lane, self._how.timeout, listen=True)
             except StoreUnreachable as error:
                 if not self._reached or not passes(error) or loop.time() > until:
-                    self._fail(items, error)
                     raise
             else:
                 self._reached = True
                 return outcomes
             await asyncio.sleep(0.5)
 
-    def _fail(self, items: list[MapItem], error: StoreUnreachable) -> None:
-        for item in items:
-            if not item.answer.done():
+    def _fail(self, error: Exception) -> None:
+        """Ends what has not got into the queue, since nothing will answer it."""
+        for item in self._out:
+            if not item.queued and not item.answer.done():
                 item.answer.set_exception(error)
+                if item.heard is None:
+                    self._finished(item)
 
     def _refuse(self, item: MapItem, error: InvalidQuestion) -> None:
         if not item.answer.done():

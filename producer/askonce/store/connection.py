@@ -41,6 +41,7 @@ class Store:
 
     def __init__(self, url: str) -> None:
         self._options = connection_options(url)
+        self._said: set[str] = set()
         self._idle: list[Wire] = []
         self._readers: list[StreamReader] = []
         most: int = self._options.get("max_connections", CONNECTIONS + 1)
@@ -73,7 +74,7 @@ class Store:
 
     def reader(self, key: str) -> "StreamReader":
         """Reads a stream, on a connection of its own."""
-        reader = StreamReader(Wire(self._options, longer=BLOCK_MS / 1000), key)
+        reader = StreamReader(Wire(self._options, self._said, longer=BLOCK_MS / 1000), key)
         self._readers.append(reader)
         return reader
 
@@ -106,7 +107,7 @@ class Store:
         if self._loop_end is None:
             self._loop_end = self._until_the_loop_ends()
             await anext(self._loop_end)
-        wire = self._idle.pop() if self._idle else Wire(self._options)
+        wire = self._idle.pop() if self._idle else Wire(self._options, self._said)
         try:
             return await work(wire)
         finally:

@@ -17,16 +17,20 @@ from askonce.store.redis_url import NO_CLUSTER
 
 log = logging.getLogger("askonce")
 
+NO_INFO = "Redis does not offer INFO: whether it is a Cluster, or nearly full, cannot be told"
+
 Command = tuple[str | bytes | int | float, ...]
 
 
 class Wire:
     """One connection, made at the first call. Raises StoreUnreachable, or QueueFull where Redis is full.
 
-    options: of `connection_options`. longer: seconds to add to the time for one reply.
+    options: of `connection_options`. said: the warnings of a store, each of which is given once. longer: seconds to add
+    to the time for one reply.
     """
 
-    def __init__(self, options: Mapping[str, Any], *, longer: float = 0.0) -> None:
+    def __init__(self, options: Mapping[str, Any], said: set[str], *, longer: float = 0.0) -> None:
+        self._said = said
         given = dict(options)
         given.pop("max_connections", None)
         self._connection: Any = given.pop("connection_class")(**given, longer=longer)
@@ -68,7 +72,9 @@ class Wire:
         except ResponseError as error:
             if not is_unavailable(error):
                 raise
-            log.warning("Redis does not offer INFO: whether it is a Cluster, or nearly full, cannot be told")
+            if NO_INFO not in self._said:
+                self._said.add(NO_INFO)
+                log.warning(NO_INFO)
             return
         if b"cluster_enabled:1" in facts:
             raise StoreUnreachable(NO_CLUSTER)
