@@ -8,10 +8,14 @@ from typing import Any
 
 import orjson
 
+TEXT_PARTS = ("text", "output_text")
+"""Types of the parts of content that are text."""
 MAX_RECORD_BYTES = 67_108_864
 """Of a job, a result or an entry."""
 MAX_ANSWER_BYTES = 16_777_216
 """Of a completion, as the provider sends it."""
+BOM = b"\xef\xbb\xbf"
+"""The byte order mark: some servers send it before their JSON."""
 MAX_DEPTH = 120
 """A question is less deep, and orjson writes nothing deeper than 254."""
 
@@ -20,7 +24,7 @@ def read_json(raw: bytes, most: int = MAX_RECORD_BYTES) -> Any:
     """The value of some JSON. Raises ValueError for what is no JSON, over `most` bytes, or nested too deeply."""
     if len(raw) > most:
         raise ValueError(f"over {most} bytes")
-    value = orjson.loads(raw)
+    value = orjson.loads(raw.removeprefix(BOM))
     # Nothing with fewer brackets can be that deep, and counting them costs next to nothing.
     if raw.count(b"[") + raw.count(b"{") > MAX_DEPTH and _is_deeper(value, MAX_DEPTH):
         raise ValueError("nested too deeply")
@@ -74,7 +78,7 @@ def message_text(message: Mapping[str, Any]) -> str | None:
 
 
 def _is_text_part(part: Any) -> bool:
-    return isinstance(part, Mapping) and part.get("type", "text") == "text" and isinstance(part.get("text"), str)
+    return isinstance(part, Mapping) and part.get("type", "text") in TEXT_PARTS and isinstance(part.get("text"), str)
 
 
 def _has_message(choice: Any) -> bool:

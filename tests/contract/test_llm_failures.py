@@ -61,6 +61,11 @@ def test_half_an_emoji_spoils_no_answer_that_was_paid_for() -> None:
     assert body["choices"][0]["message"]["content"] == "cut ?, whole \U0001f600"
 
 
+def test_a_byte_order_mark_before_an_answer_is_passed_over() -> None:
+    raw = b'\xef\xbb\xbf{"choices": [{"message": {"content": "so"}}]}'
+    assert read_completion(raw, Redactor())["choices"][0]["message"]["content"] == "so"
+
+
 @pytest.mark.parametrize(
     "odd", [{"usage": []}, {"usage": "7"}, {"usage": {"prompt_tokens": "7", "completion_tokens": None}}, {"model": 7}]
 )

@@ -49,6 +49,12 @@ REFUSED = [
     ("gemini", 400, [{"error": {"code": 400, "message": CONTEXT, "status": "INVALID_ARGUMENT"}}]),
     ("a gateway", 400, {"detail": CONTEXT}),
     ("a gateway", 400, {"errors": [{"message": CONTEXT}]}),
+    ("a gateway", 400, {"errors": [CONTEXT]}),
+    ("a gateway", 400, {"reason": CONTEXT}),
+    ("apigee", 400, {"fault": {"faultstring": CONTEXT, "detail": {"errorcode": "policies.ratelimit"}}}),
+    ("aws", 400, {"Message": CONTEXT}),
+    ("baidu", 400, {"error_code": 17, "error_msg": CONTEXT}),
+    ("minimax", 400, {"base_resp": {"status_code": 2013, "status_msg": CONTEXT}}),
 ]  # fmt: skip
 
 
@@ -148,6 +154,33 @@ async def test_an_error_with_status_200_is_judged_by_its_own_code(
     words = inner if isinstance(inner, str) else inner["message"]
     assert words in error.message
     assert error.body["message"] == words
+    assert await calls(llm_server) == (1 if final else 5)
+
+
+WRONG_KEY = "the key sk-proj-0123456789abcdefghij is wrong"
+BARE = [
+    ("vllm, flat", {"object": "error", "message": WRONG_KEY, "code": 401}, "bad_request", True, 401),
+    ("fastapi", {"detail": WRONG_KEY}, "invalid_response", False, 200),
+    ("a gateway", {"success": False, "code": 429, "message": WRONG_KEY}, "rate_limit", False, 429),
+    ("baidu", {"error_code": 500, "error_msg": WRONG_KEY}, "server_error", False, 500),
+    ("minimax", {"base_resp": {"status_code": 403, "status_msg": WRONG_KEY}}, "bad_request", True, 403),
+    ("minimax", {"choices": None, "base_resp": {"status_code": 0, "status_msg": WRONG_KEY}},
+     "invalid_response", False, 200),
+    ("gemini", [{"error": {"code": 400, "message": WRONG_KEY}}], "bad_request", True, 400),
+    ("cloudflare", {"success": False, "errors": [{"code": 401, "message": WRONG_KEY}]}, "bad_request", True, 401),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("provider", "body", "kind", "final", "status"), BARE)
+async def test_an_error_with_status_200_that_stands_bare_keeps_its_words_and_hides_keys(
+    llm: OpenAILLM, llm_server: LLMServer, provider: str, body: Any, kind: str, final: bool, status: int
+) -> None:
+    await llm_server.fail("chat", "body", body=body)
+    error = await failure(llm)
+    assert (error.kind, error.final, error.status) == (kind, final, status)
+    assert "the key *** is wrong" in error.message
+    assert "the key *** is wrong" in error.body["message"]
+    assert "sk-proj" not in str(error.body)
     assert await calls(llm_server) == (1 if final else 5)
 
 

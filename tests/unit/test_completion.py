@@ -16,6 +16,9 @@ def body(content="so", reason="stop", *, error=None, **message):
     [
         (body(), CompletionVerdict.GOOD),
         (body(None, "tool_calls", tool_calls=[{"id": "1"}]), CompletionVerdict.GOOD),
+        (body(None, "function_call", function_call={"name": "f", "arguments": "{}"}), CompletionVerdict.GOOD),
+        (body([{"type": "refusal", "refusal": "no"}]), CompletionVerdict.REFUSED),
+        (body([{"type": "output_text", "text": "so"}]), CompletionVerdict.GOOD),
         (body(" "), CompletionVerdict.EMPTY),
         (body(None), CompletionVerdict.EMPTY),
         (body(reason="length"), CompletionVerdict.TRUNCATED),
@@ -47,6 +50,14 @@ def test_an_error_within_a_choice_is_told_in_the_providers_words(error):
     completion = body("half an ans", "stop", error=error)
     assert verdict(completion) is CompletionVerdict.FAULTY
     assert fault(completion) == "upstream is gone"
+
+
+def test_a_fault_that_a_router_names_beside_stop_makes_it_no_answer():
+    completion = body("half an ans")
+    completion["choices"][0]["native_finish_reason"] = "error"
+    assert verdict(completion) is CompletionVerdict.FAULTY
+    completion["choices"][0]["native_finish_reason"] = "STOP"
+    assert verdict(completion) is CompletionVerdict.GOOD
 
 
 def test_one_faulty_choice_is_enough():

@@ -10,6 +10,8 @@ FAULTS = ("error", "fail", "abort", "interrupt", "insufficient", "unavailable", 
 """What a `finish_reason` contains where the server ended the answer, not the model: `error` (OpenRouter, Mistral),
 `abort` (vLLM, SGLang), `network_error` (Zhipu), `insufficient_system_resource` (DeepSeek), `malformed_function_call`
 (Gemini)."""
+ENDINGS = ("stop", "tool_calls", "function_call")
+"""What a `finish_reason` is where the model ended the answer. `function_call` is the older word for `tool_calls`."""
 
 
 class CompletionVerdict(Enum):
@@ -55,20 +57,29 @@ def _of_choice(choice: Mapping[str, Any]) -> CompletionVerdict:
     reason = choice.get("finish_reason")
     if _fault_of(choice) is not None:
         return CompletionVerdict.FAULTY
-    if message.get("refusal") or reason == "content_filter":
+    if message.get("refusal") or _has_refusal(message) or reason == "content_filter":
         return CompletionVerdict.REFUSED
-    if reason not in ("stop", "tool_calls"):
+    if reason not in ENDINGS:
         return CompletionVerdict.TRUNCATED
-    if message.get("tool_calls") or (message_text(message) or "").strip():
+    if message.get("tool_calls") or message.get("function_call") or (message_text(message) or "").strip():
         return CompletionVerdict.GOOD
     return CompletionVerdict.EMPTY
 
 
 def _fault_of(choice: Mapping[str, Any]) -> str | None:
-    error, reason = choice.get("error"), choice.get("finish_reason")
+    error = choice.get("error")
     if error:
         words = error.get("message") if isinstance(error, Mapping) else error
         return words if isinstance(words, str) and words else "an error within the answer"
-    if isinstance(reason, str) and any(word in reason.lower() for word in FAULTS):
-        return f"the answer ended with finish_reason {reason!r}"
+    for name in ("finish_reason", "native_finish_reason"):
+        reason = choice.get(name)
+        if isinstance(reason, str) and any(word in reason.lower() for word in FAULTS):
+            return f"the answer ended with {name} {reason!r}"
     return None
+
+
+def _has_refusal(message: Mapping[str, Any]) -> bool:
+    """Whether a part of its content is one: {"type": "refusal", "refusal": "…"}."""
+    content = message.get("content")
+    parts = content if isinstance(content, list | tuple) else ()
+    return any(isinstance(part, Mapping) and part.get("type") == "refusal" for part in parts)

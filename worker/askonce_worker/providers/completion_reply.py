@@ -12,6 +12,8 @@ from askonce_worker.providers.retry import RetryDecision, judge_error
 
 INVALID = RetryDecision("invalid_response", final=False)
 OK = 200
+SUCCESS = ("0", "200")
+"""Codes of gateways that send one with every reply."""
 
 
 def read_completion(raw: bytes, redactor: Redactor) -> dict[str, Any]:
@@ -24,29 +26,40 @@ def read_completion(raw: bytes, redactor: Redactor) -> dict[str, Any]:
     except ValueError as error:
         raise ProviderError(INVALID, _unreadable(raw), status=OK) from error
     if not isinstance(body, dict):
-        raise ProviderError(INVALID, "the provider's reply is no object", status=OK)
+        raise _failed("the provider's reply is no object", body, {}, redactor, unnamed=INVALID)
     for name, kind in (("model", str), ("usage", dict)):
         if not isinstance(body.get(name), kind | None):
             del body[name]
     if body.get("error"):
-        raise _failed("the provider sent an error instead of an answer", body["error"], body, redactor)
+        raise _failed("the provider sent an error instead of an answer", {"error": body["error"]}, body, redactor)
     try:
         completion = completion_of(body)
     except ValueError as error:
-        raise ProviderError(INVALID, "the provider's reply has no choice", status=OK, body=body) from error
+        raise _failed("the provider's reply has no choice", body, body, redactor, unnamed=INVALID) from error
     broken = fault(completion)
     if broken is not None:
         errors = (choice["error"] for choice in completion["choices"] if choice.get("error"))
-        raise _failed("the provider broke off the answer", next(errors, broken), body, redactor)
+        raise _failed("the provider broke off the answer", {"error": next(errors, broken)}, body, redactor)
     return completion
 
 
-def _failed(summary: str, error: Any, body: dict[str, Any], redactor: Redactor) -> ProviderError:
-    """An error in a reply with status 200 is judged by its own code and type."""
-    reply = error_in({"error": error}, redactor)
-    status = next((int(code) for code in reply.codes if code.isdecimal() and 400 <= int(code) < 600), OK)
+def _failed(
+    summary: str,
+    error: Any,
+    body: dict[str, Any],
+    redactor: Redactor,
+    *,
+    unnamed: RetryDecision | None = None,
+) -> ProviderError:
+    """An error in a reply with status 200 is judged by its own code and type.
+
+    unnamed: the decision where it has no words, or words without a code.
+    """
+    reply = error_in(error, redactor)
+    codes = [code for code in reply.codes if code not in SUCCESS]
+    status = next((int(code) for code in codes if code.isdecimal() and 400 <= int(code) < 600), OK)
     return ProviderError(
-        judge_error(reply.codes),
+        unnamed if unnamed is not None and not (codes and reply.words) else judge_error(codes),
         summary,
         words=reply.words,
         status=status,

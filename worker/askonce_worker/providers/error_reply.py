@@ -8,6 +8,9 @@ Shapes that are understood, by who sends them:
     {"object": "error", "message", "type", "code": 400}         vLLM (before), Mistral (`message` may be an object)
     {"detail": …}, with a list of {"loc", "msg"}                FastAPI servers, Mistral
     [{"error": {"code", "message", "status"}}]                  Gemini
+    {"base_resp": {"status_code", "status_msg"}}                MiniMax
+    {"error_code", "error_msg"}                                 Baidu
+    {"fault": {"faultstring"}}, {"errors": […]}                 Apigee, Cloudflare
     {"error": "…"}, plain text, an HTML page                    gateways, Ollama's own API
 """
 
@@ -30,8 +33,14 @@ KEYS = re.compile(r"\b(?:sk|gsk|xai|key|AIza)[-_]?[\w-]{16,}|(?<=Bearer )[\w.~+/
 """What looks like a key of any provider: a gateway may quote its own."""
 TAGS = re.compile(r"<(?:script|style).*?</(?:script|style)>|<[^>]*>", re.DOTALL | re.IGNORECASE)
 TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.DOTALL | re.IGNORECASE)
-WORDY = ("message", "error", "detail", "msg", "error_description", "errors", "title", "raw")
+WORDY = (
+    "message", "Message", "error", "Error", "error_msg", "status_msg", "faultstring", "detail", "msg",
+    "error_description", "errors", "fault", "base_resp", "title", "reason", "raw",
+)  # fmt: skip
 """Fields that hold the words, the usual ones first."""
+CODES = ("code", "Code", "type", "status", "statusCode", "error_code", "status_code")
+INNER = ("error", "Error", "base_resp", "fault", "errors")
+"""Fields that hold the error object, or a list that begins with it."""
 DEEPEST = 5
 
 
@@ -76,12 +85,17 @@ def _error_object(reply: Any) -> Mapping[str, Any]:
         return _error_object(reply[0]) if reply else {}
     if not isinstance(reply, Mapping):
         return {}
-    inner = reply.get("error")
-    return inner if isinstance(inner, Mapping) else reply
+    for name in INNER:
+        inner = reply.get(name)
+        if isinstance(inner, list):
+            inner = next(iter(inner), None)
+        if isinstance(inner, Mapping):
+            return inner
+    return reply
 
 
 def _codes(error: Mapping[str, Any]) -> Iterator[str]:
-    for name in ("code", "type", "status", "statusCode"):
+    for name in CODES:
         code = error.get(name)
         if isinstance(code, str | int) and not isinstance(code, bool) and CODE.fullmatch(str(code)):
             yield str(code)
