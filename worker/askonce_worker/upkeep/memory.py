@@ -7,11 +7,15 @@ take what the cache holds. Entries within the cache's share are evicted last.
 from dataclasses import dataclass
 
 QUEUE_SHARE = 0.15
-"""Of `maxmemory`: so much may wait, with its results, also beside a full cache."""
+"""Of `maxmemory`: so much may wait, with its results, also beside a full cache, or other data."""
+LITTLE = 0.5
+"""Of the queue's share. Where no more than this waits, the queue cannot give way any further."""
 CACHE_SHARE = 0.65
 """Entries within it make no room for others, unless Redis is about to refuse writes."""
 FILLED = 0.75
 """Up to here the queue may fill what is free: a little less than where Redis counts as nearly full."""
+NEARLY_FULL = 0.8
+"""As in nearly_full.lua: no question is accepted above it."""
 DANGER = 0.95
 ENTRY_OVERHEAD = 450
 RESULT_OVERHEAD = 300
@@ -47,19 +51,30 @@ class Memory:
 
     @property
     def passing(self) -> float:
-        """Bytes of questions, results and all else."""
+        """Bytes of questions, results and all else: vectors that wait for Qdrant, dead letters, other applications."""
         return self.used - self.base - self.cache
 
     @property
     def is_full(self) -> bool:
-        """Whether entries have to go."""
-        crowded = self.passing > QUEUE_SHARE * self.most and self.cache <= CACHE_SHARE * self.most
-        return self.nearly_full and (not crowded or self.used > DANGER * self.most)
+        """Whether entries have to go. Those within the cache's share stay as long as the queue can give way."""
+        backlog = self.waiting * (QUESTION + self._result) > LITTLE * QUEUE_SHARE * self.most
+        yields = backlog and self.cache <= CACHE_SHARE * self.most
+        return self.nearly_full and (not yields or self.used > DANGER * self.most)
 
     @property
     def most_waiting(self) -> int:
-        """Questions that may wait at a time. With their results they take what is free, and their share at least."""
-        result = SLACK * (self.answer or UNKNOWN) + RESULT_OVERHEAD
+        """Questions that may wait at a time. With their results they take what is free, and their share at least.
+
+        Their share is theirs whatever else Redis holds: else outside data could close the queue for good.
+        """
+        each = QUESTION + self._result
+        share = QUEUE_SHARE * self.most
         free = FILLED * self.most - self.base - self.cache
-        room = max(free, QUEUE_SHARE * self.most) - self.passing - self.waiting * result
-        return self.waiting + max(0, int(room / (QUESTION + result)))
+        room = max(free, share) - self.passing - self.waiting * self._result
+        least = share / each if self.used <= NEARLY_FULL * self.most else 0
+        return max(self.waiting + int(max(0, room) / each), int(least))
+
+    @property
+    def _result(self) -> float:
+        """Bytes of one."""
+        return SLACK * (self.answer or UNKNOWN) + RESULT_OVERHEAD

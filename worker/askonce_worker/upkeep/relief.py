@@ -14,6 +14,7 @@ from redis.exceptions import ResponseError
 
 from askonce.contract.keys import LANES, MOST_WAITING, Keys
 from askonce.store.scripts import Script
+from askonce_worker.redis.facts import facts
 from askonce_worker.upkeep.eviction import DeletesVectors
 from askonce_worker.upkeep.heads import beginnings
 from askonce_worker.upkeep.memory import Memory
@@ -28,6 +29,7 @@ SAMPLE = 100
 """Entries that stand for all."""
 BATCH = 500
 """Entries among which those to be dropped are chosen."""
+UNBOUNDED = Memory(0, 0, 0, 0, 0.0, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,16 +72,19 @@ class Relief:
             log.warning("upkeep.memory_freed", entries=dropped)
 
     async def _memory(self) -> Memory:
+        """Without a bound where Redis does not offer INFO: the start of the worker has warned of it."""
+        info = await facts(self._redis, "memory")
+        most = int(info.get("maxmemory", 0))
+        if not most:
+            return UNBOUNDED
         pipe = self._redis.pipeline(transaction=False)
-        pipe.info("memory")
         pipe.zcard(self._keys.touched)
         pipe.zrandmember(self._keys.touched, SAMPLE)
         pipe.hmget(self._keys.load, *LANES)
-        info, entries, names, waiting = await pipe.execute()
-        most = int(info["maxmemory"])
-        mean = await self._mean_answer(names) if most else 0.0
-        base, load = int(info["used_memory_startup"]), sum(max(0, int(each or 0)) for each in waiting)
-        full = bool(most) and bool(await IS_FULL(self._redis, [], []))
+        entries, names, waiting = await pipe.execute()
+        mean = await self._mean_answer(names)
+        base, load = int(info.get("used_memory_startup", 0)), sum(max(0, int(each or 0)) for each in waiting)
+        full = bool(await IS_FULL(self._redis, [], []))
         return Memory(int(info["used_memory"]), most, base, entries, mean, load, full)
 
     async def _mean_answer(self, names: list[bytes]) -> float:
