@@ -44,8 +44,9 @@ class Worker:
     def __init__(self, redis, keys, name="one", lease=LEASE):
         self.leases = Leases(redis, keys, RedisClock(), worker=name, lease=lease)
 
-    async def claim(self, free=10, bulk=None, held_back=()):
-        return await self.leases.claim(free=free, bulk=free if bulk is None else bulk, held_back=held_back)
+    async def claim(self, free=10, bulk=None, held_back=(), lapsed=None):
+        most = free, free if bulk is None else bulk
+        return await self.leases.claim(free=most[0], bulk=most[1], lapsed=lapsed or most, held_back=held_back)
 
     async def claim_suspect(self):
         return await self.leases.claim_suspect()
@@ -147,6 +148,16 @@ async def test_lapsed_leases_come_before_the_whole_backlog(redis, keys, worker, 
         await put(redis, keys, score=score)
     claimed = await worker.claim_lapsed(job, free=1)
     assert claimed.lapses == 1
+
+
+async def test_lapsed_leases_are_claimed_where_nothing_that_is_due_is(redis, keys, worker, other):
+    job = await put(redis, keys)
+    await other.claim()
+    for lane in ("interactive", "bulk"):
+        await put(redis, keys, lane=lane)
+    await worker.claim_lapsed(job, free=0, lapsed=(1, 1))
+    assert (await worker.claim(free=0, lapsed=(5, 5))).jobs == []
+    assert len((await worker.claim(free=5)).jobs) == 2
 
 
 async def test_bulk_claims_move_virtual_time_and_drop_what_it_has_passed(redis, keys, worker):
@@ -365,9 +376,9 @@ async def test_a_claim_that_redis_gets_late_takes_nothing_and_corrects_the_clock
     clock.observe(await redis_ms(redis) - 3000, sent=now, received=now)
     leases = Leases(redis, keys, clock, worker="late", lease=LEASE)
     with pytest.raises(TimeoutError):
-        await leases.claim(free=1, bulk=1)
+        await leases.claim(free=1, bulk=1, lapsed=(1, 1))
     assert await redis.zcard(keys.leases("bulk")) == 0
-    assert names(await leases.claim(free=1, bulk=1)) == [job]
+    assert names(await leases.claim(free=1, bulk=1, lapsed=(1, 1))) == [job]
 
 
 class Counted(Leases):

@@ -134,6 +134,35 @@ async def test_the_jobs_of_a_killed_worker_run_again_within_the_lease_plus_5_s_b
     assert all(count == 1 for count in (await pool.answered()).values())
 
 
+def hanging(namespace):
+    questions = [{"id": f"{namespace}-{number}", "text": "wait"} for number in range(64)]
+    chunk = {"v": 1, "namespace": namespace, "scopes": [{"model": "m"}], "questions": questions}
+    return json.dumps({"t": None, "f": "answer_chunk", "a": [chunk], "k": {}, "et": 1}).encode()
+
+
+async def test_however_many_bulk_flows_hang_asks_and_lapsed_jobs_are_claimed(pool):
+    for number in range(200):
+        await pool.put(["wait"] * 64, raw=hanging(f"tenant-{number % 8}"), score=number)
+    await pool.start(chunks=8, lease=60)
+
+    async def is_full():
+        before = await pool.held()
+        await asyncio.sleep(2.5)
+        return await pool.held() == before > 8
+
+    await until(is_full, what="a worker that takes no more of bulk")
+    assert await pool.waiting() > 100
+    ask = await pool.put(lane="interactive")
+    await pool.until_answered([f"{ask}/0"], seconds=10)
+    lapsed = await pool.put()
+    pipe = pool.redis.pipeline()
+    pipe.zrem(pool.keys.queue("bulk"), lapsed)
+    pipe.zadd(pool.keys.leases("bulk"), {lapsed: 1})
+    pipe.hset(pool.keys.tokens("bulk"), lapsed, "dead-1 0 0 1")
+    await pipe.execute()
+    await pool.until_answered([f"{lapsed}/0"], seconds=10)
+
+
 async def test_sigterm_hands_jobs_back_at_once_and_no_try_is_counted(pool):
     jobs = [await pool.put(["sleep:30"]) for _ in range(5)]
     worker = await pool.start(grace=0.2, lease=60)

@@ -1,7 +1,8 @@
 """A leased worker as a child process, whose jobs do what their questions say: `python -m support.leased_worker ORDERS`.
 
-A question's text is `ok`, `sleep:SECONDS`, `crash` (SIGKILL to its own process) or `raise`. The hash PREFIX:answered
-tells what was answered, PREFIX:began how often each job began, and the set PREFIX:ran which processes ran it.
+A question's text is `ok`, `sleep:SECONDS`, `wait` (for the LLM, for ever), `crash` (SIGKILL to its own process) or
+`raise`. The hash PREFIX:answered tells what was answered, PREFIX:began how often each job began, and the set PREFIX:ran
+which processes ran it.
 """
 
 import asyncio
@@ -51,6 +52,9 @@ class Answers:
         job = ctx["job"]
         await self.redis.hincrby(f"{self.prefix}:began", job.job, 1)
         await self.redis.sadd(f"{self.prefix}:ran", f"{job.job} {os.getpid()}")
+        if all(question["text"] == "wait" for question in chunk["questions"]):
+            ctx["leave_slot"]()
+            await asyncio.Event().wait()
         await asyncio.gather(*(self.answer(question) for question in chunk["questions"]))
 
     async def answer(self, question: dict[str, str]) -> None:

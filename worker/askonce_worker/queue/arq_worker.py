@@ -43,7 +43,7 @@ CODEC: dict[str, Any] = {"job_serializer": orjson.dumps, "job_deserializer": orj
 OUT_OF_THE_WAY: dict[str, Any] = {"max_tries": NEVER, "job_timeout": NEVER, "keep_result": 0, **CODEC}
 """Turns off what arq would decide. (A timeout of None breaks it.)"""
 FULL_CHUNK = 64
-"""Questions. One flow, which may hold half of the open work, gets as many full chunks as there are slots for bulk."""
+"""Questions. One flow may hold half of what bulk may: about as many full chunks as there are slots for bulk."""
 DEFAULT_LIMITS = WorkerLimits()
 LAST_CALLS = 5.0
 """Seconds for cancelled jobs to end, and for Redis to take them back."""
@@ -108,7 +108,7 @@ class LeasedWorker(Worker):
         self._running = RunningJobs(
             limits.slots,
             limits.bulk_slots,
-            OpenWork(2 * limits.bulk_slots * FULL_CHUNK),
+            OpenWork(2 * limits.slots * FULL_CHUNK),
             on_end=self._ended,
             on_room=self._slot_freed,
         )

@@ -63,7 +63,7 @@ class JobClaimer:
 
     async def run(self) -> None:
         while not self._stopped.is_set():
-            if self._running.free <= 0:
+            if self._running.free_slots <= 0:
                 await self._wait_for_slot()
             elif not self._keeper.is_fresh:
                 await self._until(self._keeper.fresh())
@@ -77,7 +77,12 @@ class JobClaimer:
         running = self._running
         self._held_back = running.held_back
         try:
-            claim = await self._leases.claim(free=running.free, bulk=running.free_for_bulk, held_back=self._held_back)
+            claim = await self._leases.claim(
+                free=running.free,
+                bulk=running.free_for_bulk,
+                lapsed=running.free_for_lapsed,
+                held_back=self._held_back,
+            )
         except TROUBLE as error:
             log.warning("claim.failed", error=type(error).__name__)
             if not isinstance(error, AWAY):
@@ -101,7 +106,9 @@ class JobClaimer:
             self._start(job)
         if claim.suspects:
             self._on_suspects()
-        return bool(claim.gone) or self._running.free <= 0 or (bool(claim.jobs) and self._has_room_for_more(claim))
+        if claim.gone or self._running.free_slots <= 0:
+            return True
+        return bool(claim.jobs) and self._has_room_for_more(claim)
 
     def _has_room_for_more(self, claim: Claim) -> bool:
         running = self._running
@@ -114,7 +121,8 @@ class JobClaimer:
 
     async def _wait_for_work(self, claim: Claim) -> None:
         self._needs_slot = claim.behind
-        self._hungry.set()
+        if self._running.free > 0:
+            self._hungry.set()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(POLL):
                 await self._news.wait()

@@ -88,20 +88,20 @@ class Leases:
         self._lease_ms = int(lease * 1000)
         self._tokens_made = itertools.count(1)
 
-    async def claim(self, *, free: int, bulk: int, held_back: Collection[Flow] = ()) -> Claim:
-        """Claims jobs that are due, lapsed ones first.
+    async def claim(self, *, free: int, bulk: int, lapsed: tuple[int, int], held_back: Collection[Flow] = ()) -> Claim:
+        """Claims jobs whose leases have lapsed, then jobs that are due.
 
         Args:
-            free: the most to claim.
+            free: the most to claim of those that are due; a lapsed job takes the place of one.
             bulk: the most of these from the bulk lane.
+            lapsed: the most to claim of those that have lapsed, and the most of these from the bulk lane.
             held_back: flows of which nothing is claimed, unless its lease has lapsed.
 
         Raises:
             TimeoutError: Redis received it too late.
         """
-        free = min(free, MOST_AT_ONCE)
         flows = [f"{LANE_NUMBER[flow.lane]}\n{flow.namespace}\n{flow.model}" for flow in held_back]
-        return await self._claim([free, min(free, bulk)], "", flows)
+        return await self._claim([min(most, MOST_AT_ONCE) for most in (*lapsed, free, min(free, bulk))], "", flows)
 
     async def claim_suspect(self) -> Claim:
         """Claims one job that must run without others in its process.
@@ -109,7 +109,7 @@ class Leases:
         Raises:
             TimeoutError: Redis received it too late.
         """
-        return await self._claim([1, 1], "suspects", [])
+        return await self._claim([1, 1, 1, 1], "suspects", [])
 
     async def _claim(self, most: list[int], which: str, held_back: list[str]) -> Claim:
         token = f"{self.worker}-{next(self._tokens_made)}"

@@ -50,13 +50,28 @@ class RunningJobs:
         return len(self._tasks)
 
     @property
+    def free_slots(self) -> int:
+        return self._slots - len(self._in_slots)
+
+    @property
     def free(self) -> int:
-        return min(self._slots - len(self._in_slots), self._open_work.room)
+        """How many jobs that are due may be taken. 0 does not stop the claims: lapsed jobs are taken still."""
+        return min(self.free_slots, self._open_work.room("interactive"))
 
     @property
     def free_for_bulk(self) -> int:
-        bulk = sum(job.lane == "bulk" for job in self._in_slots.values())
-        return min(self.free, self._bulk_slots - bulk)
+        return min(self.free, self._free_bulk_slots, self._open_work.room("bulk"))
+
+    @property
+    def free_for_lapsed(self) -> tuple[int, int]:
+        """How many jobs whose workers died may be taken, and how many of these from the bulk lane."""
+        if not self._open_work.room_for_lapsed:
+            return 0, 0
+        return self.free_slots, min(self.free_slots, self._free_bulk_slots)
+
+    @property
+    def _free_bulk_slots(self) -> int:
+        return self._bulk_slots - sum(job.lane == "bulk" for job in self._in_slots.values())
 
     @property
     def held_back(self) -> frozenset[Flow]:

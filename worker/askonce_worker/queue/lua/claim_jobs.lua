@@ -2,11 +2,13 @@
 --
 -- KEYS: 1 queue:interactive 2 queue:bulk 3 leases:interactive 4 leases:bulk 5 tokens:interactive 6 tokens:bulk
 --       7 fair 8 wake 9 workers 10 load 11 alone:interactive 12 alone:bulk 13 doubted
--- ARGV: 1 worker   2 token   3 lease in ms   4 free slots   5 how many of them bulk may take
---       6 'suspects' to claim one job of those that wait apart, and nothing else; else ''
---       7 prefix of the job records
---       8 when it was sent (ms)
---       9... flows of which nothing is taken for now: lane (1 or 2), namespace and model, one a line
+-- ARGV: 1 worker   2 token   3 lease in ms
+--       4 the most to claim of lapsed jobs   5 the most of these from bulk
+--       6 the most to claim of due jobs, less what was lapsed   7 the most of these from bulk
+--       8 'suspects' to claim one job of those that wait apart, and nothing else; else ''
+--       9 prefix of the job records
+--       10 when it was sent (ms)
+--       11... flows of which nothing is taken for now: lane (1 or 2), namespace and model, one a line
 -- Returns {now in ms, how many due interactive jobs stay behind (as far as was looked), how many bulk jobs,
 --          1 if suspects wait, {lane, job, lapses, failures, record or false (it is gone)}...},
 --          or {now in ms}: it came too late.
@@ -19,7 +21,7 @@ local stamp, deadline = string.format('%.0f', now), string.format('%.0f', now + 
 local UNIX_MS = '1000000000000' -- below: a virtual start time; from here on: the hour of a retry, or of stock arq
 
 -- The worker that sent this may have given up. And if Redis has stood still meanwhile, workers renew first.
-if now - ARGV[8] > math.min(2000, ARGV[3] / 3) then
+if now - ARGV[10] > math.min(2000, ARGV[3] / 3) then
   return {now}
 end
 
@@ -38,17 +40,17 @@ local taken, behind = {}, {0, 0}
 local room = {tonumber(ARGV[4]), tonumber(ARGV[5])}
 
 local held_back = {}
-for i = 9, #ARGV do
+for i = 11, #ARGV do
   held_back[ARGV[i]] = true
 end
-local PAGES = #ARGV > 8 and 8 or 1
+local PAGES = #ARGV > 10 and 8 or 1
 
 -- Of a chunk's first scope, as far as the beginning of its record says. A share is at stake, no more.
 local function is_held_back(lane, job)
   if PAGES == 1 then
     return false
   end
-  local head = redis.call('GETRANGE', ARGV[7] .. job, 0, 1023)
+  local head = redis.call('GETRANGE', ARGV[9] .. job, 0, 1023)
   local namespace = string.match(head, '"namespace":%s*"([^"\\]*)"') or ''
   local model = string.match(head, '"model":%s*"([^"\\]*)"') or ''
   return held_back[lane .. '\n' .. namespace .. '\n' .. model]
@@ -150,11 +152,12 @@ local function suspects_wait()
   return redis.call('ZCOUNT', KEYS[11], '-inf', stamp) + redis.call('ZCOUNT', KEYS[12], '-inf', stamp) > 0
 end
 
-if ARGV[6] == 'suspects' then
+if ARGV[8] == 'suspects' then
   take_suspect()
 else
   look(1, KEYS[3], '-inf', '(' .. stamp, true)
   look(2, KEYS[4], '-inf', '(' .. stamp, true)
+  room = {math.max(0, ARGV[6] - #taken), math.max(0, ARGV[7] - #taken)}
   look(1, KEYS[1], '-inf', stamp, false)
   look(2, KEYS[2], UNIX_MS, stamp, false)
   look(2, KEYS[2], '-inf', '(' .. UNIX_MS, false)
@@ -173,7 +176,7 @@ end
 
 local records = {}
 for i = 1, #taken do
-  records[i] = ARGV[7] .. taken[i].job
+  records[i] = ARGV[9] .. taken[i].job
 end
 records = redis.call('MGET', unpack(records))
 
