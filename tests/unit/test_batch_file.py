@@ -227,6 +227,18 @@ def test_messages_are_a_request_without_its_envelope():
     assert read({"id": "a", "messages": messages, "model": "other"}).question.model == "other"
 
 
+def test_parameters_of_any_server_may_stand_beside_messages():
+    given = {"top_k": 3, "min_p": 0.1, "repetition_penalty": 1.1, "seed": 7, "enable_thinking": False, "zzz": 1}
+    line = read({"messages": [{"role": "user", "content": "Why?"}], **given, "params": {"modle": 1}})
+    assert line.question.params == {**given, "modle": 1}
+
+
+def test_a_request_of_nulls_is_a_short_line():
+    nulls = {"method": None, "url": None, "body": None}
+    line = read({"custom_id": "7", **nulls, "question": "x"})
+    assert (line.custom_id, line.question.text) == ("7", "x")
+
+
 def test_the_system_prompt_of_the_command_holds_for_messages_that_have_none():
     form = Form(namespace="default", model="m", system="Be brief.", params={"temperature": 0})
     bare = [{"role": "user", "content": "Why?"}]
@@ -262,6 +274,14 @@ MALFORMED = {
     "a model of its own kind": (request(body={**request()["body"], "model": 7}), "model"),
     "a misspelt parameter": ({"question": "Why?", "temprature": 0}, "temprature: did you mean temperature, in params?"),
     "a misspelt field": ({"question": "Why?", "treshold": 1}, "unknown field treshold: did you mean threshold?"),
+    "a misspelt model beside messages": (
+        {"messages": [{"role": "user", "content": "Why?"}], "modle": "m"},
+        "unknown field modle: did you mean model?",
+    ),
+    "a misspelt parameter beside messages": (
+        {"messages": [{"role": "user", "content": "Why?"}], "temprature": 0},
+        "unknown field temprature: did you mean temperature?",
+    ),
     "a misspelt question": ({"qestion": "Why?"}, "unknown field qestion: did you mean question?"),
     "a misspelt body": (
         {"custom_id": "a", "metod": "POST", "boddy": {}},

@@ -15,6 +15,7 @@ from typing import Any
 
 import orjson
 
+from askonce.batch.chat_params import FURTHER_PARAMS, PARAMS
 from askonce.errors import InvalidQuestion
 from askonce.question import CacheMode, Question
 
@@ -24,12 +25,8 @@ ID_FIELDS = ("custom_id", "id")
 CONTENT_FIELDS = ("question", "prompt", "messages")
 OWN_FIELDS = frozenset({"cache", "ttl", "threshold", "semantic", "metadata"})
 SHORT_FIELDS = OWN_FIELDS | {"model", "system", "template", "history", "params"}
-PARAMS = frozenset({
-    "frequency_penalty", "logit_bias", "logprobs", "max_completion_tokens", "max_tokens", "modalities", "n",
-    "parallel_tool_calls", "presence_penalty", "reasoning_effort", "response_format", "seed", "service_tier", "stop",
-    "stream", "temperature", "tool_choice", "tools", "top_logprobs", "top_p", "user", "verbosity",
-})  # fmt: skip
-"""Parameters of a chat completion, which a short line has in `params`."""
+ALIKE = 0.8
+"""How alike a field of a request must be to a known one to be that one misspelt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +71,7 @@ def read_line(number: int, raw: bytes, form: Form) -> Line:
             custom_id, question = f"line-{number}", _filled(_decoded(raw), form, {})
         else:
             record = _object(raw)
-            is_request = not REQUEST_FIELDS.isdisjoint(record)
+            is_request = any(record.get(name) is not None for name in REQUEST_FIELDS)
             custom_id = _custom_id(record, number, required=is_request)
             question = _request(record, form) if is_request else _short(record, form)
         question = question.filled(namespace=form.namespace, model=form.model)
@@ -174,7 +171,8 @@ def _filled(text: Any, form: Form, given: Mapping[str, Any]) -> Question:
 
 
 def _conversation(messages: Any, form: Form, given: Mapping[str, Any]) -> Question:
-    """A chat completion's request: what is no field of ours is a parameter of it."""
+    """A chat completion's request: what is no field of ours is a parameter of it. One that is misspelt is refused."""
+    _refuse_misspelt(given)
     refused = sorted(given.keys() & {"system", "template", "history"})
     if refused:
         raise InvalidQuestion(f"{refused[0]} and messages: put it into the messages")
@@ -184,6 +182,14 @@ def _conversation(messages: Any, form: Form, given: Mapping[str, Any]) -> Questi
         messages = [{"role": "system", "content": form.system}, *messages]
     body = {**form.params, **given.get("params", {}), **other, "messages": messages}
     return Question.from_body(body, **{"cache": form.cache, **own})
+
+
+def _refuse_misspelt(given: Mapping[str, Any]) -> None:
+    known = [*SHORT_FIELDS, *PARAMS, *ID_FIELDS]
+    for name in sorted(given.keys() - SHORT_FIELDS - PARAMS - FURTHER_PARAMS):
+        if nearest := difflib.get_close_matches(name, known, 1, ALIKE):
+            advice = f'a parameter of that name belongs into params: {{"params": {{"{name}": …}}}}'
+            raise InvalidQuestion(f"unknown field {name}: did you mean {nearest[0]}? ({advice})")
 
 
 def _has_system(messages: list[Any]) -> bool:
