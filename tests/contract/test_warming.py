@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import time
 
 import orjson
 import pytest
@@ -144,6 +145,25 @@ async def test_a_csv_file_of_another_kind_is_refused(settings, tmp_path, capsys,
     (tmp_path / "rows.csv").write_bytes(content)
     assert await asyncio.to_thread(main, ["warm", str(tmp_path / "rows.csv")]) == 2
     assert words in capsys.readouterr().err
+
+
+async def test_a_quotation_mark_that_is_not_closed_is_named_at_once(settings, tmp_path, capsys):
+    rows = 'question,answer\nWhy?,"because\n' + "a,b\n" * 100_000
+    (tmp_path / "rows.csv").write_text(rows, "utf-8")
+    began = time.process_time()
+    assert await asyncio.to_thread(main, ["warm", str(tmp_path / "rows.csv")]) == 2
+    assert "line 2: a quotation mark is not closed" in capsys.readouterr().err
+    assert time.process_time() - began < 5
+
+
+async def test_marks_within_a_cell_over_several_lines_close_nothing(settings, tmp_path, capsys):
+    rows = 'question,answer\nWhy?,"so\n""and"" so\n"\na 5" pipe?,"b, \nc"\n'
+    (tmp_path / "rows.csv").write_text(rows, "utf-8")
+    assert await asyncio.to_thread(main, ["warm", str(tmp_path / "rows.csv"), "--json"]) == 0
+    assert orjson.loads(capsys.readouterr().out)["stored"] == 2
+    async with Client() as client:
+        assert (await client.lookup("Why?")).text == 'so\n"and" so\n'
+        assert (await client.lookup('a 5" pipe?')).text == "b, \nc"
 
 
 async def test_only_the_first_bad_rows_are_named(warm):

@@ -12,6 +12,8 @@ import orjson
 from askonce.batch.lines import MAX_LINE, RawLine
 
 SEPARATORS = ",;\t"
+MOST_LINES = 20_000
+"""Of one row."""
 AS_JSON = frozenset({"params", "history", "metadata", "usage", "ttl", "threshold", "semantic"})
 """Fields that are no texts: their cells hold JSON."""
 
@@ -61,12 +63,14 @@ class CsvRows:
         if self._names is None:
             self._separator = max(SEPARATORS, key=self._held[0].count)
         try:
-            [cells] = csv.reader(["\n".join(self._held)], delimiter=self._separator, strict=True)
+            # Each line once, not all that is held: a mark was open before it, unless it is the first.
+            self._cells(self._held[0] if len(self._held) == 1 else f'"{self._held[-1]}')
+            cells = self._cells("\n".join(self._held))
         except csv.Error as error:
             if "unexpected end" not in str(error):
                 self._held, self._size = [], 0
                 yield RawLine(begins, None, f"not CSV: {error}")
-            elif self._size > MAX_LINE:
+            elif self._size > MAX_LINE or len(self._held) > MOST_LINES:
                 raise ValueError(f"line {begins}: a quotation mark is not closed") from error
             return
         self._held, self._size = [], 0
@@ -74,6 +78,11 @@ class CsvRows:
             self._names = self._header(cells)
         else:
             yield self._record(begins, self._names, cells)
+
+    def _cells(self, text: str) -> list[str]:
+        """Raises csv.Error."""
+        [cells] = csv.reader([text], delimiter=self._separator, strict=True)
+        return cells
 
     @staticmethod
     def _header(cells: list[str]) -> list[str]:
