@@ -9,6 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from askonce.contract.unmatched import Unmatched
+from askonce_worker.providers.calls import Call
 from askonce_worker.providers.embedding_requests import MAX_REQUESTS
 from askonce_worker.providers.embeddings import OpenAIEmbedder
 from support.adapters import embedder_for
@@ -140,6 +141,26 @@ async def test_a_server_that_stays_away_is_done_without_and_found_again(own_llm_
     async with asyncio.timeout(30):
         while await reasons(embedder, "two") != [None]:
             await asyncio.sleep(0.05)
+    await embedder.close()
+
+
+async def test_a_server_that_always_says_later_does_not_hold_up_the_bulk_lane(llm_server: LLMServer) -> None:
+    embedder = embedder_for(llm_server, patience=0.5)
+    await llm_server.fail("embeddings", "status", status=429, headers={"retry-after-ms": "50"})
+    async with asyncio.timeout(10):
+        assert await reasons(embedder, "one") == [SLOW]
+    await embedder.close()
+
+
+async def test_a_fault_of_ours_leaves_no_text_waiting(llm_server: LLMServer) -> None:
+    def broken(_: Call) -> None:
+        raise RuntimeError("an observer with a fault")
+
+    embedder = embedder_for(llm_server, on_call=broken)
+    with capture_logs() as logs:
+        async with asyncio.timeout(10):
+            assert await reasons(embedder, "one") == [DOWN]
+    assert "embeddings.broken" in [entry["event"] for entry in logs]
     await embedder.close()
 
 

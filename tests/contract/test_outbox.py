@@ -15,6 +15,7 @@ from askonce_worker.cache.outbox import GROUP
 from askonce_worker.cache.publisher import Publisher
 from askonce_worker.cache.qdrant_messages import collection_of
 from askonce_worker.providers.call_counts import CallCounts
+from support.adapters import embedder_for
 from support.cache import DIMENSION, Cache
 from support.worker_process import until
 
@@ -115,6 +116,21 @@ async def test_what_a_worker_took_and_did_not_write_is_taken_over_and_the_worker
             return b"dead" not in await readers()
 
         await until(forgotten)
+
+
+async def test_a_vector_that_is_long_in_the_making_keeps_no_other_out(cache, llm_server, monkeypatch):
+    monkeypatch.setattr("askonce_worker.cache.outbox.EMBEDDED_WITHIN", 0.2)
+    [late] = await cache.put("an answer put in by hand", vectors=False)
+    [ready] = fingerprints(1)
+    record = orjson.dumps({**FACTS, "embedding": cache.model})
+    await cache.redis.xadd(cache.keys.outbox, {"fingerprint": late, "vector": b"", "record": record})
+    await put(cache, ready)
+    await llm_server.fail("embeddings", "hang")
+    cache.embedder = embedder_for(llm_server)
+    async with draining(cache):
+        await drained(cache)
+    await cache.embedder.close()
+    assert await cache.vectors_of(cache.collection) == {ready}
 
 
 @pytest.fixture

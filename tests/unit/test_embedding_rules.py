@@ -93,11 +93,24 @@ def test_requests_side_by_side_fail_as_one():
     assert (health.failures, health.resumes_at) == (1, 6.0)
 
 
-def test_a_rate_limit_is_a_sign_of_life():
+def test_a_rate_limit_is_no_failure_and_is_waited_out_for_as_long_as_vectors_come():
     health = Health()
     health.put_off(50.0, 2.0)
-    assert (health.down_since, health.resumes_at) == (None, 52.0)
-    assert health.gives_up_at(0.0, BULK) == 110
+    health.replied(55.0)
+    health.put_off(56.0, 2.0)
+    assert (health.down_since, health.failures, health.resumes_at) == (None, 0, 58.0)
+    assert health.gives_up_at(0.0, BULK) == 115
+    assert health.gives_up_at(57.0, INTERACTIVE) == 60
+
+
+def test_a_server_that_only_says_later_is_done_without_after_the_lanes_patience():
+    health = Health()
+    for now in range(0, 100, 2):
+        health.put_off(float(now), 2.0)
+    assert health.gives_up_at(0.0, BULK) == 60
+    assert health.is_given_up(99.0, BULK), "each text would wait a minute again"
+    assert not health.is_given_up(100.5, BULK), "it is time to try again"
+    assert not health.is_given_up(99.0, INTERACTIVE)
 
 
 def test_a_vector_that_another_text_has_had_is_not_used():

@@ -39,6 +39,9 @@ FORGOTTEN_MS = 3_600_000
 """A reader that was silent for this long is gone."""
 LONGEST_PAUSE = 15.0
 
+EMBEDDED_WITHIN = 60.0
+"""Seconds for which a batch waits for vectors that are still to be made. The sweep orders again what is missing."""
+
 MAX_DIMENSIONS = 65_536
 """As Qdrant has it."""
 FINGERPRINT = re.compile(rb"[A-Za-z0-9_-]{43}")
@@ -191,7 +194,8 @@ class Outbox:
         entries = await self._entries([name for fields in records if (name := _name(fields))])
         if not entries:
             return {}
-        found = await self._embedder.embed([entry.question for entry in entries.values()])
+        texts = [entry.question for entry in entries.values()]
+        found = await self._embedder.embed(texts, within=EMBEDDED_WITHIN)
         return {name: each.vector for name, each in zip(entries, found, strict=True) if each.vector is not None}
 
 

@@ -15,7 +15,7 @@ INTERACTIVE_PATIENCE = 3.0
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """seconds: for which a text waits. renewed: each reply of the server to any text begins them anew."""
+    """seconds: for which a text waits. renewed: vectors for any text begin them anew."""
 
     seconds: float
     renewed: bool
@@ -24,23 +24,25 @@ class Patience:
 @dataclass(slots=True)
 class Health:
     """Times are seconds of any one clock. down_since: of a server that fails; None for one that answers.
+    limited_since: it has refused for its rate limit ever since, and has made no vectors.
 
     failures: in a row. resumes_at: it is left alone until then.
     """
 
     down_since: float | None = None
+    limited_since: float | None = None
     failures: int = 0
     resumes_at: float = -math.inf
-    _last_sign: float = -math.inf
+    _last_reply: float = -math.inf
     _failed_at: float = field(default=-math.inf)
 
     def replied(self, now: float) -> None:
-        self.down_since, self.failures, self.resumes_at = None, 0, -math.inf
-        self._last_sign = now
+        self.down_since, self.limited_since, self.failures, self.resumes_at = None, None, 0, -math.inf
+        self._last_reply = now
 
     def put_off(self, now: float, pause: float) -> None:
-        """A rate limit: the server lives, and is asked again after the pause."""
-        self._last_sign = now
+        """A rate limit: the server is asked again after the pause."""
+        self.limited_since = now if self.limited_since is None else self.limited_since
         self.resumes_at = now + pause
 
     def failed(self, *, began: float, now: float, pause: float) -> None:
@@ -58,13 +60,18 @@ class Health:
         self.down_since = -math.inf
 
     def is_given_up(self, now: float, patience: Patience) -> bool:
-        """Down for longer than the lane waits, and it is not time to try again."""
-        return now < self.resumes_at and self.down_since is not None and self.down_since + patience.seconds <= now
+        """Without vectors for longer than the lane waits, and it is not time to try again."""
+        since = self._silent_since(patience)
+        return now < self.resumes_at and since is not None and since + patience.seconds <= now
 
     def gives_up_at(self, asked: float, patience: Patience) -> float:
         """When a text that was asked for at this time is done without."""
-        began = max(asked, self._last_sign) if patience.renewed else asked
+        began = max(asked, self._last_reply) if patience.renewed else asked
         limit = began + patience.seconds
-        if self.down_since is not None:
-            limit = min(limit, max(asked + PROBE, self.down_since + patience.seconds))
-        return limit
+        since = self._silent_since(patience)
+        return limit if since is None else min(limit, max(asked + PROBE, since + patience.seconds))
+
+    def _silent_since(self, patience: Patience) -> float | None:
+        """A lane of little patience waits out a rate limit: it is short, mostly."""
+        times = (self.down_since, self.limited_since if patience.renewed else None)
+        return min((time for time in times if time is not None), default=None)

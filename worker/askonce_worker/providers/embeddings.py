@@ -13,6 +13,7 @@ import structlog
 
 from askonce.contract.unmatched import Unmatched
 from askonce_worker.answering.ports import Embedding
+from askonce_worker.logs.error_origin import place
 from askonce_worker.providers.calls import OnCall, not_told
 from askonce_worker.providers.embedding_health import INTERACTIVE_PATIENCE, Health, Patience
 from askonce_worker.providers.embedding_memory import VectorMemory
@@ -38,7 +39,7 @@ log = structlog.get_logger(__name__)
 class OpenAIEmbedder:
     """max_tokens: the model's limit for one text; longer ones have no vector, they are never cut.
 
-    patience: seconds for which a text of the bulk lane waits for a server that does not answer. timeout: seconds of one
+    patience: seconds for which a text of the bulk lane waits for a server without any vectors. timeout: seconds of one
     request. counts: requests, texts, and what has no vector, by its reason.
     """
 
@@ -87,13 +88,12 @@ class OpenAIEmbedder:
         loop = asyncio.get_running_loop()
         patience = self._interactive if lane == INTERACTIVE else self._bulk
         given_up = self._health.is_given_up(loop.time(), patience)
-        found = [self._known(text) or (DOWN if given_up else self._want(text, lane, loop)) for text in texts]
+        found = [self._known(text) or (self._late if given_up else self._want(text, lane, loop)) for text in texts]
         open_ones = {each for each in found if isinstance(each, Wanted)}
         if open_ones:
             self._wake(loop)
             await self._wait(open_ones, patience, within)
-        late = SLOW if self._health.down_since is None else DOWN
-        embeddings = [_result(each, late) if isinstance(each, Wanted) else each for each in found]
+        embeddings = [_result(each, self._late) if isinstance(each, Wanted) else each for each in found]
         missed = Counter(each.unmatched for each in embeddings if each.unmatched is not None)
         for reason, count in missed.items():
             self.counts[reason] += count
@@ -109,6 +109,11 @@ class OpenAIEmbedder:
         await asyncio.gather(*self._flushes, return_exceptions=True)
         self._drop_queue()
         await self._client.close()
+
+    @property
+    def _late(self) -> Embedding:
+        """Of a text that is done without."""
+        return SLOW if self._health.down_since is None else DOWN
 
     def _known(self, text: str) -> Embedding | None:
         """What needs no request."""
@@ -188,6 +193,9 @@ class OpenAIEmbedder:
         except asyncio.CancelledError:
             _settle(batch, DOWN)
             raise
+        except Exception as error:  # noqa: BLE001 - the texts would be waited for in vain
+            log.error("embeddings.broken", texts=len(batch), error=type(error).__name__, where=place(error))
+            _settle(batch, DOWN)
         else:
             self._health.replied(clock())
             self._pace.replied(began=began, now=clock(), more_waited=more_waited)
