@@ -1,10 +1,14 @@
 """JSON as the OpenAI SDK writes it: with Python's own rules, where orjson is stricter. Pure."""
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
 import orjson
+
+LONG = re.compile(rb"[0-9]{19}")
+"""A number with fewer digits is read by orjson as it is."""
 
 
 def as_json(value: Any) -> Any:
@@ -16,12 +20,24 @@ def as_json(value: Any) -> Any:
     return value
 
 
-def dumps(value: Any) -> bytes:
+def dumps(value: Any, *, sort_keys: bool = False) -> bytes:
     """The JSON of a value, with whole numbers of any size. Raises TypeError or ValueError."""
     try:
-        return orjson.dumps(value)
+        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS if sort_keys else None)
     except TypeError:
-        return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"), sort_keys=sort_keys)
+        return text.encode()
+
+
+def loads(raw: bytes | str) -> Any:
+    """The value of some JSON, with whole numbers of any size: orjson makes floats of large ones. Raises ValueError."""
+    value = orjson.loads(raw)
+    if LONG.search(raw if isinstance(raw, bytes) else raw.encode()):
+        try:
+            return json.loads(raw)
+        except RecursionError as error:
+            raise ValueError("nested too deeply") from error
+    return value
 
 
 def is_large(number: int) -> bool:

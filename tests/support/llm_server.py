@@ -48,6 +48,8 @@ from typing import Any, Self
 
 import orjson
 
+from askonce.json_values import loads
+
 TESTS = Path(__file__).resolve().parent.parent
 
 
@@ -131,7 +133,7 @@ class LLMServer:
         try:
             connection.request(method, path, orjson.dumps(body))
             response = connection.getresponse()
-            reply: dict[str, Any] = orjson.loads(response.read())
+            reply: dict[str, Any] = loads(response.read())
         finally:
             connection.close()
         if response.status != 200:

@@ -13,10 +13,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import orjson
-
 from askonce.batch.chat_params import FURTHER_PARAMS, PARAMS
 from askonce.errors import InvalidQuestion
+from askonce.json_values import loads
 from askonce.question import CacheMode, Question
 
 URL = "/v1/chat/completions"
@@ -94,10 +93,10 @@ def _decoded(raw: bytes) -> str:
 
 def _object(raw: bytes) -> dict[str, Any]:
     try:
-        record = orjson.loads(raw)
-    except orjson.JSONDecodeError as error:
+        record = loads(raw)
+    except ValueError as error:
         _decoded(raw)
-        raise InvalidQuestion(f"not JSON: {error.msg}") from error
+        raise InvalidQuestion(f"not JSON: {getattr(error, 'msg', error)}") from error
     if not isinstance(record, dict):
         raise InvalidQuestion("not a JSON object")
     return record

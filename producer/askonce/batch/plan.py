@@ -6,8 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import orjson
-
 from askonce.batch.find_templates import find_templates
 from askonce.batch.ledger import Ledger
 from askonce.batch.line_format import Form, Line, read_line
@@ -16,6 +14,7 @@ from askonce.batch.sampling import Blocks, Survey, sampled, survey
 from askonce.batch.source import Source
 from askonce.batch.template import Template, Templates, dumped, loaded
 from askonce.batch.template_option import written
+from askonce.json_values import dumps
 from askonce.prices import Prices, load_prices
 from askonce.question import Question
 
@@ -101,7 +100,7 @@ def settings(plan: Plan) -> dict[str, str | None]:
         "--namespace": form.namespace,
         "--model": form.model,
         "--system": form.system,
-        "--param": orjson.dumps(form.params, option=orjson.OPT_SORT_KEYS).decode(),
+        "--param": dumps(form.params, sort_keys=True).decode(),
         "--cache": form.cache,
         "--template": options.template,
         "--text": str(form.as_text),

@@ -5,10 +5,9 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-import orjson
-
 from askonce.batch.template_option import template_text
 from askonce.errors import InvalidQuestion
+from askonce.json_values import loads
 from askonce.question import Question
 
 
@@ -70,7 +69,7 @@ def _param(given: str) -> tuple[str, Any]:
     if not name or not equals:
         raise InvalidQuestion(f"--param {given}: not KEY=JSON")
     try:
-        return name, orjson.loads(value)
+        return name, loads(value)
     except ValueError:
         return name, value  # a bare word is a string
 

@@ -7,9 +7,8 @@ import csv
 from collections.abc import Iterator
 from typing import Any
 
-import orjson
-
 from askonce.batch.lines import MAX_LINE, RawLine
+from askonce.json_values import dumps, loads
 
 SEPARATORS = ",;\t"
 MOST_LINES = 20_000
@@ -96,13 +95,13 @@ class CsvRows:
         if len(cells) > len(names):
             return RawLine(begins, None, f"{len(cells)} cells, where the first row has {len(names)}")
         record = {name: _value(name, cell) for name, cell in zip(names, cells, strict=False) if cell.strip()}
-        return RawLine(begins, orjson.dumps(record))
+        return RawLine(begins, dumps(record))
 
 
 def _value(name: str, cell: str) -> Any:
     if name not in AS_JSON:
         return cell
     try:
-        return orjson.loads(cell)
-    except orjson.JSONDecodeError:
+        return loads(cell)
+    except ValueError:
         return cell

@@ -16,6 +16,7 @@ from askonce.batch.line_format import Form, Line, read_line
 from askonce.batch.lines import RawLine
 from askonce.client import Client
 from askonce.errors import InvalidQuestion
+from askonce.json_values import dumps, loads
 from askonce.question import Question
 
 STUCK_AFTER = 60.0
@@ -50,7 +51,7 @@ def read_row(raw: RawLine, form: Form) -> Pair:
         answer, usage = record.pop("answer", None), record.pop("usage", None)
     except ValueError as error:
         return Pair(where, reason=str(error))
-    line = read_line(raw.number, orjson.dumps(record), form)
+    line = read_line(raw.number, dumps(record), form)
     if line.question is not None and answer is None:
         return Pair(where, reason="answer is missing")
     return Pair(where, line.question, answer or "", usage, line.reason, line.needs_model)
@@ -61,9 +62,9 @@ def _object(raw: RawLine) -> dict[str, Any]:
     if raw.data is None:
         raise ValueError(raw.reason)
     try:
-        record = orjson.loads(raw.data)
-    except orjson.JSONDecodeError as error:
-        raise ValueError(f"not JSON: {error.msg}") from error
+        record = loads(raw.data)
+    except ValueError as error:
+        raise ValueError(f"not JSON: {getattr(error, 'msg', error)}") from error
     if not isinstance(record, dict):
         raise ValueError("not a JSON object")
     return record
@@ -84,7 +85,7 @@ class Outputs:
         if not isinstance(custom_id, str):
             raise ValueError("custom_id is missing")
         if isinstance(response, dict) and response.get("status_code") == 200:
-            body = orjson.dumps(response.get("body"))
+            body = dumps(response.get("body"))
             self._db.execute("INSERT OR REPLACE INTO outputs VALUES (?, ?)", (custom_id, body))
 
     def pair(self, line: Line) -> Pair:

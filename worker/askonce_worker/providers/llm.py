@@ -5,9 +5,8 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from time import perf_counter
 
-import orjson
-
 from askonce.contract.counters import tokens
+from askonce.json_values import dumps
 from askonce.question import Question
 from askonce_worker.answering.ports import Completion
 from askonce_worker.providers.call_counts import CallCounts
@@ -64,7 +63,7 @@ class OpenAILLM:
         Raises:
             LLMError: No try was answered.
         """
-        content = orjson.dumps(question.request())
+        content = dumps(question.request())
         deadline = asyncio.get_running_loop().time() + timeout
         ask = partial(self._ask, question, content, deadline)
         on_retry = partial(self._retrying, question)

@@ -21,11 +21,11 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-import orjson
 import structlog
 from redis.asyncio import Redis
 
 from askonce.contract.keys import Keys
+from askonce.json_values import dumps
 from askonce.prices import as_count, completion_limit
 from askonce.question import Question
 from askonce.store.away import TROUBLE
@@ -92,7 +92,7 @@ class RateBudget:
         params = question.params
         most, choices = as_count(completion_limit(params)), as_count(params.get("n"))
         answer = most or self._answers.get(question.model or "", FIRST_GUESS)
-        prompt = len(orjson.dumps(question.request())) / TOKEN_BYTES
+        prompt = len(dumps(question.request())) / TOKEN_BYTES
         return min(self._tpm, prompt + min(answer * max(1, choices), self._tpm * ANSWER))
 
     def in_force(self, model: str) -> bool:
