@@ -16,6 +16,7 @@ from askonce_worker.queue.job_outcomes import Bury, Done, Return, Split
 from askonce_worker.queue.lease_keeper import LeaseKeeper
 from askonce_worker.queue.leases import Leases
 from askonce_worker.redis.clock import RedisClock
+from support.failover import Managed, program  # noqa: F401
 from support.jobs import put, record, redis_ms
 from support.worker_process import until
 
@@ -438,6 +439,20 @@ async def test_after_a_restart_of_redis_nothing_lapses_for_the_time_of_a_lease(f
     again = await until(lambda: _only_job(other))
     assert (again.job, again.lapses) == (job, 1)
     assert (await fresh_redis.info("server"))["uptime_in_seconds"] >= 3
+
+
+async def test_lapsed_jobs_are_claimed_from_a_server_without_info(program, tmp_path, keys):  # noqa: F811
+    async with (
+        Managed(program, tmp_path).alone("--rename-command", "INFO", "") as server,
+        Redis.from_url(server.url) as redis,
+    ):
+        job = await put(redis, keys)
+        await Worker(redis, keys).claim()
+        other = Worker(redis, keys, "other")
+        again = await other.claim_lapsed(job)
+        assert again.lapses == 1
+        later = await put(redis, keys)
+        assert names(await other.claim()) == [later]
 
 
 async def _only_job(worker):

@@ -142,8 +142,8 @@ def hanging(namespace):
 
 async def test_however_many_bulk_flows_hang_asks_and_lapsed_jobs_are_claimed(pool):
     for number in range(200):
-        await pool.put(["wait"] * 64, raw=hanging(f"tenant-{number % 8}"), score=number)
-    await pool.start(chunks=8, lease=60)
+        await pool.put(["wait"] * 64, raw=hanging(f"tenant-{number % 40}"), score=number)
+    await pool.start(chunks=8, lease=5.0)
 
     async def is_full():
         before = await pool.held()

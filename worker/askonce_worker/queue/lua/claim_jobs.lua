@@ -30,10 +30,12 @@ redis.call('ZREMRANGEBYSCORE', KEYS[9], '-inf', string.format('%.0f', now - 6000
 redis.call('ZADD', KEYS[9], deadline, ARGV[1])
 redis.call('HDEL', KEYS[13], ARGV[1])
 
--- While Redis was away no worker could renew. After a restart each gets the time of a lease to do so.
+-- While Redis was away no worker could renew. After a restart each gets the time of a lease to do so. A server without
+-- INFO does not say when it started.
 local function lapses_count()
-  local up = string.match(redis.call('INFO', 'server'), 'uptime_in_seconds:(%d+)')
-  return tonumber(up) * 1000 >= tonumber(ARGV[3])
+  local facts = redis.pcall('INFO', 'server')
+  local up = type(facts) == 'string' and string.match(facts, 'uptime_in_seconds:(%d+)')
+  return not up or tonumber(up) * 1000 >= tonumber(ARGV[3])
 end
 
 local taken, behind = {}, {0, 0}
