@@ -8,7 +8,7 @@ from redis.exceptions import ConnectionError as RedisAway
 
 from askonce.contract.keys import Keys
 from askonce_worker.answering.coalescing import Follow, Freed, Lead, Settlement, Shared, Stale
-from askonce_worker.inflight.feed import KEPT, SHARDS, SNAPSHOT, WATCH, shard_of
+from askonce_worker.inflight.feed import KEPT, SHARDS, SNAPSHOT, WATCH, Feed, shard_of
 from askonce_worker.inflight.records import encode_leader
 from askonce_worker.queue.leases import Leases
 from askonce_worker.redis.clock import RedisClock
@@ -219,6 +219,20 @@ async def test_followers_do_not_need_the_feed(two, redis, keys):
     await settle(redis, first, lead, Settlement.SHARED, BODY)
     await redis.delete(keys.feed(SHARD))
     assert await waiting == Shared(BODY)
+
+
+async def test_large_answers_reach_their_followers_in_replies_of_bounded_size(two, redis, keys):
+    first, second = two
+    body = {"choices": [{"message": {"content": "y" * 1_500_000}, "finish_reason": "stop"}]}
+    questions = [ask(f"question {number}") for number in range(7)]
+    leads = [await claim(first, question) for question in questions]
+    waiting = [asyncio.create_task(second.wait(await claim(second, question))) for question in questions]
+    for lead in leads:
+        await settle(redis, first, lead, Settlement.SHARED, body)
+    feed = Feed(redis, keys, worker_id="b", embedding_id="model", lease=60)
+    assert len(await feed.watch([(SHARD, lead.leader) for lead in leads])) == 3
+    async with asyncio.timeout(20):
+        assert await asyncio.gather(*waiting) == [Shared(body)] * 7
 
 
 async def test_a_leader_of_this_worker_that_nobody_here_knows_is_released(two, redis, keys):

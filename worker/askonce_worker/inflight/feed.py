@@ -113,15 +113,15 @@ class Feed:
         }
 
     async def watch(self, leaders: Sequence[tuple[int, str]]) -> list[Settled | None]:
-        """What became of each: None while it lives. One that lapsed or is unknown is shared with nobody."""
-        states: list[Settled | None] = []
-        for at in range(0, len(leaders), AT_ONCE):
-            doubt_ms = min(DOUBT_MS, 1000 + self._lease_ms // 3)
-            args: list[Any] = [*self._prefixes, encode_settled(Settled("none", lapsed=True)), doubt_ms]
-            for shard, leader in leaders[at : at + AT_ONCE]:
-                args += (shard, leader)
-            states += map(_state, await WATCH(self._redis, [self._keys.workers, self._keys.doubted], args))
-        return states
+        """What became of the first of them: None while it lives. One that lapsed or is unknown is shared with nobody.
+
+        Of how many depends on their answers, which may be large. Of one at least.
+        """
+        doubt_ms = min(DOUBT_MS, 1000 + self._lease_ms // 3)
+        args: list[Any] = [*self._prefixes, encode_settled(Settled("none", lapsed=True)), doubt_ms]
+        for shard, leader in leaders[:AT_ONCE]:
+            args += (shard, leader)
+        return [_state(reply) for reply in await WATCH(self._redis, [self._keys.workers, self._keys.doubted], args)]
 
     async def settle(self, settlings: Sequence[Settling]) -> list[bool]:
         """Whether each was a leader still."""

@@ -84,12 +84,14 @@ class Followers:
                 self._wake.set()
 
     async def _look(self, names: list[str]) -> None:
-        states = await self._feed.watch([(self._watched[name].shard, name) for name in names])
-        for name, settled in zip(names, states, strict=True):
-            watched = self._watched.get(name)
-            if settled is not None and watched is not None and not watched.outcome.done():
-                del self._watched[name]
-                watched.outcome.set_result(settled)
+        while left := [name for name in names if name in self._watched]:
+            states = await self._feed.watch([(self._watched[name].shard, name) for name in left])
+            for name, settled in zip(left, states, strict=False):
+                watched = self._watched.get(name)
+                if settled is not None and watched is not None and not watched.outcome.done():
+                    del self._watched[name]
+                    watched.outcome.set_result(settled)
+            names = left[len(states) :]
 
 
 def _judged(settled: Settled, follow: Follow) -> Shared | Freed | AskYourself:

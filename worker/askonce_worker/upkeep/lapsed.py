@@ -31,7 +31,11 @@ class LapsedLeaders:
             for name in names
             if name.rpartition(b"/")[0] not in known
         ]
-        ended = [state for state in await self._feed.watch(gone) if state is not None] if gone else []
+        ended = 0
+        while gone:
+            states = await self._feed.watch(gone)
+            ended += sum(state is not None for state in states)
+            gone = gone[len(states) :]
         if ended:
-            log.info("upkeep.lapsed", leaders=len(ended))
+            log.info("upkeep.lapsed", leaders=ended)
         return False

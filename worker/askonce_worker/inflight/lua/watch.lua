@@ -5,10 +5,11 @@
 -- ARGV: 1 prefix of the leaders   2 prefix of the feeds   3 prefix of the answers   4 records kept in a feed
 --       5 lifetime of an answer in ms   6 the answer of a leader that lapsed
 --       7 ms for which a worker is only doubted   8... of each: shard, leader (`worker/rest`)
--- Returns for each: '' it lives, its answer, or nil: nothing is known of it.
+-- Returns for each: '' it lives, its answer, or nil: nothing is known of it. For the first ones only, where their answers
+-- have more than 4 MB together: one at least.
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
-local replies = {}
+local replies, size = {}, 0
 
 local function is_gone(worker)
   local deadline = redis.call('ZSCORE', KEYS[1], worker)
@@ -41,5 +42,9 @@ for i = 8, #ARGV, 2 do
     reply = redis.call('GET', ARGV[3] .. leader)
   end
   replies[#replies + 1] = reply
+  size = size + (reply and #reply or 0)
+  if size > 4194304 then
+    break
+  end
 end
 return replies
