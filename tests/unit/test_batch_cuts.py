@@ -67,6 +67,38 @@ def test_the_part_that_varies_most_is_compared():
     assert (fitted.text, fitted.template) == ("Good day", prompt.format("en", "it", "{text}"))
 
 
+SIZES = ["red", "blue", "old", "new", "small"]
+PEOPLE = ["young students", "busy parents", "retired nurses", "farmers", "airline pilots", "cooks", "singers", "coders"]
+
+
+@pytest.mark.parametrize("before", ["", "You are an editor of a large newspaper, and you like lists.\n"])
+def test_two_parts_that_both_vary_freely_within_a_sentence_are_matched_exactly_only(before):
+    prompt = before + "Write a short comparison of {} for {} in a friendly tone, with three points and a summary."
+    things = [f"{size} {thing}" for size in SIZES for thing in THINGS]
+    pairs = [(thing, f"{PEOPLE[n % 8]} of {n + 30}") for n, thing in enumerate(things)]
+    found = found_in([prompt.format(*pair) for pair in pairs])
+    fitted = [found.fit(Question(prompt.format(*pair), model="m")) for pair in pairs]
+    assert [question.prompt() for question in fitted] == [prompt.format(*pair) for pair in pairs]
+    alike = [question.template for question in fitted if question.semantic]
+    assert len(alike) == len(set(alike)), "no two of them are in one scope"
+    assert loaded(dumped(found)) == found
+
+
+def test_free_texts_within_a_sentence_are_compared():
+    prompt = "Put the following review of one of our customers {} into the right one of our seven departments."
+    found = found_in([prompt.format(review) for review in REVIEWS])
+    assert all(found.fit(Question(prompt.format(review), model="m")).semantic for review in REVIEWS)
+
+
+def test_a_short_prompt_in_chinese_is_a_template():
+    prompt = "请用{}能懂的语言总结评论：{}"
+    reviews = [f"{thing}{word}" for thing in ("台灯", "沙发", "书桌", "镜子") for word in ("坏了", "很好", "太小")]
+    found = found_in([prompt.format(reader, review) for reader in ("儿童", "律师", "医生") for review in reviews])
+    child, lawyer = (found.fit(Question(prompt.format(reader, "台灯坏了"), model="m")) for reader in ("儿童", "律师"))
+    assert child.text == lawyer.text == "台灯坏了"
+    assert child.template != lawyer.template
+
+
 def test_what_lacks_the_mark_between_the_parts_is_matched_exactly_only():
     prompt = PROMPTS["in a sentence, then a label"]
     found = found_in([prompt.format(a=a, b=b) for b in REVIEWS for a in READERS])

@@ -46,18 +46,37 @@ def find_cuts(texts: Sequence[str], *, by_words: Collection[Side]) -> tuple[Cut,
         if cut is None:
             break
         cuts.append(cut)
-        by_words = by_words if _is_plain(cut.mark) else ()
+        by_words = by_words if is_plain(cut.mark) else ()
         parts = [cut.split(text) for text in texts]
         texts = [part[cut.keeps == "after"] for part in parts if part is not None]
     return tuple(cuts)
 
 
+def has_two_parts(texts: Sequence[str]) -> bool:
+    """Whether a mark stands once in nearly all of these texts, and what stands before and after it varies freely.
+
+    Texts that have such a mark by chance have it more than once, or not all of them.
+    """
+    if len(texts) < LEAST_VALUES:
+        return False
+    for mark in set(_marks(texts)):
+        parts = [text.split(mark) for text in texts if text.count(mark) == 1]
+        whole = [(before.strip(), after.strip()) for before, after in parts if before.strip() and after.strip()]
+        if len(whole) >= SHARE * len(texts) and not any(_is_few(side) for side in zip(*whole, strict=True)):
+            return True
+    return False
+
+
+def _is_few(values: Sequence[str]) -> bool:
+    return len(set(values)) * FEW <= len(values) and max(map(len, values)) <= MOST_OF_FEW
+
+
 def _best_cut(texts: Sequence[str], by_words: Collection[Side]) -> Cut | None:
-    marks = {mark for mark in map(cut_back, _marks(texts)) if by_words or not _is_plain(mark)}
-    for mark in sorted(marks, key=lambda mark: (_is_plain(mark), -len(mark), mark)):
+    marks = {mark for mark in map(cut_back, _marks(texts)) if by_words or not is_plain(mark)}
+    for mark in sorted(marks, key=lambda mark: (is_plain(mark), -len(mark), mark)):
         for keeps in _sides(texts, mark):
             cut = Cut(mark, keeps)
-            if (keeps in by_words or not _is_plain(mark)) and _divides(texts, cut):
+            if (keeps in by_words or not is_plain(mark)) and _divides(texts, cut):
                 return cut
     return None
 
@@ -79,17 +98,16 @@ def _divides(texts: Sequence[str], cut: Cut) -> bool:
     fixed = [part[cut.keeps == "before"] for part in parts]
     if not any(text.strip() for text in fixed) or sum(map(bool, kept)) < SHARE * len(texts):
         return False
-    few = len(set(fixed)) * FEW <= len(fixed) and max(map(len, fixed)) <= MOST_OF_FEW
-    return few or _is_certain(cut.mark)
+    return _is_few(fixed) or _is_certain(cut.mark)
 
 
-def _is_plain(mark: str) -> bool:
+def is_plain(mark: str) -> bool:
     """Words alone."""
     return all(character.isalnum() or character == " " for character in mark)
 
 
 def _is_certain(mark: str) -> bool:
-    labelled = "\n" in mark or ":" in mark
+    labelled = any(end in mark for end in "\n:：")
     return len(mark) >= CERTAIN or (labelled and any(character.isalnum() for character in mark))
 
 

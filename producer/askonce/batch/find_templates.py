@@ -2,9 +2,10 @@
 
 import math
 from collections.abc import Collection, Iterable
+from dataclasses import replace
 
 from askonce.affixes import common_prefix, common_suffix
-from askonce.batch.cuts import cut_back, find_cuts, is_word
+from askonce.batch.cuts import cut_back, find_cuts, has_two_parts, is_plain, is_word
 from askonce.batch.template import Group, Side, Template, Templates
 from askonce.question import Question
 from askonce.question_checks import PLACEHOLDER
@@ -89,7 +90,7 @@ def _shared_by(messages: list[str], least: int, *, of_all: bool) -> Template | N
 
 def _by_words(head: str, tail: str) -> Collection[Side]:
     """Where the prompt goes on within its sentence, words alone may stand between two variable parts."""
-    within = is_word(head.rstrip(" ")[-1:]) or is_word(tail.lstrip(" ")[:1])
+    within = head.rstrip(" ")[-1:].isalnum() or tail.lstrip(" ")[:1].isalnum()
     return ("before", "after") if within else ()
 
 
@@ -102,8 +103,11 @@ def _with_cuts(head: str, tail: str, members: list[str], by_words: Collection[Si
     template = Template(head, tail, find_cuts(insides, by_words=by_words))
     if template.chars < LEAST_CHARS:
         return None
-    fits = sum(template.take_apart(message) is not None for message in members)
-    return template if fits >= max(LEAST_MESSAGES, len(members) // 2) else None
+    texts = [filled.text for message in members if (filled := template.take_apart(message)) is not None]
+    if len(texts) < max(LEAST_MESSAGES, len(members) // 2):
+        return None
+    in_words = by_words and all(is_plain(cut.mark) for cut in template.cuts)
+    return replace(template, exact=True) if in_words and has_two_parts(texts) else template
 
 
 def _alike(messages: list[str], least: int) -> list[str]:

@@ -191,7 +191,8 @@ def _note_found(templates: Templates, sampled_lines: int, note: Note) -> None:
         note(f"no template in a sample of {sampled_lines:,} lines: whole messages are compared")
     for (model, system), template in found[:SHOWN]:
         under = f" under the system prompt {_short(system)}" if system else ""
-        note(f"template of {model}{under}: {_shown(template)}")
+        how = " (several parts of it vary: matched exactly only)" if template.exact else ""
+        note(f"template of {model}{under}: {_shown(template)}{how}")
     if len(found) > SHOWN:
         note(f"and {len(found) - SHOWN} more templates")
 

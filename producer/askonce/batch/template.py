@@ -15,6 +15,9 @@ from askonce.question_checks import PLACEHOLDER
 Group = tuple[str | None, str | None]
 """Model and system prompt."""
 Side = Literal["before", "after"]
+DENSE = 4
+FIRST_DENSE = "\u2e80"
+"""Where the scripts of Chinese, Japanese and Korean begin in Unicode."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +46,15 @@ class Filled:
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """The beginning and the end that messages share, and the cuts between several variable parts."""
+    """The beginning and the end that messages share, and the cuts between several variable parts.
+
+    exact: Several parts vary freely, and none is known to be the one to compare: its texts are matched exactly only.
+    """
 
     head: str
     tail: str
     cuts: tuple[Cut, ...] = ()
+    exact: bool = False
 
     @property
     def text(self) -> str:
@@ -59,8 +66,9 @@ class Template:
 
     @property
     def chars(self) -> int:
-        """Of fixed text."""
-        return len(self.head) + len(self.tail) + sum(len(cut.mark) for cut in self.cuts)
+        """Of fixed text. A Chinese, Japanese or Korean one says as much as several others."""
+        fixed = "".join((self.head, self.tail, *(cut.mark for cut in self.cuts)))
+        return len(fixed) + (DENSE - 1) * sum(character >= FIRST_DENSE for character in fixed)
 
     def inside(self, message: str) -> str | None:
         """What stands between head and tail; None for a message that is not made of this template."""
@@ -103,12 +111,13 @@ class Templates:
         for template in candidates:
             filled = template.take_apart(question.text)
             if filled is not None:
-                return question.with_fields(text=filled.text, template=filled.template)
+                semantic = question.semantic and not template.exact
+                return question.with_fields(text=filled.text, template=filled.template, semantic=semantic)
         return question.with_fields(semantic=False)
 
     def count(self, questions: Iterable[Question]) -> tuple[int, int]:
         """How many of the questions fit, and how many there are to fit."""
-        found = [self.fit(question).semantic for question in questions if self._candidates(question)]
+        found = [self.fit(question).template is not None for question in questions if self._candidates(question)]
         return sum(found), len(found)
 
     def _candidates(self, question: Question) -> Sequence[Template]:
@@ -124,14 +133,14 @@ Row = Sequence[Any]
 def dumped(templates: Templates) -> list[Row]:
     """The groups, for JSON."""
     return [
-        [model, system, template.head, template.tail, [[cut.mark, cut.keeps] for cut in template.cuts]]
+        [model, system, template.head, template.tail, [[cut.mark, cut.keeps] for cut in template.cuts], template.exact]
         for (model, system), found in templates.groups.items()
         for template in found
     ]
 
 
 def loaded(rows: Iterable[Row]) -> Templates:
-    """What `dumped` made; rows of the first releases have no cuts."""
+    """What `dumped` made; rows of the first releases have no cuts, later ones have no `exact`."""
     groups: dict[Group, list[Template]] = {}
     for group, template in _read(rows):
         groups.setdefault(group, []).append(template)
@@ -139,6 +148,6 @@ def loaded(rows: Iterable[Row]) -> Templates:
 
 
 def _read(rows: Iterable[Row]) -> Iterator[tuple[Group, Template]]:
-    for model, system, head, tail, *cuts in rows:
-        marks = [Cut(mark, keeps) for mark, keeps in cuts[0]] if cuts else []
-        yield (model, system), Template(head, tail, tuple(marks))
+    for model, system, head, tail, *more in rows:
+        marks = [Cut(mark, keeps) for mark, keeps in more[0]] if more else []
+        yield (model, system), Template(head, tail, tuple(marks), exact=more[1] if len(more) > 1 else False)
