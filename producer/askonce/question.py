@@ -139,6 +139,11 @@ class Question:
         return identity.fingerprint(self.scope, self.text)
 
     @property
+    def ruled(self) -> bool:
+        """True where the rules of the scope id differ: of its parameters and earlier messages."""
+        return bool(self.history or self.params or self.messages)
+
+    @property
     def exact_only(self) -> bool:
         """True where similarity says nothing about the answer."""
         several = self.params.get("n") not in (None, 1)

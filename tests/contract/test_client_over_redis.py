@@ -8,7 +8,7 @@ import time
 import pytest
 from redis.asyncio import Redis
 
-from askonce import Client, Question, QueueFull, StoreUnreachable, UnknownJob
+from askonce import Client, InvalidQuestion, Question, QueueFull, StoreUnreachable, UnknownJob
 from askonce.answer import Answer
 from askonce.contract.completion import text_body
 from askonce.contract.result import result_record
@@ -356,3 +356,19 @@ async def test_nothing_is_left_behind_after_close(valkey_url, prefix):
     assert len(asyncio.all_tasks()) == before
     redis = Redis.from_url(valkey_url)
     await redis.aclose()
+
+
+async def test_a_job_that_an_older_client_has_submitted_is_known(client, service):
+    """A batch that was killed before an upgrade goes on."""
+    service.pause()
+    params = {"temperature": None, "response_format": {"type": "text"}}
+    asked = [Question(f"q{number}", job_id=f"j{number}", params=params) for number in range(4)]
+    for question in asked[:2]:
+        await client.submit(question.with_fields(rule=1))
+    service.resume()
+    assert asked[0].with_fields(model="m").scope != asked[0].with_fields(model="m", rule=1).scope
+    answers = [answer async for _, answer in client.map(asked)]
+    assert [answer.text for answer in answers] == [f"answer to: q{number}" for number in range(4)]
+    assert await client.submit(asked[0]) == "j0"
+    with pytest.raises(InvalidQuestion, match="another question"):
+        await client.submit(asked[0].with_fields(text="another"))

@@ -155,7 +155,10 @@ def test_the_questions_of_an_older_client_keep_the_fingerprint_that_it_gave_them
     """It names no rule, and submitted them under the first one: under another one no answer could be published."""
     params = {"temperature": None, "tools": [], "response_format": {"type": "text"}}
     question = Question("q", model="m", namespace="tenant", params=params)
-    [asked] = received(question, identity=1).questions
+    old = question.with_fields(rule=1, job_id="j")
+    payload = orjson.loads(pack("tenant", 5000, [old]))
+    assert payload["scopes"] == [{"model": "m", "params": params}]
+    [asked] = unpack(payload).questions
     assert (asked.scope, asked.params) == (question.with_fields(rule=1).scope, params)
     assert asked.scope != question.scope
     again = asked.with_fields(job_id="again")
@@ -167,6 +170,16 @@ def test_a_plain_question_is_packed_as_ever():
     question = Question("q", job_id="j", model="m", namespace="n", system="s", template="<{text}>")
     [scope] = orjson.loads(pack("n", 5000, [question]))["scopes"]
     assert scope == {"model": "m", "system": "s", "template": "<{text}>"}
+
+
+def test_a_worker_of_the_first_rule_finds_no_model_in_a_scope_of_the_second():
+    """It would ask the LLM, and could not publish the answer."""
+    for fields in ({"params": {"temperature": 0}}, {"history": [{"role": "user", "content": "hi"}]}):
+        question = Question("q", job_id="j", model="m", namespace="tenant", **fields)
+        payload = orjson.loads(pack("tenant", 5000, [question]))
+        assert payload["scopes"] == [{"identity": 2, "fields": {"model": "m", **fields}}]
+        [asked] = unpack(payload).questions
+        assert (asked.fingerprint, asked.request()) == (question.fingerprint, question.request())
 
 
 def test_the_rule_of_a_newer_client_is_refused_by_name():

@@ -8,8 +8,12 @@ The scopes of a chunk are written once each, since the questions of a pipeline m
      "traces": ["00-…-…-01"]}
 
 `scope` is an index into the scopes, 0 where it is missing. `traces`, which may be missing, has the W3C `traceparent` of
-each trace that a question was submitted in. A scope's `identity` is the rule by which its id is made (`fingerprint`): 1
-where it is missing. `params_text` stands for `params` whose whole numbers are too large for most readers of JSON.
+each trace that a question was submitted in. `params_text` stands for `params` whose whole numbers are too large for
+most readers of JSON. A scope is named by the first rule (`fingerprint`), unless it is written so:
+
+    {"identity": 2, "fields": {"model": "gpt-4o-mini", "params": {"temperature": 0}}}
+
+A worker that knows only the first rule finds no model there, and fails these questions as invalid.
 """
 
 import json
@@ -29,8 +33,6 @@ from askonce.question_checks import MAX_TTL, check_job_id, check_namespace
 VERSION = 1
 FUNCTION = "answer_chunk"
 """The name of the job that answers a chunk."""
-RULED_FIELDS = ("history", "params", "messages")
-"""Where they are empty, all rules make the same scope id."""
 QUESTION_FIELDS = ("cache", "ttl", "threshold", "metadata", "semantic")
 MAX_QUESTIONS = 10_000
 
@@ -94,9 +96,7 @@ def _scope(question: Question) -> dict[str, Any]:
     scope = {name: value for name, value in values.items() if value or (name == "system" and value is not None)}
     if has_large(question.params):
         scope["params_text"] = dumps(scope.pop("params")).decode()
-    if question.rule != FIRST_RULE and any(values[name] for name in RULED_FIELDS):
-        scope["identity"] = question.rule
-    return scope
+    return {"identity": question.rule, "fields": scope} if question.ruled and question.rule != FIRST_RULE else scope
 
 
 def unpack(payload: Any) -> Chunk:
@@ -132,22 +132,22 @@ def unpack(payload: Any) -> Chunk:
 def _shared(scope: Any, namespace: str) -> Question | InvalidQuestion:
     """All but the texts of the questions of one scope, checked once for all of them."""
     try:
-        known = {name: scope[name] for name in SHARED_FIELDS if name in scope}
-        if "params_text" in scope:
-            known["params"] = json.loads(scope["params_text"])
+        fields = scope.get("fields", scope)
+        known = {name: fields[name] for name in SHARED_FIELDS if name in fields}
+        if "params_text" in fields:
+            known["params"] = json.loads(fields["params_text"])
         question = Question("-", namespace=namespace, **known).checked(namespace=namespace, model=None)
-        return question.with_fields(rule=_rule(scope, known))
+        return question.with_fields(rule=_rule(scope.get("identity", FIRST_RULE))) if question.ruled else question
     except InvalidQuestion as error:
         return error
     except (TypeError, KeyError, AttributeError, ValueError) as error:
         return InvalidQuestion(f"malformed scope: {type(error).__name__}")
 
 
-def _rule(scope: dict[str, Any], known: dict[str, Any]) -> int:
-    rule = scope.get("identity", FIRST_RULE) if any(known.get(name) for name in RULED_FIELDS) else RULE
+def _rule(rule: Any) -> int:
     if type(rule) is not int or not FIRST_RULE <= rule <= RULE:
         raise InvalidQuestion("its scope is of a newer release: upgrade the workers first")
-    return rule
+    return int(rule)
 
 
 def _job_id(item: Any) -> str:

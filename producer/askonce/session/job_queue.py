@@ -9,6 +9,7 @@ from typing import Any
 from askonce.contract.chunk import FUNCTION, pack
 from askonce.contract.keys import ARQ_JOB, Keys
 from askonce.errors import InvalidQuestion, QueueFull
+from askonce.fingerprint import FIRST_RULE
 from askonce.json_values import dumps
 from askonce.question import Question
 from askonce.readable import MAX_RECORD_BYTES
@@ -172,16 +173,19 @@ def read_submitted(reply: list[Any]) -> Submitted:
 
 
 def _settle(chunk: Chunk, submitted: Submitted, outcomes: list[Outcome]) -> list[Placed]:
-    """Notes what became of a chunk. Returns what has to be sent again, since only its neighbours were at fault."""
+    """Notes what became of a chunk. Returns what has to be sent again."""
     route, placed, _ = chunk
     if submitted.full:
         cause = "Redis is nearly full" if submitted.full == "memory" else f"the {route.lane} lane is full"
         for place, _ in placed:
             outcomes[place] = QueueFull(cause)
         return []
-    for index in submitted.conflicts:
-        place, question = placed[index]
-        outcomes[place] = InvalidQuestion(f"job id {question.job_id} stands for another question already")
     if not submitted.conflicts:
         return []
-    return [item for index, item in enumerate(placed) if index not in submitted.conflicts]
+    again = [item for index, item in enumerate(placed) if index not in submitted.conflicts]
+    for place, question in (placed[index] for index in submitted.conflicts):
+        if question.ruled and question.rule != FIRST_RULE:  # perhaps an older client has submitted it
+            again.append((place, question.with_fields(rule=FIRST_RULE)))
+        else:
+            outcomes[place] = InvalidQuestion(f"job id {question.job_id} stands for another question already")
+    return again

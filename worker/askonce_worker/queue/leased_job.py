@@ -84,5 +84,6 @@ def _flow(lane: str, args: list[Any]) -> Flow:
     chunk = args[0] if args and isinstance(args[0], dict) else {}
     scopes = chunk.get("scopes")
     scope = scopes[0] if isinstance(scopes, list) and scopes and isinstance(scopes[0], dict) else {}
+    scope = scope["fields"] if isinstance(scope.get("fields"), dict) else scope
     namespace, model = chunk.get("namespace"), scope.get("model")
     return Flow(lane, namespace if isinstance(namespace, str) else "", model if isinstance(model, str) else "")
