@@ -213,6 +213,32 @@ async def test_finishing_removes_every_trace(redis, keys, worker):
     assert await worker.leases.finish([Done(claimed)]) == [False]
 
 
+async def test_dead_letters_are_bounded_in_bytes_and_a_replay_makes_room(redis, keys, worker):
+    size, made = 3_000_000, []
+
+    async def buried(count):
+        for _ in range(count):
+            job = await put(redis, keys, ["q" * size])
+            (claimed,) = (await worker.claim()).jobs
+            assert await worker.leases.bury(Bury(claimed, "crashed"))
+            made.append(job)
+
+    async def kept():
+        return {job.decode() for job in await redis.hkeys(keys.dead)}
+
+    await buried(22)
+    assert await kept() == set(made), "they fit in"
+    await redis.hdel(keys.dead, *made[:10])
+    await buried(10)
+    assert await kept() == set(made[10:]), "ten were replayed: no letter has to go"
+    await buried(20)
+    left = await kept()
+    assert 15 <= len(left) <= 22
+    assert made[-1] in left
+    assert sum(len(letter) for letter in await redis.hvals(keys.dead)) <= 67_108_864
+    await redis.delete(keys.dead)
+
+
 async def test_a_zombie_can_neither_finish_nor_return_nor_bury_nor_split_nor_renew(redis, keys, worker, other):
     job = await put(redis, keys, ["a", "b"])
     (zombie,) = (await worker.claim()).jobs

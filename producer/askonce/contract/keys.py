@@ -52,7 +52,8 @@ class Keys:
 
     @property
     def load(self) -> str:
-        """hash: lane -> questions that wait or run, and MOST_WAITING; for ever; submit.lua, finish_job.lua, upkeep."""
+        """hash: lane -> questions that wait or run, MOST_WAITING, and `dead`: about the bytes of all dead letters; for
+        ever; submit.lua, finish_job.lua, bury_job.lua, upkeep."""
         return f"{self.prefix}:load"
 
     @property
@@ -120,7 +121,7 @@ class Keys:
 
     @property
     def dead(self) -> str:
-        """hash: job -> dead letter; at most 10,000, the oldest make room; bury_job.lua."""
+        """hash: job -> dead letter; at most 10,000 and about 64 MB, older ones make room; bury_job.lua."""
         return f"{self.prefix}:dead"
 
     def rates(self, provider: str, model: str) -> str:

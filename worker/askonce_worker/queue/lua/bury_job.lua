@@ -1,5 +1,8 @@
--- Turns a job that cannot be done into a dead letter. Beyond 10,000 letters the older ones of a
+-- Turns a job that cannot be done into a dead letter. Beyond 10,000 letters, or 64 MB of them, the older ones of a
 -- few taken at random make room: letters hold prompts, and are not evictable.
+--
+-- Field `dead` of the load is about how many bytes the letters have. A replay does not subtract, and an older worker does
+-- not add: so the letters are counted anew before any goes for its bytes.
 --
 -- KEYS: 1 leases 2 tokens 3 load 4 dead
 -- ARGV: 1 prefix of the job records   2 prefix of arq's own counts of tries   3 job   4 token   5 lane
@@ -13,16 +16,39 @@ redis.call('ZREM', KEYS[1], ARGV[3])
 redis.call('HDEL', KEYS[2], ARGV[3])
 redis.call('DEL', ARGV[1] .. ARGV[3], ARGV[2] .. ARGV[3])
 redis.call('HSET', KEYS[4], ARGV[3], ARGV[7])
-for _ = 1, math.min(2, redis.call('HLEN', KEYS[4]) - 10000) do
-  local oldest, since = nil, math.huge
+
+local most = 67108864
+local bytes = tonumber(redis.call('HGET', KEYS[3], 'dead') or math.huge) + #ARGV[7]
+if bytes > most then
+  bytes = 0
+  for _, other in ipairs(redis.call('HKEYS', KEYS[4])) do
+    bytes = bytes + #redis.call('HGET', KEYS[4], other)
+  end
+end
+local letters = redis.call('HLEN', KEYS[4])
+
+local function drop_old()
+  local oldest, since, size = nil, math.huge, 0
   for _, other in ipairs(redis.call('HRANDFIELD', KEYS[4], 8)) do
-    local at = tonumber(string.match(redis.call('HGET', KEYS[4], other), '"at":(%d+)') or 0)
+    local letter = redis.call('HGET', KEYS[4], other)
+    local at = tonumber(string.match(letter, '"at":(%d+)') or 0)
     if other ~= ARGV[3] and at < since then
-      oldest, since = other, at
+      oldest, since, size = other, at, #letter
     end
   end
   redis.call('HDEL', KEYS[4], oldest)
+  letters, bytes = letters - 1, bytes - size
 end
+
+for _ = 1, math.min(2, letters - 10000) do
+  drop_old()
+end
+if bytes > most then
+  while letters > 1 and bytes > 0.95 * most do
+    drop_old()
+  end
+end
+redis.call('HSET', KEYS[3], 'dead', string.format('%.0f', math.max(0, bytes)))
 if ARGV[6] ~= '0' then
   redis.call('HINCRBY', KEYS[3], ARGV[5], '-' .. ARGV[6])
 end
