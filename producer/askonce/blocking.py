@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import math
 import threading
+import time
 from collections.abc import AsyncIterator, Coroutine, Iterable
 from concurrent.futures import Future, wait
 from contextlib import asynccontextmanager
@@ -84,7 +86,7 @@ def run(
     if client is not None and options:
         raise TypeError(f"{next(iter(options))} is the client's own: give a client, or its options")
     asked = client or Client(**options)
-    return _on_a_loop_of_its_own(_answers(asked, timeout, questions, in_flight, lane))
+    return _on_a_loop_of_its_own(_answers(asked, timeout, questions, in_flight, lane), timeout)
 
 
 async def _answers(
@@ -110,7 +112,7 @@ async def _deadline(client: Client, timeout: float | None, found: list[Answer]) 
         raise AnswerTimeout("", f"{late}: {reason}" if reason else late) from error
 
 
-def _on_a_loop_of_its_own(work: Coroutine[Any, Any, T]) -> T:
+def _on_a_loop_of_its_own(work: Coroutine[Any, Any, T], timeout: float | None) -> T:
     began: Future[tuple[asyncio.AbstractEventLoop, asyncio.Task[Any] | None]] = Future()
     ended: Future[T] = Future()
 
@@ -128,12 +130,15 @@ def _on_a_loop_of_its_own(work: Coroutine[Any, Any, T]) -> T:
     thread = threading.Thread(target=target, name="askonce", daemon=True)
     try:
         thread.start()  # Ctrl-C may come while it starts
-        while not ended.done():
-            wait([ended], TICK)
+        until = math.inf if timeout is None else time.monotonic() + timeout + GRACE
+        while not ended.done() and time.monotonic() < until:
+            wait([ended], min(TICK, max(0.0, until - time.monotonic())))
     except BaseException:
         with contextlib.suppress(RuntimeError, TimeoutError):  # it has just ended by itself, or never began
             loop, task = began.result(GRACE)
             loop.call_soon_threadsafe(task.cancel if task else loop.stop)
             wait([ended], GRACE)
         raise
+    if not ended.done():
+        raise AnswerTimeout("", f"not all answers within {timeout:g} s: the source of the questions blocks")
     return ended.result()

@@ -2,13 +2,14 @@
 
 import asyncio
 import logging
+import threading
 import time
 
 import pytest
 
 import askonce
-from askonce import AnswerTimeout, Client, StoreUnreachable
-from askonce.session.attendance import NO_WORKERS
+from askonce import AnswerTimeout, Client, StoreUnreachable, blocking
+from askonce.session.attendance import NO_WORKERS, NOTICE
 from support.client_fixtures import until
 from support.ports import free_port
 
@@ -68,7 +69,41 @@ async def test_who_waits_is_told_once_and_gets_the_answer_when_a_worker_comes(id
     assert [answer.status for answer in [*answers, last]] == ["answered"] * 4
 
 
-async def test_run_ends_at_its_timeout_and_says_why(valkey_url, prefix):
+async def test_workers_that_go_while_one_waits_are_missed(client, service, caplog):
+    async def slow(question):
+        await asyncio.sleep(60)
+
+    async def said():
+        return bool(caplog.messages)
+
+    service.answering = slow
+    with caplog.at_level(logging.WARNING, "askonce"):
+        waiting = asyncio.create_task(client.ask("q", timeout=60))
+        await asyncio.sleep(NOTICE + 0.5)
+        assert not caplog.messages
+        service.pause()
+        await until(said, 20)
+        waiting.cancel()
+    assert caplog.messages == [NO_WORKERS]
+
+
+async def test_run_ends_at_its_timeout_though_its_source_blocks(valkey_url, prefix, monkeypatch):
+    monkeypatch.setattr(blocking, "GRACE", 0.5)
+    released = threading.Event()
+
+    def source():
+        yield "x"
+        released.wait(60)
+
+    options = {"redis_url": valkey_url, "key_prefix": prefix, "model": "m"}
+    began = time.monotonic()
+    with pytest.raises(AnswerTimeout, match="not all answers within 0.5 s: the source"):
+        await asyncio.to_thread(askonce.run, source(), timeout=0.5, **options)
+    assert time.monotonic() - began < 10
+    released.set()
+
+
+async def test_run_ends_at_its_timeout_and_and_says_why(valkey_url, prefix):
     began = time.monotonic()
     options = {"redis_url": valkey_url, "key_prefix": prefix, "model": "m"}
     with pytest.raises(AnswerTimeout, match=f"question 1 within 0.5 s: {NO_WORKERS}"):

@@ -128,6 +128,7 @@ async def test_a_provider_that_offers_no_info_is_put_up_with(program, tmp_path, 
         assert await client.lookup("kept") is None
         assert await client.cancel([job_id]) == [job_id]
         assert "does not offer INFO" in caplog.text
+        assert "no replica of Redis has confirmed the invalidation" in caplog.text
 
 
 async def test_a_map_waits_for_room_where_redis_alone_knows_that_it_is_full(program, tmp_path, prefix, caplog):  # noqa: F811

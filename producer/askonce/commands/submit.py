@@ -6,7 +6,7 @@ from askonce.client import Client
 from askonce.commands.output import complain, say, say_json
 from askonce.commands.question_arguments import add_question_arguments, question_from
 from askonce.contract.keys import LANES
-from askonce.session.attendance import NO_WORKERS
+from askonce.session.attendance import no_workers
 
 NAME = "submit"
 HELP = "Put a question into the queue and print its job id."
@@ -24,6 +24,6 @@ async def run(client: Client, args: argparse.Namespace) -> int:
         say_json({"job_id": job_id})
     else:
         say(job_id)
-    if not await client.workers_alive():
-        complain(NO_WORKERS)
+    if reason := await no_workers(client.workers_alive):
+        complain(reason)
     return 0

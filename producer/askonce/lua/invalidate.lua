@@ -4,7 +4,7 @@
 --
 -- KEYS: epochs
 -- ARGV: 1 field
--- Returns how many replicas are connected.
+-- Returns how many replicas are connected, -1 where Redis does not say so.
 
 -- Removing comes first: a script whose first write takes no memory may go on even when Redis is full.
 redis.call('HDEL', KEYS[1], '')

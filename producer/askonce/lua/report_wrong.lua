@@ -5,7 +5,7 @@
 -- KEYS: wrong, dropped, touched, expiries, totals
 -- ARGV: 1 pair, or ''   2 prefix of the hourly counters   3 counter   4 prefix of the entries
 --       5 fingerprint of the entry to drop, or ''   6 most pairs; the oldest make room
--- Returns {1 if the pair is new, 1 if there was such an entry, how many replicas are connected}.
+-- Returns {1 if the pair is new, 1 if there was such an entry, how many replicas are connected or -1}.
 local clock = redis.call('TIME')
 local micros = clock[1] * 1000000 + clock[2]
 

@@ -12,6 +12,8 @@ log = logging.getLogger("askonce")
 
 NOTICE = 2.0
 """Seconds for which an answer may be missing before the workers are counted."""
+AGAIN = 5.0
+"""Seconds after which they are counted again while it is missing."""
 COUNTING = 1.0
 """Seconds that counting them may take where a caller waits for it."""
 NO_WORKERS = "0 workers alive: start `askonce-worker run`"
@@ -25,12 +27,23 @@ class Attendance:
     def __init__(self, count: Count) -> None:
         self._count = count
         self._said = False
+        self._next = 0.0
         self._counting: asyncio.Task[None] | None = None
 
     @contextmanager
     def watched(self) -> Iterator[None]:
         """While the block waits for an answer."""
-        timer = asyncio.get_running_loop().call_later(NOTICE, self._start)
+        loop = asyncio.get_running_loop()
+        timer: asyncio.TimerHandle
+
+        def look() -> None:
+            nonlocal timer
+            timer = loop.call_later(AGAIN, look)
+            if loop.time() >= self._next:
+                self._next = loop.time() + NOTICE
+                self._start()
+
+        timer = loop.call_later(NOTICE, look)
         try:
             yield
         finally:

@@ -70,7 +70,7 @@ def read_report(namespace: str, job_id: str, raw: bytes | None) -> Report:
 
 
 class Noted(NamedTuple):
-    """What report_wrong.lua returns. replicas: how many are connected."""
+    """What report_wrong.lua returns. replicas: how many are connected, -1 where Redis does not say so."""
 
     new: int
     dropped: int

@@ -63,7 +63,7 @@ class Store:
 
         Args:
             call: Is made again where the connection breaks while it waits.
-            replicas: How many are connected, by the script's reply.
+            replicas: How many are connected, by the script's reply. Below 0, none knows: a replica is waited for too.
         """
 
         async def work(wire: Wire) -> Replicated:
