@@ -4,7 +4,8 @@ The next free slot goes to the flow that holds the fewest (max-min fairness),
 in a flow to the question that came first. A flow never takes the last slots for itself, so that one whose model hangs
 leaves some to the others: after taking, it holds at most `SHARE` times what stays free. This is the dynamic threshold
 of shared-memory switches (A. Choudhury and E. Hahne, IEEE/ACM Transactions on Networking 6, 1998): however many flows
-hang, some slots stay free for the next one.
+hang, some slots stay free for the next one. Nor do many flows of one model take them all: the flows of a lane and model
+together leave the last slots to a model that holds none.
 """
 
 import asyncio
@@ -16,6 +17,10 @@ from collections.abc import Callable
 from askonce_worker.queue.flow import Flow
 
 SHARE = 15
+MODEL_SHARE = 31
+"""The same bound for all flows of a lane and model together. Of 64 slots they leave 2."""
+FEW = 8
+"""With fewer slots than this, none is kept for another model."""
 RECENT = 300.0
 """Seconds after its last call for which a flow counts as active: until then others leave slots free for it."""
 
@@ -53,8 +58,10 @@ class LLMSlots:
     def __init__(self, total: int, reserved: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._total = total
         self._most_bulk = max(1, total - reserved)
+        self._kept = max(1, total // 16) if total >= FEW else 0
         self._clock = clock
         self._held: Counter[Flow] = Counter()
+        self._held_by_model: Counter[tuple[str, str]] = Counter()
         self._in_use = 0
         self._bulk = 0
         self._lines: set[tuple[str, str]] = set()
@@ -94,6 +101,7 @@ class LLMSlots:
             slot.held = False
             self._in_use -= 1
             self._held[slot.flow] -= 1
+            self._count(slot.flow, -1)
             self._bulk -= slot.flow.lane == "bulk"
             self._forget_if_idle(slot.flow)
             self._grant()
@@ -101,7 +109,8 @@ class LLMSlots:
     def _grant(self) -> None:
         """Hands out what is free. A question that heads its line comes first: others wait behind it."""
         for slot, granted in list(self._heads):
-            if self._room(slot.flow.lane) > 0:
+            last = bool(self._kept and self._held_by_model[slot.flow.lane, slot.flow.model])
+            if self._room(slot.flow.lane) > last:
                 self._heads.remove((slot, granted))
                 self._give(slot, granted)
         while self._in_use < self._total:
@@ -120,22 +129,36 @@ class LLMSlots:
         slot.held = True
         self._in_use += 1
         self._held[slot.flow] += 1
+        self._count(slot.flow, 1)
         self._bulk += slot.flow.lane == "bulk"
         self._last_served[slot.flow] = next(self._turn)
         if not granted.done():
             granted.set_result(None)
+
+    def _count(self, flow: Flow, change: int) -> None:
+        model = (flow.lane, flow.model)
+        self._held_by_model[model] += change
+        if not self._held_by_model[model]:
+            del self._held_by_model[model]
 
     def _room(self, lane: str) -> int:
         room = self._total - self._in_use
         return min(room, self._most_bulk - self._bulk) if lane == "bulk" else room
 
     def _may_take(self, flow: Flow) -> bool:
-        held, room = self._held[flow], self._room(flow.lane)
-        if room <= 0 or (flow.lane, flow.model) in self._lines:
+        model, room = (flow.lane, flow.model), self._room(flow.lane)
+        if room <= 0 or model in self._lines:
             return False
-        if held == 0 or (flow.lane == "interactive" and self._is_alone(flow)):
+        held, by_model = self._held[flow], self._held_by_model[model]
+        if by_model == 0:
             return True
-        return held + 1 <= SHARE * (room - 1)
+        if flow.lane == "interactive" and self._is_alone(flow):
+            return room > self._kept
+        if self._kept:
+            if by_model + 1 > MODEL_SHARE * (room - 1):
+                return False
+            room -= 1
+        return held == 0 or held + 1 <= SHARE * (room - 1)
 
     def _order(self, flow: Flow) -> tuple[int, bool, int]:
         return self._held[flow], flow.lane == "bulk", self._last_served.get(flow, -1)
