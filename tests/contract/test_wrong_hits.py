@@ -216,6 +216,19 @@ async def test_a_line_of_a_batch_is_reported_as_it_stands_in_the_output(two, llm
     assert again.source == "llm"
 
 
+async def test_a_line_of_its_own_answer_drops_that_answer(two, llm_server, command, tmp_path):
+    one, _ = two
+    question = Question("Whose answer? [g3]", namespace="default", model=MODEL)
+    [own] = await one.ask(question)
+    (tmp_path / "out.jsonl").write_text(json.dumps(output_record(Line(1, "row-1", question), own.job_id, own)) + "\n")
+    words = ["--lines", str(tmp_path / "out.jsonl")]
+    code, _, err = await command(*words)
+    assert (code, "--drop-entry drops it" in err) == (2, True)
+    assert await one.client.lookup(question) is not None
+    assert await command(*words, "--drop-entry") == (0, "row-1 reported\n", "")
+    assert await one.client.lookup(question) is None
+
+
 async def test_two_texts_are_reported_in_the_scope_that_they_are_given(two, llm_server, command):
     one, other = two
     scope = {"system": "Be brief.", "params": {"temperature": 0}}
@@ -226,6 +239,13 @@ async def test_two_texts_are_reported_in_the_scope_that_they_are_given(two, llm_
     assert await command(*words) == (0, "was reported before\n", "")
     [answer] = await other.ask(Question(OTHER, **scope))
     assert answer.source == "llm"
+
+
+async def test_the_template_of_two_texts_may_be_a_file(command, tmp_path):
+    (tmp_path / "prompt.txt").write_text("Answer: {text}\n")
+    words = ["--texts", "the red tower", "the road tower", "--template"]
+    assert await command(*words, str(tmp_path / "prompt.txt")) == (0, "reported\n", "")
+    assert await command(*words, "Answer: {text}") == (0, "was reported before\n", "")
 
 
 @pytest.mark.parametrize(

@@ -207,6 +207,16 @@ async def test_an_invalidation_says_how_many_entries_it_met(settings, prefix):
     assert (code, out.split(":")[0]) == (0, "invalidated")
 
 
+async def test_entries_that_cannot_be_counted_are_invalidated(settings, prefix):
+    redis, keys = Redis.from_url(settings["ASKONCE_REDIS_URL"]), Keys(prefix)
+    await redis.set(keys.entry("f"), rb'{"epochs":"0.0.0.0","model":"\x","namespace":"n"}')
+    await redis.zadd(keys.touched, {"f": 1})
+    code, _, err = await command(settings, "invalidate", "--model", "m")
+    assert (code, "could not be counted (JSONDecodeError)" in err) == (0, True)
+    assert await redis.hgetall(keys.epochs) == {b"model:m": b"1"}
+    await redis.aclose()
+
+
 async def test_a_count_that_takes_too_long_says_at_least(settings, prefix):
     async with Client(settings["ASKONCE_REDIS_URL"], key_prefix=prefix, model="m") as client:
         await asyncio.gather(*(client.store(f"Known {number}?", "yes") for number in range(1100)))

@@ -90,11 +90,21 @@ def completion(question, *, text="x", reason="stop"):
 async def test_the_summary_says_where_failed_lines_are_and_how_to_run_them_again(files, capsys):
     (files / "my in.jsonl").write_bytes(b'{"question": "good?"}\n{"question": "bad?"}\n{oh\n')
     async with FakeClient(lambda q: BROKEN if q.text == "bad?" else q.text) as askonce:
-        arguments = ["my in.jsonl", "out.jsonl", "--model", "m", "--param", "temperature=0", "--ordered"]
+        arguments = [
+            "my in.jsonl",
+            "out.jsonl",
+            "--model",
+            "m",
+            "--param",
+            "temperature=0",
+            "--ordered",
+            "--allow-misfits",
+        ]
         assert await batch(askonce, *arguments) == 1
     said = capsys.readouterr().err
     assert "askonce: 2 failed lines are in out.errors.jsonl" in said
-    command = "askonce batch 'my in.jsonl' out.jsonl --model m --param temperature=0 --ordered --retry-failed"
+    options = "--model m --param temperature=0 --ordered --allow-misfits --retry-failed"
+    command = f"askonce batch 'my in.jsonl' out.jsonl {options}"
     assert f"run them again: {command}\n" in said
     assert "1 lines are malformed: fix them, and add --restart" in said
 

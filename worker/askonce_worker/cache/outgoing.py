@@ -77,19 +77,30 @@ class Packing:
         self._embedding = embedding
 
     def next_batch(self, waiting: deque[Parcel]) -> Batch:
-        """Takes the first parcels, or the next part of the first one. At least one must wait."""
+        """Takes the first parcels, or the next part of the first one. At least one must wait.
+
+        A parcel that cannot be written fails, and holds up no other.
+        """
         batch = Batch()
         while waiting and not batch.is_full:
             parcel = waiting[0]
             batch.parcels.append(parcel)
-            if not parcel.begun:
-                self._begin(batch, parcel)
-            while parcel.sent < len(parcel.finished) and not batch.is_full:
-                self._publish(batch, parcel.finished[parcel.sent])
-                parcel.sent += 1
+            try:
+                self._pack(batch, parcel)
+            except Exception as error:  # noqa: BLE001 - it is its caller's to deal with
+                parcel.fail(error)
+                waiting.popleft()
+                continue
             if parcel.is_sent:
                 waiting.popleft()
         return batch
+
+    def _pack(self, batch: Batch, parcel: Parcel) -> None:
+        if not parcel.begun:
+            self._begin(batch, parcel)
+        while parcel.sent < len(parcel.finished) and not batch.is_full:
+            self._publish(batch, parcel.finished[parcel.sent])
+            parcel.sent += 1
 
     def _begin(self, batch: Batch, parcel: Parcel) -> None:
         """Entries and settling come before the first result, in the same round trip."""
