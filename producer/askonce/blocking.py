@@ -37,7 +37,8 @@ def ask(
 
     Args:
         question: The question, or its text.
-        client: Asks, in place of the shared `Client()`. It must not be closed elsewhere.
+        client: Asks, in place of the shared `Client()`. One serves all threads, and must not be closed elsewhere: each
+            is kept until the program ends.
         timeout: Seconds to wait, and the question's deadline. None takes the client's (60).
         **fields: Fields of the question, such as `model`.
 

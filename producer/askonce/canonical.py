@@ -28,16 +28,14 @@ UNSHAPING = frozenset(
 """Parameters that change how an answer is delivered or billed, not what it says."""
 
 DEFAULTS: dict[str, Any] = {
-    "frequency_penalty": 0,
     "logprobs": False,
     "modalities": ["text"],
     "n": 1,
     "parallel_tool_calls": True,
-    "presence_penalty": 0,
     "response_format": {"type": "text"},
     "top_logprobs": 0,
 }
-"""What every server takes for granted. (Of `temperature` and `top_p` each has defaults of its own.)"""
+"""What every server takes for granted. (Of `temperature`, `top_p` and the penalties some have defaults of their own.)"""
 
 DECLARED = frozenset({"audio", "function_call", "functions", "prediction", "response_format", "tool_choice", "tools"})
 """Parameters whose nested fields are OpenAI's: null is absent within them, too."""
@@ -70,7 +68,7 @@ def shaping_params(params: Mapping[str, Any]) -> dict[str, Any]:
     found = {}
     for key, value in params.items():
         if key not in UNSHAPING:
-            written = plain_numbers(_declared(value) if key in DECLARED else value)
+            written = _written(key, value)
             if not _is_empty(written) and not _is_default(key, written):
                 found[key] = written
     for choice, offered in CHOICES.items():
@@ -90,6 +88,13 @@ def canonical_message(message: Mapping[str, Any]) -> dict[str, Any]:
 
 def canonical_messages(messages: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return [canonical_message(message) for message in messages]
+
+
+def _written(key: str, value: Any) -> Any:
+    """One stop sequence is a list of one."""
+    if key == "stop" and isinstance(value, str):
+        return [value]
+    return plain_numbers(_declared(value) if key in DECLARED else value)
 
 
 def _is_plain_part(part: Any) -> bool:
