@@ -35,7 +35,7 @@ DEFAULTS: dict[str, Any] = {
     "response_format": {"type": "text"},
     "top_logprobs": 0,
 }
-"""What every server takes for granted. (Of `temperature`, `top_p` and the penalties some have defaults of their own.)"""
+"""What every server takes for granted. (Of `temperature`, `top_p` and penalties some have their own.)"""
 
 DECLARED = frozenset({"audio", "function_call", "functions", "prediction", "response_format", "tool_choice", "tools"})
 """Parameters whose nested fields are OpenAI's: null is absent within them, too."""
