@@ -16,7 +16,7 @@ from support.asking import settings_for
 from support.spans import recorded
 from support.wired import MODEL, wired_workers
 
-STAGES = {"askonce.exact", "askonce.embed", "askonce.semantic", "askonce.place", "askonce.claim", "askonce.publish"}
+STAGES = {"askonce.exact", "askonce.embed", "askonce.semantic", "askonce.turn", "askonce.claim", "askonce.publish"}
 CHAT = f"chat {MODEL}"
 SECRETS = {"OPENAI_API_KEY": "sk-secret-of-the-llm", "ASKONCE_EMBEDDING_API_KEY": "sk-secret-of-the-embeddings"}
 

@@ -117,8 +117,8 @@ async def test_who_missed_just_before_the_answer_was_stored_joins_it_and_so_does
 ):
     """Without Qdrant: whatever is found similar was found in flight."""
     first, second, *later = paraphrases("how deep is the green lake? [g1]", 12)
-    narrow = {"ASKONCE_QDRANT_URL": NOWHERE, "ASKONCE_CHUNKS": "2", "ASKONCE_LLM_CONCURRENCY": "1"}
-    async with client_for(settings) as client, workers(2, {**settings, **narrow}) as [_, free]:
+    narrow = {"ASKONCE_QDRANT_URL": NOWHERE, "ASKONCE_LEASE": "30", "ASKONCE_LLM_CONCURRENCY": "1"}
+    async with client_for(settings) as client, workers(2, {**settings, **narrow}) as [busy, free]:
         # Behind a call that takes 4 s the second question waits for a place at the LLM. It has looked into the caches
         # before the first, on the other worker, is even asked.
         free.signal(signal.SIGSTOP)
@@ -127,8 +127,10 @@ async def test_who_missed_just_before_the_answer_was_stored_joins_it_and_so_does
         await until_asked(llm_server)
         waiting = await client.submit(second)
         await until_embedded(llm_server, second)
+        busy.signal(signal.SIGSTOP)
         free.signal(signal.SIGCONT)
         assert (await client.ask(first, timeout=20)).source == "llm"
+        busy.signal(signal.SIGCONT)
         joined = await client.result(waiting)
         assert (joined.source, joined.text, joined.matched_question) == ("inflight", f"answer to: {first}", first)
         assert (await client.result(blocking)).source == "llm"

@@ -122,7 +122,7 @@ main()
     [
         ("run", "askonce_worker.wiring.parts", "slots_of", "json"),
         ("run", "askonce_worker.wiring.parts", "slots_of", "console"),
-        ("run", "askonce_worker.cli", "warn_of_strangers", "json"),
+        ("run", "askonce_worker.cli", "warn_of_unknown_settings", "json"),
         ("check", "askonce_worker.check.findings", "_similarity", "console"),
     ],
 )

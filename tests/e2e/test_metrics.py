@@ -143,10 +143,9 @@ async def test_what_is_scraped_is_what_was_asked_and_answered(settings, llm_serv
 
     assert metrics.names >= OF_A_WORKER | OF_ALL
     assert {source for source, _ in sources} == {"exact", "semantic", "inflight", "llm", "failed"}
-    # An answer whose reply from Redis was lost on the way is published, and counted there, but not by the worker.
     by_the_worker = metrics.by("askonce_questions_total", "source", "lane", "gen_ai_request_model")
     assert {lane for _, lane, _ in by_the_worker} == {"interactive", "bulk"}
-    assert 0.8 * len(told) < sum(by_the_worker.values()) <= len(told)
+    assert sum(by_the_worker.values()) == len(told)
     semantic = sum(answer.source == "semantic" for _, _, answer in told)
     assert 0 < metrics.sum("askonce_semantic_similarity_count") <= semantic
     assert 0.95 < metrics.sum("askonce_semantic_similarity_sum") / metrics.sum("askonce_semantic_similarity_count") <= 1
@@ -259,15 +258,15 @@ async def test_what_waits_and_what_runs_is_told_while_it_does(settings, llm_serv
         await until_asked(llm_server)
         for text in words[1:]:
             await client.submit_many([text], lane="interactive")
-        await client.submit_many([f"number {number}? [gn{number}]" for number in range(12)])
+        await client.submit_many([f"number {number}? [gn{number}]" for number in range(600)])
 
         async def told():
             metrics = await scrape(settings)
-            waits = metrics.by("askonce_queue_waiting", "lane") == {("interactive",): 2, ("bulk",): 3}
-            runs = metrics.sum("askonce_queue_leased", lane="interactive") == 3
-            follows = metrics.sum("askonce_leaders") == 1 and metrics.sum("askonce_followers") == 2
+            waits = metrics.sum("askonce_queue_waiting", lane="bulk") > 0
+            runs = metrics.sum("askonce_queue_leased", lane="interactive") == 5
+            follows = metrics.sum("askonce_leaders") > 1 and metrics.sum("askonce_followers") == 4
             ages = metrics.by("askonce_queue_oldest_age_seconds", "lane")
-            questions = metrics.by("askonce_queue_questions", "lane") == {("interactive",): 5, ("bulk",): 12}
+            questions = metrics.by("askonce_queue_questions", "lane") == {("interactive",): 5, ("bulk",): 600}
             return waits and runs and follows and questions and len(ages) == 2
 
         await until(told, what="the state of the queue")

@@ -159,7 +159,7 @@ async def until_embeddings_are_back(client, llm_server):
         await client.ask(f"is it back? {'x' * number}", timeout=20)
         return (await llm_server.stats(brief=True))["embeddings"]["answered"]
 
-    await until(embedded, what="an embedding")
+    await until(embedded, seconds=90, what="an embedding")  # a request that hangs ends after 30 s
 
 
 async def test_whatever_the_llm_and_the_embeddings_answer_every_question_ends(settings, llm_server):

@@ -14,9 +14,9 @@ end
 
 local function cancel(id, told)
   local key = ARGV[1] .. id
-  local kind = redis.call('GETRANGE', key, after, after + 9) -- a result may have megabytes
+  local kind = redis.pcall('GETRANGE', key, after, after + 9) -- a result may have megabytes
   if kind ~= '"deadline"' then
-    return kind == '' and -1 or 0
+    return (type(kind) ~= 'string' or kind == '') and -1 or 0
   end
   local record = redis.call('GET', key)
   local lane, job = string.match(record, '"job":"(%a+):([^"]+)"', after)

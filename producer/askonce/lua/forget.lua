@@ -7,7 +7,7 @@ local after = string.len('{"fingerprint":"') + 43 + string.len('",')
 local shortened = 0
 for i = 3, #ARGV do
   local key = ARGV[1] .. ARGV[i]
-  if redis.call('GETRANGE', key, after, after + 9) ~= '"deadline"' then
+  if redis.pcall('GETRANGE', key, after, after + 9) ~= '"deadline"' then
     shortened = shortened + redis.call('PEXPIRE', key, ARGV[2])
   end
 end

@@ -22,8 +22,8 @@ local function with_listener(marker)
 end
 
 local function look(key)
-  local size = redis.call('STRLEN', key)
-  if size == 0 then
+  local size = redis.pcall('STRLEN', key)
+  if type(size) ~= 'number' or size == 0 then -- nothing, or no string: nothing of ours
     return false
   elseif size > left and left < most then
     return 0

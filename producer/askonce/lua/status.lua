@@ -7,8 +7,8 @@ local after = string.len('{"fingerprint":"') + 43 + string.len('",')
 local replies = {}
 for i = 3, #ARGV do
   -- A result may have megabytes; what tells is at its beginning.
-  local record = redis.call('GETRANGE', ARGV[1] .. ARGV[i], 0, 1023)
-  if record == '' then
+  local record = redis.pcall('GETRANGE', ARGV[1] .. ARGV[i], 0, 1023)
+  if type(record) ~= 'string' or record == '' then
     replies[#replies + 1] = 0
   elseif string.sub(record, after + 1, after + 10) == '"deadline"' then
     local lane, job = string.match(record, '"job":"(%a+):([^"]+)"', after)

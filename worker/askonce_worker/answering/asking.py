@@ -62,8 +62,9 @@ class Asking:
         await self._outbound.send(from_llm(item, completion.body), entries=_kept(item, completion))
 
     def condemning(self, lead: Lead, failure: Failure) -> Settle:
-        """What settles a leader so that questions like it fail too, those that come within a while included."""
-        return self._coalescer.settling(lead, Settlement.SHARED, failure, reusable=REUSABLE)
+        """What settles a leader so that questions like it fail too, however late they are looked at: those that were
+        asked before. One that is asked afterwards, as by a replay, is tried again."""
+        return self._coalescer.settling(lead, Settlement.SHARED, failure, reusable=-REUSABLE)
 
     async def publish_failed(self, item: OpenQuestion, failure: Failure, *, settle: Settle | None = None) -> None:
         log.debug("question.failed", kind=failure["error"]["kind"], status=failure["error"].get("status"))

@@ -155,12 +155,18 @@ class Publisher:
             await asyncio.sleep(AGAIN)
 
     async def _sent(self, batch: Batch, report: CountsReport) -> Replies:
-        try:
-            replies = await self._pipeline(batch, report).execute()
-        except NoScriptError:
+        """What one script did while Redis did not know the other one counts, too."""
+        published = [0] * len(batch.items)
+        while True:
+            replies = await self._pipeline(batch, report).execute(raise_on_error=False)
+            if batch.items and isinstance(replies[-1], list):
+                published = [max(pair) for pair in zip(published, replies[-1], strict=True)]
+            failures = [reply for reply in replies if isinstance(reply, Exception)]
+            if not failures:
+                return Replies(published)
+            if not isinstance(failures[0], NoScriptError):
+                raise failures[0]
             await load(self._redis, STORE, PUBLISH, *self._scripts)
-            replies = await self._pipeline(batch, report).execute()
-        return Replies(published=replies[-1] if batch.items else ())
 
     def _pipeline(self, batch: Batch, report: CountsReport) -> Any:
         """Each step may run twice: a result, a settled leader, an entry and a report are what they were."""

@@ -44,7 +44,8 @@ class Led:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """reusable: seconds for which the answer may serve questions that come later, too. at: Unix ms of Redis's clock."""
+    """reusable: seconds for which the answer may serve questions that come later, too; less than 0: for which it serves
+    those that were asked before. at: Unix ms of Redis's clock."""
 
     leader: str
     share: Share

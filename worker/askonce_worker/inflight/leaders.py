@@ -177,9 +177,8 @@ class View:
             return
         known.ended = self.tick
         known.share = change.share
-        reusable = min(change.reusable, self._settled_for)
-        known.reusable_until = now + reusable
-        known.reusable_until_ms = change.at + 1000 * reusable
+        known.reusable_until = now + min(abs(change.reusable), self._settled_for)
+        known.reusable_until_ms = change.at + 1000 * min(max(0.0, change.reusable), self._settled_for)
         self._settled.append((now + self._settled_for, change.leader))
 
     def _forget(self, now: float) -> None:

@@ -20,7 +20,7 @@ class Unreadable(Exception):
 class Settled:
     """A leader's outcome, as its followers read it.
 
-    at: when it was settled, Unix ms of Redis's clock. reusable: seconds for which later questions may have it, too.
+    at: when it was settled, Unix ms of Redis's clock. reusable: as in `Ended`.
     lapsed: its worker died.
     """
 
