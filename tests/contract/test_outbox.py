@@ -168,3 +168,16 @@ async def test_an_answer_whose_epoch_moved_while_it_was_made_is_not_cached(cache
     await publisher.send((), entries=new_entries(1, stamp="0.1.0.0"))
     entries, *_ = await cache.sides()
     assert len(entries) == 1
+
+
+async def test_an_answer_that_cannot_be_written_fails_alone(cache, publisher):
+    first, bad, last = new_entries(3)
+    bad.body["usage"] = {"total_tokens": 2**70}
+    async with asyncio.timeout(10):
+        outcomes = await asyncio.gather(
+            *(publisher.send((), entries=[entry]) for entry in (first, bad, last)), return_exceptions=True
+        )
+        await publisher.send((), entries=new_entries(1))
+    assert [isinstance(outcome, TypeError) for outcome in outcomes] == [False, True, False]
+    entries, *_ = await cache.sides()
+    assert entries == {first.question.fingerprint, last.question.fingerprint}
