@@ -49,6 +49,8 @@ def output_record(line: Line, job_id: str, answer: Answer) -> dict[str, Any]:
         }
         if line.question is not None and answer.matched_question not in (None, line.question.text):
             record["askonce"]["asked"] = _asked(line.question)
+        elif line.question is not None and line.question.cache != "bypass":
+            record["askonce"]["entry"] = line.question.fingerprint
         if answer.unmatched is not None:
             record["askonce"]["unmatched"] = answer.unmatched
     if line.question is not None and line.question.metadata is not None:

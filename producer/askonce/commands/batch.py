@@ -177,7 +177,8 @@ def _retry_command(args: argparse.Namespace) -> str:
             words += [f"--{name.replace('_', '-')}", value]
     for param in args.param:
         words += ["--param", param]
-    words += [f"--{name}" for name in ("text", "ordered") if getattr(args, name)]
+    flags = ("text", "ordered", "allow_misfits")
+    words += [f"--{name.replace('_', '-')}" for name in flags if getattr(args, name)]
     return shlex.join([*words, "--retry-failed"])
 
 

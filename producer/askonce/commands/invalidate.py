@@ -25,8 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 async def run(client: Client, args: argparse.Namespace) -> int:
-    async with Admin(args.url) as admin:
-        count = await admin.count_entries(model=args.model, namespace=args.namespace)
+    count = await _counted(args)
     await client.invalidate(model=args.model, namespace=args.namespace, all=args.all)
     if args.json:
         of = {"model": args.model, "namespace": args.namespace, "all": args.all}
@@ -37,6 +36,16 @@ async def run(client: Client, args: argparse.Namespace) -> int:
     if count.matching == 0 and count.whole and count.total:
         complain(_none_had_it(count, args))
     return 0
+
+
+async def _counted(args: argparse.Namespace) -> EntryCount:
+    """Of no entries, where they cannot be counted: invalidating matters more."""
+    try:
+        async with Admin(args.url) as admin:
+            return await admin.count_entries(model=args.model, namespace=args.namespace)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the entries must not be used any longer
+        complain(f"the entries could not be counted ({type(error).__name__})")
+        return EntryCount(0)
 
 
 def _summary(count: EntryCount) -> str:

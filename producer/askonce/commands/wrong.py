@@ -8,6 +8,7 @@ from pathlib import Path
 
 import orjson
 
+from askonce.batch.template_option import template_text
 from askonce.client import Client
 from askonce.commands.output import complain, say, say_json
 from askonce.commands.question_arguments import params_from
@@ -40,7 +41,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     scope = parser.add_argument_group("how the two texts were asked")
     scope.add_argument("--model", help="the model (default: ASKONCE_MODEL)")
     scope.add_argument("--system", help="the system prompt")
-    scope.add_argument("--template", help="the fixed text around both, with {text} in its place")
+    scope.add_argument(
+        "--template", metavar="TEXT|FILE", help="the fixed text around both, with {text} in its place; or its file"
+    )
     scope.add_argument("--param", action="append", default=[], metavar="KEY=JSON", help="a parameter of the request")
 
 
@@ -95,7 +98,7 @@ async def _report_lines(hits: WrongHits, args: argparse.Namespace) -> int:
     news, code = {}, 0
     for number, line in _numbered(args.lines):
         try:
-            name, report = _of_line(line)
+            name, report = _of_line(line, drop_entry=args.drop_entry)
         except ValueError as error:
             complain(f"line {number}: {error}")
             code = 2
@@ -117,15 +120,19 @@ def _numbered(path: str) -> Iterator[tuple[int, bytes]]:
         yield from ((number, line) for number, line in enumerate(file, 1) if line.strip())
 
 
-def _of_line(line: bytes) -> tuple[str, Report]:
+def _of_line(line: bytes, *, drop_entry: bool) -> tuple[str, Report]:
     """What a line of the output of `batch` is called, and its report. Raises ValueError."""
     record = read_object(line)
     facts = record.get("askonce")
     if not isinstance(facts, dict):
         raise ValueError("not a line of the output of `askonce batch`")
+    name, entry = str(record.get("custom_id") or record.get("id")), facts.get("entry")
+    if drop_entry and isinstance(entry, str):
+        return name, Report(b"", entry, "", "")
     asked, matched = facts.get("asked"), facts.get("matched_question")
     if not isinstance(asked, dict) or not isinstance(matched, str):
-        raise ValueError("its answer is not another question's, or the batch was run by an older release")
+        hint = ": --drop-entry drops it" if entry else ", or the batch was run by an older release"
+        raise ValueError(f"its answer is not another question's{hint}")
     report = pair_report(
         namespace=text_of(asked, "namespace"),
         model=text_of(asked, "model"),
@@ -133,14 +140,15 @@ def _of_line(line: bytes) -> tuple[str, Report]:
         asked=text_of(asked, "text"),
         matched=matched,
     )
-    return str(record.get("custom_id") or record.get("id")), report
+    return name, report
 
 
 def _of_texts(args: argparse.Namespace) -> Report:
     """Raises ValueError."""
     model = client_settings({"model": args.model}).model
+    template = None if args.template is None else template_text(args.template)
     asked, matched = (
-        Question(text, system=args.system, template=args.template, params=params_from(args.param)).checked(
+        Question(text, system=args.system, template=template, params=params_from(args.param)).checked(
             namespace=args.namespace or "default", model=model
         )
         for text in args.texts

@@ -87,6 +87,9 @@ def _place(parts: SplitResult) -> dict[str, Any]:
     except ValueError:
         raise ValueError(MALFORMED) from None
     options.pop("connection_class", None)
+    db = parts.path.strip("/")
+    if parts.scheme != "unix" and db and not db.isdecimal():
+        raise ValueError(MALFORMED if "@" in db else "the database of the Redis URL must be a whole number")
     return options
 
 
