@@ -8,7 +8,8 @@ from askonce.question import Question
 from askonce.session.arguments import Questions, checked_lane, checked_seconds, each_checked, several
 from askonce.session.backend import Lane
 from askonce.session.bulk import submit_many
-from askonce.session.mapping import MapOptions, Mapper
+from askonce.session.map_item import MapOptions
+from askonce.session.mapping import Mapper
 from askonce.session.streams import as_completed
 
 

@@ -1,11 +1,28 @@
-"""A question of `Client.map` between its source and the caller."""
+"""A question of `Client.map` between its source and the caller, and how they are asked."""
 
 import asyncio
 from dataclasses import dataclass
 
 from askonce.answer import Answer
 from askonce.question import Question
+from askonce.session.backend import Lane
 from askonce.session.waiting import Waiting
+
+
+@dataclass(frozen=True, slots=True)
+class MapOptions:
+    """timeout: seconds from submit to the deadline of each question. keep: the results of questions under job ids of
+    the caller's are wanted by these: such a question goes through the queue, even if its answer is in the cache."""
+
+    lane: Lane
+    timeout: float
+    in_flight: int
+    ordered: bool
+    keep: bool
+
+    def __post_init__(self) -> None:
+        if self.in_flight < 1:
+            raise ValueError("in_flight is at least 1")
 
 
 @dataclass(slots=True, eq=False)
@@ -21,6 +38,7 @@ class MapItem:
         answer: The answer to this question.
         heard: What arrives under the job id, once the question is submitted.
         took: Seconds that the cache needed, for an exact hit.
+        size: Bytes of an exact hit.
         queued: Whether it is in the queue, so that an answer will come.
     """
 
@@ -29,6 +47,7 @@ class MapItem:
     answer: "asyncio.Future[Answer]"
     heard: "asyncio.Future[Answer] | None" = None
     took: float | None = None
+    size: int = 0
     queued: bool = False
 
     @property

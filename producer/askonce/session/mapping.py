@@ -6,16 +6,16 @@ import time
 from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
 from contextlib import nullcontext
-from dataclasses import dataclass
 
 from askonce.answer import Answer
 from askonce.errors import InvalidQuestion, QueueFull, StoreUnreachable
+from askonce.json_values import dumps
 from askonce.question import Question
-from askonce.session.backend import Backend, Lane
+from askonce.session.backend import Backend
 from askonce.session.iteration import batches
 from askonce.session.job_queue import Outcome, new_job_ids
 from askonce.session.listener import PATIENCE
-from askonce.session.map_item import MapItem
+from askonce.session.map_item import MapItem, MapOptions
 from askonce.session.streams import failed, outcome
 from askonce.store.away import passes
 from askonce.tasks import stop
@@ -23,22 +23,8 @@ from askonce.tasks import stop
 Item = Question | str
 TOGETHER = 512
 """Questions that are looked up, and then submitted, at a time: what the cache does not answer is to fill chunks."""
-
-
-@dataclass(frozen=True, slots=True)
-class MapOptions:
-    """timeout: seconds from submit to the deadline of each question. keep: the results of questions under job ids of
-    the caller's are wanted by these: such a question goes through the queue, even if its answer is in the cache."""
-
-    lane: Lane
-    timeout: float
-    in_flight: int
-    ordered: bool
-    keep: bool
-
-    def __post_init__(self) -> None:
-        if self.in_flight < 1:
-            raise ValueError("in_flight is at least 1")
+HELD = 64 * 2**20
+"""Bytes of hits above which no more are looked up until some are handed out."""
 
 
 class Mapper:
@@ -55,6 +41,8 @@ class Mapper:
         self._ids: list[str] = []
         self._moved = asyncio.Event()
         self._room = asyncio.Event()
+        self._held = 0
+        """Bytes of hits that are not handed out yet."""
         self._reached = False
         """Redis has answered once. Before, a Redis that is away is a wrong address, and not waited for."""
 
@@ -66,6 +54,7 @@ class Mapper:
             while (item := await self._next(feeder)) is not None:
                 answer = outcome(item.job, item.answer)
                 del self._out[item]
+                self._held -= item.size
                 self._room.set()
                 if item.took is not None:
                     self._backend.count_hit(item.question, answer, item.took)
@@ -105,11 +94,12 @@ class Mapper:
         hopeful = [item for item in entered if self._may_hit(item)]
         items = [item for item in entered if not self._may_hit(item)]
         del entered  # who keeps an answered item keeps its answer, which may be large
-        await self._from_cache(hopeful, items)
-        for item in items:
-            if not item.answer.done():
+        while hopeful or items:
+            await self._from_cache(hopeful, items)
+            for item in items:
                 self._expect(item)
-        await self._submit([item for item in items if not item.answer.done()])
+            await self._submit(items)
+            items = []
 
     def _may_hit(self, item: MapItem) -> bool:
         return item.question.cache == "use" and (item.own or not self._how.keep)
@@ -117,10 +107,16 @@ class Mapper:
     async def _from_cache(self, hopeful: list[MapItem], missed: list[MapItem]) -> None:
         """As `ask` does: an exact hit needs neither queue nor worker, and leaves no result behind.
 
-        Empties `hopeful`: what the cache does not answer goes to `missed`.
+        What is looked up leaves `hopeful`; what the cache does not answer goes to `missed`. While many large answers
+        wait for one before them, that one is submitted first, and then waited for.
         Raises the error of a Redis that has never answered. One that is away for a while is waited for by `_submit`.
         """
         while hopeful:
+            if self._held > HELD and missed:
+                return
+            while self._held > HELD:
+                self._room.clear()
+                await self._room.wait()
             began = time.perf_counter()
             try:
                 hits = await self._backend.lookup_many([item.question for item in hopeful])
@@ -128,6 +124,7 @@ class Mapper:
                 if not self._reached:
                     raise
                 missed += hopeful
+                hopeful.clear()
                 return
             self._reached = True
             took = time.perf_counter() - began
@@ -136,6 +133,8 @@ class Mapper:
                     missed.append(item)
                 else:
                     item.took = took
+                    item.size = len(dumps(answer.body))
+                    self._held += item.size
                     self._finish(item, answer)
             del hopeful[: len(hits)]  # large answers come in several replies: the caller takes some in between
 
