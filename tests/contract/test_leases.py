@@ -142,6 +142,18 @@ async def test_jobs_that_are_held_back_let_others_pass_and_none_is_lost(redis, k
     assert sorted(found) == sorted(slow)
 
 
+async def test_a_job_far_behind_others_that_are_held_back_is_found(redis, keys):
+    worker = Worker(redis, keys, lease=60)
+    slow = [await put(redis, keys, score=64 * number, raw=of("slow")) for number in range(1500)]
+    held_back = [Flow("bulk", "slow", "m")]
+    for place in (1400, 1450, 1300, 20):
+        quick = await put(redis, keys, score=64 * place, raw=of("quick"))
+        taken = [name for _ in range(6) for name in names(await worker.claim(held_back=held_back))]
+        assert taken == [quick]
+    found = [name for _ in range(15) for name in names(await worker.claim(free=100))]
+    assert sorted(found) == sorted(slow)
+
+
 async def test_lapsed_leases_come_before_the_whole_backlog(redis, keys, worker, other):
     job = await put(redis, keys, score=5)
     await other.claim()

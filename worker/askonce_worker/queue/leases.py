@@ -87,6 +87,7 @@ class Leases:
         self._claim_keys = [keys.fair, keys.wake, keys.workers, keys.load, *self._alone, keys.doubted]
         self._lease_ms = int(lease * 1000)
         self._tokens_made = itertools.count(1)
+        self._skip = 0
 
     async def claim(self, *, free: int, bulk: int, lapsed: tuple[int, int], held_back: Collection[Flow] = ()) -> Claim:
         """Claims jobs whose leases have lapsed, then jobs that are due.
@@ -114,11 +115,11 @@ class Leases:
     async def _claim(self, most: list[int], which: str, held_back: list[str]) -> Claim:
         token = f"{self.worker}-{next(self._tokens_made)}"
         keys = [*self._queues, *self._leases, *self._tokens, *self._claim_keys]
-        args = [self.worker, token, self._lease_ms, *most, which, ARQ_JOB, self._clock.now_ms(), *held_back]
+        args = [self.worker, token, self._lease_ms, *most, which, ARQ_JOB, self._clock.now_ms(), self._skip, *held_back]
         reply = await self._timed(CLAIM, keys, args)
         if not reply:
             raise TimeoutError("Redis received the claim too late")
-        interactive_behind, bulk_behind, suspects, *found = reply
+        interactive_behind, bulk_behind, suspects, self._skip, *found = reply
         jobs, gone = [], []
         for row in (ClaimedRow(*fields) for fields in found):
             if row.record is None:

@@ -3,15 +3,14 @@
 -- KEYS: 1 queue:interactive 2 queue:bulk 3 leases:interactive 4 leases:bulk 5 tokens:interactive 6 tokens:bulk
 --       7 fair 8 wake 9 workers 10 load 11 alone:interactive 12 alone:bulk 13 doubted
 -- ARGV: 1 worker   2 token   3 lease in ms
---       4 the most to claim of lapsed jobs   5 the most of these from bulk
---       6 the most to claim of due jobs, less what was lapsed   7 the most of these from bulk
+--       4 the most to claim of lapsed jobs   5 the most of these from bulk   6, 7 the same of due jobs and lapsed ones
 --       8 'suspects' to claim one job of those that wait apart, and nothing else; else ''
---       9 prefix of the job records
---       10 when it was sent (ms)
---       11... flows of which nothing is taken for now: lane (1 or 2), namespace and model, one a line
+--       9 prefix of the job records   10 when it was sent (ms)
+--       11 how many bulk jobs to skip behind the first page: an earlier claim has looked at them
+--       12... flows of which nothing is taken for now: lane (1 or 2), namespace and model, one a line
 -- Returns {now in ms, how many due interactive jobs stay behind (as far as was looked), how many bulk jobs,
---          1 if suspects wait, {lane, job, lapses, failures, record or false (it is gone)}...},
---          or {now in ms}: it came too late.
+--          1 if suspects wait, how many bulk jobs the next claim is to skip,
+--          {lane, job, lapses, failures, record or false (it is gone)}...}, or {now in ms}: it came too late.
 --
 -- A token is 'fence lapses failures score': fence '-' while the job waits, score where it goes back to. A job that
 -- lapsed twice is a suspect: it waits apart, until a process claims it that runs nothing else.
@@ -38,14 +37,14 @@ local function lapses_count()
   return not up or tonumber(up) * 1000 >= tonumber(ARGV[3])
 end
 
-local taken, behind = {}, {0, 0}
+local taken, behind, skip = {}, {0, 0}, 0
 local room = {tonumber(ARGV[4]), tonumber(ARGV[5])}
 
 local held_back = {}
-for i = 11, #ARGV do
+for i = 12, #ARGV do
   held_back[ARGV[i]] = true
 end
-local PAGES = #ARGV > 10 and 8 or 1
+local PAGES = #ARGV > 11 and 8 or 1
 
 -- Of a chunk's first scope, as far as the beginning of its record says. A share is at stake, no more.
 local function is_held_back(lane, job)
@@ -67,7 +66,9 @@ local function let_pass(key, item, virtual)
   end
   if score < latest then
     redis.call('ZADD', key, string.format('%.0f', place), item.job)
+    return 1
   end
+  return 0
 end
 
 local function known(lane, job, score, lapsed, state)
@@ -119,22 +120,27 @@ local function look_at_page(lane, key, low, high, lapsed, after)
   return passed, stay, #jobs == most
 end
 
-local function look(lane, key, low, high, lapsed)
-  local passed, after = {}, 0
-  for _ = 1, PAGES do
+-- Returns how many jobs the next claim may skip behind its first page.
+local function look(lane, key, low, high, lapsed, skip)
+  local passed, after, seen = {}, 0, 0
+  for number = 1, PAGES do
     local page, stay, more = look_at_page(lane, key, low, high, lapsed, after)
     for i = 1, #page do
       passed[#passed + 1] = page[i]
     end
-    after = after + stay
     if #page == 0 or not more or room[lane] <= 0 then
+      seen = more and after or 0
       break
     end
+    after = after + stay
+    seen = after
+    after = number == 1 and math.max(after, skip) or after
   end
   local virtual = #passed > 0 and tonumber(redis.call('HGET', KEYS[7], '') or 0)
   for i = 1, #passed do
-    let_pass(key, passed[i], virtual)
+    seen = seen - let_pass(key, passed[i], virtual)
   end
+  return math.max(0, seen)
 end
 
 local function take_suspect()
@@ -157,15 +163,15 @@ end
 if ARGV[8] == 'suspects' then
   take_suspect()
 else
-  look(1, KEYS[3], '-inf', '(' .. stamp, true)
-  look(2, KEYS[4], '-inf', '(' .. stamp, true)
+  look(1, KEYS[3], '-inf', '(' .. stamp, true, 0)
+  look(2, KEYS[4], '-inf', '(' .. stamp, true, 0)
   room = {math.max(0, ARGV[6] - #taken), math.max(0, ARGV[7] - #taken)}
-  look(1, KEYS[1], '-inf', stamp, false)
-  look(2, KEYS[2], UNIX_MS, stamp, false)
-  look(2, KEYS[2], '-inf', '(' .. UNIX_MS, false)
+  look(1, KEYS[1], '-inf', stamp, false, 0)
+  look(2, KEYS[2], UNIX_MS, stamp, false, 0)
+  skip = look(2, KEYS[2], '-inf', '(' .. UNIX_MS, false, tonumber(ARGV[11]))
 end
 
-local reply = {now, behind[1], behind[2], suspects_wait() and 1 or 0}
+local reply = {now, behind[1], behind[2], suspects_wait() and 1 or 0, PAGES > 1 and skip or 0}
 if #taken == 0 then
   -- Nothing waits and nothing runs: whatever the load still says is a job that expired unseen.
   for lane = 1, 2 do
