@@ -1,12 +1,13 @@
 """Answers of many megabytes: what is sent, published and looked up at once is bounded in bytes."""
 
 import asyncio
+import tracemalloc
 
 import orjson
 import pytest
 from redis.asyncio import Redis
 
-from askonce import Question
+from askonce import Client, Question
 from askonce.answer import Answer
 from askonce.contract.completion import text_body
 from askonce.contract.keys import Keys
@@ -74,6 +75,21 @@ async def test_a_chunk_of_large_answers_is_published_in_parts(redis, prefix):
     for question in asked:
         assert b'"answered"' in (await redis.getrange(Keys(prefix).result("n", question.job_id), 0, 200))
     await publisher.aclose()
+
+
+async def test_large_answers_are_stored_a_few_at_a_time(own_valkey, prefix):  # noqa: F811
+    body = text_body("x" * (2 * MIB), model="m")
+    async with Client(own_valkey.url, key_prefix=prefix) as client:
+        tracemalloc.start()
+        try:
+            stored = await asyncio.gather(*(client.store(question, body) for question in questions(96)))
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert stored == [True] * 96
+        assert peak < 100 * MIB
+        for question in questions(96):
+            assert await client.lookup(question) is not None
 
 
 async def test_many_small_answers_still_share_a_round_trip(redis, prefix):

@@ -42,6 +42,8 @@ PART = 500
 PARTS = 20
 """Most scripts in one round trip."""
 STORED_TOGETHER = 128
+STORED_BYTES = 8 * 1024 * 1024
+"""Of completions in one round trip: more only where a single one is larger."""
 
 NewEntry = tuple[Question, Mapping[str, Any], float]
 """With its completion and its time to live in seconds."""
@@ -134,7 +136,17 @@ class Session:
         return await self._storing((question, body, ttl))
 
     async def _store_all(self, entries: Sequence[NewEntry]) -> list[bool | Exception]:
-        replies = await self._store.pipeline([self._store_call(*entry) for entry in entries])
+        replies: list[int] = []
+        calls, size = list[ScriptCall](), 0
+        for entry in entries:
+            call = self._store_call(*entry)
+            calls.append(call)
+            size += sum(len(argument) for argument in call.args if isinstance(argument, bytes))
+            if size >= STORED_BYTES:
+                replies += await self._store.pipeline(calls)
+                calls, size = [], 0
+        if calls:
+            replies += await self._store.pipeline(calls)
         full = QueueFull("Redis is nearly full: nothing new is cached")
         return [full if reply < 0 else reply == 1 for reply in replies]
 
