@@ -28,8 +28,8 @@ class Flaky(Redis):
         pipe = super().pipeline(**options)
         execute = pipe.execute
 
-        async def lossy():
-            replies = await execute()
+        async def lossy(**how):
+            replies = await execute(**how)
             if self.lose:
                 self.lose = False
                 raise ConnectionError("the reply is lost")

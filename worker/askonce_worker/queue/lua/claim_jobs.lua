@@ -51,7 +51,8 @@ local function is_held_back(lane, job)
   if PAGES == 1 then
     return false
   end
-  local head = redis.call('GETRANGE', ARGV[9] .. job, 0, 1023)
+  local head = redis.pcall('GETRANGE', ARGV[9] .. job, 0, 1023)
+  head = type(head) == 'string' and head or ''
   local namespace = string.match(head, '"namespace":%s*"([^"\\]*)"') or ''
   local model = string.match(head, '"model":%s*"([^"\\]*)"') or ''
   return held_back[lane .. '\n' .. namespace .. '\n' .. model]
