@@ -280,8 +280,12 @@ async def test_a_follower_that_asks_in_its_leaders_place_is_counted(settings, ll
         await until_asked(llm_server)
         follower = await client.submit(second, timeout=60)
         assert (await collected(client, [leader, follower]))[0].error.kind == "expired"
-        metrics = await scrape(settings)
-    assert metrics.sum("askonce_takeovers_total") == 1
+
+        async def counted():
+            metrics = await scrape(settings)
+            return metrics.sum("askonce_takeovers_total") == 1 and metrics
+
+        metrics = await until(counted, what="the takeover to be counted")
     assert metrics.sum("askonce_llm_errors_total", kind="cancelled") == 1
 
 
