@@ -37,10 +37,10 @@ imports: setup
 unit: setup
 	$(BIN)/pytest -n 3 --dist loadfile $(TESTS)
 
-# How much of the code the tests run that need no other process of ours. (Measuring those too would slow them by half.)
+# How much of the code the unit tests run. (Measuring the others too would slow them by half.)
 coverage: setup
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt pytest-cov
-	$(BIN)/pytest -n 3 --dist loadfile --cov --cov-report=term:skip-covered tests/unit tests/contract
+	$(BIN)/pytest -n 3 --dist loadfile --cov --cov-report=term:skip-covered tests/unit
 
 bench: setup
 	$(BIN)/python tests/benchmarks/run.py
