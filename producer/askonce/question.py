@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal, TypedDict, Unpack
+from typing import Any, ClassVar, Literal, Self, TypedDict, Unpack, overload
 
 from askonce import fingerprint as identity
 from askonce.canonical import canonical_messages
@@ -57,9 +57,13 @@ class Remembered:
         self._work, self._name = work, work.__name__
         self.__doc__ = work.__doc__
 
-    def __get__(self, question: "Question | None", owner: type) -> str:
+    @overload
+    def __get__(self, question: None, owner: type) -> Self: ...
+    @overload
+    def __get__(self, question: "Question", owner: type) -> str: ...
+    def __get__(self, question: "Question | None", owner: type) -> Self | str:
         if question is None:
-            return self  # type: ignore[return-value]
+            return self
         found = question.__dict__[self._name] = self._work(question)
         return found
 

@@ -11,7 +11,7 @@ the result, and `asyncio.run` then waits for ever. Here `asyncio.timeout` bounds
 import asyncio
 from typing import Any
 
-from redis.asyncio.connection import Connection, SSLConnection, UnixDomainSocketConnection
+from redis.asyncio.connection import AbstractConnection, Connection, SSLConnection, UnixDomainSocketConnection
 from redis.exceptions import BusyLoadingError, ConnectionError, ResponseError  # noqa: A004
 from redis.exceptions import TimeoutError as ReplyTimeout
 
@@ -37,8 +37,8 @@ class Generation:
             self.number += 1
 
 
-class _FailsOver:
-    """Mixed into a connection of redis-py.
+class _FailsOver(AbstractConnection):
+    """A connection of redis-py, whatever it goes over.
 
     generation: shared by all connections to the same Redis. socket_timeout: seconds for one reply. longer: seconds to
     add to it, for reads that Redis holds back.
@@ -53,7 +53,7 @@ class _FailsOver:
         **options: Any,
     ) -> None:
         options.setdefault("socket_connect_timeout", REPLY_TIMEOUT)
-        super().__init__(**options, socket_timeout=None)  # type: ignore[call-arg]
+        super().__init__(**options, socket_timeout=None)
         self._reply_timeout = socket_timeout + longer
         self._generation = generation or Generation()
         self._made_in = -1
@@ -61,7 +61,7 @@ class _FailsOver:
     @property
     def is_current(self) -> bool:
         """Connected, and to the server that the others use."""
-        connected: bool = self.is_connected  # type: ignore[attr-defined]
+        connected: bool = self.is_connected
         return connected and self._made_in == self._generation.number
 
     async def connect(self) -> None:
@@ -70,14 +70,14 @@ class _FailsOver:
         await self._drop()
         self._made_in = self._generation.number
         self._generation.connections += 1
-        await super().connect()  # type: ignore[misc]
+        await super().connect()  # type: ignore[no-untyped-call]
 
     async def send_packed_command(self, command: Any, check_health: bool = True) -> None:
-        if not self.is_connected:  # type: ignore[attr-defined]
+        if not self.is_connected:
             await self.connect()
         try:
             async with asyncio.timeout(self._reply_timeout):
-                await super().send_packed_command(command, check_health)  # type: ignore[misc]
+                await super().send_packed_command(command, check_health)
         except TimeoutError:
             await self._drop()
             raise ReplyTimeout("Redis takes no commands") from None
@@ -88,7 +88,7 @@ class _FailsOver:
     async def read_response(self, *args: Any, **options: Any) -> Any:
         try:
             async with asyncio.timeout(self._reply_timeout):
-                return await super().read_response(*args, **options)  # type: ignore[misc]
+                return await super().read_response(*args, **options)
         except TimeoutError:
             await self._drop()
             raise ReplyTimeout(f"no reply within {self._reply_timeout:g} s") from None
@@ -103,7 +103,7 @@ class _FailsOver:
             raise RefusedForNow(str(error)) from error
 
     async def _drop(self) -> None:
-        await self.disconnect(nowait=True)  # type: ignore[attr-defined]
+        await self.disconnect(nowait=True)
 
 
 class TcpConnection(_FailsOver, Connection):

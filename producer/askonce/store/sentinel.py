@@ -50,16 +50,16 @@ class Sentinels:
             await connection.disconnect(nowait=True)
 
 
-class _ToMaster:
-    """Mixed into a connection: each attempt to connect asks the Sentinels."""
+class _ToMaster(Connection):
+    """A connection of redis-py over TCP or TLS: each attempt to connect asks the Sentinels."""
 
     def __init__(self, *, sentinels: Sentinels, **options: Any) -> None:
-        super().__init__(**options, redis_connect_func=_refuse_replica)  # type: ignore[call-arg]
+        super().__init__(**options, redis_connect_func=_refuse_replica)
         self._sentinels = sentinels
 
     async def _connect(self) -> None:
         self.host, self.port = await self._sentinels.master()
-        await super()._connect()  # type: ignore[misc]
+        await super()._connect()  # type: ignore[no-untyped-call]
 
 
 class MasterConnection(_ToMaster, TcpConnection):
