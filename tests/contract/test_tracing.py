@@ -38,7 +38,7 @@ async def test_a_chunks_span_and_its_stages_belong_to_the_trace_of_the_submit(se
         with spans.tracer.start_as_current_span("backend request") as request:
             [answer] = await worker.ask("Whose trace is it? [g1]")
     assert answer.source == "llm"
-    [chunk] = spans.named("askonce.contract.chunk")
+    [chunk] = spans.named("askonce.chunk")
     assert (chunk.context.trace_id, chunk.parent.span_id) == (request.context.trace_id, request.context.span_id)
     assert chunk.kind is SpanKind.CONSUMER
     assert chunk.attributes["messaging.destination.name"] == "interactive"
@@ -75,7 +75,7 @@ async def test_a_chunk_of_several_traces_goes_on_with_one_and_links_to_the_other
         await worker.client.lookup("a connection is there")
         first, second, third = await asyncio.gather(*(submit(worker, number) for number in range(3)))
         await worker.run_next()
-    [chunk] = spans.named("askonce.contract.chunk")
+    [chunk] = spans.named("askonce.chunk")
     assert chunk.attributes["messaging.batch.message_count"] == 3
     assert chunk.parent.span_id == first.span_id
     assert {link.context.span_id for link in chunk.links} == {second.span_id, third.span_id}
@@ -102,7 +102,7 @@ async def test_a_failure_is_told_by_its_kind_and_nothing_that_is_asked_or_secret
 async def test_a_question_that_comes_without_a_trace_begins_one(settings, spans):
     async with wired_workers(1, settings) as [worker]:
         await worker.ask("Nobody's? [g5]")
-    [chunk] = spans.named("askonce.contract.chunk")
+    [chunk] = spans.named("askonce.chunk")
     assert chunk.parent is None
 
 

@@ -74,8 +74,8 @@ async def test_spans_reach_the_collector_that_the_environment_names(settings, co
             await collected(client, [first, *rest])
             assert await worker.stop() == 0
     spans = collector.spans()
-    assert {"askonce.contract.chunk", "askonce.exact", "chat test-model"} <= {span.name for _, span in spans}
-    assert sum(span.name == "askonce.contract.chunk" for _, span in spans) == 3
+    assert {"askonce.chunk", "askonce.exact", "chat test-model"} <= {span.name for _, span in spans}
+    assert sum(span.name == "askonce.chunk" for _, span in spans) == 3
     assert {span.trace_id for _, span in spans} == {request.context.trace_id.to_bytes(16, "big")}
     assert {resource["service.name"] for resource, _ in spans} == {"askonce-worker"}
 

@@ -41,7 +41,7 @@ class Tracing:
         }
         with (
             self._tracer.start_as_current_span(
-                "askonce.contract.chunk",
+                "askonce.chunk",
                 parent,
                 kind=SpanKind.CONSUMER,
                 attributes=attributes,
