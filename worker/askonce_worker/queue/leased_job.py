@@ -14,9 +14,6 @@ class Unworkable(Exception):
     """Another try of this job would end alike: it is buried at once. The message quotes nothing of it."""
 
 
-UNKNOWN = Flow("", "", "")
-
-
 class Suspicious(Exception):
     """Workers died over what this job is about to do: it is to run in a process without others."""
 
@@ -35,12 +32,12 @@ class LeasedJob:
     lapses: int
     failures: int
     record: bytes
+    flow: Flow
     function: str = ""
     args: tuple[Any, ...] = ()
     kwargs: dict[str, Any] | None = None
     enqueued_ms: int = 0
     questions: int = 0
-    flow: Flow = UNKNOWN
     malformed: str = ""
 
     @property
@@ -56,12 +53,12 @@ def leased_job(job: str, lane: str, token: str, lapses: int, failures: int, reco
         if not (isinstance(args, list) and isinstance(kwargs, dict)):
             raise TypeError("not a call")
         return LeasedJob(
-            job, lane, token, lapses, failures, record,
-            function, tuple(args), kwargs, enqueued, _questions(function, args), _flow(lane, args),
+            job, lane, token, lapses, failures, record, _flow(lane, args),
+            function, tuple(args), kwargs, enqueued, _questions(function, args),
         )  # fmt: skip
     except (ValueError, TypeError, KeyError) as error:
         malformed = f"malformed record: {type(error).__name__}"
-        return LeasedJob(job, lane, token, lapses, failures, record, malformed=malformed)
+        return LeasedJob(job, lane, token, lapses, failures, record, _flow(lane, []), malformed=malformed)
 
 
 def part_name(job: str, record: bytes) -> str:

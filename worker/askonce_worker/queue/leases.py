@@ -101,9 +101,7 @@ class Leases:
         Raises:
             TimeoutError: Redis received it too late.
         """
-        # What is known of an unreadable job names no lane.
-        known = [flow for flow in held_back if flow.lane in LANE_NUMBER]
-        flows = [f"{LANE_NUMBER[flow.lane]}\n{flow.namespace}\n{flow.model}" for flow in known]
+        flows = [f"{LANE_NUMBER[flow.lane]}\n{flow.namespace}\n{flow.model}" for flow in held_back]
         return await self._claim([min(most, MOST_AT_ONCE) for most in (*lapsed, free, min(free, bulk))], "", flows)
 
     async def claim_suspect(self) -> Claim:
