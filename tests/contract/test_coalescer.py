@@ -9,6 +9,7 @@ from redis.asyncio import Redis
 
 from askonce.contract.keys import Keys
 from askonce_worker.answering.coalescing import AskYourself, Follow, Freed, Lead, Settlement, Shared, Stale
+from askonce_worker.queue.tries import SUSPECT_AFTER, SUSPECTS
 from support.inflight import SCOPE, ask, near, settle, unit, worker
 from support.jobs import redis_ms
 
@@ -220,12 +221,21 @@ async def test_the_leader_of_a_dead_worker_lapses_and_its_settling_is_refused(tw
     lead = await claim(first, ask("a"))
     follow = await claim(second, ask("a"))
     await redis.zadd(keys.workers, {"a": 1})
-    assert await second.wait(follow) == Freed()
+    assert await second.wait(follow) == Freed(lapses=1)
     heir = await claim(second, ask("a"))
     assert isinstance(heir, Lead)
     assert await settle(redis, first, lead, Settlement.SHARED, {"late": True}) == 0
     third = await claim(first, ask("a"))
     assert third.leader == heir.leader
+
+
+async def test_the_leader_of_a_process_for_suspects_lapses_as_often_as_makes_a_suspect(valkey_url, redis, keys):
+    name = f"{SUSPECTS}c"
+    async with worker(valkey_url, keys, name) as suspects, worker(valkey_url, keys, "d") as second:
+        await claim(suspects, ask("a"))
+        follow = await claim(second, ask("a"))
+        await redis.zadd(keys.workers, {name: 1})
+        assert await second.wait(follow) == Freed(lapses=SUSPECT_AFTER)
 
 
 async def test_a_worker_that_stops_in_order_frees_its_followers_at_once(valkey_url, keys):

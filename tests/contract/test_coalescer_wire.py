@@ -258,7 +258,7 @@ async def test_a_leader_that_lapsed_while_its_worker_slept_is_not_put_back(two, 
     await claim(first, ask("a"))
     follow = await claim(second, ask("a"))
     await redis.zadd(keys.workers, {"a": 1})
-    assert await second.wait(follow) == Freed()
+    assert await second.wait(follow) == Freed(lapses=1)
     await alive(redis, keys, "a")
     await redis.delete(keys.feed(SHARD))
     heir = await claim(second, ask("a"))

@@ -67,11 +67,11 @@ class Freed:
 
     Attributes:
         failure: why, as `{"error": ...}`, where the provider failed it.
-        lapsed: its worker died.
+        lapses: how many workers died over it; of a leader in a process for suspects, those before it too.
     """
 
     failure: dict[str, Any] | None = None
-    lapsed: bool = False
+    lapses: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,23 +90,24 @@ class LeadOrFollow:
         """Follows, and claims again when a leader comes to nothing: however many wait, one at a time asks.
 
         A provider that is down fails one leader after the other. After some of them, the rest need not try. A question
-        over which workers died does not take over in this process, where other jobs run.
+        over which workers died does not take over in this process, where other jobs run. (Lapses of its own job do not
+        count: the leader that it finds may be its own of then, and that would be the same death.)
         """
-        failures, lapses = 0, item.lapses
+        failures = lapses = 0
         while True:
             if follow is not None:
                 freed = await self._followed(item, follow)
                 if freed is None:
                     return
                 failures += freed.failure is not None
-                lapses += freed.lapsed
+                lapses += freed.lapses
                 if freed.failure is not None and failures >= MOST_FAILURES:
                     await self._asking.publish_failed(item, freed.failure)
                     return
                 position = self._coalescer.position()
                 if await self._lookup.look_again(item):
                     return
-                if freed.lapsed and lapses == SUSPECT_AFTER:
+                if item.lapses < SUSPECT_AFTER <= lapses:
                     raise Suspicious("workers died over a question like it")
             took_over = follow is not None
             follow = await self._claim_and_ask(item, position)

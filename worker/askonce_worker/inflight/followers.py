@@ -13,6 +13,7 @@ from askonce_worker.answering.coalescing import AskYourself, Follow, Freed, Shar
 from askonce_worker.inflight.feed import Feed, shard_of
 from askonce_worker.inflight.records import Settled
 from askonce_worker.logs.error_origin import place
+from askonce_worker.queue.tries import SUSPECT_AFTER, SUSPECTS
 
 log = structlog.get_logger()
 
@@ -96,7 +97,8 @@ class Followers:
 
 def _judged(settled: Settled, follow: Follow) -> Shared | Freed | AskYourself:
     if settled.share == "none":
-        return Freed(settled.body, lapsed=settled.lapsed)
+        lapses = SUSPECT_AFTER if follow.leader.startswith(SUSPECTS) else 1
+        return Freed(settled.body, lapses if settled.lapsed else 0)
     if settled.is_past(follow.asked_ms):
         return Freed()
     if settled.body is None or (settled.share == "same" and not follow.same):

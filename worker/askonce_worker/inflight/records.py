@@ -81,7 +81,8 @@ def _change(record_id: bytes, fields: Mapping[bytes, bytes]) -> Change:
 
 def encode_settled(settled: Settled) -> bytes:
     record = {"share": settled.share, "reusable": settled.reusable, "body": settled.body}
-    return orjson.dumps({**record, "lapsed": True} if settled.lapsed else record)
+    # settle.lua puts the time before the rest; of one that lapsed none is needed.
+    return orjson.dumps({**record, "at": 0, "lapsed": True} if settled.lapsed else record)
 
 
 def decode_settled(data: bytes) -> Settled:

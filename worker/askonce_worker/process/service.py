@@ -23,6 +23,7 @@ from askonce_worker.process.suspect_process import SuspectProcess
 from askonce_worker.queue.arq_worker import LeasedWorker, LeaseLoopLost
 from askonce_worker.queue.lease_keeper import RedisAway
 from askonce_worker.queue.leased_job import Unworkable
+from askonce_worker.queue.tries import SUSPECTS
 from askonce_worker.queue.worker_options import JobHooks, WorkerLimits
 from askonce_worker.redis.clock import RedisClock
 from askonce_worker.redis.connection import connect_redis
@@ -57,7 +58,7 @@ def run_worker(settings: Settings, *, suspects_only: bool = False) -> int:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)
-    name = worker_name()
+    name = f"{SUSPECTS if suspects_only else ''}{worker_name()}"
     structlog.contextvars.bind_contextvars(worker=name)
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:

@@ -4,6 +4,8 @@ from enum import Enum
 
 SUSPECT_AFTER = 2
 """Lapses after which a job is a suspect, and runs in a process without others. The scripts know this number too."""
+SUSPECTS = "suspects-"
+"""What the name of a worker begins with that runs suspects alone."""
 SPLIT_AFTER = 3
 """Lapses, or failures, after which the questions of a job are tried one by one."""
 LONGEST_PAUSE_MS = 30_000
