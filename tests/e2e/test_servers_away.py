@@ -88,6 +88,11 @@ async def redis_is_nearly_full_and_answers_go_on_without_the_cache(bench, *, use
     assert (await bench.client.ask(later)).source == "exact"
     await bench.redis.config_set("maxmemory", 0)
 
+    async def unbounded():
+        return int(await bench.redis.hget(bench.keys.load, "most")) == 0
+
+    await until(unbounded, what="a queue without a bound")
+
 
 async def test_nothing_is_lost_while_qdrant_or_redis_is_away_or_redis_full(
     own_valkey,  # noqa: F811
