@@ -58,7 +58,7 @@ class Background:
             raise
 
     def close(self) -> None:
-        """Closes the clients' connections, and ends the thread. The next `run` starts anew."""
+        """Closes the clients' connections, and ends the thread. The next `run` starts it again."""
         with self._lock:
             running, self._running = self._running, None
             clients, self._clients = self._clients, set()

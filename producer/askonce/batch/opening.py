@@ -1,4 +1,4 @@
-"""How a run begins: anew, or where an earlier run of the same input and settings stopped."""
+"""How a run begins: at the start, or where an earlier run of the same input and settings stopped."""
 
 import os
 import stat

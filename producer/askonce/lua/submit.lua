@@ -47,7 +47,7 @@ local load = redis.call('HMGET', KEYS[4], ARGV[4], 'interactive', 'bulk', 'most'
 if bound > 0 and tonumber(load[1] or 0) + #keys > bound then
   return {'full', 'lane'}
 end
--- What waits has a bound of its own, which workers reckon from the memory: it gives way before the cache does.
+-- What waits has a bound of its own, which workers derive from the memory: it gives way before the cache does.
 local most = tonumber(load[4] or 0)
 if most > 0 and tonumber(load[2] or 0) + tonumber(load[3] or 0) + #keys > most then
   return {'full', 'memory'}

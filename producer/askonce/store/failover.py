@@ -2,7 +2,7 @@
 
 redis-py keeps a connection after any error reply. After a managed failover the old master lives on as a replica under a
 connection that is never closed, so every call fails for ever. Here such a reply drops the connection, and all others
-that were made before it; the next call resolves the host name anew.
+that were made before it; the next call resolves the host name again.
 
 redis-py bounds each write with `asyncio.wait_for`. On Python 3.11 that loses a cancellation which arrives together with
 the result, and `asyncio.run` then waits for ever. Here `asyncio.timeout` bounds reads and writes.

@@ -1,6 +1,6 @@
 """Reads many entries, or markers, with a bound on the bytes of each reply.
 
-Redis serves nobody else while it builds a reply. Entries that would make it too large are fetched with further calls.
+Redis serves no other client while it builds a reply. Entries that would make it too large take further calls.
 """
 
 from collections.abc import Callable, Sequence

@@ -67,7 +67,7 @@ class Outbox:
         worker: This worker's name.
         embedding: The model of the embedder.
         refusals: Counts what is dropped.
-        health: Hears of errors that are not for others to end.
+        health: Is told of errors that will not end by themselves.
     """
 
     def __init__(

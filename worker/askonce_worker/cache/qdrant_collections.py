@@ -65,7 +65,7 @@ class QdrantCollections:
         return name
 
     def lost(self, name: str) -> None:
-        """Qdrant has lost it: it is made anew when it is next used."""
+        """Qdrant has lost it: it is created again when it is next used."""
         self._ready.discard(name)
 
     async def aclose(self) -> None:

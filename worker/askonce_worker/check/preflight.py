@@ -1,4 +1,4 @@
-"""Before a worker begins: is this a Redis that it can work with? What no waiting will mend ends it at once."""
+"""Before a worker begins: is this a Redis that it can work with? What will not pass by waiting ends it at once."""
 
 import asyncio
 import ssl

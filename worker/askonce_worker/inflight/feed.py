@@ -113,7 +113,7 @@ class Feed:
         }
 
     async def watch(self, leaders: Sequence[tuple[int, str]]) -> list[Settled | None]:
-        """What became of the first of them: None while it lives. One that lapsed or is unknown is shared with nobody.
+        """What became of the first of them: None while it lives. One that lapsed or is unknown is not shared.
 
         Of how many depends on their answers, which may be large. Of one at least.
         """

@@ -1,4 +1,4 @@
-"""The worker's views of all shards, kept up with Redis: by the feed, and by reading anew where the feed has a gap."""
+"""The worker's views of all shards, kept up with Redis: by the feed, and by reading all again where it has a gap."""
 
 import asyncio
 from collections import Counter
@@ -20,7 +20,7 @@ GATHERED = 0.004
 
 
 class FeedReplica:
-    """changed: told of every change. reloaded: told of the live leaders of a shard that was read anew."""
+    """changed: told of every change. reloaded: told of the live leaders of a shard that was read again."""
 
     def __init__(
         self,
@@ -46,7 +46,7 @@ class FeedReplica:
             self._changed(change)
 
     async def catch_up(self) -> None:
-        """Reads anew what is broken. Raises RedisError."""
+        """Reads again what is broken. Raises RedisError."""
         async with self._reloading:
             broken = {number: "" for number, shard in enumerate(self.shards) if shard.broken}
             if broken:

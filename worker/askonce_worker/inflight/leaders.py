@@ -72,7 +72,7 @@ class View:
         self._forget(now)
 
     def replace(self, leaders: Iterable[Leader], now: float) -> None:
-        """What is live, read anew. What has settled meanwhile is not known: older lookups must be repeated."""
+        """What is live, read again. What has settled meanwhile is not known: older lookups must be repeated."""
         self.tick += 1
         self.floor = self.tick
         live = {leader.id: leader for leader in leaders}

@@ -86,7 +86,7 @@ def encode_settled(settled: Settled) -> bytes:
 
 
 def decode_settled(data: bytes) -> Settled:
-    """What cannot be read is shared with nobody."""
+    """What cannot be read is not shared."""
     try:
         record = read_object(data)
         body = record["body"]

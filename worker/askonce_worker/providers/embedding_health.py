@@ -15,7 +15,7 @@ INTERACTIVE_PATIENCE = 3.0
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """seconds: for which a text waits. renewed: vectors for any text begin them anew."""
+    """seconds: for which a text waits. renewed: vectors for any text restart the count."""
 
     seconds: float
     renewed: bool

@@ -44,7 +44,7 @@ class QdrantUpkeep:
         return [collection.name for collection in reply.collections]
 
     async def delete(self, collection: str, fingerprints: Sequence[str], *, before: int) -> None:
-        """Those created before this Unix second: what has been stored anew meanwhile stays."""
+        """Those created before this Unix second: what has been stored again meanwhile stays."""
         if not fingerprints:
             return
         ids = qdrant.HasIdCondition(has_id=[messages.point_id(fingerprint) for fingerprint in fingerprints])

@@ -44,7 +44,7 @@ log = structlog.get_logger()
 HEALTHY_AFTER = 30.0
 """Seconds after which what runs beside the jobs counts as healthy again."""
 BACKGROUND_PAUSE = 5.0
-"""Seconds before what runs beside the jobs, and has failed, begins anew."""
+"""Seconds before what runs beside the jobs, and has failed, is restarted."""
 
 
 Background = Mapping[str, Callable[[], Coroutine[Any, Any, None]]]
@@ -191,7 +191,7 @@ async def running(background: Background, health: PartHealth) -> AsyncIterator[N
 
 
 async def _keep_running(name: str, run: Callable[[], Coroutine[Any, Any, None]], health: PartHealth) -> None:
-    """What fails begins anew: a worker without its outbox would only seem to live."""
+    """What fails is restarted: a worker without its outbox would only seem to live."""
     while True:
         healthy = asyncio.get_running_loop().call_later(HEALTHY_AFTER, health.succeeded, name)
         try:

@@ -2,7 +2,7 @@
 -- few taken at random make room: letters hold prompts, and are not evictable.
 --
 -- Field `dead` of the load is about how many bytes the letters have. A replay does not subtract, and an older worker does
--- not add: so the letters are counted anew before any goes for its bytes.
+-- not add: so the letters are counted again before any goes for its bytes.
 --
 -- KEYS: 1 leases 2 tokens 3 load 4 dead
 -- ARGV: 1 prefix of the job records   2 prefix of arq's own counts of tries   3 job   4 token   5 lane
