@@ -126,7 +126,16 @@ async def test_a_model_upgrade_is_noticed_by_itself(client, settings, llm_server
         assert "model.upgraded" in worker.log.read_text()
 
 
-async def test_a_changed_embedding_model_is_filled_in_the_background(client, settings, cache, llm_server):
+@pytest.mark.parametrize(
+    ("changed", "was", "becomes"),
+    [
+        ({"ASKONCE_EMBEDDING_MODEL": "e6"}, "e5-384", "e6-384"),
+        ({"ASKONCE_EMBEDDING_DIMENSIONS": "64"}, "e5-384", "e5-64"),
+    ],
+)
+async def test_a_changed_embedding_is_filled_in_the_background(
+    client, settings, cache, llm_server, changed, was, becomes
+):
     async with workers(1, settings):
         for number in range(5):
             await client.ask(f"Which one? [g{number}]", timeout=20)
@@ -143,13 +152,14 @@ async def test_a_changed_embedding_model_is_filled_in_the_background(client, set
         await cache.redis.set(cache.keys.entry(name), b'{"created_at":%d,' % created["created_at"] + rest, keepttl=True)
     await cache.redis.hset(cache.keys.collections, old, 1)
 
-    async with workers(1, {**settings, "ASKONCE_EMBEDDING_MODEL": "e6"}) as [worker]:
+    filled = old.replace(was, becomes)
+    async with workers(1, {**settings, **changed}) as [worker]:
 
         async def moved():
-            return await cache.collections() == [old.replace("e5", "e6")]
+            return await cache.collections() == [filled]
 
         await until(moved, what="the new collection alone", seconds=40)
-        assert len(await cache.vectors_of(old.replace("e5", "e6"))) == 5, worker.tail()
+        assert len(await cache.vectors_of(filled)) == 5, worker.tail()
         again = await client.ask("Tell me, which one? [g3]", timeout=20)
     assert again.source == "semantic"
     assert (await llm_server.stats())["chat"]["calls"] == 5

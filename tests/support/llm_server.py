@@ -23,6 +23,7 @@ Orders for `chat` and `embeddings` (`control(chat={...}, embeddings={...})`; wha
 | answer | the answer's text, with {text}, {number} (of the call) and {digest} (of the request) replaced |
 | completion_tokens | what `usage` says |
 | dimensions, encoding | embeddings: default dimension; "float" ignores a wish for base64 |
+| ignores_dimensions | embeddings: a wish for fewer dimensions changes nothing |
 
 A rule: {"kind": ..., "times": n (absent: every request), "after": n (let so many pass first), "contains": part of the
 text (embeddings: of any text in the batch), "latency_ms": own latency}, and by kind:

@@ -11,7 +11,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from askonce.settings import OUTBOX_MAX
 from askonce.store.redis_url import check_url, tidy
 from askonce_worker.matching.never_cache import never_cached
-from askonce_worker.matching.profiles import read_profiles
+from askonce_worker.matching.profiles import embedding_id, read_profiles
 from askonce_worker.providers.address import INVISIBLE, checked_key, checked_url, cleaned
 from askonce_worker.providers.endpoint import endpoint_of
 
@@ -36,6 +36,7 @@ class Settings(BaseSettings):
     qdrant_url: SecretStr | None = None
     qdrant_api_key: SecretStr | None = None
     embedding_model: str = "text-embedding-3-small"
+    embedding_dimensions: Annotated[int, Field(ge=1, le=65_536)] | None = None
     embedding_base_url: str | None = None
     embedding_api_key: SecretStr | None = None
     similarity_threshold: Annotated[float, Field(gt=0, le=1)] | None = None
@@ -69,6 +70,11 @@ class Settings(BaseSettings):
 
     openai_api_key: SecretStr | None = Field(None, validation_alias="OPENAI_API_KEY")
     openai_base_url: str | None = Field(None, validation_alias="OPENAI_BASE_URL")
+
+    @property
+    def embedding(self) -> str:
+        """The id of the embedding model, its dimensions included."""
+        return embedding_id(self.embedding_model, self.embedding_dimensions)
 
     @model_validator(mode="before")
     @classmethod

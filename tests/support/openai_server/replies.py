@@ -85,7 +85,8 @@ def completion(
 
 
 def embeddings(request: dict[str, Any], texts: list[str], script: Script, failure: Failure | None) -> bytes:
-    rows = vectors(texts, request.get("dimensions") or script.dimensions)
+    wanted = None if script.ignores_dimensions else request.get("dimensions")
+    rows = vectors(texts, wanted or script.dimensions)
     rows = _spoilt(rows, failure.kind) if failure is not None else rows
     base64 = (script.encoding or request.get("encoding_format")) == "base64"
     data = [

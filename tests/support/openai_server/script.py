@@ -76,6 +76,7 @@ class Script:
         self.answer = "answer to: {text}"
         self.completion_tokens: int | None = None
         self.dimensions = 384
+        self.ignores_dimensions = False
         self.encoding: str | None = None
         self.ms_per_input = 0.0
 
@@ -89,7 +90,14 @@ class Script:
                 self.failures.append(Failure(**value))
             elif name == "limit":
                 self.limit = Limit(**value) if value else None
-            elif name in ("answer", "completion_tokens", "dimensions", "encoding", "ms_per_input"):
+            elif name in (
+                "answer",
+                "completion_tokens",
+                "dimensions",
+                "ignores_dimensions",
+                "encoding",
+                "ms_per_input",
+            ):
                 setattr(self, name, value)
             else:
                 raise ValueError(f"no such order: {name}")

@@ -33,6 +33,12 @@ def collection_prefix(prefix: str, embedding_model: str) -> str:
     return f"{prefix}-{slug}-"
 
 
+def is_of_model(collection: str, model_prefix: str, dimensions: int | None) -> bool:
+    """dimensions: None for any."""
+    size = collection.removeprefix(model_prefix) if collection.startswith(model_prefix) else ""
+    return size == str(dimensions) if dimensions is not None else size.isdigit()
+
+
 def point_id(fingerprint: str) -> qdrant.PointId:
     """The first 16 bytes of the fingerprint (base64url of SHA-256, unpadded) as a UUID."""
     return qdrant.PointId(uuid=str(UUID(bytes=base64.urlsafe_b64decode(fingerprint + "=")[:16])))

@@ -5,7 +5,7 @@ from typing import Any
 from redis.asyncio import Redis
 
 from askonce.contract.keys import LANES, Keys
-from askonce_worker.cache.qdrant_messages import collection_prefix
+from askonce_worker.cache.qdrant_messages import collection_prefix, is_of_model
 from askonce_worker.check.finding import Finding
 from askonce_worker.settings import Settings
 from askonce_worker.upkeep.fill import Filling, name_of
@@ -30,7 +30,7 @@ async def vectors(settings: Settings, redis: Redis) -> Finding:
     keys = Keys(settings.key_prefix)
     noted = [name.decode() for name in await connection.hkeys(keys.collections)]
     prefix = collection_prefix(settings.key_prefix, settings.embedding_model)
-    ours = [name for name in noted if name.startswith(prefix) and name.removeprefix(prefix).isdigit()]
+    ours = [name for name in noted if is_of_model(name, prefix, settings.embedding_dimensions)]
     earlier = len(noted) - len(ours)
     waiting = await connection.xlen(keys.outbox)
     states = [await _state(redis, keys, name) for name in ours] or ["no worker has used one yet"]
@@ -38,7 +38,7 @@ async def vectors(settings: Settings, redis: Redis) -> Finding:
         states.append(f"{earlier} of earlier models, dropped once this one is filled and no worker uses them")
     if waiting:
         states.append(f"{waiting} vectors wait in the outbox")
-    return Finding("vectors", ", ".join(ours) or settings.embedding_model, "; ".join(states), ok=True)
+    return Finding("vectors", ", ".join(ours) or settings.embedding, "; ".join(states), ok=True)
 
 
 async def _state(redis: Redis, keys: Keys, collection: str) -> str:

@@ -26,7 +26,7 @@ async def _vectors(settings: Settings) -> Finding:
         async with connect_redis(settings.redis_url.get_secret_value(), reconnects=0) as redis:
             return await cache_state.vectors(settings, redis)
 
-    return await answer("vectors", settings.embedding_model, ask, "is Redis running? ASKONCE_REDIS_URL")
+    return await answer("vectors", settings.embedding, ask, "is Redis running? ASKONCE_REDIS_URL")
 
 
 async def _service(settings: Settings) -> Finding:
@@ -38,11 +38,11 @@ async def _service(settings: Settings) -> Finding:
 
 
 def _similarity(settings: Settings) -> Finding:
-    profile = profile_of(settings.embedding_model, settings.profiles)
+    profile = profile_of(settings.embedding_model, settings.profiles, settings.embedding_dimensions)
     if settings.similarity_threshold is not None:
         return Finding("similarity", f"{settings.similarity_threshold}", "set by ASKONCE_SIMILARITY_THRESHOLD", ok=True)
     if profile.threshold is None:
-        advice = "set ASKONCE_SIMILARITY_THRESHOLD to match by similarity"
+        advice = f"{profile.measured}: set ASKONCE_SIMILARITY_THRESHOLD to match by similarity"
         return Finding("similarity", "not set", "exact matches only", ok=True, advice=advice)
     return Finding("similarity", f"{profile.threshold}", profile.measured, ok=True)
 

@@ -1,37 +1,62 @@
 """What `askonce-worker check` says of the provider's two endpoints: the LLM and the embeddings."""
 
-from openai import APIStatusError, AsyncOpenAI
+from openai import APIStatusError, AsyncOpenAI, omit
 from pydantic import SecretStr
 
 from askonce_worker.check.finding import Finding
 from askonce_worker.check.one_part import TIMEOUT, answer, redacted
+from askonce_worker.providers.embedding_dimensions import is_refusal
 from askonce_worker.providers.provider import connect
 from askonce_worker.settings import Settings
 
 DIFFERENT_TEXTS = ["How do I read a CSV file?", "Who painted the red tower?"]
 REFUSED = (401, 403)
 NO_KEY = "set OPENAI_API_KEY, or OPENAI_BASE_URL for a server of your own"
+UNSET = "unset ASKONCE_EMBEDDING_DIMENSIONS, or take a model that can be shortened (Matryoshka)"
 NO_EMBEDDING_KEY = "set ASKONCE_EMBEDDING_API_KEY or OPENAI_API_KEY"
 
 
 async def embeddings(settings: Settings) -> Finding:
     url = settings.embedding_base_url or settings.openai_base_url
-    key = settings.embedding_api_key or settings.openai_api_key
-    shown = f"{settings.embedding_model} at {_place(url)}"
+    key, wanted = settings.embedding_api_key or settings.openai_api_key, settings.embedding_dimensions
+    shown = f"{settings.embedding} at {_place(url)}"
     if key is None and not url:
         return Finding("embeddings", shown, "no key", ok=False, advice=NO_EMBEDDING_KEY)
 
     async def ask() -> Finding:
         async with _openai(url, key) as client:
-            reply = await client.embeddings.create(model=settings.embedding_model, input=DIFFERENT_TEXTS)
+            reply = await client.embeddings.create(
+                model=settings.embedding_model, input=DIFFERENT_TEXTS, dimensions=wanted or omit
+            )
         one, other = (item.embedding for item in reply.data)
         if one == other:
             found, advice = "different texts have the same vector", "matching is off until the server tells texts apart"
             return Finding("embeddings", shown, found, ok=False, advice=advice)
-        return Finding("embeddings", shown, f"{len(one)} dimensions", ok=True)
+        return _sized(shown, len(one), wanted)
+
+    async def ask_for_dimensions() -> Finding:
+        try:
+            return await ask()
+        except APIStatusError as error:
+            if wanted is None or not is_refusal(error.status_code, error.message):
+                raise
+            return Finding(
+                "embeddings", shown, "the server refuses `dimensions` for this model", ok=False, advice=UNSET
+            )
 
     advice = "ASKONCE_EMBEDDING_BASE_URL, ASKONCE_EMBEDDING_API_KEY" if key else f"no key is set: {NO_EMBEDDING_KEY}"
-    return await answer("embeddings", shown, ask, advice)
+    return await answer("embeddings", shown, ask_for_dimensions, advice)
+
+
+def _sized(shown: str, sent: int, wanted: int | None) -> Finding:
+    """What the size of a vector says. wanted: ASKONCE_EMBEDDING_DIMENSIONS."""
+    if wanted is None or sent == wanted:
+        return Finding("embeddings", shown, f"{sent} dimensions", ok=True)
+    if sent < wanted:
+        return Finding("embeddings", shown, f"{sent} dimensions, not {wanted}: none is used", ok=False, advice=UNSET)
+    state = f"the server ignores `dimensions` and sends {sent}; the first {wanted} are used"
+    advice = "right for Matryoshka models alone: askonce-worker evaluate measures it"
+    return Finding("embeddings", shown, state, ok=True, advice=advice)
 
 
 async def llm(settings: Settings) -> Finding:

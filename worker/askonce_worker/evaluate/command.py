@@ -55,9 +55,9 @@ def evaluate(
     try:
         settings = settings_with(None)
         _require(vectors, plot, save)
-        profile = profile_of(settings.embedding_model, settings.profiles)
+        profile = profile_of(settings.embedding_model, settings.profiles, settings.embedding_dimensions)
         measured = _measure(_read(files), settings, profile, vectors, seed)
-        found = report(measured, model=settings.embedding_model, max_error=max_error, seed=seed)
+        found = report(measured, model=settings.embedding, max_error=max_error, seed=seed)
         _print(found, as_json=as_json)
         if plot is not None:
             picture.draw(measured, found, plot)
@@ -107,7 +107,7 @@ def _read(files: list[Path]) -> Pairs:
 
 
 def _measure(pairs: Pairs, settings: Settings, profile: Profile, vectors: Path | None, seed: int) -> list[Measured]:
-    file = VectorFile(vectors, settings.embedding_model)
+    file = VectorFile(vectors, settings.embedding)
     todo = file.missing(text for each in pairs.values() for pair in each for text in (pair.a, pair.b))
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:

@@ -93,6 +93,7 @@ async def embed(texts: Sequence[str], settings: Settings, profile: Profile, file
     embedder = OpenAIEmbedder(
         client,
         model=settings.embedding_model,
+        dimensions=settings.embedding_dimensions,
         max_tokens=profile.max_tokens,
         backoff=Backoff(random.random),
         patience=REQUEST_TIMEOUT,

@@ -23,18 +23,36 @@ class Profile:
 UNKNOWN_MAX_TOKENS = 512
 
 
-def profile_of(model: str, directory: Path | None = None) -> Profile:
+def embedding_id(model: str, dimensions: int | None) -> str:
+    """What vectors are of: only those of one id may be compared. dimensions: where the model's own are reduced."""
+    return model if dimensions is None else f"{model}@{dimensions}"
+
+
+def profile_of(model: str, directory: Path | None = None, dimensions: int | None = None) -> Profile:
     """The profile of an embedding model: of one's own directory, else a shipped one, else one without a threshold.
+
+    A threshold that was measured with all dimensions does not hold for fewer: a reduced model has a profile under its
+    `embedding_id`, or no threshold.
 
     Raises ValueError for a file in the directory that is no profile.
     """
-    shipped = files("askonce_worker.matching").joinpath("profiles")
-    for place in (directory, shipped):
-        if place is not None:
-            for profile in read_profiles(place):
-                if profile.model == model:
-                    return profile
-    return Profile(model, None, UNKNOWN_MAX_TOKENS, "no profile of this model")
+    name = embedding_id(model, dimensions)
+    known: dict[str, Profile] = {}
+    for profile in _profiles(directory):
+        known.setdefault(profile.model, profile)
+    if name in known:
+        return known[name]
+    if model in known:
+        unmeasured = f"no profile of this model with {dimensions} dimensions: askonce-worker evaluate makes one"
+        return Profile(name, None, known[model].max_tokens, unmeasured)
+    return Profile(name, None, UNKNOWN_MAX_TOKENS, "no profile of this model")
+
+
+def _profiles(directory: Path | None) -> Iterator[Profile]:
+    """One's own, then the shipped ones."""
+    if directory is not None:
+        yield from read_profiles(directory)
+    yield from read_profiles(files("askonce_worker.matching").joinpath("profiles"))
 
 
 def read_profiles(directory: Traversable) -> Iterator[Profile]:

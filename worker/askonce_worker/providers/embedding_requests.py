@@ -8,6 +8,7 @@ import structlog
 from askonce.contract.unmatched import Unmatched
 from askonce_worker.answering.ports import Embedding, Vector
 from askonce_worker.providers.calls import Call, OnCall, told
+from askonce_worker.providers.embedding_dimensions import Reduction
 from askonce_worker.providers.embedding_memory import VectorMemory
 from askonce_worker.providers.embedding_queue import Wanted
 from askonce_worker.providers.embedding_reply import BadReply, request_body, vectors_of
@@ -26,12 +27,14 @@ log = structlog.get_logger(__name__)
 
 
 class EmbeddingRequests:
-    """timeout: seconds of one request. memory: gets the vectors. counts: of requests and texts."""
+    """reduced_to: dimensions, where not the model's own. timeout: seconds of one request. memory: gets the vectors.
+    counts: of requests and texts."""
 
     def __init__(
         self,
         client: ProviderClient,
         model: str,
+        reduced_to: int | None = None,
         *,
         timeout: float,
         memory: VectorMemory,
@@ -45,6 +48,7 @@ class EmbeddingRequests:
         self._memory = memory
         self._counts = counts
         self._on_call = on_call
+        self._reduction = Reduction(model, reduced_to)
         self._twins = Twins()
 
     @property
@@ -61,7 +65,7 @@ class EmbeddingRequests:
             try:
                 await self._ask(piece)
             except ProviderError as error:
-                if error.status not in BAD_INPUT:
+                if error.status not in BAD_INPUT or self._reduction.is_refused(error):
                     raise
                 refusal = error
                 half = len(piece) // 2
@@ -71,11 +75,11 @@ class EmbeddingRequests:
 
     async def _ask(self, piece: list[Wanted]) -> None:
         texts = [wanted.text for wanted in piece]
-        content = request_body(self._model, texts)
+        content = request_body(self._model, texts, self._reduction.wanted)
         once = partial(post, self._client, "/embeddings", content, timeout=self._timeout, model=self._model)
         raw = await told(once, Call("embeddings", self._model, texts=len(texts)), self._on_call)
         try:
-            vectors = vectors_of(raw, len(texts))
+            vectors = self._reduction.fit(vectors_of(raw, len(texts)))
         except BadReply as error:
             raise ProviderError(RetryDecision("invalid_response", final=False), str(error), status=200) from error
         self._counts["requests"] += 1

@@ -38,6 +38,7 @@ log = structlog.get_logger(__name__)
 
 class OpenAIEmbedder:
     """max_tokens: the model's limit for one text; longer ones have no vector, they are never cut.
+    dimensions: where the model's own are reduced.
 
     patience: seconds for which a text of the bulk lane waits for a server without any vectors. timeout: seconds of one
     request. counts: requests, texts, and what has no vector, by its reason.
@@ -49,6 +50,7 @@ class OpenAIEmbedder:
         *,
         model: str,
         max_tokens: int,
+        dimensions: int | None = None,
         backoff: Backoff,
         patience: float = 60.0,
         timeout: float = 30.0,
@@ -66,7 +68,7 @@ class OpenAIEmbedder:
         self._pace = Pace()
         self._memory = VectorMemory()
         self._requests = EmbeddingRequests(
-            client, model, timeout=timeout, memory=self._memory, counts=self.counts, on_call=on_call
+            client, model, dimensions, timeout=timeout, memory=self._memory, counts=self.counts, on_call=on_call
         )
         self._queue = EmbeddingQueue()
         self._wanted: dict[str, Wanted] = {}

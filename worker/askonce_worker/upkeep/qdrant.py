@@ -28,14 +28,23 @@ class QdrantUpkeep:
     All methods raise SemanticCacheDown. A collection that is not there is an empty one.
     """
 
-    def __init__(self, client: AsyncQdrantClient, *, prefix: str, embedding_model: str, timeout: float = 10.0) -> None:
-        """timeout: seconds for each call."""
+    def __init__(
+        self,
+        client: AsyncQdrantClient,
+        *,
+        prefix: str,
+        embedding_model: str,
+        dimensions: int | None = None,
+        timeout: float = 10.0,
+    ) -> None:
+        """dimensions: None for any, as the model makes them. timeout: seconds for each call."""
         self.model_prefix = messages.collection_prefix(prefix, embedding_model)
         self._client = client
+        self._dimensions = dimensions
         self._timeout = timeout
 
     def is_of_model(self, collection: str) -> bool:
-        return collection.startswith(self.model_prefix) and collection.removeprefix(self.model_prefix).isdigit()
+        return messages.is_of_model(collection, self.model_prefix, self._dimensions)
 
     async def collections(self) -> list[str]:
         """All that this Qdrant has, those of other installations too."""

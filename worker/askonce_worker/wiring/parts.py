@@ -56,12 +56,12 @@ def secret(value: SecretStr | None) -> str | None:
 
 
 def matching_profile(settings: Settings) -> Profile:
-    profile = profile_of(settings.embedding_model, settings.profiles)
+    profile = profile_of(settings.embedding_model, settings.profiles, settings.embedding_dimensions)
     threshold = settings.similarity_threshold or profile.threshold
     if threshold is None:
-        log.warning("similarity.off", embedding_model=settings.embedding_model, reason="no threshold is known for it")
+        log.warning("similarity.off", embedding_model=settings.embedding, reason=profile.measured)
     else:
-        log.info("similarity.on", embedding_model=settings.embedding_model, threshold=threshold)
+        log.info("similarity.on", embedding_model=settings.embedding, threshold=threshold)
     return Profile(profile.model, threshold, profile.max_tokens, profile.measured)
 
 
@@ -76,6 +76,7 @@ def embedder_of(settings: Settings, profile: Profile, watched: Watch, stack: Asy
     return OpenAIEmbedder(
         client,
         model=settings.embedding_model,
+        dimensions=settings.embedding_dimensions,
         max_tokens=profile.max_tokens,
         backoff=Backoff(random.random, least=0.2, factor=2.0),
         patience=settings.semantic_wait,
@@ -138,7 +139,7 @@ def coalescer_of(settings: Settings, redis: Redis, keys: Keys, worker: str, repo
         redis,
         keys,
         worker=worker,
-        embedding=settings.embedding_model,
+        embedding=settings.embedding,
         conflict=conflict,
         reported=reported,
         lease=settings.lease,
@@ -155,7 +156,7 @@ def publisher_of(
         keys,
         worker=worker,
         counts=counts,
-        embedding=settings.embedding_model,
+        embedding=settings.embedding,
         cache_ttl=settings.cache_ttl,
         result_ttl=settings.result_ttl,
         outbox_max=settings.outbox_max if settings.qdrant_url is not None else 0,
@@ -179,7 +180,7 @@ def outbox_of(
     """With a connection of its own: it blocks."""
     reader = connect_redis(settings.redis_url.get_secret_value(), reconnects=0)
     stack.push_async_callback(reader.aclose)
-    embedding = settings.embedding_model
+    embedding = settings.embedding
     return Outbox(
         reader,
         keys,

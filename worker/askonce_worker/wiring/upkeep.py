@@ -43,7 +43,7 @@ def maintenance(
     stack: AsyncExitStack,
 ) -> Maintenance:
     """semantic: this worker's semantic cache, where there is one. stack: closes what is opened."""
-    feed = Feed(redis, keys, worker_id="", embedding_id=settings.embedding_model, lease=settings.lease)
+    feed = Feed(redis, keys, worker_id="", embedding_id=settings.embedding, lease=settings.lease)
     lapsed = LapsedLeaders(redis, keys, feed)
     packing = HourPacking(redis, keys, clock=time.monotonic)
     if semantic is None:
@@ -65,9 +65,8 @@ def maintenance(
 
 
 def _fill(settings: Settings, redis: Redis, keys: Keys, vectors: Vectors) -> Fill:
-    model = settings.embedding_model
-    max_tokens = profile_of(model, settings.profiles).max_tokens
-    return Fill(redis, keys, vectors, model=model, max_tokens=max_tokens, clock=time.monotonic)
+    max_tokens = profile_of(settings.embedding_model, settings.profiles).max_tokens
+    return Fill(redis, keys, vectors, model=settings.embedding, max_tokens=max_tokens, clock=time.monotonic)
 
 
 def _qdrant(settings: Settings, stack: AsyncExitStack) -> QdrantUpkeep:
@@ -75,7 +74,12 @@ def _qdrant(settings: Settings, stack: AsyncExitStack) -> QdrantUpkeep:
     key = settings.qdrant_api_key.get_secret_value() if settings.qdrant_api_key else None
     client = connect_qdrant(settings.qdrant_url.get_secret_value(), api_key=key)
     stack.push_async_callback(client.close)
-    return QdrantUpkeep(client, prefix=settings.key_prefix, embedding_model=settings.embedding_model)
+    return QdrantUpkeep(
+        client,
+        prefix=settings.key_prefix,
+        embedding_model=settings.embedding_model,
+        dimensions=settings.embedding_dimensions,
+    )
 
 
 def _eviction(settings: Settings, redis: Redis, keys: Keys, delete_vectors: DeletesVectors) -> Eviction:
