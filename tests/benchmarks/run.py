@@ -14,6 +14,7 @@ def main() -> None:
         "bench_jobs",
         "bench_coalescing",
         "bench_operations",
+        "bench_round_trips",
         "bench_bulk",
     ]
     for name in wanted:

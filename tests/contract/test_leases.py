@@ -129,6 +129,21 @@ async def test_a_flow_that_is_held_back_hides_no_other_behind_it(redis, keys, wo
     assert len((await worker.claim(free=200)).jobs) == 100
 
 
+async def test_what_one_worker_holds_back_another_may_claim_at_once(redis, keys, worker, other):
+    job = await put(redis, keys, lane="interactive", score=1, raw=of("slow"))
+    assert names(await worker.claim(held_back=[Flow("interactive", "slow", "m")])) == []
+    assert names(await other.claim()) == [job]
+
+
+async def test_a_wake_up_goes_on_to_those_who_have_not_seen_what_it_is_for(redis, keys, worker, other):
+    await put(redis, keys, lane="interactive", raw=of("slow"))
+    await redis.delete(keys.wake)
+    await worker.leases.claim(free=9, bulk=9, lapsed=(9, 9), held_back=[Flow("interactive", "slow", "m")], token="1")
+    token = await other.leases.woken(1)
+    assert (worker.leases.passed_by(token), other.leases.passed_by(token)) == (1, 0)
+    assert await redis.llen(keys.wake) == 0
+
+
 async def test_jobs_that_are_held_back_let_others_pass_and_none_is_lost(redis, keys):
     """Many more of them than one claim looks at."""
     worker = Worker(redis, keys, lease=60)

@@ -23,6 +23,7 @@ from redis.asyncio import Redis
 
 from askonce.contract.keys import Keys
 from askonce_worker.health.parts import PartHealth
+from askonce_worker.queue import job_claimer
 from askonce_worker.queue.arq_worker import LeasedWorker
 from askonce_worker.queue.worker_options import JobHooks, WorkerLimits
 from askonce_worker.redis.clock import RedisClock
@@ -93,6 +94,7 @@ def suspects(orders: dict[str, Any]) -> None:
 
 async def leased(orders: dict[str, Any]) -> None:
     redis = connect_redis(orders["url"], reconnects=0)
+    job_claimer.POLL = orders.get("poll", job_claimer.POLL)
     answers = Answers(Redis.from_url(orders["url"]), orders["prefix"])
     crons = (
         [cron(answers.bad_tick, second=None, name="bad"), cron(answers.tick, second=None, name="tick")]

@@ -58,7 +58,8 @@ class Keys:
 
     @property
     def wake(self) -> str:
-        """list of tokens, at most 64; for ever; submit.lua, claim_jobs.lua."""
+        """list of about 64 tokens at most: `1`, and names of workers who could not take what it stands for; for ever;
+        submit.lua, claim_jobs.lua, worker."""
         return f"{self.prefix}:wake"
 
     @property

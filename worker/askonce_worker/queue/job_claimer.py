@@ -20,7 +20,13 @@ log = structlog.get_logger()
 
 POLL = 1
 """Seconds. The fallback for lost wake-ups, retries that fall due, and leases that lapse."""
+LISTEN = 1
+"""Seconds for which one read waits for a wake-up."""
 PAUSE_AFTER_TROUBLE = 0.1
+COMES_BACK = 0.02
+"""Seconds after which a token that this worker cannot use is offered again: those who can may have been busy."""
+OFFERS = 2
+"""How often a worker meets a token that it has passed on, before it drops it."""
 
 
 class JobClaimer:
@@ -52,6 +58,7 @@ class JobClaimer:
         self._health = health
         self._needs_slot = False
         self._held_back: frozenset[Flow] = frozenset()
+        self._token = ""
         self._stopped = asyncio.Event()
         self._news = asyncio.Event()
         self._hungry = asyncio.Event()
@@ -71,17 +78,22 @@ class JobClaimer:
                 claim = await self._claim()
                 if claim is not None and not self._take(claim):
                     await self._wait_for_work(claim)
+        if self._token:
+            with contextlib.suppress(*TROUBLE):
+                await self._leases.pass_on(self._token)
 
     async def _claim(self) -> Claim | None:
         """None: Redis is away, or something is wrong with it."""
         running = self._running
         self._held_back = running.held_back
+        token, self._token = self._token, ""
         try:
             claim = await self._leases.claim(
                 free=running.free,
                 bulk=running.free_for_bulk,
                 lapsed=running.free_for_lapsed,
                 held_back=self._held_back,
+                token=token,
             )
         except TROUBLE as error:
             log.warning("claim.failed", error=type(error).__name__)
@@ -145,13 +157,28 @@ class JobClaimer:
 
     async def listen(self) -> None:
         """Waits for wake-ups, on a connection of its own, while there is room for a job."""
-        while True:
-            await self._hungry.wait()
-            try:
-                woken = await self._leases.woken(POLL)
-                if woken and not self._hungry.is_set():
-                    await self._leases.wake_another()
-                elif woken:
-                    self._news.set()
-            except TROUBLE:
-                await asyncio.sleep(0.5)
+        async with asyncio.TaskGroup() as offers:
+            while True:
+                await self._hungry.wait()
+                try:
+                    token = await self._leases.woken(LISTEN)
+                    if token:
+                        await self._use(token, offers)
+                except TROUBLE:
+                    await asyncio.sleep(0.5)
+
+    async def _use(self, token: str, offers: asyncio.TaskGroup) -> None:
+        """A token leads to a claim, or goes to another worker: none is lost while one of them could take the job."""
+        passed_by = self._leases.passed_by(token)
+        if not self._hungry.is_set():
+            await self._leases.pass_on(token)
+        elif not passed_by:
+            self._token = min(token, self._token or token, key=len)
+            self._news.set()
+        elif passed_by < OFFERS:
+            offers.create_task(self._offer_again(f"{token} {self._leases.worker}"))
+
+    async def _offer_again(self, token: str) -> None:
+        with contextlib.suppress(*TROUBLE):
+            await asyncio.sleep(COMES_BACK)
+            await self._leases.pass_on(token)

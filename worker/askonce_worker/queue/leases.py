@@ -89,7 +89,9 @@ class Leases:
         self._tokens_made = itertools.count(1)
         self._skip = 0
 
-    async def claim(self, *, free: int, bulk: int, lapsed: tuple[int, int], held_back: Collection[Flow] = ()) -> Claim:
+    async def claim(
+        self, *, free: int, bulk: int, lapsed: tuple[int, int], held_back: Collection[Flow] = (), token: str = ""
+    ) -> Claim:
         """Claims jobs whose leases have lapsed, then jobs that are due.
 
         Args:
@@ -97,12 +99,14 @@ class Leases:
             bulk: the most of these from the bulk lane.
             lapsed: the most to claim of those that have lapsed, and the most of these from the bulk lane.
             held_back: flows of which nothing is claimed, unless its lease has lapsed.
+            token: the wake-up that led to this. It goes on to other workers if this one cannot take what it is for.
 
         Raises:
             TimeoutError: Redis received it too late.
         """
         flows = [f"{LANE_NUMBER[flow.lane]}\n{flow.namespace}\n{flow.model}" for flow in held_back]
-        return await self._claim([min(most, MOST_AT_ONCE) for most in (*lapsed, free, min(free, bulk))], "", flows)
+        most = [min(most, MOST_AT_ONCE) for most in (*lapsed, free, min(free, bulk))]
+        return await self._claim(most, "", [token, *flows])
 
     async def claim_suspect(self) -> Claim:
         """Claims one job that must run without others in its process.
@@ -110,12 +114,12 @@ class Leases:
         Raises:
             TimeoutError: Redis received it too late.
         """
-        return await self._claim([1, 1, 1, 1], "suspects", [])
+        return await self._claim([1, 1, 1, 1], "suspects", [""])
 
-    async def _claim(self, most: list[int], which: str, held_back: list[str]) -> Claim:
+    async def _claim(self, most: list[int], which: str, rest: list[str]) -> Claim:
         token = f"{self.worker}-{next(self._tokens_made)}"
         keys = [*self._queues, *self._leases, *self._tokens, *self._claim_keys]
-        args = [self.worker, token, self._lease_ms, *most, which, ARQ_JOB, self._clock.now_ms(), self._skip, *held_back]
+        args = [self.worker, token, self._lease_ms, *most, which, ARQ_JOB, self._clock.now_ms(), self._skip, *rest]
         reply = await self._timed(CLAIM, keys, args)
         if not reply:
             raise TimeoutError("Redis received the claim too late")
@@ -173,14 +177,19 @@ class Leases:
         args = [ARQ_JOB, ARQ_RETRY, job.job, job.token, job.lane, job.questions, letter]
         return bool(await self._run(BURY, keys, args))
 
-    async def woken(self, seconds: int) -> bool:
-        """Waits for a wake-up token, on a connection of its own. Returns whether one came."""
+    async def woken(self, seconds: int) -> str:
+        """Waits for a wake-up token, on a connection of its own. Returns the one that came, or ''."""
         async with asyncio.timeout(seconds + REPLY_TIMEOUT):
-            return await self._redis.blpop([self._keys.wake], timeout=seconds) is not None  # type: ignore[misc]
+            found: Any = await self._redis.blpop([self._keys.wake], timeout=seconds)  # type: ignore[misc]
+        return "" if found is None else found[1].decode("utf-8", "replace")
 
-    async def wake_another(self) -> None:
+    def passed_by(self, token: str) -> int:
+        """How often this worker could not take what the token stands for."""
+        return token.split(" ").count(self.worker)
+
+    async def pass_on(self, token: str) -> None:
         async with asyncio.timeout(REPLY_TIMEOUT):
-            await self._redis.lpush(self._keys.wake, "1")  # type: ignore[misc]
+            await self._redis.lpush(self._keys.wake, token)  # type: ignore[misc]
 
     async def sign_off(self) -> None:
         """Removes this worker's sign of life, so that none waits for its lease to lapse."""

@@ -7,13 +7,16 @@
 --       8 'suspects' to claim one job of those that wait apart, and nothing else; else ''
 --       9 prefix of the job records   10 when it was sent (ms)
 --       11 how many bulk jobs to skip behind the first page: an earlier claim has looked at them
---       12... flows of which nothing is taken for now: lane (1 or 2), namespace and model, one a line
+--       12 the wake-up token that led to this, or ''
+--       13... flows of which nothing is taken for now: lane (1 or 2), namespace and model, one a line
 -- Returns {now in ms, how many due interactive jobs stay behind (as far as was looked), how many bulk jobs,
 --          1 if suspects wait, how many bulk jobs the next claim is to skip,
 --          {lane, job, lapses, failures, record or false (it is gone)}...}, or {now in ms}: it came too late.
 --
 -- A token is 'fence lapses failures score': fence '-' while the job waits, score where it goes back to. A job that
 -- lapsed twice is a suspect: it waits apart, until a process claims it that runs nothing else.
+--
+-- A wake-up token is '1', and the names of workers who could not take what it stood for.
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local stamp, deadline = string.format('%.0f', now), string.format('%.0f', now + ARGV[3])
@@ -41,10 +44,11 @@ local taken, behind, skip = {}, {0, 0}, 0
 local room = {tonumber(ARGV[4]), tonumber(ARGV[5])}
 
 local held_back = {}
-for i = 12, #ARGV do
+for i = 13, #ARGV do
   held_back[ARGV[i]] = true
 end
-local PAGES = #ARGV > 11 and 8 or 1
+local PAGES = #ARGV > 12 and 8 or 1
+local asks_passed = false
 
 -- Of a chunk's first scope, as far as the beginning of its record says. A share is at stake, no more.
 local function is_held_back(lane, job)
@@ -59,9 +63,10 @@ local function is_held_back(lane, job)
 end
 
 -- A job that is held back keeps its place until virtual time, or a second, has passed it by. Then it goes behind others,
--- which it would hide from the next claims.
+-- which it would hide from the next claims. It stays due: another worker may take it.
 local function let_pass(key, item, virtual)
-  local score, latest, place = tonumber(item.score), now - 1000, now + 1000
+  asks_passed = asks_passed or item.lane == 1
+  local score, latest, place = tonumber(item.score), now - 1000, now
   if score < tonumber(UNIX_MS) then
     latest, place = virtual, virtual + 1024
   end
@@ -172,8 +177,23 @@ else
   skip = look(2, KEYS[2], '-inf', '(' .. UNIX_MS, false, tonumber(ARGV[11]))
 end
 
+-- A claim that leaves jobs behind wakes another worker. What it could not take at all is passed on to those who have not
+-- seen it yet.
+local function wake_another()
+  local token
+  if behind[1] + behind[2] > 0 and #taken > 0 then
+    token = '1'
+  elseif ARGV[12] ~= '' and (behind[1] + behind[2] > 0 or asks_passed) then
+    token = ARGV[12] .. ' ' .. ARGV[1]
+  end
+  if token and redis.call('LLEN', KEYS[8]) < 64 then
+    redis.call('LPUSH', KEYS[8], token)
+  end
+end
+
 local reply = {now, behind[1], behind[2], suspects_wait() and 1 or 0, PAGES > 1 and skip or 0}
 if #taken == 0 then
+  wake_another()
   -- Nothing waits and nothing runs: whatever the load still says is a job that expired unseen.
   for lane = 1, 2 do
     if behind[lane] == 0 and redis.call('EXISTS', KEYS[lane], KEYS[2 + lane], KEYS[10 + lane]) == 0 then
@@ -245,7 +265,5 @@ if virtual > tonumber(redis.call('HGET', KEYS[7], '') or 0) then
     end
   end
 end
-if behind[1] + behind[2] > 0 and redis.call('LLEN', KEYS[8]) < 64 then
-  redis.call('LPUSH', KEYS[8], '1')
-end
+wake_another()
 return reply
