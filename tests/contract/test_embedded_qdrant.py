@@ -26,9 +26,6 @@ from qdrant_client.models import (
     Prefetch,
     QueryRequest,
     Range,
-    ScalarQuantization,
-    ScalarQuantizationConfig,
-    ScalarType,
     SparseVectorParams,
     TextIndexParams,
     VectorParams,
@@ -230,10 +227,10 @@ async def test_all_json_payloads_come_back_as_they_went(client, empty):
 
 async def test_what_is_not_supported_is_refused_by_its_name(client, filled):
     vector, plain = [1.0, 0.0, 0.0, 0.0], VectorParams(size=4, distance=Distance.DOT)
-    quantized = ScalarQuantization(scalar=ScalarQuantizationConfig(type=ScalarType.INT8))
+    sparse = {"words": SparseVectorParams()}
     await refused(client.facet(filled, "scope"), "Facet")
     await refused(client.create_collection("c", {"named": plain}), "named vectors")
-    await refused(client.create_collection("c", plain, quantization_config=quantized), "quantization_config")
+    await refused(client.create_collection("c", plain, sparse_vectors_config=sparse), "sparse_vectors_config")
     await refused(client.create_collection("c", sparse_vectors_config={"s": SparseVectorParams()}), "sparse_vectors")
     await refused(client.upsert(filled, [PointStruct(id=1, vector={"named": vector})]), "named vectors")
     await refused(client.query_points(filled, query=3), "VectorInput.id")

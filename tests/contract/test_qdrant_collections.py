@@ -8,11 +8,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from qdrant_client import grpc as qdrant
+from structlog.testing import capture_logs
 
 from askonce import Question
 from askonce_worker.answering.ports import SemanticCacheDown, StoredVector, VectorQuery
 from askonce_worker.cache.qdrant_address import address_fault, advice, too_old
 from askonce_worker.cache.qdrant_messages import collection_prefix, indexes_of
+from askonce_worker.cache.qdrant_quantization import kind_of
 from askonce_worker.cache.semantic import QdrantSemanticCache, connect_qdrant
 from support.ports import free_port
 from support.qdrant_proxy import slow_qdrant
@@ -38,6 +40,12 @@ async def direct(qdrant_url, prefix):
 
 def cache_at(url, prefix, **options):
     return QdrantSemanticCache(connect_qdrant(url), embedding_model="m", now=time.time, prefix=prefix, **options)
+
+
+async def described(client, prefix):
+    name = f"{collection_prefix(prefix, 'm')}{DIMENSION}"
+    reply = await client.grpc_collections.Get(qdrant.GetCollectionInfoRequest(collection_name=name))
+    return reply.result
 
 
 async def test_asks_beside_a_slow_start_share_one_attempt_and_wait_at_once(qdrant_url, direct, prefix):
@@ -146,3 +154,24 @@ async def test_tls_where_none_is_and_none_where_tls_is_are_named(qdrant_url):
 
 async def test_an_address_where_nothing_is_is_named():
     assert "nothing answers at port 1" in await address_fault("http://127.0.0.1:1")
+
+
+@pytest.mark.parametrize("quantization", ["none", "int8", "binary"])
+async def test_a_collection_is_made_with_the_quantisation_that_was_chosen(qdrant_url, direct, prefix, quantization):
+    cache = cache_at(qdrant_url, prefix, quantization=quantization)
+    await cache.search([QUERY])
+    assert kind_of(await described(direct, prefix)) == quantization
+    await cache.close()
+
+
+async def test_an_existing_collection_keeps_its_quantisation_and_the_log_says_so(qdrant_url, direct, prefix):
+    first = cache_at(qdrant_url, prefix)
+    await first.search([QUERY])
+    second = cache_at(qdrant_url, prefix, quantization="int8")
+    with capture_logs() as logs:
+        await second.search([QUERY])
+    assert kind_of(await described(direct, prefix)) == "none"
+    [told] = [log for log in logs if log["event"] == "semantic.other_quantization"]
+    assert (told["has"], told["wanted"]) == ("none", "int8")
+    for cache in (first, second):
+        await cache.close()

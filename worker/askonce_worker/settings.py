@@ -39,6 +39,7 @@ class Settings(BaseSettings):
     embedding_dimensions: Annotated[int, Field(ge=1, le=65_536)] | None = None
     embedding_base_url: str | None = None
     embedding_api_key: SecretStr | None = None
+    vector_quantization: Literal["none", "int8", "binary"] = "none"
     similarity_threshold: Annotated[float, Field(gt=0, le=1)] | None = None
     semantic_max_chars: Positive = 1000
     semantic_wait: Seconds = 60

@@ -17,6 +17,7 @@ from askonce_worker.answering.ports import SemanticCacheDown
 from askonce_worker.cache import qdrant_messages as messages
 from askonce_worker.cache.qdrant_address import advice, too_old
 from askonce_worker.cache.qdrant_errors import translated
+from askonce_worker.cache.qdrant_quantization import Quantization, doubt, kind_of
 
 log = structlog.get_logger()
 
@@ -26,12 +27,19 @@ REMEMBERED = 1.0
 
 
 class QdrantCollections:
-    """The collections of one embedding model. clock: monotonic seconds."""
+    """The collections of one embedding model. clock: monotonic seconds. quantization: of those that it creates."""
 
-    def __init__(self, client: AsyncQdrantClient, prefix: str, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        client: AsyncQdrantClient,
+        prefix: str,
+        clock: Callable[[], float],
+        quantization: Quantization = "none",
+    ) -> None:
         self._client = client
         self._prefix = prefix
         self._clock = clock
+        self._quantization = quantization
         self._ready: set[str] = set()
         self._attempts: dict[str, asyncio.Task[None]] = {}
         self._failed: dict[str, tuple[float, SemanticCacheDown]] = {}
@@ -113,6 +121,8 @@ class QdrantCollections:
         if info is None:
             await self._create(name, dimension)
             info = await self._info(name)
+        elif self._quantization != "none" and kind_of(info) != self._quantization:
+            log.warning("semantic.other_quantization", collection=name, has=kind_of(info), wanted=self._quantization)
         if info is not None and info.config.hnsw_config.m == 0:
             update = messages.with_graph(name)
             await self._client.grpc_collections.Update(update, timeout=PREPARING)
@@ -133,7 +143,9 @@ class QdrantCollections:
         return info
 
     async def _create(self, name: str, dimension: int) -> None:
-        request = messages.collection_of(name, dimension)
+        if (against := doubt(self._quantization, dimension)) is not None:
+            log.warning("semantic.quantization_loses", collection=name, reason=against)
+        request = messages.collection_of(name, dimension, self._quantization)
         try:
             await self._client.grpc_collections.Create(request, timeout=PREPARING)
         except grpc.RpcError:

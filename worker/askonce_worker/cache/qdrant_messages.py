@@ -14,10 +14,14 @@ from uuid import UUID
 from qdrant_client import grpc as qdrant
 
 from askonce_worker.answering.ports import StoredVector, Vector, VectorQuery
+from askonce_worker.cache.qdrant_quantization import Quantization, config_of
 
 CANDIDATES = 5
 GRAPH = qdrant.HnswConfigDiff(m=16, payload_m=16)
-_EXACT_SCORES = qdrant.SearchParams(quantization=qdrant.QuantizationSearchParams(rescore=True, oversampling=2.0))
+OVERSAMPLING = 2.0
+_EXACT_SCORES = qdrant.SearchParams(
+    quantization=qdrant.QuantizationSearchParams(rescore=True, oversampling=OVERSAMPLING)
+)
 """An operator's quantisation must not decide about a threshold."""
 _FINGERPRINT_ONLY = qdrant.WithPayloadSelector(include=qdrant.PayloadIncludeSelector(fields=["fingerprint"]))
 
@@ -83,17 +87,21 @@ def point(stored: StoredVector) -> qdrant.PointStruct:
     return qdrant.PointStruct(id=point_id(stored.fingerprint), vectors=vectors, payload=payload)
 
 
-def collection_of(name: str, dimension: int) -> qdrant.CreateCollection:
+def collection_of(name: str, dimension: int, quantization: Quantization = "none") -> qdrant.CreateCollection:
     """A graph over all points, and one more inside each scope that is large: every search is of one scope.
 
     The first one is needed too. Without it (`m=0`) a scope's graph has a single entry point in each segment, and once
     that point has expired or was deleted, the search of the scope finds nothing (Qdrant 1.12 to 1.19).
     """
-    vector = qdrant.VectorParams(size=dimension, distance=qdrant.Distance.Cosine)
+    quantized = config_of(quantization)
+    vector = qdrant.VectorParams(
+        size=dimension, distance=qdrant.Distance.Cosine, on_disk=None if quantized is None else True
+    )
     return qdrant.CreateCollection(
         collection_name=name,
         vectors_config=qdrant.VectorsConfig(params=vector),
         hnsw_config=GRAPH,
+        quantization_config=quantized,
     )
 
 

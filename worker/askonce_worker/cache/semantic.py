@@ -22,6 +22,7 @@ from askonce_worker.cache import qdrant_messages as messages
 from askonce_worker.cache.qdrant_address import address_fault, advice, grpc_port, too_old
 from askonce_worker.cache.qdrant_collections import QdrantCollections
 from askonce_worker.cache.qdrant_errors import is_missing, translated
+from askonce_worker.cache.qdrant_quantization import Quantization
 from askonce_worker.providers.address import is_loopback
 
 log = structlog.get_logger()
@@ -76,14 +77,16 @@ class QdrantSemanticCache:
         prefix: str = "askonce",
         timeout: float = SEARCHING,
         store_timeout: float = STORING,
+        quantization: Quantization = "none",
     ) -> None:
-        """now: Unix seconds. timeout: seconds of a search; store_timeout: of the storing of a batch."""
+        """now: Unix seconds. timeout: seconds of a search; store_timeout: of the storing of a batch.
+        quantization: of collections that it creates."""
         self._client = client
         self._now = now
         self._timeout = timeout
         self._store_timeout = store_timeout
         self._prefix = messages.collection_prefix(prefix, embedding_model)
-        self._known = QdrantCollections(client, self._prefix, time.monotonic)
+        self._known = QdrantCollections(client, self._prefix, time.monotonic, quantization)
 
     async def search(self, queries: Sequence[VectorQuery]) -> list[list[Candidate]]:
         """At most five candidates a query, the most similar first: one round trip for all queries.

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from askonce_worker.check import cache_state, providers, servers
+from askonce_worker.check import cache_state, providers, qdrant_collection, servers
 from askonce_worker.check.finding import Finding
 from askonce_worker.check.one_part import answer
 from askonce_worker.matching.profiles import profile_of
@@ -17,7 +17,7 @@ async def findings(settings: Settings) -> list[Finding]:
     )
     found = [*parts, await _service(settings), _similarity(settings), cache_state.lifetimes(settings)]
     if settings.qdrant_url is not None:
-        found.append(await _vectors(settings))
+        found += [*await qdrant_collection.collections(settings), await _vectors(settings)]
     return [*found, *_unknown()]
 
 

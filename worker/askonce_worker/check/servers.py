@@ -4,6 +4,7 @@ import dataclasses
 
 from askonce_worker.cache import qdrant_address
 from askonce_worker.cache.semantic import connect_qdrant
+from askonce_worker.check import qdrant_collection
 from askonce_worker.check.advice import CERTIFICATE
 from askonce_worker.check.finding import Finding
 from askonce_worker.check.one_part import answer, redacted
@@ -46,9 +47,10 @@ async def qdrant(settings: Settings) -> Finding:
         try:
             info = await client.info()
             names = [item.name for item in (await client.get_collections()).collections]
+            reads_only = await qdrant_collection.refuses_writes(client, settings, names)
         finally:
             await client.close()
-        refused = qdrant_address.too_old(info.version)
+        refused = qdrant_address.too_old(info.version) or reads_only
         state = f"{info.title} {info.version}, {len(names)} collections"
         less = refused or qdrant_address.advice(info.version) or ""
         return Finding("qdrant", shown, state, ok=refused is None, advice=less)

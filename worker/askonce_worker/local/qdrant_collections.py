@@ -2,6 +2,7 @@
 
 from __future__ import annotations  # some of the engine's types exist for the type checker only
 
+from base64 import b64decode, b64encode
 from typing import Any
 
 import qdrant_edge as edge
@@ -10,7 +11,15 @@ from qdrant_client import grpc as qdrant
 from askonce_worker.local.qdrant_errors import Unsupported, WrongInput, only
 from askonce_worker.local.qdrant_shards import Collection, Shape, Shards
 
-_HINTS = ("hnsw_config", "optimizers_config", "wal_config", "on_disk_payload", "shard_number", "timeout")
+_HINTS = (
+    "hnsw_config",
+    "optimizers_config",
+    "wal_config",
+    "on_disk_payload",
+    "shard_number",
+    "timeout",
+    "quantization_config",
+)
 _VECTOR_HINTS = ("hnsw_config", "on_disk")
 """Options for a big server's index and storage. One node with an exact search answers the same without them."""
 _NO_GRAPH = qdrant.HnswConfigDiff(m=0, ef_construct=0, full_scan_threshold=0)
@@ -29,7 +38,8 @@ class CollectionsService(qdrant.CollectionsServicer):
         only(params, "size", "distance", *_VECTOR_HINTS)
         if params.size < 1 or params.distance == qdrant.Distance.UnknownDistance:
             raise WrongInput("a collection needs a size and a distance")
-        self._shards.create(request.collection_name, Shape(params.size, qdrant.Distance.Name(params.distance)))
+        shape = Shape(params.size, qdrant.Distance.Name(params.distance), _described(request))
+        self._shards.create(request.collection_name, shape)
         return qdrant.CollectionOperationResponse(result=True)
 
     def Update(self, request: qdrant.UpdateCollection, _context: Any) -> qdrant.CollectionOperationResponse:
@@ -54,6 +64,10 @@ class CollectionsService(qdrant.CollectionsServicer):
         return qdrant.GetCollectionInfoResponse(result=_info(self._shards.get(request.collection_name)))
 
 
+def _described(request: qdrant.CreateCollection) -> str:
+    return b64encode(request.quantization_config.SerializeToString()).decode()
+
+
 def _info(collection: Collection) -> qdrant.CollectionInfo:
     info = collection.shard.info()
     vector = qdrant.VectorParams(size=collection.shape.size, distance=qdrant.Distance.Value(collection.shape.distance))
@@ -63,6 +77,8 @@ def _info(collection: Collection) -> qdrant.CollectionInfo:
         optimizer_config=qdrant.OptimizersConfigDiff(default_segment_number=1),
         wal_config=qdrant.WalConfigDiff(wal_capacity_mb=32, wal_segments_ahead=0),
     )
+    if collection.shape.quantization:
+        config.quantization_config.ParseFromString(b64decode(collection.shape.quantization))
     return qdrant.CollectionInfo(
         status=qdrant.CollectionStatus.Green,
         optimizer_status=qdrant.OptimizerStatus(ok=True),

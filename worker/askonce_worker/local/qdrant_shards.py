@@ -32,6 +32,8 @@ class Shape:
     size: int
     distance: str
     """`Cosine`, `Euclid`, `Dot` or `Manhattan`."""
+    quantization: str = ""
+    """As it was asked for, in base64: it is told again, and changes nothing."""
 
 
 @dataclass(slots=True)

@@ -96,6 +96,7 @@ def semantic_of(settings: Settings, clock: Clock, stack: AsyncExitStack) -> Qdra
         embedding_model=settings.embedding_model,
         now=lambda: clock.now_ms() / 1000,
         prefix=settings.key_prefix,
+        quantization=settings.vector_quantization,
     )
     stack.push_async_callback(cache.close)
     stack.push_async_callback(stop, asyncio.create_task(greet_qdrant(url, client)))
