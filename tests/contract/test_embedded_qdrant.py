@@ -9,6 +9,10 @@ import numpy as np
 import pytest
 from qdrant_client import grpc as raw
 from qdrant_client.models import (
+    BinaryQuantization,
+    BinaryQuantizationConfig,
+    CompressionRatio,
+    Disabled,
     Distance,
     FieldCondition,
     Filter,
@@ -24,8 +28,13 @@ from qdrant_client.models import (
     PayloadSchemaType,
     PointStruct,
     Prefetch,
+    ProductQuantization,
+    ProductQuantizationConfig,
     QueryRequest,
     Range,
+    ScalarQuantization,
+    ScalarQuantizationConfig,
+    ScalarType,
     SparseVectorParams,
     TextIndexParams,
     VectorParams,
@@ -227,10 +236,10 @@ async def test_all_json_payloads_come_back_as_they_went(client, empty):
 
 async def test_what_is_not_supported_is_refused_by_its_name(client, filled):
     vector, plain = [1.0, 0.0, 0.0, 0.0], VectorParams(size=4, distance=Distance.DOT)
-    sparse = {"words": SparseVectorParams()}
+    quantized = ProductQuantization(product=ProductQuantizationConfig(compression=CompressionRatio.X16))
     await refused(client.facet(filled, "scope"), "Facet")
     await refused(client.create_collection("c", {"named": plain}), "named vectors")
-    await refused(client.create_collection("c", plain, sparse_vectors_config=sparse), "sparse_vectors_config")
+    await refused(client.create_collection("c", plain, quantization_config=quantized), "QuantizationConfig.product")
     await refused(client.create_collection("c", sparse_vectors_config={"s": SparseVectorParams()}), "sparse_vectors")
     await refused(client.upsert(filled, [PointStruct(id=1, vector={"named": vector})]), "named vectors")
     await refused(client.query_points(filled, query=3), "VectorInput.id")
@@ -296,6 +305,28 @@ async def test_a_half_made_collection_is_cleared_away(tmp_path):
         await client.create_collection("half", VectorParams(size=SIZE, distance=Distance.COSINE))
         assert (await client.count("half")).count == 0
         await client.close()
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        ScalarQuantization(scalar=ScalarQuantizationConfig(type=ScalarType.INT8)),
+        BinaryQuantization(binary=BinaryQuantizationConfig()),
+    ],
+)
+async def test_a_collection_of_quantized_vectors_is_described_as_such(client, asked):
+    name = f"test-{uuid.uuid4().hex}"
+    vectors = VectorParams(size=SIZE, distance=Distance.COSINE, on_disk=True)
+    await client.create_collection(name, vectors_config=vectors, quantization_config=asked)
+    kept = (await client.get_collection(name)).config.quantization_config
+    assert type(kept) is type(asked)
+
+    await client.upsert(name, points())
+    assert (await client.query_points(name, query=[1.0, 0.0, 0.0, 0.0], limit=1)).points[0].id == 0
+
+    await client.update_collection(name, quantization_config=Disabled.DISABLED)
+    assert (await client.get_collection(name)).config.quantization_config is None
+    await client.delete_collection(name)
 
 
 async def test_hints_for_a_big_server_are_taken_and_change_nothing(client):

@@ -13,7 +13,7 @@ Why gRPC and not REST, measured on two shared cores with the engine left out (cl
 builds the messages itself.)
 
 One thread does all the work: the engine holds the interpreter's lock while it searches, so a second thread would gain
-nothing, and one needs no locks.
+nothing, and one needs no locks. Graphs are built by another process (`qdrant_rebuild.py`).
 """
 
 import argparse
@@ -31,7 +31,6 @@ from askonce_worker.local.qdrant_points import PointsService
 from askonce_worker.local.qdrant_shards import Shards
 
 GRACE = 1.0
-TIDY_EVERY = 10.0
 _OPTIONS = [
     ("grpc.so_reuseport", 0),  # else two servers would share one port, and each get half of the calls
     ("grpc.max_receive_message_length", 64 << 20),
@@ -75,8 +74,9 @@ def serve(port: int, directory: Path) -> None:
 
 
 def _tidy(thread: ThreadPoolExecutor, shards: Shards, stopping: Event) -> None:
-    while not stopping.wait(TIDY_EVERY):
-        thread.submit(shards.tidy).result()
+    pause = 0.0
+    while not stopping.wait(pause):
+        pause = thread.submit(shards.tidy).result()
 
 
 if __name__ == "__main__":

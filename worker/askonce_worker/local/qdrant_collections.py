@@ -3,27 +3,23 @@
 from __future__ import annotations  # some of the engine's types exist for the type checker only
 
 from base64 import b64decode, b64encode
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import qdrant_edge as edge
 from qdrant_client import grpc as qdrant
 
+from askonce_worker.local.qdrant_collection import Collection
 from askonce_worker.local.qdrant_errors import Unsupported, WrongInput, only
-from askonce_worker.local.qdrant_shards import Collection, Shape, Shards
+from askonce_worker.local.qdrant_shape import EF, M, Shape
+from askonce_worker.local.qdrant_shards import Shards
 
-_HINTS = (
-    "hnsw_config",
-    "optimizers_config",
-    "wal_config",
-    "on_disk_payload",
-    "shard_number",
-    "timeout",
-    "quantization_config",
-)
+_HINTS = ("hnsw_config", "optimizers_config", "wal_config", "on_disk_payload", "shard_number", "timeout", "params")
 _VECTOR_HINTS = ("hnsw_config", "on_disk")
-"""Options for a big server's index and storage. One node with an exact search answers the same without them."""
-_NO_GRAPH = qdrant.HnswConfigDiff(m=0, ef_construct=0, full_scan_threshold=0)
-"""What a collection's description says of it; `qdrant_shards.py` says why."""
+"""Options for a big server's index and storage. This one has an index of its own."""
+_GRAPH = qdrant.HnswConfigDiff(m=M, payload_m=M, ef_construct=EF, full_scan_threshold=1000)
+_KINDS = {"scalar": "int8", "binary": "binary", "disabled": "", None: ""}
 
 
 class CollectionsService(qdrant.CollectionsServicer):
@@ -31,20 +27,26 @@ class CollectionsService(qdrant.CollectionsServicer):
         self._shards = shards
 
     def Create(self, request: qdrant.CreateCollection, _context: Any) -> qdrant.CollectionOperationResponse:
-        only(request, "collection_name", "vectors_config", *_HINTS)
+        only(request, "collection_name", "vectors_config", "quantization_config", *_HINTS)
         if request.vectors_config.WhichOneof("config") != "params":
             raise Unsupported("a collection of named vectors, or of none")
         params = request.vectors_config.params
-        only(params, "size", "distance", *_VECTOR_HINTS)
+        only(params, "size", "distance", "quantization_config", *_VECTOR_HINTS)
         if params.size < 1 or params.distance == qdrant.Distance.UnknownDistance:
             raise WrongInput("a collection needs a size and a distance")
-        shape = Shape(params.size, qdrant.Distance.Name(params.distance), _described(request))
+        own = params.HasField("quantization_config")
+        quantized = _quantized(params.quantization_config if own else request.quantization_config)
+        shape = Shape(params.size, qdrant.Distance.Name(params.distance), *quantized)
         self._shards.create(request.collection_name, shape)
         return qdrant.CollectionOperationResponse(result=True)
 
     def Update(self, request: qdrant.UpdateCollection, _context: Any) -> qdrant.CollectionOperationResponse:
-        only(request, "collection_name", *_HINTS)
-        self._shards.get(request.collection_name)
+        """Another quantization holds for the graphs that are built from now on."""
+        only(request, "collection_name", "quantization_config", *_HINTS)
+        collection = self._shards.get(request.collection_name)
+        if request.HasField("quantization_config"):
+            kind, asked = _quantized(request.quantization_config)
+            collection.reshape(replace(collection.shape, quantization=kind, quantization_asked=asked))
         return qdrant.CollectionOperationResponse(result=True)
 
     def Delete(self, request: qdrant.DeleteCollection, _context: Any) -> qdrant.CollectionOperationResponse:
@@ -64,32 +66,47 @@ class CollectionsService(qdrant.CollectionsServicer):
         return qdrant.GetCollectionInfoResponse(result=_info(self._shards.get(request.collection_name)))
 
 
-def _described(request: qdrant.CreateCollection) -> str:
-    return b64encode(request.quantization_config.SerializeToString()).decode()
+def _quantized(message: Any) -> tuple[str, str]:
+    """Its kind, and what was asked for. (The message of an update numbers its fields otherwise.)"""
+    kind = message.WhichOneof("quantization")
+    if kind not in _KINDS:
+        raise Unsupported(f"QuantizationConfig.{kind}")
+    if not _KINDS[kind]:
+        return "", ""
+    config = qdrant.QuantizationConfig(**{kind: getattr(message, kind)})
+    return _KINDS[kind], b64encode(config.SerializeToString()).decode()
 
 
 def _info(collection: Collection) -> qdrant.CollectionInfo:
-    info = collection.shard.info()
-    vector = qdrant.VectorParams(size=collection.shape.size, distance=qdrant.Distance.Value(collection.shape.distance))
+    parts = [part.shard.info() for part in collection.parts]
+    status = qdrant.CollectionStatus.Yellow if collection.building else qdrant.CollectionStatus.Green
+    return qdrant.CollectionInfo(
+        status=status,
+        optimizer_status=qdrant.OptimizerStatus(ok=True),
+        segments_count=sum(part.segments_count for part in parts),
+        points_count=sum(part.points_count for part in parts),
+        indexed_vectors_count=sum(part.indexed_vectors_count for part in parts),
+        config=_config(collection.shape),
+        payload_schema={
+            field: _index([part.payload_schema[field] for part in parts]) for field in parts[-1].payload_schema
+        },
+    )
+
+
+def _config(shape: Shape) -> qdrant.CollectionConfig:
+    vector = qdrant.VectorParams(size=shape.size, distance=qdrant.Distance.Value(shape.distance))
     config = qdrant.CollectionConfig(
         params=qdrant.CollectionParams(vectors_config=qdrant.VectorsConfig(params=vector), shard_number=1),
-        hnsw_config=_NO_GRAPH,
+        hnsw_config=_GRAPH,
         optimizer_config=qdrant.OptimizersConfigDiff(default_segment_number=1),
         wal_config=qdrant.WalConfigDiff(wal_capacity_mb=32, wal_segments_ahead=0),
     )
-    if collection.shape.quantization:
-        config.quantization_config.ParseFromString(b64decode(collection.shape.quantization))
-    return qdrant.CollectionInfo(
-        status=qdrant.CollectionStatus.Green,
-        optimizer_status=qdrant.OptimizerStatus(ok=True),
-        segments_count=info.segments_count,
-        points_count=info.points_count,
-        indexed_vectors_count=info.indexed_vectors_count,
-        config=config,
-        payload_schema={field: _index(index) for field, index in info.payload_schema.items()},
-    )
+    if shape.quantization:
+        config.quantization_config.ParseFromString(b64decode(shape.quantization_asked))
+    return config
 
 
-def _index(index: edge.PayloadIndexInfo) -> qdrant.PayloadSchemaInfo:
-    kind = str(index.data_type).rpartition(".")[2]
-    return qdrant.PayloadSchemaInfo(data_type=qdrant.PayloadSchemaType.Value(kind), points=index.points)
+def _index(of_parts: Sequence[edge.PayloadIndexInfo]) -> qdrant.PayloadSchemaInfo:
+    kind = str(of_parts[-1].data_type).rpartition(".")[2]
+    points = sum(index.points for index in of_parts)
+    return qdrant.PayloadSchemaInfo(data_type=qdrant.PayloadSchemaType.Value(kind), points=points)

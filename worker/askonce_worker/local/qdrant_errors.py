@@ -3,6 +3,7 @@
 QdrantError
 ├── WrongInput       INVALID_ARGUMENT
 ├── CollectionMissing NOT_FOUND
+├── DiskFull         RESOURCE_EXHAUSTED
 └── Unsupported      UNIMPLEMENTED, by the feature's name
 """
 
@@ -29,6 +30,13 @@ class CollectionMissing(QdrantError):
 
     def __init__(self, name: str) -> None:
         super().__init__(f"Not found: Collection `{name}` doesn't exist!")
+
+
+class DiskFull(QdrantError):
+    code = grpc.StatusCode.RESOURCE_EXHAUSTED
+
+    def __init__(self, free: int) -> None:
+        super().__init__(f"the disk is full: {free >> 20} MB are left")
 
 
 class Unsupported(QdrantError):

@@ -2,14 +2,17 @@
 
 from __future__ import annotations  # some of the engine's types exist for the type checker only
 
+from collections.abc import Sequence
 from typing import Any
 
 import qdrant_edge as edge
 from qdrant_client import grpc as qdrant
 from qdrant_client.conversions.conversion import grpc_to_payload
 
+from askonce_worker.local.qdrant_collection import Collection
 from askonce_worker.local.qdrant_errors import Unsupported, WrongInput, only
 from askonce_worker.local.qdrant_filters import optional_filter, to_filter, to_id
+from askonce_worker.local.qdrant_searches import to_search
 from askonce_worker.local.qdrant_shards import Shards
 from askonce_worker.local.qdrant_values import (
     from_id,
@@ -17,7 +20,6 @@ from askonce_worker.local.qdrant_values import (
     from_scored,
     payload_wanted,
     to_point,
-    to_query,
     vector_wanted,
 )
 
@@ -32,101 +34,92 @@ class PointsService(qdrant.PointsServicer):
     def __init__(self, shards: Shards) -> None:
         self._shards = shards
 
-    def _write(self, collection: str, operation: edge.UpdateOperation) -> qdrant.PointsOperationResponse:
-        self._shards.written(collection).update(operation)
-        done = qdrant.UpdateResult(operation_id=0, status=qdrant.UpdateStatus.Completed)
-        return qdrant.PointsOperationResponse(result=done)
-
     def Upsert(self, request: qdrant.UpsertPoints, _context: Any) -> qdrant.PointsOperationResponse:
         only(request, "points", *_WRITE)
-        size = self._shards.get(request.collection_name).shape.size
-        points = [to_point(point, size) for point in request.points]
-        return self._write(request.collection_name, edge.UpdateOperation.upsert_points(points))
+        collection = self._shards.to_write(request.collection_name)
+        collection.upsert([to_point(point, collection.shape.size) for point in request.points])
+        return _done()
 
     def Delete(self, request: qdrant.DeletePoints, _context: Any) -> qdrant.PointsOperationResponse:
         only(request, "points", *_WRITE)
-        chosen = _selected(request.points)
+        collection, chosen = self._shards.get(request.collection_name), _selected(request.points)
         if isinstance(chosen, list):
-            return self._write(request.collection_name, edge.UpdateOperation.delete_points(chosen))
-        return self._write(request.collection_name, edge.UpdateOperation.delete_points_by_filter(chosen))
+            collection.delete(chosen)
+        else:
+            collection.everywhere(edge.UpdateOperation.delete_points_by_filter(chosen))
+        return _done()
 
     def SetPayload(self, request: qdrant.SetPayloadPoints, _context: Any) -> qdrant.PointsOperationResponse:
         only(request, "points_selector", "payload", *_WRITE)
+        collection = self._shards.to_write(request.collection_name)
         chosen, payload = _selected(request.points_selector), grpc_to_payload(request.payload)
         if isinstance(chosen, list):
-            return self._write(request.collection_name, edge.UpdateOperation.set_payload(chosen, payload))
-        return self._write(request.collection_name, edge.UpdateOperation.set_payload_by_filter(chosen, payload))
+            collection.set_payload(chosen, payload)
+        else:
+            collection.everywhere(edge.UpdateOperation.set_payload_by_filter(chosen, payload))
+        return _done()
 
     def CreateFieldIndex(
         self, request: qdrant.CreateFieldIndexCollection, _context: Any
     ) -> qdrant.PointsOperationResponse:
         only(request, "field_name", "field_type", "field_index_params", *_WRITE)
         operation = edge.UpdateOperation.create_field_index(request.field_name, _index(request))
-        return self._write(request.collection_name, operation)
+        self._shards.get(request.collection_name).everywhere(operation)
+        return _done()
 
     def DeleteFieldIndex(
         self, request: qdrant.DeleteFieldIndexCollection, _context: Any
     ) -> qdrant.PointsOperationResponse:
         only(request, "field_name", *_WRITE)
-        return self._write(request.collection_name, edge.UpdateOperation.delete_field_index(request.field_name))
+        operation = edge.UpdateOperation.delete_field_index(request.field_name)
+        self._shards.get(request.collection_name).everywhere(operation)
+        return _done()
 
     def Get(self, request: qdrant.GetPoints, _context: Any) -> qdrant.GetResponse:
         only(request, "ids", "with_payload", "with_vectors", *_READ)
-        shard = self._shards.get(request.collection_name).shard
         ids = [to_id(point) for point in request.ids]
-        records = shard.retrieve(ids, payload_wanted(request), vector_wanted(request))
+        collection = self._shards.get(request.collection_name)
+        records = collection.retrieve(ids, payload_wanted(request), vector_wanted(request))
         return qdrant.GetResponse(result=[from_record(record) for record in records])
 
     def Count(self, request: qdrant.CountPoints, _context: Any) -> qdrant.CountResponse:
         only(request, "filter", "exact", *_READ)
-        shard = self._shards.get(request.collection_name).shard
-        count = shard.count(edge.CountRequest(exact=True, filter=optional_filter(request)))
+        count = self._shards.get(request.collection_name).count(optional_filter(request))
         return qdrant.CountResponse(result=qdrant.CountResult(count=count))
 
     def Scroll(self, request: qdrant.ScrollPoints, _context: Any) -> qdrant.ScrollResponse:
         only(request, "filter", "offset", "limit", "with_payload", "with_vectors", *_READ)
-        page = edge.ScrollRequest(
-            offset=to_id(request.offset) if request.HasField("offset") else None,
-            limit=request.limit if request.HasField("limit") else _SCROLL_LIMIT,
+        records, following = self._shards.get(request.collection_name).scroll(
+            to_id(request.offset) if request.HasField("offset") else None,
+            request.limit if request.HasField("limit") else _SCROLL_LIMIT,
             filter=optional_filter(request),
             with_payload=payload_wanted(request),
             with_vector=vector_wanted(request),
         )
-        records, following = self._shards.get(request.collection_name).shard.scroll(page)
         return qdrant.ScrollResponse(
             result=[from_record(record) for record in records],
             next_page_offset=None if following is None else from_id(following),
         )
 
     def Query(self, request: qdrant.QueryPoints, _context: Any) -> qdrant.QueryResponse:
-        collection = self._shards.get(request.collection_name)
-        found = collection.shard.query(_query(request, collection.shape.size))
+        [found] = _search(self._shards.get(request.collection_name), [request])
         return qdrant.QueryResponse(result=[from_scored(point) for point in found])
 
     def QueryBatch(self, request: qdrant.QueryBatchPoints, _context: Any) -> qdrant.QueryBatchResponse:
         only(request, "query_points", *_READ)
-        collection = self._shards.get(request.collection_name)
-        queries = [_query(query, collection.shape.size) for query in request.query_points]
-        found = collection.shard.query_batch(edge.QueryBatchRequest(queries))
+        found = _search(self._shards.get(request.collection_name), request.query_points)
         results = [qdrant.BatchResult(result=[from_scored(point) for point in points]) for points in found]
         return qdrant.QueryBatchResponse(result=results)
 
 
-def _query(request: qdrant.QueryPoints, size: int) -> edge.QueryRequest:
-    supported = ("query", "filter", "params", "score_threshold", "limit", "offset", "with_payload", "with_vectors")
-    only(request, *supported, *_READ)
-    only(request.params, "hnsw_ef", "exact", "indexed_only", "quantization")
-    if not request.HasField("query"):
-        raise Unsupported("a query without a vector")
-    return edge.QueryRequest(
-        limit=request.limit if request.HasField("limit") else _SCROLL_LIMIT,
-        offset=request.offset,
-        query=to_query(request.query, size),
-        with_vector=vector_wanted(request),
-        with_payload=payload_wanted(request),
-        filter=optional_filter(request),
-        score_threshold=request.score_threshold if request.HasField("score_threshold") else None,
-    )
+def _done() -> qdrant.PointsOperationResponse:
+    done = qdrant.UpdateResult(operation_id=0, status=qdrant.UpdateStatus.Completed)
+    return qdrant.PointsOperationResponse(result=done)
+
+
+def _search(collection: Collection, requests: Sequence[qdrant.QueryPoints]) -> list[list[edge.ScoredPoint]]:
+    found = collection.search([to_search(request, collection.shape) for request in requests])
+    return [points[request.offset :] for request, points in zip(requests, found, strict=True)]
 
 
 def _selected(selector: qdrant.PointsSelector) -> list[Any] | edge.Filter:

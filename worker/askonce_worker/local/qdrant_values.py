@@ -21,24 +21,11 @@ def to_point(message: qdrant.PointStruct, size: int) -> edge.Point:
     vector = vectors.vector
     only(vector, "data", "dense")
     numbers = vector.dense.data if vector.HasField("dense") else vector.data
-    _check_size(size, numbers)
+    check_size(size, numbers)
     return edge.Point(to_id(message.id), numbers[:], grpc_to_payload(message.payload))
 
 
-def to_query(message: qdrant.Query, size: int) -> edge.Query:
-    only(message, "nearest")
-    kind = message.nearest.WhichOneof("variant")
-    if kind is None:
-        raise WrongInput("a query needs a vector")
-    if kind != "dense":
-        raise Unsupported(f"VectorInput.{kind}")
-    numbers = message.nearest.dense.data
-    _check_size(size, numbers)
-    # The container as it is: the engine reads it faster than a list could be made of it.
-    return edge.Query.Nearest(numbers)
-
-
-def _check_size(expected: int, numbers: Sized) -> None:
+def check_size(expected: int, numbers: Sized) -> None:
     """Check before anything is written: the engine would stop half-way through a batch."""
     if len(numbers) != expected:
         raise WrongInput(f"Vector dimension error: expected dim: {expected}, got {len(numbers)}")

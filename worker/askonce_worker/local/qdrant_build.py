@@ -1,0 +1,83 @@
+"""Build one part with a graph out of others: a process of its own, since the engine would hold up one that serves.
+
+python -m askonce_worker.local.qdrant_build SHAPE TARGET SOURCE...
+
+The sources are copies, the oldest first. It ends with 0 once the target is complete, and at once when its parent is
+gone.
+"""
+
+from __future__ import annotations  # some of the engine's types exist for the type checker only
+
+import fcntl
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+from threading import Thread
+
+import qdrant_edge as edge
+
+from askonce_worker.local.child import wait_for_parent
+from askonce_worker.local.qdrant_shape import Shape
+
+NICENESS = 10
+_PAGE = 1000
+_FLUSHED = 50
+"""Pages after which the log of the engine is given back."""
+
+
+def main() -> None:
+    shape, target, *sources = sys.argv[1:]
+    _end_with_parent()
+    os.nice(NICENESS)
+    build(Shape(**json.loads(shape)), Path(target), [Path(source) for source in sources])
+
+
+def build(shape: Shape, target: Path, sources: list[Path]) -> None:
+    target.mkdir()
+    built = edge.EdgeShard.create(str(target), shape.graph())
+    for source in sources:
+        shard = edge.EdgeShard.load(str(source))
+        _copy_points(shard, built)
+        for field, index in shard.info().payload_schema.items():
+            built.update(edge.UpdateOperation.create_field_index(field, index.params or index.data_type))
+        shard.close()
+    built.flush()
+    built.optimize()
+    built.flush()
+    built.close()
+
+
+def _copy_points(source: edge.EdgeShard, target: edge.EdgeShard) -> None:
+    """Written anew, and not as the segments are: a version of the old shard would outlast the new one's operations."""
+    start, pages = None, 0
+    while True:
+        page = edge.ScrollRequest(offset=start, limit=_PAGE, with_payload=True, with_vector=True)
+        records, start = source.scroll(page)
+        points = [edge.Point(record.id, record.vector or [], record.payload) for record in records]
+        target.update(edge.UpdateOperation.upsert_points(points))
+        pages += 1
+        if pages % _FLUSHED == 0:
+            target.flush()
+        if start is None:
+            return
+
+
+def _end_with_parent() -> None:
+    """When stdin is closed. The engine holds the interpreter's lock for minutes, so the kernel has to end us; where it
+    cannot, a thread does it as soon as it may run."""
+    if sys.platform == "linux":
+        signal.signal(signal.SIGIO, signal.SIG_DFL)
+        fcntl.fcntl(0, fcntl.F_SETOWN, os.getpid())
+        fcntl.fcntl(0, fcntl.F_SETFL, fcntl.fcntl(0, fcntl.F_GETFL) | os.O_ASYNC)
+    Thread(target=_follow_parent, daemon=True).start()
+
+
+def _follow_parent() -> None:
+    wait_for_parent()
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    main()

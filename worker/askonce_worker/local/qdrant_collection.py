@@ -1,0 +1,211 @@
+"""A collection's points, spread over parts: each a shard of the engine, in a directory of its own.
+
+The last part takes what is new, and is searched exactly. The others have a graph, or wait for one. A point is in one
+part: an upsert writes it to the last one, then removes it from the others. A crash between the two leaves both, and the
+newer one is answered; the next upsert or deletion of the point ends that.
+
+`collection.json` names the parts. It is replaced in one step, so that a crash leaves the old ones or the new ones.
+"""
+
+from __future__ import annotations  # some of the engine's types exist for the type checker only
+
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import qdrant_edge as edge
+
+from askonce_worker.local.qdrant_shape import Shape
+
+DESCRIPTION = "collection.json"
+_FIRST = "shard"
+
+
+@dataclass(slots=True, eq=False)
+class Part:
+    name: str
+    shard: edge.EdgeShard
+    built: int = 0
+    """The points that its graph was built of; 0 for a part that has none."""
+    touched: bool = False
+    """Written to since it was last flushed."""
+
+    @property
+    def points(self) -> int:
+        return self.shard.info().points_count
+
+    def update(self, operation: edge.UpdateOperation) -> None:
+        self.touched = True
+        self.shard.update(operation)
+
+    def flush(self) -> None:
+        if self.touched:
+            self.shard.flush()
+            self.touched = False
+
+    def held(self, ids: Iterable[edge.PointId]) -> list[edge.PointId]:
+        """Those of these points that are in this part."""
+        return [record.id for record in self.shard.retrieve(list(ids), False, False)]
+
+
+class Collection:
+    def __init__(self, directory: Path, shape: Shape, parts: Sequence[Part]) -> None:
+        self.directory = directory
+        self.shape = shape
+        self.parts = list(parts)
+        self.building: list[Part] = []
+        """The parts that a graph is being built of."""
+        self.journal: list[edge.UpdateOperation] = []
+        """What has been written to these since they were copied."""
+        self.changed = True
+        """Written to since it was last seen that nothing is to be built."""
+
+    @classmethod
+    def create(cls, directory: Path, shape: Shape) -> Collection:
+        shutil.rmtree(directory, ignore_errors=True)  # what an attempt that failed has left
+        directory.mkdir(parents=True)
+        collection = cls(directory, shape, [])
+        collection.grow(_FIRST)
+        return collection
+
+    @classmethod
+    def load(cls, directory: Path) -> Collection:
+        """Also clears away what a crash left of parts that are not named, or no longer."""
+        description = json.loads((directory / DESCRIPTION).read_bytes())
+        named: dict[str, int] = description.pop("parts", {_FIRST: 0})
+        for path in directory.iterdir():
+            if path.is_dir() and path.name not in named:
+                shutil.rmtree(path)
+        # The engine's log may hold what its files do not yet.
+        parts = [Part(name, edge.EdgeShard.load(str(directory / name)), built, True) for name, built in named.items()]
+        return cls(directory, Shape(**description), parts)
+
+    def grow(self, name: str = "") -> None:
+        """Begin a new last part."""
+        name = name or f"part-{uuid.uuid4().hex}"
+        path = self.directory / name
+        path.mkdir()
+        part = Part(name, edge.EdgeShard.create(str(path), self.shape.plain()))
+        for field, index in (self.parts[-1].shard.info().payload_schema if self.parts else {}).items():
+            part.update(edge.UpdateOperation.create_field_index(field, index.params or index.data_type))
+        self.keep([*self.parts, part])
+
+    def keep(self, parts: Sequence[Part]) -> None:
+        """These are the parts from now on, also after a crash. Raises OSError: then nothing has changed."""
+        description = {**asdict(self.shape), "parts": {part.name: part.built for part in parts}}
+        written = self.directory / f"{DESCRIPTION}.new"
+        with written.open("w") as file:
+            json.dump(description, file)
+            file.flush()
+            os.fsync(file.fileno())
+        written.replace(self.directory / DESCRIPTION)
+        self.parts = list(parts)
+
+    def reshape(self, shape: Shape) -> None:
+        self.shape = shape
+        self.keep(self.parts)
+
+    def close(self) -> None:
+        for part in self.parts:
+            part.shard.flush()
+            part.shard.close()
+
+    def bytes_of(self, part: Part) -> int:
+        """Of its vectors, deleted points not counted."""
+        return part.points * self.shape.size * 4
+
+    # Reading
+
+    def search(self, queries: Sequence[edge.QueryRequest]) -> list[list[edge.ScoredPoint]]:
+        """The best points of each query. The queries have limits and no offsets."""
+        request = edge.QueryBatchRequest(list(queries))
+        by_part = [part.shard.query_batch(request) for part in reversed(self.parts)]
+        if len(by_part) == 1:
+            return by_part[0]
+        return [self._best(found, query.limit) for query, *found in zip(queries, *by_part, strict=True)]
+
+    def _best(self, newest_first: Sequence[Sequence[edge.ScoredPoint]], limit: int) -> list[edge.ScoredPoint]:
+        points = _newest((point.id, point) for found in newest_first for point in found)
+        points.sort(key=lambda point: point.score, reverse=self.shape.is_similarity)
+        return points[:limit]
+
+    def retrieve(self, ids: list[edge.PointId], payload: Any, vector: bool) -> list[edge.Record]:
+        """In the order of the ids."""
+        records = [r for part in reversed(self.parts) for r in part.shard.retrieve(ids, payload, vector)]
+        if len(self.parts) == 1:
+            return records
+        places = {point: place for place, point in enumerate(ids)}
+        return sorted(_newest((record.id, record) for record in records), key=lambda record: places[record.id])
+
+    def count(self, condition: edge.Filter | None) -> int:
+        return sum(part.shard.count(edge.CountRequest(exact=True, filter=condition)) for part in self.parts)
+
+    def scroll(
+        self, start: edge.PointId | None, limit: int, **wanted: Any
+    ) -> tuple[list[edge.Record], edge.PointId | None]:
+        """A page in the order of the ids, and where the next one starts."""
+        page = edge.ScrollRequest(offset=start, limit=limit + 1, **wanted)
+        found = (record for part in reversed(self.parts) for record in part.shard.scroll(page)[0])
+        records = sorted(_newest((record.id, record) for record in found), key=lambda record: _place(record.id))
+        return records[:limit], records[limit].id if len(records) > limit else None
+
+    # Writing
+
+    def upsert(self, points: list[edge.Point]) -> None:
+        self.changed = True
+        *older, last = self.parts
+        last.update(edge.UpdateOperation.upsert_points(points))
+        self._on_ids([point.id for point in points], edge.UpdateOperation.delete_points, older)
+
+    def delete(self, ids: list[edge.PointId]) -> None:
+        self._on_ids(ids, edge.UpdateOperation.delete_points, self.parts)
+
+    def set_payload(self, ids: list[edge.PointId], payload: dict[str, Any]) -> None:
+        """Raises as the engine does when one of the points does not exist."""
+        held = self._on_ids(ids, lambda some: edge.UpdateOperation.set_payload(some, payload), self.parts)
+        missing = [point for point in ids if point not in held]
+        if missing:
+            self.parts[-1].update(edge.UpdateOperation.set_payload(missing, payload))
+
+    def everywhere(self, operation: edge.UpdateOperation) -> None:
+        """Apply what names no points: an operation by filter, or on an index."""
+        self.changed = True
+        for part in self.parts:
+            part.update(operation)
+        if self.building:
+            self.journal.append(operation)
+
+    def _on_ids(
+        self,
+        ids: list[edge.PointId],
+        operation: Callable[[list[edge.PointId]], edge.UpdateOperation],
+        parts: Iterable[Part],
+    ) -> set[edge.PointId]:
+        """Apply the operation in each part to those points that it holds. The points that were found."""
+        self.changed = True
+        found: set[edge.PointId] = set()
+        for part in parts:
+            if held := part.held(ids):
+                part.update(operation(held))
+                if part in self.building:
+                    self.journal.append(operation(held))
+                found.update(held)
+        return found
+
+
+def _newest(points: Iterable[tuple[edge.PointId, Any]]) -> list[Any]:
+    """One of each id: the first."""
+    first: dict[edge.PointId, Any] = {}
+    for point, value in points:
+        first.setdefault(point, value)
+    return list(first.values())
+
+
+def _place(point: edge.PointId) -> tuple[bool, int]:
+    """The engine's order: numbers, then UUIDs."""
+    return (True, point.int) if isinstance(point, uuid.UUID) else (False, int(point))
