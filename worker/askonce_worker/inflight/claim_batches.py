@@ -95,7 +95,9 @@ class ClaimBatches:
             shard.broken = True
             return False
         self._replica.apply(number, reply.records)
-        if reply.appended:
+        if not reply.appended:
+            self._replica.hurry()
+        else:
             for claim, decision in undecided.appended():
                 self._tell(claim, decision)
         return reply.appended

@@ -43,6 +43,8 @@ SHARED_WITH: dict[Settlement, Share] = {
     Settlement.TRANSIENT: "none",
 }
 PERIOD = 1.0
+FEW = 4
+"""Questions that a worker asks the LLM while it has slots enough for all that come."""
 LAST_CALLS = 5.0
 """Seconds for what is left to settle when the worker ends: what is not settled lapses."""
 
@@ -79,6 +81,7 @@ class RedisCoalescer:
             clock=clock,
             changed=self._changed,
             reloaded=self._own.reloaded,
+            at_rest=self._at_rest,
             counters=self.counters,
         )
         self._claim_batches = ClaimBatches(self._feed, self._replica, self._own, clock=clock)
@@ -158,6 +161,7 @@ class RedisCoalescer:
 
     async def wait(self, follow: Follow) -> Shared | Freed | AskYourself:
         """Waits until the leader has an outcome or is gone."""
+        self._replica.hurry()
         return await self._followers.wait(follow)
 
     def _new_claim(self, ask: Ask, position: int) -> Claimant:
@@ -166,6 +170,9 @@ class RedisCoalescer:
         name = self._own.new_name()
         leader = Leader(name, ask.fingerprint, ask.scope, ask.epochs, text, self._embedding, vector)
         return Claimant(ask, leader, position)
+
+    def _at_rest(self) -> bool:
+        return self._own.leading <= FEW and not self._followers.count
 
     def _is_live(self, follow: Follow) -> bool:
         return self._replica.shards[shard_of(follow.scope)].view.is_live(follow.leader)

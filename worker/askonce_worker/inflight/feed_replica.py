@@ -1,6 +1,7 @@
 """The worker's views of all shards, kept up with Redis: by the feed, and by reading all again where it has a gap."""
 
 import asyncio
+import contextlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
@@ -17,10 +18,17 @@ log = structlog.get_logger()
 IDLE_MS = 1000
 GATHERED = 0.004
 """Seconds in which records gather before they are read: claims read what they need themselves."""
+AT_REST = 0.2
+"""The same while nobody here waits for what the feed says."""
+HURRIED = 1.0
+"""Seconds for which it is read at once after a claim that had not seen another leader."""
 
 
 class FeedReplica:
-    """changed: told of every change. reloaded: told of the live leaders of a shard that was read again."""
+    """changed: told of every change. reloaded: told of the live leaders of a shard that was read again.
+
+    at_rest: whether nobody here waits for what the feed says. A claim then has room, and finds what it had not seen.
+    """
 
     def __init__(
         self,
@@ -30,6 +38,7 @@ class FeedReplica:
         clock: Callable[[], float],
         changed: Callable[[Change], None],
         reloaded: Callable[[int, Sequence[Leader]], None],
+        at_rest: Callable[[], bool],
         counters: Counter[str],
     ) -> None:
         self.shards = [Shard(new_view()) for _ in range(SHARDS)]
@@ -37,6 +46,10 @@ class FeedReplica:
         self._clock = clock
         self._changed = changed
         self._reloaded = reloaded
+        self._at_rest = at_rest
+        self._hurried_until = 0.0
+        self._gathering = False
+        self._wanted = asyncio.Event()
         self._counters = counters
         self._reloading = asyncio.Lock()
         self._checked: list[str] = [""] * SHARDS
@@ -54,6 +67,9 @@ class FeedReplica:
 
     async def check(self) -> None:
         """Whether those that have not moved since the last time are where Redis is. Raises RedisError."""
+        if self._gathering:
+            self._wanted.set()
+            await asyncio.sleep(GATHERED)
         positions = [shard.position for shard in self.shards]
         idle = {number: at for number, at in enumerate(positions) if at == self._checked[number]}
         self._checked = positions
@@ -70,6 +86,22 @@ class FeedReplica:
             shard.replace(snapshot, self._clock())
             self._reloaded(number, snapshot.leaders)
 
+    def hurry(self) -> None:
+        """Somebody waits for what comes next."""
+        self._hurried_until = self._clock() + HURRIED
+        self._wanted.set()
+
+    async def _gather(self) -> None:
+        if not self._at_rest() or self._clock() < self._hurried_until:
+            await asyncio.sleep(GATHERED)
+            return
+        self._wanted.clear()
+        self._gathering = True
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(AT_REST):
+                await self._wanted.wait()
+        self._gathering = False
+
     async def keep_up(self) -> None:
         """Until cancelled."""
         pause = 0.0
@@ -83,4 +115,5 @@ class FeedReplica:
             except Exception as error:  # noqa: BLE001 - its end would not be noticed
                 pause = min(1.0, pause * 2 + 0.05)
                 log.warning("inflight.feed_away", error=type(error).__name__, where=place(error), pause=pause)
-            await asyncio.sleep(pause or GATHERED)
+                await asyncio.sleep(pause)
+            await self._gather()
