@@ -1,4 +1,4 @@
--- Accepts one chunk of questions, whole or not at all.
+-- Accepts one chunk of questions, whole or not at all; or answers the only question of one from the cache.
 --
 -- Uses: nearly_full
 --
@@ -6,14 +6,29 @@
 -- ARGV: 1 prefix of the result keys (up to and with the namespace's colon)   2 key of the job record
 --       3 job   4 lane   5 namespace   6 most questions in the lane (0: no bound)   7 timeout in ms
 --       8 lifetime of a result in ms   9 listener, or ''   10 function   11 chunk
---       12... job id, fingerprint of each question
--- Returns {'ok', new} | {'conflict', index... (at most 4000)} | {'full', cause}
+--       12... job id, fingerprint of each question; and to look for an entry first, a line each: its key, that of the
+--       epochs, and the four fields that it depends on
+-- Returns {'ok', new} | {'cached', entry, value of each field} | {'conflict', index... (at most 4000)} | {'full', cause}
+local last = #ARGV - (#ARGV - 11) % 2
+local function cached()
+  local lines = {}
+  for line in string.gmatch(ARGV[#ARGV], '[^\n]+') do
+    lines[#lines + 1] = line
+  end
+  local entry = redis.pcall('GET', lines[1])
+  return type(entry) == 'string' and {'cached', entry, unpack(redis.call('HMGET', lines[2], unpack(lines, 3)))}
+end
+local found = last < #ARGV and cached()
+if found then
+  return found
+end
+
 local header = string.len('{"fingerprint":"')
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 
 local keys, prints = {}, {}
-for i = 12, #ARGV, 2 do
+for i = 12, last, 2 do
   keys[#keys + 1] = ARGV[1] .. ARGV[i]
   prints[#prints + 1] = ARGV[i + 1]
 end

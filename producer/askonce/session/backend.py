@@ -49,6 +49,10 @@ class Backend(Protocol):
         """Raises InvalidQuestion, QueueFull."""
         ...
 
+    async def put_unless_cached(self, question: Question, job_id: str, timeout: float) -> Answer | None:
+        """As `lookup`; where that finds none, as `put_one` into the interactive lane, listening, under this new id."""
+        ...
+
     async def put(self, questions: Sequence[Question], lane: Lane, timeout: float, *, listen: bool) -> list[Outcome]:
         """What became of each. Raises StoreUnreachable alone."""
         ...

@@ -11,7 +11,7 @@ from askonce.tasks import stop
 FORGET = Script("askonce", "forget")
 
 FORGOTTEN_MS = 60_000
-SOON = 0.1
+SOON = 0.5
 """Seconds in which results gather for one write."""
 PART = 500
 """Most results in one script."""

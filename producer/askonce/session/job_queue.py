@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from askonce.contract.chunk import FUNCTION, pack
-from askonce.contract.keys import ARQ_JOB, Keys
+from askonce.contract.keys import ARQ_JOB, Keys, epoch_fields, epoch_stamp
 from askonce.errors import InvalidQuestion, QueueFull
 from askonce.fingerprint import FIRST_RULE
 from askonce.json_values import dumps
@@ -41,6 +41,14 @@ class Route:
     timeout_ms: int
     listener: str = ""
     trace: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Cached:
+    """An entry as it stands in Redis, and the stamp of its question's epochs."""
+
+    raw: bytes
+    stamp: str
 
 
 Placed = tuple[int, Question]
@@ -83,6 +91,27 @@ class JobQueue:
     async def put_one(self, route: Route, question: Question) -> None:
         """Shares a chunk with all that is submitted now. Raises InvalidQuestion, QueueFull, StoreUnreachable."""
         await self._one((route, question))
+
+    async def put_unless_cached(self, route: Route, question: Question) -> Cached | None:
+        """Looks for an entry, and puts the question into the queue where there is none. Its job id must be new.
+
+        Raises QueueFull, StoreUnreachable.
+        """
+        call, keys = self._call((route, [(0, question)], {route.trace: None} if route.trace else {})), self._keys
+        fields = epoch_fields(question.namespace or "", question.model or "")
+        look = "\n".join((keys.entry(question.fingerprint), keys.epochs, *fields))
+        kind, *rest = await self._store.script(call.script, call.keys, [*call.args, look])
+        if kind == b"cached":
+            return Cached(rest[0], epoch_stamp(rest[1:]))
+        outcomes: list[Outcome] = [None]
+        _settle((route, [(0, question)], {}), read_submitted([kind, *rest]), outcomes)
+        if outcomes[0] is not None:
+            raise outcomes[0]
+        return None
+
+    async def put_routed(self, questions: Sequence[tuple[Route, Question]]) -> list[Outcome]:
+        """As `put`, each under its own route."""
+        return await self._put_all(questions)
 
     async def put(self, route: Route, questions: Sequence[Question]) -> list[Outcome]:
         """What became of each question. Each has its own namespace, whatever the route's. Raises StoreUnreachable."""

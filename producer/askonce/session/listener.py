@@ -91,7 +91,14 @@ class Listener:
         items = await self._stream.after(self._position)
         if not items:
             return
-        named = (job for _, fields in items for job in fields.get(b"ids", b"").decode("utf-8", "replace").split())
+        named = []
+        for _, fields in items:
+            ids = fields.get(b"ids", b"").decode("utf-8", "replace").split()
+            record = fields.get(b"record")
+            if record is None or len(ids) != 1:
+                named += ids
+            elif ids[0] in self.waiting:
+                self._hand_out(ids[0], record)
         jobs = {self._key(job): job for job in named if job in self.waiting}
         async for key, raw in fetched(self._store, list(jobs)):
             self._hand_out(jobs[key], raw)

@@ -82,6 +82,12 @@ class Memory:
         if error is not None:
             raise error
 
+    async def put_unless_cached(self, question: Question, job_id: str, timeout: float) -> Answer | None:
+        cached = await self.lookup(question)
+        if cached is None:
+            await self.put_one(question.with_fields(job_id=job_id), "interactive", timeout, listen=True)
+        return cached
+
     async def put(self, questions: Sequence[Question], lane: Lane, timeout: float, *, listen: bool) -> list[Outcome]:  # noqa: ARG002
         await asyncio.sleep(0)
         return [self._accept(question, lane, timeout) for question in questions]

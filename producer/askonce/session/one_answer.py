@@ -16,30 +16,46 @@ SLOW = "Redis did not answer in time"
 
 async def ask(backend: Backend, question: Question, timeout: float) -> Answer:
     """question: checked. Its deadline is the caller's, so that no work is left behind once the caller gives up."""
-    deadline = asyncio.get_running_loop().time() + timeout
-    if question.cache == "use":
-        began = time.perf_counter()
+    deadline, began = asyncio.get_running_loop().time() + timeout, time.perf_counter()
+    job_id = question.job_id or new_job_id()
+    job = f"{question.namespace}:{job_id}"
+    with backend.waiting.expected(job) as future:
         async with _until(deadline, StoreUnreachable(SLOW)):
-            cached = await backend.lookup(question)
+            if question.job_id is None:
+                cached = await _put_new(backend, question, job_id, timeout)
+            else:
+                cached = await _put_known(backend, question, timeout)
         if cached is not None:
             backend.count_hit(question, cached, time.perf_counter() - began)
             return cached
-    own = question.job_id is None
-    if own:
-        question = question.with_fields(job_id=new_job_id())
-    job = f"{question.namespace}:{question.job_id}"
-    backend.start()
-    with backend.waiting.expected(job) as future:
-        async with _until(deadline, StoreUnreachable(SLOW)):
-            await backend.put_one(question, "interactive", timeout, listen=True)
-            if own:
-                backend.waiting.confirm(job)
-            else:
-                await backend.listen([job])  # it may have been known, and answered, before
-        answer = await _arrival(backend, future, deadline, question.job_id or "")
-    if own:
+        backend.start()
+        answer = await _arrival(backend, future, deadline, job_id)
+    if question.job_id is None:
         backend.forget(job)
     return answer
+
+
+async def _put_new(backend: Backend, question: Question, job_id: str, timeout: float) -> Answer | None:
+    """The cached answer. None: the question is in the queue."""
+    if question.cache == "use":
+        cached = await backend.put_unless_cached(question, job_id, timeout)
+        if cached is not None:
+            return cached
+    else:
+        await backend.put_one(question.with_fields(job_id=job_id), "interactive", timeout, listen=True)
+    backend.waiting.confirm(f"{question.namespace}:{job_id}")
+    return None
+
+
+async def _put_known(backend: Backend, question: Question, timeout: float) -> Answer | None:
+    """The same for a job id that the caller has made."""
+    cached = await backend.lookup(question) if question.cache == "use" else None
+    if cached is None:
+        await backend.put_one(question, "interactive", timeout, listen=True)
+        await backend.listen(
+            [f"{question.namespace}:{question.job_id}"]
+        )  # it may have been known, and answered, before
+    return cached
 
 
 async def result(backend: Backend, namespace: str, job_id: str, timeout: float) -> Answer:

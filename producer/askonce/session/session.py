@@ -13,6 +13,7 @@ from askonce.contract.result import result_record
 from askonce.contract.trace_context import current_trace
 from askonce.errors import QueueFull
 from askonce.question import Question
+from askonce.session.asking import Asking
 from askonce.session.attendance import Attendance
 from askonce.session.backend import Lane, Status
 from askonce.session.batching import Batcher
@@ -63,6 +64,7 @@ class Session:
             result_ttl=settings.result_ttl,
         )
         self._exact = ExactLookup(self._store, self._keys)
+        self._asking = Asking(self._exact, self._queue)
         self._lookup: Batcher[Question, Answer | None] = Batcher(self._exact.find, most=256)
         self._storing: Batcher[NewEntry, bool] = Batcher(self._store_all, most=STORED_TOGETHER)
         self._hits = Hits(self._store, self._keys, self._listener.id)
@@ -93,6 +95,11 @@ class Session:
 
     async def put_one(self, question: Question, lane: Lane, timeout: float, *, listen: bool) -> None:
         await self._queue.put_one(self._route(question.namespace or "", lane, timeout, listen), question)
+
+    async def put_unless_cached(self, question: Question, job_id: str, timeout: float) -> Answer | None:
+        return await self._asking(
+            self._route(question.namespace or "", "interactive", timeout, listen=True), question, job_id
+        )
 
     async def put(self, questions: Sequence[Question], lane: Lane, timeout: float, *, listen: bool) -> list[Outcome]:
         return await self._queue.put(self._route("", lane, timeout, listen), questions)
@@ -185,6 +192,7 @@ class Session:
                 await self._forgetting.aclose()
         await self.attendance.aclose()
         await self._lookup.aclose()
+        await self._asking.aclose()
         await self._storing.aclose()
         await self._queue.aclose()
         await self._listener.aclose()

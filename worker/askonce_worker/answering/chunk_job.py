@@ -12,6 +12,7 @@ import structlog
 from askonce.answer import Answer, AnswerError
 from askonce.contract.chunk import Chunk, unpack
 from askonce.question import Question
+from askonce_worker.answering.chunk_end import answers_of
 from askonce_worker.answering.chunk_log import chunk_sheet
 from askonce_worker.answering.lookup import Batch
 from askonce_worker.answering.pipeline import Pipeline
@@ -67,7 +68,7 @@ class ChunkJob:
             chunk = unpack(payload)
         except ValueError as error:
             raise Unworkable("it is no chunk") from error
-        with self._around(job, chunk), chunk_sheet(prompts=self._log_prompts) as sheet:
+        with self._around(job, chunk), chunk_sheet(prompts=self._log_prompts) as sheet, answers_of(job, _ids(chunk)):
             await self._answer(job, chunk, looked_up)
         ms = round((time.monotonic() - started) * 1000)
         facts: dict[str, Any] = {**sheet.sources, **({"failures": dict(sheet.failures)} if sheet.failures else {})}
@@ -93,8 +94,7 @@ class ChunkJob:
         error = AnswerError("crashed", f"given up: {cause}")
         if cause == CRASHED:
             await self._condemn(job, chunk, error)
-        ids = [question.job_id for question in chunk.questions] + [bad.job_id for bad in chunk.bad]
-        await self._outbound.send([_failed(chunk, job.lane, job_id or "", error) for job_id in ids])
+        await self._outbound.send([_failed(chunk, job.lane, job_id or "", error) for job_id in _ids(chunk)])
 
     async def _condemn(self, job: LeasedJob, chunk: Chunk, error: AnswerError) -> None:
         """Paraphrases of what killed its workers need not kill more of them."""
@@ -104,6 +104,10 @@ class ChunkJob:
                 await self._pipeline.condemn(_batch(job, chunk, _do_nothing), failure)
         except Exception as trouble:  # noqa: BLE001 - its own questions fail all the same
             log.warning("job.not_condemned", error=type(trouble).__name__, where=place(trouble))
+
+
+def _ids(chunk: Chunk) -> list[str | None]:
+    return [question.job_id for question in chunk.questions] + [bad.job_id for bad in chunk.bad]
 
 
 def _do_nothing() -> None:

@@ -9,6 +9,7 @@ from askonce.contract.keys import ARQ_JOB, Keys, epoch_fields, epoch_stamp
 from askonce.contract.pending import read_pending
 from askonce.question import Question
 from askonce.readable import completion_of, read_object, text_of, time_of
+from askonce_worker.answering.chunk_end import left_out
 from askonce_worker.answering.ports import Entry, LiveEntries, QuestionState
 from askonce_worker.cache.entry_reader import EntryReader
 from askonce_worker.cache.wrong_pairs import ReportedPairs
@@ -55,10 +56,12 @@ class ExactCache:
         if job:
             elsewhere = await self._elsewhere(questions, markers, _names(job))
             markers = [b"" if at in elsewhere else marker for at, marker in enumerate(markers)]
-        return [
+        known = [
             self._known(question, marker, entry, epochs[question.model or ""])
             for question, marker, entry in zip(questions, markers, entries, strict=True)
         ]
+        left_out(question.job_id for question, state in zip(questions, known, strict=True) if not state.pending)
+        return known
 
     async def _elsewhere(
         self, questions: Sequence[Question], markers: Sequence[bytes], jobs: Sequence[bytes]

@@ -16,6 +16,7 @@ from askonce.contract.counters import tokens
 from askonce.contract.keys import epoch_fields
 from askonce.contract.result import result_record
 from askonce_worker.answering.ports import Finished, NewEntry
+from askonce_worker.queue.leased_job import LeasedJob
 
 MOST_AT_ONCE = 256
 """Results and entries in one batch: a longer script would keep other clients of Redis waiting."""
@@ -27,13 +28,15 @@ MOST_BYTES = 2_097_152
 class Parcel:
     """What one call of `send` hands over.
 
-    settle: adds the settling of a leader to the pipeline. begun: entries and settling are sent, or on their way.
-    sent: how many of `finished` are.
+    settle: adds the settling of a leader to the pipeline. job: whose answers these are. last: it ends with them.
+    begun: entries and settling are sent, or on their way. sent: how many of `finished` are.
     """
 
     entries: Sequence[NewEntry]
     finished: Sequence[Finished]
     settle: Callable[[Any], None] | None
+    job: LeasedJob | None = None
+    last: bool = False
     done: "asyncio.Future[None]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
     begun: bool = False
     sent: int = 0
@@ -43,6 +46,8 @@ class Parcel:
         return self.begun and self.sent == len(self.finished)
 
     def fail(self, error: Exception) -> None:
+        if self.job is not None:
+            self.job.end.spoiled = True
         if not self.done.done():
             self.done.set_exception(error)
             self.done.exception()  # a caller that has gone does not make it 'never retrieved'
@@ -50,13 +55,17 @@ class Parcel:
 
 @dataclass(slots=True)
 class Batch:
-    """What goes out in one round trip. stored, published: the scripts' arguments. parcels: those it has parts of."""
+    """What goes out in one round trip. stored, published: the scripts' arguments. parcels: those it has parts of.
+
+    ends: jobs whose last answers are among these.
+    """
 
     parcels: list[Parcel] = field(default_factory=list)
     stored: list[Any] = field(default_factory=list)
     settles: list[Callable[[Any], None]] = field(default_factory=list)
     published: list[Any] = field(default_factory=list)
     items: list[Finished] = field(default_factory=list)
+    ends: list[LeasedJob] = field(default_factory=list)
     records: int = 0
     size: int = 0
 
@@ -101,6 +110,8 @@ class Packing:
         while parcel.sent < len(parcel.finished) and not batch.is_full:
             self._publish(batch, parcel.finished[parcel.sent])
             parcel.sent += 1
+        if parcel.is_sent and parcel.last and parcel.job is not None and not parcel.job.end.spoiled:
+            batch.ends.append(parcel.job)
 
     def _begin(self, batch: Batch, parcel: Parcel) -> None:
         """Entries and settling come before the first result, in the same round trip."""

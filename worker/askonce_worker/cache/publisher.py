@@ -18,11 +18,12 @@ from askonce.contract.keys import Keys
 from askonce.store.away import AWAY, TROUBLE
 from askonce.store.scripts import Script, load
 from askonce.tasks import stop
-from askonce_worker.answering import chunk_log
+from askonce_worker.answering import chunk_end, chunk_log
 from askonce_worker.answering.ports import Finished, NewEntry
 from askonce_worker.answering.stages import Stage, unobserved
 from askonce_worker.cache.outgoing import Batch, Packing, Parcel
 from askonce_worker.providers.call_counts import CallCounts, CountsReport
+from askonce_worker.queue.job_keys import JOB_PREFIXES, ending, ending_keys
 
 log = structlog.get_logger()
 
@@ -37,9 +38,10 @@ LAST_FLUSH = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Replies:
-    """What the scripts said. published: of each result, whether it went over its pending marker."""
+    """What the scripts said. published: of each result, whether it went over its pending marker. ended: of each job."""
 
     published: Sequence[int]
+    ended: Sequence[int]
 
 
 class Publisher:
@@ -95,7 +97,8 @@ class Publisher:
         settle: Callable[[Any], None] | None = None,
     ) -> None:
         """Returns once Redis has taken it all. A caller that is cancelled does not take its parcel back."""
-        parcel = Parcel(entries, finished, settle)
+        job, last = chunk_end.handed_over(item.question.job_id for item in finished)
+        parcel = Parcel(entries, finished, settle, job, last)
         self._waiting.append(parcel)
         for item in finished:
             if item.answer.unmatched is not None:
@@ -138,7 +141,12 @@ class Publisher:
         except Exception as error:  # noqa: BLE001 - it is the callers' to deal with
             self._fail(batch.parcels, error)
             return
+        finally:
+            for job in batch.ends:
+                job.end.under_way = False
         self._counts.taken(report)
+        for job, ended in zip(batch.ends, replies.ended, strict=True):
+            job.end.done = bool(ended)
         for parcel in batch.parcels:
             if parcel.is_sent and not parcel.done.done():
                 parcel.done.set_result(None)
@@ -156,14 +164,16 @@ class Publisher:
 
     async def _sent(self, batch: Batch, report: CountsReport) -> Replies:
         """What one script did while Redis did not know the other one counts, too."""
-        published = [0] * len(batch.items)
+        published = [0] * (len(batch.items) + len(batch.ends))
+        for job in batch.ends:
+            job.end.under_way = True
         while True:
             replies = await self._pipeline(batch, report).execute(raise_on_error=False)
             if batch.items and isinstance(replies[-1], list):
                 published = [max(pair) for pair in zip(published, replies[-1], strict=True)]
             failures = [reply for reply in replies if isinstance(reply, Exception)]
             if not failures:
-                return Replies(published)
+                return Replies(published[: len(batch.items)], published[len(batch.items) :])
             if not isinstance(failures[0], NoScriptError):
                 raise failures[0]
             await load(self._redis, STORE, PUBLISH, *self._scripts)
@@ -181,6 +191,10 @@ class Publisher:
         if batch.items or report.counts:
             keys = [kept.stats("total"), kept.touched, kept.tally(self._worker)]
             arguments = [*self._publish_head(report), *batch.published]
+            if batch.ends:
+                keys += ending_keys(kept)
+                arguments += [argument for job in batch.ends for argument in ending(job)]
+                arguments += (*JOB_PREFIXES, len(batch.ends))
             pipe.evalsha(PUBLISH.sha, len(keys), *keys, *arguments)
         return pipe
 

@@ -55,7 +55,7 @@ class Finisher:
                 await asyncio.sleep(min(1.0, 0.02 * 2**failures))
 
     async def _send(self, batch: list[JobOutcome]) -> None:
-        done = [item for item in batch if isinstance(item, Done)]
+        done = [item for item in batch if isinstance(item, Done) and not item.job.end.done]
         returns = [item for item in batch if isinstance(item, Return)]
         if done:
             await self._leases.finish(done)

@@ -97,7 +97,9 @@ class LeaseKeeper:
     async def _renew(self) -> None:
         asked = list(self._held.values())
         for job in await self._leases.renew(asked):
-            # A job that was finished meanwhile is no loss.
+            # A job that was finished meanwhile, or is about to be, is no loss.
+            if job.end.under_way or job.end.done:
+                continue
             if self._held.pop(job.key, None) is not None:
                 self._on_lost(job)
 

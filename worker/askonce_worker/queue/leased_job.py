@@ -1,6 +1,6 @@
 """A job under a lease: what a claim hands over, and what arq's job record says."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
@@ -16,6 +16,20 @@ class Unworkable(Exception):
 
 class Suspicious(Exception):
     """Workers died over what this job is about to do: it is to run in a process without others."""
+
+
+@dataclass(slots=True)
+class JobEnd:
+    """How a job ends together with the last of its answers, in one script.
+
+    left: ids of the questions whose answers have not been handed over. spoiled: one of these could not be sent.
+    under_way: the script is on its way. done: the job has ended.
+    """
+
+    left: set[str] = field(default_factory=set)
+    spoiled: bool = False
+    under_way: bool = False
+    done: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +53,7 @@ class LeasedJob:
     enqueued_ms: int = 0
     questions: int = 0
     malformed: str = ""
+    end: JobEnd = field(default_factory=JobEnd, compare=False)
 
     @property
     def key(self) -> tuple[str, str]:

@@ -12,6 +12,7 @@ from redis.asyncio import Redis
 from askonce.contract.keys import ARQ_JOB, LANES, Keys
 from askonce.store.scripts import Script
 from askonce_worker.queue.flow import Flow
+from askonce_worker.queue.job_keys import ARQ_RETRY, LANE_NUMBER, ending, ending_keys
 from askonce_worker.queue.job_outcomes import Bury, Done, Return, Split, dead_letter
 from askonce_worker.queue.leased_job import LeasedJob, leased_job
 from askonce_worker.redis.clock import RedisClock
@@ -23,10 +24,10 @@ RETURN = Script("askonce_worker.queue", "return_job")
 SPLIT = Script("askonce_worker.queue", "split_job")
 BURY = Script("askonce_worker.queue", "bury_job")
 
-ARQ_RETRY = "arq:retry:"
-LANE_NUMBER = {lane: number for number, lane in enumerate(LANES, 1)}
 MOST_AT_ONCE = 256
 REPLY_TIMEOUT = 5.0
+SIGNS = 6
+"""How often in the time of a lease a claim is a sign of life, beside the renewals."""
 
 
 class ClaimedRow(NamedTuple):
@@ -82,12 +83,13 @@ class Leases:
         self._queues = [keys.queue(lane) for lane in LANES]
         self._leases = [keys.leases(lane) for lane in LANES]
         self._tokens = [keys.tokens(lane) for lane in LANES]
-        self._ending_keys = [*self._leases, *self._tokens, keys.load]
+        self._ending_keys = ending_keys(keys)
         self._alone = [keys.alone(lane) for lane in LANES]
         self._claim_keys = [keys.fair, keys.wake, keys.workers, keys.load, *self._alone, keys.doubted]
         self._lease_ms = int(lease * 1000)
         self._tokens_made = itertools.count(1)
         self._skip = 0
+        self._signed = -float("inf")
 
     async def claim(
         self, *, free: int, bulk: int, lapsed: tuple[int, int], held_back: Collection[Flow] = (), token: str = ""
@@ -119,10 +121,14 @@ class Leases:
     async def _claim(self, most: list[int], which: str, rest: list[str]) -> Claim:
         token = f"{self.worker}-{next(self._tokens_made)}"
         keys = [*self._queues, *self._leases, *self._tokens, *self._claim_keys]
-        args = [self.worker, token, self._lease_ms, *most, which, ARQ_JOB, self._clock.now_ms(), self._skip, *rest]
-        reply = await self._timed(CLAIM, keys, args)
+        wake_up, *flows = rest
+        now = time.monotonic()
+        sign = "" if now - self._signed < self.lease / SIGNS else "1"
+        args = [self.worker, token, self._lease_ms, *most, which, ARQ_JOB, self._clock.now_ms(), self._skip]
+        reply = await self._timed(CLAIM, keys, [*args, wake_up, sign, *flows])
         if not reply:
             raise TimeoutError("Redis received the claim too late")
+        self._signed = now if sign else self._signed
         interactive_behind, bulk_behind, suspects, self._skip, *found = reply
         jobs, gone = [], []
         for row in (ClaimedRow(*fields) for fields in found):
@@ -143,14 +149,16 @@ class Leases:
         for job in jobs:
             args += (LANE_NUMBER[job.lane], job.job, job.token)
         keys = [*self._leases, *self._tokens, self._keys.workers, self._keys.doubted]
+        now, self._signed = time.monotonic(), -float("inf")
         lost = await self._timed(RENEW, keys, args)
+        self._signed = now
         return [jobs[int(place)] for place in lost]
 
     async def finish(self, done: Sequence[Done]) -> list[bool]:
         """Returns for each job whether its lease was still ours, as the methods below do."""
         args: list[Any] = [ARQ_JOB, ARQ_RETRY]
         for item in done:
-            args += (LANE_NUMBER[item.job.lane], item.job.job, item.job.token, item.job.questions)
+            args += ending(item.job)
         return await self._flags(FINISH, self._ending_keys, args)
 
     async def give_back(self, returns: Sequence[Return]) -> list[bool]:

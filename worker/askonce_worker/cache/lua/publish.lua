@@ -1,19 +1,24 @@
 -- Publishes answers: over their pending markers only, so that a result never changes; tells the listeners; counts;
--- moves the idle clock of the entries that were hit.
+-- moves the idle clock of the entries that were hit; ends the jobs whose last answers these are.
 --
--- KEYS: totals, touched, tally
+-- Uses: end_job
+--
+-- KEYS: totals, touched, tally; to end jobs, too: leases:interactive, leases:bulk, tokens:interactive, tokens:bulk, load
 -- ARGV: 1 prefix of the result keys (without namespace)   2 prefix of the listeners' streams
 --       3 prefix of the hourly counters   4 lifetime of a result in ms
 --       5 number of the publisher's tally: it counts once, however often it is sent
 --       6 how many counters are in it   then counter, count of each
 --       then of each: namespace:job id, fingerprint ('' for any), rest of the result record after the fingerprint,
 --       counter ('' for none), fingerprint of the entry that was hit or '', tokens in and out that it saved
--- Returns for each: 1 published, 0 not pending any more.
+--       to end jobs: of each lane (1 or 2), job, token, its questions; then the prefixes of job records and of arq's
+--       counts of tries, and how many jobs
+-- Returns for each: 1 published, 0 not pending any more; then for each job: 1 ended, 0 another worker has the lease.
 local header = string.len('{"fingerprint":"')
 local after = header + 43 + string.len('",')
 local clock = redis.call('TIME')
 local told, tails, sums, counts, touched, replies = {}, {}, {}, {}, {}, {}
 local micros = clock[1] * 1000000 + clock[2]
+local SMALL = 16384 -- bytes of an answer that a listener gets at once, if it waits in the interactive lane
 local WAITED = {exact = 'hit:', semantic = 'hit:', inflight = 'joined:', llm = 'miss:'}
 
 local function count(field, by)
@@ -31,7 +36,8 @@ local function read(tail)
   end
   -- Latencies are counted in buckets that grow by a fifth, from the marker's time on (microseconds).
   local bucket = since and math.floor(math.log(math.max(1, micros - since)) / math.log(1.2))
-  return {bucket = bucket, listeners = listeners}
+  local lane = string.match(tail, '"job":"(%l+):')
+  return {bucket = bucket, listeners = listeners, at_once = lane == 'interactive'}
 end
 
 -- By counter: how many answers, in which buckets, and what they saved.
@@ -63,6 +69,8 @@ end
 -- Removing comes first: Redis lets a script that has begun to write go on even when its memory is full.
 redis.call('ZREM', KEYS[2], '')
 local first = 7 + 2 * ARGV[6]
+local jobs = #KEYS > 3 and tonumber(ARGV[#ARGV]) or 0
+local last = jobs > 0 and #ARGV - 4 * jobs - 3 or #ARGV
 if first > 7 and redis.call('GET', KEYS[3]) ~= ARGV[5] then
   redis.call('SET', KEYS[3], ARGV[5], 'EX', 86400)
   for i = 7, first - 1, 2 do
@@ -70,7 +78,7 @@ if first > 7 and redis.call('GET', KEYS[3]) ~= ARGV[5] then
   end
 end
 local keys, found = {}, {}
-for i = first, #ARGV, 7 do
+for i = first, last, 7 do
   keys[#keys + 1] = ARGV[1] .. ARGV[i]
 end
 for at = 1, #keys, 4000 do
@@ -79,18 +87,20 @@ for at = 1, #keys, 4000 do
     found[keys[at + i - 1]] = some[i]
   end
 end
-for i = first, #ARGV, 7 do
+for i = first, last, 7 do
   local key = keys[#replies + 1]
   local marker = found[key]
   local pending = marker and string.sub(marker, after + 1, after + 10) == '"deadline"'
   if pending and (ARGV[i + 1] == '' or string.sub(marker, header + 1, header + 43) == ARGV[i + 1]) then
-    redis.call('SET', key, string.sub(marker, 1, after) .. ARGV[i + 2], 'PX', ARGV[4])
+    local record = string.sub(marker, 1, after) .. ARGV[i + 2]
+    redis.call('SET', key, record, 'PX', ARGV[4])
     found[key] = false -- pending no more, should it be here twice
     local tail = string.sub(marker, after + 1)
     local facts = tails[tail] or read(tail)
     tails[tail] = facts
     for _, ids in ipairs(facts.listeners) do
       ids[#ids + 1] = ARGV[i]
+      ids.record = facts.at_once and #record <= SMALL and record
     end
     if ARGV[i + 3] ~= '' then
       account(ARGV[i + 3], facts.bucket, ARGV[i + 5], ARGV[i + 6])
@@ -105,8 +115,15 @@ for i = first, #ARGV, 7 do
   end
 end
 for listener, ids in pairs(told) do
-  redis.call('XADD', ARGV[2] .. listener, 'MAXLEN', '~', 10000, '*', 'ids', table.concat(ids, ' '))
-  redis.call('EXPIRE', ARGV[2] .. listener, 3600)
+  local stream = ARGV[2] .. listener
+  if #ids == 1 and ids.record then
+    -- Answers are kept for a minute here: a listener that is away for longer asks for them.
+    local oldest = string.format('%.0f', clock[1] * 1000 - 60000)
+    redis.call('XADD', stream, 'MINID', '~', oldest, '*', 'ids', ids[1], 'record', ids.record)
+  else
+    redis.call('XADD', stream, 'MAXLEN', '~', 10000, '*', 'ids', table.concat(ids, ' '))
+  end
+  redis.call('EXPIRE', stream, 3600)
 end
 for at = 1, #touched, 4000 do
   redis.call('ZADD', KEYS[2], 'XX', unpack(touched, at, math.min(at + 3999, #touched)))
@@ -121,5 +138,10 @@ if next(counts) then
     redis.call('HINCRBY', hour, field, count)
   end
   redis.call('EXPIRE', hour, 3456000)
+end
+-- At the end: an error before leaves the jobs as they are.
+for i = last + 1, #ARGV - 3, 4 do
+  replies[#replies + 1] = end_job({unpack(KEYS, 4)}, tonumber(ARGV[i]), ARGV[i + 1], ARGV[i + 2], ARGV[i + 3],
+    {ARGV[#ARGV - 2], ARGV[#ARGV - 1]})
 end
 return replies

@@ -7,8 +7,8 @@
 --       8 'suspects' to claim one job of those that wait apart, and nothing else; else ''
 --       9 prefix of the job records   10 when it was sent (ms)
 --       11 how many bulk jobs to skip behind the first page: an earlier claim has looked at them
---       12 the wake-up token that led to this, or ''
---       13... flows of which nothing is taken for now: lane (1 or 2), namespace and model, one a line
+--       12 the wake-up token that led to this, or ''   13 '' if the worker gave a sign of life just before
+--       14... flows of which nothing is taken for now: lane (1 or 2), namespace and model, one a line
 -- Returns {now in ms, how many due interactive jobs stay behind (as far as was looked), how many bulk jobs,
 --          1 if suspects wait, how many bulk jobs the next claim is to skip,
 --          {lane, job, lapses, failures, record or false (it is gone)}...}, or {now in ms}: it came too late.
@@ -28,9 +28,13 @@ if now - ARGV[10] > math.min(2000, ARGV[3] / 3) then
 end
 
 -- Removing comes first: Redis lets a script that has begun to write go on even when its memory is full.
-redis.call('ZREMRANGEBYSCORE', KEYS[9], '-inf', string.format('%.0f', now - 60000))
-redis.call('ZADD', KEYS[9], deadline, ARGV[1])
-redis.call('HDEL', KEYS[13], ARGV[1])
+if ARGV[13] == '' then
+  redis.call('ZREM', KEYS[9], '')
+else
+  redis.call('ZREMRANGEBYSCORE', KEYS[9], '-inf', string.format('%.0f', now - 60000))
+  redis.call('ZADD', KEYS[9], deadline, ARGV[1])
+  redis.call('HDEL', KEYS[13], ARGV[1])
+end
 
 -- While Redis was away no worker could renew. After a restart each gets the time of a lease to do so. A server without
 -- INFO does not say when it started.
@@ -44,10 +48,10 @@ local taken, behind, skip = {}, {0, 0}, 0
 local room = {tonumber(ARGV[4]), tonumber(ARGV[5])}
 
 local held_back = {}
-for i = 13, #ARGV do
+for i = 14, #ARGV do
   held_back[ARGV[i]] = true
 end
-local PAGES = #ARGV > 12 and 8 or 1
+local PAGES = #ARGV > 13 and 8 or 1
 local asks_passed = false
 
 -- Of a chunk's first scope, as far as the beginning of its record says. A share is at stake, no more.
@@ -166,8 +170,14 @@ local function suspects_wait()
   return redis.call('ZCOUNT', KEYS[11], '-inf', stamp) + redis.call('ZCOUNT', KEYS[12], '-inf', stamp) > 0
 end
 
+-- Most asks come while nothing else waits or runs.
+local asks_alone = redis.call('EXISTS', KEYS[2], KEYS[3], KEYS[4], KEYS[11], KEYS[12]) == 0
+
 if ARGV[8] == 'suspects' then
   take_suspect()
+elseif asks_alone then
+  room = {tonumber(ARGV[6]), tonumber(ARGV[7])}
+  look(1, KEYS[1], '-inf', stamp, false, 0)
 else
   look(1, KEYS[3], '-inf', '(' .. stamp, true, 0)
   look(2, KEYS[4], '-inf', '(' .. stamp, true, 0)
@@ -191,7 +201,7 @@ local function wake_another()
   end
 end
 
-local reply = {now, behind[1], behind[2], suspects_wait() and 1 or 0, PAGES > 1 and skip or 0}
+local reply = {now, behind[1], behind[2], not asks_alone and suspects_wait() and 1 or 0, PAGES > 1 and skip or 0}
 if #taken == 0 then
   wake_another()
   -- Nothing waits and nothing runs: whatever the load still says is a job that expired unseen.
