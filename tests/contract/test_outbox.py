@@ -70,6 +70,9 @@ class Picky:
             raise VectorRefused("INVALID_ARGUMENT: not this one")
         await self.semantic.upsert(vectors)
 
+    async def missing(self, vectors):
+        return await self.semantic.missing(vectors)
+
 
 async def test_a_vector_that_qdrant_refuses_keeps_no_other_out(cache, monkeypatch):
     bad, *good = fingerprints(4)

@@ -29,6 +29,7 @@ from askonce.session.listener import read_answer
 from askonce_worker.cache import qdrant_messages
 from askonce_worker.cache.exact import read_entry
 from askonce_worker.cache.outbox import Outbox
+from askonce_worker.cache.outbox_records import own_vector
 from askonce_worker.cache.wrong_pairs import ReportedPairs
 from askonce_worker.inflight.leader import Leader
 from askonce_worker.inflight.leaders import View
@@ -242,7 +243,7 @@ def test_a_vector_on_its_way_is_refused_and_counted_or_can_be_stored(fingerprint
     assert stored[-1].fingerprint == QUESTION.fingerprint, "the neighbour was harmed"
     for each in stored:
         qdrant_messages.point(each)
-    if len(stored) == 1 and outbox._own_vector(fields):
+    if len(stored) == 1 and own_vector(fields, outbox._embedding):
         assert refusals.counts["outbox"] == 1
 
 

@@ -7,7 +7,7 @@ Built here and not by the official client's own methods: these put every number 
 import base64
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -44,8 +44,12 @@ def is_of_model(collection: str, model_prefix: str, dimensions: int | None) -> b
 
 
 def point_id(fingerprint: str) -> qdrant.PointId:
+    return qdrant.PointId(uuid=str(uuid_of(fingerprint)))
+
+
+def uuid_of(fingerprint: str) -> UUID:
     """The first 16 bytes of the fingerprint (base64url of SHA-256, unpadded) as a UUID."""
-    return qdrant.PointId(uuid=str(UUID(bytes=base64.urlsafe_b64decode(fingerprint + "=")[:16])))
+    return UUID(bytes=base64.urlsafe_b64decode(fingerprint + "=")[:16])
 
 
 def matches(key: str, value: str) -> qdrant.Condition:
@@ -85,6 +89,24 @@ def point(stored: StoredVector) -> qdrant.PointStruct:
     }
     vectors = qdrant.Vectors(vector=qdrant.Vector(dense=_dense(stored.vector)))
     return qdrant.PointStruct(id=point_id(stored.fingerprint), vectors=vectors, payload=payload)
+
+
+def look_at(collection: str, vectors: Sequence[StoredVector]) -> qdrant.GetPoints:
+    """Asks for these points, as far as `is_as_stored` needs them."""
+    fields = qdrant.PayloadIncludeSelector(fields=["scope", "epochs", "created_at", "expires_at"])
+    return qdrant.GetPoints(
+        collection_name=collection,
+        ids=[point_id(each.fingerprint) for each in vectors],
+        with_payload=qdrant.WithPayloadSelector(include=fields),
+    )
+
+
+def is_as_stored(found: qdrant.RetrievedPoint, stored: StoredVector) -> bool:
+    """Whether what was found is of this very vector, and not of an earlier answer to the same question."""
+    payload = found.payload
+    texts = (payload["scope"].string_value, payload["epochs"].string_value)
+    times = (payload["created_at"].integer_value, payload["expires_at"].integer_value)
+    return (*texts, *times) == (stored.scope, stored.epochs, stored.created_at, stored.expires_at)
 
 
 def collection_of(name: str, dimension: int, quantization: Quantization = "none") -> qdrant.CreateCollection:

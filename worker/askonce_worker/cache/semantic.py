@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+from uuid import UUID
 
 import structlog
 from qdrant_client import AsyncQdrantClient
@@ -126,6 +127,17 @@ class QdrantSemanticCache:
         with self._translated(name):
             request = qdrant.UpsertPoints(collection_name=name, wait=True, points=points)
             await self._client.grpc_points.Upsert(request, timeout=self._store_timeout)
+
+    async def missing(self, vectors: Sequence[StoredVector]) -> list[StoredVector]:
+        """Those of them, all of one dimension, that are not stored as they are."""
+        if not vectors:
+            return []
+        name = await self._known.ready(len(vectors[0].vector), self._store_timeout)
+        with self._translated(name):
+            reply = await self._client.grpc_points.Get(messages.look_at(name, vectors), timeout=self._store_timeout)
+        found = {UUID(point.id.uuid): point for point in reply.result}
+        points = [(each, found.get(messages.uuid_of(each.fingerprint))) for each in vectors]
+        return [each for each, point in points if point is None or not messages.is_as_stored(point, each)]
 
     @property
     def collections(self) -> list[str]:
