@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 WEIGHTS := worker/askonce_worker/local/llm-requirements.txt
 
-.PHONY: demo test lint types imports unit coverage bench format clean setup packages pythons busy tools audit soak
+.PHONY: demo test lint types imports unit coverage bench format clean setup packages pythons engine busy tools audit soak
 
 setup: $(VENV)/.ready
 
@@ -52,6 +52,10 @@ soak: setup
 # The base package alone, the worker without its extra, and the client under other releases of redis-py.
 packages: setup
 	PYTHON=$(PYTHON) tests/packages.sh
+
+# The semantic cache on the engine of the Qdrant that deploy/compose.yaml names.
+engine: setup
+	tests/qdrant_engine.sh $(BIN)
 
 # The other Pythons that are supported, where they are installed.
 pythons: setup

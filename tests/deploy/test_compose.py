@@ -72,3 +72,8 @@ def test_stores_are_out_of_reach_and_every_image_has_a_version():
     for name in ("redis", "qdrant"):
         assert services()[name]["networks"] == ["store"]
         assert "ports" not in services()[name]
+
+
+def test_the_qdrant_of_compose_is_of_the_line_whose_engine_is_tested():
+    line = re.search(r"# Qdrant (\d+\.\d+)\n", (DEPLOY.parent / "tests/qdrant_engine.sh").read_text())[1]
+    assert services()["qdrant"]["image"].startswith(f"qdrant/qdrant:v{line}.")

@@ -1,6 +1,8 @@
 """Real servers for the tests, started once a run: `valkey_url` and `qdrant_url`."""
 
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,13 +29,24 @@ def embedded_qdrant_url() -> Iterator[str]:
         yield stack.environment["ASKONCE_QDRANT_URL"]
 
 
-QDRANTS = ["embedded", *(["real"] if os.environ.get("ASKONCE_TEST_QDRANT_URL") else [])]
+@pytest.fixture(scope="session")
+def graph_qdrant_url() -> Iterator[str]:
+    """Qdrant's engine with graphs, as a server has them from far more points on."""
+    command, tests = [sys.executable, "-m", "support.graph_qdrant"], Path(__file__).resolve().parent.parent
+    with subprocess.Popen(command, cwd=tests, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        yield f"http://127.0.0.1:{int(process.stdout.readline())}"
+        process.stdin.close()
+
+
+QDRANTS = os.environ.get("ASKONCE_TEST_QDRANTS", "embedded").split()
+"""Of `embedded` (the stand-in that ships), `graph`, and `real`: the server that ASKONCE_TEST_QDRANT_URL names."""
 
 
 @pytest.fixture(scope="session", params=QDRANTS)
 def qdrant_url(request: pytest.FixtureRequest) -> str:
-    """The embedded server, and a real one where ASKONCE_TEST_QDRANT_URL names it."""
     if request.param == "real":
         return os.environ["ASKONCE_TEST_QDRANT_URL"]
-    url: str = request.getfixturevalue("embedded_qdrant_url")
+    url: str = request.getfixturevalue(f"{request.param}_qdrant_url")
     return url
