@@ -15,8 +15,9 @@ from askonce_worker.evaluate.figures import (
     pairs_needed,
     wilson,
 )
-from askonce_worker.evaluate.pairs import BadPairs, Pair, held_out, read_pairs, together
+from askonce_worker.evaluate.pairs import Pair, held_out, read_pairs, together
 from askonce_worker.evaluate.report import Measured, report
+from askonce_worker.evaluate.rows import BadRows
 from askonce_worker.evaluate.tables import reasons
 from askonce_worker.matching.profiles import profile_of
 
@@ -168,21 +169,21 @@ def test_pairs_are_read_from_json_lines_and_csv(tmp_path):
 @pytest.mark.parametrize("line", ["{", "[]", '{"a": "x", "b": "y"}', '{"a": "", "b": "y", "same": true}'])
 def test_a_malformed_row_is_named_by_its_line_and_not_repeated(tmp_path, line):
     (tmp_path / "p.jsonl").write_text('{"a": "x", "b": "secret", "same": true}\n' + line)
-    with pytest.raises(BadPairs, match="line 2") as failure:
+    with pytest.raises(BadRows, match="line 2") as failure:
         read_pairs(tmp_path / "p.jsonl")
     assert "secret" not in str(failure.value)
 
 
 def test_pairs_of_one_kind_measure_nothing(tmp_path):
     (tmp_path / "p.jsonl").write_text('{"a": "x", "b": "y", "same": true}\n')
-    with pytest.raises(BadPairs, match="both kinds"):
+    with pytest.raises(BadRows, match="both kinds"):
         together({"p": read_pairs(tmp_path / "p.jsonl")})
 
 
 def test_files_of_one_kind_are_one_with_each_other_and_the_rest_stay():
     same, other = Pair("a", "b", same=True), Pair("a", "c", same=False)
     assert together({"x": [same], "y": [same, other], "z": [other]}) == {"y": [same, other], "x + z": [same, other]}
-    with pytest.raises(BadPairs, match="z"):
+    with pytest.raises(BadRows, match="z"):
         together({"y": [same, other], "z": [other]})
 
 

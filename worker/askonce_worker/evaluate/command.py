@@ -2,9 +2,10 @@
 
 import asyncio
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import orjson
@@ -13,11 +14,16 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from askonce_worker.audit.deciding import Terms
 from askonce_worker.evaluate import plot as picture
 from askonce_worker.evaluate.figures import Scores
-from askonce_worker.evaluate.pairs import BadPairs, Pair, held_out, read_pairs, together
+from askonce_worker.evaluate.pairs import Pair, held_out, read_pairs, together
 from askonce_worker.evaluate.profile_file import write_profile
 from askonce_worker.evaluate.report import Measured, Report, report
+from askonce_worker.evaluate.rows import BadRows
+from askonce_worker.evaluate.stream.command import StreamRun
+from askonce_worker.evaluate.stream.plot import draw as draw_stream
+from askonce_worker.evaluate.stream.tables import show as show_stream
 from askonce_worker.evaluate.tables import reasons, show
 from askonce_worker.evaluate.vectors import NoVectors, VectorFile, embed, similarities
 from askonce_worker.local.env_file import settings_with
@@ -28,46 +34,122 @@ from askonce_worker.settings import Settings, SettingsError
 Pairs = dict[str, list[Pair]]
 
 
-_PAIRS = typer.Argument(metavar="PAIRS", help='JSON lines or CSV with "a", "b" and "same".')
+PairFiles = Annotated[
+    list[Path] | None,
+    typer.Argument(metavar="PAIRS", help='JSON lines or CSV with "a", "b" and "same".', show_default=False),
+]
+StreamFile = Annotated[
+    Path | None,
+    typer.Option(
+        dir_okay=False,
+        metavar="FILE",
+        help='Instead of pairs: questions with "text" and "label", in the order in which they came.',
+    ),
+]
+Orders = Annotated[
+    int | None, typer.Option(min=1, help="Play the stream in so many shuffled orders.", show_default="as it is")
+]
+MaxError = Annotated[
+    float, typer.Option(min=0.000_001, max=1.0, help="The most wrong hits, as a share of all pairs or requests.")
+]
+Seed = Annotated[int, typer.Option(min=0, help="Seed of the split into two halves, or of the orders.")]
+Vectors = Annotated[
+    Path | None, typer.Option(dir_okay=False, help="Keep the vectors in this file; a second run reuses them.")
+]
+Plot = Annotated[Path | None, typer.Option(dir_okay=False, help="Write a picture as a PNG.")]
+Save = Annotated[Path | None, typer.Option(dir_okay=False, help="Write a profile for ASKONCE_PROFILES to this file.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def evaluate(
-    files: Annotated[list[Path], _PAIRS],
-    max_error: Annotated[
-        float, typer.Option(min=0.000_001, max=1.0, help="The most wrong hits, as a share of all pairs.")
-    ] = 0.01,
-    seed: Annotated[int, typer.Option(help="Seed of the split into two halves.")] = 0,
-    vectors: Annotated[
-        Path | None, typer.Option(dir_okay=False, help="Keep the vectors in this file; a second run reuses them.")
-    ] = None,
-    plot: Annotated[Path | None, typer.Option(dir_okay=False, help="Write the curve as a PNG.")] = None,
-    save: Annotated[
-        Path | None, typer.Option(dir_okay=False, help="Write a profile for ASKONCE_PROFILES to this file.")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    files: PairFiles = None,
+    stream: StreamFile = None,
+    orders: Orders = None,
+    max_error: MaxError = 0.01,
+    seed: Seed = 0,
+    vectors: Vectors = None,
+    plot: Plot = None,
+    save: Save = None,
+    as_json: AsJson = False,
 ) -> None:
     """Measure the embedding model and the guard on labelled pairs, and recommend a threshold.
 
     The threshold is chosen on one half of the pairs: the one with the most hits that keeps --max-error on each file.
     It is measured on the other half, and recommended only if the 95 % interval there ends within --max-error.
     Exits 0 with a recommendation, 1 without one, 2 if the pairs or settings cannot be used.
+
+    Pairs cannot say how often a cache is wrong: --stream does. Each question of a stream looks among all before it, and
+    a ledger decides what is served so that the wrong hits stay within --max-error.
     """
     try:
+        _one_kind(files, stream, orders, save)
         settings = settings_with(None)
         _require(vectors, plot, save)
         profile = profile_of(settings.embedding_model, settings.profiles, settings.embedding_dimensions)
-        measured = _measure(_read(files), settings, profile, vectors, seed)
-        found = report(measured, model=settings.embedding, max_error=max_error, seed=seed)
-        _print(found, as_json=as_json)
-        if plot is not None:
-            picture.draw(measured, found, plot)
+        embedded = Embedded(settings, profile, VectorFile(vectors, settings.embedding))
+        if stream is not None:
+            _stream(StreamRun(stream, orders=orders, seed=seed), embedded, max_error, plot, as_json=as_json)
+            return
+        found = _pairs(_read(files or []), embedded, max_error, seed, plot, as_json=as_json)
         _save(found, profile, save)
-    except (BadPairs, SettingsError, ValueError) as error:
+    except (BadRows, SettingsError, ValueError) as error:
         raise _failed(str(error), 2) from error
     except (NoVectors, picture.NoMatplotlib, OSError) as error:
         raise _failed(str(error), 1) from error
     if found.threshold is None:
         raise typer.Exit(1)
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """Where vectors come from."""
+
+    settings: Settings
+    profile: Profile
+    file: VectorFile
+
+    def embed(self, texts: Iterable[str], progress: Progress) -> None:
+        """Those that the file lacks."""
+        todo = self.file.missing(texts)
+        if todo:
+            task = progress.add_task("embedding texts", total=len(todo))
+            asyncio.run(
+                embed(todo, self.settings, self.profile, self.file, lambda count: progress.advance(task, count))
+            )
+
+
+def _one_kind(files: list[Path] | None, stream: Path | None, orders: int | None, save: Path | None) -> None:
+    """Raises BadRows."""
+    if bool(files) == (stream is not None):
+        raise BadRows("name files of pairs, or a stream with --stream: one of the two")
+    if stream is None and orders is not None:
+        raise BadRows("--orders is for --stream")
+    if stream is not None and save is not None:
+        raise BadRows("--save is for pairs: a stream recommends no threshold")
+
+
+def _stream(run: StreamRun, embedded: Embedded, max_error: float, plot: Path | None, *, as_json: bool) -> None:
+    with _progress() as progress:
+        embedded.embed(run.stream.texts, progress)
+        terms = Terms(max_error, embedded.profile.threshold)
+        found, orders = run.play(embedded.file, terms, embedded.settings.embedding, progress)
+    if as_json:
+        _print_json(found.as_json())
+    else:
+        show_stream(found, Console())
+    if plot is not None:
+        draw_stream(found, orders[0], plot)
+
+
+def _pairs(
+    pairs: Pairs, embedded: Embedded, max_error: float, seed: int, plot: Path | None, *, as_json: bool
+) -> Report:
+    measured = _measure(pairs, embedded, seed)
+    found = report(measured, model=embedded.settings.embedding, max_error=max_error, seed=seed)
+    _print(found, as_json=as_json)
+    if plot is not None:
+        picture.draw(measured, found, plot)
+    return found
 
 
 def _save(found: Report, profile: Profile, path: Path | None) -> None:
@@ -89,9 +171,13 @@ def _print(found: Report, *, as_json: bool) -> None:
     if not as_json:
         show(found, Console())
         return
-    sys.stdout.write(orjson.dumps(found.as_json(), option=orjson.OPT_INDENT_2).decode() + "\n")
+    _print_json(found.as_json())
     for line in reasons(found):
         typer.echo(f"askonce-worker evaluate: no recommendation: {line}", err=True)
+
+
+def _print_json(record: dict[str, Any]) -> None:
+    sys.stdout.write(orjson.dumps(record, option=orjson.OPT_INDENT_2).decode() + "\n")
 
 
 def _failed(reason: str, code: int) -> typer.Exit:
@@ -102,22 +188,24 @@ def _failed(reason: str, code: int) -> typer.Exit:
 def _read(files: list[Path]) -> Pairs:
     read = {path.name: read_pairs(path) for path in files}
     if len(read) < len(files):
-        raise BadPairs("two files have the same name; the report needs different ones")
+        raise BadRows("two files have the same name; the report needs different ones")
     return together(read)
 
 
-def _measure(pairs: Pairs, settings: Settings, profile: Profile, vectors: Path | None, seed: int) -> list[Measured]:
-    file = VectorFile(vectors, settings.embedding)
-    todo = file.missing(text for each in pairs.values() for pair in each for text in (pair.a, pair.b))
+def _progress() -> Progress:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        if todo:
-            embedding = progress.add_task("embedding texts", total=len(todo))
-            asyncio.run(embed(todo, settings, profile, file, lambda count: progress.advance(embedding, count)))
+    return Progress(*columns, console=Console(stderr=True), transient=True)
+
+
+def _measure(pairs: Pairs, embedded: Embedded, seed: int) -> list[Measured]:
+    with _progress() as progress:
+        texts = (text for each in pairs.values() for pair in each for text in (pair.a, pair.b))
+        embedded.embed(texts, progress)
         guarding = progress.add_task("guarding pairs", total=sum(map(len, pairs.values())))
         halves = held_out(pairs, seed)
         return [
-            _scored(name, each, halves[name], file, lambda: progress.advance(guarding)) for name, each in pairs.items()
+            _scored(name, each, halves[name], embedded.file, lambda: progress.advance(guarding))
+            for name, each in pairs.items()
         ]
 
 

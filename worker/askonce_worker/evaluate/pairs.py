@@ -1,22 +1,18 @@
 """Labelled pairs of questions: JSON lines or CSV, with `a`, `b` and `same` (one answer serves both)."""
 
-import csv
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import orjson
 from numpy.typing import NDArray
+
+from askonce_worker.evaluate.rows import BadRows, rows_of
 
 _TRUE = frozenset({"1", "true", "yes", "same"})
 _FALSE = frozenset({"0", "false", "no", "different"})
-
-
-class BadPairs(Exception):
-    """A file is not a file of pairs. The message names the line and repeats none of its text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,46 +23,26 @@ class Pair:
 
 
 def read_pairs(path: Path) -> list[Pair]:
-    """Raises BadPairs."""
+    """Raises BadRows."""
     pairs = []
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            for number, row in _csv_rows(file) if path.suffix.lower() == ".csv" else _json_rows(file):
-                pair = _pair(row)
-                if pair is None:
-                    raise BadPairs(f'{path.name}, line {number}: a row has texts "a" and "b", and "same" true or false')
-                pairs.append(pair)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        reason = error.strerror if isinstance(error, OSError) else f"{type(error).__name__}"
-        raise BadPairs(f"{path}: {reason}") from error
+    for number, row in rows_of(path):
+        pair = _pair(row)
+        if pair is None:
+            raise BadRows(f'{path.name}, line {number}: a row has texts "a" and "b", and "same" true or false')
+        pairs.append(pair)
     return pairs
 
 
 def together(files: Mapping[str, list[Pair]]) -> dict[str, list[Pair]]:
-    """Join the files that have pairs of one kind only; leave the others as they are. Raises BadPairs."""
+    """Join the files that have pairs of one kind only; leave the others as they are. Raises BadRows."""
     one_kind = [name for name, pairs in files.items() if len({pair.same for pair in pairs}) < 2]
     joined = {name: pairs for name, pairs in files.items() if name not in one_kind}
     if one_kind:
         joined[" + ".join(one_kind)] = [pair for name in one_kind for pair in files[name]]
     for name, pairs in joined.items():
         if len({pair.same for pair in pairs}) < 2:
-            raise BadPairs(f'{name}: it needs pairs of both kinds, "same" true and false')
+            raise BadRows(f'{name}: it needs pairs of both kinds, "same" true and false')
     return joined
-
-
-def _json_rows(file: Iterable[str]) -> Iterator[tuple[int, Any]]:
-    for number, line in enumerate(file, 1):
-        if line.strip():
-            try:
-                yield number, orjson.loads(line)
-            except orjson.JSONDecodeError:
-                yield number, None
-
-
-def _csv_rows(file: Iterable[str]) -> Iterator[tuple[int, Any]]:
-    reader = csv.DictReader(file)
-    for row in reader:
-        yield reader.line_num, row
 
 
 def _pair(row: Any) -> Pair | None:

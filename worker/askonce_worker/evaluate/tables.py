@@ -10,6 +10,8 @@ from rich.table import Table
 from askonce_worker.evaluate.figures import Figures
 from askonce_worker.evaluate.report import FileReport, Report
 
+PAIRS_ONLY = "pairs promise nothing of streams: how often a cache is wrong depends on what is asked again; see --stream"
+
 
 def show(report: Report, console: Console) -> None:
     for file in report.files:
@@ -63,10 +65,12 @@ def _held_out(report: Report) -> Table:
 def _verdict(report: Report) -> Iterator[str]:
     if report.threshold is not None:
         yield f"[bold]recommended: {report.threshold:.4g}[/] for {escape(report.model)}, guard on"
+        yield PAIRS_ONLY
         return
     limit = percent(report.max_error)
     yield f"[bold red]no recommendation[/]: the held-out pairs do not show at most {limit} wrong hits"
     yield from (f"[red]{escape(line)}" for line in reasons(report))
+    yield PAIRS_ONLY
 
 
 def reasons(report: Report) -> Iterator[str]:

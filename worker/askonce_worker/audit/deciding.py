@@ -1,0 +1,70 @@
+"""What a group shall be served by, from its ledger and its records: the job that runs once every `PERIOD` requests."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from askonce_worker.audit.learning import Learnt, learn
+from askonce_worker.audit.ledger import Slice, sums_of
+from askonce_worker.audit.policy import Policy
+from askonce_worker.audit.records import Records
+from askonce_worker.audit.scale import COSINE, Edges, bins_of, quantile_edges
+from askonce_worker.audit.threshold import MOST, Choice, chance_of_a_check, choose
+
+PERIOD = 250
+"""Requests of a group from one decision to the next."""
+LEAST_LABELS = 60
+LEAST_REQUESTS = 1000
+"""Below one of the two, the group is served as the embedding model's profile says."""
+MORE = 1.03
+"""A learnt scorer must promise so many times the hits of the cosine."""
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """budget: the share of the requests that may get a wrong cached answer. profile: the least cosine by the profile
+    of the embedding model; None: it has none."""
+
+    budget: float
+    profile: float | None
+
+
+def first_policy(terms: Terms) -> Policy:
+    """Of a group that nothing is known of."""
+    return Policy(version=0, threshold=terms.profile, chance=MOST)
+
+
+def decide(before: Policy, slices: Sequence[Slice], records: Records, terms: Terms) -> Policy:
+    """The policy after this one. slices: of the ledger, compacted."""
+    requests = sum(part.requests for part in slices)
+    labels = sum(float(part.sums[:, :, 0].sum()) for part in slices)
+    version = before.version + 1
+    if labels < LEAST_LABELS or requests < LEAST_REQUESTS:
+        return replace(first_policy(terms), version=version)
+    chance = chance_of_a_check(terms.budget, requests)
+    choice = choose(slices, COSINE, terms.budget)
+    learnt = learn(records)
+    if learnt is not None:
+        better = _choice_of(learnt, slices, records, terms.budget)
+        if better.promised >= MORE * choice.promised and better.threshold is not None:
+            return Policy(version, better.threshold, chance, learnt.weights)
+    return Policy(version, choice.threshold, chance)
+
+
+def _choice_of(learnt: Learnt, slices: Sequence[Slice], records: Records, budget: float) -> Choice:
+    edges = quantile_edges(learnt.scores)
+    return choose(_by_score(learnt, slices, records, edges), edges, budget)
+
+
+def _by_score(learnt: Learnt, slices: Sequence[Slice], records: Records, edges: Edges) -> list[Slice]:
+    """The same ledger, its labels sorted by the learnt score."""
+    bins = bins_of(learnt.scores, edges)
+    firsts = [part.first for part in slices]
+    of_slice = np.searchsorted(firsts, records.version, side="right") - 1
+    found = []
+    for at, part in enumerate(slices):
+        chosen = of_slice == at
+        sums = sums_of(bins[chosen], records.right[chosen], records.weight[chosen])
+        found.append(Slice(part.first, part.requests, sums))
+    return found

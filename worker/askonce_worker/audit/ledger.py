@@ -1,0 +1,94 @@
+"""The ledger of a group: what was served rightly and wrongly, or would have been, by score and by time.
+
+It is kept as fields of a hash, so that any number of workers add to it at once, each with increments of its own:
+
+    {version}:requests                    how many questions the group had while this version of its policy was in force
+    {version}:{right|wrong}:{bin}:{power} of the matches that were looked at, the sum of their weights to this power
+                                          (a weight is the inverse of the chance that it would be looked at)
+
+A version is a slice of time. `compact` makes eight of many.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from askonce_worker.audit.scale import BINS
+
+SLICES = 8
+WINDOW = 8000
+"""Requests that a ledger looks back on, at most."""
+POWERS = 3
+OUTCOMES = ("right", "wrong")
+RIGHT, WRONG = 0, 1
+
+Fields = dict[str, float]
+Sums = NDArray[np.float64]
+"""Of one slice: bins x outcomes x powers of the weight."""
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """first: the version of the policy that it begins with."""
+
+    first: int
+    requests: float
+    sums: Sums
+
+    def joined(self, later: "Slice") -> "Slice":
+        return Slice(self.first, self.requests + later.requests, self.sums + later.sums)
+
+
+def sums_of(bins: NDArray[np.intp], right: NDArray[np.bool_], weight: NDArray[np.float64]) -> Sums:
+    """The sums of some labels, one row each: the bin of the score, whether the match was right, and the weight."""
+    sums = np.zeros((BINS, len(OUTCOMES), POWERS))
+    for power in range(POWERS):
+        np.add.at(sums[:, :, power], (bins, np.where(right, RIGHT, WRONG)), weight**power)
+    return sums
+
+
+def fields_of(part: Slice) -> Fields:
+    """What a worker adds to the hash; also a whole slice."""
+    fields = {f"{part.first}:requests": float(part.requests)}
+    for at, outcome, power in zip(*np.nonzero(part.sums), strict=True):
+        fields[f"{part.first}:{OUTCOMES[outcome]}:{at}:{power}"] = float(part.sums[at, outcome, power])
+    return fields
+
+
+def add_up(parts: Iterable[Mapping[str, float]]) -> Fields:
+    """The hash after all these increments, in whatever order they come."""
+    total: Fields = {}
+    for part in parts:
+        for name, value in part.items():
+            total[name] = total.get(name, 0.0) + value
+    return total
+
+
+def slices_of(fields: Mapping[str, float]) -> list[Slice]:
+    """The slices that the hash holds, the oldest first."""
+    requests: dict[int, float] = {}
+    sums: dict[int, Sums] = {}
+    for name, value in fields.items():
+        first, _, rest = name.partition(":")
+        version = int(first)
+        of_version = sums.setdefault(version, np.zeros((BINS, len(OUTCOMES), POWERS)))
+        if rest == "requests":
+            requests[version] = value
+        else:
+            outcome, at, power = rest.split(":")
+            of_version[int(at), OUTCOMES.index(outcome), int(power)] = value
+    return [Slice(version, requests.get(version, 0.0), sums[version]) for version in sorted(sums)]
+
+
+def compact(slices: Sequence[Slice]) -> list[Slice]:
+    """At most eight slices of about the same number of requests, over the last `WINDOW` of them."""
+    kept = list(slices)
+    while len(kept) > SLICES:
+        pairs = [kept[at].requests + kept[at + 1].requests for at in range(len(kept) - 1)]
+        at = int(np.argmin(pairs))
+        kept[at : at + 2] = [kept[at].joined(kept[at + 1])]
+    while len(kept) > 1 and sum(part.requests for part in kept) > WINDOW:
+        del kept[0]
+    return kept

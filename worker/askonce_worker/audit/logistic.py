@@ -1,0 +1,41 @@
+"""Ridge logistic regression, of all folds at once."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+Rows = NDArray[np.float32]
+Weights = NDArray[np.float32]
+
+STEPS = 12
+SURE = 30.0
+"""Log odds beyond which nothing changes."""
+
+
+def fit(rows: Rows, right: NDArray[np.bool_], parts: NDArray[np.bool_], ridge: Rows) -> Weights:
+    """The weights, one column a fit.
+
+    Each step goes to the top of a parabola that lies below the likelihood, so none overshoots. (D. Böhning and B. G.
+    Lindsay, "Monotonicity of quadratic-approximation algorithms", Ann. Inst. Statist. Math. 40, 1988.)
+
+    Args:
+        rows: Features, standardised, one row a label.
+        right: The labels.
+        parts: Which rows each fit has, one column a fit.
+        ridge: The penalty on the square of each feature's weight. A fit with half of the rows has half of it: else its
+            scores would be smaller than those of a fit with all rows.
+    """
+    columns = range(parts.shape[1])
+    ridges = ridge[:, None] * parts.mean(axis=0, dtype=np.float32)
+    inverses = [_inverse(rows[parts[:, at]], ridges[:, at]) for at in columns]
+    weights = np.zeros((rows.shape[1], parts.shape[1]), np.float32)
+    target = right.astype(np.float32)[:, None]
+    for _ in range(STEPS):
+        odds = np.clip(rows @ weights, -SURE, SURE)
+        slopes = rows.T @ ((target - 1 / (1 + np.exp(-odds))) * parts) - ridges * weights
+        for at in columns:
+            weights[:, at] += inverses[at] @ slopes[:, at]
+    return weights
+
+
+def _inverse(rows: Rows, ridge: Rows) -> Rows:
+    return np.linalg.inv(rows.T @ rows / 4 + np.diag(ridge))

@@ -1,0 +1,74 @@
+"""From which score on a group may be served, so that its wrong hits stay within the budget."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from askonce_worker.audit.gamma_limit import upper_limit
+from askonce_worker.audit.ledger import WRONG, Slice
+from askonce_worker.audit.scale import Edges
+
+CHECKED = 8.0
+"""Wrong ones among the checks of all requests looked back on, if the budget is used up: so many are made."""
+MOST, LEAST = 0.5, 0.01
+"""The chance of a check has these bounds."""
+BRAKES = ((1 / 2, 1.0), (1 / 4, 1.5), (1 / 8, 2.0))
+"""Of the latest share of the requests, the rate of wrong hits in budgets that stops the serving: against drift."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """threshold: None where nothing may be served. promised: hits, as a share of the requests."""
+
+    threshold: float | None
+    promised: float
+
+
+NOTHING = Choice(None, 0.0)
+
+
+def chance_of_a_check(budget: float, requests: float) -> float:
+    """Of a hit. requests: that the ledger looks back on."""
+    return float(min(MOST, max(LEAST, CHECKED / (budget * requests)))) if requests else MOST
+
+
+def choose(slices: Sequence[Slice], edges: Edges, budget: float) -> Choice:
+    """The threshold with the most hits that keeps the budget. slices: the oldest first."""
+    requests = sum(part.requests for part in slices)
+    if not requests:
+        return NOTHING
+    allowed = _limit(slices, requests, budget) <= budget
+    for share, budgets in BRAKES:
+        allowed &= _rate(_latest(slices, share * requests)) <= budgets * budget
+    regions = int(np.argmin(np.append(allowed[:-1], [False])))
+    if not regions:
+        return NOTHING
+    hits = _from_the_top(slices)[regions - 1, :, 1].sum() / requests
+    return Choice(float(edges[regions - 1]), float(hits))
+
+
+def _limit(slices: Sequence[Slice], requests: float, budget: float) -> NDArray[np.float64]:
+    """The upper limit of the wrong hits from each bin on, as a share of the requests."""
+    wrong = _from_the_top(slices)[:, WRONG]
+    weight = 1 / (chance_of_a_check(budget, requests) * requests)
+    return upper_limit(wrong[:, 1] / requests, wrong[:, 2] / requests**2, weight)
+
+
+def _rate(slices: Sequence[Slice]) -> NDArray[np.float64]:
+    return np.asarray(_from_the_top(slices)[:, WRONG, 1] / sum(part.requests for part in slices))
+
+
+def _latest(slices: Sequence[Slice], requests: float) -> Sequence[Slice]:
+    """As many of the latest slices as hold so many requests."""
+    at, found = len(slices), 0.0
+    while at and found < requests:
+        at -= 1
+        found += slices[at].requests
+    return slices[at:]
+
+
+def _from_the_top(slices: Sequence[Slice]) -> NDArray[np.float64]:
+    """The sums of each bin and of all above it."""
+    return np.asarray(np.cumsum(sum(part.sums for part in slices), axis=0))

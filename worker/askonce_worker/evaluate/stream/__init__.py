@@ -1,0 +1,1 @@
+"""A labelled stream of questions, played through what decides in production."""

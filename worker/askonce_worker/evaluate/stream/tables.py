@@ -1,0 +1,59 @@
+"""The report of a stream as tables for a terminal."""
+
+from collections.abc import Iterator
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from askonce_worker.evaluate.stream.report import Row, Shares, StreamReport
+from askonce_worker.evaluate.tables import number, percent
+
+
+def show(report: StreamReport, console: Console) -> None:
+    console.print(_shares(report))
+    console.print(*_sentences(report), sep="\n")
+
+
+def _shares(report: StreamReport) -> Table:
+    title = f"{escape(report.stream)}: {report.requests:,} requests, {report.labels:,} labels; all in % of the requests"
+    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, padding=0)
+    table.add_column("served by\n", overflow="fold")
+    table.add_column("cosine\n", justify="right", no_wrap=True)
+    for name in ("\nhits", "\nwrong", "\nchecks"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for name in ("hits / wrong / checks\n1st quarter", "\n2nd", "\n3rd", "\n4th"):
+        table.add_column(name, justify="right", no_wrap=True, style="cyan")
+    for row in report.rows:
+        cosine = "" if row.threshold is None else f"{row.threshold:.4f}"
+        whole = (number(row.whole.hits), number(row.whole.wrong), number(row.whole.checks))
+        table.add_row(row.name, cosine, *whole, *map(_cell, row.quarters), style=_style(row, report))
+    return table
+
+
+def _cell(shares: Shares) -> str:
+    return f"{100 * shares.hits:.1f} / {number(shares.wrong)} / {100 * shares.checks:.1f}"
+
+
+def _style(row: Row, report: StreamReport) -> str | None:
+    if row.threshold is not None and row.whole.wrong > report.budget:
+        return "red"
+    return "bold" if row.name == "ledger" else None
+
+
+def _sentences(report: StreamReport) -> Iterator[str]:
+    budget, ledger = percent(report.budget), report.rows[-1]
+    order = f"{report.orders} shuffled orders" if report.orders > 1 else "one shuffled order"
+    yield f"{order if report.shuffled else 'the order of the file'}; the cache is empty at the start"
+    yield f"budget {budget}: the ledger exceeds it in {ledger.over} of {report.orders}, worst {percent(ledger.worst)}"
+    held = sum(each.low <= each.truth <= each.high for each in report.known)
+    first = report.known[0]
+    yield (
+        f"by its checks alone {percent(first.wrong)} are wrong hits ({percent(first.low)} to {percent(first.high)}), "
+        f"by the labels {percent(first.truth)}"
+    )
+    if report.orders > 1:
+        yield f"(of the first order; the interval of 95 % holds the truth in {held} of {report.orders})"
+    if report.without:
+        yield f"[yellow]{report.without} questions left out: the model gives no vector for their texts"
