@@ -18,8 +18,8 @@ class CollectionsService(qdrant.CollectionsServicer):
         if name in self._collections.named:
             context.abort(grpc.StatusCode.ALREADY_EXISTS, f"Wrong input: Collection `{name}` already exists!")
         params = request.vectors_config.params
-        quantized = _quantized(request.quantization_config)
-        self._collections.named[name] = Collection(params, request.hnsw_config, quantized)
+        quantization = request.quantization_config
+        self._collections.named[name] = Collection(params, request.hnsw_config, quantization, _quantized(quantization))
         return qdrant.CollectionOperationResponse(result=True)
 
     def Update(self, request: Any, _: Any) -> Any:
@@ -47,6 +47,8 @@ class CollectionsService(qdrant.CollectionsServicer):
             optimizer_config=qdrant.OptimizersConfigDiff(default_segment_number=1),
             wal_config=qdrant.WalConfigDiff(wal_capacity_mb=32, wal_segments_ahead=0),
         )
+        if collection.quantization.WhichOneof("quantization"):
+            config.quantization_config.CopyFrom(collection.quantization)
         result = qdrant.CollectionInfo(
             status=qdrant.CollectionStatus.Yellow if collection.touched else qdrant.CollectionStatus.Green,
             optimizer_status=qdrant.OptimizerStatus(ok=True),

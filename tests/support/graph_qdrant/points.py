@@ -5,15 +5,14 @@ from typing import Any
 import qdrant_edge as edge
 from qdrant_client import grpc as qdrant
 
-from askonce_worker.local.qdrant_errors import WrongInput
 from askonce_worker.local.qdrant_filters import optional_filter, to_filter, to_id
 from askonce_worker.local.qdrant_values import (
+    check_size,
     from_id,
     from_record,
     from_scored,
     payload_wanted,
     to_point,
-    to_query,
     vector_wanted,
 )
 from support.graph_qdrant.shards import Collections
@@ -89,8 +88,7 @@ class PointsService(qdrant.PointsServicer):
 
 
 def _query(request: Any, size: int) -> Any:
-    if not request.HasField("query"):
-        raise WrongInput("a query needs a vector")
+    check_size(size, request.query.nearest.dense.data)
     wanted = request.params.quantization
     quantized = edge.QuantizationSearchParams(
         rescore=wanted.rescore if wanted.HasField("rescore") else None,
@@ -99,7 +97,7 @@ def _query(request: Any, size: int) -> Any:
     return edge.QueryRequest(
         limit=request.limit if request.HasField("limit") else _LIMIT,
         offset=request.offset,
-        query=to_query(request.query, size),
+        query=edge.Query.Nearest(request.query.nearest.dense.data),
         with_vector=vector_wanted(request),
         with_payload=payload_wanted(request),
         filter=optional_filter(request),

@@ -18,12 +18,19 @@ GRAPH_FROM = 2
 
 
 class Collection:
-    def __init__(self, params: qdrant.VectorParams, graph: qdrant.HnswConfigDiff, quantized: Any) -> None:
+    def __init__(
+        self,
+        params: qdrant.VectorParams,
+        graph: qdrant.HnswConfigDiff,
+        quantization: qdrant.QuantizationConfig,
+        quantized: Any,
+    ) -> None:
+        """quantization, quantized: the same as a message and for the engine."""
         self.params = params
         self.size = params.size
         self.graph = qdrant.HnswConfigDiff(m=16, ef_construct=100, full_scan_threshold=GRAPH_FROM)
         self.graph.MergeFrom(graph)
-        self.quantized = quantized
+        self.quantization, self.quantized = quantization, quantized
         self.touched = False
         self._directory = tempfile.TemporaryDirectory()
         self.shard = edge.EdgeShard.create(self._directory.name, self._config())
