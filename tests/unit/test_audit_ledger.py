@@ -66,6 +66,13 @@ def test_increments_of_many_workers_add_up_to_one_ledger_in_any_order():
         np.testing.assert_allclose(found.sums, whole.sums)
 
 
+def test_fields_that_this_release_does_not_know_are_left_alone():
+    known = fields_of(part(3, 250, right=[0.99]))
+    odd = {"3:right:48:0": 1.0, "3:right:1:3": 1.0, "3:unsure:1:0": 1.0, "x:requests": 1.0, "": 1.0}
+    [found] = slices_of({**known, **odd})
+    assert fields_of(found) == known
+
+
 def test_slices_are_joined_to_eight_of_about_the_same_length():
     slices = []
     for version in range(24):
@@ -131,3 +138,10 @@ def test_the_brakes_look_at_what_was_wrong_lately():
     assert choose(burst, COSINE, BUDGET).threshold is None or choose(burst, COSINE, BUDGET).threshold > 0.98
     long_ago = [part(0, 1000, wrong=[0.98] * 25), *calm[1:]]
     assert choose(long_ago, COSINE, BUDGET).threshold < 0.98
+
+
+def test_checks_that_come_before_the_answer_leave_more_of_the_budget_than_late_ones():
+    slices = [part(0, 2000, right=[0.99] * 500, wrong=[0.97] * 6, weight=2.5)]
+    assert chance_of_a_check(BUDGET, 2000) == 0.4
+    assert choose(slices, COSINE, BUDGET).threshold < 0.97
+    assert choose(slices, COSINE, BUDGET, late=1.0).threshold > 0.97

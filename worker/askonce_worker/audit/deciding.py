@@ -24,10 +24,11 @@ MORE = 1.03
 @dataclass(frozen=True, slots=True)
 class Terms:
     """budget: the share of the requests that may get a wrong cached answer. profile: the least cosine by the profile
-    of the embedding model; None: it has none."""
+    of the embedding model; None: it has none. late: the share of the checks whose hit was served before."""
 
     budget: float
     profile: float | None
+    late: float = 0.0
 
 
 def first_policy(terms: Terms) -> Policy:
@@ -43,18 +44,18 @@ def decide(before: Policy, slices: Sequence[Slice], records: Records, terms: Ter
     if labels < LEAST_LABELS or requests < LEAST_REQUESTS:
         return replace(first_policy(terms), version=version)
     chance = chance_of_a_check(terms.budget, requests)
-    choice = choose(slices, COSINE, terms.budget)
+    choice = choose(slices, COSINE, terms.budget, terms.late)
     learnt = learn(records)
     if learnt is not None:
-        better = _choice_of(learnt, slices, records, terms.budget)
+        better = _choice_of(learnt, slices, records, terms)
         if better.promised >= MORE * choice.promised and better.threshold is not None:
             return Policy(version, better.threshold, chance, learnt.weights)
     return Policy(version, choice.threshold, chance)
 
 
-def _choice_of(learnt: Learnt, slices: Sequence[Slice], records: Records, budget: float) -> Choice:
+def _choice_of(learnt: Learnt, slices: Sequence[Slice], records: Records, terms: Terms) -> Choice:
     edges = quantile_edges(learnt.scores)
-    return choose(_by_score(learnt, slices, records, edges), edges, budget)
+    return choose(_by_score(learnt, slices, records, edges), edges, terms.budget, terms.late)
 
 
 def _by_score(learnt: Learnt, slices: Sequence[Slice], records: Records, edges: Edges) -> list[Slice]:

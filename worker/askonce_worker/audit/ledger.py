@@ -9,6 +9,7 @@ It is kept as fields of a hash, so that any number of workers add to it at once,
 A version is a slice of time. `compact` makes eight of many.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -67,19 +68,23 @@ def add_up(parts: Iterable[Mapping[str, float]]) -> Fields:
 
 
 def slices_of(fields: Mapping[str, float]) -> list[Slice]:
-    """The slices that the hash holds, the oldest first."""
+    """The slices that the hash holds, the oldest first. Other fields, as of a later release, are left alone."""
     requests: dict[int, float] = {}
     sums: dict[int, Sums] = {}
     for name, value in fields.items():
-        first, _, rest = name.partition(":")
-        version = int(first)
+        found = _FIELD.fullmatch(name)
+        if found is None or int(found["bin"] or 0) >= BINS:
+            continue
+        version = int(found["version"])
         of_version = sums.setdefault(version, np.zeros((BINS, len(OUTCOMES), POWERS)))
-        if rest == "requests":
+        if found["outcome"] is None:
             requests[version] = value
         else:
-            outcome, at, power = rest.split(":")
-            of_version[int(at), OUTCOMES.index(outcome), int(power)] = value
+            of_version[int(found["bin"]), OUTCOMES.index(found["outcome"]), int(found["power"])] = value
     return [Slice(version, requests.get(version, 0.0), sums[version]) for version in sorted(sums)]
+
+
+_FIELD = re.compile(r"(?P<version>\d{1,18}):(?:requests|(?P<outcome>right|wrong):(?P<bin>\d{1,4}):(?P<power>[012]))")
 
 
 def compact(slices: Sequence[Slice]) -> list[Slice]:

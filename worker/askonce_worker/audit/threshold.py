@@ -34,12 +34,20 @@ def chance_of_a_check(budget: float, requests: float) -> float:
     return float(min(MOST, max(LEAST, CHECKED / (budget * requests)))) if requests else MOST
 
 
-def choose(slices: Sequence[Slice], edges: Edges, budget: float) -> Choice:
-    """The threshold with the most hits that keeps the budget. slices: the oldest first."""
+def choose(slices: Sequence[Slice], edges: Edges, budget: float, late: float = 0.0) -> Choice:
+    """The threshold with the most hits that keeps the budget.
+
+    Args:
+        slices: Of the ledger, the oldest first.
+        edges: Of the bins.
+        budget: The share of the requests that may be served wrongly.
+        late: The share of the checks that come too late: the hit was served. Others cost nobody a wrong answer.
+    """
     requests = sum(part.requests for part in slices)
     if not requests:
         return NOTHING
-    allowed = _limit(slices, requests, budget) <= budget
+    served = 1 - chance_of_a_check(budget, requests) * (1 - late)
+    allowed = served * _limit(slices, requests, budget) <= budget
     for share, budgets in BRAKES:
         allowed &= _rate(_latest(slices, share * requests)) <= budgets * budget
     regions = int(np.argmin(np.append(allowed[:-1], [False])))
