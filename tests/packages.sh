@@ -13,15 +13,15 @@ quiet=(--quiet --disable-pip-version-check)
 import importlib.metadata as metadata
 import askonce, askonce.testing
 
-installed = {dist.name.lower() for dist in metadata.distributions()} - {"pip", "setuptools", "wheel"}
-assert installed <= {"askonce", "redis", "orjson", "async-timeout"}, installed
+installed = {dist.name.lower().replace(".", "-").replace("_", "-") for dist in metadata.distributions()} - {"pip", "setuptools", "wheel"}
+assert installed <= {"askonce", "redis", "orjson", "backports-zstd", "async-timeout"}, installed
 PY
 (cd "$work" && "$work/base/bin/askonce" --help >/dev/null)
 status=0
 message=$("$work/base/bin/askonce-worker" run 2>&1) || status=$?
 test "$status" = 2 || { echo "askonce-worker without its extra: exit $status" >&2; exit 1; }
 grep -q "askonce\[worker\]" <<<"$message" || { echo "askonce-worker does not say what to install: $message" >&2; exit 1; }
-echo "base package: redis and orjson only; askonce-worker says what is missing"
+echo "base package: redis, orjson and zstd only; askonce-worker says what is missing"
 
 # redis-py 8 leaves the sockets of cancelled calls to the garbage collector: those of the tests' own pool, not ours.
 lenient=(-W ignore::ResourceWarning -W ignore::pytest.PytestUnraisableExceptionWarning)

@@ -110,6 +110,9 @@ class Question:
     rule: ClassVar[int] = identity.RULE
     """By which the scope id is made. A copy has another one where an older client has submitted the question."""
 
+    reads: ClassVar[int] = 0
+    """The newest version of compressed results that its submitter reads, as a worker knows from its chunk."""
+
     def __post_init__(self) -> None:
         if isinstance(self.params, Mapping) and self.params:
             with suppress(RecursionError):  # it contains itself: `check` says so

@@ -17,7 +17,7 @@ OUTBOX_MAX = 100_000
 class ClientSettings:
     """job_ttl, result_ttl, cache_ttl: seconds. max_queued: questions in a lane, 0 for no bound.
 
-    outbox_max: vectors that may wait for Qdrant.
+    outbox_max: vectors that may wait for Qdrant. compress: whether large entries and results may be compressed.
     """
 
     redis_url: str = field(default="redis://localhost:6379/0", repr=False)
@@ -29,6 +29,7 @@ class ClientSettings:
     cache_ttl: float = 604_800
     max_queued: int = 0
     outbox_max: int = OUTBOX_MAX
+    compress: bool = True
 
 
 def client_settings(given: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -> ClientSettings:
@@ -81,6 +82,18 @@ def _number(kind: type[int] | type[float], least: float, most: float) -> Callabl
     return check
 
 
+def _flag(name: str, value: Any) -> bool:
+    found = FLAGS.get(str(value).lower())
+    if found is None:
+        raise ValueError(f"{name}: {value!r} is neither 1 nor 0")
+    return found
+
+
+FLAGS = {
+    **dict.fromkeys(("1", "true", "t", "yes", "y", "on"), True),
+    **dict.fromkeys(("0", "false", "f", "no", "n", "off"), False),
+}
+"""As the worker reads them."""
 CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "redis_url": _url,
     "model": _text,
@@ -91,4 +104,5 @@ CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "cache_ttl": _number(float, 1, MAX_TTL),
     "max_queued": _number(int, 0, 10**12),
     "outbox_max": _number(int, 0, 10**12),
+    "compress": _flag,
 }

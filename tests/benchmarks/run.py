@@ -15,6 +15,7 @@ def main() -> None:
         "bench_coalescing",
         "bench_operations",
         "bench_round_trips",
+        "bench_memory",
         "bench_bulk",
     ]
     for name in wanted:

@@ -1,4 +1,4 @@
-"""Records of release 0.1.0, as it wrote them: today's client and worker understand every one of them."""
+"""Records as earlier releases wrote them: today's client and worker understand every one of them."""
 
 import asyncio
 import base64
@@ -22,7 +22,9 @@ from askonce_worker.queue.leased_job import leased_job
 from support.cache import Cache
 from support.worker_process import until
 
-GOLDEN = orjson.loads((Path(__file__).parents[1] / "golden" / "records-0.1.0.json").read_bytes())
+RECORDS = Path(__file__).parents[1] / "golden"
+GOLDEN = orjson.loads((RECORDS / "records-0.1.0.json").read_bytes())
+COMPRESSED = orjson.loads((RECORDS / "records-zstd-1.json").read_bytes())
 FIRST, SECOND, THIRD = GOLDEN["scopes"]
 JOBS = ["golden-1", "golden-2", "golden-3"]
 
@@ -103,6 +105,16 @@ async def test_an_entry_is_a_hit_for_client_and_worker(client, redis, keys):
     assert (await client.lookup(stored)).text == "by hand"
     entries = await ExactCache(redis, keys).entries([FIRST["fingerprint"], stored.fingerprint])
     assert [entry.question for entry in entries.values()] == [FIRST["question"]["text"], "stored by hand"]
+
+
+async def test_compressed_records_of_version_1_are_read_by_client_and_worker(client, redis, keys):
+    asked = question(COMPRESSED)
+    await redis.set(keys.entry(asked.fingerprint), raw(COMPRESSED["entry"]))
+    await redis.set(keys.result("default", "golden-5"), raw(COMPRESSED["result"]))
+    assert (await client.lookup(asked)).body == COMPRESSED["body"]
+    assert (await client.result("golden-5", timeout=0)).body == COMPRESSED["body"]
+    entries = await ExactCache(redis, keys).entries([asked.fingerprint])
+    assert entries[asked.fingerprint].question == asked.text
 
 
 def test_the_records_of_a_leader_are_read_from_the_feed():

@@ -34,7 +34,15 @@ def questions(count):
 def publisher_to(redis, prefix):
     counts = CallCounts()
     return Publisher(
-        redis, Keys(prefix), worker="w", counts=counts, embedding="e", cache_ttl=60, result_ttl=60, outbox_max=0
+        redis,
+        Keys(prefix),
+        worker="w",
+        counts=counts,
+        embedding="e",
+        cache_ttl=60,
+        result_ttl=60,
+        outbox_max=0,
+        compress=True,
     )
 
 

@@ -147,6 +147,7 @@ def publisher(cache):
         cache_ttl=60,
         result_ttl=60,
         outbox_max=2,
+        compress=True,
     )
 
 

@@ -46,7 +46,15 @@ async def test_answers_wait_until_redis_takes_writes_and_none_is_lost(
 ):
     keys, own = Keys(prefix), connect_redis(own_valkey.url)
     publisher = Publisher(
-        own, keys, worker="w", counts=CallCounts(), embedding="e", cache_ttl=60, result_ttl=60, outbox_max=0
+        own,
+        keys,
+        worker="w",
+        counts=CallCounts(),
+        embedding="e",
+        cache_ttl=60,
+        result_ttl=60,
+        outbox_max=0,
+        compress=True,
     )
     asked = [Question(f"{number}", model="m", namespace="n", job_id=f"j{number}") for number in range(20)]
     for question in asked:

@@ -49,7 +49,7 @@ async def redis(valkey_url):
 async def test_what_was_counted_goes_out_once_even_if_it_is_sent_twice(redis, prefix):
     keys, counts = Keys(prefix), CallCounts()
     publisher = Publisher(
-        redis, keys, worker="w", counts=counts, embedding="e", cache_ttl=9, result_ttl=9, outbox_max=0
+        redis, keys, worker="w", counts=counts, embedding="e", cache_ttl=9, result_ttl=9, outbox_max=0, compress=True
     )
     counts.called(QUESTION)
     await publisher.aclose()
@@ -71,7 +71,15 @@ async def test_an_answer_on_its_way_when_the_worker_stops_arrives(own_valkey, pr
     async with Redis.from_url(own_valkey.url, protocol=2) as redis:
         scripts, counts = Scripts(redis, Keys(prefix)), CallCounts()
         publisher = Publisher(
-            redis, scripts.keys, worker="w", counts=counts, embedding="e", cache_ttl=9, result_ttl=9, outbox_max=0
+            redis,
+            scripts.keys,
+            worker="w",
+            counts=counts,
+            embedding="e",
+            cache_ttl=9,
+            result_ttl=9,
+            outbox_max=0,
+            compress=True,
         )
         question = QUESTION.with_fields(job_id="a")
         await scripts.submit("a", namespace="n", prints=[question.fingerprint])
@@ -89,7 +97,15 @@ async def test_two_workers_add_up(redis, prefix):
     for name in ("one", "two"):
         counts = CallCounts()
         publisher = Publisher(
-            redis, keys, worker=name, counts=counts, embedding="e", cache_ttl=9, result_ttl=9, outbox_max=0
+            redis,
+            keys,
+            worker=name,
+            counts=counts,
+            embedding="e",
+            cache_ttl=9,
+            result_ttl=9,
+            outbox_max=0,
+            compress=True,
         )
         counts.failed(QUESTION)
         await publisher.aclose()

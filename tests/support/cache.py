@@ -71,6 +71,7 @@ class Cache:
             cache_ttl=3600,
             result_ttl=60,
             outbox_max=0,
+            compress=True,
         )
 
     async def aclose(self):

@@ -58,6 +58,7 @@ class Settings(BaseSettings):
     chunks: Positive = 32
     max_tries: Positive = 5
     outbox_max: Count = OUTBOX_MAX
+    compress: bool = True
     on_model_upgrade: Literal["invalidate", "keep", "warn"] = "invalidate"
     retired_models: str = ""
     never_cache: str = ""

@@ -1,11 +1,10 @@
 """The plain bytes of an input: gzip and zstd are recognised by their first bytes, whatever the file is called."""
 
-import importlib
-import sys
 import zlib
 from collections.abc import Iterator
-from types import ModuleType
 from typing import Protocol
+
+from askonce.zstd import ZstdDecompressor, ZstdError
 
 BLOCK = 256 * 1024
 GZIP = b"\x1f\x8b"
@@ -120,8 +119,7 @@ class _Zstd:
 
     def __init__(self, name: str) -> None:
         self._name = name
-        self._zstd = _zstd(name)
-        self._frame = self._zstd.ZstdDecompressor()
+        self._frame = ZstdDecompressor()
         self._begun = False
 
     def feed(self, block: bytes) -> Iterator[bytes]:
@@ -129,26 +127,16 @@ class _Zstd:
             self._begun = True
             try:
                 data = self._frame.decompress(block, BLOCK)
-            except self._zstd.ZstdError as error:
+            except ZstdError as error:
                 raise ValueError(f"{self._name}: damaged zstd ({error})") from error
             if data:
                 yield data
             block = b""
             if self._frame.eof:
                 block = self._frame.unused_data
-                self._frame, self._begun = self._zstd.ZstdDecompressor(), False
+                self._frame, self._begun = ZstdDecompressor(), False
 
     def end(self) -> Iterator[bytes]:
         if self._begun:
             raise ValueError(f"{self._name}: the zstd is cut off: it ends in the middle")
         return iter(())
-
-
-def _zstd(name: str) -> ModuleType:
-    """The standard library's from Python 3.14, else that of the extra."""
-    try:
-        return importlib.import_module("compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd")
-    except ImportError as error:
-        raise ValueError(
-            f"{name} is packed with zstd: `pip install 'askonce[zstd]'`, or unpack it with `zstd -d` first"
-        ) from error

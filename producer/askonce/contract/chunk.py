@@ -5,10 +5,11 @@ The scopes of a chunk are written once each, since the questions of a pipeline m
     {"v": 1, "namespace": "default", "timeout_ms": 604800000,
      "scopes": [{"model": "gpt-4o-mini", "system": "…"}],
      "questions": [{"id": "…", "text": "…"}, {"id": "…", "text": "…", "scope": 1}],
-     "traces": ["00-…-…-01"]}
+     "traces": ["00-…-…-01"], "zstd": 1}
 
 `scope` is an index into the scopes, 0 where it is missing. `traces`, which may be missing, has the W3C `traceparent` of
-each trace that a question was submitted in. `params_text` stands for `params` whose whole numbers are too large for
+each trace that a question was submitted in. `zstd`, which may be missing, is the newest version of compressed results
+(`records.py`) that those who fetch them read. `params_text` stands for `params` whose whole numbers are too large for
 most readers of JSON. A scope is named by the first rule (`fingerprint`), unless it is written so:
 
     {"identity": 2, "fields": {"model": "gpt-4o-mini", "params": {"temperature": 0}}}
@@ -56,8 +57,10 @@ class Chunk:
     traces: tuple[str, ...] = ()
 
 
-def pack(namespace: str, timeout_ms: int, questions: Sequence[Question], traces: Sequence[str] = ()) -> bytes:
-    """Checked questions of one namespace, each with its job id."""
+def pack(
+    namespace: str, timeout_ms: int, questions: Sequence[Question], traces: Sequence[str] = (), *, reads: int = 0
+) -> bytes:
+    """Checked questions of one namespace, each with its job id. reads: the newest version of compressed results."""
     scopes: list[dict[str, Any]] = []
     indexes: dict[tuple[str, bytes], int] = {}
     packed = []
@@ -74,7 +77,11 @@ def pack(namespace: str, timeout_ms: int, questions: Sequence[Question], traces:
         _add_own(item, question)
         packed.append(item)
     chunk = {"v": VERSION, "namespace": namespace, "timeout_ms": timeout_ms, "scopes": scopes, "questions": packed}
-    return orjson.dumps({**chunk, "traces": list(traces[:MOST])} if traces else chunk)
+    if traces:
+        chunk["traces"] = list(traces[:MOST])
+    if reads:
+        chunk["zstd"] = reads
+    return orjson.dumps(chunk)
 
 
 def _add_own(item: dict[str, Any], question: Question) -> None:
@@ -115,7 +122,8 @@ def unpack(payload: Any) -> Chunk:
         raise ValueError("a chunk has scopes and a timeout_ms above 0")
     if not isinstance(items, list) or not 0 < len(items) <= MAX_QUESTIONS:
         raise ValueError(f"a chunk has 1 to {MAX_QUESTIONS} questions")
-    shared = [_shared(scope, str(namespace)) for scope in scopes]
+    reads = payload.get("zstd")
+    shared = [_shared(scope, str(namespace), reads if type(reads) is int else 0) for scope in scopes]
     questions: list[Question] = []
     bad: list[BadQuestion] = []
     for item in items:
@@ -129,7 +137,7 @@ def unpack(payload: Any) -> Chunk:
     return Chunk(str(namespace), timeout_ms, tuple(questions), tuple(bad), readable_traces(payload.get("traces")))
 
 
-def _shared(scope: Any, namespace: str) -> Question | InvalidQuestion:
+def _shared(scope: Any, namespace: str, reads: int) -> Question | InvalidQuestion:
     """All but the texts of the questions of one scope, checked once for all of them."""
     try:
         fields = scope.get("fields", scope)
@@ -137,6 +145,7 @@ def _shared(scope: Any, namespace: str) -> Question | InvalidQuestion:
         if "params_text" in fields:
             known["params"] = json.loads(fields["params_text"])
         question = Question("-", namespace=namespace, **known).checked(namespace=namespace, model=None)
+        question = question.with_fields(reads=reads)
         return question.with_fields(rule=_rule(scope.get("identity", FIRST_RULE))) if question.ruled else question
     except InvalidQuestion as error:
         return error

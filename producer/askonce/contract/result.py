@@ -2,11 +2,10 @@
 
 from typing import Any, cast
 
-import orjson
-
 from askonce.answer import Answer, AnswerError, ErrorKind
+from askonce.contract.records import VERSION, read_record, write_record
 from askonce.question import Question
-from askonce.readable import completion_of, read_object, text_of
+from askonce.readable import completion_of, text_of
 
 FIELDS = ("source", "similarity", "matched_question", "model", "cached_at", "metadata", "body", "unmatched")
 
@@ -14,7 +13,8 @@ FIELDS = ("source", "similarity", "matched_question", "model", "cached_at", "met
 def result_record(answer: Answer, asked: Question | None = None) -> bytes:
     """The record after its fingerprint, which the scripts take from the pending marker.
 
-    asked: the question. It is kept beside another question's answer, so that a wrong hit can be reported by job id.
+    asked: the question. It is kept beside another question's answer, so that a wrong hit can be reported by job id. The
+    record is compressed if its submitter reads that.
     """
     record: dict[str, Any] = {"status": answer.status}
     for name in FIELDS:
@@ -26,12 +26,12 @@ def result_record(answer: Answer, asked: Question | None = None) -> bytes:
     if answer.error is not None:
         error = answer.error
         record["error"] = {"kind": error.kind, "message": error.message, "status": error.status}
-    return orjson.dumps(record)[1:]
+    return write_record(record, compressed=asked is not None and asked.reads >= VERSION)[1:]
 
 
 def read_result(job_id: str, raw: bytes) -> Answer | None:
     """The answer in a result record; None for a pending marker. Raises ValueError for anything else."""
-    record = read_object(raw)
+    record = read_record(raw)
     if "fingerprint" not in record:
         raise ValueError("neither a pending marker nor an answer")
     if "deadline" in record:

@@ -5,8 +5,9 @@ from itertools import takewhile
 
 from askonce.answer import Answer
 from askonce.contract.keys import Keys, epoch_fields, epoch_stamp
+from askonce.contract.records import read_record
 from askonce.question import Question
-from askonce.readable import completion_of, read_object, time_of
+from askonce.readable import completion_of, time_of
 from askonce.store.connection import ScriptCall, Store
 from askonce.store.fetch import fetch_call, fetched, unread
 from askonce.store.wire import Command
@@ -76,7 +77,7 @@ def _group(question: Question) -> Group:
 def read_entry(question: Question, raw: bytes, stamp: str) -> Answer | None:
     """The answer in an entry; None for one of older epochs, and for one that cannot be read."""
     try:
-        entry = read_object(raw)
+        entry = read_record(raw)
         if entry["epochs"] != stamp or entry["scope"] != question.scope:
             return None
         body = completion_of(entry["body"])

@@ -75,14 +75,18 @@ def timeout_ms(seconds: float) -> int:
 
 
 class JobQueue:
-    """max_queued: questions in a lane, 0 for no bound. result_ttl: seconds."""
+    """max_queued: questions in a lane, 0 for no bound. result_ttl: seconds. reads: the newest version of compressed
+    results that those who fetch them read, 0 for none."""
 
-    def __init__(self, store: Store, keys: Keys, *, chunk_size: int, max_queued: int, result_ttl: float) -> None:
+    def __init__(
+        self, store: Store, keys: Keys, *, chunk_size: int, max_queued: int, result_ttl: float, reads: int = 0
+    ) -> None:
         self._store = store
         self._keys = keys
         self._chunk_size = min(chunk_size, max_queued or chunk_size)
         self._max_queued = max_queued
         self._result_ttl_ms = int(result_ttl * 1000)
+        self._reads = reads
         self._one: Batcher[tuple[Route, Question], None] = Batcher(self._put_all, most=TOGETHER * self._chunk_size)
 
     async def aclose(self) -> None:
@@ -170,7 +174,7 @@ class JobQueue:
             self._result_ttl_ms,
             route.listener,
             FUNCTION,
-            pack(route.namespace, route.timeout_ms, questions, list(traces)),
+            pack(route.namespace, route.timeout_ms, questions, list(traces), reads=self._reads),
         ]
         for question in questions:
             args += (question.job_id, question.fingerprint)

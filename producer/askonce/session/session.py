@@ -9,6 +9,7 @@ import orjson
 
 from askonce.answer import Answer, AnswerError
 from askonce.contract.keys import Keys, epoch_fields
+from askonce.contract.records import VERSION, write_record
 from askonce.contract.result import result_record
 from askonce.contract.trace_context import current_trace
 from askonce.errors import QueueFull
@@ -62,6 +63,7 @@ class Session:
             chunk_size=settings.chunk_size,
             max_queued=settings.max_queued,
             result_ttl=settings.result_ttl,
+            reads=VERSION if settings.compress else 0,
         )
         self._exact = ExactLookup(self._store, self._keys)
         self._asking = Asking(self._exact, self._queue)
@@ -168,7 +170,7 @@ class Session:
                 question.fingerprint,
                 max(1000, int(ttl * 1000)),
                 0 if question.exact_only else self._settings.outbox_max,
-                orjson.dumps(record)[1:],
+                write_record(record, compressed=self._settings.compress)[1:],
                 orjson.dumps(facts)[1:],
                 *epoch_fields(question.namespace or "", question.model or ""),
             ],

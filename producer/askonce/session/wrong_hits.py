@@ -8,6 +8,7 @@ import orjson
 
 from askonce import fingerprint as identity
 from askonce.contract.keys import Keys
+from askonce.contract.records import read_record
 from askonce.errors import AnswerTimeout, UnknownJob
 from askonce.store.connection import ScriptCall, Store
 from askonce.store.replication import warn_unless_replicated
@@ -52,7 +53,7 @@ def read_report(namespace: str, job_id: str, raw: bytes | None) -> Report:
     """
     if raw is None:
         raise UnknownJob(job_id)
-    record: dict[str, Any] = orjson.loads(raw)
+    record = read_record(raw)
     if "deadline" in record:
         raise AnswerTimeout(job_id)
     if record["status"] == "failed":

@@ -7,8 +7,9 @@ from redis.asyncio import Redis
 
 from askonce.contract.keys import ARQ_JOB, Keys, epoch_fields, epoch_stamp
 from askonce.contract.pending import read_pending
+from askonce.contract.records import Body, open_record
 from askonce.question import Question
-from askonce.readable import completion_of, read_object, text_of, time_of
+from askonce.readable import completion_of, text_of, time_of
 from askonce_worker.answering.chunk_end import left_out
 from askonce_worker.answering.ports import Entry, LiveEntries, QuestionState
 from askonce_worker.cache.entry_reader import EntryReader
@@ -157,7 +158,7 @@ def _whose(questions: Sequence[Question]) -> tuple[str, list[str]]:
 def read_entry(fingerprint: str, raw: bytes) -> Entry | None:
     """The entry, or None for one that cannot be read."""
     try:
-        record = read_object(raw)
+        record, frames = open_record(raw)
         return Entry(
             fingerprint=fingerprint,
             question=text_of(record, "question"),
@@ -165,7 +166,7 @@ def read_entry(fingerprint: str, raw: bytes) -> Entry | None:
             epochs=text_of(record, "epochs"),
             created_at=time_of(record, "created_at"),
             expires_at=time_of(record, "expires_at"),
-            body=completion_of(record.get("body")),
+            body=Body(completion_of(record.get("body")), frames.get("body")),
         )
     except ValueError:
         return None

@@ -14,6 +14,7 @@ import orjson
 
 from askonce.contract.counters import tokens
 from askonce.contract.keys import epoch_fields
+from askonce.contract.records import write_record
 from askonce.contract.result import result_record
 from askonce_worker.answering.ports import Finished, NewEntry
 from askonce_worker.queue.leased_job import LeasedJob
@@ -79,11 +80,13 @@ class Batch:
 
 
 class Packing:
-    """Makes the scripts' arguments. cache_ttl: seconds. embedding: the model of the vectors."""
+    """Makes the scripts' arguments. cache_ttl: seconds. embedding: the model of the vectors. compress: whether large
+    entries are compressed."""
 
-    def __init__(self, *, cache_ttl: float, embedding: str) -> None:
+    def __init__(self, *, cache_ttl: float, embedding: str, compress: bool) -> None:
         self._cache_ttl = cache_ttl
         self._embedding = embedding
+        self._compress = compress
 
     def next_batch(self, waiting: deque[Parcel]) -> Batch:
         """Takes the first parcels, or the next part of the first one. At least one must wait.
@@ -153,7 +156,7 @@ class Packing:
         record = {**head, "question": question.text, "body": entry.body}
         return [
             question.fingerprint,
-            orjson.dumps(record)[1:],
+            write_record(record, compressed=self._compress)[1:],
             max(1000, int(ttl * 1000)),
             entry.epochs,
             "\n".join(epoch_fields(question.namespace or "", question.model or "")),

@@ -56,6 +56,7 @@ class Publisher:
         cache_ttl: Seconds for which an entry lives.
         result_ttl: Seconds for which a result lives.
         outbox_max: Vectors that may wait for Qdrant.
+        compress: Whether large entries are compressed.
         scripts: Those that the parcels' settling runs.
         on_published: Called with the answers that went over pending markers.
         stage: Observes the time it takes.
@@ -72,6 +73,7 @@ class Publisher:
         cache_ttl: float,
         result_ttl: float,
         outbox_max: int,
+        compress: bool,
         scripts: Sequence[Script] = (),
         on_published: Callable[[list[Finished]], None] | None = None,
         stage: Stage = unobserved,
@@ -85,7 +87,7 @@ class Publisher:
         self._scripts = scripts
         self._on_published = on_published
         self._stage = stage
-        self._packing = Packing(cache_ttl=cache_ttl, embedding=embedding)
+        self._packing = Packing(cache_ttl=cache_ttl, embedding=embedding, compress=compress)
         self._waiting: deque[Parcel] = deque()
         self._sender: asyncio.Task[None] | None = None
 

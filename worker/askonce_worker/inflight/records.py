@@ -7,6 +7,7 @@ from typing import Any, cast, get_args
 import numpy as np
 import orjson
 
+from askonce.contract.records import Body
 from askonce.readable import completion_of, read_object, text_of, time_of
 from askonce_worker.inflight.leader import Change, Ended, Leader, Led, Share
 from askonce_worker.inflight.shard import Record
@@ -92,6 +93,7 @@ def decode_settled(data: bytes) -> Settled:
         body = record["body"]
         if isinstance(body, dict):
             _check_outcome(body)
+            body = Body(body)
         else:
             body = None
         lapsed = record.get("lapsed") is True

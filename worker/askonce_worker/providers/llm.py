@@ -6,6 +6,7 @@ from functools import partial
 from time import perf_counter
 
 from askonce.contract.counters import tokens
+from askonce.contract.records import Body
 from askonce.json_values import dumps
 from askonce.question import Question
 from askonce_worker.answering.ports import Completion
@@ -89,7 +90,7 @@ class OpenAILLM:
             raise
         self._counts.paid(question, body)
         self._on_call(Call("chat", model, perf_counter() - began, "", *tokens(body)))
-        return Completion(body)
+        return Completion(Body(body))
 
     def _note_rate_limit(self, question: Question, error: ProviderError) -> None:
         if error.put_off and self._on_rate_limit is not None:

@@ -12,10 +12,10 @@ import structlog
 from redis.asyncio import Redis
 
 from askonce.contract.keys import Keys
-from askonce_worker.providers.embedding_reply import tokens_at_most
+from askonce_worker.providers.embedding_reply import SPECIAL_TOKENS
 from askonce_worker.upkeep.heads import beginnings
 from askonce_worker.upkeep.progress import Progress
-from askonce_worker.upkeep.rules import HEAD_BYTES, Head, read_head, read_question
+from askonce_worker.upkeep.rules import HEAD_BYTES, Head, question_bytes, read_head
 from askonce_worker.upkeep.vectors import Vectors
 
 log = structlog.get_logger()
@@ -123,5 +123,5 @@ class Fill:
 
     def _fits(self, begin: bytes) -> bool:
         """Whether the question of an entry can have a vector."""
-        tokens = tokens_at_most(read_question(begin) or "")
-        return tokens is not None and tokens <= self._max_tokens
+        size = question_bytes(begin)
+        return size is None or size + SPECIAL_TOKENS <= self._max_tokens

@@ -56,11 +56,22 @@ def read_head(begin: bytes) -> Head | None:
 
 
 def read_question(begin: bytes) -> str | None:
-    """The question in the beginning of an entry; None where its end is missing."""
+    """The question in the beginning of an entry; None where its end is missing, or it is compressed."""
     found = _TEXT.match(begin.partition(QUESTION)[2])
     try:
         return None if found is None else str(orjson.loads(found[0]))
     except ValueError:
+        return None
+
+
+def question_bytes(begin: bytes) -> int | None:
+    """At most so many bytes of UTF-8 has the question, by the beginning of its entry; None where it cannot be told."""
+    question = read_question(begin)
+    if question is not None:
+        return len(question.encode())
+    try:
+        return int(read_object(begin.partition(b"\n")[0])["zstd"]["question"][0])
+    except (ValueError, KeyError, TypeError, IndexError):
         return None
 
 

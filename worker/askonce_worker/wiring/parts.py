@@ -161,6 +161,7 @@ def publisher_of(
         cache_ttl=settings.cache_ttl,
         result_ttl=settings.result_ttl,
         outbox_max=settings.outbox_max if settings.qdrant_url is not None else 0,
+        compress=settings.compress,
         scripts=(SETTLE,),
         on_published=watched.on_published,
         stage=watched.stage,
