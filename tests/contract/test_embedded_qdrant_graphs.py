@@ -3,12 +3,15 @@
 import shutil
 import subprocess
 import sys
+from contextlib import closing
 from types import SimpleNamespace
 
 import psutil
 import pytest
+import qdrant_edge as edge
 
-from askonce_worker.local import qdrant_rebuild, qdrant_upkeep
+from askonce_worker.local import qdrant_build, qdrant_rebuild, qdrant_shape, qdrant_upkeep
+from askonce_worker.local.qdrant_collection import Collection, Part
 from askonce_worker.local.qdrant_errors import DiskFull
 from askonce_worker.local.qdrant_rebuild import Limits
 from support.qdrant_parts import PATIENCE, SHAPE, Expected, filled, opened, settle, step_while, uid
@@ -173,3 +176,16 @@ def test_a_small_collection_is_one_part_and_starts_no_process(tmp_path):
             assert not psutil.Process().children()
         assert [part.name for part in collection.parts] == ["shard"]
         expected.check(collection)
+
+
+def test_a_large_part_has_several_graphs(tmp_path, monkeypatch):
+    monkeypatch.setattr(qdrant_shape, "_GRAPH", 100 * SHAPE.size * 4)
+    monkeypatch.setattr(qdrant_build, "_PAGE", 20)
+    with opened(tmp_path, Limits()) as shards:
+        _, expected = filled(shards, 250)
+    directory = tmp_path / "c"
+    qdrant_build.build(SHAPE, directory / "built", [directory / "shard"])
+    with closing(edge.EdgeShard.load(str(directory / "built"))) as shard:
+        assert shard.info().segments_count == 3 + 1, "one for what is written later"
+        assert shard.info().indexed_vectors_count == len(expected.points)
+        expected.check(Collection(directory, SHAPE, [Part("built", shard)]))

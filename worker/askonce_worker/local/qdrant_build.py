@@ -13,6 +13,7 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from threading import Thread
 
@@ -23,8 +24,6 @@ from askonce_worker.local.qdrant_shape import Shape
 
 NICENESS = 10
 _PAGE = 1000
-_FLUSHED = 50
-"""Pages after which the log of the engine is given back."""
 
 
 def main() -> None:
@@ -37,31 +36,32 @@ def main() -> None:
 def build(shape: Shape, target: Path, sources: list[Path]) -> None:
     target.mkdir()
     built = edge.EdgeShard.create(str(target), shape.graph())
-    for source in sources:
-        shard = edge.EdgeShard.load(str(source))
-        _copy_points(shard, built)
-        for field, index in shard.info().payload_schema.items():
-            built.update(edge.UpdateOperation.create_field_index(field, index.params or index.data_type))
-        shard.close()
-    built.flush()
-    built.optimize()
-    built.flush()
+    shards = [edge.EdgeShard.load(str(source)) for source in sources]
+    for field, index in shards[-1].info().payload_schema.items():
+        built.update(edge.UpdateOperation.create_field_index(field, index.params or index.data_type))
+    total = sum(shard.info().points_count for shard in shards)
+    graphs = -(-total // shape.points_of_a_graph)
+    written, done = 0, 0
+    for points in _pages(shards):
+        built.update(edge.UpdateOperation.upsert_points(points))
+        written += len(points)
+        if written * graphs >= total * (done + 1):
+            built.optimize()
+            built.flush()
+            done += 1
     built.close()
 
 
-def _copy_points(source: edge.EdgeShard, target: edge.EdgeShard) -> None:
-    """Written anew, and not as the segments are: a version of the old shard would outlast the new one's operations."""
-    start, pages = None, 0
-    while True:
-        page = edge.ScrollRequest(offset=start, limit=_PAGE, with_payload=True, with_vector=True)
-        records, start = source.scroll(page)
-        points = [edge.Point(record.id, record.vector or [], record.payload) for record in records]
-        target.update(edge.UpdateOperation.upsert_points(points))
-        pages += 1
-        if pages % _FLUSHED == 0:
-            target.flush()
-        if start is None:
-            return
+def _pages(shards: Sequence[edge.EdgeShard]) -> Iterator[list[edge.Point]]:
+    """All points, to be written anew. (A segment cannot move to another shard: the versions of its points would outlast
+    the operations there.)"""
+    for shard in shards:
+        start, more = None, True
+        while more:
+            page = edge.ScrollRequest(offset=start, limit=_PAGE, with_payload=True, with_vector=True)
+            records, start = shard.scroll(page)
+            yield [edge.Point(record.id, record.vector or [], record.payload) for record in records]
+            more = start is not None
 
 
 def _end_with_parent() -> None:

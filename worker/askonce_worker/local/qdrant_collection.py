@@ -13,7 +13,7 @@ import json
 import os
 import shutil
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -87,13 +87,24 @@ class Collection:
 
     def grow(self, name: str = "") -> None:
         """Begin a new last part."""
+        for _ in self.growing(name):
+            pass
+
+    def growing(self, name: str = "") -> Iterator[None]:
+        """The same in steps, between which there may be other operations."""
         name = name or f"part-{uuid.uuid4().hex}"
         path = self.directory / name
         path.mkdir()
         part = Part(name, edge.EdgeShard.create(str(path), self.shape.plain()))
-        for field, index in (self.parts[-1].shard.info().payload_schema if self.parts else {}).items():
+        while self.parts and (missing := self._schema().keys() - part.shard.info().payload_schema.keys()):
+            yield
+            field = missing.pop()
+            index = self._schema()[field]
             part.update(edge.UpdateOperation.create_field_index(field, index.params or index.data_type))
         self.keep([*self.parts, part])
+
+    def _schema(self) -> dict[str, edge.PayloadIndexInfo]:
+        return self.parts[-1].shard.info().payload_schema
 
     def keep(self, parts: Sequence[Part]) -> None:
         """These are the parts from now on, also after a crash. Raises OSError: then nothing has changed."""

@@ -12,13 +12,13 @@ from qdrant_client import grpc as qdrant
 
 from askonce_worker.local.qdrant_collection import Collection
 from askonce_worker.local.qdrant_errors import Unsupported, WrongInput, only
-from askonce_worker.local.qdrant_shape import EF, M, Shape
+from askonce_worker.local.qdrant_shape import EF_CONSTRUCT, M, Shape
 from askonce_worker.local.qdrant_shards import Shards
 
 _HINTS = ("hnsw_config", "optimizers_config", "wal_config", "on_disk_payload", "shard_number", "timeout", "params")
 _VECTOR_HINTS = ("hnsw_config", "on_disk")
 """Options for a big server's index and storage. This one has an index of its own."""
-_GRAPH = qdrant.HnswConfigDiff(m=M, payload_m=M, ef_construct=EF, full_scan_threshold=1000)
+_GRAPH = qdrant.HnswConfigDiff(m=M, payload_m=M, ef_construct=EF_CONSTRUCT, full_scan_threshold=1000)
 _KINDS = {"scalar": "int8", "binary": "binary", "disabled": "", None: ""}
 
 
@@ -88,7 +88,8 @@ def _info(collection: Collection) -> qdrant.CollectionInfo:
         indexed_vectors_count=sum(part.indexed_vectors_count for part in parts),
         config=_config(collection.shape),
         payload_schema={
-            field: _index([part.payload_schema[field] for part in parts]) for field in parts[-1].payload_schema
+            field: _index([part.payload_schema[field] for part in parts if field in part.payload_schema])
+            for field in parts[-1].payload_schema
         },
     )
 

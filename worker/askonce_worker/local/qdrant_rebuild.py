@@ -86,7 +86,8 @@ def rebuild(collection: Collection, inputs: list[Part]) -> Generator[float]:
             part.flush()
             yield AT_ONCE
         if inputs[-1] is collection.parts[-1]:
-            collection.grow()
+            for _ in collection.growing():
+                yield AT_ONCE
             yield AT_ONCE
         collection.building, collection.journal = inputs, []
         sources = _copies(collection, inputs, work)
@@ -150,8 +151,9 @@ def _replace(collection: Collection, inputs: Sequence[Part], target: Path) -> Ge
     path = target.rename(collection.directory / name)
     part = Part(name, edge.EdgeShard.load(str(path)), touched=True)
     part.built = part.points
-    before = collection.parts
+    gone = [part]
     try:
+        yield AT_ONCE
         while collection.journal:
             told, collection.journal[:_SLICE] = collection.journal[:_SLICE], []
             for operation in told:
@@ -159,8 +161,10 @@ def _replace(collection: Collection, inputs: Sequence[Part], target: Path) -> Ge
             yield AT_ONCE
         part.flush()
         collection.keep(_with(collection.parts, part, inputs))
+        gone = [each for each in (*inputs, part) if each not in collection.parts]
     finally:
-        for each in {*before, part} - {*collection.parts}:
+        collection.building = []
+        for each in gone:
             each.shard.close()
             shutil.rmtree(collection.directory / each.name, ignore_errors=True)
 
