@@ -34,14 +34,15 @@ def draw(report: StreamReport, order: Order, path: Path) -> None:
 
 
 def _hits(panel: Any, order: Order) -> None:
-    for played, colour, label in ((order.by_cosine, BARE, "cosine alone"), (order.learnt, GUARDED, "ledger")):
-        at = _ends(played.periods)
+    for played, colour, label in ((order.by_cosine, BARE, "ledger on cosine"), (order.learnt, GUARDED, "ledger")):
+        at = _ends(_whole(played.periods))
         panel.plot(at, 100 * _lately(played.served, at), color=colour, linewidth=2, label=label)
     panel.set_ylabel("hits, % of requests")
 
 
 def _wrong(panel: Any, order: Order, budget: float) -> None:
-    at, known = _ends(order.learnt.periods), _known(order.learnt.periods)
+    periods = _whole(order.learnt.periods)
+    at, known = _ends(periods), _known(periods)
     panel.fill_between(
         at,
         [each.low for each in known],
@@ -56,6 +57,11 @@ def _wrong(panel: Any, order: Order, budget: float) -> None:
     panel.axhline(100 * budget, color=LIMIT, linewidth=1, linestyle="--", label="budget")
     panel.set_ylim(top=500 * budget)
     panel.set_ylabel("wrong hits, % of requests")
+
+
+def _whole(periods: list[Period]) -> list[Period]:
+    """Without the last one, if it was broken off."""
+    return [period for period in periods if period.requests == periods[0].requests]
 
 
 def _ends(periods: list[Period]) -> Any:

@@ -12,28 +12,37 @@ from askonce_worker.evaluate.tables import number, percent
 
 
 def show(report: StreamReport, console: Console) -> None:
-    console.print(_shares(report))
+    console.print(_whole(report), _quarters(report))
     console.print(*_sentences(report), sep="\n")
 
 
-def _shares(report: StreamReport) -> Table:
+def _whole(report: StreamReport) -> Table:
     title = f"{escape(report.stream)}: {report.requests:,} requests, {report.labels:,} labels; all in % of the requests"
-    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, padding=0)
-    table.add_column("served by\n", overflow="fold")
-    table.add_column("cosine\n", justify="right", no_wrap=True)
-    for name in ("\nhits", "\nwrong", "\nchecks"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for name in ("hits / wrong / checks\n1st quarter", "\n2nd", "\n3rd", "\n4th"):
-        table.add_column(name, justify="right", no_wrap=True, style="cyan")
+    table = _table(title, "cosine", "hits", "wrong", "checks", "highest wrong")
     for row in report.rows:
         cosine = "" if row.threshold is None else f"{row.threshold:.4f}"
-        whole = (number(row.whole.hits), number(row.whole.wrong), number(row.whole.checks))
-        table.add_row(row.name, cosine, *whole, *map(_cell, row.quarters), style=_style(row, report))
+        shares = (row.whole.hits, row.whole.wrong, row.whole.checks, row.worst)
+        table.add_row(row.name, cosine, *map(number, shares), style=_style(row, report))
+    return table
+
+
+def _quarters(report: StreamReport) -> Table:
+    table = _table("by quarter: hits / wrong / checks", "1st", "2nd", "3rd", "4th")
+    for row in report.rows:
+        table.add_row(row.name, *map(_cell, row.quarters), style=_style(row, report))
+    return table
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, padding=0)
+    table.add_column("served by", no_wrap=True)
+    for name in columns:
+        table.add_column(name, justify="right", no_wrap=True)
     return table
 
 
 def _cell(shares: Shares) -> str:
-    return f"{100 * shares.hits:.1f} / {number(shares.wrong)} / {100 * shares.checks:.1f}"
+    return f"{100 * shares.hits:.1f} {number(shares.wrong)} {100 * shares.checks:.1f}"
 
 
 def _style(row: Row, report: StreamReport) -> str | None:
