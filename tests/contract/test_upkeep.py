@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import time
 from dataclasses import replace
+from pydoc_data import topics
 
 import orjson
 import pytest
@@ -282,6 +283,21 @@ async def test_what_can_have_no_vector_keeps_no_collection_from_being_full(cache
     assert set(new.embedder.texts) == {"a", "b", "refused"}, "the long ones were ordered"
     await new.client.close()
     await new.redis.aclose()
+
+
+async def test_a_compressed_question_gets_a_vector_unless_it_is_too_long(cache):
+    text = topics.topics["specialnames"][:1500]
+    entries = await cache.put(text, 2 * text, vectors=False)
+    for fingerprint in entries:
+        assert b'"question":null' in await cache.redis.get(cache.keys.entry(fingerprint))
+
+    async with draining(cache):
+        for _ in range(2):
+            await cache.fill(max_tokens=2000).run(5)
+            await drained(cache)
+
+    assert await cache.vectors_of(cache.collection) == set(entries[:1])
+    assert cache.embedder.texts == [text]
 
 
 async def test_while_the_embedding_model_is_away_no_collection_is_full(cache, valkey_url, qdrant_url):

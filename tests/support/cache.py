@@ -172,13 +172,13 @@ class Cache:
     def orphans(self):
         return OrphanSweep(self.redis, self.keys, self.vectors, clock=time.monotonic)
 
-    def fill(self, *, grace=0):
+    def fill(self, *, grace=0, max_tokens=MAX_TOKENS):
         return Fill(
             self.redis,
             self.keys,
             self.vectors,
             model=self.model,
-            max_tokens=MAX_TOKENS,
+            max_tokens=max_tokens,
             clock=time.monotonic,
             grace=grace,
         )

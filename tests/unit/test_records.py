@@ -2,6 +2,7 @@
 
 import hashlib
 import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
 from importlib.resources import files
 from pydoc_data import topics
 
@@ -193,6 +194,14 @@ def test_an_unreadable_entry_is_a_miss_and_an_unreadable_result_a_failure(raw):
     assert entry_of_worker("f", raw) is None
     assert entry_of_client(Question("q", model="m", namespace="n"), raw, "0.0.0.0") is None
     assert read_answer("n:j", raw).error.kind == "invalid_response"
+
+
+def test_several_threads_may_write_and_read():
+    """`askonce.ask` and the blocking client run loops in threads of their own."""
+    records = [entry(PROSE[at : at + 9000], PROSE[at : at + 1200]) for at in range(0, 4000, 40)]
+    with ThreadPoolExecutor(8) as pool:
+        raws = list(pool.map(lambda record: write_record(record, compressed=True), records))
+        assert list(pool.map(read_record, raws)) == records
 
 
 def test_the_dictionary_never_changes():
