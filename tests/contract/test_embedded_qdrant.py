@@ -114,7 +114,7 @@ async def test_what_is_missing_or_there_twice_or_wrong_is_an_error_as_in_qdrant(
     shape = VectorParams(size=SIZE, distance=Distance.COSINE)
     cases = [
         (client.count("no-such"), grpc.StatusCode.NOT_FOUND, "Collection `no-such` doesn't exist!"),
-        (client.create_collection(empty, shape), grpc.StatusCode.INVALID_ARGUMENT, "already exists!"),
+        (client.create_collection(empty, shape), grpc.StatusCode.ALREADY_EXISTS, "already exists!"),
         (client.create_collection("../x", shape), grpc.StatusCode.INVALID_ARGUMENT, "collection name"),
         (
             client.upsert(empty, [PointStruct(id=1, vector=[1.0])]),

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-import grpc
 import qdrant_edge as edge
 from qdrant_client import grpc as qdrant
 
+from askonce_worker.local.qdrant_errors import CollectionExists
 from support.graph_qdrant.shards import Collection, Collections
 
 
@@ -13,10 +13,10 @@ class CollectionsService(qdrant.CollectionsServicer):
     def __init__(self, collections: Collections) -> None:
         self._collections = collections
 
-    def Create(self, request: Any, context: grpc.ServicerContext) -> Any:
+    def Create(self, request: Any, _: Any) -> Any:
         name = request.collection_name
         if name in self._collections.named:
-            context.abort(grpc.StatusCode.ALREADY_EXISTS, f"Wrong input: Collection `{name}` already exists!")
+            raise CollectionExists(name)
         params = request.vectors_config.params
         quantization = request.quantization_config
         self._collections.named[name] = Collection(params, request.hnsw_config, quantization, _quantized(quantization))

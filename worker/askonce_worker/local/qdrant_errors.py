@@ -1,10 +1,11 @@
 """The errors of the embedded Qdrant, with Qdrant's own status codes and words.
 
 QdrantError
-├── WrongInput       INVALID_ARGUMENT
-├── CollectionMissing NOT_FOUND
-├── DiskFull         RESOURCE_EXHAUSTED
-└── Unsupported      UNIMPLEMENTED, by the feature's name
+├── WrongInput         INVALID_ARGUMENT
+├── CollectionExists   ALREADY_EXISTS
+├── CollectionMissing  NOT_FOUND
+├── DiskFull           RESOURCE_EXHAUSTED
+└── Unsupported        UNIMPLEMENTED, by the feature's name
 """
 
 from collections.abc import Callable
@@ -23,6 +24,13 @@ class WrongInput(QdrantError):
 
     def __init__(self, message: str) -> None:
         super().__init__(f"Wrong input: {message}")
+
+
+class CollectionExists(QdrantError):
+    code = grpc.StatusCode.ALREADY_EXISTS
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"Wrong input: Collection `{name}` already exists!")
 
 
 class CollectionMissing(QdrantError):

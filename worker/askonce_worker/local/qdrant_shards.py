@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 from askonce_worker.local.qdrant_collection import DESCRIPTION, Collection
-from askonce_worker.local.qdrant_errors import CollectionMissing, DiskFull, WrongInput
+from askonce_worker.local.qdrant_errors import CollectionExists, CollectionMissing, DiskFull, WrongInput
 from askonce_worker.local.qdrant_rebuild import Limits
 from askonce_worker.local.qdrant_shape import Shape
 from askonce_worker.local.qdrant_upkeep import Upkeep
@@ -53,7 +53,7 @@ class Shards:
         if not _NAME.fullmatch(name):
             raise WrongInput(f"a collection name of letters, digits, `_`, `-` and `.` is needed, not `{name}`")
         if name in self._collections:
-            raise WrongInput(f"Collection `{name}` already exists!")
+            raise CollectionExists(name)
         self._collections[name] = Collection.create(self._root / name, shape)
 
     def delete(self, name: str) -> bool:
