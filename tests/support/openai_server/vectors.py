@@ -4,6 +4,7 @@
   the same words are near and texts with no word in common are about orthogonal. Every CJK character is a word.
 - `[g17]` anywhere in the text: all texts with this tag have a cosine of about 0.98 to each other, and about 0 to all
   others, whatever their words. `[g17:0.95]` chooses the cosine.
+- `[g3/40/17]` stands in groups within groups: two texts of 3/40 have a cosine of about 0.65, two of 3 of about 0.33.
 """
 
 import re
@@ -85,7 +86,8 @@ def _meaning(text: str) -> tuple[list[str], float]:
     """The words that decide, and the cosine that two texts of these same words have."""
     tag = TAG.search(text)
     if tag:
-        return [f"group {tag[1]}"], float(tag[2] or 0.98)
+        steps = tag[1].split("/")
+        return [f"group {'/'.join(steps[: depth + 1])}" for depth in range(len(steps))], float(tag[2] or 0.98)
     return WORD.findall(text.lower()) or [text], 1 - OWN
 
 

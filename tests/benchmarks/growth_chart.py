@@ -1,0 +1,80 @@
+"""Draws what `bench_growth.py` has measured: `growth_chart.py growth.json docs/growth.svg [before.json]`.
+
+Lines are of one scope and of many, with 0 % of the vectors expired; hollow marks are of 20 %, crosses of `before.json`.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import matplotlib as mpl
+
+mpl.use("Agg")
+import matplotlib.pyplot as plt
+
+COLOURS = ("#1b6ca8", "#c8553d", "#4a7c59")
+ONE, MANY = "-", "--"
+
+
+def at(figures, path):
+    for step in path.split("."):
+        figures = figures[step]
+    return figures
+
+
+def paid(name):
+    return lambda figures: 100 * figures[name]["paid"] / figures[name]["asked"]
+
+
+def of(path, factor=1.0):
+    return lambda figures: factor * at(figures, path)
+
+
+PANELS = [
+    ("ask, semantic hit: ms", "log", {"p50": of("ask.p50_ms"), "p99": of("ask.p99_ms")}),
+    ("semantic hits in bulk: /s", "log", {f"{n:,} in flight": of(f"bulk_{n}.per_second") for n in (64, 512, 5000)}),
+    ("paid in error: % of questions", "linear", {f"{n:,} in flight": paid(f"bulk_{n}") for n in (64, 512, 5000)}),
+    ("memory: MB", "log", {"Redis": of("redis_mb"), "Qdrant": of("qdrant_mb")}),
+    ("coming and going: entries/s", "log", {
+        "warm, searchable": of("searchable_per_second"),
+        "expired": of("expiry_per_second"),
+        "evicted": of("eviction_per_second"),
+    }),
+    ("starts: s", "log", {"worker": of("worker_start_s"), "Qdrant": of("qdrant_start_s")}),
+]  # fmt: skip
+
+
+def line(axes, cases, value, colour, **style):
+    points = sorted((case["entries"], value(case)) for case in cases)
+    if points:
+        axes.plot(*zip(*points, strict=True), color=colour, markersize=4, **style)
+
+
+def draw(cases, before, target):
+    figure, grid = plt.subplots(2, 3, figsize=(11, 6), constrained_layout=True)
+    for axes, (title, scale, series) in zip(grid.flat, PANELS, strict=True):
+        for colour, (name, value) in zip(COLOURS, series.items(), strict=False):
+            for scopes, dashes in ((1, ONE), (1000, MANY)):
+                some = [case for case in cases if (case["scopes"] == 1) == (scopes == 1)]
+                fresh, aged = ([case for case in some if bool(case["expired"]) is is_aged] for is_aged in (False, True))
+                label = name if scopes == 1 else None
+                line(axes, fresh, value, colour, linestyle=dashes, marker="o", label=label)
+                line(axes, aged, value, colour, linestyle="", marker="o", markerfacecolor="white")
+            line(axes, before, value, colour, linestyle="", marker="x")
+        axes.set(title=title, xscale="log", yscale=scale)
+        if scale == "linear":
+            axes.set_ylim(bottom=-2, top=102)
+        axes.grid(alpha=0.25)
+        axes.legend(fontsize=8, frameon=False)
+    figure.supxlabel("entries · solid: one scope, dashed: 1,000 scopes, hollow: 20 % expired", fontsize=9)
+    figure.savefig(target, metadata={"Date": None} if target.suffix == ".svg" else None)
+
+
+def main():
+    cases, target, *before = sys.argv[1:]
+    old = json.loads(Path(before[0]).read_text()) if before else []
+    draw(json.loads(Path(cases).read_text()), old, Path(target))
+
+
+if __name__ == "__main__":
+    main()
