@@ -17,6 +17,7 @@ def main() -> None:
         "bench_round_trips",
         "bench_memory",
         "bench_bulk",
+        "bench_guard",
     ]
     for name in wanted:
         print(f"\n{name}", flush=True)

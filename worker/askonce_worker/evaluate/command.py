@@ -27,7 +27,8 @@ from askonce_worker.evaluate.stream.tables import show as show_stream
 from askonce_worker.evaluate.tables import reasons, show
 from askonce_worker.evaluate.vectors import NoVectors, VectorFile, embed, similarities
 from askonce_worker.local.env_file import settings_with
-from askonce_worker.matching.match import conflict
+from askonce_worker.matching.guard.rules import RULES
+from askonce_worker.matching.match import conflicts
 from askonce_worker.matching.profiles import Profile, profile_of
 from askonce_worker.settings import Settings, SettingsError
 
@@ -213,12 +214,15 @@ def _scored(
     name: str, pairs: list[Pair], half: NDArray[np.bool_], file: VectorFile, on: Callable[[], None]
 ) -> Measured:
     cosine = similarities([pair.a for pair in pairs], [pair.b for pair in pairs], file)
-    passes = np.ones(len(pairs), np.bool_)
+    refused = {rule: np.zeros(len(pairs), np.bool_) for rule in RULES}
     for at, pair in enumerate(pairs):
-        passes[at] = conflict(pair.a, pair.b) is None
+        for rule in conflicts(pair.a, pair.b):
+            refused[rule][at] = True
         on()
+    passes = ~np.logical_or.reduce(list(refused.values()))
     known = ~np.isnan(cosine)
     if not known.any():
         raise NoVectors(f"{name}: the embedding model gives no vector for any of its texts")
     scores = Scores(cosine, np.array([pair.same for pair in pairs]), passes)
-    return Measured(name, scores.part(known), half[known], int((~known).sum()))
+    of_rules = {rule: pairs_of[known] for rule, pairs_of in refused.items()}
+    return Measured(name, scores.part(known), half[known], int((~known).sum()), of_rules)

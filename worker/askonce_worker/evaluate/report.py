@@ -1,23 +1,28 @@
 """What an evaluation found: the figures of each file, and the threshold that follows from one half of the pairs."""
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from askonce_worker.evaluate.figures import Figures, Scores, at_error, choose, figures, grid, pairs_needed
+from askonce_worker.evaluate.rules import RuleFigures, of_rules
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """One file's pairs. held_out: those that have no part in the choice. without: pairs that have no vectors."""
+    """One file's pairs.
+
+    held_out: those that have no part in the choice. without: pairs that have no vectors. refused: by each rule.
+    """
 
     name: str
     scores: Scores
     held_out: NDArray[np.bool_]
     without: int = 0
+    refused: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
 
     def tuned(self) -> Scores:
         return self.scores.part(~self.held_out)
@@ -44,6 +49,7 @@ class FileReport:
     at_max_error: over all pairs, without and with the guard, each where its wrong hits reach the limit.
     held_out: the chosen threshold on the held-out pairs; None where none could be chosen.
     pairs_needed: how many pairs the file needs, both halves together, to show the limit; None where it has shown it.
+    rules: each rule of the guard by itself, over all pairs, at the least threshold shown and at the chosen one.
     """
 
     name: str
@@ -54,6 +60,7 @@ class FileReport:
     held_out: Row | None
     pairs_needed: int | None
     at_max_error: tuple[Figures | None, Figures | None]
+    rules: list[RuleFigures]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +104,11 @@ def _of_file(file: Measured, thresholds: list[float], chosen: float | None, max_
             at_error(file.scores.bare(), max_error),
             at_error(file.scores, max_error),
         ),
+        rules=[
+            each
+            for at in sorted({thresholds[0], *([] if chosen is None else [chosen])})
+            for each in of_rules(file.scores, file.refused, at)
+        ],
     )
 
 

@@ -18,6 +18,7 @@ def show(report: Report, console: Console) -> None:
         console.print(_thresholds(file, report))
         if file.without:
             console.print(f"[yellow]{file.without} pairs left out: the model gives no vector for one of the two texts")
+        console.print(*(_rules(file, at) for at in dict.fromkeys(each.threshold for each in file.rules)))
     console.print(_gain(report))
     if report.chosen is not None:
         console.print(_held_out(report))
@@ -36,6 +37,19 @@ def _thresholds(file: FileReport, report: Report) -> Table:
         lost = "" if row.lost is None else number(row.lost)
         cells = [f"{row.bare.threshold:.4g}", *_cells(row.bare), *_cells(row.guarded), lost]
         table.add_row(*cells, style="bold" if chosen else None)
+    return table
+
+
+def _rules(file: FileReport, threshold: float) -> Table:
+    found = [each for each in file.rules if each.threshold == threshold]
+    share = number(found[0].share)
+    table = _table(f"{escape(file.name)}, the guard's rules by themselves at {threshold:.4g}: by lot {share} % precise")
+    table.add_column("rule", no_wrap=True)
+    for name in ("prevented", "lost", "precision % (95 %)"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for each in found:
+        interval = f"{number(each.precision)} ({number(each.low)}-{number(each.high)})"
+        table.add_row(each.rule, f"{each.prevented:,}", f"{each.lost:,}", interval)
     return table
 
 

@@ -6,7 +6,7 @@ A text's features are worked out once and remembered; comparing two texts is the
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from askonce.fingerprint import fingerprint
@@ -18,13 +18,15 @@ from askonce_worker.matching.sameness import is_indistinct
 
 def conflict(question: str, other: str) -> str | None:
     """The name of the first rule by which these two have different answers, or None. Symmetric."""
+    return next(conflicts(question, other), None)
+
+
+def conflicts(question: str, other: str) -> Iterator[str]:
+    """The names of all rules by which these two have different answers."""
     if question == other:
-        return None
+        return iter(())
     a, b = features(question), features(other)
-    for name, rules_out in RULES.items():
-        if rules_out(a, b):
-            return name
-    return None
+    return (name for name, rules_out in RULES.items() if rules_out(a, b))
 
 
 def effective_threshold(threshold: float, question_threshold: float | None) -> float:

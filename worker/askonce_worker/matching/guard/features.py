@@ -5,14 +5,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from askonce_worker.matching.guard.languages import Language, Vocabulary, language, vocabulary
+from askonce_worker.matching.guard.layout import lines
+from askonce_worker.matching.guard.letter_case import LetterCase, letter_case
+from askonce_worker.matching.guard.marks import Mark, is_formal, marks
 from askonce_worker.matching.guard.names import Quote, capitals, identifiers, quotes
 from askonce_worker.matching.guard.negation import Polarity, polarity
 from askonce_worker.matching.guard.numbers import Numbers, numbers
-from askonce_worker.matching.guard.order import Precedence, Surroundings, precedences, surroundings
+from askonce_worker.matching.guard.order import Order, order
 from askonce_worker.matching.guard.question_class import asked_for
 from askonce_worker.matching.guard.spelling import spelled
-from askonce_worker.matching.guard.tokens import clean, content_words, stems, tokens
-from askonce_worker.matching.guard.words import FUNCTION, KINDS, OPPOSITES
+from askonce_worker.matching.guard.tokens import clean, folded_words, tokens, unelided
+from askonce_worker.matching.guard.words import ADDITIVE, FUNCTION, KINDS, TENSES, stem
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +24,17 @@ class Features:
     text: str
     """Folded and cleaned."""
     spelled: str
+    as_written: tuple[str, ...]
+    """All words."""
+    lines: tuple[str, ...]
+    marks: tuple[Mark, ...]
+    is_formal: bool
+    letter_case: LetterCase
+    language: Language
+    vocabulary: Vocabulary
+    sequence: tuple[str, ...]
+    """All words, stemmed, in order."""
     words: frozenset[str]
-    """All words, stemmed."""
     content: tuple[str, ...]
     """The words that carry meaning, in order, each as the first of its synonyms."""
     counts: Counter[str]
@@ -29,13 +42,14 @@ class Features:
     polarity: Polarity
     opposites: frozenset[int]
     kinds: frozenset[int]
+    tenses: frozenset[int]
     quoted: frozenset[Quote]
     identifiers: frozenset[str]
     names: frozenset[str]
     initials: str
     asked_for: frozenset[str]
-    around: Surroundings
-    precedences: frozenset[Precedence]
+    order: Order
+    is_additive: bool
 
 
 @lru_cache(maxsize=8192)
@@ -43,28 +57,51 @@ def features(text: str) -> Features:
     cleaned = clean(text)
     folded = cleaned.casefold()
     raw = tokens(cleaned)
-    lower = [word.casefold() for word in raw]
-    stemmed = stems(lower)
-    content = tuple(content_words(stemmed))
+    lower = folded_words(raw, cleaned)
+    spoken = language(lower, folded)
+    known = vocabulary(spoken.name)
+    lower = unelided(lower, spoken.name)
+    stemmed = [known.stem(word) for word in lower]
+    content = tuple(known.meaning(stemmed))
+    found = marks(text.strip())
     return Features(
         text=folded,
         spelled=spelled(cleaned),
+        as_written=tuple(raw),
+        lines=lines(text),
+        marks=found,
+        is_formal=is_formal(found, text),
+        letter_case=letter_case(cleaned, raw),
+        language=spoken,
+        vocabulary=known,
+        sequence=tuple(stemmed),
         words=frozenset(stemmed),
         content=content,
         counts=Counter(content),
         numbers=numbers(cleaned, raw),
-        polarity=polarity(lower, folded),
-        opposites=_places(OPPOSITES, stemmed),
+        polarity=polarity(lower, folded, known),
+        opposites=_places(known.opposites, stemmed) if known.in_words else _parts(known.opposites, folded),
         kinds=_places(KINDS, stemmed),
+        tenses=_places(TENSES, lower) if spoken.name == "en" else frozenset(),
         quoted=quotes(cleaned),
         identifiers=identifiers(cleaned),
-        names=frozenset(stems(map(str.casefold, capitals(raw, cleaned)))) - FUNCTION,
+        names=frozenset(stem(word.casefold()) for word in capitals(raw, cleaned)) - FUNCTION,
         initials="".join(word[0] for word in lower),
         asked_for=asked_for(folded),
-        around=surroundings(stemmed),
-        precedences=precedences(stemmed),
+        order=order(lower, stemmed, known),
+        is_additive=not ADDITIVE.isdisjoint(lower),
     )
 
 
 def _places(marks: Mapping[str, frozenset[int]], words: Sequence[str]) -> frozenset[int]:
     return frozenset().union(*(marks[word] for word in marks.keys() & words))
+
+
+def _parts(marks: Mapping[str, frozenset[int]], folded: str) -> frozenset[int]:
+    """Of a language without words: the longest part counts, not those inside it."""
+    found: set[int] = set()
+    for part in sorted(marks, key=len, reverse=True):
+        if part in folded:
+            found |= marks[part]
+            folded = folded.replace(part, " ")
+    return frozenset(found)

@@ -64,6 +64,8 @@ def _is_identifier(chunk: str) -> bool:
         return False
     if len(chunk) > 300 or "://" in chunk or "\\" in chunk:
         return True
+    if "/" in chunk and "." in chunk:
+        return True
     if "@" in chunk[1:-1] or chunk.startswith(("/", "./", "~/")) or chunk.count("/") > 1:
         return True
     return _IDENTIFIER.fullmatch(chunk) is not None

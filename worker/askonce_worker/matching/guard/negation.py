@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from enum import IntEnum
 
+from askonce_worker.matching.guard.languages import ENGLISH_AND_CHINESE, Vocabulary
 from askonce_worker.matching.guard.tokens import tokens
 from askonce_worker.matching.guard.words import HALF_NEGATIONS, NEGATIONS
 
@@ -20,15 +21,25 @@ _NEUTRAL = re.compile(
     r"|(?:^|[.!?,] ?)(?:is|are|was|were|do|does|did|has|have|ca|could|wo|would|should)n't "  # 'Can't I ...?'
     r"|\bnot only\b|\bno\.? ?(?=\d)"
     r"|(.)[不没]\1|有没有|(?<!什么)(?:没有?|不)(?=[?!。.,吗呢啊呀~ ]*$|,)"  # 能不能, 好不好, 吃了没
-    r"|不是(?=.{0,40}[吗么][?!。 ]*$)"
+    r"|不是(?=.{0,40}[吗么][?!。 ]*$)|不可以(?=.{0,40}[么嘛][?!。 ]*$)"
 )
 
 
-def polarity(words: Sequence[str], folded: str) -> Polarity:
+def polarity(words: Sequence[str], folded: str, known: Vocabulary) -> Polarity:
     """Of a folded text and its words, the forms left out that deny nothing: 'isn't it?', 'or not', 能不能."""
+    if known is not ENGLISH_AND_CHINESE:
+        return Polarity.FIRM if _says_no(words, folded, known) else Polarity.PLAIN
     if _denies(words, folded) and _still_denies(_NEUTRAL.sub(" ", folded)):
         return Polarity.FIRM
     return Polarity.PLAIN if HALF_NEGATIONS.isdisjoint(words) else Polarity.LOOSE
+
+
+def _says_no(words: Sequence[str], folded: str, known: Vocabulary) -> bool:
+    if known.in_words:
+        return not known.negations.isdisjoint(words)
+    for part in known.plain:
+        folded = folded.replace(part, "")
+    return any(part in folded for part in known.negations)
 
 
 def _still_denies(folded: str) -> bool:

@@ -1,50 +1,92 @@
 """Who does what to whom: 'A to B' is not 'B to A'."""
 
-import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
-from askonce_worker.matching.guard.words import FUNCTION, JOINTS, PLACES, SYMMETRIC
+from askonce_worker.matching.guard.languages import Vocabulary
+from askonce_worker.matching.guard.words import FOCUS, PLACES, RELATING, SYMMETRIC, SYNONYMS
 
-_REACH = 2
-_OPERATOR = re.compile(r"(?:(?<= )|^)(?:[<>=!]=*|\+\+?|&&?|\|\|?|[*/^%])(?=[ ?]|$)|(?<=\d)[-+*/^<>=](?=\d)")
+_REACH = 3
+"""Words of meaning from one to the other."""
+_CLOSE = 2
+"""Chinese words of meaning, most of them a character."""
+_MOST = 200
+"""Words. In a longer text each change of order counts."""
+AND = "&"
 
+Gap = tuple[str, ...]
 Precedence = tuple[str, int, int]
 """A line of opposites or of a kind, and the member that stands before the other."""
-Surroundings = Mapping[str, tuple[frozenset[str], frozenset[str]]]
+Relations = Mapping[tuple[str, str], Gap]
 
 
-def surroundings(words: Sequence[str]) -> Surroundings:
-    """The nearest words of meaning on either side of each joint ('to', 'than', 到)."""
-    around: dict[str, tuple[frozenset[str], frozenset[str]]] = {}
-    if JOINTS.isdisjoint(words):
-        return around
-    words = [word for word in words if word not in FUNCTION or word in JOINTS]
-    for at, word in enumerate(words):
-        if word in JOINTS:
-            left = frozenset(words[max(0, at - _REACH) : at]) - JOINTS
-            around[word] = left, frozenset(words[at + 1 : at + 1 + _REACH]) - JOINTS
-    return around
+@dataclass(frozen=True, slots=True)
+class Order:
+    """The order of a text's words, each part of it as the functions below say."""
+
+    meaning: tuple[str, ...]
+    relations: Relations
+    precedences: frozenset[Precedence]
+    focused: frozenset[str]
 
 
-def swapped(a: Surroundings, b: Surroundings) -> bool:
-    """What stands only left of a joint in the one text stands only right of it in the other, and the reverse."""
-    for joint in a.keys() & b.keys():
-        left_a, right_a = a[joint]
-        left_b, right_b = b[joint]
-        if (left_a - left_b) & (right_b - right_a) and (right_a - right_b) & (left_b - left_a):
-            return True
-    return False
+def order(words: Sequence[str], stemmed: Sequence[str], known: Vocabulary) -> Order:
+    return Order(
+        in_order(stemmed, known), relations(stemmed, known), precedences(stemmed), focused(words, stemmed, known)
+    )
 
 
-def operators(cleaned: str) -> tuple[str, ...]:
-    """Those of a calculation or a program: between numbers, or between blanks."""
-    return tuple(_OPERATOR.findall(cleaned))
+def in_order(stemmed: Sequence[str], known: Vocabulary) -> tuple[str, ...]:
+    """The words of meaning, numbers, the words that relate two of these, and one sign for all words like 'and'."""
+    return tuple(
+        AND if word in SYMMETRIC else SYNONYMS.get(word, word)
+        for word in stemmed
+        if known.links is None or word in SYMMETRIC or word in RELATING or word not in known.function
+    )
 
 
-def precedences(words: Sequence[str]) -> frozenset[Precedence]:
+def relations(stemmed: Sequence[str], known: Vocabulary) -> Relations:
+    """Two words of meaning, and the words between them that say how they are related. Words that recur are left out."""
+    links = known.links
+    words = [
+        SYNONYMS.get(word, word)
+        for word in stemmed
+        if links is None or word in links or word in SYMMETRIC or word not in known.function
+    ]
+    if len(words) > _MOST:
+        return {}
+    times = Counter(words)
+    meaning = [at for at, word in enumerate(words) if word not in known.function and word not in SYMMETRIC]
+    found: dict[tuple[str, str], Gap] = {}
+    for place, at in enumerate(meaning):
+        for to in meaning[place + 1 : place + 1 + _REACH]:
+            gap = _between(words[at + 1 : to], known)
+            if (
+                gap
+                and (links is None or _are_related(words[at], words[to], gap))
+                and times[words[at]] == times[words[to]] == 1
+                and SYMMETRIC.isdisjoint(gap)
+            ):
+                found[words[at], words[to]] = gap
+    return found
+
+
+def _between(words: Sequence[str], known: Vocabulary) -> Gap:
+    """Of a language whose links are not known those of meaning, if there are any: articles change with the noun."""
+    gap = tuple(words) if known.links is not None else tuple(word for word in words if word not in known.function)
+    return gap or tuple(words)
+
+
+def _are_related(word: str, other: str, gap: Gap) -> bool:
+    """By a word between them; Chinese ones also by their place, if they are more than characters of longer words."""
+    return not RELATING.isdisjoint(gap) or (not word.isascii() and min(len(word), len(other)) > 1)
+
+
+def precedences(stemmed: Sequence[str]) -> frozenset[Precedence]:
     """Which of two opposites, or of two of a kind, stands first; none where 'and', 'or', 和 or the like joins them."""
     found: set[Precedence] = set()
-    words = [word for word in words if word in PLACES or word in SYMMETRIC]
+    words = [word for word in stemmed if word in PLACES or word in SYMMETRIC]
     if len(words) < 2:
         return frozenset()
     before: dict[str, set[int]] = {}
@@ -60,3 +102,59 @@ def precedences(words: Sequence[str]) -> frozenset[Precedence]:
 
 def precede_otherwise(a: frozenset[Precedence], b: frozenset[Precedence]) -> bool:
     return any((line, second, first) in b - a for line, first, second in a - b)
+
+
+def reversed_relations(a: Relations, b: Relations) -> bool:
+    """Two words stand in each other's places around the same words."""
+    return any(b.get((second, first)) == gap for (first, second), gap in a.items())
+
+
+def exchanged(a: Sequence[str], b: Sequence[str]) -> bool:
+    """The same words, and two parts of them in each other's places, with others between them.
+
+    A part that moved past another is none: 'in Python, how …', 'how … in Python'. Nor is what 'and' or 'or' joins.
+    """
+    if len(a) != len(b) or a == b:
+        return False
+    start = next(at for at, (one, other) in enumerate(zip(a, b, strict=True)) if one != other)
+    end = next(at for at, (one, other) in enumerate(zip(reversed(a), reversed(b), strict=True)) if one != other)
+    a, b = a[start : len(a) - end], b[start : len(b) - end]
+    if sorted(a) != sorted(b):
+        return False
+    size = len(a)
+    if size > _MOST:
+        return True
+    first = next((at for at in range(1, size) if a[:at] == b[size - at :]), None)
+    last = next((at for at in range(1, size) if b[:at] == a[size - at :]), None)
+    if first is None or last is None or first + last >= size:
+        return False
+    between = a[first : size - last]
+    return between == b[last : size - first] and _relates(a[:first], between, b[:last])
+
+
+def _relates(part: Sequence[str], between: Sequence[str], other: Sequence[str]) -> bool:
+    """Whether words between two parts make it matter which stands first.
+
+    'And' and the like do not, nor a comparison. Chinese moves its parts about: there few words may stand between, and
+    the parts are more than a character each, unless a word that relates them is there.
+    """
+    if AND in between and len(between) <= _REACH:
+        return False
+    if "".join(between).isascii() or not RELATING.isdisjoint(between):
+        return True
+    return len(between) <= _CLOSE and min(len("".join(part)), len("".join(other))) > 1
+
+
+def focused(words: Sequence[str], stemmed: Sequence[str], known: Vocabulary) -> frozenset[str]:
+    """The words of meaning that an 'only' or the like is about: the next one after each."""
+    if FOCUS.isdisjoint(words):
+        return frozenset()
+    found = set()
+    is_open = False
+    for word, folded in zip((*words, ""), (*stemmed, ""), strict=True):
+        if word in FOCUS:
+            is_open = True
+        elif is_open and folded not in known.function:
+            found.add(SYNONYMS.get(folded, folded))
+            is_open = False
+    return frozenset(found)

@@ -10,7 +10,7 @@ from askonce.affixes import common_prefix, common_suffix
 from askonce_worker.matching.guard.spelling import spelled, without_alike
 from askonce_worker.matching.guard.tokens import content_words, stems, tokens
 
-COMMON = 40
+COMMON = 60
 _MAX_ADDED = 1
 
 

@@ -2,18 +2,25 @@
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from askonce_worker.matching.guard.words import CHINESE, FUNCTION, LONGEST, SYNONYMS, stem
 
 FIRST_HAN = "\u3400"
 HAN = "\u3400-\u4dbf\u4e00-\u9fff"
-_TOKEN = re.compile(rf"[{HAN}]+|[^\W\d_{HAN}]+(?:'[^\W\d_{HAN}]+)?(?:\+\+|#)?|\d+(?:[.,:]\d+)*")
+_KATAKANA = "\u30a0-\u30ff"
+_LETTER = rf"(?:[^\W\d_{HAN}{_KATAKANA}]|[\u0300-\u036f\u0591-\u05c7\u064b-\u065f\u0900-\u0963\u0970-\u109f])"
+"""With the marks that are written over, under and after letters."""
+_TOKEN = re.compile(rf"[{HAN}]+|[{_KATAKANA}]+|{_LETTER}+(?:'{_LETTER}+)?(?:\+\+|#)?|\d+(?:[.,:]\d+)*")
 _HAN_RUN = re.compile(rf"[{HAN}]")
-_SPLIT = re.compile(r"\b(with) (out)\b|\b(can) (not)\b", re.IGNORECASE)
+_SPLIT = re.compile(
+    r"\b(with) (out)\b|\b(can) (not)\b"
+    r"|\b(full|part)[- ](time)\b|\b(check)[- ](in|out)\b|\b(one)-(way)\b|\b(round)[- ](trip)\b",
+    re.IGNORECASE,
+)
 _UNITED_STATES = re.compile(r"\b(?:US|[Uu]nited [Ss]tates(?: of [Aa]merica)?)\b")
 _ABBREVIATION = re.compile(r"\b[A-Za-z](?:\.[A-Za-z])+\b\.?")
-_RARE = re.compile(r" (?:[Oo][Uu][Tt]|[Nn][Oo][Tt])\b|[A-Za-z]\.[A-Za-z]|US|nited [Ss]")
+_RARE = re.compile(r"[ -](?:[Oo][Uu][Tt]|[Nn][Oo][Tt]|[Tt]ime|[Ii]n|[Ww]ay|[Tt]rip)\b|[A-Za-z]\.[A-Za-z]|US|nited [Ss]")
 """Without it none of the three above can match."""
 _QUOTES = str.maketrans(
     {"\u2018": "'", "\u2019": "'", "\u201c": '"', "\u201d": '"', "\u300c": '"', "\u300d": '"', "`": '"'}
@@ -27,7 +34,7 @@ def clean(text: str) -> str:
     text = " ".join(text.translate(_QUOTES).split())
     if _RARE.search(text) is None:
         return text
-    text = _SPLIT.sub(r"\1\2\3\4", text)
+    text = _SPLIT.sub(lambda found: "".join(filter(None, found.groups())), text)
     text = _ABBREVIATION.sub(lambda found: found[0].replace(".", ""), text)
     return _UNITED_STATES.sub("USA", text)
 
@@ -55,6 +62,32 @@ def _segments(run: str) -> Iterator[str]:
             size = 1
         yield run[at : at + size]
         at += size
+
+
+def is_shouted(cleaned: str) -> bool:
+    return cleaned.isupper() and all(letter.isupper() for letter in cleaned if letter.isalpha())
+
+
+def folded_words(words: Sequence[str], cleaned: str) -> list[str]:
+    """In lower case; a single capital inside a sentence is a name: 'answer A' is not 'answer a question'."""
+    if is_shouted(cleaned):
+        return [word.casefold() for word in words]
+    return [
+        word
+        if at and len(word) == 1 and "A" <= word <= "Z" and word.casefold() in FUNCTION and word != "I"
+        else word.casefold()
+        for at, word in enumerate(words)
+    ]
+
+
+_ELIDING = frozenset({"fr", "it", "ca"})
+
+
+def unelided(words: list[str], language: str) -> list[str]:
+    """French `n'est` is two words."""
+    if language not in _ELIDING:
+        return words
+    return [part for word in words for part in re.findall(r"[^']+'?", word)]
 
 
 def stems(folded: Iterable[str]) -> list[str]:

@@ -1,7 +1,7 @@
 """The guard's word lists, read once from `words.toml`."""
 
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from importlib.resources import files
 
@@ -59,35 +59,48 @@ def _synonyms() -> dict[str, str]:
     return canonical
 
 
-def _marks(table: str, *, width: int) -> dict[str, frozenset[int]]:
-    """A word's places: the number of its line times `width`, plus its position between the bars."""
+WIDTH = 100
+"""More than a line has members."""
+
+
+def marks(lines: Iterable[str], fold: Callable[[str], str] = stem) -> dict[str, frozenset[int]]:
+    """A word's places: the number of its line times `WIDTH`, plus its position between the bars."""
     places: dict[str, set[int]] = {}
-    for number, line in enumerate(_lines(table)):
+    for number, line in enumerate(filter(None, lines)):
         for position, names in enumerate(line.split("|")):
             for name in names.split():
-                places.setdefault(stem(name), set()).add(number * width + position)
+                places.setdefault(fold(name), set()).add(number * WIDTH + position)
     return {name: frozenset(found) for name, found in places.items()}
 
 
 UNITS = {name: line.split()[0] for line in _lines("units") for name in line.split()}
-KIND_WIDTH = 100
 FUNCTION = _words("function")
 NEGATIONS = _words("negations")
 HALF_NEGATIONS = _words("half_negations")
-JOINTS = _words("joints")
+LINKS = _words("links")
+RELATING = LINKS - {"的"}
+"""Those that tell who does it to whom: 的 links whatever stands around it."""
+FOCUS = _words("focus")
+ADDITIVE = frozenset(" ".join(_lines("additive")).split())
+CAPITONYMS = frozenset(" ".join(_lines("capitonyms")).split())
+ACRONYMS = frozenset(" ".join(_lines("acronyms")).split())
+COMPARING = _words("comparing")
+QUALIFIERS = _words("qualifiers")
+TIMELESS = _words("timeless")
 SYMMETRIC = _words("symmetric")
 UNDOING = _words("undoing")
 SYNONYMS = _synonyms()
-OPPOSITES = _marks("opposites", width=2)
-KINDS = _marks("kinds", width=KIND_WIDTH)
-_MARKS = (("opposite", 2, OPPOSITES), ("kind", KIND_WIDTH, KINDS))
-
+OPPOSITES = marks(_lines("opposites"))
+KINDS = marks(_lines("kinds"))
+_MARKS = (("opposite", OPPOSITES), ("kind", KINDS))
+TENSES = marks(_lines("tenses"), str)
 PLACES = {
-    word: tuple((f"{table} {place // width}", place) for table, width, marks in _MARKS for place in marks.get(word, ()))
+    word: tuple((f"{table} {place // WIDTH}", place) for table, lines in _MARKS for place in lines.get(word, ()))
     for word in OPPOSITES.keys() | KINDS.keys()
 }
 """Where a word stands among opposites and kinds: the line, and the member."""
 
+ENGLISH = frozenset(word for word in PLACES.keys() | SYNONYMS.keys() if word.isascii() and len(word) > 2)
 CHINESE = frozenset(
     word
     for table in _TABLES

@@ -1,0 +1,108 @@
+"""The rules of what is not wording: language, signs, letter case, order, and texts of which each word counts."""
+
+import re
+
+from askonce.affixes import common_prefix, common_suffix
+from askonce_worker.matching.guard.features import Features
+from askonce_worker.matching.guard.languages import KNOWN, Language
+from askonce_worker.matching.guard.letter_case import case_differs
+from askonce_worker.matching.guard.marks import firm, same_signs
+from askonce_worker.matching.guard.order import exchanged, precede_otherwise, reversed_relations
+from askonce_worker.matching.guard.remainder import remainders_differ
+from askonce_worker.matching.guard.words import COMPARING, SYMMETRIC
+
+
+def is_of_another_language(a: Features, b: Features) -> bool:
+    """One is in another language; or the guard knows neither's, and they differ in more than a long word."""
+    one, other = a.language, b.language
+    if one.name != other.name and one.sure and other.sure:
+        return True
+    if {one.name, other.name} <= KNOWN or a.sequence == b.sequence or _is_english(one) or _is_english(other):
+        return False
+    if len(a.sequence) != len(b.sequence):
+        return True
+    changed = [pair for pair in zip(a.sequence, b.sequence, strict=True) if pair[0] != pair[1]]
+    return any(min(map(len, pair)) < _LONG or _has_grown(*sorted(pair, key=len)) for pair in changed)
+
+
+def _has_grown(word: str, other: str) -> bool:
+    """By letters before, in or after it; or it is written in a script that sets no blanks between words."""
+    kept = common_prefix(word, other)
+    return kept + common_suffix(word[kept:], other[kept:]) >= len(word) or _UNSPACED.search(word) is not None
+
+
+_UNSPACED = re.compile(r"[\u0e00-\u0fff\u1000-\u109f\u1780-\u17ff]")
+
+
+_LONG = 6
+
+
+def _is_english(spoken: Language) -> bool:
+    return spoken.name == "en" and spoken.sure
+
+
+def marks_differ(a: Features, b: Features) -> bool:
+    """Other signs; or, in the same words, the same ones in other places."""
+    if a.marks == b.marks:
+        return False
+    firm_a, firm_b = firm(a.marks), firm(b.marks)
+    if not same_signs(firm_a, firm_b, in_place=a.content == b.content):
+        return True
+    return a.content == b.content and a.marks != firm_a and b.marks != firm_b and len(a.marks) > 1
+
+
+def letter_case_differs(a: Features, b: Features) -> bool:
+    return case_differs(a.letter_case, b.letter_case)
+
+
+def is_reworded(a: Features, b: Features) -> bool:
+    """A program, a table or a record of which a word of meaning is not the same."""
+    if not a.is_formal and not b.is_formal:
+        return False
+    return not says_the_same(a, b) or (a.sequence == b.sequence and a.as_written != b.as_written)
+
+
+def says_the_same(a: Features, b: Features) -> bool:
+    """Word for word, but for synonyms and words of no content."""
+    return a.order.meaning == b.order.meaning and (a.sequence == b.sequence or sorted(a.sequence) != sorted(b.sequence))
+
+
+def focus_differs(a: Features, b: Features) -> bool:
+    """'Only admins may', 'admins may only'."""
+    if not a.order.focused or not b.order.focused or a.order.focused == b.order.focused:
+        return False
+    return bool(
+        (a.order.focused - b.order.focused) & b.counts.keys() or (b.order.focused - a.order.focused) & a.counts.keys()
+    )
+
+
+def order_differs(a: Features, b: Features) -> bool:
+    if a.sequence == b.sequence:
+        return _numbers_swapped(a, b)
+    if reversed_relations(a.order.relations, b.order.relations) or precede_otherwise(
+        a.order.precedences, b.order.precedences
+    ):
+        return True
+    if exchanged(a.order.meaning, b.order.meaning) and not _reorders(a, b):
+        return True
+    return a.content == b.content and _numbers_swapped(a, b)
+
+
+def _reorders(a: Features, b: Features) -> bool:
+    """Chinese clauses in another order, or two things compared."""
+    if a.language.name != "zh" or b.language.name != "zh":
+        return False
+    return bool(COMPARING & a.words & b.words) or bool(_CLAUSES.search(a.text) and _CLAUSES.search(b.text))
+
+
+_CLAUSES = re.compile(r"[,.?!。]\s?\w")
+
+
+def _numbers_swapped(a: Features, b: Features) -> bool:
+    """The same words, and the same numbers in another order: 7 minus 3, 3 minus 7."""
+    one, other = a.numbers.sequence, b.numbers.sequence
+    return one != other and sorted(one) == sorted(other) and SYMMETRIC.isdisjoint(a.words)
+
+
+def rest_differs(a: Features, b: Features) -> bool:
+    return remainders_differ(a.text, b.text)

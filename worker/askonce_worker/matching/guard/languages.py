@@ -1,0 +1,137 @@
+"""Which language a text is in, and what the guard knows of it: all of English and Chinese, of ten others negations and
+opposites, of the rest nothing. The lists of short words are those of `stopwordsiso`, the stemmers those of Snowball.
+"""
+
+import re
+import tomllib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from importlib.resources import files
+
+import snowballstemmer
+import stopwordsiso
+
+from askonce_worker.matching.guard.words import ENGLISH, FUNCTION, LINKS, NEGATIONS, OPPOSITES, SYNONYMS, marks, stem
+
+_TABLES = tomllib.loads(files(__package__).joinpath("languages.toml").read_text("utf-8"))
+_SCRIPTS = {
+    "ja": re.compile(r"[\u3041-\u30ff]"),
+    "ko": re.compile(r"[\u1100-\u11ff\uac00-\ud7a3]"),
+    "zh": re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff]"),
+}
+"""A text with one such letter is in that language, whatever names of others it has: 'pandas 怎么安装'."""
+_STEMMERS = {
+    "de": "german", "fr": "french", "es": "spanish", "pt": "portuguese", "it": "italian", "ru": "russian",
+    "ar": "arabic", "hi": "hindi",
+}  # fmt: skip
+KNOWN = frozenset({"en", "zh", "ja", "ko", *_STEMMERS})
+SURE = 1.0
+"""From so many short words of its own on a language is sure; a word of two languages is half of one's own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Language:
+    """name: a code of ISO 639-1, or '' where no word tells. sure: it is no guess."""
+
+    name: str
+    sure: bool
+
+
+_NOISY = frozenset({"br", "eo", "ga", "ha", "ku", "la", "ms", "so", "st", "yo", "zu"})
+"""Their lists have English words, or hardly any."""
+_CONSONANTS = frozenset("bcdfghjklmnpqrstvwxz")
+"""By themselves they are names, but in French ('cause-t-il')."""
+_SHORTEST = 3
+"""Letters of an English word there: shorter ones are codes of countries, and words of others."""
+
+
+def _shares() -> dict[str, tuple[tuple[str, float], ...]]:
+    """Each short word's languages, and how far it speaks for each."""
+    of_word: dict[str, set[str]] = {word: {"en"} for word in FUNCTION if word.isascii()}
+    for language in stopwordsiso.langs() - _SCRIPTS.keys() - _NOISY:
+        for word in stopwordsiso.stopwords(language):
+            if (language == "en" and len(word) < _SHORTEST) or (language != "fr" and word in _CONSONANTS):
+                continue
+            of_word.setdefault(word.casefold(), set()).add(language)
+    return {word: tuple((name, 1 / len(names)) for name in names) for word, names in of_word.items()}
+
+
+_SHARES = _shares()
+
+
+def language(words: Sequence[str], folded: str) -> Language:
+    """Of a folded text and its words. A keyword that the English lists have tells of English: 'install numpy'."""
+    votes: dict[str, list[float]] = {}
+    for word in words:
+        for name, share in _SHARES.get(word, ()):
+            votes.setdefault(name, []).append(share)
+    if not folded.isascii() and len(votes.get("en", ())) < _QUOTING:
+        for name, letters in _SCRIPTS.items():
+            if letters.search(folded):
+                return Language(name, sure=True)
+    if not votes:
+        return Language("" if ENGLISH.isdisjoint(map(stem, words)) else "en", sure=False)
+    best = max(votes, key=lambda name: (len(votes[name]), name == "en", name in KNOWN, sum(votes[name]), name))
+    return Language(best, sure=len(votes[best]) > 1 and sum(votes[best]) >= SURE)
+
+
+_QUOTING = 3
+"""So many English words around a foreign one: 'How do I say ありがとう?'"""
+
+
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """What the guard knows of a language.
+
+    stem: folds inflected forms. function: stems of no content. links: those of them that relate two words, all if None.
+    negations: the words that deny. opposites: the places of words that stand against each other.
+    in_words: whether these are whole words. plain: what contains a negation and denies nothing.
+    """
+
+    stem: Callable[[str], str]
+    function: frozenset[str]
+    links: frozenset[str] | None
+    negations: frozenset[str]
+    opposites: Mapping[str, frozenset[int]]
+    in_words: bool = True
+    plain: tuple[str, ...] = ()
+
+    def meaning(self, stemmed: Iterable[str]) -> list[str]:
+        """The stems that carry meaning, each as the first of its synonyms; numbers are left to their own rule."""
+        return [SYNONYMS.get(word, word) for word in stemmed if word not in self.function and not word[0].isdecimal()]
+
+
+ENGLISH_AND_CHINESE = Vocabulary(stem, FUNCTION, LINKS, NEGATIONS, OPPOSITES)
+UNKNOWN = Vocabulary(str, frozenset(), None, frozenset(), {})
+
+
+def vocabulary(name: str) -> Vocabulary:
+    if name in ("en", "zh"):
+        return ENGLISH_AND_CHINESE
+    return _of_language(name) if name in KNOWN else UNKNOWN
+
+
+@cache
+def _of_language(name: str) -> Vocabulary:
+    table = _TABLES[name]
+    fold = _stemmer(name)
+    negations = frozenset(word.replace("_", " ") for word in table["negations"].split())
+    denying = frozenset(map(fold, negations))
+    return Vocabulary(
+        stem=fold,
+        function=frozenset(map(fold, stopwordsiso.stopwords(name) - negations)),
+        links=None,
+        negations=negations,
+        opposites={
+            word: places for word, places in marks(table["opposites"].split("\n"), fold).items() if word not in denying
+        },
+        in_words=name in _STEMMERS,
+        plain=tuple(table.get("plain", "").split()),
+    )
+
+
+def _stemmer(name: str) -> Callable[[str], str]:
+    if name not in _STEMMERS:
+        return str
+    return lru_cache(maxsize=8192)(snowballstemmer.stemmer(_STEMMERS[name]).stemWord)

@@ -1,0 +1,67 @@
+"""Letter case that tells words apart: `us` and `US`, `%m` and `%M`. Not that of a sentence, a title or a shout."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from askonce_worker.matching.guard.tokens import is_shouted
+from askonce_worker.matching.guard.words import ACRONYMS, CAPITONYMS
+
+_START = re.compile(r"(?:^|[.!?:\"'(]|\n) ?[(\"'*-]{0,3} ?([^\W\d_]+)")
+_BOUND = re.compile(r"[^\w\s.,;:!?'\"()]\w{1,3}(?!\w)")
+"""A letter or two bound to a sign: `%m`, `-v`, `\\d`."""
+
+
+@dataclass(frozen=True, slots=True)
+class LetterCase:
+    """forms: the ways in which a text writes each word that it has, folded. careless: it has no capital at all."""
+
+    forms: Mapping[str, frozenset[str]]
+    careless: bool
+
+
+_NONE = LetterCase({}, careless=False)
+
+
+def letter_case(cleaned: str, words: Sequence[str]) -> LetterCase:
+    if len(words) > 1 and is_shouted(cleaned):
+        return _NONE
+    titled = 2 * sum(word[0].isupper() for word in words) > len(words) + 2
+    started = set(_START.findall(cleaned))
+    found: dict[str, set[str]] = {}
+    for word in words:
+        if not _is_capitalised(word) or not (titled or word.partition("'")[0] in started):
+            found.setdefault(word.casefold(), set()).add(word)
+    for bound in _BOUND.findall(cleaned):
+        found.setdefault(bound.casefold(), set()).add(bound)
+    return LetterCase({word: frozenset(forms) for word, forms in found.items()}, cleaned.islower())
+
+
+def _is_capitalised(word: str) -> bool:
+    return word[0].isupper() and not any(letter.isupper() for letter in word[1:])
+
+
+def case_differs(a: LetterCase, b: LetterCase) -> bool:
+    """Some word that both have is written in one way here, in another there."""
+    if a.forms == b.forms:
+        return False
+    careless = a.careless or b.careless
+    for word in a.forms.keys() & b.forms.keys():
+        forms, others = a.forms[word], b.forms[word]
+        if forms.isdisjoint(others) and _tells(word, forms | others, careless=careless):
+            return True
+    return False
+
+
+def _tells(word: str, forms: frozenset[str], *, careless: bool) -> bool:
+    """Whether the case of a word makes it another. Most names are written with a capital by some and not by others."""
+    if not word[0].isalpha():
+        return True  # %m, %M
+    if word not in forms:
+        return all(map(_UNIT.fullmatch, forms))  # Mb, MB
+    if any(form.isupper() for form in forms) and len(word) > 1:
+        return word in ACRONYMS  # us, US
+    return not careless and word in CAPITONYMS and any(form.istitle() for form in forms)
+
+
+_UNIT = re.compile(r"[kKmMgGtTpPnN]?(?:[bBwWvVaAlLgGsS]|[wW][hH]|[hH][zZ]|[pP][aAhH])")

@@ -1,0 +1,123 @@
+"""What stands in a text beside its words: operators, brackets, arrows, emoji, mark-up. No embedding sees much of it.
+
+The punctuation of a sentence is not among it where it is used as such: `?` ends a question, but not in `ab?c`.
+"""
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from functools import lru_cache
+
+from askonce_worker.matching.guard.tokens import clean, stems, tokens
+from askonce_worker.matching.guard.words import FUNCTION, SYNONYMS
+
+_OVERLAYS = "\u0334-\u0338"
+"""They strike a letter out."""
+_PROSE = "|".join(
+    (
+        r"(?<=\w)['’.,/&](?=\w)|(?<=\d):(?=\d)",  # isn't, and/or, 12:30
+        r"(?<=\w)\(\)|(?<=[A-Za-z])(?:\+\+|#)(?![\w+#])|(?<=[\dk])\+(?=[\s?.,]|$)",  # f(), C++, 18+
+        r"[\"'`]|\.{2,}|[.,;:!?/]{1,8}(?=[\s\"'`)\]]|$|[^\x00-\x7f])",  # 'x', the end of a clause
+        r"(?<=[a-z\s])[.,;:!?]{1,8}(?=[A-Z])|(?<!~)~(?=[\s.!?,。！？]|$|[^\x00-\x7f])",  # …, or ~
+        r"(?<!\w)[-.](?=\w)|(?<=[\w\s,])-{1,3}(?=[\w\s])",  # -5, .csv, e-mail, a dash
+        r"(?<=\s)&(?=\s)|(?<=\d)\s?[%$€£¥₹₩₽₺฿₫]|[$€£¥₹₩₽₺฿₫](?=\s?\d)",  # a & b, 5 %, $5
+    )
+)
+_SIGN = re.compile(rf"({_PROSE})|([^\w\s]|\b_|_\b|[²³¹\u2070-\u209c{_OVERLAYS}])", re.MULTILINE)
+_LETTERLIKE = re.compile(rf"[_²³¹\u2070-\u209c{_OVERLAYS}]")
+_USUAL = re.compile(r"[\w\s]*(?:(?:['’.,\-](?=\w)|[.,?!]+(?=\s|$))[\w\s]*)*")
+_SILENT = frozenset({"Mn", "Mc", "Cf", "Cc", "Cs", "Co", "Cn", "Po", "Pd", "Pi", "Pf"})
+"""Categories of Unicode: what shapes a letter, what has no shape, the punctuation of other scripts."""
+_PROSE_ELSEWHERE = frozenset("《》〈〉「」『』【】～（）")
+_CODE = frozenset("=<>{}[]|\\^*~_()")
+_CALCULATING = frozenset("=<>+*^|\\~&%")
+"""Each word beside one of these counts."""
+_YEAR = 4
+"""Digits."""
+_FEW = 2
+"""So many signs of code, and no more, stand in prose too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A sign between two words."""
+
+    sign: str
+    left: str
+    right: str
+
+
+def firm(found: tuple[Mark, ...]) -> tuple[Mark, ...]:
+    """Those that nobody leaves out: all but the brackets of prose, and what slips into Chinese from the keyboard."""
+    return tuple(mark for mark in found if not _is_aside(mark))
+
+
+def _is_aside(mark: Mark) -> bool:
+    sides = [side for side in (mark.left, mark.right) if side]
+    if any((side.isdecimal() and len(side) != _YEAR) or (len(side) == 1 and side.isascii()) for side in sides):
+        return False
+    if {*mark.sign} <= {"(", ")"}:
+        return True
+    return len({*mark.sign}) == 1 and mark.sign[0] in "[]{}|^>/" and any(not side.isascii() for side in sides)
+
+
+def marks(text: str) -> tuple[Mark, ...]:
+    """The signs of a text, as it was written, that are not the punctuation of prose."""
+    if _USUAL.fullmatch(text) is not None and _LETTERLIKE.search(text) is None:
+        return ()
+    signs = [found for found in _SIGN.finditer(text) if found[2] and not _is_silent(found[2])]
+    ends = (0, *(sign.end() for sign in signs))
+    starts = (*(sign.start() for sign in signs), len(text))
+    silent = FUNCTION if len(signs) <= _FEW and _CALCULATING.isdisjoint(sign[2] for sign in signs) else frozenset[str]()
+    pieces = [_words(text[end:start], silent) for end, start in zip(ends, starts, strict=True)]
+    return tuple(_placed([sign[2] for sign in signs], pieces))
+
+
+def _words(piece: str, silent: frozenset[str]) -> list[str]:
+    stemmed = stems(tokens(clean(piece).casefold()))
+    return [SYNONYMS.get(word, word) for word in stemmed if word not in silent]
+
+
+def _placed(signs: list[str], pieces: list[list[str]]) -> list[Mark]:
+    """Each sign with the nearest words; what stands next to each other is one sign: `**`, `->`."""
+    placed: list[Mark] = []
+    left = ""
+    sign = ""
+    for each, before in zip(signs, pieces, strict=False):
+        if before and sign:
+            placed.append(Mark(sign, left, before[0]))
+            sign = ""
+        left = before[-1] if before else left
+        sign += each
+    if sign:
+        placed.append(Mark(sign, left, pieces[-1][0] if pieces[-1] else ""))
+    return placed
+
+
+@lru_cache(maxsize=4096)
+def _is_silent(sign: str) -> bool:
+    if sign.isascii() or "\u0334" <= sign <= "\u0338":
+        return False
+    return sign in _PROSE_ELSEWHERE or unicodedata.category(sign) in _SILENT
+
+
+def same_signs(a: tuple[Mark, ...], b: tuple[Mark, ...], *, in_place: bool) -> bool:
+    """in_place: between the same words too; where a single emoji or bracket stands does not matter."""
+    if not in_place or (len(a) == len(b) == 1 and _CALCULATING.isdisjoint(a[0].sign)):
+        return [mark.sign for mark in a] == [mark.sign for mark in b]
+    return a == b
+
+
+def is_formal(found: tuple[Mark, ...], text: str) -> bool:
+    """Whether a text is a program, a formula, a table or a record, in which each word counts."""
+    if not found:
+        return len(_FIELD.findall(text)) > 1
+    code = sum(sign in _CODE for mark in found for sign in mark.sign)
+    return (
+        code > _FEW
+        or any(unicodedata.category(sign) in ("So", "Sm") for mark in found for sign in mark.sign if sign > "\x7f")
+        or len(_FIELD.findall(text)) > 1
+    )
+
+
+_FIELD = re.compile(r"\w ?[:：]\s?(?=\S)(?!//)")

@@ -1,0 +1,116 @@
+"""The rules of what words mean: numbers and units, negation, opposites, members of a kind, the time, what is asked."""
+
+import re
+
+from askonce_worker.matching.guard.features import Features
+from askonce_worker.matching.guard.negation import Polarity
+from askonce_worker.matching.guard.question_class import another_answer
+from askonce_worker.matching.guard.rewording import LESS, LITTLE, MOST, MUCH, rewording
+from askonce_worker.matching.guard.words import QUALIFIERS, TIMELESS, UNDOING, WIDTH
+
+
+def numbers_differ(a: Features, b: Features) -> bool:
+    """Each text has a number that the other lacks; or one has, in almost the same words."""
+    if a.numbers.all == b.numbers.all:
+        return False
+    firm_a, firm_b = a.numbers.firm - b.numbers.all, b.numbers.firm - a.numbers.all
+    if a.numbers.all - b.numbers.all and b.numbers.all - a.numbers.all:
+        return True
+    return bool(firm_a or firm_b) and rewording(a, b) < LESS
+
+
+def units_differ(a: Features, b: Features) -> bool:
+    """The same number counts different things: 5 km, 5 miles."""
+    if not a.numbers.units or not b.numbers.units:
+        return False
+    return any(
+        number == other
+        and unit != name
+        and (number, name) not in a.numbers.units
+        and (number, unit) not in b.numbers.units
+        for number, unit in a.numbers.units
+        for other, name in b.numbers.units
+    )
+
+
+def polarity_differs(a: Features, b: Features) -> bool:
+    """One denies, the other does not, and they say the same otherwise: 'I forgot' and 'I cannot remember' are one."""
+    if not _one_denies(a, b) or _stand_apart(a.opposites, b.opposites) or _not_yet(a, b):
+        return False
+    return rewording(a, b) <= LITTLE
+
+
+def _one_denies(a: Features, b: Features) -> bool:
+    return {a.polarity, b.polarity} == {Polarity.PLAIN, Polarity.FIRM}
+
+
+def _not_yet(a: Features, b: Features) -> bool:
+    """It has not come yet; when does it come?"""
+    return ("time" in a.asked_for and "还没" in b.text) or ("time" in b.asked_for and "还没" in a.text)
+
+
+def opposites(a: Features, b: Features) -> bool:
+    """One text has one side of an opposition alone, the other the other: install, uninstall."""
+    if _stand_apart(a.opposites, b.opposites):
+        return not _one_denies(a, b) and (a.vocabulary.links is None or rewording(a, b) <= MUCH)  # 'wrong', 'not right'
+    words_a, words_b = a.counts.keys() - b.counts.keys(), b.counts.keys() - a.counts.keys()
+    return _undo(words_a, words_b) or _undo(words_b, words_a) or _goes_out(a, b) or _goes_out(b, a)
+
+
+_REVERSING = ("un", "de", "dis", "re")
+
+
+def _undo(words: set[str], others: set[str]) -> bool:
+    """What the one text says alone undoes what the other does: unpin and pin, 取消静音 and 静音."""
+    if not others:
+        return len(words) == 1 and not words.isdisjoint(UNDOING)
+    if len(words) > LITTLE or len(others) > LITTLE:
+        return False
+    starts = [start for start in _REVERSING if start not in others]  # as in 'un-merge', which undoes as 'unmerge' does
+    return any(start + other in words for other in others for start in starts)
+
+
+def _goes_out(a: Features, b: Features) -> bool:
+    """Zoom out, zoom in."""
+    if "out" not in a.words or "in" not in b.words:
+        return False
+    goes, other = ({*_PARTICLE.findall(text)} for text in (a.text, b.text))
+    return any(way == "out" and (word, "in") in other for word, way in goes - other)
+
+
+_PARTICLE = re.compile(r"\b(\w+) (in|out)\b")
+
+
+def kinds_differ(a: Features, b: Features) -> bool:
+    """Each text has a member of one kind that the other lacks: Monday, Friday."""
+    return _stand_apart(a.kinds, b.kinds) and rewording(a, b) <= MOST
+
+
+def _stand_apart(a: frozenset[int], b: frozenset[int]) -> bool:
+    """Each has a place in one line where the other has none."""
+    if a <= b or b <= a:
+        return False
+    lines_b = {place // WIDTH for place in b - a}
+    return any(place // WIDTH in lines_b for place in a - b)
+
+
+def asks_else(a: Features, b: Features) -> bool:
+    """A reason is asked here, a way there."""
+    return another_answer(a.asked_for, b.asked_for) and rewording(a, b) < LESS
+
+
+def tenses_differ(a: Features, b: Features) -> bool:
+    """What is, what was."""
+    if not a.tenses or not b.tenses or not a.tenses.isdisjoint(b.tenses) or not TIMELESS.isdisjoint(a.words | b.words):
+        return False
+    return a.content == b.content and len(a.sequence) == len(b.sequence)
+
+
+def asks_for_more(a: Features, b: Features) -> bool:
+    """A joke, another joke."""
+    return a.is_additive != b.is_additive and rewording(a, b) == 0
+
+
+def is_qualified(a: Features, b: Features) -> bool:
+    """A card, a gift card: the same but for a word that makes it another thing."""
+    return (a.words & QUALIFIERS) != (b.words & QUALIFIERS) and rewording(a, b) <= 1

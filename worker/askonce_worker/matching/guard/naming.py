@@ -1,0 +1,69 @@
+"""The rules of names: what is quoted, spelled to the letter, or written with a capital."""
+
+import re
+
+from askonce_worker.matching.guard.features import Features
+from askonce_worker.matching.guard.names import SHORT, Quote
+from askonce_worker.matching.guard.rewording import LITTLE, rewording, unmatched
+from askonce_worker.matching.guard.spelling import alike
+from askonce_worker.matching.guard.words import SYNONYMS, stem
+
+
+def quotes_differ(a: Features, b: Features) -> bool:
+    """Each quotes what the other does not say; or one does, in almost the same words."""
+    if not a.quoted and not b.quoted:
+        return False
+    missing_a, missing_b = _unsaid(a.quoted, b), _unsaid(b.quoted, a)
+    return (missing_a and missing_b) or ((missing_a or missing_b) and rewording(a, b) <= LITTLE)
+
+
+def _unsaid(quoted: frozenset[Quote], other: Features) -> bool:
+    return any(quote.spelled not in other.spelled and not quote.words <= other.words for quote in quoted)
+
+
+def identifiers_differ(a: Features, b: Features) -> bool:
+    missing_a, missing_b = _missing(a.identifiers, b), _missing(b.identifiers, a)
+    return (missing_a and missing_b) or ((missing_a or missing_b) and rewording(a, b) <= LITTLE)
+
+
+def _missing(exact: frozenset[str], other: Features) -> bool:
+    return any(not _is_said(name, other) for name in exact - other.identifiers)
+
+
+def _is_said(name: str, other: Features) -> bool:
+    """In another spelling, or by a synonym: JavaScript, js."""
+    if SYNONYMS.get(stem(name)) in other.counts:
+        return True
+    if not name.isalnum():
+        return False
+    if len(name) > SHORT:
+        return name in other.spelled
+    return re.search(rf"(?<![a-z\d]){re.escape(name)}(?![a-z\d])", other.text) is not None
+
+
+def names_differ(a: Features, b: Features) -> bool:
+    """Each text names what the other does not; or a name came in alone, which is no part of one that both have."""
+    if a.names <= b.words and b.names <= a.words:
+        return False
+    only_a, only_b = unmatched(a, b), unmatched(b, a)
+    names_a = {name for name in only_a & a.names if not _stands_in(name, b, only_b)}
+    names_b = {name for name in only_b & b.names if not _stands_in(name, a, only_a)}
+    if names_a and names_b:
+        return rewording(a, b) <= LITTLE
+    if len(only_a) + len(only_b) > 1:
+        return False
+    return any(not _is_part(name, a, b) for name in names_a) or any(not _is_part(name, b, a) for name in names_b)
+
+
+def _is_part(name: str, text: Features, other: Features) -> bool:
+    """Beside a name that both have it only makes that plain: 'Lisbon', 'Lisbon, Portugal'."""
+    at = text.sequence.index(name) if name in text.sequence else 0
+    beside = {*text.sequence[max(0, at - 1) : at], *text.sequence[at + 1 : at + 2]}
+    return not beside.isdisjoint(text.names & other.words)
+
+
+def _stands_in(name: str, other: Features, words: set[str]) -> bool:
+    """The other text has it too: joined, in initials, or spelled a little otherwise."""
+    if name in other.spelled or (len(name) <= 5 and name in other.initials):
+        return True
+    return any(alike(name, word) for word in words)
