@@ -94,3 +94,10 @@ def test_pairs_and_a_stream_are_not_for_one_run(evaluate, stream, tmp_path):
         result = evaluate(*arguments)
         assert result.exit_code == 2
         assert len(result.stderr.strip().splitlines()) == 1
+
+
+def test_a_stream_too_short_for_a_ledger_is_served_as_the_profile_says(evaluate, stream):
+    stream.write_text("\n".join(stream.read_text().splitlines()[:60]))
+    result = evaluate("--stream", stream)
+    assert result.exit_code == 0, result.output
+    assert "below 1,000 requests" in result.stdout

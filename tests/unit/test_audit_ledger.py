@@ -145,3 +145,13 @@ def test_checks_that_come_before_the_answer_leave_more_of_the_budget_than_late_o
     assert chance_of_a_check(BUDGET, 2000) == 0.4
     assert choose(slices, COSINE, BUDGET).threshold < 0.97
     assert choose(slices, COSINE, BUDGET, late=1.0).threshold > 0.97
+
+
+def test_what_a_filling_cache_finds_lately_is_expected_of_it():
+    steady = [part(version, 1000, right=[0.99] * 300, wrong=[0.97] * 6) for version in range(8)]
+    assert choose(steady, COSINE, BUDGET).threshold < 0.97
+    filling = [
+        part(version, 1000, right=[0.99] * 75 * (version + 1) + [0.97] * 75 * version, wrong=[0.97] * 6)
+        for version in range(8)
+    ]
+    assert choose(filling, COSINE, BUDGET).threshold > 0.97

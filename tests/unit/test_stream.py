@@ -48,8 +48,10 @@ def test_the_budget_is_kept_and_more_is_served_than_the_profile_allows():
 
 def test_a_change_of_the_traffic_is_noticed_by_the_brakes():
     found, result = played(1, count=8000, drifts=True)
-    wrong = result.served & ~found.right
-    assert wrong[-1500:].mean() < 0.01
+    before = next(period.policy for period in result.periods if period.policy.version * 250 == 4000)
+    unnoticed = (before.scores(found.matches) >= before.threshold) & ~found.right
+    assert unnoticed[-1500:].mean() > 0.02
+    assert (result.served & ~found.right)[-1500:].mean() < 0.5 * unnoticed[-1500:].mean()
     assert result.served[2500:4000].mean() > 2 * result.served[-1500:].mean()
 
 

@@ -17,6 +17,9 @@ MOST, LEAST = 0.5, 0.01
 BRAKES = ((1 / 2, 1.0), (1 / 4, 1.5), (1 / 8, 2.0))
 """Of the latest share of the requests, the rate of wrong hits in budgets that stops the serving: against drift."""
 
+ROOM = 0.75
+"""The rate that is expected may be so much of the budget: a cache that fills finds more, and more that is wrong."""
+
 
 @dataclass(frozen=True, slots=True)
 class Choice:
@@ -48,6 +51,7 @@ def choose(slices: Sequence[Slice], edges: Edges, budget: float, late: float = 0
         return NOTHING
     served = 1 - chance_of_a_check(budget, requests) * (1 - late)
     allowed = served * _limit(slices, requests, budget) <= budget
+    allowed &= served * _growth(slices, requests) * _rate(slices) <= ROOM * budget
     for share, budgets in BRAKES:
         allowed &= _rate(_latest(slices, share * requests)) <= budgets * budget
     regions = int(np.argmin(np.append(allowed[:-1], [False])))
@@ -62,6 +66,15 @@ def _limit(slices: Sequence[Slice], requests: float, budget: float) -> NDArray[n
     wrong = _from_the_top(slices)[:, WRONG]
     weight = 1 / (chance_of_a_check(budget, requests) * requests)
     return upper_limit(wrong[:, 1] / requests, wrong[:, 2] / requests**2, weight)
+
+
+def _growth(slices: Sequence[Slice], requests: float) -> NDArray[np.float64]:
+    """How many times as many hits each region has lately as it has over all: at least 1."""
+    lately = _latest(slices, requests / 2)
+    hits, recent = (
+        _from_the_top(part)[:, :, 1].sum(axis=1) / sum(each.requests for each in part) for part in (slices, lately)
+    )
+    return np.asarray(np.maximum(1.0, np.divide(recent, hits, out=np.ones_like(hits), where=hits > 0)))
 
 
 def _rate(slices: Sequence[Slice]) -> NDArray[np.float64]:

@@ -60,8 +60,11 @@ class StreamRun:
     def _order(
         self, at: int, stream: Stream, vectors: Vectors, terms: Terms, guard: Guard, on: Callable[[int], None]
     ) -> Order:
-        random = np.random.default_rng((self._seed, at))
-        order = random.permutation(len(stream)) if self._shuffled else np.arange(len(stream))
+        seed = (self._seed, at)
+        shuffled = np.random.default_rng(seed).permutation(len(stream))
+        order = shuffled if self._shuffled else np.arange(len(stream))
         lookups = look_up(stream.in_order(order), vectors[order], guard.passes, on)
-        by_cosine, learnt = (play(lookups, terms, random, learns=learns) for learns in (False, True))
+        by_cosine, learnt = (
+            play(lookups, terms, np.random.default_rng(seed), learns=learns) for learns in (False, True)
+        )
         return Order(lookups.matches.cosine, lookups.right, by_cosine, learnt)

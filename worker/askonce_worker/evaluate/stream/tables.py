@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from askonce_worker.audit.deciding import LEAST_REQUESTS
 from askonce_worker.evaluate.stream.report import Row, Shares, StreamReport
 from askonce_worker.evaluate.tables import number, percent
 
@@ -58,11 +59,11 @@ def _sentences(report: StreamReport) -> Iterator[str]:
     yield f"budget {budget}: the ledger exceeds it in {ledger.over} of {report.orders}, worst {percent(ledger.worst)}"
     held = sum(each.low <= each.truth <= each.high for each in report.known)
     first = report.known[0]
-    yield (
-        f"by its checks alone {percent(first.wrong)} are wrong hits ({percent(first.low)} to {percent(first.high)}), "
-        f"by the labels {percent(first.truth)}"
-    )
+    interval = f"{number(first.low)} to {number(first.high)}"
+    yield f"by its checks alone {percent(first.wrong)} ({interval}) are wrong; by the labels {percent(first.truth)}"
     if report.orders > 1:
         yield f"(of the first order; the interval of 95 % holds the truth in {held} of {report.orders})"
+    if report.requests <= LEAST_REQUESTS:
+        yield f"[yellow]below {LEAST_REQUESTS:,} requests a ledger serves as the profile says"
     if report.without:
         yield f"[yellow]{report.without} questions left out: the model gives no vector for their texts"
