@@ -17,6 +17,7 @@ nothing, and one needs no locks. Graphs are built by another process (`qdrant_re
 """
 
 import argparse
+import logging
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Event, Thread
@@ -29,6 +30,9 @@ from askonce_worker.local.qdrant_collections import CollectionsService
 from askonce_worker.local.qdrant_errors import Translation
 from askonce_worker.local.qdrant_points import PointsService
 from askonce_worker.local.qdrant_shards import Shards
+from askonce_worker.local.qdrant_upkeep import EVERY
+
+log = logging.getLogger(__name__)
 
 GRACE = 1.0
 _OPTIONS = [
@@ -76,7 +80,11 @@ def serve(port: int, directory: Path) -> None:
 def _tidy(thread: ThreadPoolExecutor, shards: Shards, stopping: Event) -> None:
     pause = 0.0
     while not stopping.wait(pause):
-        pause = thread.submit(shards.tidy).result()
+        try:
+            pause = thread.submit(shards.tidy).result()
+        except Exception:
+            log.exception("what is done between requests has failed")
+            pause = EVERY
 
 
 if __name__ == "__main__":
