@@ -18,6 +18,7 @@ from askonce_worker.evaluate.figures import (
 from askonce_worker.evaluate.pairs import Pair, held_out, read_pairs, together
 from askonce_worker.evaluate.report import Measured, report
 from askonce_worker.evaluate.rows import BadRows
+from askonce_worker.evaluate.rules import of_rules
 from askonce_worker.evaluate.tables import reasons
 from askonce_worker.matching.profiles import profile_of
 
@@ -76,6 +77,19 @@ def test_the_least_threshold_lies_just_above_the_first_wrong_hit_too_many():
 def test_where_the_curve_crosses_the_error():
     found = at_error(TABLE, 1 / 8)
     assert (found.threshold, found.hit_rate, found.wrong) == (0.9001, 3 / 4, 1 / 8)
+
+
+def test_each_rule_is_measured_by_itself_among_the_pairs_that_are_near():
+    refused = {
+        "far": np.array([False] * 7 + [True]),
+        "good": np.array([False, True, False, True, True, False, False, False]),
+        "bad": np.array([True, False, False, False, False, False, False, False]),
+    }
+    good, bad = of_rules(TABLE, refused, 0.95)
+    assert (good.rule, good.prevented, good.lost) == ("good", 2, 1)
+    assert (good.low, good.high) == wilson(2, 3)
+    assert (bad.rule, bad.prevented, bad.lost, bad.precision) == ("bad", 0, 1, 0.0)
+    assert good.share == bad.share == 2 / 5
 
 
 def test_so_many_wrong_hits_are_allowed_as_show_the_error():

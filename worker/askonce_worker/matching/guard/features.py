@@ -1,5 +1,6 @@
 """What the guard compares: worked out once a text, so that a comparison is a few set operations."""
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -89,8 +90,11 @@ def features(text: str) -> Features:
         initials="".join(word[0] for word in lower),
         asked_for=asked_for(folded),
         order=order(lower, stemmed, known),
-        is_additive=not ADDITIVE.isdisjoint(lower),
+        is_additive=not ADDITIVE.isdisjoint(lower) or _ONE_MORE.search(folded) is not None,
     )
+
+
+_ONE_MORE = re.compile(r"\b(?:one more|a different|a second|a new one)\b")
 
 
 def _places(marks: Mapping[str, frozenset[int]], words: Sequence[str]) -> frozenset[int]:

@@ -48,7 +48,7 @@ def marks_differ(a: Features, b: Features) -> bool:
     firm_a, firm_b = firm(a.marks), firm(b.marks)
     if not same_signs(firm_a, firm_b, in_place=a.content == b.content):
         return True
-    return a.content == b.content and a.marks != firm_a and b.marks != firm_b and len(a.marks) > 1
+    return a.content == b.content and a.marks != firm_a and b.marks != firm_b and len(a.marks) + len(b.marks) > 2
 
 
 def letter_case_differs(a: Features, b: Features) -> bool:
@@ -83,9 +83,15 @@ def order_differs(a: Features, b: Features) -> bool:
         a.order.precedences, b.order.precedences
     ):
         return True
-    if exchanged(a.order.meaning, b.order.meaning) and not _reorders(a, b):
+    if not _reorders(a, b) and (exchanged(a.order.meaning, b.order.meaning) or _joined_otherwise(a, b)):
         return True
     return a.content == b.content and _numbers_swapped(a, b)
+
+
+def _joined_otherwise(a: Features, b: Features) -> bool:
+    """x and y or z, x or y and z."""
+    joints_a, joints_b = ([word for word in text.sequence if word in SYMMETRIC] for text in (a, b))
+    return joints_a != joints_b and sorted(joints_a) == sorted(joints_b) and a.content == b.content
 
 
 def _reorders(a: Features, b: Features) -> bool:

@@ -120,4 +120,4 @@ def is_formal(found: tuple[Mark, ...], text: str) -> bool:
     )
 
 
-_FIELD = re.compile(r"\w ?[:：]\s?(?=\S)(?!//)")
+_FIELD = re.compile(r"[\w\"'] ?[:：]\s?(?=\S)(?!//)")

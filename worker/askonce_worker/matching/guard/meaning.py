@@ -37,7 +37,12 @@ def polarity_differs(a: Features, b: Features) -> bool:
     """One denies, the other does not, and they say the same otherwise: 'I forgot' and 'I cannot remember' are one."""
     if not _one_denies(a, b) or _stand_apart(a.opposites, b.opposites) or _not_yet(a, b):
         return False
-    return rewording(a, b) <= LITTLE
+    return rewording(a, b) <= (MOST if _is_foreign(a, b) else LITTLE)
+
+
+def _is_foreign(a: Features, b: Features) -> bool:
+    """Without full lists each ending and article looks like another word."""
+    return a.vocabulary.links is None or b.vocabulary.links is None
 
 
 def _one_denies(a: Features, b: Features) -> bool:
@@ -52,9 +57,16 @@ def _not_yet(a: Features, b: Features) -> bool:
 def opposites(a: Features, b: Features) -> bool:
     """One text has one side of an opposition alone, the other the other: install, uninstall."""
     if _stand_apart(a.opposites, b.opposites):
-        return not _one_denies(a, b) and (a.vocabulary.links is None or rewording(a, b) <= MUCH)  # 'wrong', 'not right'
+        return (
+            not _one_denies(a, b) and not _one_undoes(a, b) and (_is_foreign(a, b) or rewording(a, b) <= MUCH)
+        )  # 'wrong', 'not right'
     words_a, words_b = a.counts.keys() - b.counts.keys(), b.counts.keys() - a.counts.keys()
     return _undo(words_a, words_b) or _undo(words_b, words_a) or _goes_out(a, b) or _goes_out(b, a)
+
+
+def _one_undoes(a: Features, b: Features) -> bool:
+    """解除 before what is undone; 解冻 says both in one."""
+    return ("解除" in a.words) != ("解除" in b.words)
 
 
 _REVERSING = ("un", "de", "dis", "re")

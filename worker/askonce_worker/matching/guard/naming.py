@@ -18,7 +18,9 @@ def quotes_differ(a: Features, b: Features) -> bool:
 
 
 def _unsaid(quoted: frozenset[Quote], other: Features) -> bool:
-    return any(quote.spelled not in other.spelled and not quote.words <= other.words for quote in quoted)
+    return any(
+        quote.spelled not in other.spelled and not (quote.words and quote.words <= other.words) for quote in quoted
+    )
 
 
 def identifiers_differ(a: Features, b: Features) -> bool:

@@ -9,6 +9,8 @@ from askonce_worker.matching.guard.words import FOCUS, PLACES, RELATING, SYMMETR
 
 _REACH = 3
 """Words of meaning from one to the other."""
+_LISTED = 2
+"""'And' and what may stand before it in a list: 'cats, dogs and birds'."""
 _CLOSE = 2
 """Chinese words of meaning, most of them a character."""
 _MOST = 200
@@ -138,7 +140,7 @@ def _relates(part: Sequence[str], between: Sequence[str], other: Sequence[str]) 
     'And' and the like do not, nor a comparison. Chinese moves its parts about: there few words may stand between, and
     the parts are more than a character each, unless a word that relates them is there.
     """
-    if AND in between and len(between) <= _REACH:
+    if AND in between and len(between) <= _LISTED:
         return False
     if "".join(between).isascii() or not RELATING.isdisjoint(between):
         return True
