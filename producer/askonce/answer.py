@@ -57,6 +57,7 @@ class Answer:
         body: The provider's chat-completion object, untouched; of a failed one its error.
         unmatched: Why the question was asked without looking for similar ones first, such as `embeddings_slow`. None
             for one that was matched as it should be.
+        waited: Seconds that the look for similar questions took, where it waited for a slow server.
     """
 
     job_id: str | None
@@ -70,6 +71,7 @@ class Answer:
     metadata: Any = None
     body: Mapping[str, Any] | None = None
     unmatched: str | None = None
+    waited: float | None = None
 
     @property
     def text(self) -> str | None:

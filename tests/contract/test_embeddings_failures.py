@@ -9,8 +9,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from askonce.contract.unmatched import Unmatched
+from askonce_worker.pacing.halving import MAX_REQUESTS
 from askonce_worker.providers.calls import Call
-from askonce_worker.providers.embedding_requests import MAX_REQUESTS
 from askonce_worker.providers.embeddings import OpenAIEmbedder
 from support.adapters import embedder_for
 from support.llm_server import LLMServer

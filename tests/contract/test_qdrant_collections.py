@@ -11,11 +11,13 @@ from qdrant_client import grpc as qdrant
 from structlog.testing import capture_logs
 
 from askonce import Question
-from askonce_worker.answering.ports import SemanticCacheDown, StoredVector, VectorQuery
+from askonce.contract.unmatched import Unmatched
+from askonce_worker.answering.ports import StoredVector, VectorQuery
 from askonce_worker.cache.qdrant_address import address_fault, advice, too_old
 from askonce_worker.cache.qdrant_messages import collection_prefix, indexes_of
 from askonce_worker.cache.qdrant_quantization import kind_of
 from askonce_worker.cache.semantic import QdrantSemanticCache, connect_qdrant
+from askonce_worker.pacing.line import Waits
 from support.ports import free_port
 from support.qdrant_proxy import slow_qdrant
 
@@ -50,38 +52,27 @@ async def described(client, prefix):
 
 async def test_asks_beside_a_slow_start_share_one_attempt_and_wait_at_once(qdrant_url, direct, prefix):
     async with slow_qdrant(qdrant_url) as slow:
-        cache = cache_at(slow.url, prefix, timeout=0.5)
+        cache = cache_at(slow.url, prefix, waits=Waits(interactive=0.5))
         slow.seconds = 1.0
         began = time.monotonic()
-        found = await asyncio.gather(*(cache.search([QUERY]) for _ in range(40)), return_exceptions=True)
+        found = await asyncio.gather(*(cache.search([QUERY], lane="interactive") for _ in range(40)))
         assert time.monotonic() - began < 4, "they wait beside one another, not in turn"
-        assert {type(each) for each in found} == {SemanticCacheDown}
+        assert found == [[Unmatched.QDRANT_SLOW]] * 40
         slow.seconds = 0.0
-
-        async def ready():
-            while True:
-                try:
-                    return await cache.search([QUERY])
-                except SemanticCacheDown:
-                    await asyncio.sleep(0.05)
-
         async with asyncio.timeout(60):
-            assert await ready() == [[]], "the attempt went on, though none waited for it"
+            assert await cache.search([QUERY]) == [[]], "the attempt went on, though none waited for it"
         await cache.close()
 
 
 async def test_after_a_failed_attempt_there_is_another_one(qdrant_url, direct, prefix):
     port = free_port()
     cache = cache_at(f"http://127.0.0.1:{port}", prefix)
-    with pytest.raises(SemanticCacheDown, match="UNAVAILABLE"):
-        await cache.search([QUERY])
+    waiting = asyncio.create_task(cache.search([QUERY]))
+    with capture_logs() as logs:
+        while not any(entry["event"] == "semantic.failed" for entry in logs):
+            await asyncio.sleep(0.005)
     async with slow_qdrant(qdrant_url, port), asyncio.timeout(60):
-        while True:
-            try:
-                assert await cache.search([QUERY]) == [[]]
-                break
-            except SemanticCacheDown:
-                await asyncio.sleep(0.05)
+        assert await waiting == [[]]
     await cache.close()
 
 

@@ -12,6 +12,7 @@ import pytest
 from qdrant_client import grpc as qdrant
 from qdrant_client.models import Distance, VectorParams
 
+from askonce.contract.unmatched import Unmatched
 from askonce_worker.answering.ports import SemanticCacheDown, StoredVector, VectorQuery
 from askonce_worker.cache.qdrant_messages import collection_prefix, point_id
 from askonce_worker.cache.semantic import QdrantSemanticCache, connect_qdrant
@@ -237,9 +238,6 @@ async def test_a_lost_collection_is_made_anew(cache, qdrant_url, prefix):
     await client.delete_collection(f"{collection_prefix(prefix, 'e5/small')}{DIMENSION}")
     await client.close()
 
-    with pytest.raises(SemanticCacheDown, match="NOT_FOUND"):
-        await cache.search([asked(vector(1))])
-
     assert await cache.search([asked(vector(1))]) == [[]]
 
 
@@ -248,7 +246,7 @@ async def test_a_server_that_is_not_there_is_said_at_once(clock):
     started = time.monotonic()
 
     with pytest.raises(SemanticCacheDown, match="UNAVAILABLE") as caught:
-        await cache.search([asked(vector(1))])
+        await cache.count()
 
     assert time.monotonic() - started < 2
     assert caught.value.__cause__ is not None
@@ -266,13 +264,13 @@ async def test_a_server_that_says_nothing_is_left_after_the_timeout(clock):
         await cache.close()
 
 
-async def test_a_vector_that_qdrant_refuses_is_an_error_with_its_words(cache, qdrant_url, prefix):
+async def test_a_vector_that_qdrant_refuses_is_no_error_of_others(cache, qdrant_url, prefix):
     client = connect_qdrant(qdrant_url)
     misnamed = f"{collection_prefix(prefix, 'e5/small')}3"
     await client.create_collection(misnamed, vectors_config=VectorParams(size=DIMENSION, distance=Distance.COSINE))
 
-    with pytest.raises(SemanticCacheDown, match="(?i)dimension"):
-        await cache.search([asked(vector(1)), asked(np.ones(3, np.float32))])
+    replies = await cache.search([asked(vector(1)), asked(np.ones(3, np.float32))])
+    assert replies == [[], Unmatched.QDRANT_REFUSED]
     await client.close()
 
 

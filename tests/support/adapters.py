@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from askonce_worker.pacing.line import Waits
 from askonce_worker.providers.embeddings import OpenAIEmbedder
 from askonce_worker.providers.llm import OpenAILLM
 from askonce_worker.providers.provider import connect
@@ -17,6 +18,7 @@ def llm_for(server: LLMServer, *, timeout: float = 5.0, base_url: str | None = N
     return OpenAILLM(client, timeout=timeout, **{"backoff": QUICK, **options})
 
 
-def embedder_for(server: LLMServer, **options: Any) -> OpenAIEmbedder:
+def embedder_for(server: LLMServer, *, patience: float = 60.0, **options: Any) -> OpenAIEmbedder:
     client = connect(api_key=KEY, base_url=server.base_url, timeout=5)
-    return OpenAIEmbedder(client, **{"model": "e", "max_tokens": 8192, "backoff": QUICK, **options})
+    usual = {"model": "e", "max_tokens": 8192, "backoff": QUICK, "waits": Waits(bulk=patience)}
+    return OpenAIEmbedder(client, **{**usual, **options})

@@ -30,7 +30,10 @@ class SlowQdrant:
             while data := await reader.read(65_536):
                 held.put_nowait((asyncio.get_running_loop().time() + (self.seconds if delayed else 0), data))
         held.put_nowait((0, b""))
-        await releasing
+        try:
+            await releasing
+        finally:
+            releasing.cancel()
 
 
 @contextlib.asynccontextmanager
@@ -42,7 +45,7 @@ async def slow_qdrant(url: str, port: int = 0) -> AsyncIterator[SlowQdrant]:
         tasks.add(asyncio.current_task())
         there, back = await asyncio.open_connection(target.hostname, target.port)
         try:
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError, asyncio.CancelledError):
                 await asyncio.gather(proxy.pump(reader, back, False), proxy.pump(there, writer, True))
         finally:
             for each in (back, writer):

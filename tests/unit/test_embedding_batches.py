@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from askonce_worker.answering.ports import Embedding
-from askonce_worker.providers.embedding_queue import EmbeddingQueue, Wanted
+from askonce_worker.pacing.waiting import WaitingItems, Wanted
 from askonce_worker.providers.embedding_reply import BadReply, tokens_at_most, vectors_of
 from askonce_worker.providers.embeddings import MAX_TOKENS
 
@@ -15,7 +15,7 @@ LOOP = asyncio.new_event_loop()
 LOOP.close()
 
 
-def wanted(text: str, waiting: int = 1) -> Wanted:
+def wanted(text: str, waiting: int = 1) -> Wanted[str, Embedding]:
     tokens = tokens_at_most(text)
     assert tokens is not None
     return Wanted(text, tokens, asyncio.Future(loop=LOOP), waiting)
@@ -25,38 +25,38 @@ def wanted(text: str, waiting: int = 1) -> Wanted:
     st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=40)), st.integers(1, 9), st.integers(164, 500)
 )
 def test_batches_keep_the_limits_the_order_and_everything(texts: list[str], inputs: int, tokens: int) -> None:
-    queue = EmbeddingQueue()
+    queue = WaitingItems()
     for text in texts:
         queue.add(wanted(text), "bulk")
     batches = []
     while queue:
-        batches.append(queue.take(inputs=inputs, tokens=tokens)[0])
-    assert [one.text for batch in batches for one in batch] == texts
+        batches.append(queue.take(items=inputs, size=tokens)[0])
+    assert [one.item for batch in batches for one in batch] == texts
     for batch in batches:
         assert 0 < len(batch) <= inputs
-        assert sum(len(one.text.encode()) for one in batch) <= sum(one.tokens for one in batch) <= tokens
+        assert sum(len(one.item.encode()) for one in batch) <= sum(one.size for one in batch) <= tokens
 
 
 @given(st.lists(st.booleans()))
 def test_a_text_that_is_not_waited_for_any_more_is_not_asked(patient: list[bool]) -> None:
-    queue, texts = EmbeddingQueue(), [wanted(f"text {index}", int(waits)) for index, waits in enumerate(patient)]
+    queue, texts = WaitingItems(), [wanted(f"text {index}", int(waits)) for index, waits in enumerate(patient)]
     for text in texts:
         queue.add(text, "bulk")
-    batch, dropped = queue.take(inputs=1000, tokens=MAX_TOKENS)
+    batch, dropped = queue.take(items=1000, size=MAX_TOKENS)
     assert batch == [one for one, waits in zip(texts, patient, strict=True) if waits]
     assert dropped == [one for one, waits in zip(texts, patient, strict=True) if not waits]
 
 
 def test_interactive_texts_go_first_and_each_text_once() -> None:
-    queue = EmbeddingQueue()
+    queue = WaitingItems()
     bulk, both, ask = wanted("bulk"), wanted("both"), wanted("ask")
     for text, lane in ((bulk, "bulk"), (both, "bulk"), (ask, "interactive"), (both, "interactive")):
         queue.add(text, lane)
-    batch, _ = queue.take(inputs=2, tokens=MAX_TOKENS)
+    batch, _ = queue.take(items=2, size=MAX_TOKENS)
     assert batch == [ask, both]
     queue.put_back([ask, both])
     both.found.set_result(Embedding(None))
-    assert queue.take(inputs=9, tokens=MAX_TOKENS)[0] == [ask, bulk]
+    assert queue.take(items=9, size=MAX_TOKENS)[0] == [ask, bulk]
 
 
 @pytest.mark.parametrize(

@@ -43,6 +43,7 @@ class Settings(BaseSettings):
     similarity_threshold: Annotated[float, Field(gt=0, le=1)] | None = None
     semantic_max_chars: Positive = 1000
     semantic_wait: Seconds = 60
+    semantic_wait_interactive: Seconds = 3
     cache_ttl: Seconds = 604_800
     max_idle: Seconds = 2_592_000
     max_entries: Count = 0

@@ -53,6 +53,8 @@ def output_record(line: Line, job_id: str, answer: Answer) -> dict[str, Any]:
             record["askonce"]["entry"] = line.question.fingerprint
         if answer.unmatched is not None:
             record["askonce"]["unmatched"] = answer.unmatched
+        if answer.waited is not None:
+            record["askonce"]["waited"] = answer.waited
     if line.question is not None and line.question.metadata is not None:
         record["askonce"]["metadata"] = line.question.metadata
     return record

@@ -19,6 +19,8 @@ REASONS = {
     Unmatched.EMBEDDINGS_IDENTICAL: "the embedding server gives different texts the same vector",
     Unmatched.TOO_LONG: "their texts are longer than SEMANTIC_MAX_CHARS, and no template was found",
     Unmatched.QDRANT_DOWN: "Qdrant failed, or could not be reached",
+    Unmatched.QDRANT_SLOW: "Qdrant is too slow for it",
+    Unmatched.QDRANT_REFUSED: "Qdrant refuses; `askonce-worker check` says why",
 }
 
 
@@ -52,6 +54,7 @@ class RunReport:
             "errors": dict(totals.errors),
             "not_cached": dict(totals.flaws),
             "unmatched": dict(totals.unmatched),
+            "waited": totals.waited.total(),
             "llm_calls": totals.sources["llm"],
             "calls_saved": totals.calls_saved,
             "spent": _account(totals.spent, self.currency),
@@ -93,6 +96,8 @@ class RunReport:
         for reason, count in totals.unmatched.items():
             why = next((words for known, words in REASONS.items() if known == reason), reason)
             yield f"{count:,} questions were asked without matching: {why}"
+        if totals.waited:
+            yield f"{totals.waited.total():,} questions waited for a slow embedding server or Qdrant"
         if totals.unpriced:
             yield f"no price is known of {', '.join(sorted(totals.unpriced))}: money leaves it out; see --prices"
 

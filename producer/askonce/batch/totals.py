@@ -36,6 +36,7 @@ class RunTotals:
         errors: Failed lines, by code or HTTP status.
         flaws: Answered lines that are not cached: `truncated`, `empty` or `refused`.
         unmatched: Answered lines that were asked without looking for similar questions, by reason.
+        waited: Answered lines whose look for similar questions waited for a slow server, under `waited`.
         spent: Tokens of the calls that these lines made.
         saved: Tokens of the calls that they did not make.
         unpriced: Models without a price.
@@ -45,6 +46,7 @@ class RunTotals:
     errors: Counter[str] = field(default_factory=Counter)
     flaws: Counter[str] = field(default_factory=Counter)
     unmatched: Counter[str] = field(default_factory=Counter)
+    waited: Counter[str] = field(default_factory=Counter)
     spent: TokenCount = field(default_factory=TokenCount)
     saved: TokenCount = field(default_factory=TokenCount)
     unpriced: set[str] = field(default_factory=set)
@@ -81,6 +83,8 @@ class RunTotals:
             self.flaws[found] += 1
         if "unmatched" in facts:
             self.unmatched[facts["unmatched"]] += 1
+        if "waited" in facts:
+            self.waited["waited"] += 1
         self._add_usage(self.spent if facts["billed"] else self.saved, body, prices)
 
     def _add_usage(self, tokens: TokenCount, body: dict[str, Any], prices: Prices) -> None:
@@ -110,7 +114,7 @@ class RunTotals:
         }
 
 
-COUNTERS = ("sources", "errors", "flaws", "unmatched")
+COUNTERS = ("sources", "errors", "flaws", "unmatched", "waited")
 
 
 def load_totals(dumped: dict[str, Any] | None) -> RunTotals:

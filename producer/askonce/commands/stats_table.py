@@ -130,6 +130,7 @@ ROWS: tuple[tuple[str, Cell], ...] = (
     ("  in flight", lambda report: number(report["hits"]["inflight"])),
     ("hit rate", lambda report: rate(report["hit_rate"])),
     ("asked without matching", lambda report: number(sum(report["unmatched"].values()))),
+    ("waited for a slow server", lambda report: number(report["waited"])),
     ("wrong hits reported", lambda report: number(report["wrong_hits"])),
     ("failed questions", lambda report: number(report["failed"])),
     ("cancelled questions", lambda report: number(report["cancelled"])),

@@ -9,6 +9,7 @@ A counter is called `name|namespace|model`. The names:
     wrong                                   hits reported as wrong
     cancelled                               questions withdrawn before a worker took them (no model)
     unmatched:REASON                        questions sent to the LLM without a look for similar ones
+    waited                                  questions whose look for similar ones waited for a slow server
     hit:B joined:B miss:B                   seconds from submit to answer, by bucket: a cached answer, the answer to
                                             another question in flight, one of an LLM call of its own
 
@@ -106,6 +107,7 @@ class Figures:
                 for name, count in sorted(counts.items())
                 if name.startswith(UNMATCHED)
             },
+            "waited": counts["waited"],
             "wrong_hits": counts["wrong"],
             "hit_rate": free / questions if questions else None,
             "tokens": {"input": counts["tokens_in"], "cached": counts["tokens_cached"], "output": counts["tokens_out"]},

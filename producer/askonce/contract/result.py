@@ -7,7 +7,7 @@ from askonce.contract.records import VERSION, read_record, write_record
 from askonce.question import Question
 from askonce.readable import completion_of, text_of
 
-FIELDS = ("source", "similarity", "matched_question", "model", "cached_at", "metadata", "body", "unmatched")
+FIELDS = ("source", "similarity", "matched_question", "model", "cached_at", "metadata", "body", "unmatched", "waited")
 
 
 def result_record(answer: Answer, asked: Question | None = None) -> bytes:
@@ -43,6 +43,8 @@ def read_result(job_id: str, raw: bytes) -> Answer | None:
     fields = {name: record.get(name) for name in FIELDS}
     if not isinstance(fields["unmatched"], str):
         fields["unmatched"] = None
+    if not isinstance(fields["waited"], int | float):
+        fields["waited"] = None
     return Answer(job_id, record["status"], error=_read_error(record), **fields)
 
 

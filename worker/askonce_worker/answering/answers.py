@@ -14,8 +14,10 @@ Failure = dict[str, Any]
 EXPIRED: Failure = {"error": {"kind": "expired", "message": "the question's deadline passed before it was answered"}}
 
 
-def from_cache(question: Question, lane: str, entry: Entry, similarity: float | None = None) -> Finished:
-    """similarity: of a semantic hit; None for an exact one."""
+def from_cache(
+    question: Question, lane: str, entry: Entry, similarity: float | None = None, *, waited: float = 0.0
+) -> Finished:
+    """similarity: of a semantic hit; None for an exact one. waited: seconds for the look for it, where it took long."""
     semantic = similarity is not None
     answer = Answer(
         job_id=question.job_id,
@@ -27,6 +29,7 @@ def from_cache(question: Question, lane: str, entry: Entry, similarity: float | 
         cached_at=entry.created_at,
         metadata=question.metadata,
         body=entry.body,
+        waited=waited or None,
     )
     return Finished(question, answer, hit=entry.fingerprint, lane=lane)
 
@@ -43,6 +46,7 @@ def from_llm(item: OpenQuestion, body: dict[str, Any]) -> list[Finished]:
         metadata=question.metadata,
         body=body,
         unmatched=item.unmatched,
+        waited=(not item.unmatched and item.waited) or None,
     )
     same = Follow(leader="", text=question.text, similarity=1.0, same=True)
     return [Finished(question, own, lane=item.lane), *(joined(copy, item.lane, body, same) for copy in item.copies)]

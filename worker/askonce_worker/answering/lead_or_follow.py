@@ -119,9 +119,11 @@ class LeadOrFollow:
         """Leads where nothing alike is being asked; a follower gives its turn at the LLM back at once.
 
         A question may wait for its turn until not all is known any more of what has ended meanwhile. It looks into
-        the caches again then, and keeps its turn.
+        the caches again then, and keeps its turn. Where that took so long that the same is true once more, the exact
+        cache is enough: else a slow Qdrant would let it look for ever.
         """
         async with self._turns(item.question, item.lane) as turn:
+            looked_again = False
             while True:
                 with self._stage("claim"):
                     claim = await self._coalescer.claim(item.ask(), position)
@@ -130,8 +132,9 @@ class LeadOrFollow:
                 if not isinstance(claim, Stale):
                     break
                 position = self._coalescer.position()
-                if await self._lookup.look_again(item):
+                if await self._lookup.look_again(item, similar=not looked_again):
                     return None
+                looked_again = True
             if isinstance(claim, Lead):
                 await self._asking.lead(item, claim, turn)
                 return None

@@ -3,8 +3,6 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-import structlog
-
 from askonce.contract.unmatched import Unmatched
 from askonce.question import Question
 from askonce_worker.answering.answers import EXPIRED, failed, from_cache
@@ -18,13 +16,13 @@ from askonce_worker.answering.ports import (
     Finished,
     Outbound,
     SemanticCache,
-    SemanticCacheDown,
     VectorQuery,
 )
 from askonce_worker.answering.stages import Stage, unobserved
 from askonce_worker.matching.match import Matcher, Reuse
 
-log = structlog.get_logger()
+WAITED = 1.0
+"""Seconds from which on a lookup has had to wait."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +54,17 @@ class Lookup:
         semantic: SemanticCache,
         matcher: Matcher,
         outbound: Outbound,
+        llm_seconds: float = 60.0,
         stage: Stage = unobserved,
     ) -> None:
+        """llm_seconds: what a look for similar questions leaves of a question's time, or half of it if that is less."""
         self._clock = clock
         self._exact_cache = exact
         self._embedder = embedder
         self._semantic_cache = semantic
         self._matcher = matcher
         self._outbound = outbound
+        self._llm_seconds = llm_seconds
         self._stage = stage
 
     async def exact(self, batch: Batch) -> list[OpenQuestion]:
@@ -87,22 +88,22 @@ class Lookup:
             await self._outbound.send(finished)
         return group_same(todo)
 
-    async def similar(self, todo: list[OpenQuestion]) -> list[OpenQuestion]:
-        """One embedding each, one batch query for all, one read for the entries of all candidates."""
-        await self._embed([item for item in todo if item.reuse.semantic and item.vector is None])
-        searched = [item for item in todo if item.vector is not None and item.reuse.from_cache]
-        if not searched:
+    async def similar(self, todo: list[OpenQuestion], *, lane: str = "", urgent: bool = False) -> list[OpenQuestion]:
+        """One embedding each, one batch query for all, one read for the entries of all candidates.
+
+        lane: how long slow servers are waited for; the questions' own unless given. urgent: a turn at the LLM is held
+        meanwhile.
+        """
+        began = self._clock.now_ms()
+        await self._embed([item for item in todo if item.reuse.semantic and item.vector is None], lane)
+        wanted = [item for item in todo if item.vector is not None and item.reuse.from_cache]
+        if not wanted:
             return todo
-        try:
-            with self._stage("semantic", questions=len(searched)):
-                found = await self._semantic_cache.search([_query(item) for item in searched])
-        except SemanticCacheDown as error:
-            log.warning("semantic.down", error=str(error), questions=len(searched))
-            for item in searched:
-                item.unmatched = Unmatched.QDRANT_DOWN
-            return todo
+        searched, found = await self._search(wanted, lane, urgent)
+        waited = (self._clock.now_ms() - began) / 1000
         for item in searched:
             item.unmatched = None
+            item.waited = max(item.waited, waited) if waited > WAITED else item.waited
         names = {candidate.fingerprint: None for candidates in found for candidate in candidates}
         entries = await self._live_entries(searched, list(names)) if names else {}
         finished: list[Finished] = []
@@ -111,7 +112,7 @@ class Lookup:
             match = self._best(item, candidates, entries)
             if match is not None:
                 hit.add(item.key)
-                finished += [from_cache(question, item.lane, *match) for question in item.all()]
+                finished += [from_cache(question, item.lane, *match, waited=item.waited) for question in item.all()]
         if finished:
             await self._outbound.send(finished)
         return [item for item in todo if item.key not in hit]
@@ -122,8 +123,9 @@ class Lookup:
         await self._live_entries(todo)
         return matched != [item.epochs for item in todo]
 
-    async def look_again(self, item: OpenQuestion) -> bool:
+    async def look_again(self, item: OpenQuestion, *, similar: bool = True) -> bool:
         """Both caches once more, for a question that has waited. True: it is answered, with all its copies.
+        similar: the semantic one too.
 
         A question whose marker is gone meanwhile (cancelled, or answered elsewhere) leaves its copies behind: the
         first of them takes its place.
@@ -139,14 +141,36 @@ class Lookup:
         if entry is not None and item.reuse.kept:
             await self._outbound.send([from_cache(question, item.lane, entry) for question in pending])
             return True
-        return not await self.similar([item])
+        return similar and not await self.similar([item], urgent=True)
 
-    async def _embed(self, items: Sequence[OpenQuestion]) -> None:
+    async def _search(
+        self, items: Sequence[OpenQuestion], lane: str, urgent: bool
+    ) -> tuple[list[OpenQuestion], list[list[Candidate]]]:
+        """Those that could be looked for, and what was found. The others say why not."""
+        lane, within = lane or items[0].lane, self._within(items[0])
+        with self._stage("semantic", questions=len(items)):
+            queries = [_query(item) for item in items]
+            replies = await self._semantic_cache.search(queries, lane=lane, within=within, urgent=urgent)
+        searched, found = [], []
+        for item, reply in zip(items, replies, strict=True):
+            if isinstance(reply, Unmatched):
+                item.unmatched = reply
+            else:
+                searched.append(item)
+                found.append(reply)
+        return searched, found
+
+    def _within(self, item: OpenQuestion) -> float:
+        """Seconds that the look for similar questions may take, so that the LLM can still be asked in time."""
+        left = max(0.0, (item.deadline - self._clock.now_ms()) / 1000)
+        return max(left - self._llm_seconds, left / 2)
+
+    async def _embed(self, items: Sequence[OpenQuestion], lane: str) -> None:
         if not items:
             return
-        lane, within = items[0].lane, (items[0].deadline - self._clock.now_ms()) / 1000
+        texts = [item.question.text for item in items]
         with self._stage("embed", questions=len(items)):
-            found = await self._embedder.embed([item.question.text for item in items], lane=lane, within=within)
+            found = await self._embedder.embed(texts, lane=lane or items[0].lane, within=self._within(items[0]))
         for item, embedding in zip(items, found, strict=True):
             item.vector, item.unmatched = embedding.vector, embedding.unmatched
 

@@ -16,7 +16,8 @@ class OpenQuestion:
 
     deadline, asked: Unix ms of Redis's clock. reuse: what the matcher says of it. began: the stamp under which its
     answer will be stored; epochs: the one under which it is matched, kept up to date. lapses: how many workers died
-    while its job ran. unmatched: why it is not compared with others by similarity. called: when the LLM was asked, Unix
+    while its job ran. unmatched: why it is not compared with others by similarity. waited: seconds, where
+    that took long. called: when the LLM was asked, Unix
     ms of Redis's clock. copies: the same question once more in the same chunk; each gets the same answer.
     """
 
@@ -30,6 +31,7 @@ class OpenQuestion:
     lapses: int = 0
     vector: Vector | None = None
     unmatched: Unmatched | None = None
+    waited: float = 0.0
     called: int = 0
     copies: list[Question] = field(default_factory=list)
 

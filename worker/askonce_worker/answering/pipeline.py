@@ -9,6 +9,8 @@ from askonce_worker.answering.coalescing import Coalescer
 from askonce_worker.answering.lead_or_follow import LeadOrFollow
 from askonce_worker.answering.lookup import Batch, Lookup
 
+INTERACTIVE = "interactive"
+
 
 class Pipeline:
     def __init__(self, lookup: Lookup, coalescer: Coalescer, lead_or_follow: LeadOrFollow) -> None:
@@ -27,5 +29,5 @@ class Pipeline:
     async def condemn(self, batch: Batch, failure: Failure) -> None:
         """Fail every question that has no answer, and for a while all that are like one of them: workers died of it."""
         todo = await self._lookup.exact(batch)
-        todo = await self._lookup.similar(todo)
+        todo = await self._lookup.similar(todo, lane=INTERACTIVE)  # slow servers are no reason to let them live
         await self._lead_or_follow.condemn(todo, failure)

@@ -147,8 +147,14 @@ class Embedder(Protocol):
 
 
 class SemanticCache(Protocol):
-    async def search(self, queries: Sequence[VectorQuery]) -> list[list[Candidate]]:
-        """At most five candidates a query, the most similar first. Raises SemanticCacheDown."""
+    async def search(
+        self, queries: Sequence[VectorQuery], *, lane: str = "bulk", within: float = math.inf, urgent: bool = False
+    ) -> list[list[Candidate] | Unmatched]:
+        """At most five candidates a query, the most similar first; or why it could not be looked for them.
+
+        lane: says how long a slow server is waited for. within: seconds, in any case. urgent: something else is held
+        up meanwhile.
+        """
         ...
 
 
@@ -222,7 +228,7 @@ class LLMError(Exception):
 
 
 class SemanticCacheDown(Exception):
-    """Qdrant cannot be reached, or refuses: the lookup is a miss."""
+    """Qdrant cannot be reached, or refuses."""
 
 
 class VectorRefused(SemanticCacheDown):

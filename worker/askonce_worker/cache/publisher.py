@@ -105,6 +105,8 @@ class Publisher:
         for item in finished:
             if item.answer.unmatched is not None:
                 self._counts.unmatched(item.question, item.answer.unmatched)
+            if item.answer.waited is not None:
+                self._counts.waited(item.question)
         chunk_log.note(finished)
         if self._sender is None or self._sender.done():
             self._sender = asyncio.create_task(self._send_all())

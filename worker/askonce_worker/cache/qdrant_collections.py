@@ -6,7 +6,7 @@ server is not asked again by each of them.
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import grpc
 import structlog
@@ -16,7 +16,7 @@ from qdrant_client import grpc as qdrant
 from askonce_worker.answering.ports import SemanticCacheDown
 from askonce_worker.cache import qdrant_messages as messages
 from askonce_worker.cache.qdrant_address import advice, too_old
-from askonce_worker.cache.qdrant_errors import translated
+from askonce_worker.cache.qdrant_errors import is_missing, translated
 from askonce_worker.cache.qdrant_quantization import Quantization, doubt, kind_of
 
 log = structlog.get_logger()
@@ -72,9 +72,15 @@ class QdrantCollections:
         attempt.result()
         return name
 
-    def lost(self, name: str) -> None:
-        """Qdrant has lost it: it is created again when it is next used."""
-        self._ready.discard(name)
+    @contextlib.contextmanager
+    def noticing_loss(self, name: str) -> Iterator[None]:
+        """Around a call of this collection: what Qdrant knows no more is made anew when it is next used."""
+        try:
+            yield
+        except SemanticCacheDown as error:
+            if is_missing(error):
+                self._ready.discard(name)
+            raise
 
     async def aclose(self) -> None:
         for attempt in list(self._attempts.values()):

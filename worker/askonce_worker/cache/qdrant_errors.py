@@ -9,6 +9,7 @@ import grpc
 from qdrant_client.common.client_exceptions import ResourceExhaustedResponse
 
 from askonce_worker.answering.ports import SemanticCacheDown, VectorRefused
+from askonce_worker.pacing.trouble import Trouble, Undelivered
 
 VECTOR_FAULT = re.compile(
     r"vector dimension error|expected dim\b|vector.*(?:\bnan\b|infinite|non-finite)", re.IGNORECASE
@@ -45,3 +46,41 @@ def _pass_on_cancellation() -> None:
     task = asyncio.current_task()
     if task is not None and task.cancelling():
         raise asyncio.CancelledError
+
+
+REFUSALS = frozenset(
+    {grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.UNIMPLEMENTED, grpc.StatusCode.PERMISSION_DENIED}
+)
+"""What stays so until an operator changes something. A limit of strict mode is a PERMISSION_DENIED, too."""
+MAYBE_ONE = frozenset({grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.PERMISSION_DENIED})
+"""What may be the fault of one query, or of how many there are."""
+TROUBLES = {
+    grpc.StatusCode.UNAVAILABLE: Trouble.AWAY,
+    grpc.StatusCode.DEADLINE_EXCEEDED: Trouble.SLOW,  # Qdrant ends a search itself after 60 s, and says this
+    grpc.StatusCode.RESOURCE_EXHAUSTED: Trouble.BUSY,
+}
+"""All others: something is wrong with the server, and may pass: INTERNAL, FAILED_PRECONDITION while it is locked."""
+
+
+def undelivered(error: SemanticCacheDown, *, alone: bool) -> Undelivered:
+    """What a search that failed means for those that wait. alone: it had one query."""
+    cause = _origin(error)
+    if isinstance(cause, ResourceExhaustedResponse):
+        return Undelivered(Trouble.BUSY, pause=cause.retry_after_s, status="RESOURCE_EXHAUSTED")
+    if isinstance(cause, TimeoutError):
+        return Undelivered(Trouble.SLOW, status=str(error))
+    if not isinstance(cause, grpc.RpcError):
+        return Undelivered(Trouble.REFUSED, status=str(error))
+    code = cause.code()
+    if code in MAYBE_ONE and not (alone and code in REFUSALS):
+        return Undelivered(Trouble.UNFIT, status=code.name)
+    if code in REFUSALS:
+        return Undelivered(Trouble.REFUSED, status=code.name)
+    return Undelivered(TROUBLES.get(code, Trouble.FAILING), status=code.name)
+
+
+def _origin(error: BaseException) -> BaseException:
+    """What was first. The interceptor of Qdrant's client raises its own exception from gRPC's."""
+    while isinstance(error, SemanticCacheDown) and error.__cause__ is not None:
+        error = error.__cause__
+    return error

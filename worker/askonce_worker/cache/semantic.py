@@ -5,10 +5,11 @@ The question's text is not in it. How the calls go out, and why over gRPC: `qdra
 """
 
 import asyncio
+import math
 import os
+import random
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,27 +19,32 @@ import structlog
 from qdrant_client import AsyncQdrantClient
 from qdrant_client import grpc as qdrant
 
+from askonce.contract.unmatched import Unmatched
 from askonce_worker.answering.ports import Candidate, SemanticCacheDown, StoredVector, VectorQuery
 from askonce_worker.cache import qdrant_messages as messages
 from askonce_worker.cache.qdrant_address import address_fault, advice, grpc_port, too_old
 from askonce_worker.cache.qdrant_collections import QdrantCollections
-from askonce_worker.cache.qdrant_errors import is_missing, translated
+from askonce_worker.cache.qdrant_errors import translated
 from askonce_worker.cache.qdrant_quantization import Quantization
+from askonce_worker.cache.qdrant_searches import QdrantSearches
+from askonce_worker.pacing.line import Waits
 from askonce_worker.providers.address import is_loopback
+from askonce_worker.providers.retry import Backoff
 
 log = structlog.get_logger()
 
-SEARCHING = 3.0
+LOOKING = 3.0
 STORING = 60.0
-"""Seconds for a call. Vectors wait in the outbox meanwhile; a question waits for its search."""
+"""Seconds for a call. Vectors wait in the outbox meanwhile."""
+PATIENT = Waits()
 LOOKS_AGAIN = 15.0
 _CHANNEL = {
     # gRPC would wait up to two minutes before it tries again, long after Qdrant is back.
     "grpc.initial_reconnect_backoff_ms": 200,
     "grpc.max_reconnect_backoff_ms": 2000,
-    # A peer that vanished without a word is noticed.
+    # A peer that vanished without a word is noticed; one that is busy is not taken for it.
     "grpc.keepalive_time_ms": 30_000,
-    "grpc.keepalive_timeout_ms": 5_000,
+    "grpc.keepalive_timeout_ms": 20_000,
 }
 
 
@@ -67,7 +73,7 @@ def _authorities() -> dict[str, Any]:
 
 
 class QdrantSemanticCache:
-    """All methods raise SemanticCacheDown, with its cause, when Qdrant cannot be reached, is slow, or refuses."""
+    """All methods but `search` raise SemanticCacheDown, with its cause, when Qdrant is away, is slow, or refuses."""
 
     def __init__(
         self,
@@ -76,47 +82,26 @@ class QdrantSemanticCache:
         embedding_model: str,
         now: Callable[[], float],
         prefix: str = "askonce",
-        timeout: float = SEARCHING,
+        waits: Waits = PATIENT,
+        timeout: float = LOOKING,
         store_timeout: float = STORING,
         quantization: Quantization = "none",
     ) -> None:
-        """now: Unix seconds. timeout: seconds of a search; store_timeout: of the storing of a batch.
+        """now: Unix seconds. waits: of searches. timeout: seconds of other calls; store_timeout: of storing a batch.
         quantization: of collections that it creates."""
         self._client = client
-        self._now = now
         self._timeout = timeout
         self._store_timeout = store_timeout
         self._prefix = messages.collection_prefix(prefix, embedding_model)
         self._known = QdrantCollections(client, self._prefix, time.monotonic, quantization)
+        pause = Backoff(random.random, least=0.2, factor=2.0).pause
+        self._searches = QdrantSearches(client, self._known, now=now, waits=waits, pause=pause)
 
-    async def search(self, queries: Sequence[VectorQuery]) -> list[list[Candidate]]:
-        """At most five candidates a query, the most similar first: one round trip for all queries.
-
-        They go out by scope: Qdrant scores neighbours with equal filters together (64 queries of five scopes among
-        5,000 vectors: 9 ms, and 30 ms when the scopes take turns).
-        """
-        found: list[list[Candidate]] = [[] for _ in queries]
-        for size in {
-            len(query.vector) for query in queries
-        }:  # one, but for the moment at which a model changes its own
-            positions = [at for at, query in enumerate(queries) if len(query.vector) == size]
-            replies = await self._search([queries[at] for at in positions], size)
-            for at, candidates in zip(positions, replies, strict=True):
-                found[at] = candidates
-        return found
-
-    async def _search(self, queries: Sequence[VectorQuery], size: int) -> list[list[Candidate]]:
-        name = await self._known.ready(size, self._timeout)
-        now = int(self._now())
-        order = sorted(range(len(queries)), key=lambda i: (queries[i].scope, queries[i].threshold))
-        batch = [messages.query(name, queries[i], now) for i in order]
-        with self._translated(name):
-            request = qdrant.QueryBatchPoints(collection_name=name, query_points=batch)
-            reply = await self._client.grpc_points.QueryBatch(request, timeout=self._timeout)
-        found: list[list[Candidate]] = [[] for _ in queries]
-        for position, result in zip(order, reply.result, strict=True):
-            found[position] = [_candidate(point) for point in result.result]
-        return found
+    async def search(
+        self, queries: Sequence[VectorQuery], *, lane: str = "bulk", within: float = math.inf, urgent: bool = False
+    ) -> list[list[Candidate] | Unmatched]:
+        """As the port has it. Never raises SemanticCacheDown."""
+        return await self._searches.search(queries, lane=lane, within=within, urgent=urgent)
 
     async def upsert(self, vectors: Sequence[StoredVector]) -> None:
         """Stores them, or replaces those under the same fingerprint. Searchable when this returns."""
@@ -124,7 +109,7 @@ class QdrantSemanticCache:
             return
         name = await self._known.ready(len(vectors[0].vector), self._store_timeout)
         points = [messages.point(vector) for vector in vectors]
-        with self._translated(name):
+        with self._known.noticing_loss(name), translated():
             request = qdrant.UpsertPoints(collection_name=name, wait=True, points=points)
             await self._client.grpc_points.Upsert(request, timeout=self._store_timeout)
 
@@ -133,7 +118,7 @@ class QdrantSemanticCache:
         if not vectors:
             return []
         name = await self._known.ready(len(vectors[0].vector), self._store_timeout)
-        with self._translated(name):
+        with self._known.noticing_loss(name), translated():
             reply = await self._client.grpc_points.Get(messages.look_at(name, vectors), timeout=self._store_timeout)
         found = {UUID(point.id.uuid): point for point in reply.result}
         points = [(each, found.get(messages.uuid_of(each.fingerprint))) for each in vectors]
@@ -148,13 +133,14 @@ class QdrantSemanticCache:
         """Points of this embedding model, expired ones included."""
         total = 0
         for name in await self._collections():
-            with self._translated(name):
+            with self._known.noticing_loss(name), translated():
                 request = qdrant.CountPoints(collection_name=name, exact=True)
                 reply = await self._client.grpc_points.Count(request, timeout=self._timeout)
             total += reply.result.count
         return total
 
     async def close(self) -> None:
+        await self._searches.close()
         await self._known.aclose()
         await self._client.close()
 
@@ -164,16 +150,6 @@ class QdrantSemanticCache:
             reply = await self._client.grpc_collections.List(qdrant.ListCollectionsRequest(), timeout=self._timeout)
         names = [collection.name for collection in reply.collections if collection.name.startswith(self._prefix)]
         return [name for name in names if name.removeprefix(self._prefix).isdigit()]
-
-    @contextmanager
-    def _translated(self, collection: str) -> Iterator[None]:
-        try:
-            with translated():
-                yield
-        except SemanticCacheDown as error:
-            if is_missing(error):
-                self._known.lost(collection)
-            raise
 
 
 async def greet_qdrant(url: str, client: AsyncQdrantClient) -> None:
@@ -191,7 +167,7 @@ async def greet_qdrant(url: str, client: AsyncQdrantClient) -> None:
 
 async def _fault(url: str, client: AsyncQdrantClient) -> str | None:
     try:
-        async with asyncio.timeout(SEARCHING):
+        async with asyncio.timeout(LOOKING):
             with translated():
                 version = (await client.info()).version
     except (SemanticCacheDown, TimeoutError) as error:
@@ -199,7 +175,3 @@ async def _fault(url: str, client: AsyncQdrantClient) -> str | None:
     if (less := advice(version)) is not None and too_old(version) is None:
         log.warning("semantic.old_server", reason=less)
     return too_old(version)
-
-
-def _candidate(point: qdrant.ScoredPoint) -> Candidate:
-    return Candidate(point.payload["fingerprint"].string_value, point.score)

@@ -61,4 +61,4 @@ async def qdrant(settings: Settings) -> Finding:
     return found
 
 
-DOWN = "is it running? ASKONCE_QDRANT_URL, ASKONCE_QDRANT_API_KEY"
+DOWN = "is it running? ASKONCE_QDRANT_URL, ASKONCE_QDRANT_API_KEY; bulk waits for it for ASKONCE_SEMANTIC_WAIT"

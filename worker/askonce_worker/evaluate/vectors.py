@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from askonce.contract.unmatched import Unmatched
 from askonce_worker.answering.ports import Vector
 from askonce_worker.matching.profiles import Profile
+from askonce_worker.pacing.line import Waits
 from askonce_worker.providers import provider
 from askonce_worker.providers.embeddings import OpenAIEmbedder
 from askonce_worker.providers.retry import Backoff
@@ -96,7 +97,7 @@ async def embed(texts: Sequence[str], settings: Settings, profile: Profile, file
         dimensions=settings.embedding_dimensions,
         max_tokens=profile.max_tokens,
         backoff=Backoff(random.random),
-        patience=REQUEST_TIMEOUT,
+        waits=Waits(bulk=REQUEST_TIMEOUT),
         timeout=REQUEST_TIMEOUT,
     )
     try:

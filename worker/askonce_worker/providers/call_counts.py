@@ -46,6 +46,10 @@ class CallCounts:
         """It was asked without a look for similar ones."""
         self._add(f"unmatched:{reason}", question, 1)
 
+    def waited(self, question: Question) -> None:
+        """The look for similar ones waited for a slow server."""
+        self._add("waited", question, 1)
+
     def _add(self, name: str, question: Question, by: int) -> None:
         if by:
             self._counts[f"{name}|{question.namespace}|{question.model}"] += by

@@ -7,21 +7,25 @@ import structlog
 
 from askonce.contract.unmatched import Unmatched
 from askonce_worker.answering.ports import Embedding, Vector
+from askonce_worker.pacing.halving import in_pieces
+from askonce_worker.pacing.trouble import Trouble, Undelivered
+from askonce_worker.pacing.waiting import Wanted
 from askonce_worker.providers.calls import Call, OnCall, told
 from askonce_worker.providers.embedding_dimensions import Reduction
 from askonce_worker.providers.embedding_memory import VectorMemory
-from askonce_worker.providers.embedding_queue import Wanted
 from askonce_worker.providers.embedding_reply import BadReply, request_body, vectors_of
 from askonce_worker.providers.embedding_twins import Twins
 from askonce_worker.providers.provider import ProviderClient, ProviderError, post
 from askonce_worker.providers.retry import RetryDecision
 
-MAX_REQUESTS = 40
-"""To find the inputs that a server refuses among those of one batch: one among 2,048 takes 23."""
 BAD_INPUT = frozenset({400, 413, 422})
+TROUBLES = {"timeout": Trouble.SLOW, "connection": Trouble.AWAY, "rate_limit": Trouble.BUSY}
+"""By the kind of a request's error; all others: the server fails."""
 
 REFUSED = Embedding(None, Unmatched.EMBEDDINGS_REFUSED)
 IDENTICAL = Embedding(None, Unmatched.EMBEDDINGS_IDENTICAL)
+
+WantedText = Wanted[str, Embedding]
 
 log = structlog.get_logger(__name__)
 
@@ -55,26 +59,22 @@ class EmbeddingRequests:
     def is_broken(self) -> bool:
         return self._twins.is_broken
 
-    async def fill(self, batch: list[Wanted]) -> None:
-        """Settles each of them. A server refuses a whole request for one bad input: halve it until that is alone."""
-        pieces, refusal = [batch], None
-        for _ in range(MAX_REQUESTS):
-            if not pieces:
-                break
-            piece = pieces.pop()
-            try:
-                await self._ask(piece)
-            except ProviderError as error:
-                if error.status not in BAD_INPUT or self._reduction.is_refused(error):
-                    raise
-                refusal = error
-                half = len(piece) // 2
-                pieces += [piece[half:], piece[:half]] if half else []
-        if refusal is not None and len(batch) > 1 and not any(wanted.found.done() for wanted in batch):
-            raise refusal  # where nothing of a batch was accepted, it is not the texts
+    async def fill(self, batch: list[WantedText]) -> None:
+        """Settles each of them. Raises Undelivered."""
+        await in_pieces(batch, self._ask)
+        for wanted in batch:
+            wanted.settle(REFUSED)
 
-    async def _ask(self, piece: list[Wanted]) -> None:
-        texts = [wanted.text for wanted in piece]
+    async def _ask(self, piece: list[WantedText]) -> None:
+        try:
+            await self._ask_once(piece)
+        except ProviderError as error:
+            trouble = Trouble.REFUSED if self._reduction.is_refused(error) else _trouble(error)
+            self._counts["failed"] += len(piece) if trouble is not Trouble.UNFIT else 0
+            raise Undelivered(trouble, pause=error.retry_after, status=error.status) from error
+
+    async def _ask_once(self, piece: list[WantedText]) -> None:
+        texts = [wanted.item for wanted in piece]
         content = request_body(self._model, texts, self._reduction.wanted)
         once = partial(post, self._client, "/embeddings", content, timeout=self._timeout, model=self._model)
         raw = await told(once, Call("embeddings", self._model, texts=len(texts)), self._on_call)
@@ -87,7 +87,7 @@ class EmbeddingRequests:
         self._note_dimension(vectors)
         for wanted, embedding in zip(piece, self._usable(texts, vectors), strict=True):
             if embedding.vector is not None:
-                self._memory.add(wanted.text, embedding.vector)
+                self._memory.add(wanted.item, embedding.vector)
             wanted.settle(embedding)
 
     def _usable(self, texts: list[str], vectors: list[Vector | None]) -> list[Embedding]:
@@ -110,3 +110,9 @@ class EmbeddingRequests:
             log.warning("embeddings.dimension_changed", before=self.dimensions, now=seen)
             self._memory.clear()
         self.dimensions = seen
+
+
+def _trouble(error: ProviderError) -> Trouble:
+    if error.status in BAD_INPUT:
+        return Trouble.UNFIT
+    return Trouble.REFUSED if error.final else TROUBLES.get(error.kind, Trouble.FAILING)

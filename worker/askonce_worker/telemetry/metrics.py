@@ -17,6 +17,7 @@ from prometheus_client import (
     disable_created_metrics,
 )
 
+from askonce.contract.unmatched import Unmatched
 from askonce_worker.answering.ports import Finished
 from askonce_worker.providers.calls import Call
 from askonce_worker.telemetry.model_names import MODEL, ModelNames
@@ -27,6 +28,13 @@ CALL_SECONDS = tuple(0.01 * 2**n for n in range(14))
 """The buckets that OpenTelemetry gives for `gen_ai.client.operation.duration`."""
 STAGE_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 SIMILARITIES = (0.8, 0.85, 0.9, 0.92, 0.94, 0.95, 0.96, 0.97, 0.98, 0.985, 0.99, 0.995, 1.0)
+WAITS: dict[str, str] = {
+    Unmatched.QDRANT_SLOW: "slow",
+    Unmatched.EMBEDDINGS_SLOW: "slow",
+    Unmatched.QDRANT_DOWN: "away",
+    Unmatched.EMBEDDINGS_DOWN: "away",
+    Unmatched.QDRANT_REFUSED: "refused",
+}
 TEXTS = tuple(2**n for n in range(12))
 
 
@@ -43,6 +51,10 @@ class Metrics:
         self._questions = Counter(
             "askonce_questions", "Answers published by this worker.", ("source", "lane", MODEL), registry=registry
         )
+        self._waits = Counter(
+            "askonce_lookup_waits", "Questions that waited for a slow server, or did without it.", ("outcome",),
+            registry=registry,
+        )  # fmt: skip
         self._similarity = Histogram(
             "askonce_semantic_similarity", "Cosine of semantic hits.", buckets=SIMILARITIES, registry=registry
         )
@@ -74,6 +86,9 @@ class Metrics:
             counts[answer.source or answer.status, item.lane, model] += 1
             if answer.source == "semantic" and answer.similarity is not None:
                 self._similarity.observe(answer.similarity)
+            outcome = "waited" if answer.waited is not None else WAITS.get(answer.unmatched or "")
+            if outcome is not None:
+                self._waits.labels(outcome).inc()
         for labels, count in counts.items():
             self._questions.labels(*labels).inc(count)
 

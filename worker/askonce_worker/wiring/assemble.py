@@ -91,7 +91,7 @@ async def service(settings: Settings, health: PartHealth, *, worker: str, clock:
     watched = watch(settings)
     async with AsyncExitStack() as stack:
         shared = _shared(settings, watched, worker, clock, stack)
-        lookup = _lookup(shared, watched, clock)
+        lookup = _lookup(settings, shared, watched, clock)
         lead_or_follow = _lead_or_follow(settings, shared, lookup, watched, clock, stack)
         background: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {
             "budget": shared.budget.watch,
@@ -146,7 +146,7 @@ def _shared(settings: Settings, watched: Watch, worker: str, clock: Clock, stack
     )
 
 
-def _lookup(shared: _Shared, watched: Watch, clock: Clock) -> Lookup:
+def _lookup(settings: Settings, shared: _Shared, watched: Watch, clock: Clock) -> Lookup:
     return Lookup(
         clock=clock,
         exact=shared.exact,
@@ -154,6 +154,7 @@ def _lookup(shared: _Shared, watched: Watch, clock: Clock) -> Lookup:
         semantic=shared.vectors or parts.NoSemanticCache(),
         matcher=shared.matcher,
         outbound=shared.publisher,
+        llm_seconds=settings.llm_timeout,
         stage=watched.stage,
     )
 

@@ -4,12 +4,14 @@ import asyncio
 import random
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from typing import Any
 
 import structlog
 from pydantic import SecretStr
 from redis.asyncio import Redis
 
 from askonce.contract.keys import Keys
+from askonce.contract.unmatched import Unmatched
 from askonce.tasks import stop
 from askonce_worker.answering.llm_slots import LLMSlots
 from askonce_worker.answering.ports import Candidate, Clock, VectorQuery
@@ -24,6 +26,7 @@ from askonce_worker.inflight.feed import SETTLE
 from askonce_worker.logs.unreadable import Refusals
 from askonce_worker.matching.match import conflict
 from askonce_worker.matching.profiles import Profile, profile_of
+from askonce_worker.pacing.line import Waits
 from askonce_worker.providers import provider
 from askonce_worker.providers.call_counts import CallCounts
 from askonce_worker.providers.embeddings import OpenAIEmbedder
@@ -47,7 +50,7 @@ MAX_EMBEDDINGS_BYTES = 268_435_456
 class NoSemanticCache:
     """Where no Qdrant is configured: nothing is similar, and vectors go nowhere."""
 
-    async def search(self, queries: Sequence[VectorQuery]) -> list[list[Candidate]]:
+    async def search(self, queries: Sequence[VectorQuery], **_: Any) -> list[list[Candidate] | Unmatched]:
         return [[] for _ in queries]
 
 
@@ -65,6 +68,11 @@ def matching_profile(settings: Settings) -> Profile:
     return Profile(profile.model, threshold, profile.max_tokens, profile.measured)
 
 
+def waits_of(settings: Settings) -> Waits:
+    """For Qdrant and for the embedding server."""
+    return Waits(settings.semantic_wait_interactive, settings.semantic_wait)
+
+
 def embedder_of(settings: Settings, profile: Profile, watched: Watch, stack: AsyncExitStack) -> OpenAIEmbedder:
     client = provider.connect(
         api_key=secret(settings.embedding_api_key or settings.openai_api_key) or "none",
@@ -79,7 +87,7 @@ def embedder_of(settings: Settings, profile: Profile, watched: Watch, stack: Asy
         dimensions=settings.embedding_dimensions,
         max_tokens=profile.max_tokens,
         backoff=Backoff(random.random, least=0.2, factor=2.0),
-        patience=settings.semantic_wait,
+        waits=waits_of(settings),
         timeout=EMBEDDING_TIMEOUT,
         on_call=watched.on_call,
     )
@@ -97,6 +105,7 @@ def semantic_of(settings: Settings, clock: Clock, stack: AsyncExitStack) -> Qdra
         now=lambda: clock.now_ms() / 1000,
         prefix=settings.key_prefix,
         quantization=settings.vector_quantization,
+        waits=waits_of(settings),
     )
     stack.push_async_callback(cache.close)
     stack.push_async_callback(stop, asyncio.create_task(greet_qdrant(url, client)))

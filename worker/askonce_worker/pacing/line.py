@@ -1,0 +1,226 @@
+"""The line before a server: items of all jobs of a worker wait in it, and go out in batches, as its pace allows.
+
+A batch that fails goes out again, for as long as its items are waited for. One that is under way is never sent a second
+time, and nobody who gives up ends it: others may want what is in it. More load makes the line longer, and nothing else.
+"""
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable, Collection
+from dataclasses import dataclass
+from typing import Generic
+
+import structlog
+
+from askonce_worker.logs.error_origin import place
+from askonce_worker.pacing.health import Health, Patience
+from askonce_worker.pacing.pace import Pace
+from askonce_worker.pacing.trouble import GivenUp, Trouble, Undelivered
+from askonce_worker.pacing.waiting import INTERACTIVE, Found, Item, WaitingItems, Wanted
+
+log = structlog.get_logger(__name__)
+
+LOOKS_UP = 1.0
+"""Seconds after which whoever waits looks whether it is still worth while."""
+
+
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """Seconds for which each lane waits for a server: the interactive one in all, bulk for one that says nothing."""
+
+    interactive: float = 3.0
+    bulk: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """items, size: of a batch, and of the sizes of its items. batches: at once. linger: seconds that an item waits for
+    company."""
+
+    items: int
+    batches: int
+    size: int = sys.maxsize
+    linger: float = 0.0
+
+
+class Line(Generic[Item, Found]):
+    """name: in log events.
+
+    send: settles each item of a batch, or raises Undelivered.
+    pause: seconds after so many failures in a row, and what the server asks for, if it does.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        send: Callable[[list[Wanted[Item, Found]]], Awaitable[None]],
+        *,
+        limits: Limits,
+        pace: Pace,
+        waits: Waits,
+        pause: Callable[[int, float | None], float],
+    ) -> None:
+        self.health = Health()
+        self._name = name
+        self._send = send
+        self._limits = limits
+        self._pace = pace
+        self._pause = pause
+        self._interactive = Patience(min(waits.interactive, waits.bulk), renewed=False)
+        self._bulk = Patience(waits.bulk, renewed=True)
+        self._waiting: WaitingItems[Item, Found] = WaitingItems()
+        self._items_under_way = 0
+        self._batches: dict[asyncio.Task[None], float] = {}
+        self._timer: asyncio.TimerHandle | None = None
+
+    @property
+    def silent_since(self) -> float | None:
+        """Since when a batch is under way and the server has said nothing. None: nothing is."""
+        return max(min(self._batches.values()), self.health.heard_at) if self._batches else None
+
+    @property
+    def late(self) -> GivenUp:
+        """Why an item is done without at this moment."""
+        if self.health.refuses:
+            return GivenUp.REFUSED
+        return GivenUp.SLOW if self.health.down_since is None and not self._is_silent else GivenUp.AWAY
+
+    @property
+    def _is_silent(self) -> bool:
+        """Whether a server that would speak if it could has said nothing for as long as bulk waits."""
+        since = self.silent_since if self.health.is_checked else None
+        return since is not None and asyncio.get_running_loop().time() - since > self._bulk.seconds - LOOKS_UP
+
+    def is_given_up(self, lane: str) -> bool:
+        """Whether nothing is to be waited for in this lane."""
+        return self.health.is_given_up(asyncio.get_running_loop().time(), self._patience(lane))
+
+    def add(self, wanted: Wanted[Item, Found], lane: str, *, urgent: bool = False) -> None:
+        self._waiting.add(wanted, lane, urgent=urgent)
+
+    async def wait(self, open_ones: Collection[Wanted[Item, Found]], lane: str, within: float) -> None:
+        """Until all are found, or given up: for `within` seconds at most. What the server says moves the end."""
+        patience = self._patience(lane)
+        clock = asyncio.get_running_loop().time
+        asked = clock()
+        for wanted in open_ones:
+            wanted.waiting += 1
+        try:
+            self.wake()
+            futures = {wanted.found for wanted in open_ones if not wanted.found.done()}
+            while futures:
+                seconds = min(asked + within, self.health.gives_up_at(asked, patience)) - clock()
+                if seconds <= 0:
+                    return
+                _, futures = await asyncio.wait(futures, timeout=min(seconds, LOOKS_UP))
+        finally:
+            for wanted in open_ones:
+                wanted.waiting -= 1
+
+    def wake(self) -> None:
+        """Sends what there is room for: now, or when the server may be asked again."""
+        if self._timer is not None:
+            return
+        loop = asyncio.get_running_loop()
+        seconds = max(self._limits.linger, self.health.resumes_at - loop.time())
+        if seconds > 0:
+            self._timer = loop.call_later(seconds, self._fill_room)
+        else:
+            self._fill_room()
+
+    def back(self) -> None:
+        """The server has been heard of."""
+        self.health.reached(asyncio.get_running_loop().time())
+        self.stop_timer()
+        self.wake()
+
+    def stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    async def close(self) -> None:
+        self.stop_timer()
+        for batch in list(self._batches):
+            batch.cancel()
+        await asyncio.gather(*self._batches, return_exceptions=True)
+        self._drop_all(GivenUp.AWAY)
+
+    def _patience(self, lane: str) -> Patience:
+        return self._interactive if lane == INTERACTIVE else self._bulk
+
+    def _fill_room(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._timer = None
+        if loop.time() < self.health.resumes_at:
+            self.wake()
+            return
+        most = 1 if self.health.failures else self._limits.batches
+        while self._waiting and len(self._batches) < most:
+            room = self._pace.bound - self._items_under_way
+            if room < 1 and self._items_under_way:
+                break
+            batch, dropped = self._waiting.take(items=min(self._limits.items, max(1, room)), size=self._limits.size)
+            for wanted in dropped:
+                wanted.settle(GivenUp.SLOW)
+            if batch:
+                self._items_under_way += len(batch)
+                task = loop.create_task(self._deliver(batch))
+                self._batches[task] = loop.time()
+                task.add_done_callback(self._ended)
+
+    def _ended(self, batch: "asyncio.Task[None]") -> None:
+        del self._batches[batch]
+        if not batch.cancelled() and self._waiting and self._timer is None:
+            self._fill_room()
+
+    async def _deliver(self, batch: list[Wanted[Item, Found]]) -> None:
+        clock = asyncio.get_running_loop().time
+        began, more_waited = clock(), bool(self._waiting)
+        try:
+            await self._send(batch)
+        except Undelivered as error:
+            self._failed(error, batch, began, clock())
+        except asyncio.CancelledError:
+            _settle(batch, GivenUp.AWAY)
+            raise
+        except Exception as error:  # noqa: BLE001 - the items would be waited for in vain
+            log.error(f"{self._name}.broken", items=len(batch), error=type(error).__name__, where=place(error))
+            _settle(batch, GivenUp.AWAY)
+        else:
+            self.health.replied(clock())
+            self._pace.replied(began=began, now=clock(), more_waited=more_waited)
+            _settle(batch, GivenUp.REFUSED)
+        finally:
+            self._items_under_way -= len(batch)
+
+    def _failed(self, error: Undelivered, batch: list[Wanted[Item, Found]], began: float, now: float) -> None:
+        """The items that are still waited for are sent again after a pause. Nothing else is sent meanwhile."""
+        left = [wanted for wanted in batch if not wanted.found.done()]
+        trouble = error.trouble
+        log.warning(f"{self._name}.failed", items=len(left), kind=trouble.value, status=error.status)
+        if trouble is Trouble.REFUSED:
+            self.health.refused(now)
+            _settle(left, GivenUp.REFUSED)
+            self._drop_all(GivenUp.REFUSED)
+            return
+        pause = self._pause(min(6, self.health.failures + 1), error.pause)
+        if trouble is Trouble.SLOW:
+            self._pace.timed_out(began=began, now=now)
+        if trouble is Trouble.BUSY:
+            self._pace.put_off(began=began, now=now)
+            self.health.put_off(now, pause)
+        elif trouble is Trouble.SLOW and self.health.is_checked:
+            self.health.reached(now)
+        else:
+            self.health.failed(began=began, now=now, pause=pause, unreachable=trouble is Trouble.AWAY)
+        self._waiting.put_back(left)
+        self.wake()
+
+    def _drop_all(self, why: GivenUp) -> None:
+        _settle(self._waiting.clear(), why)
+
+
+def _settle(batch: list[Wanted[Item, Found]], found: Found | GivenUp) -> None:
+    for wanted in batch:
+        wanted.settle(found)
