@@ -13,11 +13,14 @@ import structlog
 from qdrant_client import grpc as qdrant
 
 from askonce import Question
+from askonce.contract.unmatched import Unmatched
 from askonce.tasks import stop
 from askonce_worker.answering.ports import SemanticCacheDown, StoredVector, VectorQuery, VectorRefused
 from askonce_worker.cache.qdrant_errors import VECTOR_FAULT
 from askonce_worker.cache.semantic import QdrantSemanticCache, connect_qdrant
 from askonce_worker.check.servers import qdrant as checked
+from askonce_worker.pacing.halving import MAX_REQUESTS
+from askonce_worker.pacing.line import Waits
 from askonce_worker.settings import Settings
 from support import qdrant_refusals as refusals
 from support.cache import DIMENSION, Cache
@@ -27,6 +30,7 @@ from support.worker_process import until
 
 FACTS = {"scope": "s", "epochs": "0.0.0.0", "model": "m", "namespace": "n", "created_at": 1, "expires_at": 2**40}
 QUERY = VectorQuery("s", np.ones(DIMENSION, np.float32), 0.9)
+VECTOR = StoredVector(Question("0", model="m").fingerprint, QUERY.vector, **FACTS)
 PASSING = [
     refusals.STRICT_LIMIT,
     refusals.MEMORY,
@@ -217,7 +221,7 @@ async def test_a_failure_is_remembered_for_a_second_and_no_longer(cache, faulty,
     for later in (0.0, 0.9):
         clock[0] = 100.0 + later
         with pytest.raises(SemanticCacheDown, match="Max collections limit"):
-            await cache.semantic.search([QUERY])
+            await cache.semantic.missing([VECTOR])
         assert faulty.calls["Create"] == 1
     clock[0] = 101.1
     faulty.faults.clear()
@@ -225,13 +229,13 @@ async def test_a_failure_is_remembered_for_a_second_and_no_longer(cache, faulty,
 
 
 async def test_a_cluster_that_takes_its_time_over_indexes_is_waited_for(cache, faulty):
-    """Longer than a search waits: each index is agreed on by all peers."""
+    """Longer than an ask waits: each index is agreed on by all peers."""
+    waits = Waits(interactive=0.2)
     hasty = QdrantSemanticCache(
-        connect_qdrant(faulty.url), embedding_model=cache.model, now=time.time, prefix=cache.prefix, timeout=0.2
+        connect_qdrant(faulty.url), embedding_model=cache.model, now=time.time, prefix=cache.prefix, waits=waits
     )
     faulty.fault("CreateFieldIndex", seconds=0.3)
-    with pytest.raises(SemanticCacheDown, match="not ready after 0.2 s"):
-        await hasty.search([QUERY])
+    assert await hasty.search([QUERY], lane="interactive") == [Unmatched.QDRANT_SLOW]
     await cache.semantic.search([QUERY])
 
     async def ready():
@@ -240,6 +244,28 @@ async def test_a_cluster_that_takes_its_time_over_indexes_is_waited_for(cache, f
     await until(ready, what="the first attempt's end")
     assert await hasty.search([QUERY]) == [[]]
     await hasty.close()
+
+
+WAITED_FOR = [refusals.OUT_OF_MEMORY, refusals.RATE, refusals.TIMED_OUT, refusals.SHARD_AWAY]
+DONE_WITHOUT = [refusals.STRICT_LIMIT, refusals.NO_KEY, refusals.READ_ONLY]
+
+
+@pytest.mark.parametrize("refusal", WAITED_FOR, ids=lambda each: each.text[:30])
+async def test_a_search_waits_for_what_passes(cache, faulty, refusal):
+    await cache.semantic.missing([VECTOR])
+    faulty.fault("QueryBatch", refusal, times=2)
+    assert await cache.semantic.search([QUERY, QUERY]) == [[], []]
+    assert faulty.calls["QueryBatch"] == 3
+
+
+@pytest.mark.parametrize("refusal", DONE_WITHOUT, ids=lambda each: each.text[:30])
+async def test_a_search_does_not_wait_for_an_operator(cache, faulty, refusal):
+    await cache.semantic.missing([VECTOR])
+    faulty.fault("QueryBatch", refusal)
+    async with asyncio.timeout(30):
+        assert await cache.semantic.search([QUERY] * 64) == [Unmatched.QDRANT_REFUSED] * 64
+        assert await cache.semantic.search([QUERY]) == [Unmatched.QDRANT_REFUSED]
+    assert faulty.calls["QueryBatch"] <= MAX_REQUESTS
 
 
 # What is asked for, and of whom.
@@ -256,7 +282,7 @@ async def test_scores_are_those_of_the_vectors_themselves_whatever_an_operator_q
 async def test_a_server_below_1_12_2_gets_no_vector_and_one_below_1_17_a_warning(cache, faulty):
     faulty.version = "1.12.1"
     with pytest.raises(SemanticCacheDown, match="1.12.1 is too old"):
-        await cache.semantic.search([QUERY])
+        await cache.semantic.missing([VECTOR])
     assert (faulty.calls["Create"], (await checked(Settings(qdrant_url=faulty.url))).ok) == (0, False)
     faulty.version = "1.16.3"
     cache.semantic._known._clock = lambda: time.monotonic() + 10
@@ -270,11 +296,14 @@ async def test_a_server_below_1_12_2_gets_no_vector_and_one_below_1_17_a_warning
 @pytest.mark.filterwarnings("ignore:Api key is used with an insecure connection")
 async def test_a_key_is_sent_and_a_wrong_one_named(cache, faulty):
     faulty.keys = ApiKeys(f"secret-{uuid.uuid4().hex}", read_only="look")
-    with pytest.raises(SemanticCacheDown, match="Must provide an API key"):
-        await cache.semantic.search([QUERY])
-    for key, words in (("wrong", "Invalid API key"), ("look", "Global manage access is required")):
-        with pytest.raises(SemanticCacheDown, match=words):
-            await searched(faulty.url, key, cache)
+    for key, words in (
+        (None, "Must provide an API key"),
+        ("wrong", "Invalid API key"),
+        ("look", "Global manage access is required"),
+    ):
+        with structlog.testing.capture_logs() as logs:
+            assert await searched(faulty.url, key, cache) == [Unmatched.QDRANT_REFUSED], "not waited for"
+        assert words in str([line for line in logs if line["event"] == "semantic.failed"])
     assert await searched(faulty.url, faulty.keys.read_write, cache) == [[]]
 
 

@@ -324,7 +324,8 @@ async def test_what_cannot_be_read_is_counted_by_what_it_is(settings, llm_server
 
 
 async def test_vectors_that_qdrant_does_not_take_are_seen_to_wait(settings, llm_server):
-    async with client_for(settings) as client, workers(1, {**settings, "ASKONCE_QDRANT_URL": "http://127.0.0.1:1"}):
+    away = {"ASKONCE_QDRANT_URL": "http://127.0.0.1:1", "ASKONCE_SEMANTIC_WAIT": "0.5"}
+    async with client_for(settings) as client, workers(1, settings | away):
         await collected(client, await client.submit_many([f"held up {number}? [gq{number}]" for number in range(5)]))
 
         async def waits():

@@ -48,6 +48,8 @@ def _pass_on_cancellation() -> None:
         raise asyncio.CancelledError
 
 
+MOST_WORDS = 300
+"""Characters of what a server says, for the log."""
 REFUSALS = frozenset(
     {grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.UNIMPLEMENTED, grpc.StatusCode.PERMISSION_DENIED}
 )
@@ -62,21 +64,22 @@ TROUBLES = {
 """All others: something is wrong with the server, and may pass: INTERNAL, FAILED_PRECONDITION while it is locked."""
 
 
-def undelivered(error: SemanticCacheDown, *, alone: bool) -> Undelivered:
-    """What a search that failed means for those that wait. alone: it had one query."""
-    cause = _origin(error)
+def undelivered(error: SemanticCacheDown, *, queries: int) -> Undelivered:
+    """What a failure means for searches that wait. queries: in the request that failed; 0 where it was no search."""
+    cause, words = _origin(error), str(error)[:MOST_WORDS]
     if isinstance(cause, ResourceExhaustedResponse):
-        return Undelivered(Trouble.BUSY, pause=cause.retry_after_s, status="RESOURCE_EXHAUSTED")
+        return Undelivered(Trouble.BUSY, pause=cause.retry_after_s, status=words)
     if isinstance(cause, TimeoutError):
-        return Undelivered(Trouble.SLOW, status=str(error))
+        return Undelivered(Trouble.SLOW, status=words)
     if not isinstance(cause, grpc.RpcError):
-        return Undelivered(Trouble.REFUSED, status=str(error))
+        return Undelivered(Trouble.REFUSED, status=words)
     code = cause.code()
-    if code in MAYBE_ONE and not (alone and code in REFUSALS):
-        return Undelivered(Trouble.UNFIT, status=code.name)
+    if code in MAYBE_ONE:
+        of_a_query = queries > 1 or (queries == 1 and code not in REFUSALS)
+        return Undelivered(Trouble.UNFIT if of_a_query else Trouble.REFUSED, status=words)
     if code in REFUSALS:
-        return Undelivered(Trouble.REFUSED, status=code.name)
-    return Undelivered(TROUBLES.get(code, Trouble.FAILING), status=code.name)
+        return Undelivered(Trouble.REFUSED, status=words)
+    return Undelivered(TROUBLES.get(code, Trouble.FAILING), status=words)
 
 
 def _origin(error: BaseException) -> BaseException:

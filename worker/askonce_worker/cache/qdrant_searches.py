@@ -114,20 +114,31 @@ class QdrantSearches:
             await in_pieces([wanted for wanted in batch if len(wanted.item.vector) == size], self._ask)
 
     async def _ask(self, piece: list[WantedSearch]) -> None:
+        name = await self._ready(piece)
         try:
-            try:
-                await self._ask_once(piece)
-            except SemanticCacheDown as error:
-                if not is_missing(error):
-                    raise
-                await self._ask_once(piece)  # it was lost, and is made anew
+            await self._ask_once(name, piece)
         except SemanticCacheDown as error:
-            raise undelivered(error, alone=len(piece) == 1) from error
+            if not is_missing(error):
+                raise undelivered(error, queries=len(piece)) from error
+            await self._ask_anew(piece)
 
-    async def _ask_once(self, piece: list[WantedSearch]) -> None:
+    async def _ask_anew(self, piece: list[WantedSearch]) -> None:
+        """The collection was lost, and is made anew."""
+        name = await self._ready(piece)
+        try:
+            await self._ask_once(name, piece)
+        except SemanticCacheDown as error:
+            raise undelivered(error, queries=len(piece)) from error
+
+    async def _ready(self, piece: list[WantedSearch]) -> str:
+        try:
+            return await self._collections.ready(len(piece[0].item.vector), REQUEST)
+        except SemanticCacheDown as error:
+            raise undelivered(error, queries=0) from error
+
+    async def _ask_once(self, name: str, piece: list[WantedSearch]) -> None:
         """They go out by scope: Qdrant scores neighbours with equal filters together (64 queries of five scopes among
         5,000 vectors: 9 ms, and 30 ms when the scopes take turns)."""
-        name = await self._collections.ready(len(piece[0].item.vector), REQUEST)
         now = int(self._now())
         ordered = sorted(piece, key=lambda wanted: (wanted.item.scope, wanted.item.threshold))
         queries = [messages.query(name, wanted.item, now) for wanted in ordered]
