@@ -1,5 +1,6 @@
 """Leaders in Redis: a hash and a stream per shard of scopes. The hash is the truth, the stream its trimmed changes."""
 
+import time
 import zlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -31,6 +32,9 @@ DOUBT_MS = 2000
 renews within a second of its return."""
 AT_ONCE = 500
 """Records in one reply, leaders in one script call: a longer one would keep others waiting."""
+
+SIGNS = 6
+"""How often in the time of a lease a claim is a sign of life, beside the renewals."""
 
 LEAD = Script("askonce_worker.inflight", "lead")
 SETTLE = Script("askonce_worker.inflight", "settle")
@@ -69,6 +73,7 @@ class Feed:
         self._worker = worker_id
         self._embedding = embedding_id
         self._lease_ms = int(lease * 1000)
+        self._signed = -float("inf")
         prefix = keys.prefix
         self._prefixes = [f"{prefix}:leaders:", f"{prefix}:feed:", keys.inflight_answer(""), KEPT, ANSWER_MS]
 
@@ -81,7 +86,9 @@ class Feed:
 
     async def lead(self, shard: int, seen: str, leaders: Sequence[Leader]) -> LeadReply:
         """Appends them all, or none if another leader of their scopes came after `seen`."""
-        args: list[Any] = [seen, self._worker, self._lease_ms, KEPT]
+        now = time.monotonic()
+        sign = now - self._signed > self._lease_ms / 1000 / SIGNS
+        args: list[Any] = [seen, self._worker, self._lease_ms if sign else 0, KEPT]
         for leader in leaders:
             args += (leader.id, leader.scope, encode_leader(leader))
         status, *rest = await LEAD(self._redis, self._shard_keys(shard), args)
@@ -89,6 +96,7 @@ class Feed:
             return LeadReply(appended=False, records=[], gap=True)
         records = [self._record(name, dict(zip(flat[::2], flat[1::2], strict=False))) for name, flat in rest[0]]
         if status == 1:
+            self._signed = now if sign else self._signed
             after = records[-1].id if records else seen
             for name, leader in zip(rest[1], leaders, strict=True):
                 records.append(Record(name.decode(), after, Led(leader)))

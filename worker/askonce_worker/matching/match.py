@@ -15,6 +15,10 @@ from askonce_worker.matching.guard.features import features
 from askonce_worker.matching.guard.rules import RULES
 from askonce_worker.matching.sameness import is_indistinct
 
+REMEMBERED = 16_384
+"""Texts of which it is remembered whether they ask about now, each of `REMEMBERED_CHARS` characters at most."""
+REMEMBERED_CHARS = 256
+
 
 def conflict(question: str, other: str) -> str | None:
     """The name of the first rule by which these two have different answers, or None. Symmetric."""
@@ -69,10 +73,11 @@ class Matcher:
         self._max_chars = max_chars
         self._never = never
         self._reported = reported
+        self._about_now: dict[str, bool] = {}
 
     def reuse(self, question: Question) -> Reuse:
         """The question's text decides whether its answer is kept, not what surrounds it."""
-        kept = question.cache != "bypass" and (self._never is None or self._never.search(question.text) is None)
+        kept = question.cache != "bypass" and not self._is_about_now(question.text)
         semantic = self._threshold is not None and not question.exact_only and question.cache != "bypass"
         too_long = semantic and question.template is None and len(question.text) > self._max_chars
         return Reuse(
@@ -83,6 +88,19 @@ class Matcher:
             too_long=too_long,
         )
 
+    def _is_about_now(self, text: str) -> bool:
+        """What is asked again and again is looked at once."""
+        if self._never is None:
+            return False
+        known = self._about_now.get(text)
+        if known is None:
+            known = self._never.search(text) is not None
+            if len(text) <= REMEMBERED_CHARS:
+                if len(self._about_now) == REMEMBERED:
+                    self._about_now.clear()
+                self._about_now[text] = known
+        return known
+
     def _threshold_of(self, question: Question) -> float:
         return 1.0 if self._threshold is None else effective_threshold(self._threshold, question.threshold)
 
@@ -92,6 +110,6 @@ class Matcher:
             return False
         if is_indistinct(question.text, other, similarity):
             return False
-        if self._never is not None and self._never.search(other) is not None:
+        if self._is_about_now(other):
             return False
         return not self._reported(question.fingerprint, fingerprint(question.scope, other))

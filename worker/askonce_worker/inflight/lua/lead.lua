@@ -3,7 +3,8 @@
 -- of life.
 --
 -- KEYS: leaders, feed, workers, doubted
--- ARGV: 1 end of the feed as the claimant knows it   2 worker   3 its lease in ms   4 records kept in the feed
+-- ARGV: 1 end of the feed as the claimant knows it   2 worker   3 its lease in ms, 0 where it showed life just before
+--       4 records kept in the feed
 --       5... of each: leader, scope, record
 -- Returns {1, what came, ids of the new records}, {0, what came}, or {-1}: what came is not known any more.
 local function ending()
@@ -32,12 +33,14 @@ if last ~= ARGV[1] then
   end
 end
 
-local clock = redis.call('TIME')
-local deadline = clock[1] * 1000 + math.floor(clock[2] / 1000) + ARGV[3]
 -- Removing comes first: Redis lets a script that has begun to write go on even when its memory is full.
 redis.call('ZREM', KEYS[3], '')
-redis.call('ZADD', KEYS[3], 'GT', string.format('%d', deadline), ARGV[2])
-redis.call('HDEL', KEYS[4], ARGV[2])
+if ARGV[3] ~= '0' then
+  local clock = redis.call('TIME')
+  local deadline = clock[1] * 1000 + math.floor(clock[2] / 1000) + ARGV[3]
+  redis.call('ZADD', KEYS[3], 'GT', string.format('%d', deadline), ARGV[2])
+  redis.call('HDEL', KEYS[4], ARGV[2])
+end
 local ids = {}
 for i = 5, #ARGV, 3 do
   redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 2])
