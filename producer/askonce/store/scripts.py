@@ -12,7 +12,7 @@ from typing import Any
 from redis.exceptions import NoScriptError
 
 USES = re.compile(r"^-- Uses: (\w+)$", re.MULTILINE)
-"""A line of a script that names a file of `askonce/lua` to load in front of it: what several scripts decide alike."""
+"""A line of a script that names a file to load in front of it, of its own package or of `askonce`."""
 
 
 class Script:
@@ -25,7 +25,13 @@ class Script:
     @cached_property
     def source(self) -> str:
         own = _text(self._package, self._name)
-        return "".join([*(_text("askonce", name) for name in USES.findall(own)), own])
+        return "".join([*(self._used(name) for name in USES.findall(own)), own])
+
+    def _used(self, name: str) -> str:
+        try:
+            return _text(self._package, name)
+        except FileNotFoundError:
+            return _text("askonce", name)
 
     @cached_property
     def sha(self) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-from askonce_worker.queue.leased_job import LeasedJob
+from askonce_worker.queue.leased_job import LeasedJob, Seen
 
 _job: ContextVar[LeasedJob | None] = ContextVar("chunk_job", default=None)
 
@@ -22,6 +22,12 @@ def answers_of(job: LeasedJob, questions: Iterable[str | None]) -> Iterator[None
         yield
     finally:
         _job.reset(token)
+
+
+def seen() -> Seen | None:
+    """What was read with the claim of this job."""
+    job = _job.get()
+    return None if job is None else job.seen
 
 
 def left_out(questions: Iterable[str | None]) -> None:

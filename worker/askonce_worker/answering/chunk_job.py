@@ -14,6 +14,7 @@ from askonce.contract.chunk import Chunk, unpack
 from askonce.question import Question
 from askonce_worker.answering.chunk_end import answers_of
 from askonce_worker.answering.chunk_log import chunk_sheet
+from askonce_worker.answering.coalescing import Position
 from askonce_worker.answering.lookup import Batch
 from askonce_worker.answering.pipeline import Pipeline
 from askonce_worker.answering.ports import Finished, Outbound
@@ -52,6 +53,10 @@ class ChunkJob:
         self._around = around
         self._log_prompts = log_prompts
 
+    def position(self) -> Position:
+        """To be noted before the caches are looked into, or read with a claim."""
+        return self._pipeline.position()
+
     async def run(self, job: LeasedJob, payload: Any, looked_up: Callable[[], None]) -> None:
         """Answers every question of the chunk.
 
@@ -82,7 +87,8 @@ class ChunkJob:
             refused = [(bad.job_id, AnswerError("invalid_question", bad.reason)) for bad in chunk.bad]
             await self._outbound.send([_failed(chunk, job.lane, job_id, error) for job_id, error in refused])
         if chunk.questions:
-            await self._pipeline.answer(_batch(job, chunk, looked_up))
+            position = self.position() if job.seen is None else job.seen.position
+            await self._pipeline.answer(_batch(job, chunk, looked_up), position)
 
     async def give_up(self, job: LeasedJob, cause: str) -> None:
         """Before a job becomes a dead letter: its open questions end as failed, so that none waits for ever."""

@@ -5,7 +5,7 @@ then from the LLM. Every answer is published as soon as it is known.
 """
 
 from askonce_worker.answering.answers import Failure
-from askonce_worker.answering.coalescing import Coalescer
+from askonce_worker.answering.coalescing import Coalescer, Position
 from askonce_worker.answering.lead_or_follow import LeadOrFollow
 from askonce_worker.answering.lookup import Batch, Lookup
 
@@ -18,9 +18,12 @@ class Pipeline:
         self._coalescer = coalescer
         self._lead_or_follow = lead_or_follow
 
-    async def answer(self, batch: Batch) -> None:
+    def position(self) -> Position:
+        """To be noted before the caches are looked into."""
+        return self._coalescer.position()
+
+    async def answer(self, batch: Batch, position: Position) -> None:
         """Publish an answer to every question that has none. Safe to repeat: what was answered is left out."""
-        position = self._coalescer.position()
         todo = await self._lookup.exact(batch)
         todo = await self._lookup.similar(todo)
         batch.looked_up()

@@ -10,13 +10,15 @@ from askonce.contract.pending import read_pending
 from askonce.contract.records import Body, open_record
 from askonce.question import Question
 from askonce.readable import completion_of, text_of, time_of
-from askonce_worker.answering.chunk_end import left_out
+from askonce_worker.answering.chunk_end import left_out, seen
 from askonce_worker.answering.ports import Entry, LiveEntries, QuestionState
-from askonce_worker.cache.entry_reader import EntryReader
+from askonce_worker.cache.entry_reader import SMALL, EntryReader
 from askonce_worker.cache.wrong_pairs import ReportedPairs
 from askonce_worker.logs.unreadable import Refusals
 
 FINGERPRINT_AT = len('{"fingerprint":"')
+Read = tuple[Sequence[bytes], Sequence[bytes | None], dict[str, str]]
+"""Markers and entries of questions, and the stamps by model."""
 PENDING_AT = len('{"fingerprint":"') + 43 + len('",')
 
 
@@ -33,11 +35,36 @@ class ExactCache:
         self._reader = EntryReader(redis, keys)
 
     async def look_up(self, questions: Sequence[Question], job: str = "") -> list[QuestionState]:
-        """Markers, entries and epochs of questions of one namespace, in one round trip.
+        """Markers, entries and epochs of questions of one namespace, in one round trip; none where the claim read them.
 
         job: `lane:job`. A question that was submitted again, beside new ones, is its first job's while that exists, and
         not pending in this one: else two workers would ask it, and what never follows would be paid twice.
         """
+        read = self._claimed(questions[0]) if job and len(questions) == 1 else None
+        markers, entries, epochs = read or await self._read_all(questions)
+        if job:
+            elsewhere = await self._elsewhere(questions, markers, _names(job))
+            markers = [b"" if at in elsewhere else marker for at, marker in enumerate(markers)]
+        known = [
+            self._known(question, marker, entry, epochs[question.model or ""])
+            for question, marker, entry in zip(questions, markers, entries, strict=True)
+        ]
+        left_out(question.job_id for question, state in zip(questions, known, strict=True) if not state.pending)
+        return known
+
+    def _claimed(self, question: Question) -> Read | None:
+        """What the claim of the question's job has read. None: it has to be read now."""
+        found = seen()
+        if found is None or not self._reported.is_current(found.wrong, found.dropped) or len(found.entry) > SMALL:
+            return None
+        whose = (question.namespace, question.job_id, question.model)
+        if tuple(part.decode("utf-8", "replace") for part in (found.namespace, found.job_id, found.model)) != whose:
+            return None
+        own = found.marker.startswith(question.fingerprint.encode(), FINGERPRINT_AT)
+        entry = found.entry if own and found.entry else None
+        return [found.marker], [entry], {question.model or "": epoch_stamp(found.epochs)}
+
+    async def _read_all(self, questions: Sequence[Question]) -> Read:
         namespace, models = _whose(questions)
         fingerprints = [question.fingerprint for question in questions]
 
@@ -54,15 +81,7 @@ class ExactCache:
             self._reported.ask(more)
             wrong, dropped = await more.execute()
         epochs = {model: epoch_stamp(stamp) for model, stamp in zip(models, stamps, strict=True)}
-        if job:
-            elsewhere = await self._elsewhere(questions, markers, _names(job))
-            markers = [b"" if at in elsewhere else marker for at, marker in enumerate(markers)]
-        known = [
-            self._known(question, marker, entry, epochs[question.model or ""])
-            for question, marker, entry in zip(questions, markers, entries, strict=True)
-        ]
-        left_out(question.job_id for question, state in zip(questions, known, strict=True) if not state.pending)
-        return known
+        return markers, entries, epochs
 
     async def _elsewhere(
         self, questions: Sequence[Question], markers: Sequence[bytes], jobs: Sequence[bytes]

@@ -34,6 +34,11 @@ class ReportedPairs:
         for key, after in self._after.items():
             pipe.zrangebyscore(key, f"({after:.0f}", "+inf", start=0, num=PAGE, withscores=True)
 
+    def is_current(self, wrong: bytes, dropped: bytes) -> bool:
+        """Whether nothing came after these last ones ('' for none)."""
+        newest = {self._keys.wrong: wrong, self._keys.dropped: dropped}
+        return all(not last or float(last) <= self._after[key] for key, last in newest.items())
+
     def take(self, wrong: list[tuple[bytes, float]], dropped: list[tuple[bytes, float]]) -> bool:
         """The replies. True: there is more."""
         for member, _ in wrong:

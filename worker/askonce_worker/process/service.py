@@ -112,7 +112,9 @@ async def _work(settings: Settings, redis: Redis, life: Life, name: str, *, susp
             keys=keys,
             clock=clock,
             worker=name,
-            hooks=JobHooks(split, service.jobs.give_up, service.watch.lease_lost, suspects.start),
+            hooks=JobHooks(
+                split, service.jobs.give_up, service.watch.lease_lost, suspects.start, service.jobs.position
+            ),
             health=life.health,
             lease=settings.lease,
             limits=WorkerLimits(settings.chunks, settings.max_tries, settings.grace, settings.redis_away_limit),

@@ -94,7 +94,7 @@ class LeasedWorker(Worker):
         self._limits = limits
         self._hooks = hooks
         self._health = health
-        self._leases = Leases(redis, keys, clock, worker=worker, lease=lease)
+        self._leases = Leases(redis, keys, clock, worker=worker, lease=lease, note=hooks.note)
         self._cron = Cron(self.cron_jobs, self.ctx, redis=redis, keys=keys, clock=clock, health=health)
         self._stop = asyncio.Event()
         self._at_once = asyncio.Event()

@@ -33,11 +33,30 @@ class JobEnd:
 
 
 @dataclass(frozen=True, slots=True)
+class Seen:
+    """What a claim has read for the only question of its job, as seen.lua returns it.
+
+    position: the coalescer's, from before.
+    """
+
+    position: Any
+    namespace: bytes
+    job_id: bytes
+    model: bytes
+    marker: bytes
+    entry: bytes
+    epochs: list[bytes | None]
+    wrong: bytes
+    dropped: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class LeasedJob:
     """job and lane: where it came from. token: proves the lease. lapses, failures: how often it went wrong before.
 
     record: arq's job record as it stands in Redis. malformed: what is wrong with it, else ''. questions: how many it
-    counts for in the load; 0 for a job that is not ours. flow: whose share of the worker it takes.
+    counts for in the load; 0 for a job that is not ours. flow: whose share of the worker it takes. seen: what the claim
+    has read for it.
     """
 
     job: str
@@ -54,6 +73,7 @@ class LeasedJob:
     questions: int = 0
     malformed: str = ""
     end: JobEnd = field(default_factory=JobEnd, compare=False)
+    seen: Seen | None = None
 
     @property
     def key(self) -> tuple[str, str]:
@@ -61,7 +81,9 @@ class LeasedJob:
         return self.job, self.token
 
 
-def leased_job(job: str, lane: str, token: str, lapses: int, failures: int, record: bytes) -> LeasedJob:
+def leased_job(
+    job: str, lane: str, token: str, lapses: int, failures: int, record: bytes, seen: Seen | None = None
+) -> LeasedJob:
     try:
         call = read_object(record)
         function, args, kwargs, enqueued = text_of(call, "f"), call["a"], call["k"], time_of(call, "et")
@@ -69,7 +91,7 @@ def leased_job(job: str, lane: str, token: str, lapses: int, failures: int, reco
             raise TypeError("not a call")
         return LeasedJob(
             job, lane, token, lapses, failures, record, _flow(lane, args),
-            function, tuple(args), kwargs, enqueued, _questions(function, args),
+            function, tuple(args), kwargs, enqueued, _questions(function, args), seen=seen,
         )  # fmt: skip
     except (ValueError, TypeError, KeyError) as error:
         malformed = f"malformed record: {type(error).__name__}"

@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -14,7 +14,7 @@ from askonce.store.scripts import Script
 from askonce_worker.queue.flow import Flow
 from askonce_worker.queue.job_keys import ARQ_RETRY, LANE_NUMBER, ending, ending_keys
 from askonce_worker.queue.job_outcomes import Bury, Done, Return, Split, dead_letter
-from askonce_worker.queue.leased_job import LeasedJob, leased_job
+from askonce_worker.queue.leased_job import LeasedJob, Seen, leased_job
 from askonce_worker.redis.clock import RedisClock
 
 CLAIM = Script("askonce_worker.queue", "claim_jobs")
@@ -31,13 +31,14 @@ SIGNS = 6
 
 
 class ClaimedRow(NamedTuple):
-    """A job in the reply of claim_jobs.lua. lane: 1 or 2. record: None where it has expired."""
+    """A job in the reply of claim_jobs.lua. lane: 1 or 2. record: None where it has expired. seen: of seen.lua."""
 
     lane: int
     job: bytes
     lapses: int
     failures: int
     record: bytes | None
+    seen: list[Any] | None = None
 
     @property
     def text(self) -> str:
@@ -72,14 +73,25 @@ class Claim:
 
 
 class Leases:
-    """lease: seconds. Every method raises one of TROUBLE while Redis is away, and may then simply be called again."""
+    """lease: seconds. note: gives the coalescer's position. Every method raises one of TROUBLE while Redis is away, and
+    may then simply be called again."""
 
-    def __init__(self, redis: Redis, keys: Keys, clock: RedisClock, *, worker: str, lease: float) -> None:
+    def __init__(
+        self,
+        redis: Redis,
+        keys: Keys,
+        clock: RedisClock,
+        *,
+        worker: str,
+        lease: float,
+        note: Callable[[], Any] = lambda: None,
+    ) -> None:
         self.worker = worker
         self.lease = lease
         self._redis = redis
         self._keys = keys
         self._clock = clock
+        self._note = note
         self._queues = [keys.queue(lane) for lane in LANES]
         self._leases = [keys.leases(lane) for lane in LANES]
         self._tokens = [keys.tokens(lane) for lane in LANES]
@@ -125,6 +137,7 @@ class Leases:
         now = time.monotonic()
         sign = "" if now - self._signed < self.lease / SIGNS else "1"
         args = [self.worker, token, self._lease_ms, *most, which, ARQ_JOB, self._clock.now_ms(), self._skip]
+        position = self._note()
         reply = await self._timed(CLAIM, keys, [*args, wake_up, sign, *flows])
         if not reply:
             raise TimeoutError("Redis received the claim too late")
@@ -140,7 +153,8 @@ class Leases:
                 gone.append(row.text)
             else:
                 lane = LANES[row.lane - 1]
-                jobs.append(leased_job(row.text, lane, token, row.lapses, row.failures, row.record))
+                seen = None if row.seen is None else Seen(position, *row.seen)
+                jobs.append(leased_job(row.text, lane, token, row.lapses, row.failures, row.record, seen))
         return Claim(jobs, gone, interactive_behind > 0, bulk_behind > 0, suspects > 0)
 
     async def renew(self, jobs: Sequence[LeasedJob]) -> list[LeasedJob]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from askonce_worker.queue.leased_job import LeasedJob
 
@@ -41,9 +42,11 @@ class JobHooks:
         on_dead: awaited before a job becomes a dead letter, with the job and the cause; again if it raises.
         on_lost: called for each job that another worker has claimed.
         on_suspects: called when jobs wait that must run in a process of their own.
+        note: called before each claim; what it returns goes with the jobs of which the claim reads more.
     """
 
     split: Callable[[bytes], Sequence[bytes]]
     on_dead: Callable[[LeasedJob, str], Awaitable[None]]
     on_lost: Callable[[], None] = _ignore
     on_suspects: Callable[[], None] = _ignore
+    note: Callable[[], Any] = _ignore

@@ -1,5 +1,7 @@
 -- Claims jobs for a worker: lapsed leases first, then what is due, interactive before bulk.
 --
+-- Uses: seen
+--
 -- KEYS: 1 queue:interactive 2 queue:bulk 3 leases:interactive 4 leases:bulk 5 tokens:interactive 6 tokens:bulk
 --       7 fair 8 wake 9 workers 10 load 11 alone:interactive 12 alone:bulk 13 doubted
 -- ARGV: 1 worker   2 token   3 lease in ms
@@ -11,7 +13,7 @@
 --       14... flows of which nothing is taken for now: lane (1 or 2), namespace and model, one a line
 -- Returns {now in ms, how many due interactive jobs stay behind (as far as was looked), how many bulk jobs,
 --          1 if suspects wait, how many bulk jobs the next claim is to skip,
---          {lane, job, lapses, failures, record or false (it is gone)}...}, or {now in ms}: it came too late.
+--          {lane, job, lapses, failures, record or false (it is gone), what `seen` says or none}...}, or {now in ms}: it came too late.
 --
 -- A token is 'fence lapses failures score': fence '-' while the job waits, score where it goes back to. A job that
 -- lapsed twice is a suspect: it waits apart, until a process claims it that runs nothing else.
@@ -224,6 +226,15 @@ local function questions_of(job)
   return string.match(job, '^%x+%-%d+%.') and '1' or string.match(job, '^%x+%-(%d+)$')
 end
 
+-- Of a few asks: what their answering begins with.
+local ASKS = 16
+local prefix = string.sub(KEYS[9], 1, -1 - string.len('workers'))
+local function seen_with(item, record)
+  if item.lane == 1 and #taken <= ASKS and record and string.match(item.job, '^%x+%-1$') then
+    return seen(prefix, record)
+  end
+end
+
 local waiting, gone, leases, tokens = {{}, {}}, {{}, {}}, {{}, {}}, {{}, {}}
 local virtual = 0
 for i, item in ipairs(taken) do
@@ -247,7 +258,7 @@ for i, item in ipairs(taken) do
       redis.call('HINCRBY', KEYS[10], lane == 1 and 'interactive' or 'bulk', '-' .. questions_of(item.job))
     end
   end
-  reply[#reply + 1] = {lane, item.job, item.lapses, tonumber(item.failures), records[i]}
+  reply[#reply + 1] = {lane, item.job, item.lapses, tonumber(item.failures), records[i], seen_with(item, records[i])}
 end
 for lane = 1, 2 do
   if #waiting[lane] > 0 then
