@@ -9,6 +9,7 @@ holds up nothing else. What a failed try has stored all the same, its reply bein
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
@@ -39,6 +40,9 @@ NAME = "outbox"
 """Under which health knows it."""
 GROUP = "qdrant"
 BATCH = 256
+GATHERED = 0.2
+"""Seconds in which vectors gather for the next batch, where they are few. Until one is found in Qdrant, what has just
+been answered is found among the questions in flight."""
 STUCK_MS = 90_000
 """A batch that another worker took is taken over after this time: longer than storing it may take."""
 FORGOTTEN_MS = 3_600_000
@@ -99,6 +103,7 @@ class Outbox:
         self._size = BATCH
         self._after = "0"
         self._is_behind = True
+        self._next_look = 0.0
 
     async def run(self) -> None:
         """Drains until cancelled. Goes on when Redis and Qdrant are back."""
@@ -108,9 +113,11 @@ class Outbox:
             await DROP_CONSUMERS(self._redis, [self._key], [GROUP, FORGOTTEN_MS])
         while True:
             try:
-                await self._drain_one()
+                drained = await self._drain_one()
                 pause = 0.0
                 self._health.succeeded(NAME)
+                if 0 < drained < BATCH and not self._is_behind:
+                    await asyncio.sleep(GATHERED)
             except (SemanticCacheDown, *TROUBLE) as error:
                 pause = min(LONGEST_PAUSE, max(0.5, pause * 2))
                 self._size, self._is_behind = max(1, self._size // 2), True
@@ -125,7 +132,8 @@ class Outbox:
         with contextlib.suppress(*TROUBLE):
             await self._redis.xgroup_create(self._key, GROUP, id="0", mkstream=True)
 
-    async def _drain_one(self) -> None:
+    async def _drain_one(self) -> int:
+        """How many it took."""
         tried = await self._stuck()
         fresh = [] if tried else await self._fresh()
         if not fresh:
@@ -134,6 +142,7 @@ class Outbox:
             await self._store(fresh or tried, tried=bool(tried))
             # Not twice the size: where the server has a limit, every second batch would be over it.
             self._size = min(BATCH, self._size + max(1, self._size // 4))
+        return len(fresh or tried)
 
     async def _store(self, records: list[Record], *, tried: bool) -> None:
         """tried: they have been sent before, perhaps with success."""
@@ -159,7 +168,12 @@ class Outbox:
                 await self._write([vector])
 
     async def _stuck(self) -> list[Record]:
+        """What other workers took long ago. Is looked for now and then, and again while there is some."""
+        now = time.monotonic()
+        if now < self._next_look:
+            return []
         reply = await self._redis.xautoclaim(self._key, GROUP, self._worker, STUCK_MS, "0-0", count=self._size)
+        self._next_look = now if reply[1] else now + STUCK_MS / 10_000
         return [record for record in reply[1] if record[1]]
 
     async def _fresh(self) -> list[Record]:
