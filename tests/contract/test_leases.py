@@ -139,8 +139,8 @@ async def test_a_wake_up_goes_on_to_those_who_have_not_seen_what_it_is_for(redis
     await put(redis, keys, lane="interactive", raw=of("slow"))
     await redis.delete(keys.wake)
     await worker.leases.claim(free=9, bulk=9, lapsed=(9, 9), held_back=[Flow("interactive", "slow", "m")], token="1")
-    token = await other.leases.woken(1)
-    assert (worker.leases.passed_by(token), other.leases.passed_by(token)) == (1, 0)
+    token = await other.leases.wake_ups.next()
+    assert [each.leases.wake_ups.passed_by(token) for each in (worker, other)] == [1, 0]
     assert await redis.llen(keys.wake) == 0
 
 

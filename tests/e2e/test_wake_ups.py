@@ -22,6 +22,15 @@ async def ran_by(pool):
     return dict(member.decode().split(" ") for member in members)
 
 
+async def until_it_runs(pool, job):
+    """Returns the process."""
+
+    async def runs():
+        return (await ran_by(pool)).get(job)
+
+    return await until(runs, what="the start of a job")
+
+
 async def ask_one_after_the_other(pool, count, **options):
     asked = []
     for _ in range(count):
@@ -35,10 +44,9 @@ async def test_no_ask_waits_for_a_worker_that_holds_its_flow_back(pool):
     """One of two workers has taken so much of a flow that hangs that it takes no more of it."""
     workers = [await pool.start(chunks=1, poll=NEVER) for _ in range(2)]
     hanging = await pool.put(["wait"] * 64, lane="interactive")
-    await until(lambda: pool.began(hanging, 1))
+    saturated = await until_it_runs(pool, hanging)
     asked = await ask_one_after_the_other(pool, ASKS)
     ran = await ran_by(pool)
-    saturated = ran[hanging]
     other = next(str(worker.pid) for worker in workers if str(worker.pid) != saturated)
     assert {ran[job] for job in asked} == {other}
 
@@ -46,10 +54,10 @@ async def test_no_ask_waits_for_a_worker_that_holds_its_flow_back(pool):
 async def test_no_ask_waits_for_a_worker_without_a_free_slot(pool):
     workers = [await pool.start(chunks=1, poll=NEVER) for _ in range(2)]
     busy = await pool.put(["sleep:3600"], lane="interactive")
-    await until(lambda: pool.began(busy, 1))
+    saturated = await until_it_runs(pool, busy)
     asked = await ask_one_after_the_other(pool, ASKS)
     ran = await ran_by(pool)
-    other = next(str(worker.pid) for worker in workers if str(worker.pid) != ran[busy])
+    other = next(str(worker.pid) for worker in workers if str(worker.pid) != saturated)
     assert {ran[job] for job in asked} == {other}
 
 
@@ -62,11 +70,10 @@ async def test_workers_that_hold_different_flows_back_take_each_others_asks(pool
         record = orjson.loads(of(f"n{number}", "wait", "hangs"))
         record["a"][0]["questions"] *= 64
         job = await pool.put(lane="interactive", raw=orjson.dumps(record))
-        await until(lambda job=job: pool.began(job, 1), what="the hanging job")
-        held[f"n{number}"] = (await ran_by(pool))[job]
-    for _ in range(10):
+        held[f"n{number}"] = await until_it_runs(pool, job)
+    for turn in range(10):
         for namespace in held:
-            job = f"ask-{namespace}-{_}"
+            job = f"ask-{namespace}-{turn}"
             await pool.put(lane="interactive", job=job, raw=of(namespace, "ok", job))
             await pool.until_answered([f"{job}/0"])
     ran = await ran_by(pool)

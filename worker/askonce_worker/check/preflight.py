@@ -13,7 +13,7 @@ from askonce.store.away import TROUBLE
 from askonce.store.redis_url import NO_CLUSTER
 from askonce_worker.check.advice import advice, chain, reason
 from askonce_worker.queue.lease_keeper import RedisAway
-from askonce_worker.queue.leases import REPLY_TIMEOUT
+from askonce_worker.queue.wake_ups import REPLY_TIMEOUT
 from askonce_worker.redis.facts import facts
 
 log = structlog.get_logger()

@@ -17,7 +17,7 @@ from askonce.store.away import AWAY, TROUBLE
 from askonce.tasks import stop
 from askonce_worker.health.parts import PartHealth
 from askonce_worker.logs.error_origin import place
-from askonce_worker.queue.leases import REPLY_TIMEOUT
+from askonce_worker.queue.wake_ups import REPLY_TIMEOUT
 from askonce_worker.redis.clock import RedisClock
 
 log = structlog.get_logger()

@@ -20,8 +20,6 @@ log = structlog.get_logger()
 
 POLL = 1
 """Seconds. The fallback for lost wake-ups, retries that fall due, and leases that lapse."""
-LISTEN = 1
-"""Seconds for which one read waits for a wake-up."""
 PAUSE_AFTER_TROUBLE = 0.1
 COMES_BACK = 0.02
 """Seconds after which a token that this worker cannot use is offered again: those who can may have been busy."""
@@ -50,6 +48,7 @@ class JobClaimer:
         health: PartHealth,
     ) -> None:
         self._leases = leases
+        self._wake_ups = leases.wake_ups
         self._keeper = keeper
         self._running = running
         self._start = start
@@ -61,7 +60,8 @@ class JobClaimer:
         self._token = ""
         self._stopped = asyncio.Event()
         self._news = asyncio.Event()
-        self._hungry = asyncio.Event()
+        self._full = False
+        self._listening = asyncio.Event()
 
     def stop(self) -> None:
         """`run` returns soon. What a claim under way still brings is released."""
@@ -78,9 +78,7 @@ class JobClaimer:
                 claim = await self._claim()
                 if claim is not None and not self._take(claim):
                     await self._wait_for_work(claim)
-        if self._token:
-            with contextlib.suppress(*TROUBLE):
-                await self._leases.pass_on(self._token)
+        await self._pass_on()
 
     async def _claim(self) -> Claim | None:
         """None: Redis is away, or something is wrong with it."""
@@ -94,6 +92,7 @@ class JobClaimer:
                 lapsed=running.free_for_lapsed,
                 held_back=self._held_back,
                 token=token,
+                listens=running.free > 1,
             )
         except TROUBLE as error:
             log.warning("claim.failed", error=type(error).__name__)
@@ -103,6 +102,8 @@ class JobClaimer:
             await asyncio.sleep(PAUSE_AFTER_TROUBLE)
             return None
         self._health.succeeded("claims")
+        if self._wake_ups.waits:
+            self._listening.set()
         return claim
 
     def _take(self, claim: Claim) -> bool:
@@ -128,17 +129,21 @@ class JobClaimer:
 
     async def _wait_for_slot(self) -> None:
         self._needs_slot = True
+        await self._pass_on()
         await self._news.wait()
+        self._full = False
         self._news.clear()
 
     async def _wait_for_work(self, claim: Claim) -> None:
         self._needs_slot = claim.behind
         if self._running.free > 0:
-            self._hungry.set()
+            self._listening.set()
+        else:
+            await self._pass_on()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(POLL):
                 await self._news.wait()
-        self._hungry.clear()
+        self._full = False
         self._news.clear()
 
     def slot_freed(self) -> None:
@@ -156,22 +161,33 @@ class JobClaimer:
             await stop(*tasks)
 
     async def listen(self) -> None:
-        """Waits for wake-ups, on a connection of its own, while there is room for a job."""
-        async with asyncio.TaskGroup() as offers:
-            while True:
-                await self._hungry.wait()
-                try:
-                    token = await self._leases.woken(LISTEN)
-                    if token:
-                        await self._use(token, offers)
-                except TROUBLE:
-                    await asyncio.sleep(0.5)
+        """Waits for wake-ups while there is room for a job, and reads what comes of a wait that has begun."""
+        try:
+            async with asyncio.TaskGroup() as offers:
+                while True:
+                    await self._listening.wait()
+                    self._listening.clear()
+                    try:
+                        await self._listen_once(offers)
+                    except TROUBLE:
+                        await asyncio.sleep(0.5)
+                        self._listening.set()
+        finally:
+            await self._wake_ups.aclose()
+
+    async def _listen_once(self, offers: asyncio.TaskGroup) -> None:
+        """After a token, the claim that it leads to begins the next wait."""
+        token = await self._wake_ups.next()
+        if token:
+            await self._use(token, offers)
+        if not self._token and not self._full:
+            self._listening.set()
 
     async def _use(self, token: str, offers: asyncio.TaskGroup) -> None:
         """A token leads to a claim, or goes to another worker: none is lost while one of them could take the job."""
-        passed_by = self._leases.passed_by(token)
-        if not self._hungry.is_set():
-            await self._leases.pass_on(token)
+        passed_by = self._wake_ups.passed_by(token)
+        if self._full:
+            await self._wake_ups.pass_on(token)
         elif not passed_by:
             self._token = min(token, self._token or token, key=len)
             self._news.set()
@@ -181,4 +197,12 @@ class JobClaimer:
     async def _offer_again(self, token: str) -> None:
         with contextlib.suppress(*TROUBLE):
             await asyncio.sleep(COMES_BACK)
-            await self._leases.pass_on(token)
+            await self._wake_ups.pass_on(token)
+
+    async def _pass_on(self) -> None:
+        """This worker takes nothing for now: what wakes it is for others."""
+        self._full = True
+        token, self._token = self._token, ""
+        if token:
+            with contextlib.suppress(*TROUBLE):
+                await self._wake_ups.pass_on(token)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from redis.asyncio import Redis
+from redis.exceptions import NoScriptError
 
 from askonce.contract.keys import ARQ_JOB, LANES, Keys
 from askonce.store.scripts import Script
@@ -15,6 +16,7 @@ from askonce_worker.queue.flow import Flow
 from askonce_worker.queue.job_keys import ARQ_RETRY, LANE_NUMBER, ending, ending_keys
 from askonce_worker.queue.job_outcomes import Bury, Done, Return, Split, dead_letter
 from askonce_worker.queue.leased_job import LeasedJob, Seen, leased_job
+from askonce_worker.queue.wake_ups import REPLY_TIMEOUT, WakeUps
 from askonce_worker.redis.clock import RedisClock
 
 CLAIM = Script("askonce_worker.queue", "claim_jobs")
@@ -25,7 +27,6 @@ SPLIT = Script("askonce_worker.queue", "split_job")
 BURY = Script("askonce_worker.queue", "bury_job")
 
 MOST_AT_ONCE = 256
-REPLY_TIMEOUT = 5.0
 SIGNS = 6
 """How often in the time of a lease a claim is a sign of life, beside the renewals."""
 
@@ -92,6 +93,7 @@ class Leases:
         self._keys = keys
         self._clock = clock
         self._note = note
+        self.wake_ups = WakeUps(redis, keys, worker)
         self._queues = [keys.queue(lane) for lane in LANES]
         self._leases = [keys.leases(lane) for lane in LANES]
         self._tokens = [keys.tokens(lane) for lane in LANES]
@@ -104,7 +106,14 @@ class Leases:
         self._signed = -float("inf")
 
     async def claim(
-        self, *, free: int, bulk: int, lapsed: tuple[int, int], held_back: Collection[Flow] = (), token: str = ""
+        self,
+        *,
+        free: int,
+        bulk: int,
+        lapsed: tuple[int, int],
+        held_back: Collection[Flow] = (),
+        token: str = "",
+        listens: bool = False,
     ) -> Claim:
         """Claims jobs whose leases have lapsed, then jobs that are due.
 
@@ -114,13 +123,14 @@ class Leases:
             lapsed: the most to claim of those that have lapsed, and the most of these from the bulk lane.
             held_back: flows of which nothing is claimed, unless its lease has lapsed.
             token: the wake-up that led to this. It goes on to other workers if this one cannot take what it is for.
+            listens: whether this worker waits for the next one afterwards.
 
         Raises:
             TimeoutError: Redis received it too late.
         """
         flows = [f"{LANE_NUMBER[flow.lane]}\n{flow.namespace}\n{flow.model}" for flow in held_back]
         most = [min(most, MOST_AT_ONCE) for most in (*lapsed, free, min(free, bulk))]
-        return await self._claim(most, "", [token, *flows])
+        return await self._claim(most, "", [token, *flows], listens=listens)
 
     async def claim_suspect(self) -> Claim:
         """Claims one job that must run without others in its process.
@@ -130,7 +140,7 @@ class Leases:
         """
         return await self._claim([1, 1, 1, 1], "suspects", [""])
 
-    async def _claim(self, most: list[int], which: str, rest: list[str]) -> Claim:
+    async def _claim(self, most: list[int], which: str, rest: list[str], *, listens: bool = False) -> Claim:
         token = f"{self.worker}-{next(self._tokens_made)}"
         keys = [*self._queues, *self._leases, *self._tokens, *self._claim_keys]
         wake_up, *flows = rest
@@ -138,7 +148,7 @@ class Leases:
         sign = "" if now - self._signed < self.lease / SIGNS else "1"
         args = [self.worker, token, self._lease_ms, *most, which, ARQ_JOB, self._clock.now_ms(), self._skip]
         position = self._note()
-        reply = await self._timed(CLAIM, keys, [*args, wake_up, sign, *flows])
+        reply = await self._timed(CLAIM, keys, [*args, wake_up, sign, *flows], listens=listens)
         if not reply:
             raise TimeoutError("Redis received the claim too late")
         self._signed = now if sign else self._signed
@@ -199,20 +209,6 @@ class Leases:
         args = [ARQ_JOB, ARQ_RETRY, job.job, job.token, job.lane, job.questions, letter]
         return bool(await self._run(BURY, keys, args))
 
-    async def woken(self, seconds: int) -> str:
-        """Waits for a wake-up token, on a connection of its own. Returns the one that came, or ''."""
-        async with asyncio.timeout(seconds + REPLY_TIMEOUT):
-            found: Any = await self._redis.blpop([self._keys.wake], timeout=seconds)  # type: ignore[misc]
-        return "" if found is None else found[1].decode("utf-8", "replace")
-
-    def passed_by(self, token: str) -> int:
-        """How often this worker could not take what the token stands for."""
-        return token.split(" ").count(self.worker)
-
-    async def pass_on(self, token: str) -> None:
-        async with asyncio.timeout(REPLY_TIMEOUT):
-            await self._redis.lpush(self._keys.wake, token)  # type: ignore[misc]
-
     async def sign_off(self) -> None:
         """Removes this worker's sign of life, so that none waits for its lease to lapse."""
         async with asyncio.timeout(REPLY_TIMEOUT):
@@ -221,11 +217,17 @@ class Leases:
     async def _flags(self, script: Script, keys: list[str], args: list[Any]) -> list[bool]:
         return [bool(flag) for flag in await self._run(script, keys, args)]
 
-    async def _timed(self, script: Script, keys: list[str], args: list[Any]) -> list[Any]:
+    async def _timed(self, script: Script, keys: list[str], args: list[Any], *, listens: bool = False) -> list[Any]:
         sent = time.monotonic()
         now_ms: int
         rest: list[Any]
-        now_ms, *rest = await self._run(script, keys, args)
+        if listens and self.wake_ups.is_free:
+            try:
+                now_ms, *rest = await self.wake_ups.after(script, keys, args)
+            except NoScriptError:
+                now_ms, *rest = await self._run(script, keys, args)
+        else:
+            now_ms, *rest = await self._run(script, keys, args)
         self._clock.observe(now_ms, sent=sent, received=time.monotonic())
         return rest
 
