@@ -16,11 +16,11 @@ PAGE = 1000
 
 
 class ReportedPairs:
-    """on_dropped: called with the fingerprint of each entry that was dropped with a report."""
+    """on_dropped: called with the fingerprint of each entry that was dropped with a report, and when (Unix ms)."""
 
     def __init__(self, keys: Keys, refusals: Refusals | None = None) -> None:
         self._refusals = refusals or Refusals()
-        self.on_dropped: Callable[[str], None] = lambda _: None
+        self.on_dropped: Callable[[str, float], None] = lambda _, __: None
         self._keys = keys
         self._pairs: set[frozenset[str]] = set()
         self._after = {keys.wrong: 0.0, keys.dropped: 0.0}
@@ -43,8 +43,8 @@ class ReportedPairs:
         """The replies. True: there is more."""
         for member, _ in wrong:
             self._add(member)
-        for fingerprint, _ in dropped:
-            self.on_dropped(fingerprint.decode("utf-8", "replace"))
+        for fingerprint, micros in dropped:
+            self.on_dropped(fingerprint.decode("utf-8", "replace"), micros / 1000)
         for key, page in ((self._keys.wrong, wrong), (self._keys.dropped, dropped)):
             if page:
                 self._after[key] = max(self._after[key], page[-1][1])

@@ -24,6 +24,7 @@ from askonce.store.away import TROUBLE
 from askonce.tasks import stop
 from askonce_worker.answering.coalescing import Ask, AskYourself, Follow, Freed, Lead, Settlement, Shared, Stale
 from askonce_worker.inflight.claim_batches import ClaimBatches
+from askonce_worker.inflight.dropped import Dropped
 from askonce_worker.inflight.feed import Feed, shard_of
 from askonce_worker.inflight.feed_replica import FeedReplica
 from askonce_worker.inflight.followers import Followers
@@ -74,10 +75,11 @@ class RedisCoalescer:
         self._feed = Feed(redis, keys, worker_id=worker, embedding_id=embedding, lease=lease)
         self.counters: Counter[str] = self._feed.counters
         self._own = OwnLeaders(self._feed, worker, self.counters)
-        self._followers = Followers(self._feed, is_live=self._is_live)
+        self._dropped = Dropped()
+        self._followers = Followers(self._feed, self._dropped, is_live=self._is_live, whose=self._whose)
         self._replica = FeedReplica(
             self._feed,
-            lambda: View(embedding, conflict, reported=reported),
+            lambda: View(embedding, conflict, reported=reported, dropped=self._dropped),
             clock=clock,
             changed=self._changed,
             reloaded=self._own.reloaded,
@@ -150,8 +152,12 @@ class RedisCoalescer:
         settling = self._own.settle(lead.leader, lead.scope, settled, due=due)
         return lambda pipe: self._feed.settle_in(pipe, settling)
 
-    def drop_answer(self, fingerprint: str) -> None:
-        """The answer to this question was dropped from the cache: questions that come later do not have it."""
+    def drop_answer(self, fingerprint: str, at: float) -> None:
+        """The answer to this question was dropped from the cache: questions that come later do not have it.
+
+        at: Unix ms of Redis's clock.
+        """
+        self._dropped.add(fingerprint, at)
         for shard in self._replica.shards:
             shard.view.drop_answer(fingerprint)
 
@@ -173,6 +179,9 @@ class RedisCoalescer:
 
     def _at_rest(self) -> bool:
         return self._own.leading <= FEW and not self._followers.count
+
+    def _whose(self, follow: Follow) -> str:
+        return self._replica.shards[shard_of(follow.scope)].view.fingerprint_of(follow.leader)
 
     def _is_live(self, follow: Follow) -> bool:
         return self._replica.shards[shard_of(follow.scope)].view.is_live(follow.leader)

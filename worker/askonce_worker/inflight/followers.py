@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from askonce_worker.answering.coalescing import AskYourself, Follow, Freed, Shared
+from askonce_worker.inflight.dropped import Dropped
 from askonce_worker.inflight.feed import Feed, shard_of
 from askonce_worker.inflight.records import Settled
 from askonce_worker.logs.error_origin import place
@@ -22,17 +23,22 @@ PERIOD = 1.0
 
 @dataclass(slots=True)
 class Watched:
-    """A leader that questions of this worker follow."""
+    """A leader that questions of this worker follow. fingerprint: its question's, '' where it is not known."""
 
     shard: int
+    fingerprint: str
     followers: int = 0
     outcome: "asyncio.Future[Settled]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
 
 class Followers:
-    def __init__(self, feed: Feed, *, is_live: Callable[[Follow], bool]) -> None:
+    def __init__(
+        self, feed: Feed, dropped: Dropped, *, is_live: Callable[[Follow], bool], whose: Callable[[Follow], str]
+    ) -> None:
         self._feed = feed
+        self._dropped = dropped
         self._is_live = is_live
+        self._whose = whose
         self._watched: dict[str, Watched] = {}
         self._due: set[str] = set()
         self._wake = asyncio.Event()
@@ -45,12 +51,15 @@ class Followers:
         """For as long as the leader lives."""
         watched = self._watched.get(follow.leader)
         if watched is None:
-            watched = self._watched[follow.leader] = Watched(shard_of(follow.scope))
+            watched = self._watched[follow.leader] = Watched(shard_of(follow.scope), self._whose(follow))
             if not self._is_live(follow):
                 self.ended(follow.leader)
         watched.followers += 1
         try:
-            return _judged(await asyncio.shield(watched.outcome), follow)
+            settled = await asyncio.shield(watched.outcome)
+            if self._dropped.includes(watched.fingerprint, settled.at):
+                return Freed()
+            return _judged(settled, follow)
         finally:
             watched.followers -= 1
             if watched.followers == 0 and self._watched.get(follow.leader) is watched:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from itertools import takewhile
 
 from askonce_worker.answering.coalescing import Follow
+from askonce_worker.inflight.dropped import Dropped
 from askonce_worker.inflight.leader import Change, Claimant, Conflict, Ended, Leader, Led, Reported, Share
 from askonce_worker.inflight.vectors import Rows
 from askonce_worker.matching.sameness import is_indistinct
@@ -40,6 +41,7 @@ class View:
         conflict: Conflict,
         *,
         reported: Reported = lambda _, __: False,
+        dropped: Dropped | None = None,
         settled_most: int = 2048,
         settled_for: float = 30.0,
     ) -> None:
@@ -53,6 +55,7 @@ class View:
         self._known: dict[str, TrackedLeader] = {}
         self._same: dict[tuple[str, str], list[str]] = {}
         self._similar: dict[tuple[str, str, int], Rows] = {}
+        self._dropped = dropped or Dropped()
         self._settled: deque[tuple[float, str]] = deque()
 
     def is_live(self, leader: str) -> bool:
@@ -90,6 +93,11 @@ class View:
         for known in reversed(list(newest_first)):
             later._add(known)
         return later
+
+    def fingerprint_of(self, leader: str) -> str:
+        """'' where it is not known."""
+        known = self._known.get(leader)
+        return "" if known is None else known.leader.fingerprint
 
     def drop_answer(self, fingerprint: str) -> None:
         """Questions that come later have nothing of what was settled."""
@@ -172,7 +180,7 @@ class View:
         known = self._known.get(change.leader)
         if known is None or known.ended is not None:
             return
-        if change.share == "none":
+        if change.share == "none" or self._dropped.includes(known.leader.fingerprint, change.at):
             self._drop(change.leader)
             return
         known.ended = self.tick
