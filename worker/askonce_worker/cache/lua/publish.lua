@@ -132,12 +132,14 @@ for counter, sum in pairs(sums) do
   count_all(counter, sum)
 end
 if next(counts) then
-  local hour = ARGV[3] .. math.floor(clock[1] / 3600)
+  local hour, begins = ARGV[3] .. math.floor(clock[1] / 3600), false
   for field, count in pairs(counts) do
     redis.call('HINCRBY', KEYS[1], field, count)
-    redis.call('HINCRBY', hour, field, count)
+    begins = redis.call('HINCRBY', hour, field, count) == count or begins
   end
-  redis.call('EXPIRE', hour, 3456000)
+  if begins then
+    redis.call('EXPIRE', hour, 3456000)
+  end
 end
 -- At the end: an error before leaves the jobs as they are.
 for i = last + 1, #ARGV - 3, 4 do

@@ -275,7 +275,7 @@ for lane = 1, 2 do
 end
 
 -- Virtual time is the start of the last job claimed. A namespace that would have finished before it starts again.
-if virtual > tonumber(redis.call('HGET', KEYS[7], '') or 0) then
+if virtual > 0 and virtual > tonumber(redis.call('HGET', KEYS[7], '') or 0) then
   redis.call('HSET', KEYS[7], '', string.format('%.0f', virtual))
   if redis.call('HLEN', KEYS[7]) > 64 then
     local some = redis.call('HRANDFIELD', KEYS[7], 16, 'WITHVALUES')

@@ -45,6 +45,10 @@ local function seen(prefix, record)
   local entry = fingerprint and begins(prefix .. 'entry:' .. fingerprint, SMALL) or ''
   local epochs = redis.call('HMGET', prefix .. 'epochs', 'all', 'model:' .. model, 'namespace:' .. namespace,
     'both:' .. namespace .. ':' .. model)
-  return {namespace, id, model, marker, entry, epochs, newest(prefix .. 'wrong'), newest(prefix .. 'dropped')}
+  local wrong, dropped = prefix .. 'wrong', prefix .. 'dropped'
+  if redis.call('EXISTS', wrong, dropped) == 0 then
+    return {namespace, id, model, marker, entry, epochs, '', ''}
+  end
+  return {namespace, id, model, marker, entry, epochs, newest(wrong), newest(dropped)}
 end
 
