@@ -40,6 +40,7 @@ class Worker:
             cache_ttl=60,
             result_ttl=60,
             outbox_max=0,
+            compress=True,
         )
 
     async def claim(self):
