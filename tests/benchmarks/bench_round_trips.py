@@ -118,6 +118,8 @@ class Bench:
             async with self._monitor():
                 await asyncio.sleep(IDLE)
             self._idle_calls = self._monitor.calls, self._monitor.inside
+            often = ((script, calls / IDLE) for script, calls in self._monitor.calls.most_common())
+            print("   ", ", ".join(f"{script} {each:.1f}" for script, each in often if each > 0.5), flush=True)
 
     async def settled(self):
         kept = [key(lane) for lane in LANES for key in (self._keys.queue, self._keys.leases)]

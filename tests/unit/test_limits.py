@@ -21,7 +21,6 @@ CALLED_FROM_OUTSIDE = {
     "askonce_worker/providers/provider.py: user_agent",
     "askonce_worker/queue/arq_worker.py: handle_sig",
     "askonce_worker/redis/connection.py: can_read_destructive",
-    "askonce_worker/redis/connection.py: pack_commands",
     "askonce_worker/telemetry/metrics_server.py: describe",
 }
 """Methods that a library calls by name, and public API that nothing of ours calls."""
