@@ -37,6 +37,18 @@ async def test_who_listens_is_told_once_and_each_of_them(scripts):  # noqa: F811
         assert 0 < await scripts.redis.ttl(scripts.keys.answered(listener)) <= 3600
 
 
+async def test_who_asks_for_it_gets_a_small_answer_at_once(scripts):
+    """Only if it waits in the interactive lane: bulk answers would fill the stream."""
+    for job, lane, listener in (("a", "interactive", "+new"), ("b", "interactive", "old"), ("c", "bulk", "+bulk")):
+        await scripts.submit(job, job=f"job-{job}", lane=lane, listener=listener)
+        await scripts.publish(job)
+    streams = [await scripts.redis.xrange(scripts.keys.answered(name)) for name in ("+new", "old", "+bulk")]
+    [(_, new)], [(_, old)], [(_, bulk)] = streams
+    assert new == {b"ids": b"default:a", b"record": await scripts.marker("a")}
+    assert old == {b"ids": b"default:b"}
+    assert bulk == {b"ids": b"default:c"}
+
+
 async def test_what_is_published_twice_at_once_is_the_first(scripts):  # noqa: F811
     await scripts.submit("a", "b", listener="me")
     first, second = (result_record(Answer(None, "answered", body=text_body(text, model="m"))) for text in ("1", "2"))

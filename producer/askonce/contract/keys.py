@@ -23,8 +23,8 @@ class Keys:
         return f"{self.prefix}:result:{namespace}:{job_id}"
 
     def answered(self, client: str) -> str:
-        """stream of `ids`, with the `record` of one that waits in the interactive lane; one hour after the last one,
-        trimmed; publish.lua, cancel.lua."""
+        """stream of `ids`, with the `record` of one that waits in the interactive lane if the client's name begins with
+        `+`; one hour after the last one, trimmed; publish.lua, cancel.lua."""
         return f"{self.prefix}:answered:{client}"
 
     def queue(self, lane: str) -> str:

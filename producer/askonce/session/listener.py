@@ -20,6 +20,8 @@ from askonce.store.fetch import MOST_BYTES, fetched, unread
 from askonce.store.scripts import Script
 from askonce.tasks import stop
 
+AT_ONCE = "+"
+"""A listener whose name begins so gets small answers themselves, beside the ids (publish.lua)."""
 LISTEN = Script("askonce", "listen")
 
 START = b"0-0"
@@ -35,7 +37,7 @@ class Listener:
     """Results of jobs, by `namespace:job_id`. Its tasks start with the first caller that waits."""
 
     def __init__(self, store: Store, keys: Keys) -> None:
-        self.id = secrets.token_hex(8)
+        self.id = f"{AT_ONCE}{secrets.token_hex(8)}"
         self.waiting = Waiting()
         self._store = store
         self._keys = keys

@@ -18,7 +18,7 @@ local after = header + 43 + string.len('",')
 local clock = redis.call('TIME')
 local told, tails, sums, counts, touched, replies = {}, {}, {}, {}, {}, {}
 local micros = clock[1] * 1000000 + clock[2]
-local SMALL = 16384 -- bytes of an answer that a listener gets at once, if it waits in the interactive lane
+local SMALL = 16384 -- bytes of an answer that a listener called `+...` gets at once, if it waits in the interactive lane
 local WAITED = {exact = 'hit:', semantic = 'hit:', inflight = 'joined:', llm = 'miss:'}
 
 local function count(field, by)
@@ -31,7 +31,7 @@ end
 local function read(tail)
   local since, listeners = string.match(tail, '"at":(%d+)'), {}
   for listener in string.gmatch(string.match(tail, '"listeners":%[(.*)%]') or '', '"([^"]+)"') do
-    told[listener] = told[listener] or {}
+    told[listener] = told[listener] or {at_once = string.sub(listener, 1, 1) == '+'}
     listeners[#listeners + 1] = told[listener]
   end
   -- Latencies are counted in buckets that grow by a fifth, from the marker's time on (microseconds).
@@ -100,7 +100,7 @@ for i = first, last, 7 do
     tails[tail] = facts
     for _, ids in ipairs(facts.listeners) do
       ids[#ids + 1] = ARGV[i]
-      ids.record = facts.at_once and #record <= SMALL and record
+      ids.record = facts.at_once and ids.at_once and #record <= SMALL and record
     end
     if ARGV[i + 3] ~= '' then
       account(ARGV[i + 3], facts.bucket, ARGV[i + 5], ARGV[i + 6])
