@@ -37,7 +37,7 @@ async def test_who_listens_is_told_once_and_each_of_them(scripts):  # noqa: F811
         assert 0 < await scripts.redis.ttl(scripts.keys.answered(listener)) <= 3600
 
 
-async def test_who_asks_for_it_gets_a_small_answer_at_once(scripts):
+async def test_who_asks_for_it_gets_a_small_answer_at_once(scripts):  # noqa: F811
     """Only if it waits in the interactive lane: bulk answers would fill the stream."""
     for job, lane, listener in (("a", "interactive", "+new"), ("b", "interactive", "old"), ("c", "bulk", "+bulk")):
         await scripts.submit(job, job=f"job-{job}", lane=lane, listener=listener)
