@@ -47,8 +47,7 @@ async def test_it_says_where_the_filling_stands(cache, valkey_url, embedded_qdra
     state = await said()
     assert "1 of 3 entries" in state
     assert "1 of earlier models" in state
-    assert "1 vectors wait" in state
     await cache.semantic.upsert(await cache.stored("c"))
-    await cache.redis.delete(cache.keys.outbox)
+    await cache.redis.delete(cache.keys.refill(cache.model))
     await cache.fill().run(5)
     assert (await said()).startswith("filled")

@@ -1,6 +1,7 @@
 """How a collection is made ready: once for all who wait, only what is missing, and by name where it cannot be."""
 
 import asyncio
+import contextlib
 import time
 import uuid
 from dataclasses import replace
@@ -18,6 +19,8 @@ from askonce_worker.cache.qdrant_messages import collection_prefix, indexes_of
 from askonce_worker.cache.qdrant_quantization import kind_of
 from askonce_worker.cache.semantic import QdrantSemanticCache, connect_qdrant
 from askonce_worker.pacing.line import Waits
+from support import qdrant_refusals as refusals
+from support.faulty_qdrant import faulty_qdrant
 from support.ports import free_port
 from support.qdrant_proxy import slow_qdrant
 
@@ -165,4 +168,33 @@ async def test_an_existing_collection_keeps_its_quantisation_and_the_log_says_so
     [told] = [log for log in logs if log["event"] == "semantic.other_quantization"]
     assert (told["has"], told["wanted"]) == ("none", "int8")
     for cache in (first, second):
+        await cache.close()
+
+
+async def test_a_failed_attempt_is_remembered_for_a_second(qdrant_url, direct, prefix):
+    async with faulty_qdrant(qdrant_url) as server:
+        server.fault("Get", refusals.TIMED_OUT)
+        cache = cache_at(server.url, prefix)
+        for _ in range(20):
+            with pytest.raises(SemanticCacheDown):
+                await cache.search([QUERY])
+        assert server.calls["Get"] <= 3, "one for each second, at most"
+        await cache.close()
+
+
+async def test_a_server_that_is_too_old_gets_no_collection(qdrant_url, direct, prefix):
+    async with faulty_qdrant(qdrant_url) as server:
+        server.version = "1.12.1"
+        cache = cache_at(server.url, prefix)
+        with pytest.raises(SemanticCacheDown, match="too old"):
+            await cache.search([QUERY])
+        assert server.calls["Create"] == 0
+        server.version = "1.12.2"
+        with capture_logs() as logs:
+            async with asyncio.timeout(60):
+                while server.calls["QueryBatch"] == 0:
+                    with contextlib.suppress(SemanticCacheDown):
+                        await cache.search([QUERY])
+                    await asyncio.sleep(0.05)
+        assert "semantic.old_server" in [log["event"] for log in logs]
         await cache.close()

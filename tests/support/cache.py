@@ -9,6 +9,7 @@ from redis.asyncio import Redis
 from askonce import Question
 from askonce.contract.completion import text_body
 from askonce.contract.keys import Keys, epoch_fields, epoch_stamp
+from askonce.prices import load_prices
 from askonce_worker.answering.ports import Embedding, NewEntry, StoredVector
 from askonce_worker.cache.exact import ExactCache
 from askonce_worker.cache.outbox import Outbox
@@ -21,6 +22,8 @@ from askonce_worker.upkeep.fill import Fill
 from askonce_worker.upkeep.models import Models
 from askonce_worker.upkeep.orphans import OrphanSweep
 from askonce_worker.upkeep.qdrant import QdrantUpkeep
+from askonce_worker.upkeep.refill import Refill
+from askonce_worker.upkeep.refill_news import RefillNews, pace_of
 from askonce_worker.upkeep.relief import Relief
 from askonce_worker.upkeep.stale import StaleSweep
 from askonce_worker.upkeep.vectors import Vectors
@@ -177,10 +180,29 @@ class Cache:
             self.redis,
             self.keys,
             self.vectors,
-            model=self.model,
+            self.news(),
+            embedding=self.model,
             max_tokens=max_tokens,
             clock=time.monotonic,
             grace=grace,
+        )
+
+    def news(self, *, model=None):
+        """model: whose price counts."""
+        return RefillNews(
+            self.redis,
+            self.keys,
+            model=model or self.model,
+            embedding=self.model,
+            prices=load_prices(),
+            pace=pace_of(self.embedder),
+        )
+
+    def refill(self, *, worker="test", embedder=None):
+        entries = ExactCache(self.redis, self.keys).entries
+        embedder = embedder or self.embedder
+        return Refill(
+            self.redis, self.keys, self.semantic, embedder, entries, worker=worker, embedding=self.model, idle=0.05
         )
 
     def outbox(self):

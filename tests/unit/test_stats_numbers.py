@@ -80,6 +80,8 @@ NOW = {
     "entries": 1_234_567,
     "entries_bytes": 4_000_000_000,
     "vectors_waiting": 0,
+    "vectors_filling": 1_234_567,
+    "vectors_filled": 123_456,
     "dead_letters": 0,
     "lanes": {"bulk": {"waiting_jobs": 123_456, "running_jobs": 1_024, "questions": 7_900_000, "oldest_s": 123_456.0}},
 }

@@ -11,7 +11,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from askonce.settings import OUTBOX_MAX
 from askonce.store.redis_url import check_url, tidy
 from askonce_worker.matching.never_cache import never_cached
-from askonce_worker.matching.profiles import embedding_id, read_profiles
+from askonce_worker.matching.profiles import embedding_id, profile_of, read_profiles
 from askonce_worker.providers.address import INVISIBLE, checked_key, checked_url, cleaned
 from askonce_worker.providers.endpoint import endpoint_of
 
@@ -131,6 +131,12 @@ class Settings(BaseSettings):
 def _clean(name: str, value: str) -> str:
     """Quotation marks may belong to a pattern."""
     return value.strip(INVISIBLE) if name == "never_cache" else cleaned(value)
+
+
+def matching_threshold(settings: Settings) -> float | None:
+    """From which similarity on questions match; None: exact matches only."""
+    profile = profile_of(settings.embedding_model, settings.profiles, settings.embedding_dimensions)
+    return settings.similarity_threshold or profile.threshold
 
 
 def listed(names: str) -> list[str]:

@@ -90,6 +90,9 @@ def now(state: Report, width: int) -> str:
         ["vectors waiting", number(state["vectors_waiting"])],
         ["dead letters", number(state["dead_letters"])],
     ]
+    if state["vectors_filling"]:
+        filled = f"{number(state['vectors_filled'])} of about {number(state['vectors_filling'])} vectors"
+        rows.insert(3, ["collection being filled", filled])
     for lane, queue in state["lanes"].items():
         jobs = f"{number(queue['waiting_jobs'])} jobs wait, {number(queue['running_jobs'])} run"
         oldest = "" if queue["oldest_s"] is None else f", oldest {age(queue['oldest_s'])}"

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 LANES = ("interactive", "bulk")
 MOST_WAITING = "most"
 """Field of `load`: questions that may wait in all lanes together, 0 or none for no bound; upkeep."""
+FILLING, FILLED = "filling", "filled"
+"""Fields of `upkeep`: what a refill under way was estimated to cost (JSON), and how many vectors it has made."""
 ARQ_JOB = "arq:job:"
 """string; until the questions in it are past their lifetime; submit. arq's own job record."""
 
@@ -91,7 +93,7 @@ class Keys:
 
     @property
     def upkeep(self) -> str:
-        """hash: how far the sweeps have come; for ever; upkeep."""
+        """hash: how far the sweeps have come, and FILLING; for ever; upkeep."""
         return f"{self.prefix}:upkeep"
 
     @property
@@ -108,6 +110,10 @@ class Keys:
     def outbox(self) -> str:
         """stream: vectors (raw float32) that still have to reach Qdrant; until drained; store.lua."""
         return f"{self.prefix}:outbox"
+
+    def refill(self, embedding: str) -> str:
+        """stream: entries whose questions this embedding has to embed; a day after the last order; upkeep."""
+        return f"{self.prefix}:refill:{embedding}"
 
     @property
     def workers(self) -> str:

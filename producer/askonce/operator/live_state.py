@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from askonce.contract.keys import ARQ_JOB, LANES, Keys
+from askonce.contract.keys import ARQ_JOB, FILLED, FILLING, LANES, Keys
+from askonce.readable import read_object, time_of
 from askonce.store.connection import Store
 from askonce.store.wire import Command
 
@@ -29,6 +30,9 @@ class LaneState:
 class LiveState:
     """What `askonce stats --json` prints as `now`.
 
+    vectors_filling, vectors_filled: of a collection that is filled anew, about how many vectors it will have, and how
+    many were made; 0 where none is.
+
     entries_bytes: estimated from a sample, without Redis's own overhead. vectors_oldest_s: seconds since the oldest of
     the waiting vectors was written; None where none waits.
     """
@@ -37,6 +41,8 @@ class LiveState:
     entries_bytes: int
     vectors_waiting: int
     vectors_oldest_s: float | None
+    vectors_filling: int
+    vectors_filled: int
     workers: int
     dead_letters: int
     lanes: dict[str, LaneState]
@@ -63,6 +69,7 @@ class _Reply(NamedTuple):
     workers: int
     dead: int
     load: list[bytes | None]
+    refill: list[bytes | None]
 
 
 async def read_state(store: Store, keys: Keys, *, now_ms: int, sample: int = SAMPLE) -> LiveState:
@@ -81,6 +88,8 @@ async def read_state(store: Store, keys: Keys, *, now_ms: int, sample: int = SAM
         entries_bytes=await _size_of(store, keys, found.entries, found.sample_entries),
         vectors_waiting=found.vectors,
         vectors_oldest_s=_stream_age(found.oldest_vector, now_ms),
+        vectors_filling=_texts_of(found.refill[0]),
+        vectors_filled=int(found.refill[1] or 0),
         workers=found.workers,
         dead_letters=found.dead,
         lanes={
@@ -97,6 +106,14 @@ async def read_state(store: Store, keys: Keys, *, now_ms: int, sample: int = SAM
     )
 
 
+def _texts_of(refill: bytes | None) -> int:
+    """Of the record that the worker left (`refill_news.py`)."""
+    try:
+        return 0 if refill is None else time_of(read_object(refill), "texts")
+    except ValueError:
+        return 0
+
+
 def _commands(keys: Keys, now_ms: int, sample: int) -> list[Command]:
     return [
         ("ZCARD", keys.touched),
@@ -106,6 +123,7 @@ def _commands(keys: Keys, now_ms: int, sample: int) -> list[Command]:
         ("ZCOUNT", keys.workers, now_ms, "+inf"),
         ("HLEN", keys.dead),
         ("HMGET", keys.load, *LANES),
+        ("HMGET", keys.upkeep, FILLING, FILLED),
     ]
 
 

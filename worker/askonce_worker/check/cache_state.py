@@ -6,6 +6,7 @@ from redis.asyncio import Redis
 
 from askonce.contract.keys import LANES, Keys
 from askonce_worker.cache.qdrant_messages import collection_prefix, is_of_model
+from askonce_worker.check import refill
 from askonce_worker.check.finding import Finding
 from askonce_worker.settings import Settings
 from askonce_worker.upkeep.fill import Filling, name_of
@@ -25,7 +26,7 @@ def lifetimes(settings: Settings) -> Finding:
 
 
 async def vectors(settings: Settings, redis: Redis) -> Finding:
-    """How far the current embedding model's collection is filled, and which other collections there are."""
+    """How far the current embedding model's collection is filled, what that will cost, and which others there are."""
     connection: Any = redis
     keys = Keys(settings.key_prefix)
     noted = [name.decode() for name in await connection.hkeys(keys.collections)]
@@ -34,6 +35,7 @@ async def vectors(settings: Settings, redis: Redis) -> Finding:
     earlier = len(noted) - len(ours)
     waiting = await connection.xlen(keys.outbox)
     states = [await _state(redis, keys, name) for name in ours] or ["no worker has used one yet"]
+    states += await refill.words(settings, redis, keys)
     if earlier:
         states.append(f"{earlier} of earlier models, dropped once this one is filled and no worker uses them")
     if waiting:

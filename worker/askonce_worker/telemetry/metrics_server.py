@@ -27,6 +27,11 @@ GAUGES: dict[str, tuple[Callable[[LiveState], float | None], str]] = {
         lambda state: state.vectors_oldest_s,
         "Seconds since the oldest of them was written; 0 where there is none.",
     ),
+    "askonce_refill_vectors": (
+        lambda state: state.vectors_filling,
+        "About how many vectors a collection that is being filled will have; 0 where none is.",
+    ),
+    "askonce_refill_vectors_made": (lambda state: state.vectors_filled, "How many of them were made."),
     "askonce_dead_letters": (lambda state: state.dead_letters, "Jobs that were given up."),
     "askonce_entries": (lambda state: state.entries, "Cached answers."),
     "askonce_workers_alive": (lambda state: state.workers, "Workers that show signs of life."),

@@ -1,10 +1,10 @@
-"""The sweep for entries without a vector: it orders their embedding, a few at a time, through the outbox.
+"""The sweep for entries without a vector: it orders their embedding, which all workers do (`refill.py`).
 
 So lost vectors come back, and the collection of a new embedding model or dimension is filled from the questions in the
 entries. Once a whole pass has found none missing, the collections of earlier models are dropped.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,18 +12,18 @@ import structlog
 from redis.asyncio import Redis
 
 from askonce.contract.keys import Keys
-from askonce_worker.providers.embedding_reply import SPECIAL_TOKENS
-from askonce_worker.upkeep.heads import beginnings
+from askonce_worker.upkeep.fitting import GRACE, fitting
 from askonce_worker.upkeep.progress import Progress
-from askonce_worker.upkeep.rules import HEAD_BYTES, Head, question_bytes, read_head
+from askonce_worker.upkeep.refill_news import RefillNews
 from askonce_worker.upkeep.vectors import Vectors
 
 log = structlog.get_logger()
 
-PAGE = 64
-"""About how many embeddings one run orders. New questions need the same embedding server."""
-GRACE = 600
-"""Seconds for which the vector of a new entry may still be on its way."""
+PAGE = 128
+MOST_ORDERED = 16_384
+"""Orders that wait: what a run leaves lasts until the next one."""
+ORDERS_KEPT = 86_400
+"""Seconds since the last order. Those of an embedding that no worker has any more go by themselves."""
 
 
 @dataclass(slots=True)
@@ -44,15 +44,17 @@ def name_of(collection: str) -> str:
 
 
 class Fill:
-    """model: of the embeddings; max_tokens: its limit for one text. grace: seconds. clock: monotonic seconds."""
+    """embedding: id of the embedding model; max_tokens: its limit for one text. grace: seconds. clock: monotonic
+    seconds."""
 
     def __init__(
         self,
         redis: Redis,
         keys: Keys,
         vectors: Vectors,
+        news: RefillNews,
         *,
-        model: str,
+        embedding: str,
         max_tokens: int,
         clock: Callable[[], float],
         grace: float = GRACE,
@@ -60,68 +62,71 @@ class Fill:
         self._redis: Any = redis
         self._keys = keys
         self._vectors = vectors
-        self._model = model
+        self._news = news
+        self._embedding = embedding
+        self._orders = keys.refill(embedding)
         self._max_tokens = max_tokens
         self._clock = clock
         self._grace = grace
         self._progress = Progress(redis, keys)
 
     async def run(self, seconds: float) -> bool:
-        """Always False: further embeddings are left to the next run."""
-        if await self._redis.xlen(self._keys.outbox) >= PAGE:
-            return False  # what was ordered is not done yet
+        """True while there is room for more orders. A pass begins when those of the last one are done: else they would
+        be given twice."""
+        waiting = await self._redis.xlen(self._orders)
         current = await self._vectors.current()
-        name = name_of(current or self._model)
+        name = name_of(current or self._embedding)
         state = await self._progress.load(name, Filling)
+        if waiting > MOST_ORDERED - PAGE or (waiting and state.cursor == 0):
+            return False
         end = self._clock() + seconds
         if state.cursor == 0:
             state.checked, state.missing, state.before = 0, 0, state.missing
-        while True:
-            ordered = await self._page(state, current)
-            if state.cursor == 0:
-                state.filled = current is not None and (state.missing == 0 or await self._is_stuck(state))
-                break
-            if state.filled or ordered >= PAGE // 2 or self._clock() >= end:
-                break
+        ordered = await self._pages(state, current, MOST_ORDERED - waiting, end)
         await self._progress.save(name, state)
         if state.filled and current is not None:
+            await self._news.ends(current)
             for dropped in await self._vectors.drop_others(current):
                 log.info("upkeep.collection_dropped", collection=dropped, now=current)
-        return False
+        return ordered > 0 and state.cursor != 0
 
-    async def _is_stuck(self, state: Filling) -> bool:
-        """Whether what is missing was missing before, and ordered. (If all entries are: the model is away.)"""
-        same = state.missing == state.before < state.checked
-        return same and bool(await self._redis.xlen(self._keys.outbox) <= state.missing)
+    async def _pages(self, state: Filling, current: str | None, room: int, end: float) -> int:
+        """Pages of the pass, for as long as there is room and time; one alone where hardly any vector is missing.
+
+        Returns how many were ordered.
+        """
+        ordered = 0
+        while True:
+            missing = await self._page(state, current)
+            ordered += missing
+            if state.cursor == 0:
+                is_done = state.missing == 0 or state.missing == state.before < state.checked
+                state.filled = current is not None and is_done
+                return ordered
+            is_quiet = state.filled and missing < PAGE // 2
+            if is_quiet or ordered > room - PAGE or self._clock() >= end:
+                return ordered
 
     async def _page(self, state: Filling, current: str | None) -> int:
-        state.cursor, names = await self._redis.zscan(self._keys.touched, state.cursor, count=PAGE)
-        heads = await self._heads([name.decode() for name, _ in names])
-        expiries = {name: head.expires_at for name, head in heads.items()}
-        absent = list(heads) if current is None else await self._vectors.absent(current, expiries)
-        for name in absent:
-            fields = {"fingerprint": name, "vector": b"", "record": heads[name].record}
-            await self._redis.xadd(self._keys.outbox, fields)
-        state.checked += len(heads)
+        state.cursor, found = await self._redis.zscan(self._keys.touched, state.cursor, count=PAGE)
+        names = [name.decode() for name, _ in found]
+        begun = await fitting(self._redis, self._keys, names, max_tokens=self._max_tokens, grace=self._grace)
+        absent = await self._vectors.absent(current, {name: each.head.expires_at for name, each in begun.items()})
+        if 2 * len(absent) > len(begun):
+            share = len(absent) / len(found)
+            sample = [begun[name] for name in absent]
+            await self._news.begins(current, sample, share * await self._redis.zcard(self._keys.touched))
+        await self._order({name: begun[name].head.record for name in absent})
+        state.checked += len(begun)
         state.missing += len(absent)
         if absent:
             log.info("upkeep.embed_again", collection=current, entries=len(absent))
         return len(absent)
 
-    async def _heads(self, names: Sequence[str]) -> dict[str, Head]:
-        """Those that belong into the semantic cache, and are old enough to be there."""
-        if not names:
-            return {}
-        size = HEAD_BYTES + 6 * self._max_tokens  # a letter takes at most six bytes in JSON
-        now, begins = await beginnings(self._redis, self._keys, names, size)
-        heads = {name: read_head(begin) for name, begin in zip(names, begins, strict=True) if self._fits(begin)}
-        return {
-            name: head
-            for name, head in heads.items()
-            if head is not None and head.semantic and head.created_at <= now - self._grace
-        }
-
-    def _fits(self, begin: bytes) -> bool:
-        """Whether the question of an entry can have a vector."""
-        size = question_bytes(begin)
-        return size is None or size + SPECIAL_TOKENS <= self._max_tokens
+    async def _order(self, records: dict[str, bytes]) -> None:
+        if records:
+            pipe = self._redis.pipeline(transaction=False)
+            for name, record in records.items():
+                pipe.xadd(self._orders, {"fingerprint": name, "record": record})
+            pipe.expire(self._orders, ORDERS_KEPT)
+            await pipe.execute()

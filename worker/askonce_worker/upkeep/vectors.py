@@ -52,8 +52,11 @@ class Vectors:
         used = await self._used()
         return max(await self.collections(), key=lambda name: used.get(name, 0), default=None)
 
-    async def absent(self, collection: str, expiries: Mapping[str, int]) -> list[str]:
-        return await self._qdrant.absent(collection, expiries) if expiries else []
+    async def absent(self, collection: str | None, expiries: Mapping[str, int]) -> list[str]:
+        """collection: None where there is none yet."""
+        if collection is None or not expiries:
+            return list(expiries)
+        return await self._qdrant.absent(collection, expiries)
 
     async def page(self, collection: str, start: str | None, size: int) -> Page:
         return await self._qdrant.page(collection, start, size)

@@ -93,31 +93,28 @@ async def service(settings: Settings, health: PartHealth, *, worker: str, clock:
         shared = _shared(settings, watched, worker, clock, stack)
         lookup = _lookup(settings, shared, watched, clock)
         lead_or_follow = _lead_or_follow(settings, shared, lookup, watched, clock, stack)
-        background: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {
-            "budget": shared.budget.watch,
-            "eviction watch": EvictionWatch(shared.redis, health).run,
-        }
-        if shared.vectors is not None:
-            background["outbox"] = parts.outbox_of(
-                settings,
-                shared.keys,
-                worker,
-                shared.vectors,
-                shared.embedder,
-                shared.exact,
-                shared.refusals,
-                health,
-                stack,
-            ).run
+        background = _background(settings, shared, worker, health, stack)
         await stack.enter_async_context(shared.coalescer)
         stack.push_async_callback(shared.publisher.aclose)
-        house = upkeep.maintenance(settings, shared.redis, shared.keys, shared.vectors, health, stack)
+        house = upkeep.maintenance(settings, shared.redis, shared.keys, shared.vectors, shared.embedder, health, stack)
         figures = Figures(shared.coalescer, lead_or_follow, shared.embedder, shared.refusals, health)
         await stack.enter_async_context(told(watched, settings, figures))
         pipeline = Pipeline(lookup, shared.coalescer, lead_or_follow)
         prompts = settings.log_prompts
         jobs = ChunkJob(pipeline, shared.publisher, shared.refusals, watched.around, log_prompts=prompts)
         yield Service(jobs, background, house, watched)
+
+
+def _background(
+    settings: Settings, shared: _Shared, worker: str, health: PartHealth, stack: AsyncExitStack
+) -> Background:
+    always = {"budget": shared.budget.watch, "eviction watch": EvictionWatch(shared.redis, health).run}
+    if shared.vectors is None:
+        return always
+    vectors, embedder, exact, refusals = shared.vectors, shared.embedder, shared.exact, shared.refusals
+    outbox = parts.outbox_of(settings, shared.keys, worker, vectors, embedder, exact, refusals, health, stack)
+    refill = parts.refill_of(settings, shared.redis, shared.keys, worker, vectors, embedder, exact, refusals)
+    return {**always, "outbox": outbox.run, "refill": refill.run}
 
 
 def _shared(settings: Settings, watched: Watch, worker: str, clock: Clock, stack: AsyncExitStack) -> _Shared:

@@ -34,7 +34,8 @@ from askonce_worker.providers.llm import OpenAILLM
 from askonce_worker.providers.rate_budget import RateBudget, provider_name
 from askonce_worker.providers.retry import Backoff
 from askonce_worker.redis.connection import connect_redis
-from askonce_worker.settings import Settings
+from askonce_worker.settings import Settings, matching_threshold
+from askonce_worker.upkeep.refill import Refill
 from askonce_worker.wiring.observers import Watch
 
 log = structlog.get_logger()
@@ -60,7 +61,7 @@ def secret(value: SecretStr | None) -> str | None:
 
 def matching_profile(settings: Settings) -> Profile:
     profile = profile_of(settings.embedding_model, settings.profiles, settings.embedding_dimensions)
-    threshold = settings.similarity_threshold or profile.threshold
+    threshold = matching_threshold(settings)
     if threshold is None:
         log.warning("similarity.off", embedding_model=settings.embedding, reason=profile.measured)
     else:
@@ -175,6 +176,20 @@ def publisher_of(
         on_published=watched.on_published,
         stage=watched.stage,
     )
+
+
+def refill_of(
+    settings: Settings,
+    redis: Redis,
+    keys: Keys,
+    worker: str,
+    vectors: QdrantSemanticCache,
+    embedder: OpenAIEmbedder,
+    exact: ExactCache,
+    refusals: Refusals,
+) -> Refill:
+    embedding = settings.embedding
+    return Refill(redis, keys, vectors, embedder, exact.entries, worker=worker, embedding=embedding, refusals=refusals)
 
 
 def outbox_of(

@@ -7,12 +7,14 @@ from contextlib import AsyncExitStack
 from redis.asyncio import Redis
 
 from askonce.contract.keys import Keys
+from askonce.prices import load_prices
 from askonce_worker.cache.semantic import QdrantSemanticCache, connect_qdrant
 from askonce_worker.health.parts import PartHealth
 from askonce_worker.inflight.feed import Feed
 from askonce_worker.matching.never_cache import never_cached
 from askonce_worker.matching.profiles import profile_of
-from askonce_worker.settings import Settings, listed
+from askonce_worker.providers.embeddings import OpenAIEmbedder
+from askonce_worker.settings import Settings, listed, matching_threshold
 from askonce_worker.upkeep.eviction import DeletesVectors, Eviction
 from askonce_worker.upkeep.fill import Fill
 from askonce_worker.upkeep.hour_packing import HourPacking
@@ -21,6 +23,7 @@ from askonce_worker.upkeep.lapsed import LapsedLeaders
 from askonce_worker.upkeep.models import Models
 from askonce_worker.upkeep.orphans import OrphanSweep
 from askonce_worker.upkeep.qdrant import QdrantUpkeep
+from askonce_worker.upkeep.refill_news import RefillNews, pace_of
 from askonce_worker.upkeep.relief import Relief
 from askonce_worker.upkeep.stale import StaleSweep
 from askonce_worker.upkeep.vectors import Vectors
@@ -39,6 +42,7 @@ def maintenance(
     redis: Redis,
     keys: Keys,
     semantic: QdrantSemanticCache | None,
+    embedder: OpenAIEmbedder,
     health: PartHealth,
     stack: AsyncExitStack,
 ) -> Maintenance:
@@ -58,15 +62,24 @@ def maintenance(
         eviction,
         _stale(settings, redis, keys, vectors.delete),
         OrphanSweep(redis, keys, vectors, clock=time.monotonic),
-        _fill(settings, redis, keys, vectors),
     ]
+    if matching_threshold(settings) is not None:  # else nobody would look for the vectors
+        parts.append(_fill(settings, redis, keys, vectors, embedder))
     relief = _relief(redis, keys, vectors.delete)
     return Maintenance(redis, keys, parts, relief, lambda: vectors.note(semantic.collections), health)
 
 
-def _fill(settings: Settings, redis: Redis, keys: Keys, vectors: Vectors) -> Fill:
+def _fill(settings: Settings, redis: Redis, keys: Keys, vectors: Vectors, embedder: OpenAIEmbedder) -> Fill:
     max_tokens = profile_of(settings.embedding_model, settings.profiles).max_tokens
-    return Fill(redis, keys, vectors, model=settings.embedding, max_tokens=max_tokens, clock=time.monotonic)
+    news = RefillNews(
+        redis,
+        keys,
+        model=settings.embedding_model,
+        embedding=settings.embedding,
+        prices=load_prices(),
+        pace=pace_of(embedder),
+    )
+    return Fill(redis, keys, vectors, news, embedding=settings.embedding, max_tokens=max_tokens, clock=time.monotonic)
 
 
 def _qdrant(settings: Settings, stack: AsyncExitStack) -> QdrantUpkeep:
