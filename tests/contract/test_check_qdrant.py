@@ -59,6 +59,7 @@ async def test_a_port_where_nothing_is():
     assert "nothing answers at port" in found.advice
 
 
+@pytest.mark.filterwarnings("ignore:Api key is used with an insecure connection")
 async def test_a_key_that_only_reads_is_named(embedded_qdrant_url, prefix):
     async with faulty_qdrant(embedded_qdrant_url) as server:
         server.keys = ApiKeys("secret", read_only="look")

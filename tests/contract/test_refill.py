@@ -10,6 +10,7 @@ from askonce.contract.keys import FILLED, FILLING
 from askonce.operator.admin import Admin
 from askonce.tasks import stop
 from askonce_worker.check.cache_state import vectors
+from askonce_worker.pacing.line import Waits
 from askonce_worker.settings import Settings
 from askonce_worker.upkeep import refill
 from askonce_worker.upkeep.refill_news import SAMPLE, pace_of
@@ -126,7 +127,7 @@ async def test_what_a_dead_worker_had_taken_is_done_by_another(cache, embedders,
 async def test_while_the_embedding_server_is_away_the_orders_wait(cache, embedders, llm_server):
     names = await put(cache, 500)
     await llm_server.fail("embeddings", "status", status=503)
-    away = embedder_for(llm_server, patience=0.1)
+    away = embedder_for(llm_server, waits=Waits(bulk=0.1))
     async with working(cache, away):
 
         async def all_wait():
@@ -179,8 +180,26 @@ async def test_its_cost_is_told_before_it_begins_and_how_far_it_is_until_it_ends
     assert [log["vectors"] for log in logs if log["event"] == "upkeep.refilled"] == [500]
 
 
+async def test_what_is_asked_meanwhile_goes_first(cache, embedders, llm_server):
+    await llm_server.control(embeddings={"ms_per_input": 5})
+    names = await put(cache, 1000)
+    embedder = embedders()
+    async with working(cache, embedder):
+
+        async def busy():
+            return (await seen(llm_server))["calls"] >= 3
+
+        await until(busy, what="the refill to be under way")
+        before = (await seen(llm_server))["inputs"]
+        for lane in ("bulk", "interactive"):
+            await embedder.embed([f"Asked now, in {lane}?"], lane=lane)
+        after = (await seen(llm_server))["inputs"]
+        assert after - before < 700, "not after the thousand that were ordered"
+        await filled(cache, names)
+
+
 async def test_without_an_answer_the_pace_is_not_made_up(llm_server):
     await llm_server.fail("embeddings", "status", status=503)
-    embedder = embedder_for(llm_server, patience=0.1)
+    embedder = embedder_for(llm_server, waits=Waits(bulk=0.1))
     assert await pace_of(embedder)(["a", "b"]) is None
     await embedder.close()

@@ -1,4 +1,4 @@
-"""What waits for a server: the interactive lane before what holds a turn at the LLM, and that before all others."""
+"""What waits for a server: the interactive lane before what holds a turn at the LLM, that before bulk, a refill last."""
 
 import asyncio
 from collections import deque
@@ -9,7 +9,7 @@ from askonce_worker.pacing.trouble import GivenUp
 
 Item = TypeVar("Item")
 Found = TypeVar("Found")
-INTERACTIVE = "interactive"
+INTERACTIVE, REFILL = "interactive", "refill"
 
 
 @dataclass(slots=True, eq=False)
@@ -34,15 +34,16 @@ class WaitingItems(Generic[Item, Found]):
         self._interactive: deque[Wanted[Item, Found]] = deque()
         self._urgent: deque[Wanted[Item, Found]] = deque()
         self._bulk: deque[Wanted[Item, Found]] = deque()
-        self._lanes = (self._interactive, self._urgent, self._bulk)
+        self._refill: deque[Wanted[Item, Found]] = deque()
+        self._lanes = (self._interactive, self._urgent, self._bulk, self._refill)
 
     def __bool__(self) -> bool:
         return any(self._lanes)
 
     def add(self, wanted: Wanted[Item, Found], lane: str, *, urgent: bool = False) -> None:
         """urgent: something else is held up while it waits."""
-        queue = self._interactive if lane == INTERACTIVE else self._urgent if urgent else self._bulk
-        queue.append(wanted)
+        by_name = {INTERACTIVE: self._interactive, REFILL: self._refill}
+        by_name.get(lane, self._urgent if urgent else self._bulk).append(wanted)
 
     def put_back(self, batch: list[Wanted[Item, Found]]) -> None:
         """Before all others, in the same order."""

@@ -16,7 +16,7 @@ from askonce_worker.answering.ports import Embedding
 from askonce_worker.pacing.line import Limits, Line, Waits
 from askonce_worker.pacing.pace import Pace
 from askonce_worker.pacing.trouble import GivenUp
-from askonce_worker.pacing.waiting import INTERACTIVE, Wanted
+from askonce_worker.pacing.waiting import REFILL, Wanted
 from askonce_worker.providers.calls import OnCall, not_told
 from askonce_worker.providers.embedding_memory import VectorMemory
 from askonce_worker.providers.embedding_reply import tokens_at_most
@@ -123,7 +123,7 @@ class OpenAIEmbedder:
             wanted = self._wanted[text] = Wanted(text, tokens_at_most(text) or 0, found)
             found.add_done_callback(lambda _: self._wanted.pop(text, None))
             self._line.add(wanted, lane)
-        elif lane == INTERACTIVE and not wanted.sent:
+        elif lane != REFILL and not wanted.sent:
             self._line.add(wanted, lane)
         return wanted
 

@@ -20,7 +20,7 @@ from askonce_worker.answering.ports import Embedder, Embedding, Entry, SemanticC
 from askonce_worker.cache.outbox import VectorWriter
 from askonce_worker.cache.outbox_records import Record, stored_vector, written_name
 from askonce_worker.logs.unreadable import Refusals
-from askonce_worker.upkeep.refill_news import LANE
+from askonce_worker.pacing.waiting import REFILL
 
 log = structlog.get_logger()
 
@@ -124,7 +124,7 @@ class Refill:
         """Raises NotYet if some are left."""
         entries = await self._entries([name for _, fields in records if (name := written_name(fields))])
         texts = [entry.question for entry in entries.values()]
-        made = await self._embedder.embed(texts, lane=LANE, within=EMBEDDED_WITHIN) if texts else []
+        made = await self._embedder.embed(texts, lane=REFILL, within=EMBEDDED_WITHIN) if texts else []
         found = dict(zip(entries, made, strict=True))
         done = [record for record in records if not _is_left(found.get(written_name(record[1])))]
         vectors = [vector for _, fields in done if (vector := _stored(fields, found)) is not None]

@@ -12,6 +12,7 @@ from askonce.contract.keys import FILLED, FILLING, Keys
 from askonce.prices import Prices
 from askonce.readable import read_object
 from askonce_worker.answering.ports import Embedder
+from askonce_worker.pacing.waiting import REFILL
 from askonce_worker.upkeep.fitting import Fitting
 from askonce_worker.upkeep.refill_cost import duration, estimate
 
@@ -19,8 +20,6 @@ log = structlog.get_logger()
 
 SAMPLE = 32
 """Questions that are embedded to measure the server's pace."""
-LANE = "refill"
-"""Of the embedder: whatever is asked now goes before it."""
 MEASURED_WITHIN = 10.0
 
 Pace = Callable[[Sequence[str]], Awaitable[float | None]]
@@ -32,7 +31,7 @@ def pace_of(embedder: Embedder) -> Pace:
     async def pace(texts: Sequence[str]) -> float | None:
         sample = list(dict.fromkeys(texts))[:SAMPLE]
         began = time.monotonic()
-        found = await embedder.embed(sample, lane=LANE, within=MEASURED_WITHIN) if sample else []
+        found = await embedder.embed(sample, lane=REFILL, within=MEASURED_WITHIN) if sample else []
         made = sum(each.vector is not None for each in found)
         return made / max(1e-3, time.monotonic() - began) if made else None
 
