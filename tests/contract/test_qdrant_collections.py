@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 
 from askonce import Question
 from askonce.contract.unmatched import Unmatched
-from askonce_worker.answering.ports import StoredVector, VectorQuery
+from askonce_worker.answering.ports import SemanticCacheDown, StoredVector, VectorQuery
 from askonce_worker.cache.qdrant_address import address_fault, advice, too_old
 from askonce_worker.cache.qdrant_messages import collection_prefix, indexes_of
 from askonce_worker.cache.qdrant_quantization import kind_of
@@ -26,6 +26,8 @@ from support.qdrant_proxy import slow_qdrant
 
 DIMENSION = 8
 QUERY = VectorQuery("scope", np.eye(1, DIMENSION, dtype=np.float32)[0], 0.9)
+
+VECTOR = StoredVector(Question("a", model="m").fingerprint, QUERY.vector, "scope", "0.0.0.0", "m", "n", 1, 2**40)
 
 
 @pytest.fixture
@@ -177,7 +179,7 @@ async def test_a_failed_attempt_is_remembered_for_a_second(qdrant_url, direct, p
         cache = cache_at(server.url, prefix)
         for _ in range(20):
             with pytest.raises(SemanticCacheDown):
-                await cache.search([QUERY])
+                await cache.upsert([VECTOR])
         assert server.calls["Get"] <= 3, "one for each second, at most"
         await cache.close()
 
@@ -187,14 +189,14 @@ async def test_a_server_that_is_too_old_gets_no_collection(qdrant_url, direct, p
         server.version = "1.12.1"
         cache = cache_at(server.url, prefix)
         with pytest.raises(SemanticCacheDown, match="too old"):
-            await cache.search([QUERY])
+            await cache.upsert([VECTOR])
         assert server.calls["Create"] == 0
         server.version = "1.12.2"
         with capture_logs() as logs:
             async with asyncio.timeout(60):
-                while server.calls["QueryBatch"] == 0:
+                while server.calls["Upsert"] == 0:
                     with contextlib.suppress(SemanticCacheDown):
-                        await cache.search([QUERY])
+                        await cache.upsert([VECTOR])
                     await asyncio.sleep(0.05)
         assert "semantic.old_server" in [log["event"] for log in logs]
         await cache.close()

@@ -10,7 +10,6 @@ from askonce.contract.keys import FILLED, FILLING
 from askonce.operator.admin import Admin
 from askonce.tasks import stop
 from askonce_worker.check.cache_state import vectors
-from askonce_worker.pacing.line import Waits
 from askonce_worker.settings import Settings
 from askonce_worker.upkeep import refill
 from askonce_worker.upkeep.refill_news import SAMPLE, pace_of
@@ -127,7 +126,7 @@ async def test_what_a_dead_worker_had_taken_is_done_by_another(cache, embedders,
 async def test_while_the_embedding_server_is_away_the_orders_wait(cache, embedders, llm_server):
     names = await put(cache, 500)
     await llm_server.fail("embeddings", "status", status=503)
-    away = embedder_for(llm_server, waits=Waits(bulk=0.1))
+    away = embedder_for(llm_server, patience=0.1)
     async with working(cache, away):
 
         async def all_wait():
@@ -200,6 +199,6 @@ async def test_what_is_asked_meanwhile_goes_first(cache, embedders, llm_server):
 
 async def test_without_an_answer_the_pace_is_not_made_up(llm_server):
     await llm_server.fail("embeddings", "status", status=503)
-    embedder = embedder_for(llm_server, waits=Waits(bulk=0.1))
+    embedder = embedder_for(llm_server, patience=0.1)
     assert await pace_of(embedder)(["a", "b"]) is None
     await embedder.close()

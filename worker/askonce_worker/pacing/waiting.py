@@ -1,4 +1,4 @@
-"""What waits for a server: the interactive lane before what holds a turn at the LLM, that before bulk, a refill last."""
+"""What waits for a server: the interactive lane, then what holds a turn at the LLM, then bulk, and a refill last."""
 
 import asyncio
 from collections import deque
