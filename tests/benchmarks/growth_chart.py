@@ -5,12 +5,14 @@ Lines are of one scope and of many, with 0 % of the vectors expired; hollow mark
 
 import json
 import sys
+from math import ceil, floor, log10
 from pathlib import Path
 
 import matplotlib as mpl
 
 mpl.use("Agg")
 import matplotlib.pyplot as plt
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 COLOURS = ("#1b6ca8", "#c8553d", "#4a7c59")
 ONE, MANY = "-", "--"
@@ -40,7 +42,7 @@ PANELS = [
         "expired": of("expiry_per_second"),
         "evicted": of("eviction_per_second"),
     }),
-    ("starts: s", "log", {"worker": of("worker_start_s"), "Qdrant": of("qdrant_start_s")}),
+    ("starts: s", "linear", {"worker": of("worker_start_s"), "Qdrant": of("qdrant_start_s")}),
 ]  # fmt: skip
 
 
@@ -48,6 +50,24 @@ def line(axes, cases, value, colour, **style):
     points = sorted((case["entries"], value(case)) for case in cases)
     if points:
         axes.plot(*zip(*points, strict=True), color=colour, markersize=4, **style)
+
+
+def frame(axes, title, scale):
+    """Whole decades, in plain numbers: what is flat shall look flat."""
+    axes.set(title=title, xscale="log", yscale=scale)
+    for axis in (axes.xaxis, *([axes.yaxis] if scale == "log" else [])):
+        axis.set_major_locator(LogLocator(10))
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+        axis.set_minor_formatter(NullFormatter())
+    if scale == "log":
+        low, high = axes.get_ylim()
+        axes.set_ylim(10 ** floor(log10(low) + 0.02), 10 ** ceil(log10(high) - 0.02))
+    else:
+        axes.set_ylim(bottom=-0.02 * axes.get_ylim()[1])
+    axes.grid(alpha=0.25)
+    handles, labels = axes.get_legend_handles_labels()
+    if labels:
+        axes.legend(handles, labels, fontsize=8, frameon=False)
 
 
 def draw(cases, before, target):
@@ -61,12 +81,10 @@ def draw(cases, before, target):
                 line(axes, fresh, value, colour, linestyle=dashes, marker="o", label=label)
                 line(axes, aged, value, colour, linestyle="", marker="o", markerfacecolor="white")
             line(axes, before, value, colour, linestyle="", marker="x")
-        axes.set(title=title, xscale="log", yscale=scale)
-        if scale == "linear":
-            axes.set_ylim(bottom=-2, top=102)
-        axes.grid(alpha=0.25)
-        axes.legend(fontsize=8, frameon=False)
-    figure.supxlabel("entries · solid: one scope, dashed: 1,000 scopes, hollow: 20 % expired", fontsize=9)
+        frame(axes, title, scale)
+    legend = "entries · solid: one scope, dashed: 1,000 scopes"
+    legend += " · hollow: 20 % expired" if any(case["expired"] for case in cases) else ""
+    figure.supxlabel(legend + (" · crosses: before" if before else ""), fontsize=9)
     figure.savefig(target, metadata={"Date": None} if target.suffix == ".svg" else None)
 
 
