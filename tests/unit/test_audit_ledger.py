@@ -141,7 +141,7 @@ def test_the_brakes_look_at_what_was_wrong_lately():
 
 
 def test_checks_that_come_before_the_answer_leave_more_of_the_budget_than_late_ones():
-    slices = [part(0, 2000, right=[0.99] * 500, wrong=[0.97] * 6, weight=2.5)]
+    slices = [part(0, 2000, right=[0.99] * 500, wrong=[0.97] * 5, weight=2.5)]
     assert chance_of_a_check(BUDGET, 2000) == 0.4
     assert choose(slices, COSINE, BUDGET).threshold < 0.97
     assert choose(slices, COSINE, BUDGET, late=1.0).threshold > 0.97
