@@ -144,6 +144,14 @@ async def test_a_wake_up_goes_on_to_those_who_have_not_seen_what_it_is_for(redis
     assert await redis.llen(keys.wake) == 0
 
 
+async def test_a_wake_up_for_a_bulk_job_calls_on_no_further_worker(redis, keys, worker):
+    """Beside a backlog each claim of each full worker would."""
+    await put(redis, keys, lane="bulk")
+    await redis.delete(keys.wake)
+    await worker.leases.claim(free=9, bulk=0, lapsed=(9, 9), token="1")
+    assert await redis.llen(keys.wake) == 0
+
+
 async def test_jobs_that_are_held_back_let_others_pass_and_none_is_lost(redis, keys):
     """Many more of them than one claim looks at."""
     worker = Worker(redis, keys, lease=60)

@@ -47,6 +47,7 @@ async def test_who_asks_for_it_gets_a_small_answer_at_once(scripts):  # noqa: F8
     assert new == {b"ids": b"default:a", b"record": await scripts.marker("a")}
     assert old == {b"ids": b"default:b"}
     assert bulk == {b"ids": b"default:c"}
+    assert await scripts.redis.ttl(scripts.keys.answered("+new")) <= 60, "answers of one that is gone do not pile up"
 
 
 async def test_what_is_published_twice_at_once_is_the_first(scripts):  # noqa: F811

@@ -43,6 +43,17 @@ async def test_an_answer_is_never_overwritten_by_a_marker(scripts):  # noqa: F81
     assert await scripts.marker("a") == before
 
 
+async def test_what_is_in_the_queue_is_not_answered_from_the_cache_when_it_is_sent_again(scripts):  # noqa: F811
+    """Its reply was lost, and its own answer may be cached by now."""
+    entry = scripts.keys.entry(PRINT)
+    look = "\n".join((entry, scripts.keys.epochs, *"abcd"))
+    await scripts.submit("a", look=look)
+    await scripts.redis.set(entry, "cached")
+    assert await scripts.submit("a", look=look) == [b"ok", 0]
+    assert await scripts.submit("b", look=look) == [b"cached", b"cached", None, None, None, None]
+    assert await scripts.marker("b") is None
+
+
 async def test_a_conflict_writes_nothing(scripts):  # noqa: F811
     await scripts.submit("a")
     before = await scripts.everything()

@@ -23,13 +23,23 @@ class Scripts:
         self.keys = keys
 
     async def submit(
-        self, *ids, job="job1", lane="bulk", namespace="default", most=0, timeout_ms=5000, listener="", prints=None
+        self,
+        *ids,
+        job="job1",
+        lane="bulk",
+        namespace="default",
+        most=0,
+        timeout_ms=5000,
+        listener="",
+        prints=None,
+        look="",
     ):
         keys = self.keys
         args = [keys.result(namespace, ""), f"{ARQ_JOB}{keys.prefix}{job}", job, lane, namespace, most, timeout_ms]
         args += [RESULT_MS, listener, FUNCTION, b'{"v":1}']
         for job_id, fingerprint in zip(ids, prints or [PRINT] * len(ids), strict=True):
             args += [job_id, fingerprint]
+        args += [look] if look else []
         return await Script("askonce", "submit")(self.redis, [keys.queue(lane), keys.wake, keys.fair, keys.load], args)
 
     async def listen(self, *ids, listener="me", namespace="default"):

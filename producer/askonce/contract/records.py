@@ -21,7 +21,7 @@ from askonce.readable import MAX_RECORD_BYTES, read_json, read_object
 VERSION = 1
 LEAST = 1024
 """Bytes of a record that is compressed: a smaller one would save little memory, and cost each hit time."""
-FIELDS = {"question": 1024, "body": 256, "matched_question": 256, "asked": 256, "metadata": 256}
+FIELDS = {"question": 2048, "body": 256, "matched_question": 256, "asked": 256, "metadata": 256}
 """What is compressed, and from how many bytes on. Shorter questions stay plain: upkeep reads them."""
 _BEGINS_NO_JSON = 9
 

@@ -11,6 +11,10 @@
 -- Returns {'ok', new} | {'cached', entry, value of each field} | {'conflict', index... (at most 4000)} | {'full', cause}
 local last = #ARGV - (#ARGV - 11) % 2
 local function cached()
+  -- Sent again after a lost reply, the question may be in the queue already, and what is cached its own answer.
+  if redis.call('EXISTS', ARGV[1] .. ARGV[12]) == 1 then
+    return false
+  end
   local lines = {}
   for line in string.gmatch(ARGV[#ARGV], '[^\n]+') do
     lines[#lines + 1] = line

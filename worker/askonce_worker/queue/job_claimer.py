@@ -95,6 +95,7 @@ class JobClaimer:
                 listens=running.free > 1,
             )
         except TROUBLE as error:
+            self._token = self._token or token
             log.warning("claim.failed", error=type(error).__name__)
             if not isinstance(error, AWAY):
                 self._health.failed("claims")

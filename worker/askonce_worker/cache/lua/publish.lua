@@ -18,7 +18,7 @@ local after = header + 43 + string.len('",')
 local clock = redis.call('TIME')
 local told, tails, sums, counts, touched, replies = {}, {}, {}, {}, {}, {}
 local micros = clock[1] * 1000000 + clock[2]
-local SMALL = 16384 -- bytes of an answer that a listener called `+...` gets at once, if it waits in the interactive lane
+local SMALL = 4096 -- bytes of an answer that a listener called `+...` gets at once, if it waits in the interactive lane
 local WAITED = {exact = 'hit:', semantic = 'hit:', inflight = 'joined:', llm = 'miss:'}
 
 local function count(field, by)
@@ -117,13 +117,14 @@ end
 for listener, ids in pairs(told) do
   local stream = ARGV[2] .. listener
   if #ids == 1 and ids.record then
-    -- Answers are kept for a minute here: a listener that is away for longer asks for them.
+    -- Answers are kept for a minute here, also of a listener that is gone: one that is away for longer asks for them.
     local oldest = string.format('%.0f', clock[1] * 1000 - 60000)
     redis.call('XADD', stream, 'MINID', '~', oldest, '*', 'ids', ids[1], 'record', ids.record)
+    redis.call('EXPIRE', stream, 60)
   else
     redis.call('XADD', stream, 'MAXLEN', '~', 10000, '*', 'ids', table.concat(ids, ' '))
+    redis.call('EXPIRE', stream, 3600)
   end
-  redis.call('EXPIRE', stream, 3600)
 end
 for at = 1, #touched, 4000 do
   redis.call('ZADD', KEYS[2], 'XX', unpack(touched, at, math.min(at + 3999, #touched)))

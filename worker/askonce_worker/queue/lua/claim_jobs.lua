@@ -189,13 +189,13 @@ else
   skip = look(2, KEYS[2], '-inf', '(' .. UNIX_MS, false, tonumber(ARGV[11]))
 end
 
--- A claim that leaves jobs behind wakes another worker. What it could not take at all is passed on to those who have not
--- seen it yet.
+-- A claim that leaves jobs behind wakes another worker. An ask that it could not take at all is passed on to those who
+-- have not seen it yet. (A bulk job is not: beside a backlog every claim of every full worker would call on all others.)
 local function wake_another()
   local token
   if behind[1] + behind[2] > 0 and #taken > 0 then
     token = '1'
-  elseif ARGV[12] ~= '' and (behind[1] + behind[2] > 0 or asks_passed) then
+  elseif ARGV[12] ~= '' and (behind[1] > 0 or asks_passed) then
     token = ARGV[12] .. ' ' .. ARGV[1]
   end
   if token and redis.call('LLEN', KEYS[8]) < 64 then
