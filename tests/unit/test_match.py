@@ -195,7 +195,7 @@ def test_the_pairs_of_the_design_come_out_right(question, other, same):
     assert (conflict(question, other) is None) is same
 
 
-@pytest.mark.parametrize("template", [TEMPLATE, TEMPLATE_ZH])
+@pytest.mark.parametrize("template", [TEMPLATE, TEMPLATE_ZH, "Answer this traveller: {}", "请回复旅客：{}"])
 @pytest.mark.parametrize(
     ("text", "other"),
     [

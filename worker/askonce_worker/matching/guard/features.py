@@ -17,7 +17,7 @@ from askonce_worker.matching.guard.order import Order, order
 from askonce_worker.matching.guard.question_class import asked_for
 from askonce_worker.matching.guard.spelling import spelled
 from askonce_worker.matching.guard.tokens import clean, folded_words, tokens, unelided
-from askonce_worker.matching.guard.words import ADDITIVE, FUNCTION, KINDS, TENSES, stem
+from askonce_worker.matching.guard.words import ADDITIVE, FUNCTION, KINDS, TENSES, UNITS, stem
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ def features(text: str) -> Features:
         tenses=_places(TENSES, lower) if spoken.name == "en" else frozenset(),
         quoted=quotes(cleaned),
         identifiers=identifiers(cleaned),
-        names=frozenset(stem(word.casefold()) for word in capitals(raw, cleaned)) - FUNCTION,
+        names=frozenset(stem(word.casefold()) for word in capitals(raw, cleaned)) - FUNCTION - UNITS.keys(),
         initials="".join(word[0] for word in lower),
         asked_for=asked_for(folded),
         order=order(lower, stemmed, known),

@@ -1,9 +1,10 @@
 """What remains of two texts when their common beginning and end are taken off.
 
 The cosine of two long texts is that of what they share: a prompt template filled with two messages looks like one
-question. Where they share more than `COMMON` characters, the rest decides, word by word.
+question. Where they share more than `COMMON` characters, or something before a colon, the rest decides, word by word.
 """
 
+import re
 from collections import Counter
 
 from askonce.affixes import common_prefix, common_suffix
@@ -11,16 +12,16 @@ from askonce_worker.matching.guard.spelling import spelled, without_alike
 from askonce_worker.matching.guard.tokens import content_words, stems, tokens
 
 COMMON = 60
+_TEMPLATE = re.compile(r"[^:]{10,}: |[^:\x00-\x7f]{4,}:")
+"""A beginning that is one, however short it is: 'Reply to this customer: …'."""
 _MAX_ADDED = 1
 
 
 def remainders(a: str, b: str) -> tuple[str, str] | None:
     """The differing middles of two folded texts, in whole words; None where they share too little to need the rule."""
-    if min(len(a), len(b)) <= COMMON:
-        return None
     start = common_prefix(a, b)
     end = common_suffix(a[start:], b[start:])
-    if start + end <= COMMON:
+    if start + end <= COMMON and _TEMPLATE.match(a, 0, start) is None:
         return None
     while start and _inside_word(a, start - 1):
         start -= 1
