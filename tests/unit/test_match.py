@@ -20,6 +20,7 @@ APART = [
     ("numbers", "第三章讲了什么", "第五章讲了什么"),
     ("numbers", "二十公里要走多久", "三十公里要走多久"),
     ("numbers", "What is -5 times 3?", "What is 5 times 3?"),
+    ("numbers", "Who is agent 007?", "Who is agent 7?"),
     # units
     ("unit", "How long does it take to run 5 km?", "How long does it take to run 5 miles?"),
     ("unit", "Is 5kg of flour enough?", "Is 5 g of flour enough?"),
@@ -27,12 +28,20 @@ APART = [
     ("unit", "3岁的狗吃什么", "3个月的狗吃什么"),
     ("unit", "三岁的狗吃什么", "三个月的狗吃什么"),
     ("unit", "3月的天气", "3个月的天气"),
+    ("unit", "What can I buy for €20?", "What can I buy for £20?"),
+    ("unit", "Is ₩900 a fair tip?", "Is 900₽ a fair tip?"),
+    ("unit", "Is a tip of $ 20 enough?", "Is a tip of 20 euros enough?"),
+    ("unit", "Raise my rent by 10%", "Raise my rent by 10"),
+    ("unit", "房租涨了15％", "房租涨了15"),
     ("unit", "Plan a trip of three weeks", "Plan a trip of three months"),
     # negation
     ("negation", "Which plants grow in the shade?", "Which plants do not grow in the shade?"),
     ("negation", "Can I log in with a password?", "Can I log in without a password?"),
     ("negation", "Why do cats like boxes?", "Why don't cats like boxes?"),
     ("negation", "How do I cope with not sleeping?", "How do I cope with sleeping?"),
+    ("negation", "The lesson is hard", "The lesson is not hard"),
+    ("negation", "Will I miss the ferry?", "Will I not miss the ferry?"),
+    ("negation", "Thé avec lait", "Thé sans lait"),
     ("negation", "哪些水果可以放冰箱", "哪些水果不可以放冰箱"),
     ("negation", "为什么打印机有墨", "为什么打印机没有墨"),
     # opposites
@@ -251,6 +260,13 @@ def test_a_text_never_conflicts_with_itself(text):
 @settings(max_examples=500, deadline=None)
 def test_a_conflict_is_mutual(text, other):
     assert conflict(text, other) == conflict(other, text)
+
+
+@pytest.mark.parametrize(
+    "number", ["two " + "crore " * 700, "9" * 5000, "0" * 5000, "九" * 5000, "亿" * 5000, "٣" * 5000]
+)
+def test_no_number_is_too_large_to_be_compared(number):
+    assert conflict(number, number + "now") == conflict(number + "now", number)
 
 
 HOSTILE = [

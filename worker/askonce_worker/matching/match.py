@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from askonce.fingerprint import fingerprint
 from askonce.question import Question
+from askonce_worker.matching.guard import languages
 from askonce_worker.matching.guard.features import features
 from askonce_worker.matching.guard.rules import RULES
 from askonce_worker.matching.sameness import is_indistinct
@@ -74,6 +75,7 @@ class Matcher:
         self._never = never
         self._reported = reported
         self._about_now: dict[str, bool] = {}
+        languages.load()
 
     def reuse(self, question: Question) -> Reuse:
         """The question's text decides whether its answer is kept, not what surrounds it."""

@@ -53,8 +53,16 @@ class Features:
     is_additive: bool
 
 
-@lru_cache(maxsize=8192)
+_SHORT = 500
+"""Characters. The features of a text take about 80 bytes a character."""
+
+
 def features(text: str) -> Features:
+    """Remembered, within 350 MB for short texts and as many for longer ones."""
+    return _of_short(text) if len(text) <= _SHORT else _of_long(text)
+
+
+def _worked_out(text: str) -> Features:
     cleaned = clean(text)
     folded = cleaned.casefold()
     raw = tokens(cleaned)
@@ -93,6 +101,9 @@ def features(text: str) -> Features:
         is_additive=not ADDITIVE.isdisjoint(lower) or _ONE_MORE.search(folded) is not None,
     )
 
+
+_of_short = lru_cache(maxsize=8192)(_worked_out)
+_of_long = lru_cache(maxsize=256)(_worked_out)
 
 _ONE_MORE = re.compile(r"\b(?:one more|a different|a second|a new one)\b")
 

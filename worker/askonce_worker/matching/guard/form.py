@@ -9,7 +9,8 @@ from askonce_worker.matching.guard.letter_case import case_differs
 from askonce_worker.matching.guard.marks import firm, same_signs
 from askonce_worker.matching.guard.order import exchanged, precede_otherwise, reversed_relations
 from askonce_worker.matching.guard.remainder import remainders_differ
-from askonce_worker.matching.guard.words import COMPARING, SYMMETRIC
+from askonce_worker.matching.guard.tokens import content_words, stems, tokens
+from askonce_worker.matching.guard.words import COMPARING, SYMMETRIC, UNITS
 
 
 def is_of_another_language(a: Features, b: Features) -> bool:
@@ -17,7 +18,9 @@ def is_of_another_language(a: Features, b: Features) -> bool:
     one, other = a.language, b.language
     if one.name != other.name and one.sure and other.sure:
         return True
-    if {one.name, other.name} <= KNOWN or a.sequence == b.sequence or _is_english(one) or _is_english(other):
+    if _are_known(one, other) or a.sequence == b.sequence or _is_english(one) or _is_english(other):
+        return False
+    if not (one.sure or other.sure) and _are_keywords(a, b):
         return False
     if len(a.sequence) != len(b.sequence):
         return True
@@ -35,6 +38,21 @@ _UNSPACED = re.compile(r"[\u0e00-\u0fff\u1000-\u109f\u1780-\u17ff]")
 
 
 _LONG = 6
+
+
+def _are_known(one: Language, other: Language) -> bool:
+    """A guess counts where both are guessed the same, or if it is English."""
+    if one.name == other.name:
+        return one.name in KNOWN
+    return all(spoken.name == "en" or (spoken.sure and spoken.name in KNOWN) for spoken in (one, other))
+
+
+def _are_keywords(a: Features, b: Features) -> bool:
+    """English without a short word that tells so, and the same words: 'password reset', 'reset passwords'."""
+    if not a.text.isascii() or not b.text.isascii():
+        return False
+    one, other = (sorted(UNITS.get(word, word) for word in content_words(stems(tokens(text.text)))) for text in (a, b))
+    return one == other
 
 
 def _is_english(spoken: Language) -> bool:

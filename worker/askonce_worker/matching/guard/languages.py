@@ -63,6 +63,7 @@ _SHARES = _shares()
 def language(words: Sequence[str], folded: str) -> Language:
     """Of a folded text and its words. A keyword that the English lists have tells of English: 'install numpy'."""
     votes: dict[str, list[float]] = {}
+    words = [word for word in words if not word[0].isdecimal()]  # some lists have digits, which tell of no language
     for word in words:
         for name, share in _SHARES.get(word, ()):
             votes.setdefault(name, []).append(share)
@@ -71,7 +72,7 @@ def language(words: Sequence[str], folded: str) -> Language:
             if letters.search(folded):
                 return Language(name, sure=True)
     if not votes:
-        return Language("" if ENGLISH.isdisjoint(map(stem, words)) else "en", sure=False)
+        return Language("" if words and ENGLISH.isdisjoint(map(stem, words)) else "en", sure=False)
     best = max(votes, key=lambda name: (len(votes[name]), name == "en", name in KNOWN, sum(votes[name]), name))
     return Language(best, sure=len(votes[best]) > 1 and sum(votes[best]) >= SURE)
 
@@ -110,6 +111,12 @@ def vocabulary(name: str) -> Vocabulary:
     if name in ("en", "zh"):
         return ENGLISH_AND_CHINESE
     return _of_language(name) if name in KNOWN else UNKNOWN
+
+
+def load() -> None:
+    """Reads the lists of all languages, a tenth of a second or three, so that no question waits for them."""
+    for name in KNOWN:
+        vocabulary(name)
 
 
 @cache

@@ -21,8 +21,10 @@ def numbers_differ(a: Features, b: Features) -> bool:
 
 def units_differ(a: Features, b: Features) -> bool:
     """The same number counts different things: 5 km, 5 miles."""
-    if not a.numbers.units or not b.numbers.units:
+    if a.numbers.units == b.numbers.units:
         return False
+    if _is_share(a) != _is_share(b):
+        return a.numbers.all == b.numbers.all and rewording(a, b) < LESS
     return any(
         number == other
         and unit != name
@@ -33,10 +35,19 @@ def units_differ(a: Features, b: Features) -> bool:
     )
 
 
+def _is_share(text: Features) -> bool:
+    return any(unit == "%" for _, unit in text.numbers.units) or _PERCENT.search(text.text) is not None
+
+
+_PERCENT = re.compile(r"\bper ?cent|\bpct\b")
+
+
 def polarity_differs(a: Features, b: Features) -> bool:
     """One denies, the other does not, and they say the same otherwise: 'I forgot' and 'I cannot remember' are one."""
     if not _one_denies(a, b) or _stand_apart(a.opposites, b.opposites) or _not_yet(a, b):
         return False
+    if a.vocabulary is not b.vocabulary:
+        return True  # one of the two languages is a wrong guess, and no word looks like its counterpart
     return rewording(a, b) <= (MOST if _is_foreign(a, b) else LITTLE)
 
 

@@ -11,7 +11,12 @@ from dataclasses import dataclass, field
 from askonce_worker.matching.guard.words import UNITS
 
 _DIGIT = re.compile(r"\d")
-_DIGITS = re.compile(r"(\btop )?((?:(?<=[ (=])|^)-)?(\d+(?:[.,:]\d+)*)(?:[ -]?([a-z]+|[%°]|[\u4e00-\u9fff]{1,2}))?")
+_DIGITS = re.compile(
+    r"(\btop )?(?:([$€£¥₹₩₽]) ?)?((?:(?<=[ (=])|^)-)?(\d+(?:[.,:]\d+)*)"
+    r"(?:[ -]?([a-z]+|[%°]|[$€£¥₹₩₽](?! ?\d)|[\u4e00-\u9fff]{1,2}))?"
+)
+_OF_TWO = {"¥": ("yuan", "jpy")}
+"""A sign of two currencies."""
 _THOUSANDS = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?")
 _COUNTERS = (
     "个月|年级|小时|公里|位数|元钱|块钱|[个年月日号天周岁块元次本部集季级章课位种只条张楼层点分秒倍人名代期届线斤米]"
@@ -38,6 +43,8 @@ _WORDS = (
 )
 _SPOKEN = frozenset(form for word in _WORDS for form in (word, word.capitalize(), word.upper())) | _ROMAN.keys()
 """Without one of these no number is spoken."""
+_NO_NUMBER = 10**30
+"""Nobody says so much: 'two crore crore crore …' counts nothing."""
 _LOOSE = frozenset({"zero", "one", "first", "second", "two"})
 
 
@@ -62,16 +69,17 @@ class Found:
         self.all.append(number)
         if firm:
             self.firm.append(number)
-        if name := UNITS.get(unit):
-            self.units.add((number, name))
+        for name in _OF_TWO.get(unit, (UNITS.get(unit),)):
+            if name:
+                self.units.add((number, name))
 
 
 def numbers(cleaned: str, words: Sequence[str]) -> Numbers:
     """The numbers of a cleaned text and its words."""
     found = Found()
     has_digits = _DIGIT.search(cleaned) is not None
-    for top, sign, digits, unit in _DIGITS.findall(cleaned.casefold()) if has_digits else ():
-        found.add(sign + _scaled(digits, unit), unit if unit in UNITS else unit[:1], firm=not top)
+    for top, currency, sign, digits, unit in _DIGITS.findall(cleaned.casefold()) if has_digits else ():
+        found.add(sign + _scaled(digits, unit), currency or (unit if unit in UNITS else unit[:1]), firm=not top)
     _add_english(words, found)
     if not cleaned.isascii():
         _add_chinese(cleaned, found)
@@ -91,7 +99,9 @@ def _scaled(digits: str, unit: str) -> str:
     scale = _SCALES.get(unit) or _SCALES.get(unit[:1] if not unit.isascii() else "")
     if scale and digits.isdecimal() and len(digits) < 20:
         return str(int(digits) * scale)
-    return digits if len(digits) > 20 or not digits.isdecimal() else str(int(digits))
+    if digits[0] == "0" or len(digits) > 20 or not digits.isdecimal():
+        return digits  # 007 is not 7
+    return str(int(digits))
 
 
 def _add_english(words: Sequence[str], found: Found) -> None:
@@ -107,6 +117,8 @@ def _add_english(words: Sequence[str], found: Found) -> None:
             value, spoken = value + part, small
         elif value is not None and small in _SCALES and len(small) > 2:
             value, spoken = value * _SCALES[small], small
+            if value >= _NO_NUMBER:
+                value = None
         else:
             if value is not None:
                 found.add(str(value), small, firm=spoken not in _LOOSE)

@@ -49,6 +49,11 @@ def _words(*tables: str) -> frozenset[str]:
     return frozenset(stem(word) for table in tables for line in _lines(table) for word in line.split())
 
 
+def _forms(table: str) -> frozenset[str]:
+    """The words as they are written, for what is compared before it is stemmed: 'hardly' is not 'hard'."""
+    return frozenset(" ".join(_lines(table)).split())
+
+
 def _synonyms() -> dict[str, str]:
     """Each word's standing for its meaning: the first word of its line."""
     canonical: dict[str, str] = {}
@@ -76,14 +81,14 @@ def marks(lines: Iterable[str], fold: Callable[[str], str] = stem) -> dict[str, 
 UNITS = {name: line.split()[0] for line in _lines("units") for name in line.split()}
 FUNCTION = _words("function")
 NEGATIONS = _words("negations")
-HALF_NEGATIONS = _words("half_negations")
+HALF_NEGATIONS = _forms("half_negations")
 LINKS = _words("links")
 RELATING = LINKS - {"的"}
 """Those that tell who does it to whom: 的 links whatever stands around it."""
-FOCUS = _words("focus")
-ADDITIVE = frozenset(" ".join(_lines("additive")).split())
-CAPITONYMS = frozenset(" ".join(_lines("capitonyms")).split())
-ACRONYMS = frozenset(" ".join(_lines("acronyms")).split())
+FOCUS = _forms("focus")
+ADDITIVE = _forms("additive")
+CAPITONYMS = _forms("capitonyms")
+ACRONYMS = _forms("acronyms")
 COMPARING = _words("comparing")
 QUALIFIERS = _words("qualifiers")
 TIMELESS = _words("timeless")
