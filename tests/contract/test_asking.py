@@ -11,7 +11,7 @@ from support.wired import wired_workers
 async def test_who_waits_long_for_a_place_still_joins_its_equals(
     monkeypatch, valkey_url, qdrant_url, llm_server, prefix
 ):
-    forgets_at_once = partialmethod(View.__init__, settled_for=0.0)  # as after half a minute
+    forgets_at_once = partialmethod(View.__init__, settled_for=0.0)  # as after two minutes
     monkeypatch.setattr(View, "__init__", forgets_at_once)
     settings = settings_for(valkey_url, qdrant_url, llm_server, prefix) | {
         "ASKONCE_LLM_CONCURRENCY": "1",

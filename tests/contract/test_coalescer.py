@@ -8,7 +8,10 @@ import pytest
 from redis.asyncio import Redis
 
 from askonce.contract.keys import Keys
+from askonce_worker.answering.asking import REUSABLE
 from askonce_worker.answering.coalescing import AskYourself, Follow, Freed, Lead, Settlement, Shared, Stale
+from askonce_worker.cache.semantic import STORING
+from askonce_worker.inflight.leaders import SETTLED_FOR
 from askonce_worker.queue.tries import SUSPECT_AFTER, SUSPECTS
 from support.inflight import SCOPE, ask, near, settle, unit, worker
 from support.jobs import redis_ms
@@ -138,6 +141,18 @@ async def test_what_settled_before_the_lookup_serves_later_questions_only_where_
     await claim(second, ask("something else"))  # brings the view up to date
     assert isinstance(await claim(second, ask("cached")), Follow)
     assert isinstance(await claim(second, ask("truncated")), Lead)
+
+
+async def test_what_has_settled_is_followed_for_longer_than_a_slow_qdrant_takes_to_store_it(valkey_url, keys, redis):
+    now = 0.0
+    async with worker(valkey_url, keys, "a") as first, worker(valkey_url, keys, "b", clock=lambda: now) as second:
+        lead = await claim(first, ask("a", unit(1)))
+        await settle(redis, first, lead, Settlement.SHARED, BODY, reusable=REUSABLE)
+        await claim(second, ask("something else"))  # brings the view up to date
+        now = STORING + 1
+        later = ask("b", near(unit(1), 0.95), asked_ms=await redis_ms(redis) + int(1000 * now))
+        assert await second.wait(await claim(second, later)) == Shared(BODY)
+    assert await redis.pttl(keys.inflight_answer(lead.leader)) > SETTLED_FOR * 1000, "followed, and not found"
 
 
 async def test_a_question_that_comes_after_an_answer_that_is_not_kept_does_not_get_it_from_a_view_that_lags(two, redis):

@@ -7,19 +7,20 @@ from urllib.parse import urlsplit
 
 
 class SlowQdrant:
-    """seconds: how long each piece of a reply is held back. url: of the proxy."""
+    """seconds: how long each piece of a reply is held back; lowered, what is held is let go. url: of the proxy."""
 
     def __init__(self) -> None:
         self.url = ""
         self.seconds = 0.0
 
     async def pump(self, reader, writer, delayed):
-        held = asyncio.Queue()
+        held, clock = asyncio.Queue(), asyncio.get_running_loop().time
 
         async def release():
             while True:
-                due, data = await held.get()
-                await asyncio.sleep(max(0.0, due - asyncio.get_running_loop().time()))
+                came, seconds, data = await held.get()
+                while (left := came + min(seconds, self.seconds) - clock()) > 0:
+                    await asyncio.sleep(min(left, 0.05))
                 if not data:
                     writer.close()
                     return
@@ -28,8 +29,8 @@ class SlowQdrant:
         releasing = asyncio.create_task(release())
         with contextlib.suppress(OSError):
             while data := await reader.read(65_536):
-                held.put_nowait((asyncio.get_running_loop().time() + (self.seconds if delayed else 0), data))
-        held.put_nowait((0, b""))
+                held.put_nowait((clock(), self.seconds if delayed else 0.0, data))
+        held.put_nowait((0.0, 0.0, b""))
         try:
             await releasing
         finally:

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
 from redis.asyncio import Redis
@@ -36,14 +36,14 @@ class Wired:
         await asyncio.gather(*(self._run(job.decode()) for job, _ in taken))
         return [await self.client.result(name, timeout=0) for name in names]
 
-    async def run_next(self, lane: str = "interactive") -> None:
-        """The first job that waits in the lane."""
+    async def run_next(self, lane: str = "interactive", looked_up: Callable[[], None] = lambda: None) -> None:
+        """The first job that waits in the lane. looked_up: called once it has been looked for in the caches."""
         [(job, _)] = await self.redis.zpopmin(self.keys.queue(lane), 1)
-        await self._run(job.decode(), lane)
+        await self._run(job.decode(), lane, looked_up)
 
-    async def _run(self, name: str, lane: str = "interactive") -> None:
+    async def _run(self, name: str, lane: str = "interactive", looked_up: Callable[[], None] = lambda: None) -> None:
         job = leased_job(name, lane, "token", 0, 0, await self.redis.get(f"{ARQ_JOB}{name}"))
-        await self.service.jobs.run(job, job.args[0], lambda: None)
+        await self.service.jobs.run(job, job.args[0], looked_up)
 
     async def vectors_arrived(self) -> None:
         async def none_waits() -> bool:

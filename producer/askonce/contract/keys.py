@@ -166,7 +166,7 @@ class Keys:
         return f"{self.prefix}:feed:{shard}"
 
     def inflight_answer(self, leader: str) -> str:
-        """string: what a leader's followers read; a minute; settle.lua."""
+        """string: what a leader's followers read; three minutes; settle.lua."""
         return f"{self.prefix}:inflight:answer:{leader}"
 
     def stats(self, bucket: str) -> str:

@@ -15,8 +15,9 @@ from askonce_worker.answering.stages import Stage, unobserved
 
 log = structlog.get_logger()
 
-REUSABLE = 30.0
-"""Seconds for which an answer that has just been stored bridges the time until its vector is found in Qdrant."""
+REUSABLE = 120.0
+"""Seconds for which an answer that has just been stored bridges the time until its vector is found in Qdrant: longer
+than a slow one takes to store a batch."""
 
 Settle = Callable[[Any], None]
 
@@ -30,13 +31,16 @@ class Asking:
         turns: LLMTurns,
         llm: LLM,
         outbound: Outbound,
+        cached_for: float = REUSABLE,
         stage: Stage = unobserved,
     ) -> None:
+        """cached_for: seconds for which an answer stays in the cache, where its question does not say."""
         self._clock = clock
         self._coalescer = coalescer
         self._turns = turns
         self._llm = llm
         self._outbound = outbound
+        self._cached_for = cached_for
         self._stage = stage
 
     def seconds_left(self, item: OpenQuestion) -> float:
@@ -93,7 +97,7 @@ class Asking:
     async def _deliver(self, item: OpenQuestion, lead: Lead, completion: Completion) -> None:
         refused = verdict(completion.body) is CompletionVerdict.REFUSED
         entries = _kept(item, completion)
-        reusable = min(REUSABLE, item.question.ttl or REUSABLE) if entries else 0.0
+        reusable = min(REUSABLE, item.question.ttl or self._cached_for) if entries else 0.0
         settlement = Settlement.SAME_ONLY if refused else Settlement.SHARED
         await self._outbound.send(
             from_llm(item, completion.body),

@@ -9,7 +9,7 @@ from askonce_worker.answering.answers import EXPIRED, Failure, from_leader
 from askonce_worker.answering.asking import Asking
 from askonce_worker.answering.coalescing import AskYourself, Coalescer, Follow, Freed, Lead, Position, Stale
 from askonce_worker.answering.llm_turns import LLMTurns
-from askonce_worker.answering.lookup import Lookup
+from askonce_worker.answering.lookup import NOT_IN_TIME, Lookup
 from askonce_worker.answering.open_question import OpenQuestion
 from askonce_worker.answering.ports import Outbound
 from askonce_worker.answering.stages import Stage, unobserved
@@ -119,11 +119,24 @@ class LeadOrFollow:
         """Leads where nothing alike is being asked; a follower gives its turn at the LLM back at once.
 
         A question may wait for its turn until not all is known any more of what has ended meanwhile. It looks into
-        the caches again then, and keeps its turn. Where that took so long that the same is true once more, the exact
-        cache is enough: else a slow Qdrant would let it look for ever.
+        the caches again then. A slow server is not waited for in a turn, which others could use: the question gives
+        it back, and takes another one afterwards. If the same is true once more by then, the exact cache is enough:
+        else a slow Qdrant would let it look for ever.
         """
+        claim = await self._claim_in_turn(item, position)
+        if isinstance(claim, Stale):
+            position = self._coalescer.position()
+            if await self._lookup.look_again(item):
+                return None
+            claim = await self._claim_in_turn(item, position, exact_only=True)
+        assert not isinstance(claim, Stale)
+        return claim
+
+    async def _claim_in_turn(
+        self, item: OpenQuestion, position: Position, *, exact_only: bool = False
+    ) -> Follow | Stale | None:
+        """None: it is answered. Stale: a server is too slow to be waited for in a turn; not where exact_only."""
         async with self._turns(item.question, item.lane) as turn:
-            looked_again = False
             while True:
                 with self._stage("claim"):
                     claim = await self._coalescer.claim(item.ask(), position)
@@ -132,9 +145,11 @@ class LeadOrFollow:
                 if not isinstance(claim, Stale):
                     break
                 position = self._coalescer.position()
-                if await self._lookup.look_again(item, similar=not looked_again):
+                if await self._lookup.look_again(item, in_turn=True, similar=not exact_only):
                     return None
-                looked_again = True
+                if not exact_only and item.unmatched in NOT_IN_TIME:
+                    return claim
+                exact_only = True
             if isinstance(claim, Lead):
                 await self._asking.lead(item, claim, turn)
                 return None

@@ -22,7 +22,11 @@ from askonce_worker.answering.stages import Stage, unobserved
 from askonce_worker.matching.match import Matcher, Reuse
 
 WAITED = 1.0
-"""Seconds from which on a lookup has had to wait."""
+"""Seconds from which on a lookup has had to wait. In a turn at the LLM it does not."""
+NOT_IN_TIME = frozenset(
+    {Unmatched.EMBEDDINGS_SLOW, Unmatched.EMBEDDINGS_DOWN, Unmatched.QDRANT_SLOW, Unmatched.QDRANT_DOWN}
+)
+"""A server did not answer in the time that there was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,18 +92,18 @@ class Lookup:
             await self._outbound.send(finished)
         return group_same(todo)
 
-    async def similar(self, todo: list[OpenQuestion], *, lane: str = "", urgent: bool = False) -> list[OpenQuestion]:
+    async def similar(self, todo: list[OpenQuestion], *, lane: str = "", in_turn: bool = False) -> list[OpenQuestion]:
         """One embedding each, one batch query for all, one read for the entries of all candidates.
 
-        lane: how long slow servers are waited for; the questions' own unless given. urgent: a turn at the LLM is held
-        meanwhile.
+        lane: how long slow servers are waited for; the questions' own unless given. in_turn: a turn at the LLM is held
+        meanwhile, and slow servers are not waited for.
         """
         began = self._clock.now_ms()
-        await self._embed([item for item in todo if item.reuse.semantic and item.vector is None], lane)
+        await self._embed([item for item in todo if item.reuse.semantic and item.vector is None], lane, in_turn)
         wanted = [item for item in todo if item.vector is not None and item.reuse.from_cache]
         if not wanted:
             return todo
-        searched, found = await self._search(wanted, lane, urgent)
+        searched, found = await self._search(wanted, lane, in_turn)
         waited = (self._clock.now_ms() - began) / 1000
         for item in searched:
             item.unmatched = None
@@ -123,9 +127,9 @@ class Lookup:
         await self._live_entries(todo)
         return matched != [item.epochs for item in todo]
 
-    async def look_again(self, item: OpenQuestion, *, similar: bool = True) -> bool:
+    async def look_again(self, item: OpenQuestion, *, in_turn: bool = False, similar: bool = True) -> bool:
         """Both caches once more, for a question that has waited. True: it is answered, with all its copies.
-        similar: the semantic one too.
+        in_turn: as in `similar`. similar: the semantic one too.
 
         A question whose marker is gone meanwhile (cancelled, or answered elsewhere) leaves its copies behind: the
         first of them takes its place.
@@ -141,16 +145,16 @@ class Lookup:
         if entry is not None and item.reuse.kept:
             await self._outbound.send([from_cache(question, item.lane, entry) for question in pending])
             return True
-        return similar and not await self.similar([item], urgent=True)
+        return similar and not await self.similar([item], in_turn=in_turn)
 
     async def _search(
-        self, items: Sequence[OpenQuestion], lane: str, urgent: bool
+        self, items: Sequence[OpenQuestion], lane: str, in_turn: bool
     ) -> tuple[list[OpenQuestion], list[list[Candidate]]]:
         """Those that could be looked for, and what was found. The others say why not."""
-        lane, within = lane or items[0].lane, self._within(items[0])
+        lane, within = lane or items[0].lane, self._within(items[0], in_turn)
         with self._stage("semantic", questions=len(items)):
             queries = [_query(item) for item in items]
-            replies = await self._semantic_cache.search(queries, lane=lane, within=within, urgent=urgent)
+            replies = await self._semantic_cache.search(queries, lane=lane, within=within, urgent=in_turn)
         searched, found = [], []
         for item, reply in zip(items, replies, strict=True):
             if isinstance(reply, Unmatched):
@@ -160,17 +164,19 @@ class Lookup:
                 found.append(reply)
         return searched, found
 
-    def _within(self, item: OpenQuestion) -> float:
+    def _within(self, item: OpenQuestion, in_turn: bool) -> float:
         """Seconds that the look for similar questions may take, so that the LLM can still be asked in time."""
         left = max(0.0, (item.deadline - self._clock.now_ms()) / 1000)
-        return max(left - self._llm_seconds, left / 2)
+        within = max(left - self._llm_seconds, left / 2)
+        return min(within, WAITED) if in_turn else within
 
-    async def _embed(self, items: Sequence[OpenQuestion], lane: str) -> None:
+    async def _embed(self, items: Sequence[OpenQuestion], lane: str, in_turn: bool) -> None:
         if not items:
             return
         texts = [item.question.text for item in items]
         with self._stage("embed", questions=len(items)):
-            found = await self._embedder.embed(texts, lane=lane or items[0].lane, within=self._within(items[0]))
+            within = self._within(items[0], in_turn)
+            found = await self._embedder.embed(texts, lane=lane or items[0].lane, within=within)
         for item, embedding in zip(items, found, strict=True):
             item.vector, item.unmatched = embedding.vector, embedding.unmatched
 

@@ -144,7 +144,7 @@ class RedisCoalescer:
     ) -> Callable[[Any], None]:
         """What adds the settling of this leader to a Redis pipeline: after the storing, before the publishing.
 
-        reusable: seconds for which questions that come later may have the answer, too (at most 30). Only for what is
+        reusable: seconds for which questions that come later may have the answer, too (at most 120). Only for what is
         in the cache for as long: it bridges the time until the vector can be found there.
         """
         settled = Settled(SHARED_WITH[settlement], body, reusable)

@@ -26,7 +26,8 @@ from askonce_worker.inflight.shard import Record, Snapshot
 SHARDS = 16
 KEPT = 4096
 """Records in a feed: eight seconds of a shard with 250 leaders a second."""
-ANSWER_MS = 60_000
+ANSWER_MS = 180_000
+"""Longer than a view keeps what has settled: who follows such a leader finds its answer, though the view lags."""
 DOUBT_MS = 2000
 """At most, from the end of a worker's lease to the lapse of its leaders. Redis may have been away: a living worker
 renews within a second of its return."""

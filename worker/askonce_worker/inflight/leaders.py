@@ -21,6 +21,11 @@ MOST_GUARDED = 16
 """Candidates that the guard looks at for one question, the most similar first."""
 
 
+SETTLED_FOR = 120.0
+"""Seconds for which those that have settled stay. An answer is found here alone until Qdrant, which may be slow, has
+its vector. A lookup that takes longer has to be repeated."""
+
+
 @dataclass(slots=True)
 class TrackedLeader:
     leader: Leader
@@ -43,7 +48,7 @@ class View:
         reported: Reported = lambda _, __: False,
         dropped: Dropped | None = None,
         settled_most: int = 2048,
-        settled_for: float = 30.0,
+        settled_for: float = SETTLED_FOR,
     ) -> None:
         self.tick = 0
         self.floor = 0

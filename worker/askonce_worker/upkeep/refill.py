@@ -29,8 +29,8 @@ BATCH = 256
 FLOWS = 4
 """Batches at once: while one is stored, others are embedded."""
 IDLE, SOON = 2.0, 0.2
-STUCK_MS = 120_000
-"""Orders that another worker took are taken over after this time."""
+STUCK_MS = 300_000
+"""Orders that another worker took are taken over after this time: longer than embedding and storing them may take."""
 EMBEDDED_WITHIN = 60.0
 LONGEST_PAUSE = 15.0
 LATER = frozenset({Unmatched.EMBEDDINGS_DOWN, Unmatched.EMBEDDINGS_SLOW, Unmatched.EMBEDDINGS_IDENTICAL})
