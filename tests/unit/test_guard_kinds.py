@@ -365,6 +365,16 @@ APART = {
             "Does aspirin interact with lisinopril, or ibuprofen with warfarin?",
         ),
     ],
+    "who does it to whom": [
+        ("He owes us rent", "We owe him rent"),
+        ("Can he fire me?", "Can I fire him?"),
+        ("Did she call you?", "Did you call her?"),
+        ("她喜欢我", "我喜欢她"),
+        ("你欠我钱", "我欠你钱"),
+        ("Does Maria need Tom?", "Does Tom need Maria?"),
+        ("Do foxes help dogs?", "Do dogs help foxes?"),
+        ("把A转出到B", "把B转出到A"),
+    ],
 }
 
 TOGETHER = [
@@ -392,6 +402,12 @@ TOGETHER = [
     ("可以退票吗", "不可以退票么"),
     ("我的包裹还没到", "我的包裹什么时候到"),
     ("这家酒店如何？", "这家酒店怎么样"),
+    ("Is petrol inflammable?", "Is petrol flammable?"),
+    ("Is the house habitable?", "Is the house inhabitable?"),
+    ("a useful tool", "a helpful tool"),
+    ("Can you help me with my visa?", "I need your help with my visa"),
+    ("Could you tell me how to boil eggs?", "I want you to tell me how to boil eggs"),
+    ("Could you explain to me how tides work?", "Can you explain how tides work to me?"),
     ("I'm unable to open the gate", "I can't open the gate"),
     ("The lift refuses to move", "The lift doesn't move"),
     ("Is $15 enough for a taxi?", "Is 15 dollars enough for a taxi?"),

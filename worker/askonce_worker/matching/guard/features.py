@@ -14,6 +14,7 @@ from askonce_worker.matching.guard.names import Quote, capitals, identifiers, qu
 from askonce_worker.matching.guard.negation import Polarity, polarity
 from askonce_worker.matching.guard.numbers import Numbers, numbers
 from askonce_worker.matching.guard.order import Order, order
+from askonce_worker.matching.guard.persons import Persons, persons
 from askonce_worker.matching.guard.question_class import asked_for
 from askonce_worker.matching.guard.spelling import spelled
 from askonce_worker.matching.guard.tokens import clean, folded_words, tokens, unelided
@@ -50,6 +51,7 @@ class Features:
     initials: str
     asked_for: frozenset[str]
     order: Order
+    persons: Persons | None
     is_additive: bool
 
 
@@ -98,6 +100,7 @@ def _worked_out(text: str) -> Features:
         initials="".join(word[0] for word in lower),
         asked_for=asked_for(folded),
         order=order(lower, stemmed, known),
+        persons=persons([word.casefold() for word in lower], stemmed),
         is_additive=not ADDITIVE.isdisjoint(lower) or _ONE_MORE.search(folded) is not None,
     )
 

@@ -8,9 +8,10 @@ from askonce_worker.matching.guard.languages import KNOWN, Language
 from askonce_worker.matching.guard.letter_case import case_differs
 from askonce_worker.matching.guard.marks import firm, same_signs
 from askonce_worker.matching.guard.order import exchanged, precede_otherwise, reversed_relations
+from askonce_worker.matching.guard.persons import change_places
 from askonce_worker.matching.guard.remainder import remainders_differ
 from askonce_worker.matching.guard.tokens import content_words, stems, tokens
-from askonce_worker.matching.guard.words import COMPARING, SYMMETRIC, UNITS
+from askonce_worker.matching.guard.words import COMPARING, FUNCTION, SYMMETRIC, UNITS, VERBS
 
 
 def is_of_another_language(a: Features, b: Features) -> bool:
@@ -97,19 +98,39 @@ def focus_differs(a: Features, b: Features) -> bool:
 def order_differs(a: Features, b: Features) -> bool:
     if a.sequence == b.sequence:
         return _numbers_swapped(a, b)
-    if reversed_relations(a.order.relations, b.order.relations) or precede_otherwise(
-        a.order.precedences, b.order.precedences
+    if (
+        _exchanged_around_verb(a.sequence, b.sequence)
+        or reversed_relations(a.order.relations, b.order.relations)
+        or precede_otherwise(a.order.precedences, b.order.precedences)
     ):
         return True
     if not _reorders(a, b) and (exchanged(a.order.meaning, b.order.meaning) or _joined_otherwise(a, b)):
         return True
-    return a.content == b.content and _numbers_swapped(a, b)
+    if a.content != b.content:
+        return False
+    return change_places(a.persons, b.persons) or _numbers_swapped(a, b)
 
 
 def _joined_otherwise(a: Features, b: Features) -> bool:
     """x and y or z, x or y and z."""
     joints_a, joints_b = ([word for word in text.sequence if word in SYMMETRIC] for text in (a, b))
     return joints_a != joints_b and sorted(joints_a) == sorted(joints_b) and a.content == b.content
+
+
+def _exchanged_around_verb(a: tuple[str, ...], b: tuple[str, ...]) -> bool:
+    """Two words around one like 'need', which has no content elsewhere: 'does a fox need a dog'."""
+    if len(a) != len(b):
+        return False
+    places = [at for at, (one, other) in enumerate(zip(a, b, strict=True)) if one != other]
+    if len(places) != 2:
+        return False
+    start, end = places
+    return (
+        (a[start], a[end]) == (b[end], b[start])
+        and FUNCTION.isdisjoint((a[start], a[end]))
+        and not VERBS.isdisjoint(a[start:end])
+        and SYMMETRIC.isdisjoint(a[start:end])
+    )
 
 
 def _reorders(a: Features, b: Features) -> bool:

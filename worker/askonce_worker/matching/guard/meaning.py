@@ -2,6 +2,7 @@
 
 import re
 
+from askonce_worker.matching.guard.affixes import opposed, reverses
 from askonce_worker.matching.guard.features import Features
 from askonce_worker.matching.guard.negation import Polarity
 from askonce_worker.matching.guard.question_class import another_answer
@@ -72,15 +73,24 @@ def opposites(a: Features, b: Features) -> bool:
             not _one_denies(a, b) and not _one_undoes(a, b) and (_is_foreign(a, b) or rewording(a, b) <= MUCH)
         )  # 'wrong', 'not right'
     words_a, words_b = a.counts.keys() - b.counts.keys(), b.counts.keys() - a.counts.keys()
-    return _undo(words_a, words_b) or _undo(words_b, words_a) or _goes_out(a, b) or _goes_out(b, a)
+    return (
+        _undo(words_a, words_b)
+        or _undo(words_b, words_a)
+        or _affixes_oppose(a, b)
+        or _goes_out(a, b)
+        or _goes_out(b, a)
+    )
+
+
+def _affixes_oppose(a: Features, b: Features) -> bool:
+    """Of words as they are, not of their synonyms."""
+    only_a, only_b = a.words - b.words, b.words - a.words
+    return len(only_a) <= MUCH and len(only_b) <= MUCH and opposed(only_a, only_b) and rewording(a, b) <= LITTLE
 
 
 def _one_undoes(a: Features, b: Features) -> bool:
     """解除 before what is undone; 解冻 says both in one."""
     return ("解除" in a.words) != ("解除" in b.words)
-
-
-_REVERSING = ("un", "de", "dis", "re")
 
 
 def _undo(words: set[str], others: set[str]) -> bool:
@@ -89,8 +99,7 @@ def _undo(words: set[str], others: set[str]) -> bool:
         return len(words) == 1 and not words.isdisjoint(UNDOING)
     if len(words) > LITTLE or len(others) > LITTLE:
         return False
-    starts = [start for start in _REVERSING if start not in others]  # as in 'un-merge', which undoes as 'unmerge' does
-    return any(start + other in words for other in others for start in starts)
+    return reverses(words, others)
 
 
 def _goes_out(a: Features, b: Features) -> bool:
