@@ -374,6 +374,9 @@ APART = {
         ("Does Maria need Tom?", "Does Tom need Maria?"),
         ("Do foxes help dogs?", "Do dogs help foxes?"),
         ("把A转出到B", "把B转出到A"),
+        ("Is the EUR-PLN rate high?", "Is the PLN-EUR rate high?"),
+        ("Ivan praised Nora and blamed Olga", "Ivan praised Olga and blamed Nora"),
+        ("old chairs and new tables", "new chairs and old tables"),
     ],
 }
 
@@ -408,6 +411,10 @@ TOGETHER = [
     ("Can you help me with my visa?", "I need your help with my visa"),
     ("Could you tell me how to boil eggs?", "I want you to tell me how to boil eggs"),
     ("Could you explain to me how tides work?", "Can you explain how tides work to me?"),
+    ("Do you sell pears, plums and figs?", "Do you sell figs, plums and pears?"),
+    ("salt and pepper mills", "pepper and salt mills"),
+    ("difference between warm lamps and cool bulbs", "difference between cool bulbs and warm lamps"),
+    ("Is a well-known brand better?", "Is a well known brand better?"),
     ("I'm unable to open the gate", "I can't open the gate"),
     ("The lift refuses to move", "The lift doesn't move"),
     ("Is $15 enough for a taxi?", "Is 15 dollars enough for a taxi?"),

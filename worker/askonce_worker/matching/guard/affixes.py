@@ -23,7 +23,21 @@ def reverses(words: Collection[str], others: Collection[str]) -> bool:
 
 def opposed(words: Collection[str], others: Collection[str]) -> bool:
     """A word is one of the others denied, or both have opposite beginnings or ends."""
-    return any(_deny(word, other) or _deny(other, word) or _swap(word, other) for word in words for other in others)
+    for word in words:
+        for other in others:
+            if word[-_REST:] == other[-_REST:]:
+                if _deny(word, other) or _deny(other, word) or _begin_otherwise(word, other):
+                    return True
+            elif word.endswith(_ENDINGS) and other.endswith(_ENDINGS) and _root(word) == _root(other):
+                return True
+    return False
+
+
+_ENDINGS = ("ful", "less")
+
+
+def _root(word: str) -> str:
+    return word.removesuffix("ful").removesuffix("less")
 
 
 def _deny(word: str, other: str) -> bool:
@@ -32,11 +46,7 @@ def _deny(word: str, other: str) -> bool:
     return word.removesuffix(other) in _DENYING
 
 
-def _swap(word: str, other: str) -> bool:
-    if len(word) > len(other) + 2 or len(other) > len(word) + 2:
-        return False
-    if (word.endswith("ful") and other.endswith("less")) or (word.endswith("less") and other.endswith("ful")):
-        return word.removesuffix("ful").removesuffix("less") == other.removesuffix("ful").removesuffix("less")
+def _begin_otherwise(word: str, other: str) -> bool:
     return any(
         _with(start, other_start, word, other) or _with(other_start, start, word, other)
         for start, other_start in _SWAPPED

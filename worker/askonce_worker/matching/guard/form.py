@@ -98,17 +98,37 @@ def focus_differs(a: Features, b: Features) -> bool:
 def order_differs(a: Features, b: Features) -> bool:
     if a.sequence == b.sequence:
         return _numbers_swapped(a, b)
-    if (
-        _exchanged_around_verb(a.sequence, b.sequence)
-        or reversed_relations(a.order.relations, b.order.relations)
-        or precede_otherwise(a.order.precedences, b.order.precedences)
+    if reversed_relations(a.order.relations, b.order.relations) or precede_otherwise(
+        a.order.precedences, b.order.precedences
     ):
         return True
-    if not _reorders(a, b) and (exchanged(a.order.meaning, b.order.meaning) or _joined_otherwise(a, b)):
+    if _are_turned(a, b) or (a.words == b.words and _exchanged_around_verb(a.sequence, b.sequence)):
+        return True
+    if not _reorders(a, b) and (_exchanged(a, b) or _joined_otherwise(a, b)):
         return True
     if a.content != b.content:
         return False
     return change_places(a.persons, b.persons) or _numbers_swapped(a, b)
+
+
+def _exchanged(a: Features, b: Features) -> bool:
+    """Beside 'and' words may change places in a list with a comma, in a comparison, and in Chinese."""
+    free = not (a.text.isascii() and b.text.isascii()) or any(_LIST.search(text) for text in (a.text, b.text))
+    return exchanged(a.order.meaning, b.order.meaning, listed=free)
+
+
+_LIST = re.compile(r",|\bbetween\b|\bdiffer|\bcompar")
+
+
+def _are_turned(a: Features, b: Features) -> bool:
+    """USD-EUR, EUR-USD."""
+    if "-" not in a.text or "-" not in b.text:
+        return False
+    joined = {*_JOINED.findall(b.text)}
+    return any(one != other and (other, one) in joined for one, other in _JOINED.findall(a.text))
+
+
+_JOINED = re.compile(r"(?<![\w-])(\w{1,20})-(\w{1,20})(?![\w-])")
 
 
 def _joined_otherwise(a: Features, b: Features) -> bool:

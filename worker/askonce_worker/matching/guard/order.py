@@ -111,10 +111,11 @@ def reversed_relations(a: Relations, b: Relations) -> bool:
     return any(b.get((second, first)) == gap for (first, second), gap in a.items())
 
 
-def exchanged(a: Sequence[str], b: Sequence[str]) -> bool:
+def exchanged(a: Sequence[str], b: Sequence[str], *, listed: bool) -> bool:
     """The same words, and two parts of them in each other's places, with others between them.
 
-    A part that moved past another is none: 'in Python, how …', 'how … in Python'. Nor is what 'and' or 'or' joins.
+    A part that moved past another is none: 'in Python, how …', 'how … in Python'. Nor is what 'and' or 'or' joins;
+    listed: nor what a list of three may have there.
     """
     if len(a) != len(b) or a == b:
         return False
@@ -131,16 +132,16 @@ def exchanged(a: Sequence[str], b: Sequence[str]) -> bool:
     if first is None or last is None or first + last >= size:
         return False
     between = a[first : size - last]
-    return between == b[last : size - first] and _relates(a[:first], between, b[:last])
+    return between == b[last : size - first] and _relates(a[:first], between, b[:last], listed)
 
 
-def _relates(part: Sequence[str], between: Sequence[str], other: Sequence[str]) -> bool:
+def _relates(part: Sequence[str], between: Sequence[str], other: Sequence[str], listed: bool) -> bool:
     """Whether words between two parts make it matter which stands first.
 
     'And' and the like do not, nor a comparison. Chinese moves its parts about: there few words may stand between, and
     the parts are more than a character each, unless a word that relates them is there.
     """
-    if AND in between and len(between) <= _LISTED:
+    if AND in between and len(between) <= (_LISTED if listed else 1):
         return False
     if "".join(between).isascii() or not RELATING.isdisjoint(between):
         return True
