@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 
 import pytest
 from structlog.testing import capture_logs
@@ -9,12 +10,14 @@ from structlog.testing import capture_logs
 from askonce.contract.keys import FILLED, FILLING
 from askonce.operator.admin import Admin
 from askonce.tasks import stop
+from askonce_worker.cache.semantic import QdrantSemanticCache, connect_qdrant
 from askonce_worker.check.cache_state import vectors
 from askonce_worker.settings import Settings
 from askonce_worker.upkeep import refill
 from askonce_worker.upkeep.refill_news import SAMPLE, pace_of
 from support.adapters import embedder_for
 from support.cache import Cache
+from support.ports import free_port
 from support.worker_process import until
 
 ENTRIES = 3000
@@ -136,6 +139,27 @@ async def test_while_the_embedding_server_is_away_the_orders_wait(cache, embedde
         await llm_server.control(embeddings={"failures": []})
         await filled(cache, names)
     await away.close()
+
+
+async def test_while_qdrant_is_away_no_text_is_embedded_twice(cache, embedders, llm_server):
+    names = await put(cache, 300)
+    await cache.fill().run(1)
+    embedder, there = embedders(), cache.semantic
+    client = connect_qdrant(f"http://127.0.0.1:{free_port()}")
+    cache.semantic = QdrantSemanticCache(client, embedding_model=cache.model, now=time.time, prefix=cache.prefix)
+    with capture_logs() as logs:
+        trying = asyncio.create_task(cache.refill(worker="w0", embedder=embedder).run())
+
+        async def tried_again():
+            return sum(log["event"] == "refill.waiting" for log in logs) >= 3
+
+        await until(tried_again, what="three tries", seconds=60)
+        await stop(trying)
+    await cache.semantic.close()
+    cache.semantic = there
+    assert (await seen(llm_server))["inputs"] == 300
+    async with working(cache, embedder):
+        await filled(cache, names)
 
 
 async def test_its_cost_is_told_before_it_begins_and_how_far_it_is_until_it_ends(
