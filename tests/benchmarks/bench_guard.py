@@ -13,7 +13,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from askonce_worker.matching.guard.features import features
+from askonce_worker.matching.guard.features import worked_out
 from askonce_worker.matching.match import conflict
 from unit.test_guard_kinds import APART as KINDS
 from unit.test_guard_kinds import TOGETHER
@@ -47,8 +47,8 @@ def seconds(compare, pairs) -> float:
 
 
 def cold(question: str, other: str) -> None:
-    features.__wrapped__(question)
-    features.__wrapped__(other)
+    worked_out(question)
+    worked_out(other)
 
 
 def main() -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from askonce_worker.matching.match import conflict, effective_threshold
+from askonce_worker.matching.match import conflict, conflicts, effective_threshold
 
 APART = [
     # numbers, versions, years
@@ -270,7 +270,13 @@ def test_a_text_never_conflicts_with_itself(text):
 @given(texts, texts)
 @settings(max_examples=500, deadline=None)
 def test_a_conflict_is_mutual(text, other):
-    assert conflict(text, other) == conflict(other, text)
+    assert list(conflicts(text, other)) == list(conflicts(other, text))
+
+
+def test_two_words_around_nothing_are_exchanged_in_both_directions():
+    assert list(conflicts("Otters beat rays", "Otters rays beat")) == list(
+        conflicts("Otters rays beat", "Otters beat rays")
+    )
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,7 @@ def features(text: str) -> Features:
     return _of_short(text) if len(text) <= _SHORT else _of_long(text)
 
 
-def _worked_out(text: str) -> Features:
+def worked_out(text: str) -> Features:
     cleaned = clean(text)
     folded = cleaned.casefold()
     raw = tokens(cleaned)
@@ -105,8 +105,8 @@ def _worked_out(text: str) -> Features:
     )
 
 
-_of_short = lru_cache(maxsize=8192)(_worked_out)
-_of_long = lru_cache(maxsize=256)(_worked_out)
+_of_short = lru_cache(maxsize=8192)(worked_out)
+_of_long = lru_cache(maxsize=256)(worked_out)
 
 _ONE_MORE = re.compile(r"\b(?:one more|a different|a second|a new one)\b")
 

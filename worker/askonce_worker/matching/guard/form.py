@@ -113,8 +113,11 @@ def order_differs(a: Features, b: Features) -> bool:
 
 def _exchanged(a: Features, b: Features) -> bool:
     """Beside 'and' words may change places in a list with a comma, in a comparison, and in Chinese."""
+    one, other = a.order.meaning, b.order.meaning
+    if not exchanged(one, other, listed=False):
+        return False
     free = not (a.text.isascii() and b.text.isascii()) or any(_LIST.search(text) for text in (a.text, b.text))
-    return exchanged(a.order.meaning, b.order.meaning, listed=free)
+    return not free or exchanged(one, other, listed=True)
 
 
 _LIST = re.compile(r",|\bbetween\b|\bdiffer|\bcompar")
@@ -148,8 +151,8 @@ def _exchanged_around_verb(a: tuple[str, ...], b: tuple[str, ...]) -> bool:
     return (
         (a[start], a[end]) == (b[end], b[start])
         and FUNCTION.isdisjoint((a[start], a[end]))
-        and not VERBS.isdisjoint(a[start:end])
-        and SYMMETRIC.isdisjoint(a[start:end])
+        and not VERBS.isdisjoint(a[start + 1 : end])
+        and SYMMETRIC.isdisjoint(a[start + 1 : end])
     )
 
 

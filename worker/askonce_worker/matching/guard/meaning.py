@@ -73,19 +73,14 @@ def opposites(a: Features, b: Features) -> bool:
             not _one_denies(a, b) and not _one_undoes(a, b) and (_is_foreign(a, b) or rewording(a, b) <= MUCH)
         )  # 'wrong', 'not right'
     words_a, words_b = a.counts.keys() - b.counts.keys(), b.counts.keys() - a.counts.keys()
-    return (
-        _undo(words_a, words_b)
-        or _undo(words_b, words_a)
-        or _affixes_oppose(a, b)
-        or _goes_out(a, b)
-        or _goes_out(b, a)
-    )
+    if _undo(words_a, words_b) or _undo(words_b, words_a) or _goes_out(a, b) or _goes_out(b, a):
+        return True
+    return 0 < len(words_a) <= LITTLE and 0 < len(words_b) <= LITTLE and _affixes_oppose(a, b)
 
 
 def _affixes_oppose(a: Features, b: Features) -> bool:
     """Of words as they are, not of their synonyms."""
-    only_a, only_b = a.words - b.words, b.words - a.words
-    return len(only_a) <= MUCH and len(only_b) <= MUCH and opposed(only_a, only_b) and rewording(a, b) <= LITTLE
+    return opposed(a.words - b.words, b.words - a.words) and rewording(a, b) <= LITTLE
 
 
 def _one_undoes(a: Features, b: Features) -> bool:
