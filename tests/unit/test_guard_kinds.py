@@ -367,6 +367,7 @@ APART = {
     ],
     "who does it to whom": [
         ("He owes us rent", "We owe him rent"),
+        ("She sold me her bicycle", "I sold her my bicycle"),
         ("Can he fire me?", "Can I fire him?"),
         ("Did she call you?", "Did you call her?"),
         ("她喜欢我", "我喜欢她"),

@@ -1,6 +1,7 @@
 """Which grammatical person does something to which: 'he owes me', 'I owe him'."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 _PERSONS = {
@@ -17,23 +18,24 @@ _PERSONS = {
 
 
 class Persons(NamedTuple):
-    """The two persons of a text, and the stems between them."""
+    """Two persons as often as a text names them, in order, and the stems from each to the next."""
 
-    first: str
-    second: str
-    between: tuple[str, ...]
+    named: tuple[str, ...]
+    between: tuple[tuple[str, ...], ...]
 
 
 def persons(words: Sequence[str], stemmed: Sequence[str]) -> Persons | None:
-    """None of a text that names not two, or the one beside the other. words: folded."""
+    """None of a text that names more than two or fewer, or has them side by side. words: folded."""
     found = [at for at, word in enumerate(words) if word in _PERSONS]
-    if len(found) != 2 or len(words) != len(stemmed):
+    named = tuple(_PERSONS[words[at]] for at in found)
+    if len(set(named)) != 2 or len(words) != len(stemmed):
         return None
-    start, end = found
-    first, second = _PERSONS[words[start]], _PERSONS[words[end]]
-    return None if first == second or end - start == 1 else Persons(first, second, tuple(stemmed[start + 1 : end]))
+    between = tuple(tuple(stemmed[start + 1 : end]) for start, end in pairwise(found))
+    return Persons(named, between) if any(between) else None
 
 
 def change_places(a: Persons | None, b: Persons | None) -> bool:
     """Each does to the other what the other did; between 'you help me' and 'I need your help' nothing is the same."""
-    return a is not None and b is not None and (b.second, b.first, b.between) == a
+    if a is None or b is None or a.between != b.between or {*a.named} != {*b.named}:
+        return False
+    return all(one != other for one, other in zip(a.named, b.named, strict=True))
