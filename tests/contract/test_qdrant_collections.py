@@ -18,7 +18,7 @@ from askonce_worker.cache.qdrant_address import address_fault, advice, too_old
 from askonce_worker.cache.qdrant_messages import collection_prefix, indexes_of
 from askonce_worker.cache.qdrant_quantization import kind_of
 from askonce_worker.cache.semantic import QdrantSemanticCache, connect_qdrant
-from askonce_worker.pacing.line import Waits
+from askonce_worker.pacing.limits import Waits
 from support import qdrant_refusals as refusals
 from support.faulty_qdrant import faulty_qdrant
 from support.ports import free_port

@@ -20,7 +20,7 @@ from askonce_worker.cache.qdrant_errors import VECTOR_FAULT
 from askonce_worker.cache.semantic import QdrantSemanticCache, connect_qdrant
 from askonce_worker.check.servers import qdrant as checked
 from askonce_worker.pacing.halving import MAX_REQUESTS
-from askonce_worker.pacing.line import Waits
+from askonce_worker.pacing.limits import Waits
 from askonce_worker.settings import Settings
 from support import qdrant_refusals as refusals
 from support.cache import DIMENSION, Cache

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from askonce_worker.pacing.line import Waits
+from askonce_worker.pacing.limits import Waits
 from askonce_worker.providers.embeddings import OpenAIEmbedder
 from askonce_worker.providers.llm import OpenAILLM
 from askonce_worker.providers.provider import connect

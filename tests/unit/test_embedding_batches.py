@@ -30,7 +30,8 @@ def test_batches_keep_the_limits_the_order_and_everything(texts: list[str], inpu
         queue.add(wanted(text), "bulk")
     batches = []
     while queue:
-        batches.append(queue.take(items=inputs, size=tokens)[0])
+        if batch := queue.take(items=inputs, size=tokens, refill=0):
+            batches.append(batch)
     assert [one.item for batch in batches for one in batch] == texts
     for batch in batches:
         assert 0 < len(batch) <= inputs
@@ -42,9 +43,8 @@ def test_a_text_that_is_not_waited_for_any_more_is_not_asked(patient: list[bool]
     queue, texts = WaitingItems(), [wanted(f"text {index}", int(waits)) for index, waits in enumerate(patient)]
     for text in texts:
         queue.add(text, "bulk")
-    batch, dropped = queue.take(items=1000, size=MAX_TOKENS)
+    batch = queue.take(items=1000, size=MAX_TOKENS, refill=0)
     assert batch == [one for one, waits in zip(texts, patient, strict=True) if waits]
-    assert dropped == [one for one, waits in zip(texts, patient, strict=True) if not waits]
 
 
 def test_interactive_texts_go_first_and_each_text_once() -> None:
@@ -52,11 +52,11 @@ def test_interactive_texts_go_first_and_each_text_once() -> None:
     bulk, both, ask = wanted("bulk"), wanted("both"), wanted("ask")
     for text, lane in ((bulk, "bulk"), (both, "bulk"), (ask, "interactive"), (both, "interactive")):
         queue.add(text, lane)
-    batch, _ = queue.take(items=2, size=MAX_TOKENS)
+    batch = queue.take(items=2, size=MAX_TOKENS, refill=0)
     assert batch == [ask, both]
-    queue.put_back([ask, both])
+    queue.put_back([ask, both], last=False)
     both.found.set_result(Embedding(None))
-    assert queue.take(items=9, size=MAX_TOKENS)[0] == [ask, bulk]
+    assert queue.take(items=9, size=MAX_TOKENS, refill=0) == [ask, bulk]
 
 
 @pytest.mark.parametrize(

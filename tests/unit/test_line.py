@@ -4,10 +4,11 @@ import asyncio
 
 import pytest
 
-from askonce_worker.pacing.line import Limits, Line, Waits
+from askonce_worker.pacing.limits import Limits, Waits
+from askonce_worker.pacing.line import Line
 from askonce_worker.pacing.pace import Pace
 from askonce_worker.pacing.trouble import GivenUp, Trouble, Undelivered
-from askonce_worker.pacing.waiting import Wanted
+from askonce_worker.pacing.waiting import REFILL, WaitingItems, Wanted
 from askonce_worker.pacing.watch import Watch
 
 BULK, INTERACTIVE = "bulk", "interactive"
@@ -161,3 +162,56 @@ async def test_a_slow_server_that_speaks_is_waited_for_longer_than_one_that_is_s
     gate.set()
     assert await waiting == ["A"]
     await watch.close()
+
+
+async def test_one_item_at_fault_holds_no_other_up_and_is_done_without_after_the_patience():
+    server = Server(items=4, batches=1, waits=Waits(bulk=0.5))
+    answer = server.line._send
+
+    async def send(batch):
+        if any(wanted.item == "bad" for wanted in batch):
+            server.sent.append([wanted.item for wanted in batch])
+            raise Undelivered(Trouble.FAILING)
+        await answer(batch)
+
+    server.line._send = send
+    found = await asyncio.gather(*(server.ask(item) for item in ("bad", "a", "b", "c", "d", "e")))
+    assert found == [[GivenUp.AWAY], ["A"], ["B"], ["C"], ["D"], ["E"]]
+    assert server.sent[-1] == ["bad"]
+
+
+async def test_a_server_that_is_slow_at_once_is_left_alone_for_a_moment():
+    server = Server(waits=Waits(bulk=60.0))
+    server.line.health.is_checked, server.trouble = True, Trouble.SLOW
+    waiting = asyncio.create_task(server.ask("a"))
+    began = asyncio.get_running_loop().time()
+    await until(lambda: len(server.sent) > 3)
+    assert asyncio.get_running_loop().time() - began >= 0.03, "the pause of each try"
+    server.trouble = None
+    assert await waiting == ["A"]
+
+
+async def test_a_refill_shares_no_batch_has_one_place_and_comes_last_after_a_failure_too():
+    server = Server(items=8, batches=3, bound=8)
+    server.open.clear()
+    texts = [asyncio.create_task(server.ask(f"r{number}", lane=REFILL)) for number in range(6)]
+    await until(lambda: server.sent)
+    asks = [asyncio.create_task(server.ask("ask", lane=INTERACTIVE)), asyncio.create_task(server.ask("bulk"))]
+    await until(lambda: len(server.sent) > 1)
+    assert all(len(batch) <= 2 for batch in server.sent if batch[0].startswith("r"))
+    assert sum(batch[0].startswith("r") for batch in server.sent) == 1
+    server.open.set()
+    await asyncio.gather(*texts, *asks)
+    assert not [
+        batch for batch in server.sent if {"ask", "bulk"} & set(batch) and any(one.startswith("r") for one in batch)
+    ]
+
+
+async def test_what_failed_goes_back_into_its_own_lane():
+    waiting = WaitingItems()
+    refill, ask = (Wanted(item, 1, asyncio.get_running_loop().create_future(), waiting=1) for item in ("refill", "ask"))
+    waiting.add(refill, REFILL)
+    assert waiting.take(items=9, size=9, refill=9) == [refill]
+    waiting.add(ask, INTERACTIVE)
+    waiting.put_back([refill], last=False)
+    assert waiting.take(items=9, size=9, refill=9) == [ask]

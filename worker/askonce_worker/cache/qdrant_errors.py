@@ -56,6 +56,8 @@ REFUSALS = frozenset(
 """What stays so until an operator changes something. A limit of strict mode is a PERMISSION_DENIED, too."""
 MAYBE_ONE = frozenset({grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.PERMISSION_DENIED})
 """What may be the fault of one query, or of how many there are."""
+BETWEEN = "http2 header with status"
+"""gRPC's words where a proxy has answered: its 401, 403 or 404 stands as a code of Qdrant's, and passes."""
 TROUBLES = {
     grpc.StatusCode.UNAVAILABLE: Trouble.AWAY,
     grpc.StatusCode.DEADLINE_EXCEEDED: Trouble.SLOW,  # Qdrant ends a search itself after 60 s, and says this
@@ -73,13 +75,13 @@ def undelivered(error: SemanticCacheDown, *, queries: int) -> Undelivered:
         return Undelivered(Trouble.SLOW, status=words)
     if not isinstance(cause, grpc.RpcError):
         return Undelivered(Trouble.REFUSED, status=words)
-    code = cause.code()
-    if code in MAYBE_ONE:
-        of_a_query = queries > 1 or (queries == 1 and code not in REFUSALS)
-        return Undelivered(Trouble.UNFIT if of_a_query else Trouble.REFUSED, status=words)
-    if code in REFUSALS:
-        return Undelivered(Trouble.REFUSED, status=words)
-    return Undelivered(TROUBLES.get(code, Trouble.FAILING), status=words)
+    code, trouble = cause.code(), Trouble.FAILING
+    if BETWEEN not in words:
+        trouble = Trouble.REFUSED if code in REFUSALS else TROUBLES.get(code, Trouble.FAILING)
+        if code in MAYBE_ONE:
+            of_a_query = queries > 1 or (queries == 1 and code not in REFUSALS)
+            trouble = Trouble.UNFIT if of_a_query else Trouble.REFUSED
+    return Undelivered(trouble, status=words)
 
 
 def _origin(error: BaseException) -> BaseException:

@@ -12,6 +12,7 @@ import grpc
 import structlog
 from qdrant_client import AsyncQdrantClient
 from qdrant_client import grpc as qdrant
+from qdrant_client.common.client_exceptions import ResourceExhaustedResponse
 
 from askonce.contract.unmatched import Unmatched
 from askonce_worker.answering.ports import Candidate, SemanticCacheDown, VectorQuery
@@ -19,7 +20,8 @@ from askonce_worker.cache import qdrant_messages as messages
 from askonce_worker.cache.qdrant_collections import QdrantCollections
 from askonce_worker.cache.qdrant_errors import is_missing, translated, undelivered
 from askonce_worker.pacing.halving import in_pieces
-from askonce_worker.pacing.line import Limits, Line, Waits
+from askonce_worker.pacing.limits import Limits, Waits
+from askonce_worker.pacing.line import Line
 from askonce_worker.pacing.pace import Pace
 from askonce_worker.pacing.trouble import GivenUp, Trouble, Undelivered
 from askonce_worker.pacing.waiting import Wanted
@@ -27,8 +29,8 @@ from askonce_worker.pacing.watch import Watch
 
 QUERIES, BATCHES = 64, 8
 """Of a batch, and at once. One busy core has enough of two; more are for servers that have more, or are far away."""
-REQUEST = 600.0
-"""Seconds after which a request whose connection stands counts as lost."""
+REQUEST = 120.0
+"""Seconds after which a request whose connection stands counts as lost: Qdrant itself ends a search after 60."""
 REASONS = {
     GivenUp.SLOW: Unmatched.QDRANT_SLOW,
     GivenUp.AWAY: Unmatched.QDRANT_DOWN,
@@ -73,6 +75,7 @@ class QdrantSearches:
         """As the port has it."""
         if not queries:
             return []
+        self._watch.start()
         if self._line.is_given_up(lane):
             found: list[Found | Unmatched] = [REASONS[self._line.late]] * len(queries)
         else:
@@ -92,7 +95,6 @@ class QdrantSearches:
         return wanted
 
     async def _wait(self, wanted: list[WantedSearch], lane: str, within: float) -> list[Found | Unmatched]:
-        self._watch.start()
         await self._line.wait(wanted, lane, within)
         late = self._line.late
         found = [each.found.result() if each.found.done() else late for each in wanted]
@@ -107,6 +109,8 @@ class QdrantSearches:
         except grpc.RpcError as error:
             if error.code() is grpc.StatusCode.UNAVAILABLE:
                 raise Undelivered(Trouble.AWAY, status=error.code().name) from error
+        except ResourceExhaustedResponse:
+            return  # a word of the server, as any other status is
 
     async def _send(self, batch: list[WantedSearch]) -> None:
         """One size of vectors, but for the moment at which a model changes its own."""

@@ -27,7 +27,7 @@ from askonce_worker.cache.qdrant_collections import QdrantCollections
 from askonce_worker.cache.qdrant_errors import translated
 from askonce_worker.cache.qdrant_quantization import Quantization
 from askonce_worker.cache.qdrant_searches import QdrantSearches
-from askonce_worker.pacing.line import Waits
+from askonce_worker.pacing.limits import Waits
 from askonce_worker.providers.address import is_loopback
 from askonce_worker.providers.retry import Backoff
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from askonce.contract.unmatched import Unmatched
 from askonce_worker.answering.ports import Vector
 from askonce_worker.matching.profiles import Profile
-from askonce_worker.pacing.line import Waits
+from askonce_worker.pacing.limits import Waits
 from askonce_worker.providers import provider
 from askonce_worker.providers.embeddings import OpenAIEmbedder
 from askonce_worker.providers.retry import Backoff

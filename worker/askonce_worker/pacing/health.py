@@ -58,6 +58,11 @@ class Health:
             self.failures, self.resumes_at = 0, -math.inf
         self.heard_at = now
 
+    def spoke(self, now: float, pause: float) -> None:
+        """A word that is no answer: it is left alone for a moment, and not taken for one that fails."""
+        self.reached(now)
+        self.resumes_at = now + pause
+
     def put_off(self, now: float, pause: float) -> None:
         """A rate limit: the server is asked again after the pause."""
         self.limited_since = now if self.limited_since is None else self.limited_since

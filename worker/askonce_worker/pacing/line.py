@@ -5,42 +5,22 @@ time, and nobody who gives up ends it: others may want what is in it. More load 
 """
 
 import asyncio
-import sys
 from collections.abc import Awaitable, Callable, Collection
-from dataclasses import dataclass
 from typing import Generic
 
 import structlog
 
 from askonce_worker.logs.error_origin import place
 from askonce_worker.pacing.health import Health, Patience
+from askonce_worker.pacing.limits import Limits, Waits
 from askonce_worker.pacing.pace import Pace
 from askonce_worker.pacing.trouble import GivenUp, Trouble, Undelivered
-from askonce_worker.pacing.waiting import INTERACTIVE, Found, Item, WaitingItems, Wanted
+from askonce_worker.pacing.waiting import INTERACTIVE, REFILL, Found, Item, WaitingItems, Wanted
 
 log = structlog.get_logger(__name__)
 
 LOOKS_UP = 1.0
 """Seconds after which whoever waits looks whether it is still worth while."""
-
-
-@dataclass(frozen=True, slots=True)
-class Waits:
-    """Seconds for which each lane waits for a server: the interactive one in all, bulk for one that says nothing."""
-
-    interactive: float = 3.0
-    bulk: float = 60.0
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """items, size: of a batch, and of the sizes of its items. batches: at once. linger: seconds that an item waits for
-    company."""
-
-    items: int
-    batches: int
-    size: int = sys.maxsize
-    linger: float = 0.0
 
 
 class Line(Generic[Item, Found]):
@@ -70,6 +50,8 @@ class Line(Generic[Item, Found]):
         self._bulk = Patience(waits.bulk, renewed=True)
         self._waiting: WaitingItems[Item, Found] = WaitingItems()
         self._items_under_way = 0
+        self._refills = 0
+        self._is_closed = False
         self._batches: dict[asyncio.Task[None], float] = {}
         self._timer: asyncio.TimerHandle | None = None
 
@@ -116,6 +98,9 @@ class Line(Generic[Item, Found]):
         finally:
             for wanted in open_ones:
                 wanted.waiting -= 1
+                if not (wanted.waiting or wanted.sent or wanted.found.done()):
+                    self._waiting.leave(wanted)
+                    wanted.settle(self.late)
 
     def wake(self) -> None:
         """Sends what there is room for: now, or when the server may be asked again."""
@@ -128,8 +113,9 @@ class Line(Generic[Item, Found]):
         else:
             self._fill_room()
 
-    def back(self) -> None:
-        """The server has been heard of."""
+    def back(self, seconds: float) -> None:
+        """The server has been heard of: it took so long to answer a greeting."""
+        self._pace.far(seconds)
         self.health.reached(asyncio.get_running_loop().time())
         self.stop_timer()
         self.wake()
@@ -140,6 +126,7 @@ class Line(Generic[Item, Found]):
             self._timer = None
 
     async def close(self) -> None:
+        self._is_closed = True
         self.stop_timer()
         for batch in list(self._batches):
             batch.cancel()
@@ -160,18 +147,25 @@ class Line(Generic[Item, Found]):
             room = self._pace.bound - self._items_under_way
             if room < 1 and self._items_under_way:
                 break
-            batch, dropped = self._waiting.take(items=min(self._limits.items, max(1, room)), size=self._limits.size)
-            for wanted in dropped:
-                wanted.settle(GivenUp.SLOW)
-            if batch:
-                self._items_under_way += len(batch)
-                task = loop.create_task(self._deliver(batch))
-                self._batches[task] = loop.time()
-                task.add_done_callback(self._ended)
+            batch = self._waiting.take(
+                items=min(self._limits.items, max(1, room)), size=self._limits.size, refill=self._room_of_a_refill
+            )
+            if not batch:
+                break
+            self._items_under_way += len(batch)
+            self._refills += batch[0].lane == REFILL
+            task = loop.create_task(self._deliver(batch))
+            self._batches[task] = loop.time()
+            task.add_done_callback(self._ended)
+
+    @property
+    def _room_of_a_refill(self) -> int:
+        """One batch of a quarter of the bound: what comes meanwhile waits no longer for it."""
+        return 0 if self._refills else max(1, self._pace.bound // 4)
 
     def _ended(self, batch: "asyncio.Task[None]") -> None:
         del self._batches[batch]
-        if not batch.cancelled() and self._waiting and self._timer is None:
+        if not batch.cancelled() and not self._is_closed and self._waiting and self._timer is None:
             self._fill_room()
 
     async def _deliver(self, batch: list[Wanted[Item, Found]]) -> None:
@@ -186,13 +180,14 @@ class Line(Generic[Item, Found]):
             raise
         except Exception as error:  # noqa: BLE001 - the items would be waited for in vain
             log.error(f"{self._name}.broken", items=len(batch), error=type(error).__name__, where=place(error))
-            _settle(batch, GivenUp.AWAY)
+            self._failed(Undelivered(Trouble.FAILING), batch, began, clock())
         else:
             self.health.replied(clock())
             self._pace.replied(began=began, now=clock(), more_waited=more_waited)
             _settle(batch, GivenUp.REFUSED)
         finally:
             self._items_under_way -= len(batch)
+            self._refills -= batch[0].lane == REFILL
 
     def _failed(self, error: Undelivered, batch: list[Wanted[Item, Found]], began: float, now: float) -> None:
         """The items that are still waited for are sent again after a pause. Nothing else is sent meanwhile."""
@@ -204,6 +199,10 @@ class Line(Generic[Item, Found]):
             _settle(left, GivenUp.REFUSED)
             self._drop_all(GivenUp.REFUSED)
             return
+        of_an_item = trouble in (Trouble.FAILING, Trouble.SLOW)
+        if of_an_item and self.health.down_since is None and len(left) == 1 and left[0].is_doubted:
+            self._blame(left[0], trouble, now)
+            return
         pause = self._pause(min(6, self.health.failures + 1), error.pause)
         if trouble is Trouble.SLOW:
             self._pace.timed_out(began=began, now=now)
@@ -211,10 +210,29 @@ class Line(Generic[Item, Found]):
             self._pace.put_off(began=began, now=now)
             self.health.put_off(now, pause)
         elif trouble is Trouble.SLOW and self.health.is_checked:
-            self.health.reached(now)
+            self.health.spoke(now, pause)
         else:
             self.health.failed(began=began, now=now, pause=pause, unreachable=trouble is Trouble.AWAY)
-        self._waiting.put_back(left)
+        for wanted in left if of_an_item else ():
+            wanted.failures += 1
+            wanted.failing_since = wanted.failing_since or began
+        self._waiting.put_back(left, last=of_an_item)
+        self.wake()
+
+    def _blame(self, wanted: Wanted[Item, Found], trouble: Trouble, now: float) -> None:
+        """It fails alone. It is tried again, for as long as bulk waits for a server that fails for all."""
+        if now - wanted.failing_since >= self._bulk.seconds:
+            wanted.settle(GivenUp.SLOW if trouble is Trouble.SLOW else GivenUp.AWAY)
+            return
+        wanted.failures += 1
+        pause = self._pause(min(6, wanted.failures), None)
+        asyncio.get_running_loop().call_later(pause, self._again, wanted)
+
+    def _again(self, wanted: Wanted[Item, Found]) -> None:
+        if self._is_closed or not wanted.waiting:
+            wanted.settle(GivenUp.AWAY)
+            return
+        self._waiting.put_back([wanted], last=True)
         self.wake()
 
     def _drop_all(self, why: GivenUp) -> None:

@@ -1,6 +1,7 @@
 """What waits for a server: the interactive lane, then what holds a turn at the LLM, then bulk, and a refill last."""
 
 import asyncio
+import contextlib
 from collections import deque
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -9,18 +10,31 @@ from askonce_worker.pacing.trouble import GivenUp
 
 Item = TypeVar("Item")
 Found = TypeVar("Found")
-INTERACTIVE, REFILL = "interactive", "refill"
+INTERACTIVE, URGENT, BULK, REFILL = LANES = ("interactive", "urgent", "bulk", "refill")
+DOUBTED = 2
+"""After so many failures that may be its own fault, an item is sent alone: it fails no others."""
 
 
 @dataclass(slots=True, eq=False)
 class Wanted(Generic[Item, Found]):
-    """An item on its way, shared by all that want it. waiting: how many. sent: it is in a request."""
+    """An item on its way, shared by all that want it. waiting: how many. sent: it is in a request.
+
+    lane: the first one it waits in. failures: of its requests, by what may be its own fault. failing_since: monotonic
+    seconds.
+    """
 
     item: Item
     size: int
     found: asyncio.Future[Found | GivenUp]
     waiting: int = 0
     sent: bool = False
+    lane: str = ""
+    failures: int = 0
+    failing_since: float = 0.0
+
+    @property
+    def is_doubted(self) -> bool:
+        return self.failures >= DOUBTED
 
     def settle(self, found: Found | GivenUp) -> None:
         if not self.found.done():
@@ -31,47 +45,62 @@ class WaitingItems(Generic[Item, Found]):
     """An item may stand in several lanes: it is taken from the first."""
 
     def __init__(self) -> None:
-        self._interactive: deque[Wanted[Item, Found]] = deque()
-        self._urgent: deque[Wanted[Item, Found]] = deque()
-        self._bulk: deque[Wanted[Item, Found]] = deque()
-        self._refill: deque[Wanted[Item, Found]] = deque()
-        self._lanes = (self._interactive, self._urgent, self._bulk, self._refill)
+        self._lanes: dict[str, deque[Wanted[Item, Found]]] = {lane: deque() for lane in LANES}
 
     def __bool__(self) -> bool:
-        return any(self._lanes)
+        return any(self._lanes.values())
 
     def add(self, wanted: Wanted[Item, Found], lane: str, *, urgent: bool = False) -> None:
         """urgent: something else is held up while it waits."""
-        by_name = {INTERACTIVE: self._interactive, REFILL: self._refill}
-        by_name.get(lane, self._urgent if urgent else self._bulk).append(wanted)
+        name = URGENT if urgent and lane == BULK else lane
+        self._lanes[name].append(wanted)
+        wanted.lane = min(wanted.lane or name, name, key=LANES.index)
 
-    def put_back(self, batch: list[Wanted[Item, Found]]) -> None:
-        """Before all others, in the same order."""
-        for wanted in reversed(batch):
+    def put_back(self, batch: list[Wanted[Item, Found]], *, last: bool) -> None:
+        """Each into its own lane, in the same order. last: behind what waits there, as one may be at fault."""
+        for wanted in batch if last else reversed(batch):
             wanted.sent = False
-            self._interactive.appendleft(wanted)
+            lane = self._lanes[wanted.lane]
+            if last:
+                lane.append(wanted)
+            else:
+                lane.appendleft(wanted)
 
-    def take(self, *, items: int, size: int) -> tuple[list[Wanted[Item, Found]], list[Wanted[Item, Found]]]:
-        """Removes the first batch that keeps the limits, and the items before it that nothing waits for any more."""
+    def leave(self, wanted: Wanted[Item, Found]) -> None:
+        """Nothing waits for it any more."""
+        with contextlib.suppress(ValueError):
+            self._lanes[wanted.lane].remove(wanted)
+
+    def take(self, *, items: int, size: int, refill: int) -> list[Wanted[Item, Found]]:
+        """Removes the first batch that keeps the limits.
+
+        refill: most items of a refill. They share no batch with others, which would take longer for it.
+        """
         batch: list[Wanted[Item, Found]] = []
-        dropped: list[Wanted[Item, Found]] = []
-        used = 0
-        for lane in self._lanes:
-            while lane and len(batch) < items and used + lane[0].size <= size:
-                wanted = lane.popleft()
-                if wanted.sent or wanted.found.done():
-                    continue
-                if not wanted.waiting:
-                    dropped.append(wanted)
-                    continue
+        for name, lane in self._lanes.items():
+            if name == REFILL:
+                items = 0 if batch else min(items, refill)
+            while len(batch) < items and (wanted := _first(lane, size)) is not None:
+                if wanted.is_doubted and batch:
+                    return batch
+                lane.popleft()
                 wanted.sent = True
                 batch.append(wanted)
-                used += wanted.size
-        return batch, dropped
+                size -= wanted.size
+                if wanted.is_doubted:
+                    return batch
+        return batch
 
     def clear(self) -> list[Wanted[Item, Found]]:
         """Removes and returns all of them."""
-        left = [wanted for lane in self._lanes for wanted in lane]
-        for lane in self._lanes:
+        left = [wanted for lane in self._lanes.values() for wanted in lane]
+        for lane in self._lanes.values():
             lane.clear()
         return left
+
+
+def _first(lane: "deque[Wanted[Item, Found]]", size: int) -> Wanted[Item, Found] | None:
+    """The first that is to be sent, unless it is larger than `size`."""
+    while lane and (lane[0].sent or lane[0].found.done() or not lane[0].waiting):
+        lane.popleft()
+    return lane[0] if lane and lane[0].size <= size else None

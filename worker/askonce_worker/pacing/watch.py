@@ -53,7 +53,7 @@ class Watch:
 
     async def _ask(self, seconds: float, since: float) -> None:
         """since: when the silence began."""
-        was_away = self._line.health.unreachable
+        was_away, asked = self._line.health.unreachable, asyncio.get_running_loop().time()
         try:
             await self._check(seconds)
         except Undelivered as error:
@@ -64,4 +64,4 @@ class Watch:
             return
         if was_away:
             log.info("server.back")
-        self._line.back()
+        self._line.back(asyncio.get_running_loop().time() - asked)

@@ -13,7 +13,8 @@ import structlog
 
 from askonce.contract.unmatched import Unmatched
 from askonce_worker.answering.ports import Embedding
-from askonce_worker.pacing.line import Limits, Line, Waits
+from askonce_worker.pacing.limits import Limits, Waits
+from askonce_worker.pacing.line import Line
 from askonce_worker.pacing.pace import Pace
 from askonce_worker.pacing.trouble import GivenUp
 from askonce_worker.pacing.waiting import REFILL, Wanted

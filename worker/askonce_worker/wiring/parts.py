@@ -26,7 +26,7 @@ from askonce_worker.inflight.feed import SETTLE
 from askonce_worker.logs.unreadable import Refusals
 from askonce_worker.matching.match import conflict
 from askonce_worker.matching.profiles import Profile, profile_of
-from askonce_worker.pacing.line import Waits
+from askonce_worker.pacing.limits import Waits
 from askonce_worker.providers import provider
 from askonce_worker.providers.call_counts import CallCounts
 from askonce_worker.providers.embeddings import OpenAIEmbedder
