@@ -180,7 +180,7 @@ class Line(Generic[Item, Found]):
             raise
         except Exception as error:  # noqa: BLE001 - the items would be waited for in vain
             log.error(f"{self._name}.broken", items=len(batch), error=type(error).__name__, where=place(error))
-            self._failed(Undelivered(Trouble.FAILING), batch, began, clock())
+            _settle(batch, GivenUp.AWAY)
         else:
             self.health.replied(clock())
             self._pace.replied(began=began, now=clock(), more_waited=more_waited)
