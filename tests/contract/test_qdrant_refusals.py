@@ -255,7 +255,7 @@ async def test_a_search_waits_for_what_passes(cache, faulty, refusal):
     await cache.semantic.missing([VECTOR])
     faulty.fault("QueryBatch", refusal, times=2)
     assert await cache.semantic.search([QUERY, QUERY]) == [[], []]
-    assert faulty.calls["QueryBatch"] == 3
+    assert faulty.calls["QueryBatch"] in (3, 4), "after two failures that may be of its own making, each goes alone"
 
 
 @pytest.mark.parametrize("refusal", DONE_WITHOUT, ids=lambda each: each.text[:30])

@@ -31,6 +31,8 @@ QUERIES, BATCHES = 64, 8
 """Of a batch, and at once. One busy core has enough of two; more are for servers that have more, or are far away."""
 REQUEST = 120.0
 """Seconds after which a request whose connection stands counts as lost: Qdrant itself ends a search after 60."""
+NO_WORD = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED})
+"""To a greeting. Any other status is a word of the server."""
 REASONS = {
     GivenUp.SLOW: Unmatched.QDRANT_SLOW,
     GivenUp.AWAY: Unmatched.QDRANT_DOWN,
@@ -107,7 +109,7 @@ class QdrantSearches:
         except TimeoutError as error:
             raise Undelivered(Trouble.AWAY, status="silent") from error
         except grpc.RpcError as error:
-            if error.code() is grpc.StatusCode.UNAVAILABLE:
+            if error.code() in NO_WORD:
                 raise Undelivered(Trouble.AWAY, status=error.code().name) from error
         except ResourceExhaustedResponse:
             return  # a word of the server, as any other status is

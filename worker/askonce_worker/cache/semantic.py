@@ -36,6 +36,8 @@ log = structlog.get_logger()
 LOOKING = 3.0
 STORING = 60.0
 """Seconds for a call. Vectors wait in the outbox meanwhile."""
+GREETING = 120
+"""Seconds for a call that names no time. The client's own 5 would end greetings, and take that for a reply."""
 PATIENT = Waits()
 LOOKS_AGAIN = 15.0
 _CHANNEL = {
@@ -62,6 +64,7 @@ def connect_qdrant(url: str, *, api_key: str | None = None) -> AsyncQdrantClient
         prefer_grpc=True,
         api_key=api_key,
         check_compatibility=False,
+        timeout=GREETING,
         grpc_options={**_CHANNEL, **_authorities(), "grpc.enable_http_proxy": 0 if is_loopback(url) else 1},
     )
 
