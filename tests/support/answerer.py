@@ -70,7 +70,9 @@ class Answerer:
     async def _take(self) -> bool:
         for lane in LANES:
             taken = await self.redis.zpopmin(self.keys.queue(lane), 1)
-            if taken:
+            if taken and self._paused:  # it was paused while Redis was asked
+                await self.redis.zadd(self.keys.queue(lane), {taken[0][0]: taken[0][1]})
+            elif taken:
                 job = taken[0][0].decode()
                 await self.redis.zadd(self.keys.leases(lane), {job: (time.time() + 60) * 1000})
                 task = asyncio.create_task(self._work(lane, job))
