@@ -286,14 +286,14 @@ async def test_what_can_have_no_vector_keeps_no_collection_from_being_full(cache
 
 
 async def test_a_compressed_question_gets_a_vector_unless_it_is_too_long(cache):
-    text = topics.topics["specialnames"][:1500]
+    text = topics.topics["specialnames"][:2500]
     entries = await cache.put(text, 2 * text, vectors=False)
     for fingerprint in entries:
         assert b'"question":null' in await cache.redis.get(cache.keys.entry(fingerprint))
 
     async with draining(cache):
         for _ in range(2):
-            await cache.fill(max_tokens=2000).run(5)
+            await cache.fill(max_tokens=3000).run(5)
             await drained(cache)
 
     assert await cache.vectors_of(cache.collection) == set(entries[:1])

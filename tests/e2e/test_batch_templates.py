@@ -51,7 +51,7 @@ FOR_READERS = (
     "Summarise the following review in one short sentence for a {a}.\n\nReview: {b}",
     "Summarise the review for the reader named below it.\n{b}\nReader: {a}",
 )
-REVIEWS = ("Lamp {} broke at once", "At once broke lamp {}")
+REVIEWS = ("Never buy lamp {} please", "Please never buy lamp {}")
 
 
 async def test_texts_in_two_wordings_cost_one_call_each_whatever_comes_before_them(

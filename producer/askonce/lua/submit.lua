@@ -12,7 +12,7 @@
 local last = #ARGV - (#ARGV - 11) % 2
 local function cached()
   -- Sent again after a lost reply, the question may be in the queue already, and what is cached its own answer.
-  if redis.call('EXISTS', ARGV[1] .. ARGV[12]) == 1 then
+  if redis.call('MGET', ARGV[1] .. ARGV[12])[1] then
     return false
   end
   local lines = {}
