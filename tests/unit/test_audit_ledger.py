@@ -140,6 +140,18 @@ def test_the_brakes_look_at_what_was_wrong_lately():
     assert choose(long_ago, COSINE, BUDGET).threshold < 0.98
 
 
+def test_of_a_slice_that_reaches_farther_back_than_a_brake_looks_only_its_share_counts():
+    calm = [part(0, 5900, right=[0.98] * 1770), part(1, 1200, right=[0.98] * 360)]
+    found = choose([*calm, part(2, 900, right=[0.98] * 200, wrong=[0.98] * 23)], COSINE, BUDGET)
+    assert found.threshold is None or found.threshold > 0.98  # 23 of the latest 1,000, and of the latest 2,100
+    assert choose([*calm, part(2, 900, right=[0.98] * 200, wrong=[0.98] * 19)], COSINE, BUDGET).threshold < 0.98
+
+
+def test_a_budget_of_nothing_allows_nothing():
+    assert chance_of_a_check(0.0, 4000) == 0.5
+    assert choose([part(0, 4000, right=[0.99] * 2000)], COSINE, 0.0).threshold is None
+
+
 def test_checks_that_come_before_the_answer_leave_more_of_the_budget_than_late_ones():
     slices = [part(0, 2000, right=[0.99] * 500, wrong=[0.97] * 5, weight=2.5)]
     assert chance_of_a_check(BUDGET, 2000) == 0.4

@@ -41,6 +41,10 @@ class Slice:
     def joined(self, later: "Slice") -> "Slice":
         return Slice(self.first, self.requests + later.requests, self.sums + later.sums)
 
+    def share(self, share: float) -> "Slice":
+        """What so large a part of it holds, if it is alike all through."""
+        return Slice(self.first, share * self.requests, share * self.sums)
+
 
 def sums_of(bins: NDArray[np.intp], right: NDArray[np.bool_], weight: NDArray[np.float64]) -> Sums:
     """The sums of some labels, one row each: the bin of the score, whether the match was right, and the weight."""

@@ -37,7 +37,8 @@ NOTHING = Choice(None, 0.0)
 
 def chance_of_a_check(budget: float, requests: float) -> float:
     """Of a hit. requests: that the ledger looks back on."""
-    return float(min(MOST, max(LEAST, CHECKED / (budget * requests)))) if requests else MOST
+    wrong = budget * requests
+    return float(min(MOST, max(LEAST, CHECKED / wrong))) if wrong > 0 else MOST
 
 
 def choose(slices: Sequence[Slice], edges: Edges, budget: float, late: float = 0.0) -> Choice:
@@ -85,12 +86,14 @@ def _rate(slices: Sequence[Slice]) -> NDArray[np.float64]:
 
 
 def _latest(slices: Sequence[Slice], requests: float) -> Sequence[Slice]:
-    """As many of the latest slices as hold so many requests."""
-    at, found = len(slices), 0.0
-    while at and found < requests:
-        at -= 1
-        found += slices[at].requests
-    return slices[at:]
+    """The latest slices, up to so many requests; of the one that goes beyond, the share that does not."""
+    found: list[Slice] = []
+    for part in reversed(slices):
+        if requests <= 0:
+            break
+        found.append(part.share(min(1.0, requests / part.requests) if part.requests else 1.0))
+        requests -= part.requests
+    return found
 
 
 def _from_the_top(slices: Sequence[Slice]) -> NDArray[np.float64]:
