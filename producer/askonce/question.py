@@ -29,6 +29,7 @@ SCOPE_FIELDS = frozenset({*SHARED_FIELDS, "namespace", "rule"})
 UNSENT = frozenset({"stream", "stream_options", "timeout"})
 
 CacheMode = Literal["use", "refresh", "bypass"]
+Tier = Literal["standard", "flex", "batch"]
 Message = dict[str, Any]
 
 
@@ -48,6 +49,7 @@ class QuestionFields(TypedDict, total=False):
     metadata: Any
     semantic: bool
     messages: Sequence[Message] | None
+    tier: Tier | None
 
 
 class Remembered:
@@ -90,6 +92,8 @@ class Question:
         semantic: False matches exactly only.
         messages: The whole conversation where it is more than text (images, files, tool calls). It is matched exactly
             only. `from_body` sets it where needed.
+        tier: How it is paid in the bulk lane: `standard`, `flex` or `batch`. None takes the worker's setting.
+            It is never part of the identity.
     """
 
     text: str
@@ -106,6 +110,7 @@ class Question:
     metadata: Any = None
     semantic: bool = True
     messages: Sequence[Message] | None = None
+    tier: Tier | None = None
 
     rule: ClassVar[int] = identity.RULE
     """By which the scope id is made. A copy has another one where an older client has submitted the question."""
@@ -191,7 +196,7 @@ class Question:
         check_namespace(self.namespace)
         if self.job_id is not None:
             check_job_id(self.job_id)
-        check_options(self.cache, self.semantic, self.ttl, self.threshold)
+        check_options(self.cache, self.semantic, self.ttl, self.threshold, self.tier)
         check_fixed_texts(self.system, self.template)
         if self.params != {}:
             check_params(self.params)

@@ -23,6 +23,7 @@ MAX_TTL = 10 * 365 * 86_400
 NAMESPACE = re.compile(r"[A-Za-z0-9._@-]{1,64}")
 JOB_ID = re.compile(r"[!-~]{1,200}")
 PLACEHOLDER = "{text}"
+TIERS = ("standard", "flex", "batch")
 
 
 def require(ok: bool, message: str) -> None:
@@ -54,7 +55,7 @@ def check_job_id(job_id: Any) -> None:
         raise InvalidQuestion("a job id is 1 to 200 visible ASCII characters")
 
 
-def check_options(cache: Any, semantic: Any, ttl: Any, threshold: Any) -> None:
+def check_options(cache: Any, semantic: Any, ttl: Any, threshold: Any, tier: Any) -> None:
     if cache not in ("use", "refresh", "bypass"):
         raise InvalidQuestion("cache is one of use, refresh, bypass")
     if semantic is not True:
@@ -63,6 +64,8 @@ def check_options(cache: Any, semantic: Any, ttl: Any, threshold: Any) -> None:
         require(_is_number(ttl) and 0 < ttl <= MAX_TTL, "ttl is a number of seconds above 0")
     if threshold is not None:
         require(_is_number(threshold) and 0 < threshold <= 1, "threshold lies in (0, 1]")
+    if tier is not None:
+        require(tier in TIERS, f"tier is one of {', '.join(TIERS)}")
 
 
 def check_fixed_texts(system: Any, template: Any) -> None:

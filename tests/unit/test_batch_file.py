@@ -212,6 +212,16 @@ def test_null_means_absent_in_every_field_of_a_short_line():
     assert read({"question": "Why?", **nulls}, form) == read({"question": "Why?"}, form)
 
 
+def test_the_tier_of_the_command_holds_for_lines_that_name_none():
+    form = Form(namespace="default", model="m", tier="flex")
+    messages = [{"role": "user", "content": "Why?"}]
+    request = {"custom_id": "a", "method": "POST", "url": "/v1/chat/completions", "body": {"messages": messages}}
+    for line in ({"question": "Why?"}, {"messages": messages}, request):
+        assert read(line, form).question.tier == "flex"
+    assert read({"question": "Why?", "tier": "batch"}, form).question.tier == "batch"
+    assert read({"messages": messages, "tier": "batch"}, form).question.tier == "batch"
+
+
 def test_a_prompt_is_a_question():
     form = Form(namespace="default", model="m", template="Say: {text}", params={"temperature": 0})
     assert read({"prompt": "Why?"}, form) == read({"question": "Why?"}, form)

@@ -24,6 +24,7 @@ questions = st.builds(
     threshold=st.none() | st.floats(0.1, 1),
     metadata=st.none() | st.dictionaries(words, values, max_size=2),
     semantic=st.booleans(),
+    tier=st.sampled_from([None, "standard", "flex", "batch"]),
 )
 
 
@@ -37,8 +38,14 @@ def test_questions_come_out_as_they_went_in(raw):
     assert [question.fingerprint for question in chunk.questions] == [question.fingerprint for question in sent]
     for received, question in zip(chunk.questions, sent, strict=True):
         assert received.request() == question.request()
-        for name in ("job_id", "cache", "ttl", "threshold", "metadata", "semantic"):
+        for name in ("job_id", "cache", "ttl", "threshold", "metadata", "semantic", "tier"):
             assert getattr(received, name) == getattr(question, name)
+
+
+def test_a_tier_that_a_newer_client_names_is_left_out():
+    item = {"id": "a", "text": "q", "tier": "priority"}
+    (question,) = unpack(valid(questions=[item])).questions
+    assert question.tier is None
 
 
 def test_a_scope_is_written_once():

@@ -45,6 +45,7 @@ def test_the_defaults_of_the_client_fill_the_gaps_and_no_more():
         ({"ttl": "5"}, "ttl"),
         ({"threshold": 0}, "threshold"),
         ({"semantic": "no"}, "semantic"),
+        ({"tier": "cheap"}, "standard, flex, batch"),
         ({"system": 5}, "system"),
         ({"system": "\udcff"}, "JSON"),
         ({"template": "no place"}, "template"),

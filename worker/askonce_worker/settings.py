@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import DirectoryPath, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from askonce.question import Tier
 from askonce.settings import OUTBOX_MAX
 from askonce.store.redis_url import check_url, tidy
 from askonce_worker.matching.never_cache import never_cached
@@ -52,6 +53,7 @@ class Settings(BaseSettings):
     chunk_size: Annotated[int, Field(ge=1, le=1000)] = 64
     llm_concurrency: Positive = 64
     llm_timeout: Seconds = 60
+    bulk_tier: Tier = "standard"
     rpm: Count = 0
     tpm: Count = 0
     max_queued: Count = 0

@@ -16,13 +16,13 @@ from typing import Any
 from askonce.batch.chat_params import FURTHER_PARAMS, PARAMS
 from askonce.errors import InvalidQuestion
 from askonce.json_values import loads
-from askonce.question import CacheMode, Question
+from askonce.question import CacheMode, Question, Tier
 
 URL = "/v1/chat/completions"
 REQUEST_FIELDS = frozenset({"method", "url", "body"})
 ID_FIELDS = ("custom_id", "id")
 CONTENT_FIELDS = ("question", "prompt", "messages")
-OWN_FIELDS = frozenset({"cache", "ttl", "threshold", "semantic", "metadata"})
+OWN_FIELDS = frozenset({"cache", "ttl", "threshold", "semantic", "metadata", "tier"})
 SHORT_FIELDS = OWN_FIELDS | {"model", "system", "template", "history", "params"}
 ALIKE = 0.8
 """How alike a field of a request must be to a known one to be that one misspelt."""
@@ -42,6 +42,7 @@ class Form:
     template: str | None = None
     params: Mapping[str, Any] = field(default_factory=dict)
     cache: CacheMode = "use"
+    tier: Tier | None = None
     as_text: bool = False
 
 
@@ -124,7 +125,7 @@ def _request(record: Mapping[str, Any], form: Form) -> Question:
         raise InvalidQuestion(f"url is not {URL}")
     if not isinstance(record.get("body"), dict):
         raise InvalidQuestion("body is not an object")
-    return Question.from_body(record["body"], cache=form.cache)
+    return Question.from_body(record["body"], cache=form.cache, tier=form.tier)
 
 
 def _short(record: Mapping[str, Any], form: Form) -> Question:
@@ -165,7 +166,8 @@ def _unknown(name: str) -> str:
 
 
 def _filled(text: Any, form: Form, given: Mapping[str, Any]) -> Question:
-    fields: dict[str, Any] = {"system": form.system, "template": form.template, "cache": form.cache, **given}
+    own = {"cache": form.cache, "tier": form.tier}
+    fields: dict[str, Any] = {"system": form.system, "template": form.template, **own, **given}
     return Question(text, **{**fields, "params": {**form.params, **fields.get("params", {})}})
 
 
@@ -180,7 +182,7 @@ def _conversation(messages: Any, form: Form, given: Mapping[str, Any]) -> Questi
     if form.system is not None and isinstance(messages, list) and not _has_system(messages):
         messages = [{"role": "system", "content": form.system}, *messages]
     body = {**form.params, **given.get("params", {}), **other, "messages": messages}
-    return Question.from_body(body, **{"cache": form.cache, **own})
+    return Question.from_body(body, **{"cache": form.cache, "tier": form.tier, **own})
 
 
 def _refuse_misspelt(given: Mapping[str, Any]) -> None:

@@ -26,6 +26,7 @@ from askonce.commands.question_arguments import (
     file_template_from,
     params_from,
 )
+from askonce.question_checks import TIERS
 from askonce.settings import client_settings
 
 NAME = "batch"
@@ -51,6 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--system", help="the system prompt of lines that are not whole requests")
     add_param_argument(parser, "a parameter of lines that are not whole requests")
     add_cache_argument(parser)
+    parser.add_argument("--tier", choices=TIERS, help="how calls are paid (default: the workers' ASKONCE_BULK_TIER)")
     parser.add_argument("--timeout", type=float, metavar="SECONDS", help="from now to each question's deadline")
     parser.add_argument("--in-flight", type=_positive, default=5000, metavar="N", help="questions at once (5000)")
     parser.add_argument("--prices", metavar="FILE", help="a price file of your own")
@@ -77,6 +79,7 @@ def _options(args: argparse.Namespace) -> Options:
         template=None if template in ("auto", "none") else template,
         params=params_from(args.param),
         cache=args.cache,
+        tier=args.tier,
         as_text=args.text,
     )
     return Options(
@@ -171,7 +174,7 @@ def _errors_file(paths: Paths) -> str:
 def _retry_command(args: argparse.Namespace) -> str:
     """What a person types to run the failed lines again, with the options that must stay as they were."""
     words = ["askonce", "batch", args.input, args.output]
-    for name in ("errors", "template", "model", "system", "cache", "url", "env_file", "namespace", "prices"):
+    for name in ("errors", "template", "model", "system", "cache", "tier", "url", "env_file", "namespace", "prices"):
         value = getattr(args, name)
         if value is not None and value != USUAL.get(name):
             words += [f"--{name.replace('_', '-')}", value]

@@ -29,7 +29,7 @@ from askonce.errors import InvalidQuestion
 from askonce.fingerprint import FIRST_RULE, RULE
 from askonce.json_values import dumps, has_large
 from askonce.question import SHARED_FIELDS, Question
-from askonce.question_checks import MAX_TTL, check_job_id, check_namespace
+from askonce.question_checks import MAX_TTL, TIERS, check_job_id, check_namespace
 
 VERSION = 1
 FUNCTION = "answer_chunk"
@@ -96,6 +96,8 @@ def _add_own(item: dict[str, Any], question: Question) -> None:
         item["metadata"] = question.metadata
     if not question.semantic:
         item["semantic"] = False
+    if question.tier is not None:
+        item["tier"] = question.tier
 
 
 def _scope(question: Question) -> dict[str, Any]:
@@ -175,6 +177,8 @@ def _question(item: dict[str, Any], job_id: str, shared: list[Question | Invalid
     if isinstance(known, InvalidQuestion):
         raise known
     own = {name: item[name] for name in QUESTION_FIELDS if name in item}
+    if item.get("tier") in TIERS:  # a newer client may know more of them
+        own["tier"] = item["tier"]
     question = known.with_fields(text=item["text"], job_id=job_id, **own)
     question.check()
     return question

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from askonce.answer import Answer
 from askonce.contract.unmatched import Unmatched
-from askonce.question import Question
+from askonce.question import Question, Tier
 
 Vector = NDArray[np.float32]
 """An embedding: one dimension, float32, unit length."""
@@ -160,7 +160,12 @@ class SemanticCache(Protocol):
 
 class LLM(Protocol):
     async def complete(
-        self, question: Question, *, timeout: float, again: Callable[[], Awaitable[None]] | None = None
+        self,
+        question: Question,
+        *,
+        timeout: float,
+        tier: Tier = "standard",
+        again: Callable[[], Awaitable[None]] | None = None,
     ) -> Completion:
         """Ask the provider, with retries. again: waited for before each try but the first. Raises LLMError."""
         ...

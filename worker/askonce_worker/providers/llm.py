@@ -8,7 +8,7 @@ from time import perf_counter
 from askonce.contract.counters import tokens
 from askonce.contract.records import Body
 from askonce.json_values import dumps
-from askonce.question import Question
+from askonce.question import Question, Tier
 from askonce_worker.answering.ports import Completion
 from askonce_worker.providers.call_counts import CallCounts
 from askonce_worker.providers.calls import Call, OnCall, kind_of, not_told
@@ -52,19 +52,26 @@ class OpenAILLM:
         self._on_call = on_call
 
     async def complete(
-        self, question: Question, *, timeout: float, again: Callable[[], Awaitable[None]] | None = None
+        self,
+        question: Question,
+        *,
+        timeout: float,
+        tier: Tier = "standard",
+        again: Callable[[], Awaitable[None]] | None = None,
     ) -> Completion:
         """The provider's body.
 
         Args:
             question: What is asked.
             timeout: Seconds for all tries and pauses together.
+            tier: How it is paid. Here questions are asked one by one, so `batch` is as dear as `standard`.
             again: Awaited before each try but the first.
 
         Raises:
             LLMError: No try was answered.
         """
-        content = dumps(question.request())
+        request = question.request()
+        content = dumps({**request, "service_tier": "flex"} if tier == "flex" else request)
         deadline = asyncio.get_running_loop().time() + timeout
         ask = partial(self._ask, question, content, deadline)
         on_retry = partial(self._retrying, question)

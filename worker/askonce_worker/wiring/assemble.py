@@ -166,6 +166,7 @@ def _lead_or_follow(
         turns=turns,
         llm=parts.llm_of(settings, shared.counts, shared.budget, watched, stack),
         outbound=shared.publisher,
+        bulk_tier=settings.bulk_tier,
         cached_for=min(settings.cache_ttl, settings.max_idle),
         stage=watched.stage,
     )
