@@ -9,9 +9,10 @@ from askonce_worker.audit.deciding import Terms
 from askonce_worker.audit.matches import Matches
 from askonce_worker.evaluate.rows import BadRows
 from askonce_worker.evaluate.stream.file import Stream, read_stream
-from askonce_worker.evaluate.stream.lookups import Guard, Lookups, look_up
+from askonce_worker.evaluate.stream.lookups import Lookups, look_up
 from askonce_worker.evaluate.stream.playing import play
 from askonce_worker.evaluate.stream.report import Order, known, rows
+from askonce_worker.evaluate.stream.rules import Rules, matcher_of
 
 TERMS = Terms(budget=0.01, profile=0.99)
 
@@ -26,7 +27,9 @@ def lookups(seed, count=6000, *, drifts=False):
     vectors = random.normal(size=(count, 8)).astype(np.float32)
     cosine = np.where(random.random(count) < 0.1, np.nan, 1 - distance)
     right = (random.random(count) < chance) & ~np.isnan(cosine)
-    return Lookups(Matches(cosine, np.zeros(count), np.nan_to_num(cosine), vectors, vectors), right)
+    return Lookups(
+        Matches(cosine, np.zeros(count), np.nan_to_num(cosine), vectors, vectors), right, np.zeros(count, np.bool_)
+    )
 
 
 def played(seed, **how):
@@ -86,14 +89,34 @@ def test_the_report_compares_with_thresholds_that_stay_and_with_the_best_in_hind
     assert table["looser still"].over == 1
 
 
+class Refusing(Rules):
+    """Refuses these pairs, and no other."""
+
+    def __init__(self, refused):
+        super().__init__(matcher_of("off", 1000))
+        self._refused = refused
+
+    def passes(self, text, other, similarity):
+        return (text, other) not in self._refused
+
+
+def unit_vectors(random, count, dimensions=6):
+    vectors = random.normal(size=(count, dimensions)).astype(np.float32)
+    return vectors / np.linalg.norm(vectors, axis=1)[:, None]
+
+
+def looked_up(texts, labels=None, vectors=None, rules=None):
+    vectors = unit_vectors(np.random.default_rng(1), len(texts)) if vectors is None else vectors
+    stream = Stream("s", list(texts), np.zeros(len(texts), np.intp) if labels is None else labels)
+    return look_up(stream, vectors, rules or Rules(matcher_of("", 40)), lambda _: None)
+
+
 def test_each_question_finds_the_nearest_before_it_that_the_guard_lets_pass():
     random = np.random.default_rng(4)
     count = 700
-    vectors = random.normal(size=(count, 6)).astype(np.float32)
-    vectors /= np.linalg.norm(vectors, axis=1)[:, None]
-    stream = Stream("s", [str(at) for at in range(count)], random.integers(0, 5, count))
+    vectors, labels = unit_vectors(random, count), random.integers(0, 5, count)
     refused = {(str(a), str(b)) for a, b in random.integers(0, count, (100_000, 2))}
-    found = look_up(stream, vectors, lambda a, b, _: (a, b) not in refused, lambda _: None)
+    found = looked_up(map(str, range(count)), labels, vectors, Refusing(refused))
     for at in range(count):
         similar = vectors[:at] @ vectors[at]
         nearest = np.argsort(-similar)[:5]
@@ -105,14 +128,41 @@ def test_each_question_finds_the_nearest_before_it_that_the_guard_lets_pass():
         assert found.matches.cosine[at] == pytest.approx(similar[passing[0]], abs=1e-5)
         np.testing.assert_array_equal(found.matches.entries[at], vectors[passing[0]])
         assert found.matches.density[at] == pytest.approx(similar[nearest].mean(), abs=1e-5)
-        assert found.right[at] == (stream.labels[at] == stream.labels[passing[0]])
+        assert found.right[at] == (labels[at] == labels[passing[0]])
 
 
-def test_the_guard_is_the_workers_own():
-    guard = Guard()
-    assert guard.passes("How do I reset my password?", "how do I reset my password", 0.99)
-    assert not guard.passes("如何安装 pandas", "如何卸载 pandas", 0.99)
-    assert not guard.passes("one thing", "another", 1.0)
+def test_the_rules_are_the_workers_own():
+    rules = Rules(matcher_of("", 1000))
+    assert rules.passes("How do I reset my password?", "how do I reset my password", 0.9)
+    assert not rules.passes("如何安装 pandas", "如何卸载 pandas", 0.99)
+    assert not rules.passes("one thing", "another", 1.0)
+    assert not rules.reuse("What is the weather today?").from_cache
+    assert Rules(matcher_of("off", 1000)).reuse("What is the weather today?").from_cache
+    assert not Rules(matcher_of("", 5)).reuse("How long is this?").semantic
+
+
+def test_what_is_about_now_or_too_long_neither_matches_nor_is_matched():
+    now, long = "Is the office open today?", "Where do I find the forms that I need for leave?"
+    for text in (now, long):
+        assert np.isnan(looked_up(["Is the office open?", text, "Is the office open"]).matches.cosine[1])
+        assert np.isnan(looked_up([text, "Is the office open?"]).matches.cosine[1])
+
+
+def test_the_same_words_are_an_exact_hit_and_one_entry():
+    near = np.tile(unit_vectors(np.random.default_rng(2), 1), (5, 1))
+    found = looked_up(["Is it open?", " Is it open? ", "Is it open?", "is it open", "Open today?"], vectors=near)
+    assert list(found.exact) == [False, True, True, False, False]
+    assert list(found.matches.cosine[1:4]) == pytest.approx([1, 1, 1])
+    assert looked_up(["Is it open today?"] * 2, vectors=near[:2]).exact.sum() == 0
+
+
+def test_exact_hits_are_served_by_every_policy_and_say_nothing_of_similar_ones():
+    found = lookups(0, count=2000)
+    exact = Lookups(found.matches, found.right, np.arange(2000) % 10 == 0)
+    result = play(exact, Terms(budget=0.01, profile=None), np.random.default_rng(0))
+    assert result.served[exact.exact].all()
+    assert not result.checked[exact.exact].any()
+    assert sum(period.seen.unchecked for period in result.periods) == (result.served & ~exact.exact).sum()
 
 
 def test_streams_are_read_from_json_lines_and_csv(tmp_path):

@@ -1,5 +1,6 @@
 """What a scorer looks at."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,17 +11,24 @@ Vectors = NDArray[np.float32]
 PLAIN = 4
 """Features beside those of the vectors: a constant, cosine, margin and density."""
 
-
 CLOSEST = 1e-4
 """A distance from a cosine of 1 below which vectors differ by rounding."""
+
+
+def among(similarities: Sequence[float] | Floats, rank: int) -> tuple[float, float]:
+    """Margin and density of the candidate at this rank. similarities: of all candidates, the nearest first.
+
+    The margin is how much nearer it is than the next, 0 for the last one; the density is the mean of them all.
+    """
+    following = min(rank + 1, len(similarities) - 1)
+    return float(similarities[rank] - similarities[following]), float(np.mean(similarities))
 
 
 @dataclass(frozen=True, slots=True)
 class Matches:
     """Questions and, for each, the nearest cached one that no rule refuses. One row a question.
 
-    cosine: of the two; NaN where there is none. margin: how much nearer it is than the next candidate.
-    density: the mean cosine of all candidates. questions, entries: the vectors.
+    cosine: of the two; NaN where there is none. margin, density: as `among` has them. questions, entries: the vectors.
     """
 
     cosine: Floats

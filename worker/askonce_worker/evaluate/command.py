@@ -23,6 +23,7 @@ from askonce_worker.evaluate.report import Measured, Report, report
 from askonce_worker.evaluate.rows import BadRows
 from askonce_worker.evaluate.stream.command import StreamRun
 from askonce_worker.evaluate.stream.plot import draw as draw_stream
+from askonce_worker.evaluate.stream.rules import Rules, matcher_of
 from askonce_worker.evaluate.stream.tables import show as show_stream
 from askonce_worker.evaluate.tables import reasons, show
 from askonce_worker.evaluate.vectors import NoVectors, VectorFile, embed, similarities
@@ -133,7 +134,8 @@ def _stream(run: StreamRun, embedded: Embedded, max_error: float, plot: Path | N
     with _progress() as progress:
         embedded.embed(run.stream.texts, progress)
         terms = Terms(max_error, embedded.profile.threshold)
-        found, orders = run.play(embedded.file, terms, embedded.settings.embedding, progress)
+        rules = Rules(matcher_of(embedded.settings.never_cache, embedded.settings.semantic_max_chars))
+        found, orders = run.play(embedded.file, rules, terms, embedded.settings.embedding, progress)
     if as_json:
         _print_json(found.as_json())
     else:

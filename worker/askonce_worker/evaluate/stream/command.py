@@ -9,9 +9,10 @@ from rich.progress import Progress
 from askonce_worker.audit.deciding import Terms
 from askonce_worker.audit.matches import Vectors
 from askonce_worker.evaluate.stream.file import Stream, read_stream
-from askonce_worker.evaluate.stream.lookups import Guard, look_up
+from askonce_worker.evaluate.stream.lookups import look_up
 from askonce_worker.evaluate.stream.playing import play
 from askonce_worker.evaluate.stream.report import Order, StreamReport, known, rows
+from askonce_worker.evaluate.stream.rules import Rules
 from askonce_worker.evaluate.vectors import NoVectors, VectorFile, digest
 
 
@@ -33,13 +34,14 @@ class StreamRun:
         self._shuffled = orders is not None or self.stream.is_sorted_by_label()
         self._seed = seed
 
-    def play(self, file: VectorFile, terms: Terms, model: str, progress: Progress) -> tuple[StreamReport, list[Order]]:
+    def play(
+        self, file: VectorFile, rules: Rules, terms: Terms, model: str, progress: Progress
+    ) -> tuple[StreamReport, list[Order]]:
         """Raises NoVectors."""
         stream, vectors = vectors_of(self.stream, file)
         task = progress.add_task("playing", total=self._count * len(stream))
-        guard = Guard()
         orders = [
-            self._order(at, stream, vectors, terms, guard, lambda done: progress.advance(task, done))
+            self._order(at, stream, vectors, terms, rules, lambda done: progress.advance(task, done))
             for at in range(self._count)
         ]
         report = StreamReport(
@@ -58,12 +60,12 @@ class StreamRun:
         return report, orders
 
     def _order(
-        self, at: int, stream: Stream, vectors: Vectors, terms: Terms, guard: Guard, on: Callable[[int], None]
+        self, at: int, stream: Stream, vectors: Vectors, terms: Terms, rules: Rules, on: Callable[[int], None]
     ) -> Order:
         seed = (self._seed, at)
         shuffled = np.random.default_rng(seed).permutation(len(stream))
         order = shuffled if self._shuffled else np.arange(len(stream))
-        lookups = look_up(stream.in_order(order), vectors[order], guard.passes, on)
+        lookups = look_up(stream.in_order(order), vectors[order], rules, on)
         by_cosine, learnt = (
             play(lookups, terms, np.random.default_rng(seed), learns=learns) for learns in (False, True)
         )

@@ -1,4 +1,4 @@
-"""What each question of a stream finds among all before it: an exact search, and the guard."""
+"""What each question of a stream finds among all before it: itself, or the nearest that may serve it."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -6,10 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from askonce_worker.audit.matches import Floats, Matches, Vectors
+from askonce_worker.audit.matches import Floats, Matches, Vectors, among
 from askonce_worker.evaluate.stream.file import Stream
-from askonce_worker.matching.match import conflict
-from askonce_worker.matching.sameness import is_indistinct
+from askonce_worker.evaluate.stream.rules import Rules, fingerprint_of
 
 CANDIDATES = 5
 BLOCK = 512
@@ -18,53 +17,66 @@ BLOCK = 512
 
 @dataclass(frozen=True, slots=True)
 class Lookups:
-    """One row a question. right: whether it has the label of its match; false where it has none."""
+    """One row a question. right: whether it has the label of its match; false where it has none.
+
+    exact: it was asked before, in these words. Such a one is served whatever the policy, and its cosine is 1.
+    """
 
     matches: Matches
     right: NDArray[np.bool_]
+    exact: NDArray[np.bool_]
 
     def __len__(self) -> int:
         return len(self.right)
 
 
-Passes = Callable[[str, str, float], bool]
+@dataclass(frozen=True, slots=True)
+class _Reusable:
+    """One row a question. first: where it was asked first, in these words, and kept; -1 if never before. compared: it
+    takes part in the semantic search."""
+
+    first: NDArray[np.intp]
+    compared: NDArray[np.bool_]
 
 
-class Guard:
-    """May one of two texts be served by the other's answer? What was compared once is remembered, for other orders."""
-
-    def __init__(self) -> None:
-        self._known: dict[tuple[str, str], bool] = {}
-
-    def passes(self, text: str, other: str, similarity: float) -> bool:
-        key = (text, other) if text < other else (other, text)
-        if key not in self._known:
-            self._known[key] = conflict(text, other) is None and not is_indistinct(text, other, similarity)
-        return self._known[key]
-
-
-def look_up(stream: Stream, vectors: Vectors, passes: Passes, on: Callable[[int], None]) -> Lookups:
+def look_up(stream: Stream, vectors: Vectors, rules: Rules, on: Callable[[int], None]) -> Lookups:
     """vectors: one row a question, unit length. on: called with how many questions are done since the last call."""
     count = len(stream)
-    entry = np.full(count, -1)
-    cosine, margin, density = np.full(count, np.nan), np.zeros(count), np.zeros(count)
+    reusable = _reusable(stream.texts, rules)
+    exact = reusable.first >= 0
+    entry = np.array(reusable.first)
+    cosine, margin, density = np.where(exact, 1.0, np.nan), np.zeros(count), np.zeros(count)
     for start in range(0, count, BLOCK):
-        places, nearness = _nearest(vectors, start, min(start + BLOCK, count))
+        places, nearness = _nearest(vectors, reusable.compared, start, min(start + BLOCK, count))
         for at, (found, near) in enumerate(zip(places, nearness, strict=True), start):
             known = near > -np.inf
-            rank = _first(stream.texts, at, found[known], near[known], passes)
+            rank = _first(stream.texts, at, found[known], near[known], rules)
             if rank is not None:
                 entry[at], cosine[at] = found[rank], near[rank]
-                margin[at], density[at] = _margin(near[known], rank), near[known].mean()
+                margin[at], density[at] = among(near[known], rank)
         on(len(places))
     right = (entry >= 0) & (stream.labels == stream.labels[entry])
-    return Lookups(Matches(cosine, margin, density, vectors, vectors[entry]), right)
+    return Lookups(Matches(cosine, margin, density, vectors, vectors[entry]), right, exact)
 
 
-def _nearest(vectors: Vectors, start: int, end: int) -> tuple[NDArray[np.intp], Floats]:
+def _reusable(texts: Sequence[str], rules: Rules) -> _Reusable:
+    first, compared = np.full(len(texts), -1), np.zeros(len(texts), np.bool_)
+    places: dict[str, int] = {}
+    for at, text in enumerate(texts):
+        reuse = rules.reuse(text)
+        if reuse.from_cache:
+            place = places.setdefault(fingerprint_of(text), at)
+            first[at] = place if place < at else -1
+            compared[at] = reuse.semantic and place == at
+    return _Reusable(first, compared)
+
+
+def _nearest(vectors: Vectors, compared: NDArray[np.bool_], start: int, end: int) -> tuple[NDArray[np.intp], Floats]:
     """For each question from `start` to `end` the nearest before it, the nearest first. -inf: there is none."""
     similar = vectors[start:end] @ vectors[:end].T
     similar[np.arange(end) >= np.arange(start, end)[:, None]] = -np.inf
+    similar[:, ~compared[:end]] = -np.inf
+    similar[~compared[start:end]] = -np.inf
     if end > CANDIDATES:
         places = np.argpartition(similar, end - CANDIDATES, axis=1)[:, -CANDIDATES:]
     else:
@@ -74,12 +86,7 @@ def _nearest(vectors: Vectors, start: int, end: int) -> tuple[NDArray[np.intp], 
     return np.take_along_axis(places, order, axis=1), np.take_along_axis(nearness, order, axis=1).astype(np.float64)
 
 
-def _first(texts: Sequence[str], at: int, found: NDArray[np.intp], near: Floats, passes: Passes) -> int | None:
-    """The rank of the nearest candidate that the guard lets pass."""
-    ranks = (rank for rank, place in enumerate(found) if passes(texts[at], texts[place], float(near[rank])))
+def _first(texts: Sequence[str], at: int, found: NDArray[np.intp], near: Floats, rules: Rules) -> int | None:
+    """The rank of the nearest candidate that may serve the question."""
+    ranks = (rank for rank, place in enumerate(found) if rules.passes(texts[at], texts[place], float(near[rank])))
     return next(ranks, None)
-
-
-def _margin(near: Floats, rank: int) -> float:
-    """How much nearer than the next; of the last one 0."""
-    return float(near[rank] - near[min(rank + 1, len(near) - 1)])

@@ -25,7 +25,7 @@ class Period:
 
 @dataclass(frozen=True, slots=True)
 class Played:
-    """served, checked: one a request. A checked one got the LLM's answer."""
+    """served, checked: one a request. A checked one got the LLM's answer. Exact hits are served, and never checked."""
 
     served: NDArray[np.bool_]
     checked: NDArray[np.bool_]
@@ -54,20 +54,21 @@ class _Group:
         self._ledger: Fields = {}
         self._version = np.zeros(len(lookups), np.intp)
         self._weight = np.zeros(len(lookups))
-        self._matched = ~np.isnan(lookups.matches.cosine)
+        self._matched = ~np.isnan(lookups.matches.cosine) & ~lookups.exact
         self.served = np.zeros(len(lookups), np.bool_)
         self.checked = np.zeros(len(lookups), np.bool_)
 
     def requests(self, now: slice) -> Period:
         policy = self._policy
-        matches, right = self._lookups.matches.part(now), self._lookups.right[now]
+        matches, right, matched = self._lookups.matches.part(now), self._lookups.right[now], self._matched[now]
         verdicts = policy.verdicts(policy.scores(matches), self._random.random(len(matches)))
-        served = self.served[now] = [verdict is Verdict.SERVE for verdict in verdicts]
-        checked = self.checked[now] = [verdict is Verdict.CHECK for verdict in verdicts]
+        hits = matched & [verdict is Verdict.SERVE for verdict in verdicts]
+        checked = self.checked[now] = matched & [verdict is Verdict.CHECK for verdict in verdicts]
+        self.served[now] = hits | self._lookups.exact[now]
         self._version[now] = policy.version
         self._weight[now] = [policy.weight(verdict) for verdict in verdicts]
         self._record(now)
-        return Period(policy, len(verdicts), _seen(policy, right, np.array(served), np.array(checked)))
+        return Period(policy, len(verdicts), _seen(policy, right, hits, checked))
 
     def _record(self, now: slice) -> None:
         known = self._matched[now] & ~self.served[now]
