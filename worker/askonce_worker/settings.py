@@ -5,7 +5,7 @@ import os
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import DirectoryPath, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import DirectoryPath, Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from askonce.question import Tier
@@ -66,6 +66,11 @@ class Settings(BaseSettings):
     retired_models: str = ""
     never_cache: str = ""
     profiles: DirectoryPath | None = None
+    error_budget: Annotated[float, Field(ge=0.0001, le=0.5)] | None = None
+    audit_rate: Annotated[float, Field(gt=0, le=1)] | None = None
+    audit_budget: Annotated[float, Field(ge=0)] = 1.0
+    judge_model: str | None = None
+    judge_gate: bool = False
     metrics_port: Annotated[int, Field(ge=0, le=65_535)] = 0
     log_format: Literal["json", "console"] | None = None
     log_prompts: bool = False
@@ -115,6 +120,13 @@ class Settings(BaseSettings):
         text = tidy(url.get_secret_value())
         check_url(text)
         return SecretStr(text)
+
+    @field_validator("judge_gate")
+    @classmethod
+    def _gate_with_judge(cls, gate: bool, found: ValidationInfo) -> bool:
+        if gate and not (found.data.get("judge_model") and found.data.get("error_budget")):
+            raise ValueError("it takes ASKONCE_JUDGE_MODEL and ASKONCE_ERROR_BUDGET")
+        return gate
 
     @field_validator("never_cache")
     @classmethod

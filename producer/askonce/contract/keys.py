@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from askonce.contract.audit_keys import AuditKeys
+
 LANES = ("interactive", "bulk")
 MOST_WAITING = "most"
 """Field of `load`: questions that may wait in all lanes together, 0 or none for no bound; upkeep."""
@@ -176,8 +178,14 @@ class Keys:
         return f"{self.prefix}:stats:{bucket}"
 
     def tally(self, whose: str) -> str:
-        """string: number of the last tally of this worker or client; a day, an hour; publish.lua, touch.lua."""
+        """string: number of the last tally of this worker or client; a day, an hour; publish.lua, touch.lua,
+        record.lua."""
         return f"{self.prefix}:stats:tally:{whose}"
+
+    @property
+    def audit(self) -> AuditKeys:
+        """What workers learn of their hits."""
+        return AuditKeys(self.prefix)
 
 
 def epoch_fields(namespace: str, model: str) -> tuple[str, str, str, str]:

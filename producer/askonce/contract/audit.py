@@ -1,0 +1,220 @@
+"""What workers learn of their hits, as it stands in Redis. Pure.
+
+Questions of one namespace, model and template are a *group*. A *match* is a question and the cached one that is most
+like it. A *label* says whether a match was right: whether the cached answer serves the question too. What cannot be
+told by comparing answers waits for a person (`AuditKeys.waiting`).
+"""
+
+import hashlib
+from base64 import urlsafe_b64encode
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
+from math import isfinite
+from typing import Any, Literal, get_args
+
+import orjson
+
+from askonce.readable import read_object, text_of, time_of
+
+FORMAT = 1
+"""Of each record here. A release reads its own and the older ones."""
+TEMPLATE_SHOWN = 200
+"""Characters of a template in its group's record."""
+
+SEEN = ("answered", "unchecked", "checks", "stood_for", "squares", "wrong", "wrong_squares", "served_wrong", "unknown")
+"""Names of a group's sums in `AuditKeys.seen`, as `audit/rate.py` adds them up; `unknown`: matches that were looked at
+and could not be judged."""
+
+Found = Literal["check", "late", "miss", "served"]
+"""How a match came to be looked at. check: it was a hit, and the LLM was asked all the same. late: the same, but the
+hit was served before. miss: it was no hit. served: it was, and only a person can judge it."""
+By = Literal["answers", "judge", "person", ""]
+"""Who told whether it was right: the two answers compared, the judge, or a person; `` for nobody yet."""
+
+
+class UnreadableAudit(ValueError):
+    """A record that this release cannot read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """template: its beginning, for people; '' for none."""
+
+    namespace: str
+    model: str
+    template: str
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """A match that was looked at.
+
+    asked, entry: fingerprints of the question and of the cached one. question, matched: their texts. similarity,
+    margin, density: as in `audit/matches.py`. score: by the policy of this version that was in force. bin: of the
+    ledger. right: None where it is not known. judged: the judge's verdict, where there is one. weight: the inverse of
+    the chance with which it was looked at, times how often it was asked.
+    """
+
+    group: str
+    asked: str
+    entry: str
+    question: str
+    matched: str
+    similarity: float
+    margin: float
+    density: float
+    score: float
+    version: int
+    bin: int
+    found: Found
+    right: bool | None
+    by: By
+    weight: float
+    judged: bool | None = None
+
+    @property
+    def id(self) -> str:
+        """Of the match, in `AuditKeys.waiting`."""
+        return pair_id(self.asked, self.entry)
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What a scorer learns from: of a label, without texts."""
+
+    asked: str
+    entry: str
+    similarity: float
+    margin: float
+    density: float
+    version: int
+    right: bool
+    weight: float
+
+
+@lru_cache(maxsize=4096)
+def group_id(namespace: str, model: str, template: str | None) -> str:
+    """22 characters."""
+    return _digest(orjson.dumps([namespace, model, template]))
+
+
+def pair_id(asked: str, entry: str) -> str:
+    """Of two fingerprints: may the second one's answer serve the first? 22 characters."""
+    return _digest(f"{asked} {entry}".encode())
+
+
+def encode_group(namespace: str, model: str, template: str | None) -> bytes:
+    return _encode(asdict(Group(namespace, model, (template or "")[:TEMPLATE_SHOWN])))
+
+
+def decode_group(data: bytes) -> Group:
+    """Raises UnreadableAudit."""
+    record = _decode(data)
+    try:
+        return Group(*(text_of(record, name) for name in ("namespace", "model", "template")))
+    except ValueError as error:
+        raise UnreadableAudit("group") from error
+
+
+def encode_label(label: Label) -> bytes:
+    return _encode(asdict(label))
+
+
+def decode_label(data: bytes) -> Label:
+    """Raises UnreadableAudit."""
+    record = _decode(data)
+    try:
+        fields: dict[str, Any] = {
+            **{name: text_of(record, name) for name in ("group", "asked", "entry", "question", "matched")},
+            **{name: _number(record, name) for name in ("similarity", "margin", "density", "score", "weight")},
+            **{name: time_of(record, name) for name in ("version", "bin")},
+            **{name: _verdict(record, name) for name in ("right", "judged")},
+            "found": _one_of(Found, record, "found"),
+            "by": _one_of(By, record, "by"),
+        }
+        return Label(**fields)
+    except ValueError as error:
+        raise UnreadableAudit("label") from error
+
+
+def encode_record(label: Label) -> bytes:
+    """Of a label that is known to be right or wrong."""
+    return _encode(asdict(_record_of(label)))
+
+
+def decode_record(data: bytes) -> Record:
+    """Raises UnreadableAudit."""
+    record = _decode(data)
+    try:
+        fields: dict[str, Any] = {
+            **{name: text_of(record, name) for name in ("asked", "entry")},
+            **{name: _number(record, name) for name in ("similarity", "margin", "density", "weight")},
+            "version": time_of(record, "version"),
+            "right": _verdict(record, "right"),
+        }
+        if fields["right"] is None:
+            raise ValueError("no label")
+        return Record(**fields)
+    except ValueError as error:
+        raise UnreadableAudit("record") from error
+
+
+def ledger_fields(label: Label) -> dict[str, float]:
+    """What a label adds to its group's ledger; one that is not known, what takes no part."""
+    if label.right is None:
+        return {f"{label.version}:unknown": label.weight}
+    outcome = "right" if label.right else "wrong"
+    return {f"{label.version}:{outcome}:{label.bin}:{power}": label.weight**power for power in range(3)}
+
+
+def settling_fields(waiting: Label, *, right: bool) -> dict[str, float]:
+    """What a person's verdict adds to the ledger for a match that waited for it: it takes part now."""
+    known = replace(waiting, right=right)
+    return {f"{waiting.version}:unknown": -waiting.weight, **ledger_fields(known)}
+
+
+def _record_of(label: Label) -> Record:
+    assert label.right is not None
+    match = (label.asked, label.entry, label.similarity, label.margin, label.density)
+    return Record(*match, label.version, label.right, label.weight)
+
+
+def _encode(fields: Mapping[str, Any]) -> bytes:
+    return orjson.dumps({"format": FORMAT, **fields})
+
+
+def _decode(data: bytes) -> dict[str, Any]:
+    try:
+        record = read_object(data)
+    except ValueError as error:
+        raise UnreadableAudit("no JSON object") from error
+    if record.get("format") != FORMAT:
+        raise UnreadableAudit("of another format")
+    return record
+
+
+def _number(record: dict[str, Any], name: str) -> float:
+    value: Any = record.get(name)
+    if type(value) not in {int, float} or not isfinite(value):
+        raise ValueError(f"{name} is no number")
+    return float(value)
+
+
+def _verdict(record: dict[str, Any], name: str) -> bool | None:
+    value = record.get(name)
+    if value is not None and not isinstance(value, bool):
+        raise ValueError(f"{name} is no verdict")
+    return value
+
+
+def _one_of(names: Any, record: dict[str, Any], name: str) -> Any:
+    value = record.get(name)
+    if value not in get_args(names):
+        raise ValueError(f"{name} is none of those known")
+    return value
+
+
+def _digest(data: bytes) -> str:
+    """The first 16 bytes of SHA-256 as unpadded base64url."""
+    return urlsafe_b64encode(hashlib.sha256(data).digest()[:16])[:22].decode()

@@ -1,0 +1,63 @@
+"""The keys of what workers learn of their hits: as in `keys.py`."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class AuditKeys:
+    prefix: str
+
+    @property
+    def groups(self) -> str:
+        """hash: group (`audit.py`) -> its record, at most 10,000; while the group has a ledger; record.lua, worker."""
+        return f"{self.prefix}:audit:groups"
+
+    def ledger(self, group: str) -> str:
+        """hash: fields of `audit/ledger.py` -> sums, and `since`: requests since the last decision; 41 days after the
+        last one; record.lua, decide.lua, settle_label.lua."""
+        return f"{self.prefix}:audit:ledger:{group}"
+
+    def policy(self, group: str) -> str:
+        """string: what the group is served by (`audit/policy.py`); 41 days after the last decision; decide.lua."""
+        return f"{self.prefix}:audit:policy:{group}"
+
+    def records(self, group: str) -> str:
+        """stream of `record` (`audit.py`), what a scorer learns from: about 8,000, 41 days after the last one;
+        record.lua, settle_label.lua."""
+        return f"{self.prefix}:audit:records:{group}"
+
+    @property
+    def labels(self) -> str:
+        """stream of `label` (`audit.py`): about 10,000; record.lua, settle_label.lua."""
+        return f"{self.prefix}:audit:labels"
+
+    @property
+    def waiting(self) -> str:
+        """hash: id of a match that waits for a person's verdict -> its label; at most 10,000, any make room;
+        record.lua, settle_label.lua."""
+        return f"{self.prefix}:audit:waiting"
+
+    @property
+    def due(self) -> str:
+        """sorted set: group that has to be decided about -> since when (Unix s); record.lua, decide.lua."""
+        return f"{self.prefix}:audit:due"
+
+    def seen(self, hour: int | str) -> str:
+        """hash: `group|name` -> sum of this hour (Unix hours), names as in `audit.SEEN`; 41 days; record.lua."""
+        return f"{self.prefix}:audit:seen:{hour}"
+
+    @property
+    def verdicts(self) -> str:
+        """hash: pair (`audit.pair_id`) -> the judge's verdict, `same` or `different`; at most 100,000, any make room;
+        judge.lua."""
+        return f"{self.prefix}:audit:verdicts"
+
+    @property
+    def agreement(self) -> str:
+        """hash: `judge's verdict:person's verdict` -> how often both judged a match so; for ever; settle_label.lua."""
+        return f"{self.prefix}:audit:agreement"
+
+    def judge(self, day: int | str) -> str:
+        """hash of this day (Unix days): `calls`, `pairs`, `tokens_in`, `tokens_out`, `cost` (money, what is under way
+        included), `gate_calls`, `gate_cost`, `gate_hits`, `gate_saved` (money); 41 days; judge.lua."""
+        return f"{self.prefix}:audit:judge:{day}"
