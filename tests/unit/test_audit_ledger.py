@@ -1,5 +1,7 @@
 """The ledger of a group, and the threshold that follows from it."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -68,7 +70,7 @@ def test_increments_of_many_workers_add_up_to_one_ledger_in_any_order():
 
 def test_fields_that_this_release_does_not_know_are_left_alone():
     known = fields_of(part(3, 250, right=[0.99]))
-    odd = {"3:right:48:0": 1.0, "3:right:1:3": 1.0, "3:unsure:1:0": 1.0, "x:requests": 1.0, "": 1.0}
+    odd = {"3:right:48:0": 1.0, "3:right:1:3": 1.0, "3:unsure:1:0": 1.0, "3:unsure": 1.0, "x:requests": 1.0, "": 1.0}
     [found] = slices_of({**known, **odd})
     assert fields_of(found) == known
 
@@ -147,23 +149,15 @@ def test_of_a_slice_that_reaches_farther_back_than_a_brake_looks_only_its_share_
     assert choose([*calm, part(2, 900, right=[0.98] * 200, wrong=[0.98] * 19)], COSINE, BUDGET).threshold < 0.98
 
 
+def test_matches_that_nobody_could_judge_are_taken_to_be_like_the_others():
+    slices = [part(0, 8000, right=[0.99] * 2000, wrong=[0.97] * 4, weight=10.0)]
+    assert choose(slices, COSINE, BUDGET).threshold < 0.97
+    [half] = [replace(each, unknown=20_040.0) for each in slices]
+    assert choose([half], COSINE, BUDGET).threshold > 0.97
+    [again] = slices_of(fields_of(half))
+    assert again.unknown == half.unknown == half.share(0.25).joined(half.share(0.75)).unknown
+
+
 def test_a_budget_of_nothing_allows_nothing():
     assert chance_of_a_check(0.0, 4000) == 0.5
     assert choose([part(0, 4000, right=[0.99] * 2000)], COSINE, 0.0).threshold is None
-
-
-def test_checks_that_come_before_the_answer_leave_more_of_the_budget_than_late_ones():
-    slices = [part(0, 2000, right=[0.99] * 500, wrong=[0.97] * 5, weight=2.5)]
-    assert chance_of_a_check(BUDGET, 2000) == 0.4
-    assert choose(slices, COSINE, BUDGET).threshold < 0.97
-    assert choose(slices, COSINE, BUDGET, late=1.0).threshold > 0.97
-
-
-def test_what_a_filling_cache_finds_lately_is_expected_of_it():
-    steady = [part(version, 1000, right=[0.99] * 300, wrong=[0.97] * 6) for version in range(8)]
-    assert choose(steady, COSINE, BUDGET).threshold < 0.97
-    filling = [
-        part(version, 1000, right=[0.99] * 75 * (version + 1) + [0.97] * 75 * version, wrong=[0.97] * 6)
-        for version in range(8)
-    ]
-    assert choose(filling, COSINE, BUDGET).threshold > 0.97

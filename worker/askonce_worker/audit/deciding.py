@@ -24,11 +24,10 @@ MORE = 1.03
 @dataclass(frozen=True, slots=True)
 class Terms:
     """budget: the share of the requests that may get a wrong cached answer. profile: the least cosine by the profile
-    of the embedding model; None: it has none. late: the share of the checks whose hit was served before."""
+    of the embedding model; None: it has none."""
 
     budget: float
     profile: float | None
-    late: float = 0.0
 
 
 def first_policy(terms: Terms) -> Policy:
@@ -44,7 +43,7 @@ def decide(before: Policy, slices: Sequence[Slice], records: Records, terms: Ter
     if labels < LEAST_LABELS or requests < LEAST_REQUESTS:
         return replace(first_policy(terms), version=version)
     chance = chance_of_a_check(terms.budget, requests)
-    choice = choose(slices, COSINE, terms.budget, terms.late)
+    choice = choose(slices, COSINE, terms.budget)
     learnt = learn(records)
     if learnt is not None:
         better = _choice_of(learnt, slices, records, terms)
@@ -55,7 +54,7 @@ def decide(before: Policy, slices: Sequence[Slice], records: Records, terms: Ter
 
 def _choice_of(learnt: Learnt, slices: Sequence[Slice], records: Records, terms: Terms) -> Choice:
     edges = quantile_edges(learnt.scores)
-    return choose(_by_score(learnt, slices, records, edges), edges, terms.budget, terms.late)
+    return choose(_by_score(learnt, slices, records, edges), edges, terms.budget)
 
 
 def _by_score(learnt: Learnt, slices: Sequence[Slice], records: Records, edges: Edges) -> list[Slice]:
@@ -67,5 +66,5 @@ def _by_score(learnt: Learnt, slices: Sequence[Slice], records: Records, edges: 
     for at, part in enumerate(slices):
         chosen = of_slice == at
         sums = sums_of(bins[chosen], records.right[chosen], records.weight[chosen])
-        found.append(Slice(part.first, part.requests, sums))
+        found.append(Slice(part.first, part.requests, sums, part.unknown))
     return found

@@ -5,6 +5,7 @@ It is kept as fields of a hash, so that any number of workers add to it at once,
     {version}:requests                    how many questions the group had while this version of its policy was in force
     {version}:{right|wrong}:{bin}:{power} of the matches that were looked at, the sum of their weights to this power
                                           (a weight is the inverse of the chance that it would be looked at)
+    {version}:unknown                     the weights of those of which nobody could tell whether they were right
 
 A version is a slice of time. `compact` makes eight of many.
 """
@@ -32,18 +33,20 @@ Sums = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """first: the version of the policy that it begins with."""
+    """first: the version of the policy that it begins with. unknown: the weight of the matches without a label."""
 
     first: int
     requests: float
     sums: Sums
+    unknown: float = 0.0
 
     def joined(self, later: "Slice") -> "Slice":
-        return Slice(self.first, self.requests + later.requests, self.sums + later.sums)
+        unknown = self.unknown + later.unknown
+        return Slice(self.first, self.requests + later.requests, self.sums + later.sums, unknown)
 
     def share(self, share: float) -> "Slice":
         """What so large a part of it holds, if it is alike all through."""
-        return Slice(self.first, share * self.requests, share * self.sums)
+        return Slice(self.first, share * self.requests, share * self.sums, share * self.unknown)
 
 
 def sums_of(bins: NDArray[np.intp], right: NDArray[np.bool_], weight: NDArray[np.float64]) -> Sums:
@@ -57,6 +60,8 @@ def sums_of(bins: NDArray[np.intp], right: NDArray[np.bool_], weight: NDArray[np
 def fields_of(part: Slice) -> Fields:
     """What a worker adds to the hash; also a whole slice."""
     fields = {f"{part.first}:requests": float(part.requests)}
+    if part.unknown:
+        fields[f"{part.first}:unknown"] = part.unknown
     for at, outcome, power in zip(*np.nonzero(part.sums), strict=True):
         fields[f"{part.first}:{OUTCOMES[outcome]}:{at}:{power}"] = float(part.sums[at, outcome, power])
     return fields
@@ -73,7 +78,7 @@ def add_up(parts: Iterable[Mapping[str, float]]) -> Fields:
 
 def slices_of(fields: Mapping[str, float]) -> list[Slice]:
     """The slices that the hash holds, the oldest first. Other fields, as of a later release, are left alone."""
-    requests: dict[int, float] = {}
+    counted: dict[int, dict[str, float]] = {}
     sums: dict[int, Sums] = {}
     for name, value in fields.items():
         found = _FIELD.fullmatch(name)
@@ -81,14 +86,18 @@ def slices_of(fields: Mapping[str, float]) -> list[Slice]:
             continue
         version = int(found["version"])
         of_version = sums.setdefault(version, np.zeros((BINS, len(OUTCOMES), POWERS)))
-        if found["outcome"] is None:
-            requests[version] = value
+        if found["count"] is not None:
+            counted.setdefault(version, {})[found["count"]] = value
         else:
             of_version[int(found["bin"]), OUTCOMES.index(found["outcome"]), int(found["power"])] = value
-    return [Slice(version, requests.get(version, 0.0), sums[version]) for version in sorted(sums)]
+    return [Slice(version, sums=sums[version], **(_NONE | counted.get(version, {}))) for version in sorted(sums)]
 
 
-_FIELD = re.compile(r"(?P<version>\d{1,18}):(?:requests|(?P<outcome>right|wrong):(?P<bin>\d{1,4}):(?P<power>[012]))")
+_NONE = {"requests": 0.0, "unknown": 0.0}
+_FIELD = re.compile(
+    r"(?P<version>\d{1,18}):(?:(?P<count>requests|unknown)"
+    r"|(?P<outcome>right|wrong):(?P<bin>\d{1,4}):(?P<power>[012]))"
+)
 
 
 def compact(slices: Sequence[Slice]) -> list[Slice]:

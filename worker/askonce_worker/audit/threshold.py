@@ -17,12 +17,6 @@ MOST, LEAST = 0.5, 0.01
 BRAKES = ((1 / 2, 1.0), (1 / 4, 1.5), (1 / 8, 2.0))
 """Of the latest share of the requests, the rate of wrong hits in budgets that stops the serving: against drift."""
 
-ROOM = 0.75
-"""The rate that is expected may be so much of the budget: a cache that fills finds more, and more that is wrong."""
-
-COUNTED = 0.5
-"""Of the wrong answers that early checks prevent, the share that may be served instead. The rest is a margin."""
-
 
 @dataclass(frozen=True, slots=True)
 class Choice:
@@ -41,28 +35,33 @@ def chance_of_a_check(budget: float, requests: float) -> float:
     return float(min(MOST, max(LEAST, CHECKED / wrong))) if wrong > 0 else MOST
 
 
-def choose(slices: Sequence[Slice], edges: Edges, budget: float, late: float = 0.0) -> Choice:
+def choose(slices: Sequence[Slice], edges: Edges, budget: float) -> Choice:
     """The threshold with the most hits that keeps the budget.
 
     Args:
         slices: Of the ledger, the oldest first.
         edges: Of the bins.
-        budget: The share of the requests that may be served wrongly.
-        late: The share of the checks that come too late: the hit was served. Others cost nobody a wrong answer.
+        budget: The share of the requests that may be served wrongly. (Hits whose check came before the answer cost
+            nobody a wrong one. They count as if they did: this is the margin.)
     """
     requests = sum(part.requests for part in slices)
     if not requests:
         return NOTHING
-    served = 1 - COUNTED * (1 - late) * chance_of_a_check(budget, requests)
-    allowed = served * _limit(slices, requests, budget) <= budget
-    allowed &= served * _growth(slices, requests) * _rate(slices) <= ROOM * budget
+    unseen = _unseen(slices)
+    allowed = unseen * _limit(slices, requests, budget) <= budget
     for share, budgets in BRAKES:
-        allowed &= _rate(_latest(slices, share * requests)) <= budgets * budget
+        allowed &= unseen * _rate(_latest(slices, share * requests)) <= budgets * budget
     regions = int(np.argmin(np.append(allowed[:-1], [False])))
     if not regions:
         return NOTHING
-    hits = _from_the_top(slices)[regions - 1, :, 1].sum() / requests
+    hits = unseen * _from_the_top(slices)[regions - 1, :, 1].sum() / requests
     return Choice(float(edges[regions - 1]), float(hits))
+
+
+def _unseen(slices: Sequence[Slice]) -> float:
+    """How many matches one with a label stands for: those without are taken to be like the others."""
+    labelled = sum(float(part.sums[:, :, 1].sum()) for part in slices)
+    return 1 + sum(part.unknown for part in slices) / labelled if labelled else 1.0
 
 
 def _limit(slices: Sequence[Slice], requests: float, budget: float) -> NDArray[np.float64]:
@@ -70,15 +69,6 @@ def _limit(slices: Sequence[Slice], requests: float, budget: float) -> NDArray[n
     wrong = _from_the_top(slices)[:, WRONG]
     weight = 1 / (chance_of_a_check(budget, requests) * requests)
     return upper_limit(wrong[:, 1] / requests, wrong[:, 2] / requests**2, weight)
-
-
-def _growth(slices: Sequence[Slice], requests: float) -> NDArray[np.float64]:
-    """How many times as many hits each region has lately as it has over all: at least 1."""
-    lately = _latest(slices, requests / 2)
-    hits, recent = (
-        _from_the_top(part)[:, :, 1].sum(axis=1) / sum(each.requests for each in part) for part in (slices, lately)
-    )
-    return np.asarray(np.maximum(1.0, np.divide(recent, hits, out=np.ones_like(hits), where=hits > 0)))
 
 
 def _rate(slices: Sequence[Slice]) -> NDArray[np.float64]:
