@@ -18,7 +18,9 @@ from askonce.commands import (
     completion,
     dead_letters,
     invalidate,
+    keys,
     result,
+    serve,
     stats,
     status,
     submit,
@@ -44,6 +46,8 @@ COMMANDS: tuple[Command, ...] = (
     stats,
     wrong,
     dead_letters,
+    serve,
+    keys,
     completion,
 )
 
@@ -72,10 +76,10 @@ def _run(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> int:
     args = parsed(parser, argv)
     origin = ""
     try:
-        loaded = load_env_file(args.env_file, (PREFIX,))
+        loaded = load_env_file(args.env_file, args.environment)
         if f"{PREFIX}REDIS_URL" in loaded.taken and args.url is None:
             origin = f" ({PREFIX}REDIS_URL is from {loaded.path})"
-        return asyncio.run(_with_client(args))
+        return args.main(args) if args.main else asyncio.run(_with_client(args))
     except BrokenPipeError:
         raise
     except (ValueError, OSError, AskOnceError) as error:

@@ -38,24 +38,24 @@ def client_settings(given: Mapping[str, Any], environ: Mapping[str, str] = os.en
     for name, check in CHECKS.items():
         variable = PREFIX + name.upper()
         if given.get(name) is not None:
-            values[name] = check(name, _tidied(given[name]))
+            values[name] = check(name, tidied(given[name]))
         elif environ.get(variable):
             values[name] = check(variable, tidy(environ[variable]))
     return ClientSettings(**values)
 
 
-def _tidied(value: Any) -> Any:
+def tidied(value: Any) -> Any:
     return tidy(value) if isinstance(value, str) else value
 
 
-def _url(name: str, value: Any) -> str:
+def url(name: str, value: Any) -> str:
     """Its error does not repeat it: there may be a password in it."""
     if not isinstance(value, str) or not value or not value.isprintable():
         raise ValueError(f"{name} is no printable text")
     return value
 
 
-def _text(name: str, value: Any) -> str:
+def printable(name: str, value: Any) -> str:
     if not isinstance(value, str) or not value or not value.isprintable():
         raise ValueError(f"{name}: {value!r} is no printable text")
     return value
@@ -67,7 +67,7 @@ def _prefix(name: str, value: Any) -> str:
     return value
 
 
-def _number(kind: type[int] | type[float], least: float, most: float) -> Callable[[str, Any], Any]:
+def number(kind: type[int] | type[float], least: float, most: float) -> Callable[[str, Any], Any]:
     words = "a whole number" if kind is int else "a number"
 
     def check(name: str, value: Any) -> Any:
@@ -82,7 +82,7 @@ def _number(kind: type[int] | type[float], least: float, most: float) -> Callabl
     return check
 
 
-def _flag(name: str, value: Any) -> bool:
+def flag(name: str, value: Any) -> bool:
     found = FLAGS.get(str(value).lower())
     if found is None:
         raise ValueError(f"{name}: {value!r} is neither 1 nor 0")
@@ -95,14 +95,14 @@ FLAGS = {
 }
 """As the worker reads them."""
 CHECKS: dict[str, Callable[[str, Any], Any]] = {
-    "redis_url": _url,
-    "model": _text,
+    "redis_url": url,
+    "model": printable,
     "key_prefix": _prefix,
-    "chunk_size": _number(int, 1, 1000),
-    "job_ttl": _number(float, 1, MAX_TTL),
-    "result_ttl": _number(float, 1, MAX_TTL),
-    "cache_ttl": _number(float, 1, MAX_TTL),
-    "max_queued": _number(int, 0, 10**12),
-    "outbox_max": _number(int, 0, 10**12),
-    "compress": _flag,
+    "chunk_size": number(int, 1, 1000),
+    "job_ttl": number(float, 1, MAX_TTL),
+    "result_ttl": number(float, 1, MAX_TTL),
+    "cache_ttl": number(float, 1, MAX_TTL),
+    "max_queued": number(int, 0, 10**12),
+    "outbox_max": number(int, 0, 10**12),
+    "compress": flag,
 }

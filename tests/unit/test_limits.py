@@ -12,6 +12,7 @@ LINES_OF_A_FUNCTION = 40
 
 CALLED_FROM_OUTSIDE = {
     "askonce/commands/parser.py: _get_help_string",
+    "askonce/serve/app.py: app_from_environment",
     "askonce/testing.py: FakeClient",
     "askonce_worker/local/qdrant.py: HealthCheck",
     "askonce_worker/local/qdrant_errors.py: intercept_service",

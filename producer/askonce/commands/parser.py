@@ -8,8 +8,8 @@ from importlib.metadata import PackageNotFoundError, version
 from textwrap import fill
 from typing import Any, NoReturn, Protocol
 
-from askonce.client import Client
 from askonce.env_file import ENV_FILE
+from askonce.settings import PREFIX
 
 DESCRIPTION = "Ask once, answer many: questions in, answers out."
 MORE = "`askonce COMMAND --help` shows the options of a command, and an example."
@@ -25,7 +25,7 @@ class Command(Protocol):
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None: ...
 
-    async def run(self, client: Client, args: argparse.Namespace) -> int: ...
+    # And either of the two: `run(client, args)`, a coroutine, or `main(args)` where a command has its own loop.
 
 
 class HelpFormatter(argparse.RawDescriptionHelpFormatter):
@@ -80,7 +80,9 @@ def command_parser(commands: Sequence[Command]) -> CommandParser:
         command.add_arguments(sub)
         defaults = {**COMMON_DEFAULTS, **getattr(command, "DEFAULTS", {})}
         _add_common(sub.add_argument_group("options of all commands"), defaults["namespace"] or "all")
-        sub.set_defaults(run=command.run, root=parser, parser=sub, defaults=defaults)
+        works = {name: getattr(command, name, None) for name in ("run", "main")}
+        environment = getattr(command, "ENVIRONMENT", (PREFIX,))
+        sub.set_defaults(**works, environment=environment, root=parser, parser=sub, defaults=defaults)
     return parser
 
 

@@ -171,6 +171,11 @@ class Keys:
         """string: what a leader's followers read; three minutes; settle.lua."""
         return f"{self.prefix}:inflight:answer:{leader}"
 
+    @property
+    def access(self) -> str:
+        """hash: name -> who may use the front door, by the digest of a key (`access_key.py`); for ever; keys."""
+        return f"{self.prefix}:access"
+
     def stats(self, bucket: str) -> str:
         """hash of counters `name|namespace|model` (names: `counters.py`); `hour:N` (Unix hours) until it is packed,
         `total` for ever; publish.lua, touch.lua, cancel.lua, report_wrong.lua. Packed (`packed_counters.py`):

@@ -1,0 +1,93 @@
+"""askonce keys"""
+
+import argparse
+import shutil
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+
+from askonce.client import Client
+from askonce.commands.output import complain, say, say_json
+from askonce.commands.parser import meant
+from askonce.commands.text_table import table
+from askonce.contract.access_key import RIGHTS, AccessKey
+from askonce.operator.access_keys import AccessKeys
+from askonce.question_checks import check_namespace
+
+NAME = "keys"
+HELP = "Who may use the front door (`askonce serve`): add, list and remove keys."
+EXAMPLES = (
+    "askonce keys add shop-backend --namespace shop",
+    "askonce keys add ada --rights ask,read,operator",
+    "askonce keys list",
+    "askonce keys remove shop-backend",
+)
+DEFAULTS = {"namespace": None}
+"""Any namespace, unless one is named."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("action", choices=tuple(ACTIONS), help="add prints the key, which is shown this once")
+    parser.add_argument("name", metavar="NAME", nargs="?", help="whose key it is")
+    parser.add_argument("--rights", default="ask", help=f"of {', '.join(RIGHTS)}, with commas between (default: ask)")
+
+
+async def run(client: Client, args: argparse.Namespace) -> int:  # noqa: ARG001 - keys are no questions
+    if (args.action == "list") == (args.name is not None):
+        raise ValueError(f"keys {args.action} takes {'no name' if args.name else 'a name'}")
+    async with AccessKeys(args.url) as keys:
+        return await ACTIONS[args.action](keys, args)
+
+
+async def _add(keys: AccessKeys, args: argparse.Namespace) -> int:
+    if args.namespace is not None:
+        check_namespace(args.namespace)
+    rights = frozenset(word.strip() for word in args.rights.split(","))
+    if not rights <= set(RIGHTS):
+        wrong = min(rights - set(RIGHTS))
+        raise ValueError(f"{wrong!r} is no right: there are {', '.join(RIGHTS)}{meant(wrong, RIGHTS)}")
+    token = await keys.add(args.name, namespace=args.namespace, rights=rights)
+    if args.json:
+        say_json({"name": args.name, "key": token, "namespace": args.namespace, "rights": sorted(rights)})
+    else:
+        say(token)
+        complain(f"keep it: what is stored of {args.name}'s key is a digest")
+    return 0
+
+
+async def _list(keys: AccessKeys, args: argparse.Namespace) -> int:
+    found = [key for key in await keys.all() if args.namespace in (None, key.namespace)]
+    if args.json:
+        say_json([_facts(key) for key in found])
+    elif found:
+        rows = [[key.name, key.namespace or "(any)", ", ".join(sorted(key.rights)), _day(key)] for key in found]
+        say(
+            table(
+                ["name", "namespace", "rights", "since (UTC)"], rows, left=4, width=shutil.get_terminal_size().columns
+            )
+        )
+    else:
+        complain("no keys")
+    return 0
+
+
+async def _remove(keys: AccessKeys, args: argparse.Namespace) -> int:
+    if await keys.remove(args.name):
+        say_json({"removed": args.name}) if args.json else say(f"removed: {args.name}")
+        return 0
+    complain(f"there is no key {args.name!r}")
+    return 1
+
+
+def _facts(key: AccessKey) -> dict[str, object]:
+    return {"name": key.name, "namespace": key.namespace, "rights": sorted(key.rights), "created_at": key.created_at}
+
+
+def _day(key: AccessKey) -> str:
+    return datetime.fromtimestamp(key.created_at, UTC).strftime("%Y-%m-%d")
+
+
+ACTIONS: dict[str, Callable[[AccessKeys, argparse.Namespace], Awaitable[int]]] = {
+    "add": _add,
+    "list": _list,
+    "remove": _remove,
+}

@@ -1,0 +1,61 @@
+"""askonce serve"""
+
+import argparse
+import os
+import sys
+from collections.abc import Mapping
+
+from askonce.commands.output import complain, say
+from askonce.settings import PREFIX as SETTINGS
+
+NAME = "serve"
+HELP = "Serve OpenAI's API from the cache and the workers: clients change their base URL, and nothing else."
+EXAMPLES = (
+    "askonce serve",
+    "askonce serve --host 0.0.0.0 --port 80 --processes 4",
+    "OPENAI_BASE_URL=http://127.0.0.1:8080/v1 OPENAI_API_KEY=none python app.py",
+)
+
+ENVIRONMENT = (SETTINGS, "OPENAI_")
+"""What is taken of the file with settings: the provider's address too, for what it answers itself."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--host", help="where to listen (default: ASKONCE_SERVE_HOST, else 127.0.0.1)")
+    parser.add_argument("--port", help="the port (default: ASKONCE_SERVE_PORT, else 8080; 0 for a free one)")
+    parser.add_argument("--processes", help="how many share the port (default: ASKONCE_SERVE_PROCESSES, else 1)")
+    parser.add_argument(
+        "--timeout", help="seconds for which a request waits (default: ASKONCE_SERVE_TIMEOUT, else 600)"
+    )
+    parser.add_argument("--open", action="store_true", help="without keys, let in who is not on this machine, too")
+
+
+def main(args: argparse.Namespace) -> int:
+    """Serves until it is told to stop. Raises ValueError."""
+    os.environ.update(_environment(args))
+    try:
+        from askonce.serve.server import serve  # noqa: PLC0415 - an extra of the package
+    except ModuleNotFoundError as error:
+        complain(f"{error.name} is not installed: pip install 'askonce[serve]'")
+        return 2
+    return serve(_say_at_once)
+
+
+def _say_at_once(text: str) -> None:
+    """Whoever has started it waits for this line."""
+    say(text)
+    sys.stdout.flush()
+
+
+def _environment(args: argparse.Namespace) -> Mapping[str, str]:
+    """The options as settings, for all processes."""
+    given = {
+        "SERVE_HOST": args.host,
+        "SERVE_PORT": args.port,
+        "SERVE_PROCESSES": args.processes,
+        "SERVE_TIMEOUT": args.timeout,
+        "SERVE_OPEN": "1" if args.open else None,
+        "SERVE_NAMESPACE": args.namespace,
+        "REDIS_URL": args.url,
+    }
+    return {SETTINGS + name: value for name, value in given.items() if value is not None}

@@ -1,0 +1,66 @@
+"""Who may use the front door: keys, of which Redis holds the digest alone."""
+
+import hashlib
+import secrets
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from askonce.readable import read_object, text_of, time_of
+
+FORMAT = 1
+"""Of the record. A release reads its own and the older ones."""
+RIGHTS = ("ask", "read", "operator")
+"""ask: questions. read: the figures, and the texts of entries. operator: changes to what is cached and queued."""
+
+
+@dataclass(frozen=True, slots=True)
+class AccessKey:
+    """namespace: the only one that it may ask in; None: any. created_at: Unix seconds."""
+
+    name: str
+    digest: str
+    namespace: str | None
+    rights: frozenset[str]
+    created_at: int
+
+
+def new_token() -> str:
+    return f"askonce-{secrets.token_urlsafe(32)}"
+
+
+def digest_of(token: str) -> str:
+    """What is kept of a token. It is random and long, so a fast digest cannot be guessed back."""
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def write_key(key: AccessKey) -> bytes:
+    return orjson.dumps(
+        {
+            "format": FORMAT,
+            "digest": key.digest,
+            "namespace": key.namespace,
+            "rights": sorted(key.rights),
+            "created_at": key.created_at,
+        }
+    )
+
+
+def read_key(name: str, raw: bytes) -> AccessKey | None:
+    """None for a record that this release cannot read: nobody gets in by it."""
+    try:
+        record = read_object(raw)
+        if record.get("format") != FORMAT:
+            return None
+        namespace = None if record.get("namespace") is None else text_of(record, "namespace")
+        return AccessKey(
+            name, text_of(record, "digest"), namespace, _rights(record["rights"]), time_of(record, "created_at")
+        )
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def _rights(names: Any) -> frozenset[str]:
+    """Those that are known: a later release may have more."""
+    return frozenset(names) & frozenset(RIGHTS)

@@ -1,0 +1,83 @@
+"""The server's routes, and what it holds while it runs."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from askonce.client import Client
+from askonce.contract.keys import Keys
+from askonce.errors import AskOnceError
+from askonce.serve.chat import Chat
+from askonce.serve.doorman import Doorman
+from askonce.serve.provider import Provider
+from askonce.serve.refusals import Refused, json_response, refusal_of
+from askonce.serve.serve_settings import ServeSettings, serve_settings
+from askonce.settings import client_settings
+from askonce.store.connection import Store
+
+
+def app_from_environment() -> Starlette:
+    """What each process serves. Raises ValueError."""
+    return make_app(serve_settings())
+
+
+def make_app(settings: ServeSettings) -> Starlette:
+    shared = client_settings({})
+    client = Client(namespace=settings.namespace)
+    store = Store(shared.redis_url)
+    doorman = Doorman(store, Keys(shared.key_prefix), anonymous=settings.anonymous)
+    chat = Chat(client, doorman, timeout=settings.timeout)
+    provider = Provider(doorman, base_url=settings.base_url, api_key=settings.api_key)
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            for part in (store, client, provider):
+                stack.push_async_callback(part.aclose)
+            yield
+
+    async def ready(_: Request) -> Response:
+        """Whether Redis answers, and how many workers are alive."""
+        return json_response({"workers": await client.workers_alive()})
+
+    return Starlette(
+        routes=[
+            Route("/v1/chat/completions", chat.complete, methods=["POST"]),
+            Route("/v1/models", provider.models),
+            Route("/v1/models/{name:path}", provider.models),
+            Route("/healthz", _alive),
+            Route("/readyz", ready),
+        ],
+        exception_handlers={
+            Refused: _refused,
+            AskOnceError: _not_answered,
+            HTTPException: _no_route,
+        },
+        lifespan=lifespan,
+    )
+
+
+async def _alive(_: Request) -> Response:
+    return json_response({"status": "alive"})
+
+
+async def _refused(_: Request, error: Exception) -> Response:
+    assert isinstance(error, Refused)
+    return error.response()
+
+
+async def _not_answered(_: Request, error: Exception) -> Response:
+    assert isinstance(error, AskOnceError)
+    return refusal_of(error)
+
+
+async def _no_route(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    reply = Refused(error.status_code, f"{request.method} {request.url.path}: {error.detail.lower()}").response()
+    reply.headers.update(error.headers or {})
+    return reply

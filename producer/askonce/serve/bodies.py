@@ -1,0 +1,43 @@
+"""The body of a request: read whole, within a size and a time."""
+
+import asyncio
+from typing import Any
+
+import orjson
+from starlette.requests import ClientDisconnect, Request
+
+from askonce.json_values import loads
+from askonce.serve.refusals import Refused
+
+MOST = 8 * 1024 * 1024
+"""Bytes. A question may have 1 MB, and an image in it, as base64, no more."""
+SECONDS = 30.0
+"""In which a body has to come."""
+
+
+async def read_object(request: Request) -> dict[str, Any]:
+    """The JSON object in a request's body. Raises Refused."""
+    try:
+        async with asyncio.timeout(SECONDS):
+            raw = await _read(request)
+    except TimeoutError:
+        raise Refused(408, f"the body did not come within {SECONDS:.0f} s") from None
+    except ClientDisconnect:
+        raise Refused(400, "the body ended early") from None
+    try:
+        body = loads(raw)
+    except (orjson.JSONDecodeError, ValueError, RecursionError):
+        raise Refused(400, "the body is no JSON") from None
+    if not isinstance(body, dict):
+        raise Refused(400, "the body is an object")
+    return body
+
+
+async def _read(request: Request) -> bytes:
+    parts, size = [], 0
+    async for part in request.stream():
+        size += len(part)
+        if size > MOST:
+            raise Refused(413, f"the body is over {MOST} bytes", code="too_large")
+        parts.append(part)
+    return b"".join(parts)

@@ -1,0 +1,32 @@
+"""A client that hangs up abandons only its wait."""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+from starlette.requests import Request
+
+from askonce.serve.refusals import Refused
+from askonce.tasks import stop
+
+T = TypeVar("T")
+GONE = 499
+"""Nobody reads this status; proxies write it into their logs."""
+
+
+async def while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:
+    """What the work comes to. Its request has to be read to its end. Raises Refused where the client goes first."""
+    task = asyncio.create_task(work)
+    gone = asyncio.create_task(_until_gone(request))
+    try:
+        await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():
+            raise Refused(GONE, "the client is gone")
+        return task.result()
+    finally:
+        await stop(task, gone)
+
+
+async def _until_gone(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass

@@ -1,0 +1,82 @@
+"""The processes of the server: they share one socket, and are started anew where one dies."""
+
+import asyncio
+import signal
+import socket
+from collections.abc import Callable
+
+from uvicorn import Config, Server
+from uvicorn.supervisors.multiprocess import Multiprocess
+
+from askonce.operator.access_keys import AccessKeys
+from askonce.serve.http_protocol import PatientProtocol
+from askonce.serve.serve_settings import ServeSettings, serve_settings
+
+APP = "askonce.serve.app:app_from_environment"
+BACKLOG = 2048
+GRACE = 30
+"""Seconds that requests under way have when the server is told to stop. What they asked goes on all the same."""
+START = 60.0
+
+
+def serve(say: Callable[[str], None]) -> int:
+    """Serves until SIGTERM or SIGINT. Raises ValueError, OSError, StoreUnreachable."""
+    settings = serve_settings()
+    asyncio.run(_refuse_strangers(settings))
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listening = socket.create_server((settings.host, settings.port), family=family, backlog=BACKLOG)
+    listening.set_inheritable(True)
+    config = Config(
+        APP,
+        factory=True,
+        workers=settings.processes,
+        http=PatientProtocol,
+        ws="none",
+        access_log=False,
+        log_level="warning",
+        proxy_headers=False,
+        server_header=False,
+        backlog=BACKLOG,
+        timeout_graceful_shutdown=GRACE,
+    )
+    host = f"[{settings.host}]" if family == socket.AF_INET6 else settings.host
+    ready = f"ready: http://{host}:{listening.getsockname()[1]}/v1"
+    if settings.processes == 1:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the server has its own; to the process it means a good end
+        _One(config, lambda: say(ready)).run([listening])
+    else:
+        _Several(config, listening, lambda: say(ready)).run()
+    return 0
+
+
+async def _refuse_strangers(settings: ServeSettings) -> None:
+    """Raises ValueError where anybody could ask at our cost without having been let in."""
+    if settings.anonymous:
+        return
+    async with AccessKeys() as keys:
+        if not await keys.all():
+            raise ValueError(
+                f"there are no keys, and {settings.host} can be reached from other machines: make one with "
+                "`askonce keys add NAME`, or say --open to let in everybody"
+            )
+
+
+class _One(Server):
+    def __init__(self, config: Config, on_ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_ready = on_ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._on_ready()
+
+
+class _Several(Multiprocess):
+    def __init__(self, config: Config, listening: socket.socket, on_ready: Callable[[], None]) -> None:
+        super().__init__(config, [listening])
+        self._on_ready = on_ready
+
+    def init_processes(self) -> None:
+        super().init_processes()
+        if all(process.wait_until_ready(START, self.should_exit) for process in self.processes):
+            self._on_ready()

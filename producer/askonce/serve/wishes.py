@@ -1,0 +1,78 @@
+"""What a request asks of askonce: in headers `x-askonce-…`, or in `askonce` of its body. The provider never sees it.
+
+x-askonce-cache: use | refresh | bypass
+x-askonce-ttl: seconds for which the answer may be reused
+x-askonce-threshold: least cosine similarity of a match; it may only tighten the workers'
+x-askonce-namespace: the tenant, where the key does not name one
+x-askonce-template: the fixed text around what varies in the last message, with {text} in its place; percent-encoded
+"""
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import unquote
+
+from askonce.question import Question, QuestionFields
+from askonce.question_checks import PLACEHOLDER
+from askonce.serve.refusals import Refused
+
+BODY = "askonce"
+HEADER = "x-askonce-"
+NUMBERS = ("ttl", "threshold")
+WISHES = ("cache", *NUMBERS, "namespace", "template")
+STREAMING = ("stream", "stream_options")
+
+
+def question_of(body: Mapping[str, Any], headers: Mapping[str, str], namespace: str | None) -> Question:
+    """The question that a chat-completion request asks. namespace: the only one allowed; None: any.
+
+    Raises Refused, InvalidQuestion.
+    """
+    fields = _fields(body.get(BODY), headers)
+    template = fields.pop("template", None)
+    if namespace is not None:
+        if fields.get("namespace", namespace) != namespace:
+            raise Refused(403, f"this key is of the namespace {namespace!r} alone", code="namespace")
+        fields["namespace"] = namespace
+    asked = {name: value for name, value in body.items() if name not in (*STREAMING, BODY)}
+    question = Question.from_body(asked, **fields)
+    return question if template is None else _taken_out(template, question)
+
+
+def _fields(of_body: Any, headers: Mapping[str, str]) -> QuestionFields:
+    """The headers win: a proxy sets them without reading the body."""
+    if of_body is not None and not isinstance(of_body, Mapping):
+        raise Refused(400, f"{BODY} is an object", param=BODY)
+    wishes = {
+        **(of_body or {}),
+        **{name: _header(name, value) for name in WISHES if (value := headers.get(HEADER + name))},
+    }
+    unknown = wishes.keys() - set(WISHES)
+    if unknown:
+        raise Refused(400, f"{BODY} has no {min(unknown)!r}: it has {', '.join(WISHES)}", param=BODY)
+    return QuestionFields(**wishes)  # type: ignore[typeddict-item]  # their types are checked with the question
+
+
+def _header(name: str, value: str) -> str | float:
+    if name == "template":
+        return unquote(value)
+    if name not in NUMBERS:
+        return value
+    try:
+        return float(value)
+    except ValueError:
+        raise Refused(400, f"{HEADER}{name}: {value!r} is no number", param=HEADER + name) from None
+
+
+def _taken_out(template: Any, question: Question) -> Question:
+    """The question with the varying text alone. Raises Refused where the last message is not made of this template."""
+    if not isinstance(template, str) or template.count(PLACEHOLDER) != 1:
+        raise Refused(400, f"a template contains {PLACEHOLDER} once", param="template")
+    head, _, tail = template.partition(PLACEHOLDER)
+    text = question.text
+    if question.messages is not None or len(text) <= len(head) + len(tail) or not _is_around(head, tail, text):
+        raise Refused(400, "the last message is not made of this template", param="template")
+    return question.with_fields(text=text[len(head) : len(text) - len(tail)], template=template)
+
+
+def _is_around(head: str, tail: str, text: str) -> bool:
+    return text.startswith(head) and text.endswith(tail)

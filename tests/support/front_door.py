@@ -1,0 +1,49 @@
+"""`askonce serve` as a child process, ready on a free port."""
+
+import asyncio
+import contextlib
+import signal
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+
+from support.worker_process import environment, until
+
+
+class FrontDoor:
+    def __init__(self, process: asyncio.subprocess.Process, base_url: str) -> None:
+        self.process, self.base_url = process, base_url
+
+    @property
+    def root(self) -> str:
+        return self.base_url.removesuffix("/v1")
+
+    async def stop(self) -> int:
+        if self.process.returncode is None:
+            self.process.send_signal(signal.SIGTERM)
+        return await asyncio.wait_for(self.process.wait(), 60)
+
+
+@contextlib.asynccontextmanager
+async def front_door(settings: Mapping[str, str], *arguments: str) -> AsyncIterator[FrontDoor]:
+    """Whatever is left of it at the end is killed."""
+    command = [sys.executable, "-m", "askonce.cli", "serve", "--port", "0", *arguments]
+    with tempfile.TemporaryDirectory() as directory:
+        said = Path(directory) / "said"
+        with said.open("wb") as output:
+            process = await asyncio.create_subprocess_exec(
+                *command, env=environment(settings), cwd=directory, stdin=asyncio.subprocess.DEVNULL, stdout=output
+            )
+
+        async def ready() -> str:
+            assert process.returncode is None, "the server ended"
+            line = said.read_text()
+            return line.removeprefix("ready: ").strip() if line.endswith("\n") else ""
+
+        try:
+            yield FrontDoor(process, await until(ready, seconds=90, what="the server"))
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
