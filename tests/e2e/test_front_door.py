@@ -232,6 +232,20 @@ async def test_two_processes_share_the_port_and_end_what_is_under_way_when_told_
             await http.get(door.root + "/healthz")
 
 
+async def test_its_processes_end_with_it_when_it_is_killed(settings):
+    async with front_door(settings, "--processes", "2") as door, httpx.AsyncClient(base_url=door.root) as http:
+        door.process.kill()
+
+        async def gone():
+            try:
+                await http.get("/healthz")
+            except httpx.TransportError:
+                return True
+            return False
+
+        await until(gone, seconds=60, what="the end of its processes")
+
+
 async def test_keys_say_who_may_ask_and_where(settings, prefix, valkey_url, monkeypatch, capsys):
     for name, value in settings.items():
         monkeypatch.setenv(name, value)

@@ -1,5 +1,6 @@
 """The server's routes, and what it holds while it runs."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
@@ -14,11 +15,13 @@ from askonce.contract.keys import Keys
 from askonce.errors import AskOnceError
 from askonce.serve.chat import Chat
 from askonce.serve.doorman import Doorman
+from askonce.serve.orphans import end_with_parent
 from askonce.serve.provider import Provider
 from askonce.serve.refusals import Refused, json_response, refusal_of
 from askonce.serve.serve_settings import ServeSettings, serve_settings
 from askonce.settings import client_settings
 from askonce.store.connection import Store
+from askonce.tasks import stop
 
 
 def app_from_environment() -> Starlette:
@@ -39,6 +42,8 @@ def make_app(settings: ServeSettings) -> Starlette:
         async with AsyncExitStack() as stack:
             for part in (store, client, provider):
                 stack.push_async_callback(part.aclose)
+            if settings.processes > 1:
+                stack.push_async_callback(stop, asyncio.create_task(end_with_parent()))
             yield
 
     async def ready(_: Request) -> Response:
