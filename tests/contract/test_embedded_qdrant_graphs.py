@@ -6,6 +6,7 @@ import sys
 from contextlib import closing
 from types import SimpleNamespace
 
+import numpy as np
 import psutil
 import pytest
 import qdrant_edge as edge
@@ -14,7 +15,8 @@ from askonce_worker.local import qdrant_build, qdrant_rebuild, qdrant_shape, qdr
 from askonce_worker.local.qdrant_collection import Collection, Part
 from askonce_worker.local.qdrant_errors import DiskFull
 from askonce_worker.local.qdrant_rebuild import Limits
-from support.qdrant_parts import PATIENCE, SHAPE, Expected, filled, opened, settle, step_while, uid
+from askonce_worker.local.qdrant_searches import to_searches
+from support.qdrant_parts import PATIENCE, SHAPE, Expected, filled, nearest, opened, settle, step_while, uid
 
 
 def builders():
@@ -24,7 +26,8 @@ def builders():
 
 
 @pytest.mark.parametrize("seed", range(2))
-def test_random_changes_while_graphs_are_built_and_taken_over(tmp_path, seed):
+def test_random_changes_while_graphs_are_built_and_taken_over(tmp_path, monkeypatch, seed):
+    monkeypatch.setattr(qdrant_shape, "_LOOKED_AT", seed * 1000)  # 0: all searches walk
     with opened(tmp_path) as shards:
         collection, expected = filled(shards, 1, Expected(seed))
         graphs = set()
@@ -181,6 +184,28 @@ def test_a_small_collection_is_one_part_and_starts_no_process(tmp_path):
             assert not builders()
         assert [part.name for part in collection.parts] == ["shard"]
         expected.check(collection)
+
+
+def test_what_is_near_and_does_not_match_hides_nothing_that_does(tmp_path, monkeypatch):
+    """A walk without the filter finds these first, and no others."""
+    monkeypatch.setattr(qdrant_shape, "_LOOKED_AT", 0)
+    with opened(tmp_path) as shards:
+        collection, _ = filled(shards, 300)
+        random = np.random.default_rng(1)
+        centre, turned = np.eye(SHAPE.size)[:2]
+        near = [
+            edge.Point(uid(5000 + i), (centre + random.normal(0, 0.01, SHAPE.size)).tolist(), {"n": 20})
+            for i in range(60)
+        ]
+        own = [edge.Point(uid(6000 + i), (centre + turned * (0.3 + i / 100)).tolist(), {"n": 21}) for i in range(2)]
+        collection.upsert([*near, *own])
+        settle(shards)
+        assert collection.parts[0].built
+        [found] = collection.search(to_searches([nearest(centre, 21)], SHAPE))
+        assert [point.id.int for point in found] == [6000, 6001]
+        collection.set_payload([uid(6000)], {"n": 20})
+        [found] = collection.search(to_searches([nearest(turned + centre * 3, 21)], SHAPE))
+        assert [point.id.int for point in found] == [6001]
 
 
 def test_a_large_part_has_several_graphs(tmp_path, monkeypatch):

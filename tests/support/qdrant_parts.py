@@ -8,8 +8,10 @@ from contextlib import closing
 import numpy as np
 import pytest
 import qdrant_edge as edge
+from qdrant_client import grpc as qdrant
 
 from askonce_worker.local.qdrant_rebuild import Limits
+from askonce_worker.local.qdrant_searches import to_searches
 from askonce_worker.local.qdrant_shape import Shape
 from askonce_worker.local.qdrant_shards import Shards
 
@@ -92,7 +94,7 @@ class Expected:
             assert collection.count(edge.Filter(must=[where(n)])) == len(of_n)
             if of_n:
                 i = self.random.choice(of_n)
-                [best] = collection.search([nearest(self.points[i][0], n)])
+                [best] = collection.search(to_searches([nearest(self.points[i][0], n)], SHAPE))
                 assert best[0].id.int == i
                 assert best[0].score == pytest.approx(1, abs=1e-5), "the originals decide the score"
 
@@ -106,11 +108,14 @@ def where(n):
 
 
 def nearest(vector, n):
-    return edge.QueryRequest(
+    """As messages, which are understood together."""
+    field = qdrant.FieldCondition(key="n", match=qdrant.Match(integer=n))
+    return qdrant.QueryPoints(
         limit=3,
-        query=edge.Query.Nearest(vector.tolist()),
-        filter=edge.Filter(must=[where(n)]),
-        params=edge.SearchParams(hnsw_ef=128, quantization=edge.QuantizationSearchParams(rescore=True)),
+        score_threshold=0.5,
+        query=qdrant.Query(nearest=qdrant.VectorInput(dense=qdrant.DenseVector(data=vector))),
+        filter=qdrant.Filter(must=[qdrant.Condition(field=field)]),
+        params=qdrant.SearchParams(quantization=qdrant.QuantizationSearchParams(rescore=True)),
     )
 
 

@@ -180,6 +180,19 @@ async def test_one_item_at_fault_holds_no_other_up_and_is_done_without_after_the
     assert server.sent[-1] == ["bad"]
 
 
+async def test_after_a_failure_of_all_more_and_more_go_together_again():
+    server = Server(items=8, batches=1)
+    server.trouble = Trouble.FAILING
+    names = "abcdefghijklmno"
+    waiting = asyncio.create_task(server.ask(*names))
+    await until(lambda: len(server.sent) > 4 and len(server.sent[-1]) == 1)
+    server.sent.clear()
+    server.trouble = None
+    assert await waiting == [name.upper() for name in names]
+    assert [len(batch) for batch in server.sent if len(batch) > 1][:2] == [2, 4]
+    assert len(server.sent) <= 6, "15 are 1, 2, 4 and 8, after one more that failed"
+
+
 async def test_a_server_that_is_slow_at_once_is_left_alone_for_a_moment():
     server = Server(waits=Waits(bulk=60.0))
     server.line.health.is_checked, server.trouble = True, Trouble.SLOW

@@ -61,4 +61,7 @@ async def qdrant(settings: Settings) -> Finding:
     return found
 
 
-DOWN = "is it running? ASKONCE_QDRANT_URL, ASKONCE_QDRANT_API_KEY; bulk waits for it for ASKONCE_SEMANTIC_WAIT"
+DOWN = (
+    "is it running? ASKONCE_QDRANT_URL, ASKONCE_QDRANT_API_KEY; it is waited for: ASKONCE_SEMANTIC_WAIT in bulk, "
+    "ASKONCE_SEMANTIC_WAIT_INTERACTIVE by `ask`"
+)

@@ -14,13 +14,14 @@ import os
 import shutil
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import qdrant_edge as edge
 
 from askonce_worker.local.qdrant_shape import Shape
+from askonce_worker.local.qdrant_walks import Search, ask, search
 
 DESCRIPTION = "collection.json"
 _FIRST = "shard"
@@ -34,6 +35,8 @@ class Part:
     """The points that its graph was built of; 0 for a part that has none."""
     touched: bool = False
     """Written to since it was last flushed."""
+    few: dict[bytes, bool] = field(default_factory=dict)
+    """Whether few points match a condition, by its name."""
 
     @property
     def points(self) -> int:
@@ -41,6 +44,7 @@ class Part:
 
     def update(self, operation: edge.UpdateOperation) -> None:
         self.touched = True
+        self.few.clear()
         self.shard.update(operation)
 
     def flush(self) -> None:
@@ -132,13 +136,15 @@ class Collection:
 
     # Reading
 
-    def search(self, queries: Sequence[edge.QueryRequest]) -> list[list[edge.ScoredPoint]]:
-        """The best points of each query. The queries have limits and no offsets."""
-        request = edge.QueryBatchRequest(list(queries))
-        by_part = [part.shard.query_batch(request) for part in reversed(self.parts)]
-        if len(by_part) == 1:
-            return by_part[0]
-        return [self._best(found, query.limit) for query, *found in zip(queries, *by_part, strict=True)]
+    def search(self, searches: Sequence[Search]) -> list[list[edge.ScoredPoint]]:
+        """The best points of each, those within its offset among them."""
+        by_part = [self._search_part(part, searches) for part in reversed(self.parts)]
+        return [self._best(found, each.limit) for each, *found in zip(searches, *by_part, strict=True)]
+
+    def _search_part(self, part: Part, searches: Sequence[Search]) -> list[list[edge.ScoredPoint]]:
+        if part.built:
+            return search(part, searches, self.shape.points_looked_at)
+        return ask(part.shard, [each.asked for each in searches])
 
     def _best(self, newest_first: Sequence[Sequence[edge.ScoredPoint]], limit: int) -> list[edge.ScoredPoint]:
         points = _newest((point.id, point) for found in newest_first for point in found)

@@ -12,7 +12,7 @@ from qdrant_client.conversions.conversion import grpc_to_payload
 from askonce_worker.local.qdrant_collection import Collection
 from askonce_worker.local.qdrant_errors import Unsupported, WrongInput, only
 from askonce_worker.local.qdrant_filters import optional_filter, to_filter, to_id
-from askonce_worker.local.qdrant_searches import to_search
+from askonce_worker.local.qdrant_searches import to_searches
 from askonce_worker.local.qdrant_shards import Shards
 from askonce_worker.local.qdrant_values import (
     from_id,
@@ -118,7 +118,7 @@ def _done() -> qdrant.PointsOperationResponse:
 
 
 def _search(collection: Collection, requests: Sequence[qdrant.QueryPoints]) -> list[list[edge.ScoredPoint]]:
-    found = collection.search([to_search(request, collection.shape) for request in requests])
+    found = collection.search(to_searches(requests, collection.shape))
     return [points[request.offset :] for request, points in zip(requests, found, strict=True)]
 
 

@@ -2,36 +2,66 @@
 
 from __future__ import annotations  # some of the engine's types exist for the type checker only
 
+from collections.abc import Iterable
+from functools import cache
 from typing import Any
 
 import qdrant_edge as edge
 from qdrant_client import grpc as qdrant
 
 from askonce_worker.local.qdrant_errors import Unsupported, WrongInput, only
-from askonce_worker.local.qdrant_filters import optional_filter
+from askonce_worker.local.qdrant_filters import to_filter
 from askonce_worker.local.qdrant_shape import EF, Shape
 from askonce_worker.local.qdrant_values import check_size, payload_wanted, vector_wanted
+from askonce_worker.local.qdrant_walks import Condition, Search, Walk
 
 _FIELDS = ("query", "filter", "params", "score_threshold", "limit", "offset", "with_payload", "with_vectors")
 _CONSISTENCY = ("collection_name", "read_consistency", "timeout")
 _LIMIT = 10
 _OVERSAMPLING = 2.0
+_SPARE = 3
+"""A walk looks for so many times as many points as are wanted: some will not match."""
 
 
-def to_search(request: qdrant.QueryPoints, shape: Shape) -> edge.QueryRequest:
-    """With a limit that covers the offset: who merges several answers cuts it off."""
-    only(request, *_FIELDS, *_CONSISTENCY)
-    if not request.HasField("query"):
-        raise Unsupported("a query without a vector")
-    return edge.QueryRequest(
-        limit=request.offset + (request.limit if request.HasField("limit") else _LIMIT),
-        query=_nearest(request.query, shape.size),
-        with_vector=vector_wanted(request),
-        with_payload=payload_wanted(request),
-        filter=optional_filter(request),
-        score_threshold=request.score_threshold if request.HasField("score_threshold") else None,
-        params=_params(request.params, shape),
-    )
+def to_searches(requests: Iterable[qdrant.QueryPoints], shape: Shape) -> list[Search]:
+    """With limits that cover the offsets: who merges several answers cuts these off."""
+    condition = cache(_condition)  # most of a batch share theirs
+    params = cache(_params)
+    searches = []
+    for request in requests:
+        only(request, *_FIELDS, *_CONSISTENCY)
+        if not request.HasField("query"):
+            raise Unsupported("a query without a vector")
+        filtered = condition(request.filter.SerializeToString()) if request.HasField("filter") else None
+        searches.append(_search(request, filtered, params(request.params.SerializeToString(), shape), shape))
+    return searches
+
+
+def _search(
+    request: qdrant.QueryPoints, condition: Condition | None, params: edge.SearchParams, shape: Shape
+) -> Search:
+    limit = request.offset + (request.limit if request.HasField("limit") else _LIMIT)
+    common: dict[str, Any] = {
+        "query": _nearest(request.query, shape.size),
+        "params": params,
+        "with_vector": vector_wanted(request),
+        "with_payload": payload_wanted(request),
+        "score_threshold": request.score_threshold if request.HasField("score_threshold") else None,
+    }
+    asked = edge.QueryRequest(limit=limit, filter=condition.filter if condition else None, **common)
+    # Without a threshold a walk ends with as many as it may find, matching or not.
+    if condition is None or common["score_threshold"] is None or params.exact or params.indexed_only:
+        return Search(asked, limit, None)
+    wide = limit * _SPARE + 1
+    return Search(asked, limit, Walk(edge.QueryRequest(limit=wide, **common), condition, wide))
+
+
+def _condition(message: bytes) -> Condition:
+    whole = qdrant.Filter.FromString(message)
+    lasting = qdrant.Filter.FromString(message)
+    del lasting.must[:]
+    lasting.must.extend(each for each in whole.must if not each.field.HasField("range"))
+    return Condition(to_filter(whole), to_filter(lasting), lasting.SerializeToString())
 
 
 def _nearest(message: qdrant.Query, size: int) -> edge.Query:
@@ -47,13 +77,14 @@ def _nearest(message: qdrant.Query, size: int) -> edge.Query:
     return edge.Query.Nearest(numbers)
 
 
-def _params(message: qdrant.SearchParams, shape: Shape) -> edge.SearchParams:
-    only(message, "hnsw_ef", "exact", "indexed_only", "quantization")
+def _params(message: bytes, shape: Shape) -> edge.SearchParams:
+    asked = qdrant.SearchParams.FromString(message)
+    only(asked, "hnsw_ef", "exact", "indexed_only", "quantization")
     return edge.SearchParams(
-        hnsw_ef=message.hnsw_ef if message.HasField("hnsw_ef") else EF,
-        exact=message.exact,
-        indexed_only=message.indexed_only,
-        quantization=_quantization(message.quantization, shape),
+        hnsw_ef=asked.hnsw_ef if asked.HasField("hnsw_ef") else EF,
+        exact=asked.exact,
+        indexed_only=asked.indexed_only,
+        quantization=_quantization(asked.quantization, shape),
     )
 
 

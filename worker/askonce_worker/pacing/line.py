@@ -184,6 +184,8 @@ class Line(Generic[Item, Found]):
         else:
             self.health.replied(clock())
             self._pace.replied(began=began, now=clock(), more_waited=more_waited)
+            if batch[0].is_doubted:
+                self._waiting.learn(answered=True)
             _settle(batch, GivenUp.REFUSED)
         finally:
             self._items_under_way -= len(batch)
@@ -200,6 +202,8 @@ class Line(Generic[Item, Found]):
             self._drop_all(GivenUp.REFUSED)
             return
         of_an_item = trouble in (Trouble.FAILING, Trouble.SLOW)
+        if of_an_item and batch[0].is_doubted:
+            self._waiting.learn(answered=False)
         if of_an_item and self.health.down_since is None and len(left) == 1 and left[0].is_doubted:
             self._blame(left[0], trouble, now)
             return

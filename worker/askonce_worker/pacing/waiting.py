@@ -12,7 +12,11 @@ Item = TypeVar("Item")
 Found = TypeVar("Found")
 INTERACTIVE, URGENT, BULK, REFILL = LANES = ("interactive", "urgent", "bulk", "refill")
 DOUBTED = 2
-"""After so many failures that may be its own fault, an item is sent alone: it fails no others."""
+"""After so many failures that may be its own fault, an item shares no batch with others: it fails none of them.
+
+Whatever waited for a server that was down for all is doubted. So the first goes alone; once it is answered, two, four,
+and so on go together, until one of these batches fails.
+"""
 
 
 @dataclass(slots=True, eq=False)
@@ -46,6 +50,8 @@ class WaitingItems(Generic[Item, Found]):
 
     def __init__(self) -> None:
         self._lanes: dict[str, deque[Wanted[Item, Found]]] = {lane: deque() for lane in LANES}
+        self._doubted = 1
+        """So many of those in doubt go together."""
 
     def __bool__(self) -> bool:
         return any(self._lanes.values())
@@ -71,8 +77,12 @@ class WaitingItems(Generic[Item, Found]):
         with contextlib.suppress(ValueError):
             self._lanes[wanted.lane].remove(wanted)
 
+    def learn(self, *, answered: bool) -> None:
+        """What became of a batch of items in doubt."""
+        self._doubted = self._doubted * 2 if answered else 1
+
     def take(self, *, items: int, size: int, refill: int) -> list[Wanted[Item, Found]]:
-        """Removes the first batch that keeps the limits.
+        """Removes the first batch that keeps the limits. All of its items are in doubt, or none is.
 
         refill: most items of a refill. They share no batch with others, which would take longer for it.
         """
@@ -81,14 +91,14 @@ class WaitingItems(Generic[Item, Found]):
             if name == REFILL:
                 items = 0 if batch else min(items, refill)
             while len(batch) < items and (wanted := _first(lane, size)) is not None:
-                if wanted.is_doubted and batch:
+                if batch and wanted.is_doubted != batch[0].is_doubted:
                     return batch
+                if wanted.is_doubted:
+                    items = min(items, self._doubted)
                 lane.popleft()
                 wanted.sent = True
                 batch.append(wanted)
                 size -= wanted.size
-                if wanted.is_doubted:
-                    return batch
         return batch
 
     def clear(self) -> list[Wanted[Item, Found]]:
