@@ -58,6 +58,8 @@ class Answer:
         unmatched: Why the question was asked without looking for similar ones first, such as `embeddings_slow`. None
             for one that was matched as it should be.
         waited: Seconds that the look for similar questions took, where it waited for a slow server.
+        tier: How the call for it was paid, where not in the standard tier: `flex`, `batch`, or the provider's word.
+        cost: What that call cost, by the worker's prices. None for one without a call of its own, or without a price.
     """
 
     job_id: str | None
@@ -72,6 +74,8 @@ class Answer:
     body: Mapping[str, Any] | None = None
     unmatched: str | None = None
     waited: float | None = None
+    tier: str | None = None
+    cost: float | None = None
 
     @property
     def text(self) -> str | None:

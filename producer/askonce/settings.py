@@ -18,6 +18,7 @@ class ClientSettings:
     """job_ttl, result_ttl, cache_ttl: seconds. max_queued: questions in a lane, 0 for no bound.
 
     outbox_max: vectors that may wait for Qdrant. compress: whether large entries and results may be compressed.
+    prices: a file of them.
     """
 
     redis_url: str = field(default="redis://localhost:6379/0", repr=False)
@@ -30,6 +31,7 @@ class ClientSettings:
     max_queued: int = 0
     outbox_max: int = OUTBOX_MAX
     compress: bool = True
+    prices: str | None = None
 
 
 def client_settings(given: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -> ClientSettings:
@@ -105,4 +107,5 @@ CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "max_queued": number(int, 0, 10**12),
     "outbox_max": number(int, 0, 10**12),
     "compress": flag,
+    "prices": printable,
 }

@@ -10,10 +10,10 @@ from redis.asyncio import Redis
 from askonce.contract.keys import Keys
 from askonce.contract.packed_counters import live_hour, packed_day, packed_hour, unpacked
 from askonce.operator.admin import Admin
-from askonce.prices import Prices
+from askonce.prices.price_file import FilePrices
 from askonce_worker.upkeep.hour_packing import HourPacking
 
-PRICES = Prices({"m": {"input": 2.0, "output": 8.0}})
+PRICES = FilePrices({"m": {"input": 2.0, "output": 8.0}})
 NAMES = ("exact", "semantic", "inflight", "llm", "calls", "tokens_in", "tokens_out", "saved_in", "saved_out")
 
 

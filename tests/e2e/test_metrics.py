@@ -11,7 +11,8 @@ from askonce import Question
 from askonce.contract.counters import tokens
 from askonce.contract.keys import Keys
 from askonce.operator.admin import Admin
-from askonce.prices import load_prices
+from askonce.prices.load import load_prices
+from askonce.prices.money import from_nano
 from support.asking import client_for, collected, paraphrases, settings_for, until_asked
 from support.jobs import put
 from support.metrics import free_ports, scrape
@@ -186,11 +187,11 @@ def the_money(metrics, told, chat):
     saved = metrics.by("askonce_installation_saved_tokens_total", *of_model)
     for model in (PRICED, UNPRICED):
         assert (saved["input", model], saved["output", model]) == saved_by(told, model) > (0, 0)
-    usage = {"prompt_tokens": int(billed["input", PRICED]), "completion_tokens": int(billed["output", PRICED])}
+    usage = (int(billed["input", PRICED]), 0, int(billed["output", PRICED]))
     spent = metrics.by("askonce_installation_spent_dollars_total", "gen_ai_request_model")
-    assert spent == {(PRICED,): pytest.approx(prices.cost(PRICED, usage))}
+    assert spent == {(PRICED,): pytest.approx(from_nano(prices.total(PRICED, usage)))}
     saved_in, saved_out = saved_by(told, PRICED)
-    cost = prices.cost(PRICED, {"prompt_tokens": saved_in, "completion_tokens": saved_out})
+    cost = from_nano(prices.total(PRICED, (saved_in, 0, saved_out)))
     assert metrics.by("askonce_installation_saved_dollars_total", "gen_ai_request_model") == {
         (PRICED,): pytest.approx(cost)
     }

@@ -12,12 +12,12 @@ from redis.asyncio import Redis
 from askonce import Client, Question, QuestionFailed
 from askonce.contract.keys import Keys
 from askonce.operator.admin import Admin
-from askonce.prices import Prices
+from askonce.prices.price_file import FilePrices
 from support.worker_process import environment, until, workers
 
 MONTH, REPEATED = 187_000, 0.4
 SCALE = 100
-PRICES = Prices({"model-a": {"input": 2.0, "output": 8.0}, "model-b": {"input": 0.5, "output": 1.5}})
+PRICES = FilePrices({"model-a": {"input": 2.0, "output": 8.0}, "model-b": {"input": 0.5, "output": 1.5}})
 WORDS = ("How tall is", "What height has", "Please tell me: how tall is")
 
 

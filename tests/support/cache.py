@@ -9,7 +9,7 @@ from redis.asyncio import Redis
 from askonce import Question
 from askonce.contract.completion import text_body
 from askonce.contract.keys import Keys, epoch_fields, epoch_stamp
-from askonce.prices import load_prices
+from askonce.prices.load import load_prices
 from askonce_worker.answering.ports import Embedding, NewEntry, StoredVector
 from askonce_worker.cache.exact import ExactCache
 from askonce_worker.cache.outbox import Outbox

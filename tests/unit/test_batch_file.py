@@ -11,7 +11,7 @@ from askonce.batch.line_format import Form, read_line
 from askonce.batch.output_format import output_record
 from askonce.batch.totals import RunTotals
 from askonce.contract.completion import text_body
-from askonce.prices import Prices
+from askonce.prices.price_file import FilePrices
 
 FORM = Form(namespace="default", model="default-model")
 BODY = {
@@ -167,14 +167,14 @@ def test_metadata_comes_back_beside_the_answer():
     ],
 )
 def test_what_a_provider_counts_oddly_is_counted_as_none(odd):
-    prices = Prices({"gpt-4o-mini": {"input": 1.0, "cached_input": 0.5, "output": 1.0}})
+    prices = FilePrices({"gpt-4o-mini": {"input": 1.0, "cached_input": 0.5, "output": 1.0}})
     tally = RunTotals()
     tally.add(written(Answer("run-7", "answered", "llm", body={**BODY, **odd})), prices)
     counted = 9 if isinstance(odd["usage"], dict) and "prompt_tokens_details" in odd["usage"] else 0
     assert (tally.answered, tally.spent.prompt, tally.spent.completion) == (1, counted, 0)
     assert tally.spent.cost == pytest.approx(counted / 1e6)
     if isinstance(odd["usage"], dict):
-        assert prices.cost("gpt-4o-mini", odd["usage"]) == pytest.approx(counted / 1e6)
+        assert prices.cost("gpt-4o-mini", odd["usage"]) == counted * 1000
 
 
 def test_each_form_of_a_line():

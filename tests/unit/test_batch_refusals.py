@@ -55,7 +55,7 @@ async def test_a_file_that_no_batch_wrote_is_not_touched(files):
         (["in.jsonl", "out.jsonl", "--errors", "./out.jsonl"], "the output already"),
         (["in.jsonl", "nowhere/out.jsonl"], "no directory"),
         (["missing.jsonl", "out.jsonl"], "no such file"),
-        (["in.jsonl", "out.jsonl", "--prices", "missing.json"], "--prices"),
+        (["in.jsonl", "out.jsonl", "--prices", "missing.json"], "the price file missing.json"),
         (["in.jsonl", "out.jsonl", "--template", "missing.txt"], "--template"),
         (["-", "out.jsonl", "--strict"], "twice"),
         ([".", "out.jsonl"], "is a directory"),

@@ -2,7 +2,7 @@
 
 import pytest
 
-from askonce.prices import load_prices
+from askonce.prices.load import load_prices
 from askonce_worker.upkeep.refill_cost import duration, estimate, tokens_of
 
 

@@ -7,9 +7,10 @@ import pytest
 
 from askonce.commands.stats_table import tables
 from askonce.contract.counters import RATIO, bucket, percentile, read_counters, tokens, total
-from askonce.prices import Prices
+from askonce.prices.money import NANO
+from askonce.prices.price_file import FilePrices
 
-PRICES = Prices({"m": {"input": 2.0, "cached_input": 1.0, "output": 10.0}})
+PRICES = FilePrices({"m": {"input": 2.0, "cached_input": 1.0, "output": 10.0}})
 
 
 @pytest.mark.parametrize("seconds", [0.0004, 0.003, 0.05, 1.0, 77.0, 86_400.0])
@@ -39,7 +40,31 @@ def test_what_was_spent_and_saved_is_priced_by_model():
     counters = {b"tokens_in|n|m": 3_000_000, b"tokens_cached|n|m": 1_000_000, b"tokens_out|n|m": 500_000}
     counters |= {b"saved_in|n|m": 1_000_000, b"saved_out|n|m": 200_000}
     figures = read_counters(counters, PRICES)["n", "m"]
-    assert (figures.spent, figures.saved) == (pytest.approx(2 * 2 + 1 + 5), pytest.approx(2 + 2))
+    assert (figures.spent, figures.saved) == (10 * NANO, 4 * NANO)
+
+
+def test_what_workers_have_counted_stands_and_the_rest_is_priced():
+    counted = {b"cost|n|m": 5, b"priced_in|n|m": 1_000_000, b"priced_cached|n|m": 0, b"priced_out|n|m": 500_000}
+    tokens_of = {b"tokens_in|n|m": 1_000_000, b"tokens_out|n|m": 500_000}
+    by_list = FilePrices({"m": {"input": 2.0, "output": 10.0}})
+    by_list.own = False
+    assert read_counters(tokens_of | counted, by_list)["n", "m"].spent == 5
+    older = {b"tokens_in|n|m": 3_000_000, b"tokens_out|n|m": 500_000}
+    assert read_counters(older | counted, by_list)["n", "m"].spent == 5 + 4 * NANO
+
+
+def test_prices_of_the_users_own_hold_for_what_was_counted_by_others():
+    counters = {
+        b"tokens_in|n|m": 3_000_000,
+        b"tokens_cached|n|m": 1_000_000,
+        b"tokens_out|n|m": 500_000,
+        b"cost|n|m": 5,
+    }
+    counters |= {b"tokens_in:flex|n|m": 1_000_000, b"tokens_cached:flex|n|m": 0, b"tokens_out:flex|n|m": 100_000}
+    own = FilePrices({"m": {"input": 2.0, "cached_input": 1.0, "output": 10.0, "flex": {"input": 1.0, "output": 5.0}}})
+    figures = read_counters(counters, own)["n", "m"]
+    assert figures.spent == (2 + 1 + 4) * NANO + (1 * NANO + NANO // 2)
+    assert figures.report()["tokens_by_tier"] == {"flex": {"input": 1_000_000, "cached": 0, "output": 100_000}}
 
 
 def test_a_model_without_a_price_is_named_and_left_out_of_the_sum():

@@ -5,9 +5,19 @@ import os
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import DirectoryPath, Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    DirectoryPath,
+    Field,
+    FilePath,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from askonce.prices.price_file import read_price_file
 from askonce.question import Tier
 from askonce.settings import OUTBOX_MAX
 from askonce.store.redis_url import check_url, tidy
@@ -54,6 +64,7 @@ class Settings(BaseSettings):
     llm_concurrency: Positive = 64
     llm_timeout: Seconds = 60
     bulk_tier: Tier = "standard"
+    prices: FilePath | None = None
     rpm: Count = 0
     tpm: Count = 0
     max_queued: Count = 0
@@ -133,6 +144,13 @@ class Settings(BaseSettings):
     def _patterns(cls, setting: str) -> str:
         never_cached(setting)
         return setting
+
+    @field_validator("prices")
+    @classmethod
+    def _readable_prices(cls, file: FilePath | None) -> FilePath | None:
+        if file is not None:
+            read_price_file(str(file))
+        return file
 
     @field_validator("profiles")
     @classmethod

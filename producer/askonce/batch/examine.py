@@ -8,7 +8,9 @@ from askonce.batch.journal import Journal
 from askonce.batch.line_format import Form, Line
 from askonce.batch.lines import name_of, open_input, read_lines
 from askonce.batch.source import read_raw, unique
-from askonce.prices import Prices, as_count, completion_limit
+from askonce.prices.counts import as_count, completion_limit
+from askonce.prices.load import Prices
+from askonce.prices.money import from_nano
 from askonce.question import Question
 
 SHOWN = 20
@@ -100,8 +102,8 @@ def estimate(findings: Examination, prices: Prices) -> dict[str, Any]:
     `cost_at_most` has the answers in it, and is None where one of them has no bound.
     """
     prompts, limits = findings.distinct, findings.completion_limit
-    priced = {model: prices.cost(model, {"prompt_tokens": tokens}) for model, tokens in prompts.items()}
-    answers = sum(prices.cost(model, {"completion_tokens": tokens}) or 0.0 for model, tokens in limits.items())
+    priced = {model: prices.total(model, (tokens, 0, 0)) for model, tokens in prompts.items()}
+    answers = sum(prices.total(model, (0, 0, tokens)) or 0 for model, tokens in limits.items())
     cost = sum(filter(None, priced.values()))
     bounded = not findings.unlimited and bool(prompts)
     return {
@@ -111,8 +113,8 @@ def estimate(findings: Examination, prices: Prices) -> dict[str, Any]:
         "prompt_tokens": sum(findings.prompt_tokens.values()),
         "prompt_tokens_without_repeats": sum(prompts.values()),
         "completion_tokens_at_most": sum(limits.values()) if bounded else None,
-        "prompt_cost": round(cost, 6),
-        "cost_at_most": round(cost + answers, 6) if bounded else None,
+        "prompt_cost": round(from_nano(cost), 6),
+        "cost_at_most": round(from_nano(cost + answers), 6) if bounded else None,
         "currency": prices.currency,
         "models_without_price": sorted(model for model, price in priced.items() if price is None),
     }

@@ -12,7 +12,7 @@ import orjson
 from askonce.batch.journal import Journal
 from askonce.batch.output import OutputFile
 from askonce.batch.totals import load_totals
-from askonce.prices import Prices
+from askonce.prices.load import Prices
 
 UNSAVED = 2000
 UNSAVED_BYTES = 16 * 1024 * 1024

@@ -9,7 +9,7 @@ from pathlib import Path
 from askonce.batch.journal import Journal, remove_journal
 from askonce.batch.ledger import Ledger
 from askonce.batch.output import STDOUT, OutputFile
-from askonce.prices import Prices
+from askonce.prices.load import Prices
 
 RESTART_HINT = "--restart starts over"
 STDIN = 0

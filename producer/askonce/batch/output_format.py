@@ -51,10 +51,8 @@ def output_record(line: Line, job_id: str, answer: Answer) -> dict[str, Any]:
             record["askonce"]["asked"] = _asked(line.question)
         elif line.question is not None and line.question.cache != "bypass":
             record["askonce"]["entry"] = line.question.fingerprint
-        if answer.unmatched is not None:
-            record["askonce"]["unmatched"] = answer.unmatched
-        if answer.waited is not None:
-            record["askonce"]["waited"] = answer.waited
+        explained = {name: getattr(answer, name) for name in ("unmatched", "waited", "tier", "cost")}
+        record["askonce"] |= {name: value for name, value in explained.items() if value is not None}
     if line.question is not None and line.question.metadata is not None:
         record["askonce"]["metadata"] = line.question.metadata
     return record

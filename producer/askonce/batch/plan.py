@@ -15,7 +15,7 @@ from askonce.batch.source import Source
 from askonce.batch.template import Template, Templates, dumped, loaded
 from askonce.batch.template_option import written
 from askonce.json_values import dumps
-from askonce.prices import Prices, load_prices
+from askonce.prices.load import Prices, load_prices
 from askonce.question import Question
 
 SHOWN = 5

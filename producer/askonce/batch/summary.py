@@ -31,6 +31,7 @@ class RunReport:
     Attributes:
         totals: Of all lines that are done, those of earlier starts too.
         seconds: Of this start.
+        hint: What can be done about a model without a price.
         errors_file: Where the failed lines stand.
         retry: The command that runs the failed lines again; None where a stream cannot be read again.
         retried: How many lines `--retry-failed` ran again; None without it.
@@ -39,6 +40,7 @@ class RunReport:
     totals: RunTotals
     seconds: float
     currency: str
+    hint: str
     errors_file: str
     retry: str | None
     retried: int | None = None
@@ -77,6 +79,8 @@ class RunReport:
         rows += [("LLM calls saved", f"{totals.calls_saved:,}")]
         for name, tokens in (("spent", totals.spent), ("saved", totals.saved)):
             rows.append((f"tokens {name}", f"{tokens.total:,}"))
+            if tokens.cached and name == "spent":
+                rows.append(("  read from cache", f"{tokens.cached:,}"))
             if tokens.cost:
                 rows.append((f"money {name}", money(tokens.cost, self.currency)))
         rows.append(("time", f"{self.seconds:.1f} s"))
@@ -99,7 +103,7 @@ class RunReport:
         if totals.waited:
             yield f"{totals.waited.total():,} questions waited for a slow embedding server or Qdrant"
         if totals.unpriced:
-            yield f"no price is known of {', '.join(sorted(totals.unpriced))}: money leaves it out; see --prices"
+            yield f"no price is known of {', '.join(sorted(totals.unpriced))}: money leaves it out; {self.hint}"
 
     def _next_steps(self) -> Iterator[str]:
         malformed = self.totals.errors[MALFORMED]
@@ -116,6 +120,7 @@ def money(cost: float, currency: str) -> str:
 def _account(tokens: TokenCount, currency: str) -> dict[str, Any]:
     return {
         "prompt_tokens": tokens.prompt,
+        "cached_tokens": tokens.cached,
         "completion_tokens": tokens.completion,
         "cost": round(tokens.cost, 6),
         "currency": currency,

@@ -7,7 +7,8 @@ from typing import Any
 
 from askonce.contract.completion import verdict
 from askonce.contract.counters import tokens as counted
-from askonce.prices import Prices
+from askonce.prices.load import Prices, cost_of_reply
+from askonce.prices.money import from_nano, to_nano
 
 SOURCES = ("exact", "semantic", "inflight", "llm")
 MALFORMED = "invalid_request"
@@ -16,15 +17,20 @@ MALFORMED = "invalid_request"
 
 @dataclass
 class TokenCount:
-    """Tokens of several calls, and what they cost."""
+    """Tokens of several calls, and what they cost, in billionths. cached: out of the provider's cache."""
 
     prompt: int = 0
     completion: int = 0
-    cost: float = 0.0
+    cached: int = 0
+    nano: int = 0
 
     @property
     def total(self) -> int:
         return self.prompt + self.completion
+
+    @property
+    def cost(self) -> float:
+        return from_nano(self.nano)
 
 
 @dataclass
@@ -85,20 +91,20 @@ class RunTotals:
             self.unmatched[facts["unmatched"]] += 1
         if "waited" in facts:
             self.waited["waited"] += 1
-        self._add_usage(self.spent if facts["billed"] else self.saved, body, prices)
+        known = to_nano(facts["cost"]) if "cost" in facts and not prices.own else None
+        cost = cost_of_reply(prices, body, "", tier=facts.get("tier")) if known is None else known
+        self._add_usage(self.spent if facts["billed"] else self.saved, body, cost)
 
-    def _add_usage(self, tokens: TokenCount, body: dict[str, Any], prices: Prices) -> None:
+    def _add_usage(self, tokens: TokenCount, body: dict[str, Any], cost: int | None) -> None:
         prompt, completion, cached = counted(body)
         tokens.prompt += prompt
         tokens.completion += completion
-        usage = {"prompt_tokens": prompt, "completion_tokens": completion}
-        model = body.get("model")
-        model = model if isinstance(model, str) else ""
-        cost = prices.cost(model, {**usage, "prompt_tokens_details": {"cached_tokens": cached}})
+        tokens.cached += cached
         if cost is not None:
-            tokens.cost += cost
-        elif any(usage.values()):
-            self.unpriced.add(model or "(no model)")
+            tokens.nano += cost
+        elif prompt or completion:
+            model = body.get("model")
+            self.unpriced.add(model if isinstance(model, str) and model else "(no model)")
 
     def forget_failures(self) -> None:
         """The failed lines are run again."""
@@ -123,7 +129,13 @@ def load_totals(dumped: dict[str, Any] | None) -> RunTotals:
         return RunTotals()
     return RunTotals(
         **{name: Counter(dumped.get(name, {})) for name in COUNTERS},
-        spent=TokenCount(**dumped["spent"]),
-        saved=TokenCount(**dumped["saved"]),
+        spent=_count(dumped["spent"]),
+        saved=_count(dumped["saved"]),
         unpriced=set(dumped["unpriced"]),
     )
+
+
+def _count(dumped: dict[str, Any]) -> TokenCount:
+    """Earlier releases kept a `cost` in units of the currency."""
+    known = {name: value for name, value in dumped.items() if name != "cost"}
+    return TokenCount(**{"nano": to_nano(dumped.get("cost", 0)), **known})

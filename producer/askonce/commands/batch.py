@@ -55,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tier", choices=TIERS, help="how calls are paid (default: the workers' ASKONCE_BULK_TIER)")
     parser.add_argument("--timeout", type=float, metavar="SECONDS", help="from now to each question's deadline")
     parser.add_argument("--in-flight", type=_positive, default=5000, metavar="N", help="questions at once (5000)")
-    parser.add_argument("--prices", metavar="FILE", help="a price file of your own")
+    parser.add_argument("--prices", metavar="FILE", help="prices of your own (default: list prices)")
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--restart", action="store_true", help="forget an earlier run and what it wrote")
     how.add_argument("--retry-failed", action="store_true", help="run only the lines that failed")
@@ -90,7 +90,7 @@ def _options(args: argparse.Namespace) -> Options:
         template=template,
         allow_misfits=args.allow_misfits,
         ordered=args.ordered,
-        prices=args.prices,
+        prices=args.prices or client_settings({}).prices,
         twice="--strict" if args.strict else "--retry-failed" if args.retry_failed else None,
     )
 
@@ -143,6 +143,7 @@ async def _run(client: Client, args: argparse.Namespace, plan: Plan) -> int:
             ledger.totals,
             progress.seconds,
             plan.prices.currency,
+            plan.prices.hint,
             errors_file=_errors_file(paths),
             retry=None if plan.survey is None or paths.journal is None else _retry_command(args),
             retried=retried,

@@ -9,7 +9,8 @@ from askonce.client import Client
 from askonce.commands.output import say, say_json
 from askonce.commands.stats_table import tables
 from askonce.operator.admin import Admin
-from askonce.prices import load_prices
+from askonce.prices.load import load_prices
+from askonce.settings import client_settings
 
 NAME = "stats"
 HELP = "Print what was asked, what it cost and what was saved: last hour, day, 30 days, and in all."
@@ -21,7 +22,7 @@ HOME, END_OF_LINE, BELOW = "\x1b[H", "\x1b[K", "\x1b[J"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", help="count this model alone")
-    parser.add_argument("--prices", metavar="FILE", help="a price list of your own (default: the shipped one)")
+    parser.add_argument("--prices", metavar="FILE", help="prices of your own (default: list prices)")
     parser.add_argument(
         "--watch",
         nargs="?",
@@ -43,7 +44,7 @@ def _pause(given: str) -> float:
 
 
 async def run(client: Client, args: argparse.Namespace) -> int:  # noqa: ARG001 - this takes a connection of its own
-    prices = load_prices(args.prices)
+    prices = load_prices(args.prices or client_settings({}).prices)
     async with Admin(args.url) as admin:
         while True:
             report = await admin.stats(prices, namespace=args.namespace, model=args.model)
@@ -51,9 +52,9 @@ async def run(client: Client, args: argparse.Namespace) -> int:  # noqa: ARG001 
             if args.json:
                 say_json(report)
             elif args.watch and sys.stdout.isatty():
-                sys.stdout.write(_redrawn(tables(report, terminal.columns), terminal.lines))
+                sys.stdout.write(_redrawn(tables(report, terminal.columns, prices.hint), terminal.lines))
             else:
-                say(tables(report, terminal.columns))
+                say(tables(report, terminal.columns, prices.hint))
             sys.stdout.flush()
             if args.watch is None:
                 return 0

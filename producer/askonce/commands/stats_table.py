@@ -16,14 +16,17 @@ Report = dict[str, Any]
 Cell = Callable[[Report], str]
 
 
-def tables(report: Report, width: int = 80) -> str:
-    """What `askonce stats` prints: figures by period, figures by model, the present state, and what has no price."""
+def tables(report: Report, width: int = 80, hint: str = "") -> str:
+    """What `askonce stats` prints: figures by period, figures by model, the present state, and what has no price.
+
+    hint: what can be done about that.
+    """
     parts = [
         by_period(report, width),
         waits(report, width),
         by_model(report["total"]["by"], report["currency"], width),
         now(report["now"], width),
-        unpriced(report["total"]["unpriced_models"], width),
+        unpriced(report["total"]["unpriced_models"], width, hint),
     ]
     return "\n\n".join(part for part in parts if part)
 
@@ -100,12 +103,12 @@ def now(state: Report, width: int) -> str:
     return table(["now", ""], rows, left=2, width=width)
 
 
-def unpriced(models: Sequence[str], width: int) -> str:
+def unpriced(models: Sequence[str], width: int, hint: str) -> str:
     if not models:
         return ""
     more = f" and {len(models) - 3} more" if len(models) > 3 else ""
     named = ", ".join(models[:3])
-    return fill(f"* without what has no price: {named}{more}. --prices FILE takes a price list of your own.", width)
+    return fill(f"* without what has no price: {named}{more}; {hint}.", width)
 
 
 def _money(report: Report, name: str) -> str:
@@ -138,6 +141,7 @@ ROWS: tuple[tuple[str, Cell], ...] = (
     ("failed questions", lambda report: number(report["failed"])),
     ("cancelled questions", lambda report: number(report["cancelled"])),
     ("tokens in", lambda report: number(report["tokens"]["input"])),
+    ("  read from the provider's cache", lambda report: number(report["tokens"]["cached"])),
     ("tokens out", lambda report: number(report["tokens"]["output"])),
     ("tokens saved", lambda report: number(sum(report["tokens_saved"].values()))),
 )

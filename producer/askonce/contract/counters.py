@@ -5,6 +5,9 @@ A counter is called `name|namespace|model`. The names:
     exact semantic inflight llm failed      answers, by where they came from
     calls call_errors                       requests to the provider, retries included, and those that failed
     tokens_in tokens_cached tokens_out      their tokens, as the provider counts them (cached: part of in)
+    tokens_in:T tokens_cached:T tokens_out:T    of these, those of a tier that is not the standard one
+    cost                                    what they cost by the workers' prices, in billionths
+    priced_in priced_cached priced_out      the tokens that are in `cost`
     saved_in saved_out                      the tokens that answers without a call would have cost
     wrong                                   hits reported as wrong
     cancelled                               questions withdrawn before a worker took them (no model)
@@ -22,7 +25,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from askonce.prices import Prices, as_count
+from askonce.prices.counts import STANDARD, Tokens, as_count
+from askonce.prices.load import Prices
+from askonce.prices.money import from_nano
 
 RATIO = 1.2
 """Bucket B begins at RATIO**B microseconds; its middle is within 10 % of every duration in it (publish.lua)."""
@@ -31,6 +36,9 @@ FREE = SOURCES[:3]
 WAITS = ("hit", "joined", "miss")
 PERCENTILES = (0.5, 0.95, 0.99)
 UNMATCHED = "unmatched:"
+TIERS = ("flex", "batch", "priority")
+"""Tiers whose tokens are counted by themselves."""
+KINDS = ("in", "cached", "out")
 
 
 def bucket(seconds: float) -> int:
@@ -62,13 +70,13 @@ def tokens(body: Mapping[str, Any] | None) -> tuple[int, int, int]:
 class Figures:
     """Of one model in one namespace, or of several.
 
-    spent, saved: money, without the models in `unpriced`, which have no price.
+    spent, saved: billionths of the currency, without the models in `unpriced`, which have no price.
     """
 
     counts: Counter[str] = field(default_factory=Counter)
     waits: dict[str, Counter[int]] = field(default_factory=lambda: {name: Counter() for name in WAITS})
-    spent: float = 0.0
-    saved: float = 0.0
+    spent: int = 0
+    saved: int = 0
     unpriced: set[str] = field(default_factory=set)
 
     def add(self, other: "Figures") -> None:
@@ -80,14 +88,25 @@ class Figures:
         self.unpriced |= other.unpriced
 
     def price(self, prices: Prices, model: str) -> None:
-        """Sets what these figures of one model cost and saved."""
-        counts = self.counts
-        cached = {"cached_tokens": counts["tokens_cached"]}
-        spent = _cost(prices, model, counts["tokens_in"], counts["tokens_out"], cached)
-        saved = _cost(prices, model, counts["saved_in"], counts["saved_out"], {})
-        if spent is None or saved is None:
+        """Sets what these figures of one model cost and saved.
+
+        What workers have counted stands, unless the prices are the user's own; the rest is what older workers counted,
+        or a model that had no price then.
+        """
+        counts, counted = self.counts, 0 if prices.own else self.counts["cost"]
+        spent = [prices.total(model, each, tier) for tier, each in self._uncounted(own=prices.own).items()]
+        saved = prices.total(model, (counts["saved_in"], 0, counts["saved_out"]))
+        if None in spent or saved is None:
             self.unpriced = {model}
-        self.spent, self.saved = spent or 0.0, saved or 0.0
+        self.spent, self.saved = counted + sum(filter(None, spent)), saved or 0
+
+    def _uncounted(self, *, own: bool) -> dict[str, Tokens]:
+        """By tier, the tokens whose cost is not counted yet."""
+        counted = {tier: _tokens(self.counts, "tokens", f":{tier}") for tier in TIERS} if own else {}
+        without = [*counted.values()] if own else [_tokens(self.counts, "priced")]
+        whole = _tokens(self.counts, "tokens")
+        rest = [max(0, all_of_it - sum(parts)) for all_of_it, *parts in zip(whole, *without, strict=True)]
+        return {STANDARD: (rest[0], rest[1], rest[2]), **counted}
 
     def report(self) -> dict[str, Any]:
         """As `askonce stats --json` prints it. Durations in seconds."""
@@ -111,6 +130,11 @@ class Figures:
             "wrong_hits": counts["wrong"],
             "hit_rate": free / questions if questions else None,
             "tokens": {"input": counts["tokens_in"], "cached": counts["tokens_cached"], "output": counts["tokens_out"]},
+            "tokens_by_tier": {
+                tier: dict(zip(("input", "cached", "output"), _tokens(counts, "tokens", f":{tier}"), strict=True))
+                for tier in TIERS
+                if counts[f"tokens_in:{tier}"]
+            },
             "tokens_saved": {"input": counts["saved_in"], "output": counts["saved_out"]},
             "money_spent": self._money(self.spent),
             "money_saved": self._money(self.saved),
@@ -121,9 +145,9 @@ class Figures:
             },
         }
 
-    def _money(self, known: float) -> float | None:
+    def _money(self, known: int) -> float | None:
         """None where nothing of it has a price."""
-        return known if known or not self.unpriced else None
+        return from_nano(known) if known or not self.unpriced else None
 
 
 def read_counters(fields: Mapping[bytes, int], prices: Prices) -> dict[tuple[str, str], Figures]:
@@ -149,8 +173,6 @@ def total(parts: Iterable[Figures]) -> Figures:
     return whole
 
 
-def _cost(prices: Prices, model: str, prompt: int, completion: int, details: Mapping[str, int]) -> float | None:
-    if prompt == completion == 0:
-        return 0.0
-    usage = {"prompt_tokens": prompt, "completion_tokens": completion, "prompt_tokens_details": details}
-    return prices.cost(model, usage)
+def _tokens(counts: Mapping[str, int], name: str, tier: str = "") -> Tokens:
+    read, cached, written = (counts[f"{name}_{kind}{tier}"] for kind in KINDS)
+    return read, cached, written

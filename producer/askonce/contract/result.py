@@ -7,7 +7,12 @@ from askonce.contract.records import VERSION, read_record, write_record
 from askonce.question import Question
 from askonce.readable import completion_of, text_of
 
-FIELDS = ("source", "similarity", "matched_question", "model", "cached_at", "metadata", "body", "unmatched", "waited")
+FIELDS = (
+    "source", "similarity", "matched_question", "model", "cached_at", "metadata", "body", "unmatched", "waited", "tier",
+    "cost",
+)  # fmt: skip
+TYPES = {"unmatched": str, "waited": int | float, "tier": str, "cost": int | float}
+"""Of fields that explain an answer: it is none the worse without one that is malformed."""
 
 
 def result_record(answer: Answer, asked: Question | None = None) -> bytes:
@@ -41,10 +46,7 @@ def read_result(job_id: str, raw: bytes) -> Answer | None:
     if record["status"] == "answered":
         completion_of(record.get("body"))
     fields = {name: record.get(name) for name in FIELDS}
-    if not isinstance(fields["unmatched"], str):
-        fields["unmatched"] = None
-    if not isinstance(fields["waited"], int | float):
-        fields["waited"] = None
+    fields |= {name: None for name, kind in TYPES.items() if not isinstance(fields[name], kind)}
     return Answer(job_id, record["status"], error=_read_error(record), **fields)
 
 

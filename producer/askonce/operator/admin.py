@@ -11,7 +11,7 @@ from askonce.contract.keys import Keys
 from askonce.operator.entry_count import EntryCount, count_entries
 from askonce.operator.history import read_history, read_totals
 from askonce.operator.live_state import SAMPLE, LiveState, read_state
-from askonce.prices import Prices
+from askonce.prices.load import Prices
 from askonce.settings import client_settings
 from askonce.store.connection import Store
 

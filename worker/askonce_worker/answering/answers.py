@@ -3,10 +3,12 @@
 from typing import Any
 
 from askonce.answer import Answer, AnswerError
+from askonce.prices.counts import STANDARD
+from askonce.prices.money import from_nano
 from askonce.question import Question
 from askonce_worker.answering.coalescing import Follow
 from askonce_worker.answering.open_question import OpenQuestion
-from askonce_worker.answering.ports import Entry, Finished, LLMError
+from askonce_worker.answering.ports import Completion, Entry, Finished, LLMError
 
 Failure = dict[str, Any]
 """`{"error": {kind, message, status}, "body": ...}`, as followers read it."""
@@ -34,9 +36,9 @@ def from_cache(
     return Finished(question, answer, hit=entry.fingerprint, lane=lane)
 
 
-def from_llm(item: OpenQuestion, body: dict[str, Any]) -> list[Finished]:
+def from_llm(item: OpenQuestion, completion: Completion) -> list[Finished]:
     """The question's own answer, and the same for its copies."""
-    question = item.question
+    question, body = item.question, completion.body
     model = body.get("model") or question.model
     own = Answer(
         job_id=question.job_id,
@@ -47,6 +49,8 @@ def from_llm(item: OpenQuestion, body: dict[str, Any]) -> list[Finished]:
         body=body,
         unmatched=item.unmatched,
         waited=(not item.unmatched and item.waited) or None,
+        tier=None if completion.tier == STANDARD else completion.tier,
+        cost=None if completion.cost is None else from_nano(completion.cost),
     )
     same = Follow(leader="", text=question.text, similarity=1.0, same=True)
     return [Finished(question, own, lane=item.lane), *(joined(copy, item.lane, body, same) for copy in item.copies)]

@@ -68,7 +68,7 @@ class Asking:
             except LLMError as error:
                 await self.publish_failed(item, failure_of(error))
                 return
-        await self._outbound.send(from_llm(item, completion.body), entries=_kept(item, completion))
+        await self._outbound.send(from_llm(item, completion), entries=_kept(item, completion))
 
     def condemning(self, lead: Lead, failure: Failure) -> Settle:
         """What settles a leader so that questions like it fail too, however late they are looked at: those that were
@@ -106,7 +106,7 @@ class Asking:
         reusable = min(REUSABLE, item.question.ttl or self._cached_for) if entries else 0.0
         settlement = Settlement.SAME_ONLY if refused else Settlement.SHARED
         await self._outbound.send(
-            from_llm(item, completion.body),
+            from_llm(item, completion),
             entries=entries,
             settle=self._coalescer.settling(lead, settlement, completion.body, reusable=reusable),
         )

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from askonce.answer import Answer
 from askonce.contract.unmatched import Unmatched
+from askonce.prices.counts import STANDARD
 from askonce.question import Question, Tier
 
 Vector = NDArray[np.float32]
@@ -18,9 +19,14 @@ Vector = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """What the LLM said: the provider's chat-completion body, parsed and otherwise untouched."""
+    """What the LLM said: the provider's chat-completion body, parsed and otherwise untouched.
+
+    cost: billionths, None where its price is not known. tier: how it was paid.
+    """
 
     body: dict[str, Any]
+    cost: int | None = None
+    tier: str = STANDARD
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from openai import OpenAIError, omit
 from redis.asyncio import Redis
 
 from askonce.contract.keys import FILLED, FILLING, Keys
-from askonce.prices import load_prices
+from askonce.prices.load import load_prices
 from askonce.readable import read_object
 from askonce_worker.answering.ports import SemanticCacheDown
 from askonce_worker.cache.semantic import connect_qdrant

@@ -8,7 +8,8 @@ from rich.table import Table
 from rich.text import Text
 
 from askonce.answer import Answer
-from askonce.prices import load_prices
+from askonce.prices.load import Prices, load_prices
+from askonce.prices.money import from_nano
 
 SOURCES = {
     "exact": "the same question, from the cache",
@@ -24,7 +25,7 @@ MILLION = 1_000_000
 @dataclass(slots=True)
 class DemoTally:
     """hits, misses: seconds that each answer took without and with an LLM call.
-    spent, saved: US dollars at list price, of the calls made and of those saved.
+    spent, saved: billionths of a dollar at list price, of the calls made and of those saved.
     """
 
     sources: Counter[str] = field(default_factory=Counter)
@@ -32,13 +33,14 @@ class DemoTally:
     hits: list[float] = field(default_factory=list)
     misses: list[float] = field(default_factory=list)
     matches: list[tuple[str, str, float, str]] = field(default_factory=list)
-    spent: float = 0.0
-    saved: float = 0.0
+    spent: int = 0
+    saved: int = 0
+    prices: Prices = field(default_factory=load_prices)
 
     def add(self, question: str, answer: Answer, seconds: float) -> None:
         source = answer.source or "failed"
         self.sources[source] += 1
-        cost = load_prices().cost(PRICED_AS, answer.usage or {}) or 0.0
+        cost = self.prices.cost(PRICED_AS, answer.usage or {}) or 0
         if source == "llm":
             self.misses.append(seconds)
             self.spent += cost
@@ -73,16 +75,16 @@ class DemoTally:
         if self.failed:
             table.add_row("  failed", str(len(self.failed)), "", style="red")
         table.add_section()
-        for name, dollars in (("money spent", self.spent), ("money saved", self.saved)):
-            table.add_row(name, f"{self._per_million(dollars):.2f} USD", _MONEY)
+        for name, nano in (("money spent", self.spent), ("money saved", self.saved)):
+            table.add_row(name, f"{self._per_million(nano):.2f} USD", _MONEY)
         table.add_section()
         for name, values in (("hit", self.hits), ("miss", self.misses)):
             p50, p95 = _percentiles(values)
             table.add_row(f"{name} p50 / p95", f"{_ms(p50)} / {_ms(p95)}", _LATENCY[name])
         return table
 
-    def _per_million(self, dollars: float) -> float:
-        return dollars / self.answered * MILLION if self.answered else 0.0
+    def _per_million(self, nano: int) -> float:
+        return from_nano(nano) / self.answered * MILLION if self.answered else 0.0
 
     def examples(self, most: int = 12) -> Table:
         """Matches with other words, from the least to the most similar."""

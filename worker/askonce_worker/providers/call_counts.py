@@ -9,7 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from askonce.contract.counters import tokens
+from askonce.contract.counters import KINDS, TIERS, tokens
+from askonce.prices.counts import tier_of_reply
+from askonce.prices.load import NoPrices, Prices, cost_of_reply
 from askonce.question import Question
 
 
@@ -23,7 +25,10 @@ EMPTY = CountsReport(0, {})
 
 
 class CallCounts:
-    def __init__(self) -> None:
+    """prices: of the provider that is called; none where nobody asks what it costs."""
+
+    def __init__(self, prices: Prices | None = None) -> None:
+        self._prices: Prices = prices or NoPrices()
         self._counts: Counter[str] = Counter()
         self._report = EMPTY
         self._number = 0
@@ -35,12 +40,22 @@ class CallCounts:
     def failed(self, question: Question) -> None:
         self._add("call_errors", question, 1)
 
-    def paid(self, question: Question, body: Mapping[str, Any]) -> None:
-        """The provider's own count of tokens, whatever the completion is worth."""
+    def paid(self, question: Question, body: Mapping[str, Any], *, tier: str | None = None) -> int | None:
+        """The provider's own count of tokens, whatever the completion is worth.
+
+        tier: where the reply does not say it. Returns what it costs, in billionths; None where that is not known.
+        """
+        how = tier or tier_of_reply(body)
         tokens_in, tokens_out, cached = tokens(body)
-        self._add("tokens_in", question, tokens_in)
-        self._add("tokens_out", question, tokens_out)
-        self._add("tokens_cached", question, cached)
+        cost = cost_of_reply(self._prices, body, question.model or "", tier=how)
+        for kind, count in zip(KINDS, (tokens_in, cached, tokens_out), strict=True):
+            self._add(f"tokens_{kind}", question, count)
+            if how in TIERS:
+                self._add(f"tokens_{kind}:{how}", question, count)
+            if cost is not None:
+                self._add(f"priced_{kind}", question, count)
+        self._add("cost", question, cost or 0)
+        return cost
 
     def unmatched(self, question: Question, reason: str) -> None:
         """It was asked without a look for similar ones."""

@@ -8,6 +8,7 @@ from time import perf_counter
 from askonce.contract.counters import tokens
 from askonce.contract.records import Body
 from askonce.json_values import dumps
+from askonce.prices.counts import tier_of_reply
 from askonce.question import Question, Tier
 from askonce_worker.answering.ports import Completion
 from askonce_worker.providers.call_counts import CallCounts
@@ -95,9 +96,9 @@ class OpenAILLM:
                 self._counts.paid(question, error.billed or {})
                 self._note_rate_limit(question, error)
             raise
-        self._counts.paid(question, body)
+        cost = self._counts.paid(question, body)
         self._on_call(Call("chat", model, perf_counter() - began, "", *tokens(body)))
-        return Completion(Body(body))
+        return Completion(Body(body), cost, tier_of_reply(body))
 
     def _note_rate_limit(self, question: Question, error: ProviderError) -> None:
         if error.put_off and self._on_rate_limit is not None:

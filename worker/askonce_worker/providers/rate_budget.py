@@ -26,7 +26,7 @@ from redis.asyncio import Redis
 
 from askonce.contract.keys import Keys
 from askonce.json_values import dumps
-from askonce.prices import as_count, completion_limit
+from askonce.prices.counts import as_count, completion_limit
 from askonce.question import Question
 from askonce.store.away import TROUBLE
 from askonce.store.scripts import Script

@@ -11,7 +11,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from prometheus_client import Metric
 
 from askonce.contract.counters import SOURCES, UNMATCHED, Figures, read_counters
-from askonce.prices import Prices
+from askonce.prices.load import Prices
+from askonce.prices.money import from_nano
 from askonce_worker.telemetry.model_names import MODEL, TOKENS_ARE, ModelNames, counter_family
 
 FRESH = 2.0
@@ -94,6 +95,6 @@ def _money(by_model: Mapping[str, Figures]) -> list[Metric]:
         for kind, short in (("input", "in"), ("output", "out")):
             paid.add_metric((kind, model), figures.counts[f"tokens_{short}"])
             saved.add_metric((kind, model), figures.counts[f"saved_{short}"])
-        spent_dollars.add_metric((model,), figures.spent)
-        saved_dollars.add_metric((model,), figures.saved)
+        spent_dollars.add_metric((model,), from_nano(figures.spent))
+        saved_dollars.add_metric((model,), from_nano(figures.saved))
     return [paid, saved, spent_dollars, saved_dollars]

@@ -4,7 +4,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from askonce.prices import Prices
+from askonce.prices.load import Prices
+from askonce.prices.money import from_nano
 
 LETTERS_A_TOKEN = 4
 """Of English, about. Of other scripts a letter is about a token."""
@@ -38,7 +39,8 @@ def estimate(sample: Sequence[int], texts: float, *, model: str, prices: Prices,
     """sample: tokens of some questions that have to be embedded. texts: how many there are. pace: texts a second."""
     each = sum(sample) / max(1, len(sample))
     tokens = round(each * texts)
-    return Cost(round(texts), tokens, prices.cost(model, {"prompt_tokens": tokens}), prices.currency, pace)
+    cost = prices.total(model, (tokens, 0, 0))
+    return Cost(round(texts), tokens, None if cost is None else from_nano(cost), prices.currency, pace)
 
 
 def tokens_of(text: str) -> int:

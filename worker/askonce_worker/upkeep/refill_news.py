@@ -9,7 +9,7 @@ import structlog
 from redis.asyncio import Redis
 
 from askonce.contract.keys import FILLED, FILLING, Keys
-from askonce.prices import Prices
+from askonce.prices.load import Prices
 from askonce.readable import read_object
 from askonce_worker.answering.ports import Embedder
 from askonce_worker.pacing.waiting import REFILL

@@ -10,6 +10,7 @@ import structlog
 from redis.asyncio import Redis
 
 from askonce.contract.keys import Keys
+from askonce.prices.load import Prices
 from askonce.tasks import stop
 from askonce_worker.answering.asking import Asking
 from askonce_worker.answering.chunk_job import ChunkJob
@@ -82,6 +83,7 @@ class _Shared:
     coalescer: RedisCoalescer
     publisher: Publisher
     counts: CallCounts
+    prices: Prices
     budget: RateBudget
 
 
@@ -98,7 +100,7 @@ async def service(settings: Settings, health: PartHealth, *, worker: str, clock:
         stack.push_async_callback(shared.publisher.aclose)
         house = upkeep.maintenance(settings, shared.redis, shared.keys, shared.vectors, shared.embedder, health, stack)
         figures = Figures(shared.coalescer, lead_or_follow, shared.embedder, shared.refusals, health)
-        await stack.enter_async_context(told(watched, settings, figures))
+        await stack.enter_async_context(told(watched, settings, shared.prices, figures))
         pipeline = Pipeline(lookup, shared.coalescer, lead_or_follow)
         prompts = settings.log_prompts
         jobs = ChunkJob(pipeline, shared.publisher, shared.refusals, watched.around, log_prompts=prompts)
@@ -118,7 +120,8 @@ def _background(
 
 
 def _shared(settings: Settings, watched: Watch, worker: str, clock: Clock, stack: AsyncExitStack) -> _Shared:
-    keys, refusals, counts = Keys(settings.key_prefix), Refusals(), CallCounts()
+    keys, refusals, prices = Keys(settings.key_prefix), Refusals(), parts.prices_of(settings)
+    counts = CallCounts(prices)
     profile = parts.matching_profile(settings)
     redis = connect_redis(settings.redis_url.get_secret_value())
     stack.push_async_callback(redis.aclose)
@@ -139,6 +142,7 @@ def _shared(settings: Settings, watched: Watch, worker: str, clock: Clock, stack
         coalescer=parts.coalescer_of(settings, redis, keys, worker, reported),
         publisher=parts.publisher_of(settings, redis, keys, worker, counts, watched),
         counts=counts,
+        prices=prices,
         budget=parts.budget_of(settings, redis, keys),
     )
 

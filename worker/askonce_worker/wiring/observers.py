@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from prometheus_client import Metric
 
 from askonce.operator.admin import Admin
-from askonce.prices import load_prices
+from askonce.prices.load import Prices
 from askonce_worker.answering.chunk_job import Around, nothing_around
 from askonce_worker.answering.lead_or_follow import LeadOrFollow
 from askonce_worker.answering.ports import Finished
@@ -100,7 +100,7 @@ class Figures:
 
 
 @asynccontextmanager
-async def told(watch: Watch, settings: Settings, figures: Figures) -> AsyncIterator[None]:
+async def told(watch: Watch, settings: Settings, prices: Prices, figures: Figures) -> AsyncIterator[None]:
     """Serves metrics inside the block, where a port is set. Raises MetricsPortError."""
     if watch.metrics is None:
         yield
@@ -109,7 +109,7 @@ async def told(watch: Watch, settings: Settings, figures: Figures) -> AsyncItera
         admin = Admin(settings.redis_url.get_secret_value(), key_prefix=settings.key_prefix)
         stack.push_async_callback(admin.aclose)
         loop = asyncio.get_running_loop()
-        totals = InstallationCounters(admin.totals, load_prices())
+        totals = InstallationCounters(admin.totals, prices)
         live = LiveFigures(loop, Reading(lambda: admin.now(sample=SAMPLE), totals, figures.read))
         watch.metrics.registry.register(live)
         port = settings.metrics_port + settings.process_index

@@ -12,6 +12,7 @@ from redis.asyncio import Redis
 
 from askonce.contract.keys import Keys
 from askonce.contract.unmatched import Unmatched
+from askonce.prices.load import Prices, load_prices
 from askonce.tasks import stop
 from askonce_worker.answering.llm_slots import LLMSlots
 from askonce_worker.answering.ports import Candidate, Clock, VectorQuery
@@ -44,6 +45,7 @@ EMBEDDING_TIMEOUT = 30.0
 """Seconds of one request. What is under way is bounded so that each takes about one."""
 
 
+OPENAI = "https://api.openai.com/v1"
 MAX_EMBEDDINGS_BYTES = 268_435_456
 """Of a reply: 2,048 vectors of 3,072 numbers take 130 MB where a server writes them as decimals."""
 
@@ -119,6 +121,12 @@ def slots_of(settings: Settings) -> LLMSlots:
 
 def budget_of(settings: Settings, redis: Redis, keys: Keys) -> RateBudget:
     return RateBudget(redis, keys, provider=provider_name(settings.openai_base_url), rpm=settings.rpm, tpm=settings.tpm)
+
+
+def prices_of(settings: Settings) -> Prices:
+    """Of the LLM's provider."""
+    path = None if settings.prices is None else str(settings.prices)
+    return load_prices(path, base_url=settings.openai_base_url or OPENAI)
 
 
 def llm_of(

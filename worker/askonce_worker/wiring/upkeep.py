@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 from redis.asyncio import Redis
 
 from askonce.contract.keys import Keys
-from askonce.prices import load_prices
+from askonce.prices.load import load_prices
 from askonce_worker.cache.semantic import QdrantSemanticCache, connect_qdrant
 from askonce_worker.health.parts import PartHealth
 from askonce_worker.inflight.feed import Feed

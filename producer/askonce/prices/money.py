@@ -1,0 +1,17 @@
+"""Sums of money as whole numbers: they are added up in Redis, a million at a time, and must not drift."""
+
+from decimal import ROUND_HALF_EVEN, Decimal
+
+NANO = 1_000_000_000
+"""Billionths in a dollar. A token of a cheap model costs some ten of them."""
+
+
+def to_nano(amount: Decimal | float | str) -> int:
+    """Billionths of an amount, rounded to the nearest one."""
+    exact = Decimal(repr(amount)) if isinstance(amount, float) else Decimal(amount)
+    return int((exact * NANO).to_integral_value(ROUND_HALF_EVEN))
+
+
+def from_nano(nano: int) -> float:
+    """The amount, for people and for metrics."""
+    return nano / NANO
