@@ -1,8 +1,10 @@
 """The adapters under test, wired to the test server, with pauses too short to wait for."""
 
+import time
 from typing import Any
 
 from askonce_worker.pacing.limits import Waits
+from askonce_worker.providers.additions import Additions
 from askonce_worker.providers.embeddings import OpenAIEmbedder
 from askonce_worker.providers.llm import OpenAILLM
 from askonce_worker.providers.provider import connect
@@ -15,7 +17,8 @@ QUICK = Backoff(lambda: 0.5, least=0.001, most=0.01)
 
 def llm_for(server: LLMServer, *, timeout: float = 5.0, base_url: str | None = None, **options: Any) -> OpenAILLM:
     client = connect(api_key=KEY, base_url=base_url or server.base_url, timeout=timeout)
-    return OpenAILLM(client, timeout=timeout, **{"backoff": QUICK, **options})
+    usual = {"backoff": QUICK, "flex_timeout": timeout, "additions": Additions(cache_keys=False, clock=time.monotonic)}
+    return OpenAILLM(client, timeout=timeout, **{**usual, **options})
 
 
 def embedder_for(server: LLMServer, *, patience: float = 60.0, **options: Any) -> OpenAIEmbedder:

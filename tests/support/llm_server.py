@@ -22,11 +22,14 @@ Orders for `chat` and `embeddings` (`control(chat={...}, embeddings={...})`; wha
 | limit | {"requests": n, "tokens": n, "seconds": s}: over it 429 with Retry-After and retry-after-ms; null: none |
 | answer | the answer's text, with {text}, {number} (of the call) and {digest} (of the request) replaced |
 | completion_tokens | what `usage` says |
+| prices | {"model": {"default": [read, read from the cache, written], "flex": …}}: USD / 10**12 a token; see `bill` |
+| prompt_cache | half of a prompt is read from the cache where its `prompt_cache_key` was there before |
 | dimensions, encoding | embeddings: default dimension; "float" ignores a wish for base64 |
 | ignores_dimensions | embeddings: a wish for fewer dimensions changes nothing |
 
 A rule: {"kind": ..., "times": n (absent: every request), "after": n (let so many pass first), "contains": part of the
-text (embeddings: of any text in the batch), "latency_ms": own latency}, and by kind:
+text (embeddings: of any text in the batch), "latency_ms": own latency,
+"tier": of requests with this `service_tier` alone, "share": of so many of them}, and by kind:
 
 | kind | the reply |
 | --- | --- |
@@ -124,7 +127,8 @@ class LLMServer:
         """`connections` opened since the reset (the handle's own too), and what each endpoint has seen.
 
         calls, answered, failed, disconnected, refused_by_limit, in_flight, max_in_flight, inputs, max_batch,
-        max_batch_bytes, prompt_tokens, completion_tokens, distinct_texts, most_calls_of_a_text; unless brief also
+        max_batch_bytes, prompt_tokens, completion_tokens, cached_tokens, bill (by `prices`; replies then
+        say their `service_tier`), distinct_texts, most_calls_of_a_text; unless brief also
         `texts` (calls per text) and `requests` (the last 20,000: at, body, path, authorization, api-key).
         """
         return await asyncio.to_thread(self.call, "GET", "/stats?brief" if brief else "/stats")

@@ -64,6 +64,8 @@ class Settings(BaseSettings):
     llm_concurrency: Positive = 64
     llm_timeout: Seconds = 60
     bulk_tier: Tier = "standard"
+    flex_timeout: Seconds = 900
+    prompt_cache_key: Literal["auto", "always", "never"] = "auto"
     prices: FilePath | None = None
     rpm: Count = 0
     tpm: Count = 0

@@ -23,6 +23,8 @@ class Counters:
         self.max_batch_bytes = 0
         self.prompt_tokens = 0
         self.completion_tokens = 0
+        self.cached_tokens = 0
+        self.bill = 0
         self.texts: Counter[str] = Counter()
         self.texts_not_counted = 0
         self.requests: deque[tuple[float, bytes, str, dict[str, str]]] = deque(maxlen=MAX_REQUESTS)
@@ -40,9 +42,10 @@ class Counters:
             else:
                 self.texts_not_counted += 1
 
-    def tokens(self, prompt: int, completion: int) -> None:
+    def tokens(self, prompt: int, completion: int, cached: int = 0) -> None:
         self.prompt_tokens += prompt
         self.completion_tokens += completion
+        self.cached_tokens += cached
 
     def report(self, *, brief: bool) -> dict[str, Any]:
         numbers = {name: value for name, value in vars(self).items() if isinstance(value, int)}

@@ -74,6 +74,9 @@ def completion(
         "usage": {"prompt_tokens": prompt, "completion_tokens": answered, "total_tokens": prompt + answered},
         "system_fingerprint": f"fp_{digest}",
     }
+    if script.prices:
+        body["service_tier"] = "flex" if request.get("service_tier") == "flex" else "default"
+        body["usage"]["prompt_tokens_details"] = {"cached_tokens": script.cached_tokens(request, prompt)}
     if failure is not None:
         for change in (TROUBLED.get(failure.kind, {}), failure.reply):
             choice["message"] = choice["message"] | change.get("message", {})

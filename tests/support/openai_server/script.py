@@ -10,7 +10,10 @@ import orjson
 
 @dataclass
 class Failure:
-    """One rule. `times` requests (None: all), after the first `after`, of those whose text contains `contains`."""
+    """One rule. `times` requests (None: all), after the first `after`, of those whose text contains `contains`.
+
+    tier: of requests for this `service_tier` alone. share: of these, so many, at random.
+    """
 
     kind: str
     times: int | None = None
@@ -25,6 +28,8 @@ class Failure:
     reply: dict[str, Any] = field(default_factory=dict)
     body: Any = None
     text: str | None = None
+    tier: str | None = None
+    share: float = 1.0
 
     def whole(self) -> bytes | None:
         """The reply's body, where the rule gives all of it."""
@@ -32,7 +37,9 @@ class Failure:
             return self.text.encode()
         return None if self.body is None else orjson.dumps(self.body)
 
-    def takes(self, texts: list[str]) -> bool:
+    def takes(self, texts: list[str], tier: str | None) -> bool:
+        if (self.tier is not None and self.tier != tier) or random.random() >= self.share:
+            return False
         if self.times == 0 or (self.contains is not None and not any(self.contains in text for text in texts)):
             return False
         if self.after > 0:
@@ -79,6 +86,9 @@ class Script:
         self.ignores_dimensions = False
         self.encoding: str | None = None
         self.ms_per_input = 0.0
+        self.prices: dict[str, dict[str, list[int]]] = {}
+        self.prompt_cache = False
+        self._cached: set[str] = set()
 
     def order(self, orders: dict[str, Any]) -> None:
         for name, value in orders.items():
@@ -97,13 +107,34 @@ class Script:
                 "ignores_dimensions",
                 "encoding",
                 "ms_per_input",
+                "prices",
+                "prompt_cache",
             ):
                 setattr(self, name, value)
             else:
                 raise ValueError(f"no such order: {name}")
 
-    def failure(self, texts: list[str]) -> Failure | None:
-        return next((rule for rule in self.failures if rule.takes(texts)), None) if self.failures else None
+    def failure(self, texts: list[str], tier: str | None = None) -> Failure | None:
+        return next((rule for rule in self.failures if rule.takes(texts, tier)), None) if self.failures else None
+
+    def cached_tokens(self, request: dict[str, Any], prompt: int) -> int:
+        """Half of a prompt whose key, or whose system prompt, was there before."""
+        if not self.prompt_cache:
+            return 0
+        key = request.get("prompt_cache_key") or str(request["messages"][0]["content"])
+        known = key in self._cached
+        self._cached.add(key)
+        return prompt // 2 if known else 0
+
+    def charge(self, asked: str, body: dict[str, Any]) -> int:
+        """Trillionths of a dollar, by the prices that were ordered: of a token read, read from the cache, written."""
+        tiers = self.prices.get(asked)
+        if tiers is None:
+            return 0
+        read, cached, written = tiers[body["service_tier"]]
+        usage = body["usage"]
+        hits = usage["prompt_tokens_details"]["cached_tokens"]
+        return (usage["prompt_tokens"] - hits) * read + hits * cached + usage["completion_tokens"] * written
 
     def delay(self, inputs: int = 1) -> float:
         """Seconds this request takes."""

@@ -71,10 +71,11 @@ class Server:
 
         def answer(failure: Failure | None) -> bytes:
             body = completion(request, raw, number, script, failure)
-            seen.tokens(*counted(body)[:2])
+            seen.tokens(*counted(body))
+            seen.bill += script.charge(request.get("model"), body)
             return orjson.dumps(body)
 
-        self._serve(connection, endpoint, [text], prompt_tokens(request), answer)
+        self._serve(connection, endpoint, [text], prompt_tokens(request), answer, request.get("service_tier"))
 
     def _embeddings(self, connection: Connection, raw: bytes, url: str, headers: dict[str, str]) -> None:
         request = orjson.loads(raw)
@@ -99,11 +100,12 @@ class Server:
         texts: list[str],
         tokens: int,
         answer: Callable[[Failure | None], bytes],
+        tier: str | None = None,
     ) -> None:
         script, seen = endpoint.script, endpoint.seen
         if _over_the_limit(connection, endpoint, tokens):
             return
-        failure = script.failure(texts)
+        failure = script.failure(texts, tier)
         delay = script.delay(len(texts)) if failure is None or failure.latency_ms is None else failure.latency_ms / 1000
 
         def finish() -> None:

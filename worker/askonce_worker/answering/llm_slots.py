@@ -1,7 +1,7 @@
 """Which waiting question may call the LLM next: a worker's slots, shared fairly between flows.
 
-The next free slot goes to the flow that holds the fewest (max-min fairness),
-in a flow to the question that came first. A flow never takes the last slots for itself, so that one whose model hangs
+The next free slot goes to the flow that holds the fewest (max-min fairness), in a flow to the question that came first,
+and after it to those of its scope. A flow never takes the last slots for itself, so that one whose model hangs
 leaves some to the others: after taking, it holds at most `SHARE` times what stays free. This is the dynamic threshold
 of shared-memory switches (A. Choudhury and E. Hahne, IEEE/ACM Transactions on Networking 6, 1998): however many flows
 hang, some slots stay free for the next one. Nor do many flows of one model take them all: the flows of a lane and model
@@ -14,6 +14,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable
 
+from askonce_worker.answering.scoped_line import ScopedLine
 from askonce_worker.queue.flow import Flow
 
 SHARE = 15
@@ -28,8 +29,9 @@ RECENT = 300.0
 class Slot:
     """One question's claim to a slot. Not thread-safe; `acquire` is not to be called twice at the same time."""
 
-    def __init__(self, slots: "LLMSlots", flow: Flow) -> None:
+    def __init__(self, slots: "LLMSlots", flow: Flow, scope: str) -> None:
         self.flow = flow
+        self.scope = scope
         self.held = False
         self.heads_line = False
         self._slots = slots
@@ -44,6 +46,9 @@ class Slot:
 
     def release(self) -> None:
         self._slots.release(self)
+
+
+Waiting = tuple[Slot, "asyncio.Future[None]"]
 
 
 class LLMSlots:
@@ -65,26 +70,32 @@ class LLMSlots:
         self._in_use = 0
         self._bulk = 0
         self._lines: set[tuple[str, str]] = set()
-        self._waiting: dict[Flow, deque[tuple[Slot, asyncio.Future[None]]]] = {}
-        self._heads: deque[tuple[Slot, asyncio.Future[None]]] = deque()
+        self._waiting: dict[Flow, ScopedLine[Waiting]] = {}
+        self._heads: deque[Waiting] = deque()
         self._last_served: dict[Flow, int] = {}
         self._last_seen: dict[tuple[str, str], float] = {}
         self._turn = itertools.count()
 
-    def slot(self, flow: Flow) -> Slot:
-        return Slot(self, flow)
+    def slot(self, flow: Flow, scope: str = "") -> Slot:
+        """scope: questions of one scope go next to each other; '' keeps them in the order in which they came."""
+        return Slot(self, flow, scope)
 
     async def wait_for(self, slot: Slot) -> None:
         granted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        queue = self._heads if slot.heads_line else self._waiting.setdefault(slot.flow, deque())
-        queue.append((slot, granted))
+        waiting = (slot, granted)
+        if slot.heads_line:
+            self._heads.append(waiting)
+        else:
+            self._waiting.setdefault(slot.flow, ScopedLine()).append(waiting, slot.scope)
         self._note(slot.flow)
         self._grant()
         try:
             await granted
         except asyncio.CancelledError:
-            if not slot.held:
-                queue.remove((slot, granted))
+            if not slot.held and waiting in self._heads:
+                self._heads.remove(waiting)
+            elif not slot.held:
+                self._waiting[slot.flow].remove(waiting, slot.scope)
                 self._forget_if_idle(slot.flow)
             self.leave_line(slot)
             self.release(slot)

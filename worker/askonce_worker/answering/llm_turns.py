@@ -26,7 +26,8 @@ class LLMTurns:
         the end unless it was spent.
         """
         reservation = self._budget(question, lane)
-        slot = self._slots.slot(Flow(lane, question.namespace or "", question.model or ""))
+        scope = question.scope if lane == "bulk" else ""  # who waits for an answer is not overtaken
+        slot = self._slots.slot(Flow(lane, question.namespace or "", question.model or ""), scope)
         try:
             with self._stage("turn"):
                 await _enter(slot, reservation)

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import time
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from typing import Any
@@ -29,6 +30,7 @@ from askonce_worker.matching.match import conflict
 from askonce_worker.matching.profiles import Profile, profile_of
 from askonce_worker.pacing.limits import Waits
 from askonce_worker.providers import provider
+from askonce_worker.providers.additions import Additions, takes_cache_keys
 from askonce_worker.providers.call_counts import CallCounts
 from askonce_worker.providers.embeddings import OpenAIEmbedder
 from askonce_worker.providers.llm import OpenAILLM
@@ -129,6 +131,13 @@ def prices_of(settings: Settings) -> Prices:
     return load_prices(path, base_url=settings.openai_base_url or OPENAI)
 
 
+def with_cache_keys(settings: Settings) -> bool:
+    """Whether requests have a `prompt_cache_key`."""
+    if settings.prompt_cache_key == "auto":
+        return takes_cache_keys(settings.openai_base_url)
+    return settings.prompt_cache_key == "always"
+
+
 def llm_of(
     settings: Settings, counts: CallCounts, budget: RateBudget, watched: Watch, stack: AsyncExitStack
 ) -> OpenAILLM:
@@ -139,13 +148,15 @@ def llm_of(
     client = provider.connect(
         api_key=secret(settings.openai_api_key) or "none",
         base_url=settings.openai_base_url,
-        timeout=settings.llm_timeout,
+        timeout=max(settings.llm_timeout, settings.flex_timeout),
     )
     stack.push_async_callback(client.close)
     return OpenAILLM(
         client,
         timeout=settings.llm_timeout,
+        flex_timeout=settings.flex_timeout,
         backoff=Backoff(random.random),
+        additions=Additions(cache_keys=with_cache_keys(settings), clock=time.monotonic),
         on_retry=on_retry,
         on_rate_limit=budget.pause,
         counts=counts,

@@ -1,0 +1,84 @@
+"""What a worker adds to a request of its own accord, and what it does when a provider will not have it. Pure.
+
+`service_tier: "flex"` is OpenAI's cheaper and slower tier. It refuses with 429 `resource_unavailable` for want of
+capacity (not billed), and models without it with 400; Groq says 498 `capacity_exceeded`. `prompt_cache_key`, at most 64
+characters, leads questions that begin alike to the same cache of the provider. Some servers refuse a parameter that
+they do not know, with 400 or 422 and its name.
+
+https://developers.openai.com/api/docs/guides/flex-processing
+https://developers.openai.com/api/docs/guides/prompt-caching
+"""
+
+import re
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from askonce.question import Question, Tier
+from askonce_worker.providers.endpoint import AZURE_HOSTS
+from askonce_worker.providers.provider import ProviderError
+
+TIER, CACHE_KEY = "service_tier", "prompt_cache_key"
+NO_CAPACITY = "no_capacity"
+"""The kind of error of a call that flex had no room for."""
+AT_ONCE = (NO_CAPACITY, "timeout")
+"""Kinds after which there is nothing to wait for: another tier has room."""
+REMEMBERED = 3600.0
+"""Seconds for which a model is not asked again with what it has refused."""
+SAYS_FLEX = re.compile(r"\bflex\b|service.tier", re.IGNORECASE)
+SAYS_FULL = re.compile(r"resource.unavailable|capacity", re.IGNORECASE)
+
+
+class Additions:
+    """cache_keys: whether requests have a `prompt_cache_key`. clock: seconds of any steady clock."""
+
+    def __init__(self, *, cache_keys: bool, clock: Callable[[], float]) -> None:
+        self._cache_keys = cache_keys
+        self._clock = clock
+        self._refused: dict[tuple[str, str], float] = {}
+
+    def to(self, question: Question, tier: Tier) -> dict[str, Any]:
+        """What to add to this question's request; nothing that the user has set."""
+        wanted: dict[str, Any] = {}
+        if self._cache_keys and question.params.get(CACHE_KEY) is None:
+            wanted[CACHE_KEY] = question.scope
+        if tier == "flex":
+            wanted[TIER] = "flex"
+        return {name: value for name, value in wanted.items() if not self._is_refused(question.model or "", name)}
+
+    def refuse(self, model: str, name: str) -> None:
+        """This model will not have it."""
+        self._refused[model, name] = self._clock() + REMEMBERED
+
+    def _is_refused(self, model: str, name: str) -> bool:
+        until = self._refused.get((model, name))
+        if until is not None and self._clock() > until:
+            del self._refused[model, name]
+            return False
+        return until is not None
+
+
+def takes_cache_keys(base_url: str | None) -> bool:
+    """Whether the provider is known to take `prompt_cache_key`; others may refuse what they do not know."""
+    host = urlsplit(base_url or "https://api.openai.com").hostname or ""
+    return host == "api.openai.com" or host.endswith((".api.openai.com", *AZURE_HOSTS))
+
+
+def declined(error: ProviderError, added: Collection[str]) -> str | None:
+    """Which of these parameters the provider will not have."""
+    if error.status not in (400, 422):
+        return None
+    param = error.body.get("param") if isinstance(error.body, Mapping) else None
+    for name in added:
+        if param == name or name in error.message or (name == TIER and SAYS_FLEX.search(error.message)):
+            return name
+    return None
+
+
+def lacks_capacity(error: ProviderError) -> bool:
+    """Whether flex has no room, as its reply says; being asked to come back later is another thing."""
+    body = error.body if isinstance(error.body, Mapping) else {}
+    named = {str(body.get(name)).lower() for name in ("code", "type")}
+    if error.status == 429:
+        return "resource_unavailable" in named or bool(SAYS_FULL.search(error.message))
+    return error.status == 498
