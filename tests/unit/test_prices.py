@@ -65,7 +65,7 @@ def test_a_long_prompt_makes_the_whole_call_dearer_but_not_a_sum_of_short_ones()
         ("gpt-4o-mini-2024-07-18", True),
         ("openai/gpt-4o-mini", True),
         ("google/gemini-2.5-flash", True),
-        ("openrouter/openai/gpt-4o-mini", False),
+        ("openrouter/openai/gpt-4o-mini", True),
         ("meta-llama/Llama-3.1-8B-Instruct", False),
         ("deepseek-r1:8b", False),
         ("gpt-oss-20b", False),

@@ -79,6 +79,6 @@ def lacks_capacity(error: ProviderError) -> bool:
     """Whether flex has no room, as its reply says; being asked to come back later is another thing."""
     body = error.body if isinstance(error.body, Mapping) else {}
     named = {str(body.get(name)).lower() for name in ("code", "type")}
-    if error.status == 429:
+    if error.status == 429 and error.kind != "quota":
         return "resource_unavailable" in named or bool(SAYS_FULL.search(error.message))
     return error.status == 498

@@ -151,8 +151,8 @@ class OpenAILLM:
             raw = await post(self._client, PATH, request.content, timeout=timeout, model=model)
             body = read_completion(raw, self._client.redactor)
         except BaseException as error:  # cancelled ones too: the provider may have begun to answer
-            if isinstance(error, ProviderError) and TIER in request.added and not error.final and lacks_capacity(error):
-                error.kind = NO_CAPACITY
+            if isinstance(error, ProviderError) and TIER in request.added and lacks_capacity(error):
+                error.kind, error.final = NO_CAPACITY, False
             self._counts.failed(question)
             self._on_call(Call("chat", model, perf_counter() - began, error=kind_of(error)))
             if isinstance(error, ProviderError):
