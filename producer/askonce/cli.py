@@ -19,6 +19,7 @@ from askonce.commands import (
     dead_letters,
     invalidate,
     keys,
+    provider_batches,
     result,
     serve,
     stats,
@@ -48,6 +49,7 @@ COMMANDS: tuple[Command, ...] = (
     dead_letters,
     serve,
     keys,
+    provider_batches,
     completion,
 )
 

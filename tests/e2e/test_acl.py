@@ -109,6 +109,7 @@ async def operates(operate, guarded, prefix, producer, job_id):
     assert (await operate("stats"))["now"]["entries"] > 0
     assert await operate("wrong", job_id, "--drop-entry") == {job_id: True}
     assert await operate("wrong", "--export", "-")
+    assert await operate("provider-batches", "list") == []
     await operate("invalidate", "--model", "test-model")
     assert await producer.lookup("how do I ask? [g1]") is None
     async with Client(guarded.url_of("operator"), key_prefix=prefix, model="test-model") as client:

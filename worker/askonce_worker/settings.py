@@ -67,6 +67,11 @@ class Settings(BaseSettings):
     flex_timeout: Seconds = 900
     prompt_cache_key: Literal["auto", "always", "never"] = "auto"
     prices: FilePath | None = None
+    batch_wait: Seconds = 300
+    batch_margin: Seconds = 3600
+    batch_max_requests: Annotated[int, Field(ge=1, le=50_000)] = 50_000
+    batch_base_url: str | None = None
+    batch_api_key: SecretStr | None = None
     rpm: Count = 0
     tpm: Count = 0
     max_queued: Count = 0
@@ -106,7 +111,7 @@ class Settings(BaseSettings):
         values = {name: _clean(name, value) if isinstance(value, str) else value for name, value in given.items()}
         return {name: value for name, value in values.items() if value != ""}
 
-    @field_validator("qdrant_api_key", "embedding_api_key", "openai_api_key")
+    @field_validator("qdrant_api_key", "embedding_api_key", "batch_api_key", "openai_api_key")
     @classmethod
     def _sendable_key(cls, key: SecretStr | None) -> SecretStr | None:
         if key is not None:
@@ -120,7 +125,7 @@ class Settings(BaseSettings):
             checked_url(url.get_secret_value())
         return url
 
-    @field_validator("embedding_base_url", "openai_base_url")
+    @field_validator("embedding_base_url", "batch_base_url", "openai_base_url")
     @classmethod
     def _one_provider(cls, url: str | None) -> str | None:
         if url is not None:

@@ -57,8 +57,9 @@ class Keys:
 
     @property
     def load(self) -> str:
-        """hash: lane -> questions that wait or run, MOST_WAITING, and `dead`: about the bytes of all dead letters; for
-        ever; submit.lua, finish_job.lua, bury_job.lua, upkeep."""
+        """hash: lane -> questions that wait or run, MOST_WAITING, `dead`: about the bytes of all dead letters, and
+        `parked`: questions that wait for a batch; for ever; submit.lua, finish_job.lua, bury_job.lua, park.lua,
+        upkeep."""
         return f"{self.prefix}:load"
 
     @property
@@ -175,6 +176,21 @@ class Keys:
     def access(self) -> str:
         """hash: name -> who may use the front door, by the digest of a key (`access_key.py`); for ever; keys."""
         return f"{self.prefix}:access"
+
+    @property
+    def parked_lock(self) -> str:
+        """string: the worker that tends what is parked; half as long again as a lease, renewed; worker."""
+        return f"{self.prefix}:parked:lock"
+
+    def parked(self, what: str) -> str:
+        """What waits for providers' batches; until it is answered; park.lua and the holder of the lock.
+
+        `question:ID`: hash (`parked/records.py`). `new`, `ready:MODEL`, `lines:BATCH`: sorted sets, id -> deadline
+        (Unix ms); each question is in one of them. `scopes`, `scopes:uses`: hashes. `since`: hash, model -> since when
+        its questions wait for a batch. `limits`: hash, model -> what the provider takes at once. `batch:NAME`: hash, a
+        week after its end. `batches`, `ended`: sorted sets, name -> since when.
+        """
+        return f"{self.prefix}:parked:{what}"
 
     def stats(self, bucket: str) -> str:
         """hash of counters `name|namespace|model` (names: `counters.py`); `hour:N` (Unix hours) until it is packed,

@@ -5,10 +5,12 @@ import math
 import time
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import parse_qsl
 
 import orjson
 
 from askonce.contract.counters import tokens as counted
+from support.openai_server.batches import Batches
 from support.openai_server.counters import Counters
 from support.openai_server.http import Connection
 from support.openai_server.replies import completion, embeddings, error, prompt_tokens, tokens_of, user_text
@@ -31,6 +33,7 @@ class Server:
     def _reset(self) -> None:
         self.connections = 0
         self._endpoints = {"chat": Endpoint(), "embeddings": Endpoint()}
+        self._batches = Batches(self._endpoints["chat"].script)
 
     def handle(self, connection: Connection, url: str, raw: bytes, headers: dict[str, str]) -> None:
         path, _, query = url.partition("?")
@@ -39,6 +42,8 @@ class Server:
                 self._chat(connection, raw, url, headers)
             elif path.endswith("/embeddings"):
                 self._embeddings(connection, raw, url, headers)
+            elif path.startswith(("/v1/files", "/v1/batches")):
+                self._batch(connection, path, query, raw)
             elif path == "/control":
                 connection.send_json(200, self._control(orjson.loads(raw)))
             elif path == "/stats":
@@ -51,6 +56,7 @@ class Server:
     def _control(self, orders: dict[str, Any]) -> dict[str, Any]:
         if orders.pop("reset", False):
             self._reset()
+        self._batches.order(orders.pop("batches", None) or {})
         for name, endpoint in self._endpoints.items():
             endpoint.script.order(orders.pop(name, None) or {})
         if orders:
@@ -59,7 +65,15 @@ class Server:
 
     def _stats(self, *, brief: bool) -> dict[str, Any]:
         reports = {name: endpoint.seen.report(brief=brief) for name, endpoint in self._endpoints.items()}
-        return {"now": time.monotonic(), "connections": self.connections, **reports}
+        batches = {} if brief else {"batches": self._batches.stats()}
+        return {"now": time.monotonic(), "connections": self.connections, **reports, **batches}
+
+    def _batch(self, connection: Connection, path: str, query: str, raw: bytes) -> None:
+        reply = self._batches.handle(path, dict(parse_qsl(query)), raw)
+        if reply is None:
+            connection.reset()
+        else:
+            connection.send(*reply)
 
     def _chat(self, connection: Connection, raw: bytes, url: str, headers: dict[str, str]) -> None:
         request = orjson.loads(raw)

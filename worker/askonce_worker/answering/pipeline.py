@@ -1,22 +1,26 @@
 """The way of a chunk: each question is answered at the lowest cost that is still right.
 
 From the exact cache, from the semantic cache, by joining the same question that is being asked at this moment, and only
-then from the LLM. Every answer is published as soon as it is known.
+then from the LLM: in a provider's batch, or at once. Every answer is published as soon as it is known.
 """
 
 from askonce_worker.answering.answers import Failure
 from askonce_worker.answering.coalescing import Coalescer, Position
 from askonce_worker.answering.lead_or_follow import LeadOrFollow
 from askonce_worker.answering.lookup import Batch, Lookup
+from askonce_worker.answering.parking import NoParking, Parking
 
 INTERACTIVE = "interactive"
 
 
 class Pipeline:
-    def __init__(self, lookup: Lookup, coalescer: Coalescer, lead_or_follow: LeadOrFollow) -> None:
+    def __init__(
+        self, lookup: Lookup, coalescer: Coalescer, lead_or_follow: LeadOrFollow, parking: Parking | None = None
+    ) -> None:
         self._lookup = lookup
         self._coalescer = coalescer
         self._lead_or_follow = lead_or_follow
+        self._parking = parking or NoParking()
 
     def position(self) -> Position:
         """To be noted before the caches are looked into."""
@@ -27,6 +31,7 @@ class Pipeline:
         todo = await self._lookup.exact(batch)
         todo = await self._lookup.similar(todo)
         batch.looked_up()
+        todo = await self._parking.park(todo)
         await self._lead_or_follow.answer(todo, position)
 
     async def condemn(self, batch: Batch, failure: Failure) -> None:

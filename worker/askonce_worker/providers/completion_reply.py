@@ -22,7 +22,7 @@ def read_completion(raw: bytes, redactor: Redactor) -> dict[str, Any]:
     A `model` or `usage` of a wrong type is left out: the answer was paid for all the same. Raises ProviderError.
     """
     try:
-        body = read_json(_repaired(raw), MAX_ANSWER_BYTES)
+        body = read_json(repaired(raw), MAX_ANSWER_BYTES)
     except ValueError as error:
         raise ProviderError(INVALID, _unreadable(raw), status=OK) from error
     if not isinstance(body, dict):
@@ -77,7 +77,7 @@ def _unreadable(raw: bytes) -> str:
     return "the provider's reply is empty" if not raw.strip() else "the provider's reply is not JSON"
 
 
-def _repaired(raw: bytes) -> bytes:
+def repaired(raw: bytes) -> bytes:
     """Half a pair of surrogates becomes a question mark: models cut emoji in two, and the answer was paid for."""
     if b"\\ud" not in raw and b"\\uD" not in raw:
         return raw

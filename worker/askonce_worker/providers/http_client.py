@@ -43,8 +43,10 @@ class BoundedClient(openai.DefaultAsyncHttpxClient):
         return httpx2.Response(response.status_code, headers=headers, content=body, request=response.request)
 
 
-def http_client(base_url: str | None, timeout: float, most: int) -> tuple[BoundedClient, httpx2.Timeout]:
-    """A client whose pool makes no request wait, and its timeouts in seconds.
+def http_client(
+    base_url: str | None, timeout: float, most: int | None
+) -> tuple[openai.DefaultAsyncHttpxClient, httpx2.Timeout]:
+    """A client whose pool makes no request wait, and its timeouts in seconds. most: None for replies of any size.
 
     A proxy named by the environment is left to httpx2's own transport: it takes socks proxies too, and those reached
     by TLS. No proxy leads to a server on this machine.
@@ -52,11 +54,12 @@ def http_client(base_url: str | None, timeout: float, most: int) -> tuple[Bounde
     here = base_url is not None and is_loopback(base_url)
     proxied = not here and not getproxies().keys().isdisjoint(("http", "https", "all"))
     timeouts = httpx2.Timeout(timeout, connect=min(CONNECT_TIMEOUT, timeout))
-    client = BoundedClient(
-        most=most,
-        limits=httpx2.Limits(keepalive_expiry=KEEP_ALIVE),
-        trust_env=not here,
-        timeout=timeouts,
-        transport=None if proxied else AiohttpTransport(keep_alive=KEEP_ALIVE),
-    )
-    return client, timeouts
+    options: dict[str, Any] = {
+        "limits": httpx2.Limits(keepalive_expiry=KEEP_ALIVE),
+        "trust_env": not here,
+        "timeout": timeouts,
+        "transport": None if proxied else AiohttpTransport(keep_alive=KEEP_ALIVE),
+    }
+    if most is None:
+        return openai.DefaultAsyncHttpxClient(**options), timeouts
+    return BoundedClient(most=most, **options), timeouts

@@ -9,9 +9,11 @@ and `body` have the provider's own words too, which may quote the prompt.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
+import httpx2
 import openai
 from openai._models import FinalRequestOptions
 
@@ -76,7 +78,7 @@ class ProviderClient(openai.AsyncOpenAI):
 
 
 def connect(
-    *, api_key: str | None, base_url: str | None, timeout: float, most: int = MAX_ANSWER_BYTES
+    *, api_key: str | None, base_url: str | None, timeout: float, most: int | None = MAX_ANSWER_BYTES
 ) -> ProviderClient:
     """A client without retries of its own.
 
@@ -84,7 +86,7 @@ def connect(
         api_key: None takes OPENAI_API_KEY.
         base_url: None takes OPENAI_BASE_URL. It may have a query, and may be Azure's.
         timeout: Seconds for one request.
-        most: Bytes of a reply, unpacked.
+        most: Bytes of a reply, unpacked; None to read replies as they come in.
 
     Raises:
         ValueError: An Azure URL without its version.
@@ -117,15 +119,24 @@ async def post(client: ProviderClient, path: str, content: bytes, *, timeout: fl
     Raises:
         ProviderError: No reply, or one other than 2xx.
     """
-    try:
+    with translated(client):
         async with asyncio.timeout(timeout):
             return await client.post(client.endpoint.path(path, model), cast_to=bytes, content=content)
+
+
+@contextmanager
+def translated(client: ProviderClient) -> Iterator[None]:
+    """Raises ProviderError for what the SDK raises."""
+    try:
+        yield
     except openai.APIStatusError as error:
         raise _refused(client, error) from error
     except (TimeoutError, openai.APITimeoutError) as error:
         raise ProviderError(retry.RetryDecision("timeout", final=False), "no reply in time") from error
     except openai.APIConnectionError as error:
         raise _not_read(error) from error
+    except httpx2.TransportError as error:  # while a body is read that is not kept whole
+        raise ProviderError(retry.RetryDecision("connection", final=False), "the connection broke") from error
     except openai.OpenAIError as error:
         raise ProviderError(retry.RetryDecision("bad_request", final=True), type(error).__name__) from error
 

@@ -38,6 +38,7 @@ from askonce_worker.settings import Settings
 from askonce_worker.upkeep.housekeeping import Maintenance
 from askonce_worker.wiring import parts, upkeep
 from askonce_worker.wiring.observers import Figures, Watch, told, watch
+from askonce_worker.wiring.parked import Around, parked_of
 
 log = structlog.get_logger()
 
@@ -101,10 +102,25 @@ async def service(settings: Settings, health: PartHealth, *, worker: str, clock:
         house = upkeep.maintenance(settings, shared.redis, shared.keys, shared.vectors, shared.embedder, health, stack)
         figures = Figures(shared.coalescer, lead_or_follow, shared.embedder, shared.refusals, health)
         await stack.enter_async_context(told(watched, settings, shared.prices, figures))
-        pipeline = Pipeline(lookup, shared.coalescer, lead_or_follow)
+        parking, tending = parked_of(settings, _around(shared, lookup, clock), stack)
+        pipeline = Pipeline(lookup, shared.coalescer, lead_or_follow, parking)
         prompts = settings.log_prompts
         jobs = ChunkJob(pipeline, shared.publisher, shared.refusals, watched.around, log_prompts=prompts)
-        yield Service(jobs, background, house, watched)
+        yield Service(jobs, {**background, "batches": tending.run}, house, watched)
+
+
+def _around(shared: _Shared, lookup: Lookup, clock: Clock) -> Around:
+    return Around(
+        redis=shared.redis,
+        keys=shared.keys,
+        refusals=shared.refusals,
+        matcher=shared.matcher,
+        exact=shared.exact,
+        coalescer=shared.coalescer,
+        lookup=lookup,
+        outbound=shared.publisher,
+        clock=clock,
+    )
 
 
 def _background(

@@ -125,10 +125,10 @@ def budget_of(settings: Settings, redis: Redis, keys: Keys) -> RateBudget:
     return RateBudget(redis, keys, provider=provider_name(settings.openai_base_url), rpm=settings.rpm, tpm=settings.tpm)
 
 
-def prices_of(settings: Settings) -> Prices:
-    """Of the LLM's provider."""
+def prices_of(settings: Settings, base_url: str | None = None) -> Prices:
+    """Of the LLM's provider, or of the one at this URL."""
     path = None if settings.prices is None else str(settings.prices)
-    return load_prices(path, base_url=settings.openai_base_url or OPENAI)
+    return load_prices(path, base_url=base_url or settings.openai_base_url or OPENAI)
 
 
 def with_cache_keys(settings: Settings) -> bool:

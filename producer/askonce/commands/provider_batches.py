@@ -1,0 +1,87 @@
+"""askonce provider-batches"""
+
+import argparse
+import shutil
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict
+from typing import Any
+
+import orjson
+
+from askonce.client import Client
+from askonce.commands.output import complain, say, say_json
+from askonce.commands.text_table import age, money, number, table
+from askonce.operator.provider_batches import ProviderBatch, ProviderBatches
+
+NAME = "provider-batches"
+HELP = "List, show or cancel the batches that wait at the provider of the LLM."
+EXAMPLES = (
+    "askonce provider-batches list",
+    "askonce provider-batches cancel BATCH    # what is done is taken, the rest goes to the next batch",
+    "askonce provider-batches list --all --json",
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "action", choices=tuple(ACTIONS), help="cancel ends them early; `askonce cancel` is for questions"
+    )
+    parser.add_argument("batches", metavar="BATCH", nargs="*", help="as `list` names them")
+    parser.add_argument("--all", action="store_true", help="list: those of the last week that have ended, too")
+
+
+async def run(client: Client, args: argparse.Namespace) -> int:  # noqa: ARG001 - as every command
+    if args.action != "list" and not args.batches:
+        raise ValueError(f"{args.action} which: name batches, as `list` does")
+    async with ProviderBatches(args.url) as batches:
+        try:
+            chosen = await batches.get(args.batches) if args.batches else await batches.all()
+        except LookupError as error:
+            complain(str(error))
+            return 1
+        if args.action == "list" and not args.batches and not args.all:
+            chosen = [batch for batch in chosen if batch.state != "ended"]
+        return await ACTIONS[args.action](batches, chosen, args.json)
+
+
+async def _list(batches: ProviderBatches, chosen: list[ProviderBatch], as_json: bool) -> int:  # noqa: ARG001
+    if as_json:
+        say_json([asdict(batch) for batch in chosen])
+    elif chosen:
+        heads = ["batch", "model", "state", "requests", "done", "failed", "age", "cost"]
+        say(table(heads, map(_row, chosen), left=3, width=shutil.get_terminal_size().columns, whole=1))
+    else:
+        complain("no batches")
+    return 0
+
+
+def _row(batch: ProviderBatch) -> list[str]:
+    state = batch.status if batch.state in ("running", "ended") and batch.status else batch.state
+    counts = [number(each) for each in (batch.requests, batch.done, batch.failed)]
+    return [batch.name, batch.model, state, *counts, age(batch.age_s), "-" if batch.cost is None else money(batch.cost)]
+
+
+async def _show(batches: ProviderBatches, chosen: list[ProviderBatch], as_json: bool) -> int:  # noqa: ARG001
+    shown: list[dict[str, Any]] = [asdict(batch) for batch in chosen]
+    if as_json:
+        say_json(shown)
+    for facts in [] if as_json else shown:
+        say(orjson.dumps(facts, option=orjson.OPT_INDENT_2).decode())
+    return 0
+
+
+async def _cancel(batches: ProviderBatches, chosen: list[ProviderBatch], as_json: bool) -> int:
+    """Exit code 1 where one has ended already."""
+    asked = await batches.cancel([batch.name for batch in chosen])
+    if as_json:
+        say_json(asked)
+    for name, done in () if as_json else asked.items():
+        say(f"{name} {'is being cancelled' if done else 'has ended already'}")
+    return 0 if all(asked.values()) else 1
+
+
+ACTIONS: dict[str, Callable[[ProviderBatches, list[ProviderBatch], bool], Awaitable[int]]] = {
+    "list": _list,
+    "show": _show,
+    "cancel": _cancel,
+}

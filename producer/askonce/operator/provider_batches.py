@@ -1,0 +1,144 @@
+"""The batches that workers have made at the provider of the LLM, as an operator sees them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from askonce.closing import Closing
+from askonce.contract.keys import Keys
+from askonce.settings import client_settings
+from askonce.store.connection import Store
+from askonce.store.scripts import Script
+
+CANCEL = Script("askonce", "cancel_batch")
+MOST = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderBatch:
+    """One batch.
+
+    Attributes:
+        name: ours; the provider has it in the batch's metadata.
+        model: the model of all its questions.
+        state: `filled`, `uploaded`, `creating`, `running` or `ended`.
+        status: the provider's last word of it; of one that ended here, what became of it.
+        provider_id: the provider's name of it, '' while it has none.
+        requests: lines of its file.
+        done: lines that are answered and settled.
+        failed: lines that failed for good.
+        waiting: questions that stand in it still.
+        age_s: seconds since it was begun.
+        tokens_in: of the answers so far.
+        tokens_out: of the answers so far.
+        cost: of the answers so far, by the workers' prices; None where nothing has a price.
+        reason: why the provider refused it.
+    """
+
+    name: str
+    model: str
+    state: str
+    status: str
+    provider_id: str
+    requests: int
+    done: int
+    failed: int
+    waiting: int
+    age_s: float
+    tokens_in: int
+    tokens_out: int
+    cost: float | None
+    reason: str
+
+
+class ProviderBatches(Closing):
+    """The provider's batches of one installation.
+
+    It has a connection of its own, which `async with` closes.
+
+    Args:
+        redis_url: Redis; ASKONCE_REDIS_URL where it is not given.
+        key_prefix: of all keys; ASKONCE_KEY_PREFIX where it is not given.
+    """
+
+    def __init__(self, redis_url: str | None = None, *, key_prefix: str | None = None) -> None:
+        settings = client_settings({"redis_url": redis_url, "key_prefix": key_prefix})
+        self._keys = Keys(settings.key_prefix)
+        self._store = Store(settings.redis_url)
+
+    async def all(self) -> list[ProviderBatch]:
+        """Those that have not ended, and the last thousand that have; the newest first.
+
+        Raises:
+            StoreUnreachable: Redis does not answer.
+        """
+        found = await self._store.pipeline(
+            [("ZRANGE", self._keys.parked(each), -MOST, -1) for each in ("batches", "ended")]
+        )
+        return await self._read([name.decode() for names in found for name in names])
+
+    async def get(self, names: Sequence[str]) -> list[ProviderBatch]:
+        """These.
+
+        Raises:
+            LookupError: one of them is not known.
+            StoreUnreachable: Redis does not answer.
+        """
+        found = await self._read(names)
+        missing = set(names) - {batch.name for batch in found}
+        if missing:
+            raise LookupError(f"no such batch: {', '.join(sorted(missing))}")
+        return found
+
+    async def cancel(self, names: Sequence[str]) -> dict[str, bool]:
+        """Has the workers end these early. False of one that has ended.
+
+        Raises:
+            StoreUnreachable: Redis does not answer.
+        """
+        args = [self._keys.parked(f"batch:{name}") for name in names]
+        replies = await self._store.script(CANCEL, args, [])
+        return dict(zip(names, map(bool, replies), strict=True))
+
+    async def aclose(self) -> None:
+        """Closes the connection."""
+        await self._store.aclose()
+
+    async def _read(self, names: Sequence[str]) -> list[ProviderBatch]:
+        if not names:
+            return []
+        commands: list[Any] = [("TIME",)]
+        for name in names:
+            commands.append(("HGETALL", self._keys.parked(f"batch:{name}")))
+            commands.append(("ZCARD", self._keys.parked(f"lines:{name}")))
+        [seconds, _], *replies = await self._store.pipeline(commands)
+        pairs = zip(names, replies[::2], replies[1::2], strict=True)
+        read = [_batch(name, _texts(fields), waiting, int(seconds)) for name, fields, waiting in pairs if fields]
+        return sorted(read, key=lambda batch: batch.age_s)
+
+
+def _texts(fields: Any) -> dict[str, str]:
+    pairs = fields.items() if isinstance(fields, dict) else zip(fields[::2], fields[1::2], strict=True)
+    return {name.decode(): value.decode("utf-8", "replace") for name, value in pairs}
+
+
+def _batch(name: str, facts: dict[str, str], waiting: int, now: int) -> ProviderBatch:
+    def count(field: str) -> int:
+        return int(facts[field]) if facts.get(field, "").isdecimal() else 0
+
+    return ProviderBatch(
+        name=name,
+        model=facts.get("model", ""),
+        state=facts.get("state", ""),
+        status=facts.get("status", ""),
+        provider_id=facts.get("id", ""),
+        requests=count("total"),
+        done=count("done"),
+        failed=count("failed"),
+        waiting=waiting,
+        age_s=max(0.0, now - count("began") / 1000),
+        tokens_in=count("tokens_in"),
+        tokens_out=count("tokens_out"),
+        cost=count("cost") / 1e9 if "cost" in facts else None,
+        reason=facts.get("reason", ""),
+    )

@@ -1,0 +1,205 @@
+"""What goes wrong with a provider's batch: nothing is lost, and nothing is paid twice."""
+# ruff: noqa: F811
+
+import asyncio
+import contextlib
+
+import pytest
+
+from askonce import Question
+from askonce_worker.parked.sending import Sending
+from askonce_worker.parked.settling import Settling
+from askonce_worker.parked.store import LockLost, ParkedStore
+from support.parking import (
+    answers,
+    batch_worker,  # noqa: F401
+    distinct,
+    hurried,  # noqa: F401
+    nothing_left,
+    park,
+    run_bulk,
+    running,
+    seen,
+)
+from support.wired import wired_workers
+
+
+@contextlib.asynccontextmanager
+async def worker_of(settings, count=1):
+    """Workers that take what comes back into the bulk lane, too."""
+    async with wired_workers(count, settings) as workers:
+        yield workers if count > 1 else workers[0]
+
+
+@contextlib.asynccontextmanager
+async def taking(worker):
+    task = asyncio.create_task(run_bulk(worker))
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+async def test_lines_that_fail_are_missing_or_torn(batch_worker, llm_server):
+    rules = [
+        {"kind": "status", "contains": "town 0?", "status": 400, "message": "no such town"},
+        {"kind": "missing", "contains": "town 1?", "times": 1},
+        {"kind": "junk", "contains": "town 2?", "times": 1},
+        {"kind": "status", "contains": "town 3?", "status": 429, "times": 1},
+        {"kind": "length", "contains": "town 4?"},
+        {"kind": "refusal", "contains": "town 5?"},
+        {"kind": "status", "contains": "town 6?", "status": 500},
+    ]
+    await llm_server.control(batches={"lines": rules})
+    async with worker_of(batch_worker) as worker:
+        ids = await park(worker, *distinct(8))
+        reworded = [Question("please How far is town 5? [g5]"), Question("please How far is town 0? [g0]")]
+        ids += await park(worker, *reworded)
+        async with taking(worker):
+            found = await answers(worker, ids)
+        await nothing_left(worker)
+        assert [answer.status for answer in found] == ["failed", *["answered"] * 9]
+        assert (found[0].error.kind, found[0].error.status) == ("bad_request", 400)
+        assert "no such town" in found[0].error.message
+        assert found[5].finish_reason == "stop"
+        assert "refusal" in str(found[5].body)
+        assert found[8].text == "answer to: please How far is town 5? [g5]", "a refusal is not for other words"
+        kept = await worker.client.lookup(distinct(5)[4])
+        assert kept is None, "a truncated answer is not kept"
+    batches, calls = await seen(llm_server)
+    towns = {n: batches["texts"].get(f"How far is town {n}? [g{n}]", 0) for n in range(8)}
+    assert towns == {0: 0, 1: 2, 2: 2, 3: 1, 4: 1, 5: 1, 6: 0, 7: 1}
+    assert calls == 3, "the two in other words, and what no batch could answer"
+
+
+async def test_what_expires_goes_on_in_the_next_batch(batch_worker, llm_server):
+    await llm_server.control(batches={"seconds": 3600, "expires": 0.3})
+    async with worker_of(batch_worker) as worker:
+        ids = await park(worker, *distinct(10))
+        await running(worker)
+        await llm_server.control(batches={"seconds": 0.0})
+        found = await answers(worker, ids)
+    assert {answer.source for answer in found} == {"llm"}
+    batches, calls = await seen(llm_server)
+    assert (calls, batches["billed"], set(batches["texts"].values())) == (0, 10, {1})
+    assert [each["status"] for each in batches["batches"]] == ["expired", "completed"]
+
+
+async def test_a_batch_is_cancelled_for_a_question_near_its_deadline(batch_worker, llm_server):
+    """What is done until then is taken; of the rest that question is asked at once, and the others wait on."""
+    await llm_server.control(batches={"seconds": 12})
+    async with worker_of(batch_worker | {"ASKONCE_BATCH_WAIT": "1"}) as worker:
+        ids = await park(worker, *distinct(6))
+        [urgent] = await park(worker, Question("Urgent? [g99]"), timeout=6)
+        await running(worker, 1)
+        await llm_server.control(batches={"seconds": 0.0})
+        async with taking(worker):
+            found = await answers(worker, [*ids, urgent])
+    assert {answer.status for answer in found} == {"answered"}
+    batches, calls = await seen(llm_server)
+    assert batches["billed"] + calls == 7
+    assert batches["batches"][0]["status"] == "cancelled"
+    assert calls <= 1
+
+
+async def test_a_refused_file_is_split_until_the_culprit_is_alone(batch_worker, llm_server):
+    await llm_server.control(batches={"refuses": "town 5?"})
+    async with worker_of(batch_worker) as worker:
+        ids = await park(worker, *distinct(9))
+        async with taking(worker):
+            found = await answers(worker, ids)
+    assert {answer.source for answer in found} == {"llm"}
+    batches, calls = await seen(llm_server)
+    assert (calls, batches["billed"]) == (1, 8)
+    assert sum(each["status"] == "failed" for each in batches["batches"]) <= 5
+
+
+async def test_an_upload_that_is_refused_is_split_too(batch_worker, llm_server):
+    await llm_server.control(batches={"steps": [{"step": "upload", "status": 413}, {"step": "create", "status": 400}]})
+    async with worker_of(batch_worker) as worker:
+        found = await answers(worker, await park(worker, *distinct(8)))
+    assert {answer.source for answer in found} == {"llm"}
+    batches, calls = await seen(llm_server)
+    assert (calls, batches["billed"], set(batches["texts"].values())) == (0, 8, {1})
+
+
+async def test_a_limit_of_enqueued_tokens_means_smaller_and_later(batch_worker, llm_server):
+    await llm_server.control(batches={"enqueued": 30})  # of 6 tokens each
+    async with worker_of(batch_worker) as worker:
+        found = await answers(worker, await park(worker, *distinct(12)))
+    assert {answer.source for answer in found} == {"llm"}
+    batches, calls = await seen(llm_server)
+    assert (calls, batches["billed"], set(batches["texts"].values())) == (0, 12, {1})
+    assert max(each["lines"] for each in batches["batches"] if each["status"] == "completed") <= 5
+
+
+STEPS = ("upload", "create", "look", "content", "list")
+
+
+@pytest.mark.parametrize(
+    "fault", [{"status": 500}, {"status": 502, "done": True}, {"reset": True, "done": True}, {"status": 429}]
+)
+async def test_a_provider_that_fails_at_every_step(batch_worker, llm_server, fault):
+    """Twice at each; also after the request took effect, and with a list that is behind."""
+    steps = [{"step": step, "times": 2, **fault} for step in STEPS]
+    await llm_server.control(batches={"steps": steps, "listed_after": 0.4})
+    async with worker_of(batch_worker) as worker:
+        found = await answers(worker, await park(worker, *distinct(10)))
+        assert {answer.source for answer in found} == {"llm"}
+        await nothing_left(worker)
+    batches, calls = await seen(llm_server)
+    assert (calls, batches["billed"], set(batches["texts"].values())) == (0, 10, {1})
+
+
+async def test_an_address_without_batches_is_waited_for_and_left_in_time(batch_worker, llm_server):
+    await llm_server.control(batches={"steps": [{"step": "upload", "status": 404, "times": 1000}]})
+    async with worker_of(batch_worker) as worker:
+        ids = await park(worker, *distinct(2), timeout=4)
+        async with taking(worker):
+            found = await answers(worker, ids)
+    assert {answer.source for answer in found} == {"llm"}
+    assert (await seen(llm_server))[1] == 2
+
+
+@pytest.mark.parametrize(
+    ("part", "method", "when"),
+    [
+        (Sending, "_running", "before"),
+        (Sending, "_create", "before"),
+        (Sending, "_upload", "after"),
+        (Settling, "_send", "after"),
+        (ParkedStore, "done", "before"),
+        (ParkedStore, "done", "after"),
+        (ParkedStore, "move", "after"),
+        (ParkedStore, "gather", "after"),
+    ],
+)
+async def test_a_worker_that_dies_anywhere_is_gone_on_from(monkeypatch, batch_worker, llm_server, part, method, when):
+    """The first worker loses its lock at that point, as one that died, and another one goes on."""
+    real, killed = getattr(part, method), []
+
+    async def dies(self, *arguments, **options):
+        result = None
+        if killed or when == "after":
+            result = await real(self, *arguments, **options)
+        if not killed:
+            killed.append(method)
+            raise LockLost
+        return result
+
+    monkeypatch.setattr(part, method, dies)
+    async with worker_of(batch_worker, 2) as [one, other]:
+        ids = await park(one, *distinct(6), *distinct(2))
+        ids += await park(other, Question("please How far is town 3? [g3]"))
+        found = await answers(one, ids)
+        assert {answer.status for answer in found} == {"answered"}
+        await nothing_left(one)
+        assert killed
+        total = await one.redis.hgetall(one.keys.stats("total"))
+    batches, calls = await seen(llm_server)
+    assert (calls, batches["billed"], set(batches["texts"].values())) == (0, 6, {1})
+    assert len([each for each in batches["batches"] if each["status"] == "completed"]) >= 1
+    counted = sum(int(count) for name, count in total.items() if name.startswith(b"calls"))
+    assert counted == 6, "each is counted once"

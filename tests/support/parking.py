@@ -1,0 +1,99 @@
+"""Wired workers whose questions wait for batches, at a pace for tests."""
+
+import asyncio
+from functools import partialmethod
+
+import pytest
+
+from askonce import Question
+from askonce_worker.parked import batches, tending
+from askonce_worker.parked.pauses import Pauses
+from askonce_worker.parked.sending import Sending
+from support.asking import collected, settings_for
+from support.worker_process import until
+
+
+@pytest.fixture
+def hurried(monkeypatch):
+    """Rounds follow each other at once, and nothing is waited for longer than a test can."""
+    monkeypatch.setattr(tending, "IDLE", 0.02)
+    monkeypatch.setattr(batches, "FIRST_PAUSE", 200)
+    monkeypatch.setattr(Pauses, "__init__", partialmethod(Pauses.__init__, first=0.02, most=0.1))
+    monkeypatch.setattr(Sending, "__init__", partialmethod(Sending.__init__, arrives=3.0, listed=1.0))
+
+
+@pytest.fixture
+def batch_worker(hurried, valkey_url, embedded_qdrant_url, llm_server, prefix):
+    """Settings of a worker whose bulk questions wait for batches."""
+    return settings_for(valkey_url, embedded_qdrant_url, llm_server, prefix) | {
+        "ASKONCE_BULK_TIER": "batch",
+        "ASKONCE_BATCH_WAIT": "0.05",
+        "ASKONCE_BATCH_MARGIN": "2",
+        "ASKONCE_LEASE": "10",
+    }
+
+
+async def park(worker, *questions, **options):
+    """Submits them as one chunk, and has the worker take it. Returns their job ids."""
+    ids = await worker.client.submit_many(list(questions), lane="bulk", **options)
+    await asyncio.wait_for(worker.run_next("bulk"), 30)
+    return ids
+
+
+async def answers(worker, ids, seconds=60.0):
+    return await collected(worker.client, ids, seconds=seconds)
+
+
+async def run_bulk(worker):
+    """Takes what comes into the bulk lane, until cancelled."""
+    while True:
+        if await worker.redis.zcard(worker.keys.queue("bulk")):
+            await worker.run_next("bulk")
+        await asyncio.sleep(0.02)
+
+
+async def in_place(worker, place, count):
+    async def there():
+        return await worker.redis.zcard(worker.keys.parked(place)) == count
+
+    await until(there, seconds=60, what=f"{count} questions in {place}")
+
+
+async def lines_of_batches(worker):
+    """By batch, how many questions stand in it."""
+    names = await worker.redis.zrange(worker.keys.parked("batches"), 0, -1)
+    return {name.decode(): await worker.redis.zcard(worker.keys.parked(f"lines:{name.decode()}")) for name in names}
+
+
+async def running(worker, count=1):
+    """Until so many batches run at the provider. Returns their names."""
+
+    async def there():
+        names = await worker.redis.zrange(worker.keys.parked("batches"), 0, -1)
+        states = [await worker.redis.hget(worker.keys.parked(f"batch:{name.decode()}"), "state") for name in names]
+        return len(names) == count and set(states) == {b"running"} and names
+
+    return await until(there, seconds=60, what=f"{count} running batches")
+
+
+async def nothing_left(worker):
+    """Of parked questions, but for what is kept of batches."""
+    kept = ("ended", "batch:", "lock", "limits", "since")
+
+    async def gone():
+        pattern = worker.keys.parked("*")
+        names = [name.decode() async for name in worker.redis.scan_iter(pattern, count=10_000)]
+        left = [name for name in names if not name.removeprefix(worker.keys.parked("")).startswith(kept)]
+        return not left and int(await worker.redis.hget(worker.keys.load, "parked") or 0) == 0
+
+    await until(gone, seconds=30, what="an empty room")
+
+
+def distinct(count, start=0):
+    return [Question(f"How far is town {n}? [g{n}]") for n in range(start, start + count)]
+
+
+async def seen(llm_server):
+    """What the provider's batches have seen, and the calls beside them."""
+    stats = await llm_server.stats()
+    return stats["batches"], stats["chat"]["calls"]

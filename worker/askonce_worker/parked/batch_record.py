@@ -1,0 +1,71 @@
+"""A provider's batch, as Redis knows it. Its questions stand in `lines:NAME`.
+
+filled      it has its lines, and no file yet
+uploaded    the provider has its file
+creating    it was asked for, and nobody knows whether the request arrived
+running     the provider has it, under `batch_id`
+ended       every line is settled, or has gone on
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import orjson
+
+from askonce.readable import read_object
+
+VERSION = 1
+STATES = ("filled", "uploaded", "creating", "running", "ended")
+
+
+@dataclass(frozen=True, slots=True)
+class BatchRecord:
+    """asked: Unix ms of the last request to create it. heard: of a reply that does not say whether it was created.
+
+    epochs: by namespace, as they were when its file was written. status: the provider's word. unwanted: an
+    operator wants it to end early. cancelled: the provider was asked to.
+    """
+
+    name: str
+    state: str
+    model: str
+    total: int = 0
+    file_id: str = ""
+    batch_id: str = ""
+    asked: int = 0
+    heard: int = 0
+    status: str = ""
+    unwanted: bool = False
+    cancelled: bool = False
+    epochs: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def lines(self) -> str:
+        """The place of its questions."""
+        return f"lines:{self.name}"
+
+
+def read_batch(name: str, fields: Mapping[bytes, bytes]) -> BatchRecord:
+    """Raises ValueError where it cannot be read."""
+    texts = {key.decode(): value.decode() for key, value in fields.items()}
+    if texts.get("v") != str(VERSION) or texts.get("state") not in STATES or "model" not in texts:
+        raise ValueError("not a batch of version 1")
+    epochs = read_object(texts.get("epochs", "{}").encode())
+    return BatchRecord(
+        name=name,
+        state=texts["state"],
+        model=texts["model"],
+        total=int(texts.get("total", "0")),
+        file_id=texts.get("file", ""),
+        batch_id=texts.get("id", ""),
+        asked=int(texts.get("asked", "0")),
+        heard=int(texts.get("heard", "0")),
+        status=texts.get("status", ""),
+        unwanted="cancel" in texts,
+        cancelled="cancelled" in texts,
+        epochs={str(namespace): str(stamp) for namespace, stamp in epochs.items()},
+    )
+
+
+def epochs_record(epochs: Mapping[str, str]) -> bytes:
+    return orjson.dumps(dict(epochs))

@@ -1,0 +1,122 @@
+"""The batches in Redis, and what a provider takes of a model at once. Writing needs the token of the lock."""
+
+import secrets
+from dataclasses import dataclass, replace
+from typing import Any
+
+import orjson
+from redis.asyncio import Redis
+
+from askonce.contract.keys import Keys
+from askonce.readable import read_object
+from askonce.store.scripts import Script
+from askonce_worker.logs.unreadable import Refusals
+from askonce_worker.parked.batch_record import VERSION, BatchRecord, read_batch
+from askonce_worker.parked.store import LockLost, ParkedStore
+
+NOTE = Script("askonce_worker.parked", "note")
+NOW = "now"
+FIRST_PAUSE, LONGEST_PAUSE = 60_000, 1_800_000
+"""Milliseconds before a provider that takes no more is asked again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """Of a model. most: lines in a batch. until: Unix ms before which none is made. refusals: in a row."""
+
+    most: int
+    until: int = 0
+    refusals: int = 0
+
+    def tighter(self, refused: int, now_ms: int) -> "Limit":
+        """After a batch of so many lines was refused: half of it, and later."""
+        pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2**self.refusals)
+        return Limit(max(1, min(self.most, refused) // 2), now_ms + pause, min(self.refusals + 1, 10))
+
+    def paused(self, now_ms: int) -> "Limit":
+        pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2**self.refusals)
+        return replace(self, until=now_ms + pause, refusals=min(self.refusals + 1, 10))
+
+    def wider(self) -> "Limit":
+        """After a batch was taken and has ended."""
+        return Limit(self.most * 2)
+
+
+def new_name() -> str:
+    """Under which the provider has it, in its metadata."""
+    return f"askonce-{secrets.token_hex(10)}"
+
+
+class Batches:
+    def __init__(self, redis: Redis, keys: Keys, store: ParkedStore, refusals: Refusals, *, most: int) -> None:
+        """most: lines in a batch."""
+        self._redis: Any = redis
+        self._keys = keys
+        self._store = store
+        self._refusals = refusals
+        self._most = most
+
+    async def open(self) -> list[BatchRecord]:
+        """Those that have not ended, the oldest first."""
+        names = [name.decode() for name in await self._redis.zrange(self._keys.parked("batches"), 0, -1)]
+        pipe = self._redis.pipeline(transaction=False)
+        for name in names:
+            pipe.hgetall(self._keys.parked(f"batch:{name}"))
+        found = []
+        for name, fields in zip(names, await pipe.execute(), strict=True):
+            try:
+                found.append(read_batch(name, fields))
+            except ValueError as error:
+                self._refusals("batch", batch=name, reason=str(error))
+        return found
+
+    async def read(self, name: str) -> BatchRecord | None:
+        """None where it is not there, or cannot be read."""
+        try:
+            return read_batch(name, await self._redis.hgetall(self._keys.parked(f"batch:{name}")))
+        except ValueError:
+            return None
+
+    async def note(self, name: str, **facts: Any) -> int:
+        """Writes these facts; `now` is this moment, which is returned (Unix ms). Raises LockLost."""
+        args: list[Any] = [self._keys.parked(""), self._store.token, name]
+        for pair in facts.items():
+            args += pair
+        now = int(await NOTE(self._redis, [self._keys.parked_lock], args))
+        if now == -1:
+            raise LockLost
+        return now
+
+    async def begin(self, model: str) -> BatchRecord:
+        """A batch without lines."""
+        name = new_name()
+        await self.note(name, v=VERSION, state="filled", model=model, began=NOW)
+        return BatchRecord(name, "filled", model)
+
+    async def models(self) -> dict[str, int]:
+        """Those whose questions wait for a batch, and since when (Unix ms)."""
+        found = await self._redis.hgetall(self._keys.parked("since"))
+        return {model.decode(): int(since) for model, since in found.items()}
+
+    async def limit(self, model: str) -> Limit:
+        raw = await self._redis.hget(self._keys.parked("limits"), model)
+        if raw is None:
+            return Limit(self._most)
+        try:
+            record = read_object(raw)
+            return Limit(min(self._most, int(record["most"])), int(record["until"]), int(record["refusals"]))
+        except (ValueError, KeyError, TypeError):
+            return Limit(self._most)
+
+    async def set_limit(self, model: str, limit: Limit) -> None:
+        """Advice for the next batch: written without the token."""
+        key = self._keys.parked("limits")
+        if limit.most >= self._most and not limit.until:
+            await self._redis.hdel(key, model)
+        else:
+            record = {"most": limit.most, "until": limit.until, "refusals": limit.refusals}
+            await self._redis.hset(key, model, orjson.dumps(record))
+
+    async def now_ms(self) -> int:
+        seconds, micros = await self._redis.time()
+        return int(seconds) * 1000 + int(micros) // 1000

@@ -1,0 +1,144 @@
+"""From a provider's batch to answers: it is looked at, and once it has ended its files are read and each line settled.
+
+A line is done when its question stands in no batch any more. So files may be read again after a kill, or after the
+connection broke: what was settled is left out.
+"""
+
+import contextlib
+from collections.abc import Iterator
+from itertools import islice
+
+import structlog
+from openai.types import Batch
+
+from askonce_worker.logs.redaction import Redactor
+from askonce_worker.parked.batch_record import BatchRecord
+from askonce_worker.parked.batches import NOW, Batches
+from askonce_worker.parked.lines import Outcome, read_line
+from askonce_worker.parked.pauses import Pauses
+from askonce_worker.parked.provider_api import ENDED, BatchApi
+from askonce_worker.parked.refusal import NO_FILE, Refusal, of_batch
+from askonce_worker.parked.settling import Reply, Settling
+from askonce_worker.parked.splitting import Splitting
+from askonce_worker.parked.store import ParkedStore
+from askonce_worker.providers.provider import ProviderError
+
+log = structlog.get_logger()
+
+AT_ONCE = 100
+"""Lines that are settled together."""
+LOST_AFTER = 8
+"""Times in a row, further and further apart, that a provider does not know a batch or a file, before it is gone."""
+
+
+class Collecting:
+    """margin: seconds before a question's deadline, when its batch is cancelled for it."""
+
+    def __init__(
+        self,
+        *,
+        store: ParkedStore,
+        batches: Batches,
+        api: BatchApi,
+        settling: Settling,
+        splitting: Splitting,
+        pauses: Pauses,
+        redactor: Redactor,
+        margin: float,
+    ) -> None:
+        self._store = store
+        self._batches = batches
+        self._api = api
+        self._settling = settling
+        self._splitting = splitting
+        self._pauses = pauses
+        self._redactor = redactor
+        self._margin_ms = int(margin * 1000)
+
+    async def step(self, batch: BatchRecord) -> None:
+        """Looks at a batch that runs."""
+        if batch.state != "running" or not self._pauses.is_over(batch.name):
+            return
+        try:
+            await self._look(batch)
+        except ProviderError as error:
+            log.warning("batch.not_read", batch=batch.name, error=str(error))
+            self._pauses.pause(batch.name, error.retry_after)
+            if error.status == NO_FILE and self._pauses.failures(batch.name) >= LOST_AFTER:
+                await self._end(batch, "lost", tried=True)
+
+    async def _look(self, batch: BatchRecord) -> None:
+        found = await self._api.look(batch.batch_id)
+        now = await self._batches.note(batch.name, **_facts(found))
+        if found.status not in ENDED:
+            await self._cancel_in_time(batch, found, now)
+            self._pauses.looked(batch.name, max(0.0, (now - batch.asked) / 1000))
+        elif found.status == "failed":
+            await self._failed(batch, found)
+        elif self._is_incomplete(batch, found):
+            self._pauses.pause(batch.name, None)
+        else:
+            await self._settle(batch, found)
+
+    async def _cancel_in_time(self, batch: BatchRecord, found: Batch, now: int) -> None:
+        """Where an operator wants it, or a question is near its deadline: what is done is billed and taken."""
+        if batch.cancelled:
+            if found.status != "cancelling":
+                await self._api.cancel(batch.batch_id)
+        elif batch.unwanted or await self._store.due(batch.lines, now + self._margin_ms, 1):
+            await self._batches.note(batch.name, cancelled=NOW)
+            await self._api.cancel(batch.batch_id)
+
+    def _is_incomplete(self, batch: BatchRecord, found: Batch) -> bool:
+        """Some providers say that it has ended a little before its files are there."""
+        counts = found.request_counts
+        missing = counts is not None and (counts.completed or 0) > 0 and not found.output_file_id
+        return missing and self._pauses.failures(batch.name) < LOST_AFTER
+
+    async def _failed(self, batch: BatchRecord, found: Batch) -> None:
+        errors = (found.errors.data if found.errors else None) or []
+        reason = "; ".join(f"{error.code}: {error.message}" for error in errors[:3])
+        if of_batch(errors) is Refusal.LIMIT:
+            await self._splitting.smaller_and_later(batch)
+        else:
+            await self._splitting.halves(batch, reason or "the provider gives no reason")
+
+    async def _settle(self, batch: BatchRecord, found: Batch) -> None:
+        for file_id in (found.output_file_id, found.error_file_id):
+            if file_id:
+                async with self._api.content(file_id) as lines:
+                    await self._settle_all(batch, lines)
+        await self._end(batch, found.status, tried=found.status == "completed")
+
+    async def _settle_all(self, batch: BatchRecord, lines: Iterator[bytes]) -> None:
+        outcomes = filter(None, (read_line(line, self._redactor) for line in lines if line.strip()))
+        while some := list(islice(outcomes, AT_ONCE)):
+            await self._settle_some(batch, {outcome.id: outcome for outcome in some if outcome.kind != "again"})
+
+    async def _settle_some(self, batch: BatchRecord, outcomes: dict[str, Outcome]) -> None:
+        parked = [each for each in await self._store.read(list(outcomes)) if each.place == batch.lines]
+        replies = []
+        for each in parked:
+            outcome = outcomes[each.id]
+            if outcome.failure is not None:
+                await self._settling.failed(each, outcome.failure, batch.name)
+            elif outcome.body is not None:
+                began = batch.epochs.get(each.question.namespace or "", "")
+                replies.append(Reply(each, outcome.body, began, batch.asked))
+        await self._settling.answered(replies, batch.name)
+
+    async def _end(self, batch: BatchRecord, status: str, *, tried: bool) -> None:
+        left = await self._splitting.go_on(batch, tried=tried)
+        await self._batches.note(batch.name, state="ended", status=status, left=left, ended=NOW)
+        self._splitting.taken(batch.model)
+        with contextlib.suppress(ValueError):
+            await self._batches.set_limit(batch.model, (await self._batches.limit(batch.model)).wider())
+        log.info("batch.ended", batch=batch.name, status=status, left=left, model=batch.model)
+
+
+def _facts(found: Batch) -> dict[str, object]:
+    counts = found.request_counts
+    facts: dict[str, object] = {"status": found.status}
+    if counts is not None:
+        facts |= {"completed": counts.completed or 0, "refused": counts.failed or 0}
+    return facts

@@ -1,0 +1,31 @@
+-- Shared by the scripts of the one worker that tends what is parked: loaded in front of them.
+local function is_holder(lock, token)
+  return redis.call('GET', lock) == token
+end
+
+-- Who waits for a parked question: the names of their fields.
+local function waiting(key)
+  local found = {}
+  for _, field in ipairs(redis.call('HKEYS', key)) do
+    if string.sub(field, 1, 2) == 'w:' then
+      found[#found + 1] = field
+    end
+  end
+  return found
+end
+
+local function forget(prefix, id)
+  local key = prefix .. 'question:' .. id
+  local facts = redis.call('HMGET', key, 'place', 'scope')
+  if redis.call('DEL', key) == 1 and facts[2] then
+    redis.call('HINCRBY', string.sub(prefix, 1, -string.len('parked:') - 1) .. 'load', 'parked', -1)
+  end
+  if facts[1] then
+    redis.call('ZREM', prefix .. facts[1], id)
+  end
+  if facts[2] and redis.call('HINCRBY', prefix .. 'scopes:uses', facts[2], -1) <= 0 then
+    redis.call('HDEL', prefix .. 'scopes:uses', facts[2])
+    redis.call('HDEL', prefix .. 'scopes', facts[2])
+  end
+end
+

@@ -1,0 +1,31 @@
+-- Writes what is known of a batch, a new one too; `state ended` closes it: it is kept for a week, to be looked at.
+--
+-- Uses: fenced
+--
+-- KEYS: lock
+-- ARGV: 1 prefix of the keys   2 token   3 batch   4... field, value of each; the value `now` is this moment (Unix ms)
+-- Returns this moment, or -1 where another worker has the lock.
+if not is_holder(KEYS[1], ARGV[2]) then
+  return -1
+end
+local prefix, name = ARGV[1], ARGV[3]
+local clock = redis.call('TIME')
+local now = string.format('%.0f', clock[1] * 1000 + math.floor(clock[2] / 1000))
+local batch = prefix .. 'batch:' .. name
+redis.call('ZREM', prefix .. 'batches', '')
+if redis.call('EXISTS', batch) == 0 then
+  redis.call('ZADD', prefix .. 'batches', now, name)
+end
+for i = 4, #ARGV, 2 do
+  redis.call('HSET', batch, ARGV[i], ARGV[i + 1] == 'now' and now or ARGV[i + 1])
+  if ARGV[i] == 'state' and ARGV[i + 1] == 'ended' then
+    redis.call('ZREM', prefix .. 'batches', name)
+    redis.call('ZADD', prefix .. 'ended', now, name)
+    redis.call('EXPIRE', batch, 604800)
+    for _, old in ipairs(redis.call('ZRANGE', prefix .. 'ended', 0, -1001)) do
+      redis.call('ZREM', prefix .. 'ended', old)
+      redis.call('DEL', prefix .. 'batch:' .. old)
+    end
+  end
+end
+return tonumber(now)

@@ -1,0 +1,56 @@
+"""The way in: bulk questions of tier `batch` that nothing answers now wait for a batch; their job is done with them.
+
+A question that a live leader asks at this moment follows it, as any other does. One that is near its deadline is asked
+at once.
+"""
+
+from askonce.question import Tier
+from askonce_worker.answering.chunk_end import left_out
+from askonce_worker.answering.coalescing import Coalescer
+from askonce_worker.answering.open_question import OpenQuestion
+from askonce_worker.answering.ports import Clock
+from askonce_worker.answering.tiers import tier_of
+from askonce_worker.parked.records import Packed, Parked, Waiter, packed, parked_id
+from askonce_worker.parked.store import NEW, ParkedStore
+
+
+class BatchParking:
+    """bulk_tier: of the questions that name none. margin: seconds before its deadline from which on a question does not
+    wait for a batch."""
+
+    def __init__(
+        self, store: ParkedStore, coalescer: Coalescer, clock: Clock, *, bulk_tier: Tier, margin: float
+    ) -> None:
+        self._store = store
+        self._coalescer = coalescer
+        self._clock = clock
+        self._bulk_tier: Tier = bulk_tier
+        self._margin_ms = int(margin * 1000)
+
+    async def park(self, todo: list[OpenQuestion]) -> list[OpenQuestion]:
+        """Those that are not parked."""
+        latest = self._clock.now_ms() + self._margin_ms
+        waits = [item for item in todo if item.deadline > latest and self._is_for_batch(item)]
+        joined = self._coalescer.join([item.ask() for item in waits])
+        waits = [item for item, follow in zip(waits, joined, strict=True) if follow is None]
+        if not waits:
+            return todo
+        await self._store.park([each for item in waits for each in _records(item)])
+        left_out(question.job_id for item in waits for question in item.all())
+        parked = {item.key for item in waits}
+        return [item for item in todo if item.key not in parked]
+
+    def _is_for_batch(self, item: OpenQuestion) -> bool:
+        return tier_of(item.question, item.lane, self._bulk_tier) == "batch"
+
+
+def _records(item: OpenQuestion) -> list[tuple[str, Parked, Packed]]:
+    """One for each who waits; they have one id, and the first makes the record."""
+    records = []
+    for question in item.all():
+        made = packed(question, item.deadline)
+        waiter = Waiter(question, item.deadline, None, made.waiter)
+        name = parked_id(question, item.epochs)
+        parked = Parked(name, NEW, question, item.epochs, 0, (waiter,), item.vector)
+        records.append((f"{question.namespace}:{question.job_id}", parked, made))
+    return records

@@ -1,0 +1,43 @@
+"""When each batch is looked at again. In this process alone: whoever takes over looks at once."""
+
+import asyncio
+from collections.abc import Callable
+
+from askonce_worker.providers.retry import Backoff
+
+
+class Pauses:
+    """first, most: seconds between two looks at a batch that runs; they grow with its age."""
+
+    def __init__(self, random: Callable[[], float], *, first: float = 1.0, most: float = 60.0) -> None:
+        self._backoff = Backoff(random, least=first, most=most * 10, factor=2.0)
+        self._first = first
+        self._most = most
+        self._until: dict[str, float] = {}
+        self._failed: dict[str, int] = {}
+
+    def is_over(self, name: str) -> bool:
+        return self._now() >= self._until.get(name, 0.0)
+
+    def looked(self, name: str, age: float) -> None:
+        """All went well. age: seconds since it was created."""
+        self._failed.pop(name, None)
+        self._until[name] = self._now() + min(self._most, max(self._first, age / 10))
+
+    def pause(self, name: str, asked: float | None) -> None:
+        """A request failed. asked: the provider's Retry-After."""
+        failed = self._failed[name] = self._failed.get(name, 0) + 1
+        self._until[name] = self._now() + self._backoff.pause(min(failed, 10), asked)
+
+    def failures(self, name: str) -> int:
+        """Requests that failed in a row."""
+        return self._failed.get(name, 0)
+
+    def forget(self, names: set[str]) -> None:
+        """All but these."""
+        for known in (self._until, self._failed):
+            for name in known.keys() - names:
+                del known[name]
+
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time()

@@ -1,0 +1,95 @@
+"""Files and batches of a provider that speaks OpenAI's Batch API, through its own client. Raises ProviderError.
+
+What is known of providers, and is relied on:
+
+- A batch is `validating`, `in_progress`, `finalizing`, then `completed`, `failed`, `expired` or `cancelled`, the last
+  after `cancelling`. Any of these ends but `failed` may have files: output, errors, both or none. A file that there is
+  not is null, or an empty text.
+- A line of either file names its request by `custom_id`, in any order. `error` tells of what was never asked
+  (`batch_expired`, `batch_cancelled`), else `response` has the status and the body.
+- Creating takes no idempotency key. The list has the newest first, in pages.
+"""
+
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from typing import IO, Literal
+
+from openai.types import Batch
+
+from askonce_worker.providers.provider import ProviderClient, translated
+
+ENDED = ("completed", "failed", "expired", "cancelled")
+MARK = "askonce"
+"""The name of a batch stands under this in its metadata."""
+ENDPOINT: Literal["/v1/chat/completions"] = "/v1/chat/completions"
+PAGES = 20
+"""Of the list, of 100 batches each, that are looked through for one."""
+PAGE = 100
+
+
+class BatchApi:
+    """client: for all but files' contents, which `files` reads as they come in."""
+
+    def __init__(self, client: ProviderClient, files: ProviderClient) -> None:
+        self._client = client
+        self._files = files
+
+    async def upload(self, name: str, content: bytes) -> str:
+        """The file's id."""
+        with translated(self._client):
+            file = (f"{name}.jsonl", content, "application/jsonl")
+            return (await self._client.files.create(file=file, purpose="batch")).id
+
+    async def create(self, name: str, file_id: str) -> Batch:
+        with translated(self._client):
+            return await self._client.batches.create(
+                completion_window="24h", endpoint=ENDPOINT, input_file_id=file_id, metadata={MARK: name}
+            )
+
+    async def find(self, name: str, file_id: str, *, since: int) -> list[Batch]:
+        """Those of this name or file. since: Unix seconds before which none of them was created."""
+        found: list[Batch] = []
+        after, pages = "", 0
+        while pages < PAGES:
+            with translated(self._client):
+                page = await (
+                    self._client.batches.list(after=after, limit=PAGE)
+                    if after
+                    else self._client.batches.list(limit=PAGE)
+                )
+            found += [each for each in page.data if _is_ours(each, name, file_id)]
+            if not page.has_next_page() or not page.data or (page.data[-1].created_at or 0) < since:
+                break
+            after, pages = page.data[-1].id, pages + 1
+        return found
+
+    async def look(self, batch_id: str) -> Batch:
+        with translated(self._client):
+            return await self._client.batches.retrieve(batch_id)
+
+    async def cancel(self, batch_id: str) -> None:
+        with translated(self._client):
+            await self._client.batches.cancel(batch_id)
+
+    @asynccontextmanager
+    async def content(self, file_id: str) -> AsyncIterator[Iterator[bytes]]:
+        """The lines of a file, on disk as a whole: a connection need not stay open while they are settled."""
+        with tempfile.TemporaryFile() as copy:
+            await self._download(file_id, copy)
+            copy.seek(0)
+            yield iter(copy)
+
+    async def _download(self, file_id: str, copy: IO[bytes]) -> None:
+        with translated(self._files):
+            async with self._files.files.with_streaming_response.content(file_id) as response:
+                async for part in response.iter_bytes():
+                    copy.write(part)
+
+    async def close(self) -> None:
+        await self._client.close()
+        await self._files.close()
+
+
+def _is_ours(batch: Batch, name: str, file_id: str) -> bool:
+    return (batch.metadata or {}).get(MARK) == name or bool(file_id and batch.input_file_id == file_id)

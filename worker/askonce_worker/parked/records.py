@@ -1,0 +1,147 @@
+"""What stands in Redis of a parked question and of a provider's batch. No I/O.
+
+A parked question is a hash: `place`, `scope` (its name in `parked:scopes`), `question` (version and text), `epochs`,
+`tries`, `vector` while it is new, and `w:JOB_ID` of each who waits. All of them share the scope. One who waits under
+other words has a text of his own.
+"""
+
+import base64
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import orjson
+
+from askonce.contract.chunk import pack, unpack
+from askonce.errors import InvalidQuestion
+from askonce.question import Question
+from askonce.readable import read_object, text_of, time_of
+from askonce_worker.answering.ports import Vector
+
+VERSION = 1
+WAITS = b"w:"
+NEVER = 9_007_199_254_740_991
+"""A deadline (Unix ms) of a question for which nobody waits any more: the largest whole number that a score holds."""
+OWN = ("cache", "ttl", "threshold", "semantic", "metadata")
+
+
+class Unreadable(ValueError):
+    """A record that this release cannot read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Waiter:
+    """question: with its job id. deadline: Unix ms. similarity: of one in other words, else None. raw: as it stands."""
+
+    question: Question
+    deadline: int
+    similarity: float | None
+    raw: bytes
+
+    @property
+    def field(self) -> str:
+        return f"w:{self.question.job_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Parked:
+    """question: what is asked, without a job id. epochs: as of when it was parked. tries: batches that it was in."""
+
+    id: str
+    place: str
+    question: Question
+    epochs: str
+    tries: int
+    waiters: tuple[Waiter, ...]
+    vector: Vector | None = None
+
+    @property
+    def deadline(self) -> int:
+        return min((waiter.deadline for waiter in self.waiters), default=NEVER)
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """A question and who waits, on their way to Redis."""
+
+    scope: str
+    scope_record: bytes
+    question: bytes
+    waiter: bytes
+
+
+def parked_id(question: Question, epochs: str) -> str:
+    """22 characters. Those who may share an answer share it; what never follows has one of its own."""
+    own = "" if question.cache == "use" else f"|{question.namespace}:{question.job_id}"
+    return id_of(question.fingerprint, epochs, own)
+
+
+def id_of(fingerprint: str, epochs: str, own: str = "") -> str:
+    digest = hashlib.sha256(f"{fingerprint}|{epochs}{own}".encode()).digest()[:16]
+    return base64.urlsafe_b64encode(digest).decode().rstrip("=")
+
+
+def packed(question: Question, deadline: int) -> Packed:
+    chunk = orjson.loads(pack(question.namespace or "", 1, [question]))
+    [scope], [item] = chunk["scopes"], chunk["questions"]
+    record = orjson.dumps({"namespace": question.namespace, "scope": scope})
+    own = {name: item[name] for name in OWN if name in item}
+    waiter = {"deadline": deadline, **({"reads": question.reads} if question.reads else {}), **own}
+    name = base64.urlsafe_b64encode(hashlib.sha256(record).digest()[:12]).decode()
+    return Packed(name, record, orjson.dumps({"v": VERSION, "text": question.text}), orjson.dumps(waiter))
+
+
+def reworded(waiter: Waiter, text: str, similarity: float) -> bytes:
+    """Who waits for another question from now on, which has this text."""
+    record = orjson.loads(waiter.raw)
+    if waiter.question.text == text:
+        return waiter.raw
+    return orjson.dumps({**record, "text": waiter.question.text, "similarity": similarity})
+
+
+def read_parked(name: str, fields: Mapping[bytes, bytes], scope: bytes | None) -> Parked:
+    """Raises Unreadable."""
+    try:
+        record, shared = read_object(fields[b"question"]), read_object(scope or b"")
+        if record.get("v") != VERSION:
+            raise Unreadable("of a version that a newer release knows")
+        question = _question(shared, text_of(record, "text"))
+        waiters = [
+            _waiter(question, field.decode()[len(WAITS) :], raw)
+            for field, raw in fields.items()
+            if field.startswith(WAITS)
+        ]
+        waiters.sort(key=lambda waiter: (waiter.deadline, waiter.field))
+        vector = np.frombuffer(fields[b"vector"], np.float32) if fields.get(b"vector") else None
+        place, epochs = fields[b"place"].decode(), fields[b"epochs"].decode()
+        return Parked(name, place, question, epochs, int(fields.get(b"tries", b"0")), tuple(waiters), vector)
+    except (ValueError, KeyError, TypeError, InvalidQuestion) as error:
+        raise Unreadable(f"{name}: {type(error).__name__}") from error
+
+
+def _question(shared: Mapping[str, Any], text: str) -> Question:
+    chunk = {
+        "v": 1,
+        "namespace": shared["namespace"],
+        "timeout_ms": 1,
+        "scopes": [shared["scope"]],
+        "questions": [{"id": "-", "text": text}],
+    }
+    read = unpack(chunk)
+    if read.bad:
+        raise Unreadable(read.bad[0].reason)
+    return read.questions[0]
+
+
+def _waiter(question: Question, job_id: str, raw: bytes) -> Waiter:
+    record = read_object(raw)
+    own = {name: record[name] for name in OWN if name in record}
+    reads, similarity = record.get("reads", 0), record.get("similarity")
+    if type(reads) is not int or not isinstance(similarity, float | int | None):
+        raise Unreadable("who waits")
+    text = record.get("text", question.text)
+    mine = question.with_fields(job_id=job_id, text=text, reads=reads, tier="batch", **own)
+    mine.check()
+    return Waiter(mine, time_of(record, "deadline"), similarity, raw)

@@ -1,0 +1,52 @@
+"""What a provider's refusal of a whole batch, or of one request about it, says is to be done. Pure."""
+
+from collections.abc import Iterable
+from enum import Enum
+
+from openai.types import BatchError
+
+from askonce_worker.providers.provider import ProviderError
+
+LIMIT_CODES = frozenset({"token_limit_exceeded", "rate_limit_exceeded", "request_limit_exceeded", "quota_exceeded"})
+LIMIT_WORDS = ("enqueued token", "token limit reached", "too many batches", "rate limit", "quota")
+FILE_STATUSES = frozenset({400, 413, 422})
+"""Of a request: the file, or a line in it, is not what the provider takes."""
+NO_FILE = 404
+NO_LIST = frozenset({404, 405, 501})
+"""Of a server that does not list its batches."""
+IN_BETWEEN = 500
+"""From this status on nobody knows whether a request took effect."""
+
+
+class Refusal(Enum):
+    LIMIT = "limit"
+    """The provider has enough for now: a smaller batch, later."""
+    FILE = "file"
+    """Something in the file: half of it may be taken."""
+    LATER = "later"
+    """The provider, the key or the address: the same again, later."""
+    UNKNOWN = "unknown"
+    """It may have been done."""
+
+
+def of_batch(errors: Iterable[BatchError]) -> Refusal:
+    """Of a batch that has failed as a whole."""
+    known = list(errors)
+    if any((error.code or "") in LIMIT_CODES or _is_limit(error.message or "") for error in known):
+        return Refusal.LIMIT
+    return Refusal.FILE
+
+
+def of_request(error: ProviderError) -> Refusal:
+    """Of the request that creates a batch, or sends its file."""
+    if error.status is None or error.status >= IN_BETWEEN or error.kind == "timeout":
+        return Refusal.UNKNOWN
+    if error.kind == "rate_limit":
+        return Refusal.LIMIT if _is_limit(error.message) and "token" in error.message.lower() else Refusal.LATER
+    if error.kind != "quota" and error.status in FILE_STATUSES:
+        return Refusal.FILE
+    return Refusal.LATER
+
+
+def _is_limit(words: str) -> bool:
+    return any(each in words.lower() for each in LIMIT_WORDS)

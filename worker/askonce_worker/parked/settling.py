@@ -1,0 +1,212 @@
+"""Answers of parked questions go out as if a worker had called: stored, published to all who wait, then counted once.
+
+Whoever waits may come while that goes on: the script that forgets a question says so, and they get the same answer.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from askonce.contract.completion import CompletionVerdict, verdict
+from askonce.contract.counters import tokens
+from askonce.contract.records import Body
+from askonce.contract.unmatched import Unmatched
+from askonce.prices.load import Prices
+from askonce.question import Question, Tier
+from askonce_worker.answering.answers import EXPIRED, Failure, failed, from_cache, from_llm, joined
+from askonce_worker.answering.coalescing import Follow
+from askonce_worker.answering.open_question import OpenQuestion
+from askonce_worker.answering.ports import Clock, Completion, Entry, Finished, NewEntry, Outbound
+from askonce_worker.matching.match import Matcher
+from askonce_worker.parked.records import Parked, Waiter
+from askonce_worker.parked.store import ParkedStore
+from askonce_worker.parked.twins import Twins
+from askonce_worker.providers.call_counts import CallCounts
+
+LANE = "bulk"
+TIER: Tier = "batch"
+NOTHING: Mapping[str, int] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a batch says to a parked question. began: the epochs, and called: when it was asked (Unix ms)."""
+
+    parked: Parked
+    body: dict[str, Any]
+    began: str
+    called: int
+
+
+@dataclass(slots=True)
+class _Parcel:
+    """What goes out for one question. own: counters of its batch."""
+
+    parked: Parked
+    finished: list[Finished]
+    entries: list[NewEntry] = field(default_factory=list)
+    counts: Mapping[str, int] = field(default_factory=dict)
+    own: Mapping[str, int] = field(default_factory=dict)
+
+
+class Settling:
+    """prices: of the provider whose batches these are."""
+
+    def __init__(
+        self,
+        store: ParkedStore,
+        outbound: Outbound,
+        matcher: Matcher,
+        twins: Twins,
+        clock: Clock,
+        *,
+        prices: Prices,
+    ) -> None:
+        self._store = store
+        self._outbound = outbound
+        self._matcher = matcher
+        self._twins = twins
+        self._clock = clock
+        self._prices = prices
+
+    async def answered(self, replies: Sequence[Reply], batch: str) -> None:
+        """Answers out of a batch. Those in other words whose answer is not theirs to have ask for themselves."""
+        vectors = await self._twins.vectors([reply.parked for reply in replies])
+        while replies:
+            parcels = []
+            for reply in replies:
+                own = await self._without_strangers(reply.parked, reply.body)
+                entries = self._entries(reply, vectors.get(reply.parked.id))
+                counts, mine = self._paid(reply.parked.question, reply.body)
+                said = Completion(Body(reply.body), mine.get("cost"), TIER)
+                finished = _from_batch(own, said, self._unmatched(own.question))
+                parcels.append(_Parcel(own, finished, entries, counts, mine))
+            again = set(await self._send(parcels, batch))
+            more = {parked.id: parked for parked in await self._store.read(list(again))}
+            replies = [
+                Reply(more[reply.parked.id], reply.body, reply.began, reply.called)
+                for reply in replies
+                if reply.parked.id in more
+            ]
+
+    async def failed(self, parked: Parked, failure: Failure, batch: str) -> None:
+        """For good. Those in other words ask for themselves."""
+        same = [waiter for waiter in parked.waiters if _is_same(parked, waiter)]
+        await self._ask_alone(parked, [waiter for waiter in parked.waiters if not _is_same(parked, waiter)])
+        own = _with(parked, same)
+        finished = [failed(waiter.question, LANE, failure) for waiter in same]
+        parcel = _Parcel(own, finished, counts=_failed(parked.question), own={"failed": 1})
+        again = await self._send([parcel], batch)
+        for late in await self._store.read(again):
+            await self.failed(late, failure, batch)
+
+    async def from_cache(self, parked: Parked, waiters: Sequence[Waiter], entry: Entry, *, keep: bool) -> None:
+        """These have an entry for their answer. keep: the question is in a batch, and stays until that has ended."""
+        finished = [from_cache(waiter.question, LANE, entry) for waiter in waiters]
+        await self._leave(parked, waiters, finished, keep=keep)
+
+    async def expired(self, parked: Parked, waiters: Sequence[Waiter], *, keep: bool) -> None:
+        finished = [failed(waiter.question, LANE, EXPIRED) for waiter in waiters]
+        await self._leave(parked, waiters, finished, keep=keep)
+
+    async def gone(self, parked: Parked, waiters: Sequence[Waiter], *, keep: bool) -> None:
+        """These wait no more: they have an answer, or were cancelled."""
+        await self._leave(parked, waiters, [], keep=keep)
+
+    async def to_standard(self, parked: Parked) -> None:
+        """It is asked at once, at the standard price."""
+        await self._store.unpark(parked, self._clock.now_ms())
+        await self._twins.forget([parked])
+
+    async def _leave(
+        self, parked: Parked, waiters: Sequence[Waiter], finished: Sequence[Finished], *, keep: bool
+    ) -> None:
+        if finished:
+            await self._outbound.send(finished)
+        if keep:
+            await self._store.let_go(parked, waiters, self._clock.now_ms(), asked_again=False)
+        else:
+            await self._store.done([(_with(parked, waiters), NOTHING, NOTHING)])
+            if len(waiters) == len(parked.waiters):
+                await self._twins.forget([parked])
+
+    async def _send(self, parcels: Sequence[_Parcel], batch: str) -> list[str]:
+        finished = [each for parcel in parcels for each in parcel.finished]
+        entries = [entry for parcel in parcels for entry in parcel.entries]
+        if finished or entries:
+            await self._outbound.send(finished, entries=entries)
+        again = await self._store.done([(each.parked, each.counts, each.own) for each in parcels], batch=batch)
+        left = set(again)
+        await self._twins.forget([parcel.parked for parcel in parcels if parcel.parked.id not in left])
+        return again
+
+    async def _without_strangers(self, parked: Parked, body: Mapping[str, Any]) -> Parked:
+        """A refusal is for those who asked in these very words."""
+        if verdict(body) is not CompletionVerdict.REFUSED:
+            return parked
+        strangers = [waiter for waiter in parked.waiters if not _is_same(parked, waiter)]
+        await self._ask_alone(parked, strangers)
+        return _with(parked, [waiter for waiter in parked.waiters if _is_same(parked, waiter)])
+
+    async def _ask_alone(self, parked: Parked, waiters: Sequence[Waiter]) -> None:
+        if waiters:
+            await self._store.let_go(parked, waiters, self._clock.now_ms(), asked_again=True)
+
+    def _entries(self, reply: Reply, vector: Any) -> list[NewEntry]:
+        question, body = _asked(reply.parked), reply.body
+        reuse = self._matcher.reuse(question)
+        if not reuse.kept or verdict(body) is not CompletionVerdict.GOOD:
+            return []
+        return [NewEntry(question, body, reply.began, vector, reuse.semantic, reply.called)]
+
+    def _paid(self, question: Question, body: Mapping[str, Any]) -> tuple[Mapping[str, int], dict[str, int]]:
+        """What a line cost, in the counters of all and of its batch."""
+        counts = CallCounts(self._prices)
+        counts.called(question)
+        cost = counts.paid(question, body, tier=TIER)
+        tokens_in, tokens_out, _ = tokens(body)
+        own = {"done": 1, "tokens_in": tokens_in, "tokens_out": tokens_out}
+        return counts.report().counts, own if cost is None else {**own, "cost": cost}
+
+    def _unmatched(self, question: Question) -> Unmatched | None:
+        return Unmatched.TOO_LONG if self._matcher.reuse(question).too_long else None
+
+
+def _is_same(parked: Parked, waiter: Waiter) -> bool:
+    return waiter.question.text == parked.question.text
+
+
+def _with(parked: Parked, waiters: Sequence[Waiter]) -> Parked:
+    return Parked(parked.id, parked.place, parked.question, parked.epochs, parked.tries, tuple(waiters), parked.vector)
+
+
+def _asked(parked: Parked) -> Question:
+    """With the rules of the first who waits in these words: whether its answer is kept, and how long."""
+    return next((waiter.question for waiter in parked.waiters if _is_same(parked, waiter)), parked.question)
+
+
+def _from_batch(parked: Parked, said: Completion, unmatched: Unmatched | None) -> list[Finished]:
+    """The first in these words has the answer of the LLM; the others joined."""
+    text = parked.question.text
+    first = next((waiter for waiter in parked.waiters if _is_same(parked, waiter)), None)
+    finished = []
+    for waiter in parked.waiters:
+        if waiter is first:
+            finished += from_llm(_item(waiter, unmatched), said)
+        else:
+            same = _is_same(parked, waiter)
+            follow = Follow("", text, 1.0 if same else waiter.similarity or 0.0, same=same)
+            finished.append(joined(waiter.question, LANE, said.body, follow))
+    return finished
+
+
+def _item(waiter: Waiter, unmatched: Unmatched | None) -> OpenQuestion:
+    reuse: Any = None  # not read on the way out
+    return OpenQuestion(waiter.question, LANE, waiter.deadline, 0, reuse, "", "", unmatched=unmatched)
+
+
+def _failed(question: Question) -> Mapping[str, int]:
+    counts = CallCounts()
+    counts.called(question)
+    counts.failed(question)
+    return counts.report().counts

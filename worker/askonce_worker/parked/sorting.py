@@ -1,0 +1,146 @@
+"""New parked questions: answered by a cache after all, joined to another one that waits, or ready for a batch.
+
+One worker does this, in one task. So of questions that are near, the first leads and the others find it: they are
+compared with what Qdrant has of those before, which is stored before the next ones are looked at, and with each other.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
+from askonce_worker.answering.lookup import NOT_IN_TIME, Lookup
+from askonce_worker.answering.open_question import OpenQuestion
+from askonce_worker.answering.ports import Clock
+from askonce_worker.matching.match import Matcher
+from askonce_worker.parked.pending import Pending
+from askonce_worker.parked.records import Parked, parked_id, reworded
+from askonce_worker.parked.settling import LANE, Settling
+from askonce_worker.parked.store import NEW, ParkedStore
+from askonce_worker.parked.twins import Twins
+
+AT_ONCE = 64
+PATIENCE = 600.0
+"""Seconds for which Qdrant or the embedding server is waited for; from then on questions go without a look."""
+
+Sorted = tuple[Parked, OpenQuestion]
+
+
+class Sorting:
+    def __init__(
+        self,
+        *,
+        store: ParkedStore,
+        lookup: Lookup,
+        pending: Pending,
+        matcher: Matcher,
+        twins: Twins,
+        settling: Settling,
+        clock: Clock,
+    ) -> None:
+        self._store = store
+        self._lookup = lookup
+        self._pending = pending
+        self._matcher = matcher
+        self._twins = twins
+        self._settling = settling
+        self._clock = clock
+        self._in_trouble_since: float | None = None
+
+    async def step(self) -> bool:
+        """Sorts some. True: there are more."""
+        ids = await self._store.ids(NEW, 0, AT_ONCE)
+        by_namespace: dict[str, list[Parked]] = defaultdict(list)
+        for parked in await self._store.read(ids):
+            by_namespace[parked.question.namespace or ""].append(parked)
+        moved = [await self._sort(some) for some in by_namespace.values()]
+        return all(moved) and len(ids) == AT_ONCE
+
+    async def _sort(self, some: Sequence[Parked]) -> bool:
+        """Questions of one namespace. False: a server does not say now."""
+        waiting = await self._pending.look(some)
+        found = [(each.parked, self._item(each.parked, each.epochs)) for each in waiting]
+        items = [item for _, item in found if item.question.cache != "bypass"]
+        left = {item.key for item in await self._lookup.similar(items)} if items else set()
+        late = any(item.unmatched in NOT_IN_TIME for item in items if item.key in left)
+        if late and self._still_waits():
+            return False
+        todo: list[Sorted] = []
+        for parked, item in found:
+            if item.key in left or item.question.cache == "bypass":
+                todo.append((parked, item))
+            else:
+                await self._settling.gone(parked, parked.waiters, keep=False)
+        return await self._ready(todo)
+
+    def _item(self, parked: Parked, epochs: str) -> OpenQuestion:
+        first, *copies = parked.waiters
+        reuse = self._matcher.reuse(first.question)
+        now = self._clock.now_ms()
+        item = OpenQuestion(first.question, LANE, parked.deadline, now, reuse, epochs, epochs)
+        item.vector = parked.vector if reuse.semantic else None
+        item.copies = [waiter.question for waiter in copies]
+        return item
+
+    async def _ready(self, todo: Sequence[Sorted]) -> bool:
+        near = await self._twins.near([item for _, item in todo if item.reuse.from_cache])
+        if near is None:
+            return not self._still_waits() and await self._all_ready(todo)
+        self._in_trouble_since = None
+        names = list({name: None for some in near for name, _ in some})
+        known = {parked.id: parked for parked in await self._store.read(names)}
+        candidates = iter(near)
+        leaders: list[Sorted] = []
+        for parked, item in todo:
+            others = next(candidates) if item.reuse.from_cache else []
+            if not await self._joined(parked, item, [*_near_in(leaders, item), *others], known):
+                leaders.append((parked, item))
+                known[parked.id] = parked
+        await self._twins.store([item for _, item in leaders if item.reuse.from_cache], self._clock.now_ms())
+        return await self._all_ready(leaders)
+
+    async def _all_ready(self, todo: Sequence[Sorted]) -> bool:
+        by_model: dict[str, list[str]] = defaultdict(list)
+        for parked, _ in todo:
+            by_model[parked.question.model or ""].append(parked.id)
+        for model, ids in by_model.items():
+            await self._store.move(ids, NEW, f"ready:{model}")
+        return True
+
+    async def _joined(
+        self, parked: Parked, item: OpenQuestion, others: Sequence[tuple[str, float]], known: Mapping[str, Parked]
+    ) -> bool:
+        """Whether it waits for another one from now on, under the rules of a cache hit."""
+        for name, similarity in others:
+            other = known.get(name)
+            if other is None or name == parked.id or not self._may_share(item, other, similarity):
+                continue
+            waiters = {waiter.field: reworded(waiter, other.question.text, similarity) for waiter in parked.waiters}
+            if await self._store.join(parked.id, name, waiters):
+                return True
+        return False
+
+    def _may_share(self, item: OpenQuestion, other: Parked, similarity: float) -> bool:
+        same_rules = other.question.scope == item.question.scope and other.epochs == item.epochs
+        return same_rules and self._matcher.matches(item.question, other.question.text, similarity)
+
+    def _still_waits(self) -> bool:
+        now = asyncio.get_running_loop().time()
+        if self._in_trouble_since is None:
+            self._in_trouble_since = now
+        return now - self._in_trouble_since < PATIENCE
+
+
+def _near_in(leaders: Sequence[Sorted], item: OpenQuestion) -> list[tuple[str, float]]:
+    """Of those that have become leaders just now, the most similar first."""
+    vector = item.vector
+    if vector is None or not item.reuse.from_cache:
+        return []
+    found = []
+    for parked, leader in leaders:
+        other = leader.vector
+        if other is None or other.shape != vector.shape or parked.id != parked_id(leader.question, leader.epochs):
+            continue
+        similarity = float(other @ vector)
+        if similarity >= item.reuse.threshold:
+            found.append((parked.id, similarity))
+    return sorted(found, key=lambda pair: -pair[1])

@@ -1,0 +1,85 @@
+"""What a provider has refused as a whole: half of it again, or less and later; and what a batch has left over."""
+
+from collections.abc import Sequence
+
+import structlog
+
+from askonce_worker.answering.ports import Clock
+from askonce_worker.parked.batch_record import BatchRecord
+from askonce_worker.parked.batches import NOW, Batches
+from askonce_worker.parked.settling import Settling
+from askonce_worker.parked.store import AT_ONCE, ParkedStore
+
+log = structlog.get_logger()
+
+MOST_TRIES = 3
+"""Batches in which a question was, and which did not answer it, before it is asked at once."""
+REFUSED_IN_A_ROW = 40
+"""Batches of a model. One bad line among 50,000 takes 16, and half of the rest is taken meanwhile."""
+
+
+class Splitting:
+    def __init__(
+        self, store: ParkedStore, batches: Batches, settling: Settling, clock: Clock, *, margin: float
+    ) -> None:
+        """margin: seconds before its deadline from which on a question does not wait for a batch."""
+        self._store = store
+        self._batches = batches
+        self._settling = settling
+        self._clock = clock
+        self._margin_ms = int(margin * 1000)
+        self._refused: dict[str, int] = {}
+
+    def taken(self, model: str) -> None:
+        """A batch of this model was not refused."""
+        self._refused.pop(model, None)
+
+    async def halves(self, batch: BatchRecord, reason: str) -> None:
+        """Two batches instead of one; a single question is asked at once, so that its fault is its own."""
+        refused = self._refused[batch.model] = self._refused.get(batch.model, 0) + 1
+        ids = await self._all(batch)
+        log.warning("batch.split", batch=batch.name, lines=len(ids), reason=reason[:200])
+        if refused >= REFUSED_IN_A_ROW:
+            await self._store.move(ids, batch.lines, f"ready:{batch.model}")
+            limit = await self._batches.limit(batch.model)
+            await self._batches.set_limit(batch.model, limit.paused(self._clock.now_ms()))
+        elif len(ids) == 1:
+            for parked in await self._store.read(ids):
+                await self._settling.to_standard(parked)
+        else:
+            middle = (len(ids) + 1) // 2
+            for half in (ids[:middle], ids[middle:]):
+                if half:
+                    made = await self._batches.begin(batch.model)
+                    await self._store.move(half, batch.lines, made.lines)
+        await self._batches.note(batch.name, state="ended", status="refused", reason=reason[:500], ended=NOW)
+
+    async def smaller_and_later(self, batch: BatchRecord) -> None:
+        """The provider has enough waiting for this model."""
+        ids = await self._all(batch)
+        limit = (await self._batches.limit(batch.model)).tighter(len(ids), self._clock.now_ms())
+        await self._batches.set_limit(batch.model, limit)
+        await self._store.move(ids, batch.lines, f"ready:{batch.model}")
+        await self._batches.note(batch.name, state="ended", status="put_off", ended=NOW)
+
+    async def go_on(self, batch: BatchRecord, *, tried: bool) -> int:
+        """What it has left over goes to the next batch, or is asked at once. Returns how many.
+
+        tried: it counts as a try.
+        """
+        ids = await self._all(batch)
+        latest = self._clock.now_ms() + self._margin_ms
+        for at in range(0, len(ids), AT_ONCE):
+            again: list[str] = []
+            for parked in await self._store.read(ids[at : at + AT_ONCE]):
+                if not parked.waiters:
+                    await self._settling.gone(parked, (), keep=False)
+                elif parked.tries + tried >= MOST_TRIES or parked.deadline <= latest:
+                    await self._settling.to_standard(parked)
+                else:
+                    again.append(parked.id)
+            await self._store.move(again, batch.lines, f"ready:{batch.model}", tries=int(tried))
+        return len(ids)
+
+    async def _all(self, batch: BatchRecord) -> Sequence[str]:
+        return await self._store.ids(batch.lines, 0, await self._store.count(batch.lines))

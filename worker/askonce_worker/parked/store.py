@@ -1,0 +1,163 @@
+"""Parked questions in Redis. What changes them needs the token of the lock; without it `LockLost` is raised."""
+
+import secrets
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from redis.asyncio import Redis
+
+from askonce.contract.chunk import FUNCTION, pack
+from askonce.contract.keys import ARQ_JOB, Keys
+from askonce.store.scripts import Script
+from askonce_worker.logs.unreadable import Refusals
+from askonce_worker.parked.records import NEVER, Packed, Parked, Unreadable, Waiter, read_parked
+
+PARK = Script("askonce_worker.parked", "park")
+MOVE = Script("askonce_worker.parked", "move")
+JOIN = Script("askonce_worker.parked", "join")
+DONE = Script("askonce_worker.parked", "done")
+UNPARK = Script("askonce_worker.parked", "unpark")
+GATHER = Script("askonce_worker.parked", "gather")
+
+NEW = "new"
+AT_ONCE = 200
+"""Records in one script: a longer one would keep other clients of Redis waiting."""
+
+
+class LockLost(Exception):
+    """Another worker tends what is parked."""
+
+
+class ParkedStore:
+    """token: of the lock, while this worker holds it."""
+
+    def __init__(self, redis: Redis, keys: Keys, refusals: Refusals, *, result_ttl: float) -> None:
+        self.token: bytes | str = ""
+        self._redis: Any = redis
+        self._keys = keys
+        self._refusals = refusals
+        self._prefix = keys.parked("")
+        self._result_ttl_ms = int(result_ttl * 1000)
+
+    async def park(self, wanted: Sequence[tuple[str, Parked, Packed]]) -> None:
+        """name: `namespace:job id`. The record's only waiter is the one of this name."""
+        for at in range(0, len(wanted), AT_ONCE):
+            args: list[Any] = [self._prefix, f"{self._keys.prefix}:result:"]
+            for name, parked, made in wanted[at : at + AT_ONCE]:
+                vector = b"" if parked.vector is None else parked.vector.tobytes()
+                args += (parked.id, name, parked.question.fingerprint, parked.deadline, made.waiter)
+                args += (made.scope, made.scope_record, made.question, parked.epochs, vector)
+            await PARK(self._redis, [self._keys.load], args)
+
+    async def ids(self, place: str, start: int, count: int) -> list[str]:
+        """Of a place, those first whose deadlines come first."""
+        return [name.decode() for name in await self._redis.zrange(self._prefix + place, start, start + count - 1)]
+
+    async def due(self, place: str, before: int, count: int) -> list[str]:
+        """Those of a place whose deadlines come before this moment (Unix ms)."""
+        found = await self._redis.zrangebyscore(self._prefix + place, "-inf", before, start=0, num=count)
+        return [name.decode() for name in found]
+
+    async def count(self, place: str) -> int:
+        return int(await self._redis.zcard(self._prefix + place))
+
+    async def read(self, ids: Sequence[str]) -> list[Parked]:
+        """Those of them that are there and can be read."""
+        pipe = self._redis.pipeline(transaction=False)
+        for name in ids:
+            pipe.hgetall(self._keys.parked(f"question:{name}"))
+        found = dict(zip(ids, await pipe.execute(), strict=True))
+        scopes = await self._scopes({fields[b"scope"] for fields in found.values() if b"scope" in fields})
+        parked = []
+        for name, fields in found.items():
+            try:
+                if fields:
+                    parked.append(read_parked(name, fields, scopes.get(fields.get(b"scope", b""))))
+            except Unreadable as error:
+                self._refusals("parked", question=name, reason=str(error))
+        return parked
+
+    async def _scopes(self, names: set[bytes]) -> Mapping[bytes, bytes]:
+        if not names:
+            return {}
+        wanted = list(names)
+        found = await self._redis.hmget(self._keys.parked("scopes"), wanted)
+        return {name: scope for name, scope in zip(wanted, found, strict=True) if scope is not None}
+
+    async def move(self, ids: Sequence[str], source: str, target: str, *, tries: int = 0) -> None:
+        for at in range(0, len(ids), AT_ONCE):
+            args: list[Any] = [self._prefix, self.token, source, target, tries]
+            args += ids[at : at + AT_ONCE]
+            self._checked(await MOVE(self._redis, [self._keys.parked_lock], args))
+
+    async def gather(self, batch: str, model: str, most: int) -> int:
+        """How many more are in the batch now, up to `most`."""
+        args = [self._prefix, self.token, batch, model, min(most, AT_ONCE)]
+        return int(self._checked(await GATHER(self._redis, [self._keys.parked_lock], args)))
+
+    async def join(self, first: str, other: str, waiters: Mapping[str, bytes]) -> bool:
+        """waiters: by their fields, as they stand from now on. False: look again, something has changed."""
+        args = [self._prefix, self.token, first, other]
+        for pair in waiters.items():
+            args += pair
+        return bool(self._checked(await JOIN(self._redis, [self._keys.parked_lock], args)))
+
+    async def done(
+        self, answered: Sequence[tuple[Parked, Mapping[str, int], Mapping[str, int]]], *, batch: str = ""
+    ) -> list[str]:
+        """Forgets them, and counts. Returns those for which somebody more waits: their answer is to be published again.
+
+        Of each: the record whose waiters have their answer, counters, and counters of the batch.
+        """
+        again: list[str] = []
+        for at in range(0, len(answered), AT_ONCE):
+            some = answered[at : at + AT_ONCE]
+            args: list[Any] = [self._prefix, self.token, self._keys.stats("hour:"), batch]
+            for parked, counts, own in some:
+                fields = "\n".join(waiter.field for waiter in parked.waiters)
+                args += (parked.id, fields, _lines(counts), _lines(own))
+            keys = [self._keys.parked_lock, self._keys.stats("total")]
+            replies = await DONE(self._redis, keys, args)
+            self._checked(replies[0] if replies else 0)
+            again += [each[0].id for each, reply in zip(some, replies, strict=True) if reply == 2]
+        return again
+
+    async def unpark(self, parked: Parked, now_ms: int) -> None:
+        """All who wait go back to the queue, at the standard price."""
+        await self._unparked(parked.id, [len(parked.waiters), "", NEVER], _jobs(parked.waiters, now_ms))
+
+    async def let_go(self, parked: Parked, waiters: Sequence[Waiter], now_ms: int, *, asked_again: bool) -> None:
+        """These wait for it no more. asked_again: they go back to the queue, at the standard price."""
+        gone = {waiter.field for waiter in waiters}
+        rest = min((waiter.deadline for waiter in parked.waiters if waiter.field not in gone), default=NEVER)
+        await self._unparked(parked.id, [0, "\n".join(gone), rest], _jobs(waiters, now_ms) if asked_again else [])
+
+    async def _unparked(self, name: str, who: list[Any], jobs: list[Any]) -> None:
+        keys = [self._keys.parked_lock, self._keys.queue("bulk"), self._keys.wake, self._keys.fair, self._keys.load]
+        head = [self._prefix, self.token, ARQ_JOB, FUNCTION, self._result_ttl_ms, name]
+        self._checked(await UNPARK(self._redis, keys, [*head, *who, f"{self._keys.prefix}:result:", *jobs]))
+
+    def _checked(self, reply: Any) -> Any:
+        if reply == -1:
+            raise LockLost
+        return reply
+
+
+def _lines(counts: Mapping[str, int]) -> str:
+    return "\n".join(f"{name} {count}" for name, count in counts.items() if count)
+
+
+def _jobs(waiters: Sequence[Waiter], now_ms: int) -> list[Any]:
+    """One job for each deadline: a chunk has one."""
+    by_deadline: dict[int, list[Waiter]] = {}
+    for waiter in waiters:
+        by_deadline.setdefault(waiter.deadline, []).append(waiter)
+    args: list[Any] = []
+    for deadline, some in by_deadline.items():
+        timeout_ms = max(1, deadline - now_ms)
+        questions = [waiter.question.with_fields(tier="standard") for waiter in some]
+        reads = min(question.reads for question in questions)
+        chunk = pack(questions[0].namespace or "", timeout_ms, questions, reads=reads)
+        names = "\n".join(f"{question.namespace}:{question.job_id}" for question in questions)
+        args += (secrets.token_hex(12), chunk, len(questions), timeout_ms, names)
+    return args

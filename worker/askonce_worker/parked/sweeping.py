@@ -1,0 +1,76 @@
+"""What happens to parked questions while they wait: a deadline comes near, somebody else gets the answer, all are gone.
+
+Deadlines are looked at always. For answers all that waits is gone through, some at a time: whoever asked the same
+meanwhile, in the interactive lane, which waits for no batch, has answered these too.
+"""
+
+from collections.abc import Sequence
+
+from askonce_worker.parked.batch_record import BatchRecord
+from askonce_worker.parked.batches import Batches
+from askonce_worker.parked.pending import Pending
+from askonce_worker.parked.settling import Settling
+from askonce_worker.parked.store import NEW, ParkedStore
+
+AT_ONCE = 200
+UNSENT = ("filled", "uploaded")
+
+
+class Sweeping:
+    """margin: seconds before its deadline from which on a question does not wait for a batch."""
+
+    def __init__(
+        self, store: ParkedStore, batches: Batches, pending: Pending, settling: Settling, *, margin: float
+    ) -> None:
+        self._store = store
+        self._batches = batches
+        self._pending = pending
+        self._settling = settling
+        self._margin_ms = int(margin * 1000)
+        self._round: list[str] = []
+        self._at = 0
+
+    async def leave_in_time(self, batches: Sequence[BatchRecord]) -> None:
+        """Those that wait for a batch still, and will not be answered by one in time, are asked at once.
+
+        batches: all that have not ended. Of those that the provider was not asked for, lines can leave.
+        """
+        latest = await self._batches.now_ms() + self._margin_ms
+        for place in await self._waiting():
+            await self._leave(await self._store.due(place, latest, AT_ONCE))
+        for batch in batches:
+            due = await self._store.due(batch.lines, latest, AT_ONCE) if batch.state in UNSENT else ()
+            if due:
+                await self._batches.note(batch.name, state="filled")  # its file, where it has one, is not the same
+                await self._leave(due)
+
+    async def _leave(self, ids: Sequence[str]) -> None:
+        for waiting in await self._pending.look(await self._store.read(ids)):
+            await self._settling.to_standard(waiting.parked)
+
+    async def expire(self, places: list[str]) -> None:
+        """Of the lines of batches, those whose time is up. The batch goes on: its answer will be in the cache."""
+        now = await self._batches.now_ms()
+        for place in places:
+            for parked in await self._store.read(await self._store.due(place, now, AT_ONCE)):
+                late = [waiter for waiter in parked.waiters if waiter.deadline <= now]
+                await self._settling.expired(parked, late, keep=True)
+
+    async def look_again(self, places: list[str]) -> None:
+        """Goes through what waits, a step at a time. places: the lines of batches."""
+        if not self._round:
+            self._round, self._at = [*(await self._waiting())[1:], *places], 0
+        if not self._round:
+            return
+        place = self._round[0]
+        ids = await self._store.ids(place, self._at, AT_ONCE)
+        before = await self._store.count(place)
+        await self._pending.look(await self._store.read(ids), keep=place.startswith("lines:"))
+        gone = max(0, before - await self._store.count(place))
+        self._at += max(0, len(ids) - gone)
+        if len(ids) < AT_ONCE:
+            self._round.pop(0)
+            self._at = 0
+
+    async def _waiting(self) -> list[str]:
+        return [NEW, *(f"ready:{model}" for model in await self._batches.models())]

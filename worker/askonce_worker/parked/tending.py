@@ -1,0 +1,124 @@
+"""The work behind parked questions: one worker at a time does it, and any other one can go on with it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager, suppress
+
+import structlog
+from redis.asyncio import Redis
+from redis.asyncio.lock import Lock
+from redis.exceptions import LockError
+
+from askonce.contract.keys import Keys
+from askonce.store.away import AWAY, TROUBLE
+from askonce.tasks import stop
+from askonce_worker.logs.error_origin import place
+from askonce_worker.parked.batches import Batches
+from askonce_worker.parked.collecting import Collecting
+from askonce_worker.parked.pauses import Pauses
+from askonce_worker.parked.sending import Sending
+from askonce_worker.parked.sorting import Sorting
+from askonce_worker.parked.store import LockLost, ParkedStore
+from askonce_worker.parked.sweeping import Sweeping
+
+log = structlog.get_logger()
+
+IDLE = 1.0
+"""Seconds between two rounds, and between two tries to get the lock."""
+
+
+class Tending:
+    """locked: seconds after which another worker takes over from one that died."""
+
+    def __init__(
+        self,
+        redis: Redis,
+        keys: Keys,
+        store: ParkedStore,
+        batches: Batches,
+        *,
+        sorting: Sorting,
+        sending: Sending,
+        collecting: Collecting,
+        sweeping: Sweeping,
+        pauses: Pauses,
+        locked: float,
+    ) -> None:
+        self._redis = redis
+        self._keys = keys
+        self._store = store
+        self._batches = batches
+        self._sorting = sorting
+        self._sending = sending
+        self._collecting = collecting
+        self._sweeping = sweeping
+        self._pauses = pauses
+        self._locked_for = locked
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            try:
+                async with self._locked() as token:
+                    self._store.token = token
+                    while token:
+                        await self.round()
+                        await asyncio.sleep(IDLE)
+            except LockLost:
+                log.warning("parked.taken_over")
+            except AWAY as error:
+                log.warning("parked.redis_away", error=type(error).__name__)
+            await asyncio.sleep(IDLE)
+
+    async def round(self) -> None:
+        """All that is to be done now. Raises LockLost, and what Redis raises while it is away."""
+        while await self._done(self._sorting.step()):
+            pass
+        batches = await self._batches.open()
+        await self._done(self._sweeping.leave_in_time(batches))
+        await self._done(self._sending.gather({batch.model for batch in batches}))
+        batches = await self._batches.open()
+        self._pauses.forget({batch.name for batch in batches})
+        for batch in batches:
+            await self._done(self._sending.step(batch))
+            await self._done(self._collecting.step(batch))
+        lines = [batch.lines for batch in batches]
+        await self._done(self._sweeping.expire(lines))
+        await self._done(self._sweeping.look_again(lines))
+
+    async def _done(self, work: Awaitable[bool | None]) -> bool:
+        """One part that fails does not keep the others from running."""
+        try:
+            return bool(await work)
+        except (LockLost, *AWAY):
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it was, the next round is another chance
+            log.error("parked.failed", error=type(error).__name__, where=place(error))
+            return False
+
+    @asynccontextmanager
+    async def _locked(self) -> AsyncIterator[bytes]:
+        """The lock's token while it is ours; empty where another worker has it."""
+        lock = self._redis.lock(self._keys.parked_lock, timeout=self._locked_for, blocking=False)
+        if not await lock.acquire():
+            yield b""
+            return
+        renewing = asyncio.create_task(_renew(lock, self._locked_for / 5))
+        try:
+            yield lock.local.token
+        finally:
+            await stop(renewing)
+            with suppress(LockError, *TROUBLE):
+                await lock.release()
+
+
+async def _renew(lock: Lock, every: float) -> None:
+    """Until it is lost: then the scripts refuse."""
+    while True:
+        await asyncio.sleep(every)
+        try:
+            await lock.reacquire()
+        except LockError:
+            return
+        except TROUBLE as error:
+            log.warning("parked.lock_not_renewed", error=type(error).__name__)

@@ -1,0 +1,102 @@
+"""Parked questions that are near another one: their vectors, as points of a collection of their own in Qdrant.
+
+The cache's own collection would do as well, but for the candidates: parked questions, which answer nobody, would take
+the places of entries that do.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import structlog
+
+from askonce.contract.unmatched import Unmatched
+from askonce_worker.answering.open_question import OpenQuestion
+from askonce_worker.answering.ports import Candidate, SemanticCacheDown, StoredVector, Vector, VectorQuery
+from askonce_worker.parked.records import Parked, id_of
+
+log = structlog.get_logger()
+
+KEPT = 86_400
+"""Seconds after its deadline, when a vector goes that was not deleted in time."""
+
+
+class ParkedVectors(Protocol):
+    """The semantic cache's calls, over the collections of parked questions."""
+
+    async def search(self, queries: Sequence[VectorQuery]) -> list[list[Candidate] | Unmatched]: ...
+
+    async def upsert(self, vectors: Sequence[StoredVector]) -> None: ...
+
+    async def read(self, fingerprints: Sequence[str]) -> Mapping[str, Vector]: ...
+
+    async def delete(self, fingerprints: Sequence[str]) -> None: ...
+
+
+class Twins:
+    """vectors: None where nothing is similar."""
+
+    def __init__(self, vectors: ParkedVectors | None) -> None:
+        self._vectors = vectors
+
+    async def near(self, items: Sequence[OpenQuestion]) -> list[list[tuple[str, float]]] | None:
+        """Of each the ids of parked questions that are near, and how much. None: Qdrant does not say now."""
+        wanted = [item for item in items if item.vector is not None]
+        if self._vectors is None or not wanted:
+            return [[] for _ in items]
+        found = await self._vectors.search([_query(item) for item in wanted])
+        near: dict[str, list[tuple[str, float]]] = {}
+        for item, candidates in zip(wanted, found, strict=True):
+            if isinstance(candidates, Unmatched):
+                return None
+            near[item.key] = [(id_of(each.fingerprint, item.epochs), each.similarity) for each in candidates]
+        return [near.get(item.key, []) for item in items]
+
+    async def store(self, items: Sequence[OpenQuestion], now_ms: int) -> bool:
+        """Whether they will be found."""
+        vectors = [_stored(item, now_ms) for item in items if item.vector is not None]
+        if self._vectors is None or not vectors:
+            return True
+        try:
+            await self._vectors.upsert(vectors)
+        except SemanticCacheDown as error:
+            log.warning("parked.not_found_by_others", error=str(error), questions=len(vectors))
+            return False
+        return True
+
+    async def vectors(self, parked: Sequence[Parked]) -> Mapping[str, Vector]:
+        """By id, as far as Qdrant has them: they need not be made again for the cache."""
+        if self._vectors is None or not parked:
+            return {}
+        try:
+            found = await self._vectors.read([each.question.fingerprint for each in parked])
+        except SemanticCacheDown:
+            return {}
+        return {each.id: found[each.question.fingerprint] for each in parked if each.question.fingerprint in found}
+
+    async def forget(self, parked: Sequence[Parked]) -> None:
+        if self._vectors is None or not parked:
+            return
+        try:
+            await self._vectors.delete([each.question.fingerprint for each in parked])
+        except SemanticCacheDown as error:
+            log.warning("parked.vectors_left", error=str(error), vectors=len(parked))
+
+
+def _query(item: OpenQuestion) -> VectorQuery:
+    assert item.vector is not None
+    return VectorQuery(item.question.scope, item.vector, item.reuse.threshold, item.epochs)
+
+
+def _stored(item: OpenQuestion, now_ms: int) -> StoredVector:
+    assert item.vector is not None
+    question = item.question
+    return StoredVector(
+        fingerprint=question.fingerprint,
+        vector=item.vector,
+        scope=question.scope,
+        epochs=item.epochs,
+        model=question.model or "",
+        namespace=question.namespace or "",
+        created_at=now_ms // 1000,
+        expires_at=item.deadline // 1000 + KEPT,
+    )
