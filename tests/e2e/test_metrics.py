@@ -50,6 +50,8 @@ OF_ALL = {
     "askonce_outbox_depth",
     "askonce_outbox_lag_seconds",
     "askonce_dead_letters",
+    "askonce_parked_questions",
+    "askonce_provider_batches",
     "askonce_entries",
     "askonce_workers_alive",
 }

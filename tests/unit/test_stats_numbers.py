@@ -108,6 +108,8 @@ NOW = {
     "vectors_filling": 1_234_567,
     "vectors_filled": 123_456,
     "dead_letters": 0,
+    "parked": 0,
+    "provider_batches": 0,
     "lanes": {"bulk": {"waiting_jobs": 123_456, "running_jobs": 1_024, "questions": 7_900_000, "oldest_s": 123_456.0}},
 }
 

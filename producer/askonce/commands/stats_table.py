@@ -93,6 +93,9 @@ def now(state: Report, width: int) -> str:
         ["vectors waiting", number(state["vectors_waiting"])],
         ["dead letters", number(state["dead_letters"])],
     ]
+    if state["parked"] or state["provider_batches"]:
+        waiting = f"{number(state['parked'])} questions, {number(state['provider_batches'])} batches"
+        rows.append(["provider's batches", waiting])
     if state["vectors_filling"]:
         filled = f"{number(state['vectors_filled'])} of about {number(state['vectors_filling'])} vectors"
         rows.insert(3, ["collection being filled", filled])

@@ -7,6 +7,8 @@ from askonce.contract.audit_keys import AuditKeys
 LANES = ("interactive", "bulk")
 MOST_WAITING = "most"
 """Field of `load`: questions that may wait in all lanes together, 0 or none for no bound; upkeep."""
+PARKED = "parked"
+"""Field of `load`: questions that wait for a batch of the provider, or stand in one; park.lua, worker."""
 FILLING, FILLED = "filling", "filled"
 """Fields of `upkeep`: what a refill under way was estimated to cost (JSON), and how many vectors it has made."""
 ARQ_JOB = "arq:job:"
@@ -58,7 +60,7 @@ class Keys:
     @property
     def load(self) -> str:
         """hash: lane -> questions that wait or run, MOST_WAITING, `dead`: about the bytes of all dead letters, and
-        `parked`: questions that wait for a batch; for ever; submit.lua, finish_job.lua, bury_job.lua, park.lua,
+        PARKED; for ever; submit.lua, finish_job.lua, bury_job.lua, park.lua,
         upkeep."""
         return f"{self.prefix}:load"
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from askonce.contract.keys import ARQ_JOB, FILLED, FILLING, LANES, Keys
+from askonce.contract.keys import ARQ_JOB, FILLED, FILLING, LANES, PARKED, Keys
 from askonce.readable import read_object, time_of
 from askonce.store.connection import Store
 from askonce.store.wire import Command
@@ -34,7 +34,8 @@ class LiveState:
     many were made; 0 where none is.
 
     entries_bytes: estimated from a sample, without Redis's own overhead. vectors_oldest_s: seconds since the oldest of
-    the waiting vectors was written; None where none waits.
+    the waiting vectors was written; None where none waits. parked: questions that wait for a batch of the provider, or
+    stand in one. provider_batches: those that have not ended.
     """
 
     entries: int
@@ -45,6 +46,8 @@ class LiveState:
     vectors_filled: int
     workers: int
     dead_letters: int
+    parked: int
+    provider_batches: int
     lanes: dict[str, LaneState]
 
 
@@ -69,6 +72,7 @@ class _Reply(NamedTuple):
     workers: int
     dead: int
     load: list[bytes | None]
+    batches: int
     refill: list[bytes | None]
 
 
@@ -92,6 +96,8 @@ async def read_state(store: Store, keys: Keys, *, now_ms: int, sample: int = SAM
         vectors_filled=int(found.refill[1] or 0),
         workers=found.workers,
         dead_letters=found.dead,
+        parked=int(found.load[-1] or 0),
+        provider_batches=found.batches,
         lanes={
             lane: LaneState(
                 waiting_jobs=reply.waiting + reply.alone,
@@ -101,7 +107,7 @@ async def read_state(store: Store, keys: Keys, *, now_ms: int, sample: int = SAM
                     store, [*reply.sample_waiting, *reply.sample_alone, *reply.sample_running], now_ms
                 ),
             )
-            for lane, reply, questions in zip(LANES, lanes, found.load, strict=True)
+            for lane, reply, questions in zip(LANES, lanes, found.load[:-1], strict=True)
         },
     )
 
@@ -122,7 +128,8 @@ def _commands(keys: Keys, now_ms: int, sample: int) -> list[Command]:
         ("XRANGE", keys.outbox, "-", "+", "COUNT", 1),
         ("ZCOUNT", keys.workers, now_ms, "+inf"),
         ("HLEN", keys.dead),
-        ("HMGET", keys.load, *LANES),
+        ("HMGET", keys.load, *LANES, PARKED),
+        ("ZCARD", keys.parked("batches")),
         ("HMGET", keys.upkeep, FILLING, FILLED),
     ]
 

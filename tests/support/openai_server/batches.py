@@ -274,7 +274,7 @@ class Batches:
     def _execute(self, batch: Batch, line: Line) -> None:
         line.done = True
         text = user_text(line.request)
-        rule = next((rule for rule in self.orders.lines if rule.takes([text])), None)
+        rule = next((rule for rule in self.orders.lines if rule.takes([text], "")), None)
         if rule is not None and rule.kind == "status":
             line.failed = True
             batch.counts["failed"] += 1

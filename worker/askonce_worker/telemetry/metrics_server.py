@@ -32,6 +32,11 @@ GAUGES: dict[str, tuple[Callable[[LiveState], float | None], str]] = {
         "About how many vectors a collection that is being filled will have; 0 where none is.",
     ),
     "askonce_refill_vectors_made": (lambda state: state.vectors_filled, "How many of them were made."),
+    "askonce_parked_questions": (
+        lambda state: state.parked,
+        "Questions that wait for a batch of the provider, or stand in one.",
+    ),
+    "askonce_provider_batches": (lambda state: state.provider_batches, "Batches at the provider that have not ended."),
     "askonce_dead_letters": (lambda state: state.dead_letters, "Jobs that were given up."),
     "askonce_entries": (lambda state: state.entries, "Cached answers."),
     "askonce_workers_alive": (lambda state: state.workers, "Workers that show signs of life."),
