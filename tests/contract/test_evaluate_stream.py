@@ -63,7 +63,7 @@ def test_the_ledger_finds_what_the_profile_misses_and_says_so(evaluate, stream, 
 
 async def test_several_orders_and_a_picture_from_kept_vectors(evaluate, stream, tmp_path, llm_server):
     pytest.importorskip("matplotlib")
-    vectors, picture = tmp_path / "vectors.npz", tmp_path / "stream.png"
+    vectors, picture = tmp_path / "vectors.npz", tmp_path / "stream.svg"
     assert (await asyncio.to_thread(evaluate, "--stream", stream, "--vectors", vectors)).exit_code == 0
     await llm_server.fail("embeddings", "status", status=500)
     arguments = ("--stream", stream, "--vectors", vectors, "--orders", 2, "--seed", 5, "--plot", picture)
@@ -71,8 +71,11 @@ async def test_several_orders_and_a_picture_from_kept_vectors(evaluate, stream, 
     assert first.exit_code == 0, first.output
     assert "2 shuffled orders" in first.stdout
     assert "budget 1.00 %" in first.stdout
+    drawn = picture.read_text()
     assert (await asyncio.to_thread(evaluate, *arguments)).stdout == first.stdout
-    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert picture.read_text() == drawn
+    assert "budget</text>" in drawn
+    assert "#ffffff" not in drawn  # no ground of its own: it stands on light and on dark
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,7 @@ async def waits(bench):
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("seconds", [1.0, 5.0, 20.0])
+@pytest.mark.parametrize("seconds", [1.0, 20.0])
 async def test_a_slow_qdrant_costs_no_call(proxied, llm_server, seconds):
     settings, proxy = proxied
     async with workers(1, settings), client_for(settings) as client, Bench(settings, client, llm_server) as bench:

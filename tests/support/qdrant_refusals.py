@@ -83,8 +83,8 @@ QUOTA = Refusal(
 RATE = Refusal(
     StatusCode.RESOURCE_EXHAUSTED,
     "Rate limiting exceeded: Write rate limit exceeded: Operation requires 256 tokens but only 10.0 were available. "
-    "Retry after 15s",
-    (("retry-after", "15"),),
+    "Retry after 1s",
+    (("retry-after", "1"),),
 )
 TIMED_OUT = Refusal(
     StatusCode.DEADLINE_EXCEEDED,

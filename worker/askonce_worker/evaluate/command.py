@@ -58,7 +58,9 @@ Seed = Annotated[int, typer.Option(min=0, help="Seed of the split into two halve
 Vectors = Annotated[
     Path | None, typer.Option(dir_okay=False, help="Keep the vectors in this file; a second run reuses them.")
 ]
-Plot = Annotated[Path | None, typer.Option(dir_okay=False, help="Write a picture as a PNG.")]
+Plot = Annotated[
+    Path | None, typer.Option(dir_okay=False, help="Write a picture: an SVG if the name ends so, else a PNG.")
+]
 Save = Annotated[Path | None, typer.Option(dir_okay=False, help="Write a profile for ASKONCE_PROFILES to this file.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 

@@ -1,5 +1,7 @@
 """The curve as a picture: the hit rate against the share of wrong hits, without and with the guard."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,8 @@ from askonce_worker.evaluate.figures import Scores
 from askonce_worker.evaluate.report import Measured, Report
 
 BARE, GUARDED, LIMIT = "#9aa0a6", "#1a73e8", "#d93025"
+INK = "#808080"
+"""Of text and axes: readable on white and on black, as there is no ground behind them in an SVG."""
 WIDEST = 5.0
 """The right end of the picture, as a multiple of the limit."""
 
@@ -24,19 +28,32 @@ def require() -> None:
         raise NoMatplotlib("--plot needs matplotlib: pip install 'askonce[worker,plot]'")
 
 
+@contextmanager
+def new_figure(path: Path, width: float, height: float) -> Iterator[Any]:
+    """A figure that is written at the end: an SVG if that is the file's ending, else a PNG. Raises OSError."""
+    from matplotlib import rc_context  # noqa: PLC0415 - of an extra, and half a second to load
+    from matplotlib.figure import Figure  # noqa: PLC0415
+
+    vector = path.suffix.lower() == ".svg"
+    ink = dict.fromkeys(("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"), INK)
+    settings: Any = {"svg.fonttype": "none", "svg.hashsalt": "askonce", **ink} if vector else {}
+    with rc_context(settings):
+        figure = Figure(figsize=(width, height), layout="constrained")
+        yield figure
+        metadata = {"Date": None} if vector else None
+        figure.savefig(path, dpi=150, format="svg" if vector else "png", transparent=vector, metadata=metadata)
+
+
 def draw(files: list[Measured], report: Report, path: Path) -> None:
     """Writes the picture, one panel a file. Raises NoMatplotlib, OSError."""
     require()
-    from matplotlib.figure import Figure  # noqa: PLC0415 - of an extra, and half a second to load
-
-    figure: Any = Figure(figsize=(5.2 * len(files) + 0.6, 4.6), layout="constrained")
-    panels = figure.subplots(1, len(files), squeeze=False, sharey=True)[0]
-    for panel, file in zip(panels, files, strict=True):
-        _panel(panel, file, report)
-    panels[0].set_ylim(bottom=0)  # of all panels, once their common top is known
-    panels[0].set_ylabel("hit rate of same-answer pairs, %")
-    figure.suptitle(f"{report.model}: the higher, the better", fontsize=11)
-    figure.savefig(path, dpi=150, format="png")
+    with new_figure(path, 5.2 * len(files) + 0.6, 4.6) as figure:
+        panels = figure.subplots(1, len(files), squeeze=False, sharey=True)[0]
+        for panel, file in zip(panels, files, strict=True):
+            _panel(panel, file, report)
+        panels[0].set_ylim(bottom=0)  # of all panels, once their common top is known
+        panels[0].set_ylabel("hit rate of same-answer pairs, %")
+        figure.suptitle(f"{report.model}: the higher, the better", fontsize=11)
 
 
 def _panel(panel: Any, file: Measured, report: Report) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from askonce_worker.audit.rate import Estimate, Seen, estimates
-from askonce_worker.evaluate.plot import BARE, GUARDED, LIMIT, require
+from askonce_worker.evaluate.plot import BARE, GUARDED, LIMIT, new_figure, require
 from askonce_worker.evaluate.stream.playing import Period
 from askonce_worker.evaluate.stream.report import Order, StreamReport
 
@@ -17,20 +17,17 @@ LOOKED_BACK = 8
 def draw(report: StreamReport, order: Order, path: Path) -> None:
     """Writes the picture. Raises NoMatplotlib, OSError."""
     require()
-    from matplotlib.figure import Figure  # noqa: PLC0415 - of an extra, and half a second to load
-
-    figure: Any = Figure(figsize=(7.2, 6.0), layout="constrained")
-    above, below = figure.subplots(2, 1, sharex=True)
-    _hits(above, order)
-    _wrong(below, order, report.budget)
-    for panel in (above, below):
-        panel.grid(alpha=0.25)
-        panel.spines[["top", "right"]].set_visible(False)
-        panel.legend(loc="upper left", frameon=False, fontsize=9)
-        panel.set_ylim(bottom=0)
-    below.set_xlabel("requests")
-    figure.suptitle(f"{report.stream}, {report.model}: one order", fontsize=11)
-    figure.savefig(path, dpi=150, format="png")
+    with new_figure(path, 7.2, 6.0) as figure:
+        above, below = figure.subplots(2, 1, sharex=True)
+        _hits(above, order)
+        _wrong(below, order, report.budget)
+        for panel in (above, below):
+            panel.grid(alpha=0.25)
+            panel.spines[["top", "right"]].set_visible(False)
+            panel.legend(loc="upper left", frameon=False, fontsize=9)
+            panel.set_ylim(bottom=0)
+        below.set_xlabel("requests")
+        figure.suptitle(f"{report.stream}, {report.model}: one order", fontsize=11)
 
 
 def _hits(panel: Any, order: Order) -> None:
@@ -48,14 +45,14 @@ def _wrong(panel: Any, order: Order, budget: float) -> None:
         [each.low for each in known],
         [each.high for each in known],
         color=GUARDED,
-        alpha=0.15,
+        alpha=0.2,
         label="interval (95 %)",
     )
     panel.plot(at, [each.wrong for each in known], color=GUARDED, linewidth=2, label="by the checks")
     wrong = order.learnt.served & ~order.right
     panel.plot(at, 100 * _lately(wrong, at), color=BARE, linewidth=2, label="by the labels")
     panel.axhline(100 * budget, color=LIMIT, linewidth=1, linestyle="--", label="budget")
-    panel.set_ylim(top=500 * budget)
+    panel.set_ylim(top=300 * budget)
     panel.set_ylabel("wrong hits, % of requests")
 
 
