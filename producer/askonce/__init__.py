@@ -2,7 +2,7 @@
 
 import askonce.interrupt  # noqa: F401 - before all that takes its time
 from askonce.answer import Answer, AnswerError, ErrorKind
-from askonce.blocking import ask, run
+from askonce.blocking import ask, explain, run
 from askonce.client import Client
 from askonce.errors import (
     AnswerTimeout,
@@ -14,6 +14,7 @@ from askonce.errors import (
     StoreUnreachable,
     UnknownJob,
 )
+from askonce.explanation import Difference, ExactEntry, Explanation, InForce, NearEntry
 from askonce.question import Question, QuestionFields
 
 __version__ = "0.1.0"
@@ -24,8 +25,13 @@ __all__ = [
     "AnswerTimeout",
     "AskOnceError",
     "Client",
+    "Difference",
     "ErrorKind",
+    "ExactEntry",
+    "Explanation",
+    "InForce",
     "InvalidQuestion",
+    "NearEntry",
     "NotAccepted",
     "Question",
     "QuestionFailed",
@@ -35,5 +41,6 @@ __all__ = [
     "UnknownJob",
     "__version__",
     "ask",
+    "explain",
     "run",
 ]

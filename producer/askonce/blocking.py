@@ -1,4 +1,4 @@
-"""`askonce.ask` and `askonce.run`: for scripts, notebooks and threads, whether a loop runs there already or not."""
+"""`ask`, `explain` and `run`: for scripts, notebooks and threads, whether a loop runs there already or not."""
 
 import asyncio
 import contextlib
@@ -15,6 +15,7 @@ from askonce.background import BACKGROUND, TICK
 from askonce.calls.base import ClientOptions
 from askonce.client import Client
 from askonce.errors import AnswerTimeout
+from askonce.explanation import Explanation
 from askonce.question import Question, QuestionFields
 from askonce.session.attendance import no_workers
 from askonce.session.backend import Lane
@@ -54,6 +55,33 @@ def ask(
     """
     asked = client if client is not None else BACKGROUND.client()
     return BACKGROUND.run(asked, asked.ask(question, timeout=timeout, **fields))
+
+
+def explain(
+    question: Question | str,
+    *,
+    client: Client | None = None,
+    timeout: float = 10.0,
+    **fields: Unpack[QuestionFields],
+) -> Explanation:
+    """Explains why a question is, or is not, answered from the cache, as `Client.explain` does, and blocks meanwhile.
+
+    Args:
+        question: The question, or its text.
+        client: Explains, in place of the shared `Client()`. As with `ask`, it must not be closed elsewhere.
+        timeout: Seconds to wait for a worker.
+        **fields: Fields of the question, such as `model`.
+
+    Returns:
+        The explanation.
+
+    Raises:
+        InvalidQuestion: The question is malformed.
+        QueueFull: The interactive lane is full, or Redis is nearly full.
+        StoreUnreachable: Redis does not answer.
+    """
+    asked = client if client is not None else BACKGROUND.client()
+    return BACKGROUND.run(asked, asked.explain(question, timeout=timeout, **fields))
 
 
 def run(

@@ -15,7 +15,7 @@ from support.services import RealService
 
 COMMANDS = [
     "ask", "submit", "result", "status", "cancel", "batch", "warm", "invalidate", "stats", "wrong", "dead-letters",
-    "completion",
+    "completion", "explain", "right", "labels",
 ]  # fmt: skip
 
 

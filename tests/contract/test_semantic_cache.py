@@ -228,7 +228,7 @@ async def test_what_is_filtered_on_is_indexed_and_nothing_else(cache, qdrant_url
     await client.close()
 
     kinds = {field: schema.data_type.value for field, schema in info.payload_schema.items()}
-    keywords = dict.fromkeys(("scope", "epochs"), "keyword")
+    keywords = dict.fromkeys(("scope", "epochs", "namespace"), "keyword")
     assert kinds == {**keywords, "expires_at": "integer", "created_at": "integer"}
 
 

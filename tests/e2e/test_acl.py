@@ -86,6 +86,7 @@ async def produces(client):
     assert {answer.status for answer in answers} == {"answered"}
     assert set((await client.status(ids)).values()) == {"answered"}
     await client.cancel(ids)
+    assert (await client.explain("and how do I ask? [g1]", timeout=20)).explained_by == "worker"
     return job_id
 
 
@@ -116,6 +117,7 @@ async def operates(operate, guarded, prefix, producer, job_id):
         question = Question("warm? [g5]")
         assert await client.store(question, "yes")
         assert (await client.ask(question)).text == "yes"
+        assert (await client.explain(question, timeout=20)).explained_by == "worker"
     with Redis.from_url(guarded.url) as redis:
         await gives_up(operate, redis, Keys(prefix))
 

@@ -7,9 +7,10 @@ from askonce.answer import Answer
 from askonce.calls.base import ClientBase
 from askonce.contract.keys import epoch_field
 from askonce.errors import InvalidQuestion
+from askonce.explanation import Explanation
 from askonce.question import Question, QuestionFields
 from askonce.question_checks import check_model, check_namespace
-from askonce.session.arguments import checked_body, checked_ids
+from askonce.session.arguments import checked_body, checked_ids, checked_seconds
 
 
 class Cache(ClientBase):
@@ -30,6 +31,29 @@ class Cache(ClientBase):
             StoreUnreachable: Redis does not answer.
         """
         return await self._backends.get().lookup(self._checked(question, fields))
+
+    async def explain(
+        self, question: Question | str, *, timeout: float = 10.0, **fields: Unpack[QuestionFields]
+    ) -> Explanation:
+        """Explains why a question is, or is not, answered from the cache. Nothing is asked, cached or counted.
+
+        A worker looks for similar questions. Where none answers, the explanation says so in its `note`, and what Redis
+        knows by itself: the answer to exactly this question, and what was invalidated.
+
+        Args:
+            question: The question, or its text.
+            timeout: Seconds to wait for a worker.
+            **fields: Fields of the question, such as `model`. They replace those of a `Question`.
+
+        Returns:
+            The explanation.
+
+        Raises:
+            InvalidQuestion: The question is malformed.
+            QueueFull: The interactive lane is full, or Redis is nearly full.
+            StoreUnreachable: Redis does not answer.
+        """
+        return await self._backends.get().explain(self._checked(question, fields), checked_seconds(timeout))
 
     async def store(
         self,
@@ -103,3 +127,25 @@ class Cache(ClientBase):
         """
         (job_id,) = checked_ids([job_id])
         return await self._backends.get().report_wrong(self._space(namespace), job_id, drop_entry=drop_entry)
+
+    async def report_right(self, job_id: str, *, namespace: str | None = None) -> bool:
+        """Reports that a job was rightly given another question's answer: a label, by which workers know their errors.
+
+        It needs the job's result, as `report_wrong` does. Of a pair that was reported as wrong before it takes nothing
+        back: workers do not match these two again.
+
+        Args:
+            job_id: The job's id.
+            namespace: The job's namespace. None takes the client's.
+
+        Returns:
+            False where it was known already.
+
+        Raises:
+            AnswerTimeout: The job has no answer yet.
+            StoreUnreachable: Redis does not answer.
+            UnknownJob: The job was never submitted in this namespace, or is past its lifetime.
+            ValueError: No other question's answer was used.
+        """
+        (job_id,) = checked_ids([job_id])
+        return await self._backends.get().report_right(self._space(namespace), job_id)

@@ -4,7 +4,7 @@ import argparse
 
 from askonce.client import Client
 from askonce.commands.output import say_answer
-from askonce.commands.question_arguments import add_question_arguments, question_from
+from askonce.commands.question_arguments import add_job_arguments, add_question_arguments, question_from
 from askonce.errors import QuestionFailed
 
 NAME = "ask"
@@ -18,6 +18,7 @@ EXAMPLES = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_question_arguments(parser)
+    add_job_arguments(parser)
 
 
 async def run(client: Client, args: argparse.Namespace) -> int:

@@ -20,6 +20,9 @@ def add_question_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_param_argument(parser, "a parameter, such as temperature=0")
     add_cache_argument(parser)
+
+
+def add_job_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--job-id", help="the job id (default: a new one)")
     parser.add_argument("--timeout", type=float, metavar="SECONDS", help="from now to the question's deadline")
 
@@ -55,7 +58,7 @@ def question_from(args: argparse.Namespace) -> Question:
         template=None if args.template is None else template_text(args.template),
         params=params_from(args.param),
         cache=args.cache,
-        job_id=args.job_id,
+        job_id=vars(args).get("job_id"),
     )
 
 

@@ -8,6 +8,7 @@ import sys
 from askonce.client import Client
 from askonce.commands.output import say, say_json
 from askonce.commands.stats_table import tables
+from askonce.contract.wrong_rates import rates_report
 from askonce.operator.admin import Admin
 from askonce.prices.load import load_prices
 from askonce.settings import client_settings
@@ -48,13 +49,14 @@ async def run(client: Client, args: argparse.Namespace) -> int:  # noqa: ARG001 
     async with Admin(args.url) as admin:
         while True:
             report = await admin.stats(prices, namespace=args.namespace, model=args.model)
+            rates = await admin.wrong_rates(namespace=args.namespace, model=args.model)
             terminal = shutil.get_terminal_size()
             if args.json:
-                say_json(report)
+                say_json({**report, "wrong_rate": None if rates is None else rates_report(rates)})
             elif args.watch and sys.stdout.isatty():
-                sys.stdout.write(_redrawn(tables(report, terminal.columns, prices.hint), terminal.lines))
+                sys.stdout.write(_redrawn(tables(report, terminal.columns, prices.hint, rates), terminal.lines))
             else:
-                say(tables(report, terminal.columns, prices.hint))
+                say(tables(report, terminal.columns, prices.hint, rates))
             sys.stdout.flush()
             if args.watch is None:
                 return 0

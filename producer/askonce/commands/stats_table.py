@@ -5,7 +5,9 @@ from textwrap import fill
 from typing import Any
 
 from askonce.commands.text_table import age, money, number, rate, seconds, size, table
+from askonce.commands.wrong_rate_table import wrong_rates
 from askonce.contract.counters import PERCENTILES
+from askonce.contract.wrong_rates import WrongRates
 
 TITLES = {"hour": "last hour", "day": "last day", "month": "last 30 days", "total": "in all"}
 HEADING = "full hours or days, and this one"
@@ -16,15 +18,16 @@ Report = dict[str, Any]
 Cell = Callable[[Report], str]
 
 
-def tables(report: Report, width: int = 80, hint: str = "") -> str:
-    """What `askonce stats` prints: figures by period, figures by model, the present state, and what has no price.
+def tables(report: Report, width: int = 80, hint: str = "", rates: WrongRates | None = None) -> str:
+    """What `askonce stats` prints: figures by period and model, wrong hits, the present state, what has no price.
 
-    hint: what can be done about that.
+    hint: what can be done about the last. rates: None where they are unknown.
     """
     parts = [
         by_period(report, width),
         waits(report, width),
         by_model(report["total"]["by"], report["currency"], width),
+        wrong_rates(rates, width, report["currency"]),
         now(report["now"], width),
         unpriced(report["total"]["unpriced_models"], width, hint),
     ]

@@ -4,7 +4,7 @@ import argparse
 
 from askonce.client import Client
 from askonce.commands.output import complain, say, say_json
-from askonce.commands.question_arguments import add_question_arguments, question_from
+from askonce.commands.question_arguments import add_job_arguments, add_question_arguments, question_from
 from askonce.contract.keys import LANES
 from askonce.session.attendance import no_workers
 
@@ -15,6 +15,7 @@ EXAMPLES = ('askonce submit "What is a monad?" --lane bulk', 'askonce submit "Wh
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_question_arguments(parser)
+    add_job_arguments(parser)
     parser.add_argument("--lane", choices=LANES, default="interactive", help="which queue it joins")
 
 

@@ -38,6 +38,12 @@ class AuditKeys:
         return f"{self.prefix}:audit:waiting"
 
     @property
+    def people(self) -> str:
+        """hash: id of a match -> `right` or `wrong`, as a person said; at most 100,000, any make room;
+        settle_label.lua."""
+        return f"{self.prefix}:audit:people"
+
+    @property
     def due(self) -> str:
         """sorted set: group that has to be decided about -> since when (Unix s); record.lua, decide.lua."""
         return f"{self.prefix}:audit:due"
@@ -45,6 +51,11 @@ class AuditKeys:
     def seen(self, hour: int | str) -> str:
         """hash: `group|name` -> sum of this hour (Unix hours), names as in `audit.SEEN`; 41 days; record.lua."""
         return f"{self.prefix}:audit:seen:{hour}"
+
+    @property
+    def estimates(self) -> str:
+        """string: how many answers were wrong (`wrong_rates.py`); ten minutes; upkeep."""
+        return f"{self.prefix}:audit:estimates"
 
     @property
     def verdicts(self) -> str:

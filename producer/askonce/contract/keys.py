@@ -28,6 +28,15 @@ class Keys:
         once it was received; submit.lua, listen.lua, publish.lua, cancel.lua, forget.lua."""
         return f"{self.prefix}:result:{namespace}:{job_id}"
 
+    def explained(self, reply_to: str) -> str:
+        """string: what a worker has found out about a question; a minute; worker."""
+        return f"{self.prefix}:explained:{reply_to}"
+
+    def scope(self, scope: str) -> str:
+        """string: what a scope is made of, in short (`scope_record.py`); as long as an answer under it, that of a
+        conversation an hour; keep_scopes.lua."""
+        return f"{self.prefix}:scope:{scope}"
+
     def answered(self, client: str) -> str:
         """stream of `ids`, with the `record` of one that waits in the interactive lane if the client's name begins with
         `+`; one hour after the last one, trimmed; publish.lua, cancel.lua."""

@@ -2,12 +2,13 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from askonce.closing import Closing
 from askonce.contract.counters import read_counters, total
 from askonce.contract.keys import Keys
+from askonce.contract.wrong_rates import WrongRates, decode_rates
 from askonce.operator.entry_count import EntryCount, count_entries
 from askonce.operator.history import read_history, read_totals
 from askonce.operator.live_state import SAMPLE, LiveState, read_state
@@ -51,6 +52,29 @@ class Admin(Closing):
             report[name] = _period(counts, prices, namespace, model)
         state = await read_state(self._store, self._keys, now_ms=history.at_ms)
         return {**report, "now": asdict(state)}
+
+    async def wrong_rates(self, *, namespace: str | None = None, model: str | None = None) -> WrongRates | None:
+        """How many answers were wrong, as the workers have worked it out lately.
+
+        Args:
+            namespace: its groups alone. `all` is always of the whole installation.
+            model: its groups alone.
+
+        Returns:
+            None where it is unknown: no worker checks any hit, or its record cannot be read.
+
+        Raises:
+            StoreUnreachable: Redis does not answer.
+        """
+        [raw] = await self._store.pipeline([("GET", self._keys.audit.estimates)])
+        try:
+            rates = None if raw is None else decode_rates(raw)
+        except ValueError:
+            return None
+        if rates is None:
+            return None
+        chosen = (each for each in rates.groups if namespace in (None, each.namespace) and model in (None, each.model))
+        return replace(rates, groups=tuple(chosen))
 
     async def now(self, *, sample: int = SAMPLE) -> LiveState:
         """The present state.

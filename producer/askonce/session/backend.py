@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Protocol
 
 from askonce.answer import Answer
+from askonce.explanation import Explanation
 from askonce.question import Question
 from askonce.session.attendance import Attendance
 from askonce.session.job_queue import Outcome
@@ -79,6 +80,14 @@ class Backend(Protocol):
 
     async def report_wrong(self, namespace: str, job_id: str, *, drop_entry: bool) -> bool:
         """Whether that was new. Raises UnknownJob, AnswerTimeout, and ValueError where nothing was matched."""
+        ...
+
+    async def report_right(self, namespace: str, job_id: str) -> bool:
+        """As `report_wrong`."""
+        ...
+
+    async def explain(self, question: Question, timeout: float) -> Explanation:
+        """timeout: seconds to wait for a worker. Raises QueueFull."""
         ...
 
     def forget(self, job: str) -> None:

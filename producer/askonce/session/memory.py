@@ -8,14 +8,16 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from askonce.answer import Answer
+from askonce.contract.exact_entry import by_exact_entry
 from askonce.errors import AnswerTimeout, InvalidQuestion, QueueFull, UnknownJob
+from askonce.explanation import Explanation
 from askonce.question import Question
-from askonce.session.attendance import Attendance
+from askonce.session.attendance import NO_WORKERS, Attendance
 from askonce.session.backend import Lane, Status
 from askonce.session.job_queue import Outcome
 from askonce.session.memory_worker import Answering, MemoryWorker, failure
 from askonce.session.waiting import Waiting
-from askonce.session.wrong_hits import no_answer, no_pair
+from askonce.session.wrong_hits import no_answer, no_pair, own_answer
 
 
 @dataclass(slots=True)
@@ -127,14 +129,29 @@ class Memory:
 
     async def report_wrong(self, namespace: str, job_id: str, *, drop_entry: bool) -> bool:
         """Only equal questions ever match here."""
+        await self._answered(namespace, job_id)
+        if not drop_entry:
+            raise ValueError(no_pair(job_id))
+        return self._worker.drop(self._jobs[f"{namespace}:{job_id}"].question.fingerprint)
+
+    async def report_right(self, namespace: str, job_id: str) -> bool:
+        await self._answered(namespace, job_id)
+        raise ValueError(own_answer(job_id))
+
+    async def _answered(self, namespace: str, job_id: str) -> None:
         answer = await self.peek(f"{namespace}:{job_id}")
         if answer is None:
             raise AnswerTimeout(job_id)
         if answer.status == "failed":
             raise ValueError(no_answer(job_id))
-        if not drop_entry:
-            raise ValueError(no_pair(job_id))
-        return self._worker.drop(self._jobs[f"{namespace}:{job_id}"].question.fingerprint)
+
+    async def explain(self, question: Question, timeout: float) -> Explanation:  # noqa: ARG002 - it never waits
+        await asyncio.sleep(0)
+        found = self._worker.explained(question)
+        if self._paused:
+            alone = by_exact_entry(question, found.epochs, found.exact)
+            return replace(alone, note=NO_WORKERS)
+        return found
 
     def forget(self, job: str) -> None:
         pass

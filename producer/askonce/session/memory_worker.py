@@ -11,7 +11,9 @@ from typing import Any
 from askonce.answer import Answer, AnswerError, ErrorKind
 from askonce.contract.completion import CompletionVerdict, fault, text_body, verdict
 from askonce.contract.keys import epoch_fields
+from askonce.explanation import Explanation
 from askonce.question import Question
+from askonce.session.memory_entries import CachedAnswer, Epochs, explained
 
 Said = str | Mapping[str, Any] | Answer
 Answering = Callable[[Question], Said | Awaitable[Said]]
@@ -19,20 +21,8 @@ Answering = Callable[[Question], Said | Awaitable[Said]]
 TRANSIENT: frozenset[ErrorKind] = frozenset({"connection", "expired", "rate_limit", "server_error", "timeout"})
 """Failures that a follower does not share: it asks again."""
 
-Epochs = tuple[int, ...]
 Call = tuple[asyncio.AbstractEventLoop, str, Epochs]
 """What equal questions have in common: a fingerprint and its epochs, in one event loop."""
-
-
-@dataclass(frozen=True, slots=True)
-class CachedAnswer:
-    """asked, expires: of time.monotonic."""
-
-    body: Mapping[str, Any]
-    asked: float
-    created_at: int
-    expires: float
-    epochs: Epochs
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +70,16 @@ class MemoryWorker:
     def store(self, question: Question, body: Mapping[str, Any], ttl: float, asked: float | None = None) -> None:
         """asked: when; an answer that was asked for earlier does not replace a newer one. None: now."""
         now = time.monotonic()
-        entry = CachedAnswer(body, now if asked is None else asked, int(time.time()), now + ttl, self._stamp(question))
+        entry = CachedAnswer(
+            question, body, now if asked is None else asked, int(time.time()), now + ttl, self._stamp(question)
+        )
         known = self._entries.get(question.fingerprint)
         if known is None or known.asked <= entry.asked:
             self._entries[question.fingerprint] = entry
+
+    def explained(self, question: Question) -> Explanation:
+        """As a worker explains it, but for similarity: only equal questions ever match here."""
+        return explained(question, self._entries, self._stamp(question))
 
     def drop(self, fingerprint: str) -> bool:
         """Whether there was such an entry."""

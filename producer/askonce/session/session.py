@@ -13,12 +13,14 @@ from askonce.contract.records import VERSION, write_record
 from askonce.contract.result import result_record
 from askonce.contract.trace_context import current_trace
 from askonce.errors import QueueFull
+from askonce.explanation import Explanation
 from askonce.question import Question
 from askonce.session.asking import Asking
 from askonce.session.attendance import Attendance
 from askonce.session.backend import Lane, Status
 from askonce.session.batching import Batcher
 from askonce.session.exact_lookup import ExactLookup
+from askonce.session.explaining import Explaining
 from askonce.session.forgetting import Forgetting
 from askonce.session.hits import Hits
 from askonce.session.iteration import batched
@@ -28,6 +30,7 @@ from askonce.session.waiting import Waiting
 from askonce.session.wrong_hits import WrongHits
 from askonce.settings import ClientSettings
 from askonce.store.connection import ScriptCall, Store
+from askonce.store.kept_scopes import KEEP_SCOPES, KeptScopes
 from askonce.store.replication import warn_unless_replicated
 from askonce.store.scripts import Script
 
@@ -69,6 +72,8 @@ class Session:
         self._asking = Asking(self._exact, self._queue)
         self._lookup: Batcher[Question, Answer | None] = Batcher(self._exact.find, most=256)
         self._storing: Batcher[NewEntry, bool] = Batcher(self._store_all, most=STORED_TOGETHER)
+        self._kept_scopes = KeptScopes()
+        self._explaining = Explaining(self._store, self._keys, max_queued=settings.max_queued)
         self._hits = Hits(self._store, self._keys, self._listener.id)
         self.attendance = Attendance(self.workers_alive)
         self._forgetting = Forgetting(self._store, self._keys, settings.result_ttl)
@@ -146,6 +151,7 @@ class Session:
 
     async def _store_all(self, entries: Sequence[NewEntry]) -> list[bool | Exception]:
         replies: list[int] = []
+        await self._keep_scopes(entries)
         calls, size = list[ScriptCall](), 0
         for entry in entries:
             call = self._store_call(*entry)
@@ -158,6 +164,11 @@ class Session:
             replies += await self._store.pipeline(calls)
         full = QueueFull("Redis is nearly full: nothing new is cached")
         return [full if reply < 0 else reply == 1 for reply in replies]
+
+    async def _keep_scopes(self, entries: Sequence[NewEntry]) -> None:
+        news = [argument for question, _, ttl in entries for argument in self._kept_scopes.note(question, ttl)]
+        if news:
+            await self._store.script(KEEP_SCOPES, [], [self._keys.scope(""), *news])
 
     def _store_call(self, question: Question, body: Mapping[str, Any], ttl: float) -> ScriptCall:
         facts = {"scope": question.scope, "model": question.model, "namespace": question.namespace}
@@ -183,6 +194,12 @@ class Session:
 
     async def report_wrong(self, namespace: str, job_id: str, *, drop_entry: bool) -> bool:
         return await WrongHits(self._store, self._keys).report(namespace, job_id, drop_entry=drop_entry)
+
+    async def report_right(self, namespace: str, job_id: str) -> bool:
+        return await WrongHits(self._store, self._keys).report_right(namespace, job_id)
+
+    async def explain(self, question: Question, timeout: float) -> Explanation:
+        return await self._explaining(question, timeout)
 
     def forget(self, job: str) -> None:
         self._forgetting.add(job)

@@ -10,6 +10,7 @@ from askonce import fingerprint as identity
 from askonce.contract.keys import Keys
 from askonce.contract.records import read_record
 from askonce.errors import AnswerTimeout, UnknownJob
+from askonce.session.verdicts import Match, Verdicts
 from askonce.store.connection import ScriptCall, Store
 from askonce.store.replication import warn_unless_replicated
 from askonce.store.rows import rows
@@ -26,21 +27,22 @@ class Report:
     """One wrong hit.
 
     pair: the record of the two questions; empty where the answer was not another question's.
-    entry: the fingerprint of the entry that holds the answer.
+    entry: the fingerprint of the entry that holds the answer. match: the two; None where there is no pair.
     """
 
     pair: bytes
     entry: str
     namespace: str
     model: str
+    match: Match | None = None
 
 
-def pair_report(*, namespace: str, model: str, scope: str, asked: str, matched: str) -> Report:
+def pair_report(*, namespace: str, model: str, scope: str, asked: str, matched: str, similarity: float = 0.0) -> Report:
     """The report that these two texts of a scope need different answers. matched: whose answer was given."""
-    entry = identity.fingerprint(scope, matched)
-    first, second = sorted([(identity.fingerprint(scope, asked), asked), (entry, matched)])
+    own, entry = identity.fingerprint(scope, asked), identity.fingerprint(scope, matched)
+    first, second = sorted([(own, asked), (entry, matched)])
     pair = {"pair": [first[0], second[0]], "a": first[1], "b": second[1], "namespace": namespace, "model": model}
-    return Report(orjson.dumps(pair), entry, namespace, model)
+    return Report(orjson.dumps(pair), entry, namespace, model, Match(own, entry, asked, matched, similarity))
 
 
 def read_report(namespace: str, job_id: str, raw: bytes | None) -> Report:
@@ -67,7 +69,13 @@ def read_report(namespace: str, job_id: str, raw: bytes | None) -> Report:
         scope=asked["scope"],
         asked=asked["text"],
         matched=record["matched_question"],
+        similarity=_similarity(record),
     )
+
+
+def _similarity(record: dict[str, Any]) -> float:
+    found = record.get("similarity")
+    return float(found) if isinstance(found, int | float) else 0.0
 
 
 class Noted(NamedTuple):
@@ -89,6 +97,7 @@ class WrongHits:
     def __init__(self, store: Store, keys: Keys) -> None:
         self._store = store
         self._keys = keys
+        self._verdicts = Verdicts(store, keys)
 
     async def report(self, namespace: str, job_id: str, *, drop_entry: bool) -> bool:
         """Remembers the pair, and drops the entry if asked to.
@@ -108,6 +117,14 @@ class WrongHits:
             raise ValueError(no_pair(job_id))
         return await self.add(report, drop_entry=drop_entry)
 
+    async def report_right(self, namespace: str, job_id: str) -> bool:
+        """Notes that the job was rightly given another question's answer. Returns and raises as `report` does."""
+        [raw] = await self._store.pipeline([("GET", self._keys.result(namespace, job_id))])
+        report = read_report(namespace, job_id, raw)
+        if report.match is None:
+            raise ValueError(own_answer(job_id))
+        return await self._verdicts.judge(report.match, right=True)
+
     async def add(self, report: Report, *, drop_entry: bool = False) -> bool:
         """Whether that was news."""
         keys = self._keys
@@ -126,7 +143,8 @@ class WrongHits:
         written = await self._store.replicated(call, lambda reply: Noted(*reply).replicas)
         warn_unless_replicated(written, "the report of a wrong hit")
         noted = Noted(*written.value)
-        return bool(noted.new or noted.dropped)
+        judged = report.match is not None and await self._verdicts.judge(report.match, right=False)
+        return bool(noted.new or noted.dropped or judged)
 
     async def all(self, namespace: str | None = None) -> AsyncIterator[dict[str, Any]]:
         """Every reported pair, the oldest first: a row for `askonce-worker evaluate`, with its namespace and model."""
@@ -151,3 +169,7 @@ def no_answer(job_id: str) -> str:
 
 def no_pair(job_id: str) -> str:
     return f"the answer to job {job_id} is no other question's: there is no pair to remember, only an entry to drop"
+
+
+def own_answer(job_id: str) -> str:
+    return f"the answer to job {job_id} is no other question's: there is nothing to judge"

@@ -16,6 +16,7 @@ from askonce.contract.counters import tokens
 from askonce.contract.keys import epoch_fields
 from askonce.contract.records import write_record
 from askonce.contract.result import result_record
+from askonce.store.kept_scopes import KeptScopes
 from askonce_worker.answering.ports import Finished, NewEntry
 from askonce_worker.queue.leased_job import LeasedJob
 
@@ -56,12 +57,14 @@ class Parcel:
 
 @dataclass(slots=True)
 class Batch:
-    """What goes out in one round trip. stored, published: the scripts' arguments. parcels: those it has parts of.
+    """What goes out in one round trip.
 
-    ends: jobs whose last answers are among these.
+    scopes, stored, published: the scripts' arguments. parcels: those it has parts of. ends: jobs whose last answers are
+    among these.
     """
 
     parcels: list[Parcel] = field(default_factory=list)
+    scopes: list[Any] = field(default_factory=list)
     stored: list[Any] = field(default_factory=list)
     settles: list[Callable[[Any], None]] = field(default_factory=list)
     published: list[Any] = field(default_factory=list)
@@ -87,6 +90,7 @@ class Packing:
         self._cache_ttl = cache_ttl
         self._embedding = embedding
         self._compress = compress
+        self._kept_scopes = KeptScopes()
 
     def next_batch(self, waiting: deque[Parcel]) -> Batch:
         """Takes the first parcels, or the next part of the first one. At least one must wait.
@@ -122,6 +126,7 @@ class Packing:
         for entry in parcel.entries:
             arguments = self._entry(entry)
             batch.stored += arguments
+            batch.scopes += self._kept_scopes.note(entry.question, entry.question.ttl or self._cache_ttl)
             batch.count(len(arguments[1]))
             if parcel.settle is not None:
                 batch.size += len(arguments[1])  # the answer goes to the followers, too

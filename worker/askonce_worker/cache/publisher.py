@@ -16,6 +16,7 @@ from redis.exceptions import NoScriptError
 
 from askonce.contract.keys import Keys
 from askonce.store.away import AWAY, TROUBLE
+from askonce.store.kept_scopes import KEEP_SCOPES
 from askonce.store.scripts import Script, load
 from askonce.tasks import stop
 from askonce_worker.answering import chunk_end, chunk_log
@@ -180,12 +181,14 @@ class Publisher:
                 return Replies(published[: len(batch.items)], published[len(batch.items) :])
             if not isinstance(failures[0], NoScriptError):
                 raise failures[0]
-            await load(self._redis, STORE, PUBLISH, *self._scripts)
+            await load(self._redis, STORE, PUBLISH, KEEP_SCOPES, *self._scripts)
 
     def _pipeline(self, batch: Batch, report: CountsReport) -> Any:
         """Each step may run twice: a result, a settled leader, an entry and a report are what they were."""
         kept = self._keys
         pipe = self._redis.pipeline(transaction=False)
+        if batch.scopes:
+            pipe.evalsha(KEEP_SCOPES.sha, 0, kept.scope(""), *batch.scopes)
         if batch.stored:
             keys = [kept.epochs, kept.touched, kept.outbox, kept.expiries, kept.snapshot_runs]
             arguments: list[Any] = [kept.entry(""), self._outbox_max, *batch.stored]

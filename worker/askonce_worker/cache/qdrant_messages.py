@@ -17,6 +17,8 @@ from askonce_worker.answering.ports import StoredVector, Vector, VectorQuery
 from askonce_worker.cache.qdrant_quantization import Quantization, config_of
 
 CANDIDATES = 5
+NEIGHBOURS = 20
+"""For an explanation: of these some are of the question's own scope."""
 GRAPH = qdrant.HnswConfigDiff(m=16, payload_m=16)
 OVERSAMPLING = 2.0
 _EXACT_SCORES = qdrant.SearchParams(
@@ -73,6 +75,19 @@ def query(collection: str, question: VectorQuery, now: int) -> qdrant.QueryPoint
         limit=CANDIDATES,
         score_threshold=question.threshold,
         with_payload=_FINGERPRINT_ONLY,
+        params=_EXACT_SCORES,
+    )
+
+
+def near(collection: str, vector: Vector, namespace: str, now: int) -> qdrant.QueryPoints:
+    """The nearest of a namespace, of whatever scope and epochs."""
+    fields = qdrant.PayloadIncludeSelector(fields=["fingerprint", "scope", "model"])
+    return qdrant.QueryPoints(
+        collection_name=collection,
+        query=qdrant.Query(nearest=qdrant.VectorInput(dense=_dense(vector))),
+        filter=qdrant.Filter(must=[matches("namespace", namespace), in_range("expires_at", gt=now)]),
+        limit=NEIGHBOURS,
+        with_payload=qdrant.WithPayloadSelector(include=fields),
         params=_EXACT_SCORES,
     )
 
@@ -137,7 +152,7 @@ def indexes_of(name: str) -> Iterator[qdrant.CreateFieldIndexCollection]:
     keyword, integer = qdrant.FieldType.FieldTypeKeyword, qdrant.FieldType.FieldTypeInteger
     scope = qdrant.KeywordIndexParams(is_tenant=True)
     yield _index(name, "scope", keyword, keyword_index_params=scope)
-    for field in ("epochs",):
+    for field in ("epochs", "namespace"):
         yield _index(name, field, keyword, keyword_index_params=qdrant.KeywordIndexParams(enable_hnsw=False))
     for field in ("expires_at", "created_at"):
         params = qdrant.IntegerIndexParams(lookup=False, range=True, enable_hnsw=False)

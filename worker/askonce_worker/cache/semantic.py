@@ -20,13 +20,14 @@ from qdrant_client import AsyncQdrantClient
 from qdrant_client import grpc as qdrant
 
 from askonce.contract.unmatched import Unmatched
-from askonce_worker.answering.ports import Candidate, SemanticCacheDown, StoredVector, VectorQuery
+from askonce_worker.answering.ports import Candidate, SemanticCacheDown, StoredVector, Vector, VectorQuery
 from askonce_worker.cache import qdrant_messages as messages
 from askonce_worker.cache.qdrant_address import address_fault, advice, grpc_port, too_old
 from askonce_worker.cache.qdrant_collections import QdrantCollections
 from askonce_worker.cache.qdrant_errors import translated
 from askonce_worker.cache.qdrant_quantization import Quantization
 from askonce_worker.cache.qdrant_searches import QdrantSearches
+from askonce_worker.explaining.ports import Neighbour
 from askonce_worker.pacing.limits import Waits
 from askonce_worker.providers.address import is_loopback
 from askonce_worker.providers.retry import Backoff
@@ -98,6 +99,7 @@ class QdrantSemanticCache:
         self._prefix = messages.collection_prefix(prefix, embedding_model)
         self._known = QdrantCollections(client, self._prefix, time.monotonic, quantization)
         pause = Backoff(random.random, least=0.2, factor=2.0).pause
+        self._now = now
         self._searches = QdrantSearches(client, self._known, now=now, waits=waits, pause=pause)
 
     async def search(
@@ -105,6 +107,15 @@ class QdrantSemanticCache:
     ) -> list[list[Candidate] | Unmatched]:
         """As the port has it. Never raises SemanticCacheDown."""
         return await self._searches.search(queries, lane=lane, within=within, urgent=urgent)
+
+    async def near(self, vector: Vector, namespace: str, *, seconds: float) -> list[Neighbour]:
+        """The nearest of a namespace, of whatever scope and epochs. Raises TimeoutError too."""
+        async with asyncio.timeout(seconds):
+            name = await self._known.ready(len(vector), seconds)
+            request = messages.near(name, vector, namespace, int(self._now()))
+            with self._known.noticing_loss(name), translated():
+                reply = await self._client.grpc_points.Query(request, timeout=math.ceil(seconds))
+        return [_neighbour(point) for point in reply.result]
 
     async def upsert(self, vectors: Sequence[StoredVector]) -> None:
         """Stores them, or replaces those under the same fingerprint. Searchable when this returns."""
@@ -153,6 +164,13 @@ class QdrantSemanticCache:
             reply = await self._client.grpc_collections.List(qdrant.ListCollectionsRequest(), timeout=self._timeout)
         names = [collection.name for collection in reply.collections if collection.name.startswith(self._prefix)]
         return [name for name in names if name.removeprefix(self._prefix).isdigit()]
+
+
+def _neighbour(point: qdrant.ScoredPoint) -> Neighbour:
+    payload = point.payload
+    return Neighbour(
+        payload["fingerprint"].string_value, point.score, payload["scope"].string_value, payload["model"].string_value
+    )
 
 
 async def greet_qdrant(url: str, client: AsyncQdrantClient) -> None:

@@ -108,10 +108,26 @@ class Matcher:
 
     def matches(self, question: Question, other: str, similarity: float) -> bool:
         """other: the text of a question of the same scope. One about now may have an answer from before it was so."""
-        if similarity < self._threshold_of(question) or conflict(question.text, other) is not None:
-            return False
+        return next(self.refusals(question, other, similarity), None) is None
+
+    def refusals(self, question: Question, other: str, similarity: float) -> Iterator[str]:
+        """The names of all rules that keep the answer to the other question from this one."""
+        if similarity < self._threshold_of(question):
+            yield "threshold"
+        yield from conflicts(question.text, other)
         if is_indistinct(question.text, other, similarity):
-            return False
+            yield "indistinct"
         if self._is_about_now(other):
-            return False
-        return not self._reported(question.fingerprint, fingerprint(question.scope, other))
+            yield "about_now"
+        if self._reported(question.fingerprint, fingerprint(question.scope, other)):
+            yield "reported"
+
+    @property
+    def is_semantic(self) -> bool:
+        """Whether anything is matched by similarity."""
+        return self._threshold is not None
+
+    def about_now(self, text: str) -> str:
+        """The words by which a question asks about now; '' where there are none."""
+        found = None if self._never is None else self._never.search(text)
+        return "" if found is None else found.group()

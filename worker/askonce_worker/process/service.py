@@ -13,10 +13,12 @@ from arq.worker import func
 from redis.asyncio import Redis
 
 from askonce.contract.chunk import FUNCTION
+from askonce.contract.explaining import EXPLAIN
 from askonce.contract.keys import Keys
 from askonce_worker.answering.chunk_job import ChunkJob, split
 from askonce_worker.check.advice import chain, reason
 from askonce_worker.check.preflight import Unfit, first_contact
+from askonce_worker.explaining.explain_job import ExplainJob
 from askonce_worker.logs.error_origin import places
 from askonce_worker.process.life import Life, signs_of_life
 from askonce_worker.process.suspect_process import SuspectProcess
@@ -41,6 +43,14 @@ async def answer_chunk(ctx: dict[str, Any], *args: Any, **kwargs: Any) -> None:
     if len(args) != 1 or kwargs:
         raise Unworkable("it is no chunk")
     await jobs.run(ctx["job"], args[0], ctx["leave_slot"])
+
+
+async def explain_question(ctx: dict[str, Any], *args: Any, **kwargs: Any) -> None:
+    """As `answer_chunk`."""
+    explaining: ExplainJob = ctx["explaining"]
+    if len(args) != 1 or kwargs:
+        raise Unworkable("it is no question to be explained")
+    await explaining.run(ctx["job"], args[0])
 
 
 def run_worker(settings: Settings, *, suspects_only: bool = False) -> int:
@@ -107,7 +117,7 @@ async def _work(settings: Settings, redis: Redis, life: Life, name: str, *, susp
         suspects = SuspectProcess(settings.process_index)
         stack.push_async_callback(suspects.aclose)
         worker = LeasedWorker(
-            [func(answer_chunk, name=FUNCTION)],
+            [func(answer_chunk, name=FUNCTION), func(explain_question, name=EXPLAIN)],
             redis=redis,
             keys=keys,
             clock=clock,
@@ -121,7 +131,7 @@ async def _work(settings: Settings, redis: Redis, life: Life, name: str, *, susp
             suspects_only=suspects_only,
             cron_jobs=() if suspects_only else service.maintenance.cron_jobs(),
         )
-        worker.ctx["jobs"] = service.jobs
+        worker.ctx["jobs"], worker.ctx["explaining"] = service.jobs, service.explaining
         life.worker = worker
         await stack.enter_async_context(assemble.running(service.background, life.health))
         await worker.async_run()

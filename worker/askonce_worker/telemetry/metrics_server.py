@@ -13,9 +13,11 @@ from prometheus_client import CollectorRegistry, Metric, start_http_server
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from askonce.contract.wrong_rates import WrongRates
 from askonce.errors import AskOnceError
 from askonce.operator.live_state import LaneState, LiveState
 from askonce_worker.telemetry.installation import InstallationCounters
+from askonce_worker.telemetry.wrong_rates import wrong_rate_metrics
 
 log = structlog.get_logger()
 
@@ -58,10 +60,14 @@ class MetricsPortError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a scrape asks for. state, totals: of the whole installation, from Redis. own: of this worker's parts."""
+    """What a scrape asks for.
+
+    state, totals, rates: of the whole installation, from Redis. own: of this worker's parts.
+    """
 
     state: Callable[[], Awaitable[LiveState]]
     totals: InstallationCounters
+    rates: Callable[[], Awaitable[WrongRates | None]]
     own: Callable[[], list[Metric]]
 
 
@@ -89,12 +95,13 @@ class LiveFigures(Collector):
         try:
             async with asyncio.timeout(REDIS_TIMEOUT):
                 state, totals = await self._reading.state(), await self._reading.totals.metrics()
+                rates = wrong_rate_metrics(await self._reading.rates())
         except (AskOnceError, TimeoutError, ValueError) as error:
             log.warning("metrics.redis_figures_missing", error=type(error).__name__)
             reachable.add_metric((), 0)
             return [*metrics, reachable]
         reachable.add_metric((), 1)
-        return [*metrics, reachable, *_of_state(state), *totals]
+        return [*metrics, reachable, *_of_state(state), *totals, *rates]
 
 
 def gauge(name: str, text: str, value: float) -> Metric:

@@ -21,8 +21,10 @@ from askonce_worker.answering.pipeline import Pipeline
 from askonce_worker.answering.ports import Clock
 from askonce_worker.cache.exact import ExactCache
 from askonce_worker.cache.publisher import Publisher
+from askonce_worker.cache.question_facts import QuestionFacts
 from askonce_worker.cache.semantic import QdrantSemanticCache
 from askonce_worker.cache.wrong_pairs import ReportedPairs
+from askonce_worker.explaining.explain_job import ExplainJob
 from askonce_worker.health.parts import PartHealth
 from askonce_worker.inflight.coalescer import RedisCoalescer
 from askonce_worker.logs.error_origin import place
@@ -59,12 +61,14 @@ class Service:
 
     Attributes:
         jobs: what arq runs.
+        explaining: the job that explains a question.
         background: what runs beside the jobs.
         maintenance: the periodic jobs.
         watch: the metrics and traces.
     """
 
     jobs: ChunkJob
+    explaining: ExplainJob
     background: Background
     maintenance: Maintenance
     watch: Watch
@@ -77,6 +81,7 @@ class _Shared:
     redis: Redis
     keys: Keys
     refusals: Refusals
+    reported: ReportedPairs
     matcher: Matcher
     exact: ExactCache
     embedder: OpenAIEmbedder
@@ -106,7 +111,7 @@ async def service(settings: Settings, health: PartHealth, *, worker: str, clock:
         pipeline = Pipeline(lookup, shared.coalescer, lead_or_follow, parking)
         prompts = settings.log_prompts
         jobs = ChunkJob(pipeline, shared.publisher, shared.refusals, watched.around, log_prompts=prompts)
-        yield Service(jobs, {**background, "batches": tending.run}, house, watched)
+        yield Service(jobs, _explaining(shared, clock), {**background, "batches": tending.run}, house, watched)
 
 
 def _around(shared: _Shared, lookup: Lookup, clock: Clock) -> Around:
@@ -146,6 +151,7 @@ def _shared(settings: Settings, watched: Watch, worker: str, clock: Clock, stack
         redis=redis,
         keys=keys,
         refusals=refusals,
+        reported=reported,
         matcher=Matcher(
             threshold=profile.threshold,
             max_chars=settings.semantic_max_chars,
@@ -173,6 +179,17 @@ def _lookup(settings: Settings, shared: _Shared, watched: Watch, clock: Clock) -
         outbound=shared.publisher,
         llm_seconds=settings.llm_timeout,
         stage=watched.stage,
+    )
+
+
+def _explaining(shared: _Shared, clock: Clock) -> ExplainJob:
+    return ExplainJob(
+        clock=clock,
+        matcher=shared.matcher,
+        embedder=shared.embedder,
+        semantic=shared.vectors or parts.NoSemanticCache(),
+        neighbours=shared.vectors,
+        knowledge=QuestionFacts(shared.redis, shared.keys, shared.exact, shared.reported, shared.refusals),
     )
 
 

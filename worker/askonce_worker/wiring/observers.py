@@ -110,7 +110,7 @@ async def told(watch: Watch, settings: Settings, prices: Prices, figures: Figure
         stack.push_async_callback(admin.aclose)
         loop = asyncio.get_running_loop()
         totals = InstallationCounters(admin.totals, prices)
-        live = LiveFigures(loop, Reading(lambda: admin.now(sample=SAMPLE), totals, figures.read))
+        live = LiveFigures(loop, Reading(lambda: admin.now(sample=SAMPLE), totals, admin.wrong_rates, figures.read))
         watch.metrics.registry.register(live)
         port = settings.metrics_port + settings.process_index
         await stack.enter_async_context(serving(watch.metrics.registry, port))

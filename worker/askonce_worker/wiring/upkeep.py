@@ -27,6 +27,7 @@ from askonce_worker.upkeep.refill_news import RefillNews, pace_of
 from askonce_worker.upkeep.relief import Relief
 from askonce_worker.upkeep.stale import StaleSweep
 from askonce_worker.upkeep.vectors import Vectors
+from askonce_worker.upkeep.wrong_rates import WrongRateReport
 
 
 async def _no_vectors(fingerprints: Sequence[str], *, before: int) -> None:
@@ -50,15 +51,17 @@ def maintenance(
     feed = Feed(redis, keys, worker_id="", embedding_id=settings.embedding, lease=settings.lease)
     lapsed = LapsedLeaders(redis, keys, feed)
     packing = HourPacking(redis, keys, clock=time.monotonic)
+    rates = _rates(settings, redis, keys)
     if semantic is None:
         eviction = _eviction(settings, redis, keys, _no_vectors)
-        parts: list[Part] = [lapsed, packing, eviction, _stale(settings, redis, keys, _no_vectors)]
+        parts: list[Part] = [lapsed, packing, *rates, eviction, _stale(settings, redis, keys, _no_vectors)]
         return Maintenance(redis, keys, parts, _relief(redis, keys, _no_vectors), _nothing_to_note, health)
     vectors = Vectors(redis, keys, _qdrant(settings, stack))
     eviction = _eviction(settings, redis, keys, vectors.delete)
     parts = [
         lapsed,
         packing,
+        *rates,
         eviction,
         _stale(settings, redis, keys, vectors.delete),
         OrphanSweep(redis, keys, vectors, clock=time.monotonic),
@@ -67,6 +70,15 @@ def maintenance(
         parts.append(_fill(settings, redis, keys, vectors, embedder))
     relief = _relief(redis, keys, vectors.delete)
     return Maintenance(redis, keys, parts, relief, lambda: vectors.note(semantic.collections), health)
+
+
+def _rates(settings: Settings, redis: Redis, keys: Keys) -> list[Part]:
+    """Where hits are checked."""
+    budget, rate = settings.error_budget, settings.audit_rate
+    if budget is None and rate is None:
+        return []
+    judging = settings.audit_budget if settings.judge_model else None
+    return [WrongRateReport(redis, keys, budget=budget, rate=rate, judging=judging)]
 
 
 def _fill(settings: Settings, redis: Redis, keys: Keys, vectors: Vectors, embedder: OpenAIEmbedder) -> Fill:

@@ -1,0 +1,66 @@
+"""askonce right"""
+
+import argparse
+
+from askonce.client import Client
+from askonce.commands.matches import (
+    add_match_arguments,
+    add_scope_arguments,
+    each_job,
+    each_line,
+    of_texts,
+    opened,
+    told,
+)
+from askonce.commands.output import say, say_json
+from askonce.session.verdicts import Verdicts
+from askonce.session.wrong_hits import Report
+
+NAME = "right"
+HELP = "Say that answers which belong to another question are right: labels for those who measure the matching."
+EXAMPLES = (
+    "askonce right JOB_ID",
+    'grep \'"custom_id":"row-7"\' out.jsonl | askonce right --lines -',
+    'askonce right --texts "the red tower" "the tower in red" --model gpt-4o',
+    "askonce right --match ID --not    # of `labels --waiting`, and wrong",
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_match_arguments(parser, "right", "two questions that one answer serves")
+    parser.add_argument("--match", metavar="ID", nargs="+", help="matches that wait for a verdict (`labels --waiting`)")
+    parser.add_argument("--not", dest="wrong", action="store_true", help="with --match: they are wrong")
+    add_scope_arguments(parser)
+
+
+async def run(client: Client, args: argparse.Namespace) -> int:
+    ways = [bool(args.job_ids), *(getattr(args, name) is not None for name in ("lines", "texts", "match"))]
+    if sum(ways) != 1:
+        raise ValueError("right what: name jobs, or give one of --lines, --texts and --match")
+    if args.wrong and args.match is None:
+        raise ValueError("--not goes with --match: `askonce wrong` reports other wrong answers")
+    if args.job_ids:
+        space = args.namespace
+        return await each_job(
+            args.job_ids, lambda job_id: client.report_right(job_id, namespace=space), as_json=args.json
+        )
+    async with opened(args.url) as (store, keys):
+        return await _other_ways(Verdicts(store, keys), args)
+
+
+async def _other_ways(verdicts: Verdicts, args: argparse.Namespace) -> int:
+    async def judge(report: Report) -> bool:
+        assert report.match is not None
+        return await verdicts.judge(report.match, right=True)
+
+    if args.match is not None:
+        right = not args.wrong
+        return await each_job(args.match, lambda pair: verdicts.judge_waiting(pair, right=right), as_json=args.json)
+    if args.lines is not None:
+        return await each_line(args.lines, judge, as_json=args.json)
+    news = await judge(of_texts(args))
+    if args.json:
+        say_json({"reported": news})
+    else:
+        say(told(news))
+    return 0

@@ -1,0 +1,1 @@
+"""Why a question is, or is not, answered from the cache."""

@@ -1,0 +1,169 @@
+"""The job that explains a question: both caches are looked into, and neither the LLM nor any counter is touched."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import structlog
+
+from askonce.contract.exact_entry import by_exact_entry
+from askonce.contract.explaining import unpack_request
+from askonce.contract.scope_record import Parts, differences, parts_of
+from askonce.contract.unmatched import Unmatched
+from askonce.explanation import Explanation, InForce, NearEntry
+from askonce.question import Question
+from askonce_worker.answering.ports import (
+    Candidate,
+    Clock,
+    Embedder,
+    Entry,
+    SemanticCache,
+    SemanticCacheDown,
+    Vector,
+    VectorQuery,
+)
+from askonce_worker.explaining.ports import Knowledge, Known, Neighbour, Neighbours
+from askonce_worker.explaining.reasons import Found, explained, why_exact_only
+from askonce_worker.matching.match import Matcher
+from askonce_worker.queue.leased_job import LeasedJob, Unworkable
+
+log = structlog.get_logger()
+
+LANE = "interactive"
+EXCERPT = 200
+"""Characters of another question."""
+ANY = -1.0
+"""A cosine that every vector has."""
+MOST = 5
+"""Entries of the scope, and elsewhere."""
+NOT_SEARCHED = "other scopes were not searched: Qdrant is away, or refuses"
+
+
+class ExplainJob:
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        matcher: Matcher,
+        embedder: Embedder,
+        semantic: SemanticCache,
+        neighbours: Neighbours | None,
+        knowledge: Knowledge,
+    ) -> None:
+        """neighbours: None where there is no Qdrant."""
+        self._clock = clock
+        self._matcher = matcher
+        self._embedder = embedder
+        self._semantic = semantic
+        self._neighbours = neighbours
+        self._knowledge = knowledge
+
+    async def run(self, job: LeasedJob, payload: Any) -> None:
+        """Replies, unless nobody waits any more. Raises Unworkable."""
+        try:
+            request = unpack_request(payload)
+        except ValueError as error:
+            raise Unworkable("it is no question to be explained") from error
+        seconds = (job.enqueued_ms + request.timeout_ms - self._clock.now_ms()) / 1000
+        if seconds > 0:
+            explanation = await self._explain(request.question, seconds)
+            await self._knowledge.reply(request.reply_to, explanation)
+            log.info("question.explained", namespace=explanation.namespace, reason=explanation.reason)
+
+    async def _explain(self, question: Question, seconds: float) -> Explanation:
+        known = await self._knowledge.known(question)
+        reuse = self._matcher.reuse(question)
+        in_force = InForce(reuse.threshold if self._matcher.is_semantic else None)
+        found = self._not_looked_for(question) or await self._look(question, known, seconds)
+        return explained(by_exact_entry(question, known.epochs, known.exact), found, in_force)
+
+    def _not_looked_for(self, question: Question) -> Found | None:
+        about_now = self._matcher.about_now(question.text)
+        if about_now:
+            return Found("about_now", about_now)
+        if question.exact_only:
+            return Found("exact_only", why_exact_only(question))
+        if self._neighbours is None or not self._matcher.is_semantic:
+            missing = "no Qdrant is set" if self._neighbours is None else "no threshold is known of the embedding model"
+            return Found("semantic_off", missing)
+        reuse = self._matcher.reuse(question)
+        return Found("too_long") if reuse.too_long else None if reuse.semantic else Found(question.cache)
+
+    async def _look(self, question: Question, known: Known, seconds: float) -> Found:
+        assert self._neighbours is not None
+        [embedding] = await self._embedder.embed([question.text], lane=LANE, within=seconds / 2)
+        if embedding.vector is None:
+            return Found("unmatched", (embedding.unmatched or Unmatched.EMBEDDINGS_DOWN).value)
+        query = VectorQuery(question.scope, embedding.vector, ANY, known.epochs)
+        [candidates] = await self._semantic.search([query], lane=LANE, within=seconds / 4)
+        if isinstance(candidates, Unmatched):
+            return Found("unmatched", candidates.value)
+        others, note = await self._others(embedding.vector, question.namespace or "", seconds / 4)
+        entries = await self._entries(question, [*candidates, *others])
+        in_scope = self._in_scope(question, known, candidates, entries)
+        elsewhere = await self._elsewhere(question, known, others, entries)
+        return Found("", "", in_scope, elsewhere, note)
+
+    async def _others(self, vector: Vector, namespace: str, seconds: float) -> tuple[list[Neighbour], str]:
+        assert self._neighbours is not None
+        try:
+            return await self._neighbours.near(vector, namespace, seconds=seconds), ""
+        except (SemanticCacheDown, TimeoutError) as error:
+            log.warning("explaining.not_searched", error=type(error).__name__)
+            return [], NOT_SEARCHED
+
+    async def _entries(self, question: Question, found: Iterable[Candidate | Neighbour]) -> dict[str, Entry]:
+        names = dict.fromkeys(each.fingerprint for each in found)
+        names.pop(question.fingerprint, None)  # the exact entry stands by itself
+        return await self._knowledge.entries([*names])
+
+    def _in_scope(
+        self, question: Question, known: Known, found: Sequence[Candidate], entries: Mapping[str, Entry]
+    ) -> tuple[NearEntry, ...]:
+        pairs = ((entries.get(each.fingerprint), each.similarity) for each in found)
+        here = [(entry, near) for entry, near in pairs if entry and _place(question, known, entry) == ()]
+        return tuple(self._near(question, known, entry, near) for entry, near in here[:MOST])
+
+    async def _elsewhere(
+        self, question: Question, known: Known, found: Sequence[Neighbour], entries: Mapping[str, Entry]
+    ) -> tuple[NearEntry, ...]:
+        pairs = [(entries[each.fingerprint], each) for each in found if each.fingerprint in entries]
+        there = [(entry, near) for entry, near in pairs if _place(question, known, entry)][:MOST]
+        scopes = await self._knowledge.scopes([*{entry.scope for entry, _ in there if entry.scope != question.scope}])
+        own = parts_of(question)
+        return tuple(
+            self._near(question, known, entry, near.similarity, own, scopes.get(entry.scope) or _model_of(own, near))
+            for entry, near in there
+        )
+
+    def _near(
+        self,
+        question: Question,
+        known: Known,
+        entry: Entry,
+        similarity: float,
+        own: Parts | None = None,
+        parts: Parts | None = None,
+    ) -> NearEntry:
+        """own, parts: what the two scopes are made of, where they may differ."""
+        place = _place(question, known, entry)
+        text = entry.question if len(entry.question) <= EXCERPT else f"{entry.question[: EXCERPT - 1]}…"
+        return NearEntry(
+            text,
+            similarity,
+            max(0, known.now - entry.created_at),
+            max(0, entry.expires_at - known.now),
+            (*place, *self._matcher.refusals(question, entry.question, similarity)),
+            differences(own, parts) if "scope" in place and own is not None and parts is not None else (),
+        )
+
+
+def _place(question: Question, known: Known, entry: Entry) -> tuple[str, ...]:
+    """Why the place at which it stands keeps an entry from a question."""
+    scope = () if entry.scope == question.scope else ("scope",)
+    return (*scope, *(() if entry.epochs == known.epochs else ("epoch",)))
+
+
+def _model_of(own: Parts, near: Neighbour) -> Parts | None:
+    """Of a scope that is not kept, the model alone is known."""
+    same = own.get("model", [0, "", ""])[2] == near.model
+    return None if same else {**own, "model": [len(near.model), "", near.model]}

@@ -1,0 +1,51 @@
+"""What an explanation needs to know of the world, beside what the pipeline needs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from askonce.contract.scope_record import Parts
+from askonce.explanation import ExactEntry, Explanation
+from askonce.question import Question
+from askonce_worker.answering.ports import Entry, Vector
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    """A stored vector of the namespace, of whatever scope and epochs."""
+
+    fingerprint: str
+    similarity: float
+    scope: str
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What Redis knows of a question. now: Unix seconds of its clock."""
+
+    epochs: str
+    exact: ExactEntry
+    now: int
+
+
+class Neighbours(Protocol):
+    async def near(self, vector: Vector, namespace: str, *, seconds: float) -> list[Neighbour]:
+        """The most similar first. Raises SemanticCacheDown."""
+        ...
+
+
+class Knowledge(Protocol):
+    async def known(self, question: Question) -> Known:
+        """One round trip. From here on the matcher knows the pairs that were reported before."""
+        ...
+
+    async def entries(self, fingerprints: Sequence[str]) -> dict[str, Entry]:
+        """Those that are there and can be read."""
+        ...
+
+    async def scopes(self, scopes: Sequence[str]) -> dict[str, Parts]:
+        """What these are made of, where that is kept."""
+        ...
+
+    async def reply(self, reply_to: str, explanation: Explanation) -> None: ...

@@ -1,0 +1,71 @@
+"""What decides about a hit, of all that was found. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from askonce.explanation import Explanation, InForce, NearEntry
+from askonce.question import Question
+
+STALE = frozenset({"invalidated", "expired"})
+ELSEWHERE: dict[tuple[str, ...], str] = {("scope",): "other_scope", ("epoch",): "invalidated"}
+"""Reasons why an entry does not serve that nothing else keeps from it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a look for similar questions has brought.
+
+    reason: why there was none, and its detail; '' where there was one. note: what is missing of it.
+    """
+
+    reason: str = ""
+    detail: str = ""
+    in_scope: tuple[NearEntry, ...] = ()
+    elsewhere: tuple[NearEntry, ...] = ()
+    note: str = ""
+
+
+def explained(known: Explanation, found: Found, in_force: InForce) -> Explanation:
+    """known: as far as the exact entry decides."""
+    whole = replace(
+        known,
+        in_scope=found.in_scope,
+        elsewhere=found.elsewhere,
+        in_force=in_force,
+        explained_by="worker",
+        note=found.note,
+    )
+    if known.outcome == "exact" or known.reason in ("bypass", "refresh"):
+        return whole
+    if found.reason and known.reason not in STALE:
+        return replace(whole, reason=found.reason, detail=found.detail)
+    if any(not entry.refused_by for entry in found.in_scope):
+        return replace(whole, outcome="semantic", reason="semantic")
+    if known.reason in STALE:
+        return whole
+    reason, detail = _why_none(found.in_scope, found.elsewhere)
+    return replace(whole, reason=reason, detail=detail)
+
+
+def _why_none(in_scope: Sequence[NearEntry], elsewhere: Sequence[NearEntry]) -> tuple[str, str]:
+    """The nearest entry decides: of those elsewhere, one that nothing else keeps from this question."""
+    nearest = in_scope[0] if in_scope else None
+    for entry in elsewhere:
+        reason = ELSEWHERE.get(entry.refused_by)
+        if reason is not None and (nearest is None or entry.similarity > nearest.similarity):
+            return reason, ""
+    if nearest is None:
+        return "no_entry", ""
+    if "threshold" in nearest.refused_by:
+        return "below_threshold", ""
+    return "refused", ", ".join(nearest.refused_by)
+
+
+def why_exact_only(question: Question) -> str:
+    """Of a question that is matched exactly only, by itself."""
+    if not question.semantic:
+        return "semantic is False"
+    if question.messages is not None:
+        return "it is more than text"
+    several = question.params.get("n")
+    return f"n is {several}" if several not in (None, 1) else "its history calls tools"
