@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from askonce_worker.matching.guard.frames import Frame, frame
 from askonce_worker.matching.guard.languages import Language, Vocabulary, language, vocabulary
 from askonce_worker.matching.guard.layout import lines
 from askonce_worker.matching.guard.letter_case import LetterCase, letter_case
@@ -17,6 +18,7 @@ from askonce_worker.matching.guard.order import Order, order
 from askonce_worker.matching.guard.persons import Persons, persons
 from askonce_worker.matching.guard.question_class import asked_for
 from askonce_worker.matching.guard.spelling import spelled
+from askonce_worker.matching.guard.swaps import letters
 from askonce_worker.matching.guard.tokens import clean, folded_words, tokens, unelided
 from askonce_worker.matching.guard.words import ADDITIVE, FUNCTION, KINDS, TENSES, UNITS, stem
 
@@ -26,8 +28,10 @@ class Features:
     text: str
     """Folded and cleaned."""
     spelled: str
+    letters: str
     as_written: tuple[str, ...]
     """All words."""
+    frame: Frame
     lines: tuple[str, ...]
     marks: tuple[Mark, ...]
     is_formal: bool
@@ -68,17 +72,16 @@ def worked_out(text: str) -> Features:
     cleaned = clean(text)
     folded = cleaned.casefold()
     raw = tokens(cleaned)
-    lower = folded_words(raw, cleaned)
-    spoken = language(lower, folded)
-    known = vocabulary(spoken.name)
-    lower = unelided(lower, spoken.name)
+    lower, spoken, known = _in_its_language(folded_words(raw, cleaned), folded)
     stemmed = [known.stem(word) for word in lower]
     content = tuple(known.meaning(stemmed))
     found = marks(text.strip())
     return Features(
         text=folded,
         spelled=spelled(cleaned),
+        letters=letters(folded),
         as_written=tuple(raw),
+        frame=frame(folded),
         lines=lines(text),
         marks=found,
         is_formal=is_formal(found, text),
@@ -105,10 +108,15 @@ def worked_out(text: str) -> Features:
     )
 
 
+def _in_its_language(lower: list[str], folded: str) -> tuple[list[str], Language, Vocabulary]:
+    spoken = language(lower, folded)
+    return unelided(lower, spoken.name), spoken, vocabulary(spoken.name)
+
+
 _of_short = lru_cache(maxsize=8192)(worked_out)
 _of_long = lru_cache(maxsize=256)(worked_out)
 
-_ONE_MORE = re.compile(r"\b(?:one more|a different|a second|a new one)\b")
+_ONE_MORE = re.compile(r"\b(?:one more(?! thing)|a different|a second|a new one)\b")
 
 
 def _places(marks: Mapping[str, frozenset[int]], words: Sequence[str]) -> frozenset[int]:

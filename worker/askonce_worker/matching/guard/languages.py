@@ -72,11 +72,42 @@ def language(words: Sequence[str], folded: str) -> Language:
             if letters.search(folded):
                 return Language(name, sure=True)
     if not votes:
-        return Language("" if words and ENGLISH.isdisjoint(map(stem, words)) else "en", sure=False)
-    best = max(votes, key=lambda name: (len(votes[name]), name == "en", name in KNOWN, sum(votes[name]), name))
+        likely = "" if words and ENGLISH.isdisjoint(map(stem, words)) else "en"
+        return Language(likely or _of_opposites(words) or _of_script(folded), sure=False)
+    best = max(
+        votes,
+        key=lambda name: (len(votes[name]), name == "en", name in KNOWN, _opposed(name, words), sum(votes[name]), name),
+    )
     return Language(best, sure=len(votes[best]) > 1 and sum(votes[best]) >= SURE)
 
 
+_OPPOSED = {name: frozenset(_TABLES[name]["opposites"].replace("|", " ").split()) for name in _STEMMERS}
+
+
+def _opposed(name: str, words: Sequence[str]) -> int:
+    """How many of the words have an opposite in a language's list."""
+    return sum(word in _OPPOSED.get(name, ()) for word in words)
+
+
+def _of_opposites(words: Sequence[str]) -> str:
+    best = max(_OPPOSED, key=lambda name: (_opposed(name, words), name))
+    return best if _opposed(best, words) else ""
+
+
+def _of_script(folded: str) -> str:
+    """The language of most texts in a script."""
+    return next(
+        (name for name, (letters, others) in _LIKELY.items() if letters.search(folded) and not others.search(folded)),
+        "",
+    )
+
+
+_LIKELY = {
+    "hi": (re.compile(r"[\u0900-\u097f]"), re.compile("ळ")),
+    "ru": (re.compile(r"[\u0430-\u044f]"), re.compile("[іїєґўј]")),
+    "ar": (re.compile(r"[\u0620-\u064a]"), re.compile("[پچژگکیٹڈں]")),
+}
+"""The script's letters, and those by which other languages are known."""
 _QUOTING = 3
 """So many English words around a foreign one: 'How do I say ありがとう?'"""
 
@@ -125,15 +156,18 @@ def _of_language(name: str) -> Vocabulary:
     fold = _stemmer(name)
     negations = frozenset(word.replace("_", " ") for word in table["negations"].split())
     denying = frozenset(map(fold, negations))
+    in_words = name in _STEMMERS
     return Vocabulary(
         stem=fold,
         function=frozenset(map(fold, stopwordsiso.stopwords(name) - negations)),
         links=None,
         negations=negations,
         opposites={
-            word: places for word, places in marks(table["opposites"].split("\n"), fold).items() if word not in denying
+            word: places
+            for word, places in marks(table["opposites"].split("\n"), fold).items()
+            if not (word in denying if in_words else any(part in word for part in negations))
         },
-        in_words=name in _STEMMERS,
+        in_words=in_words,
         plain=tuple(table.get("plain", "").split()),
     )
 

@@ -1,16 +1,29 @@
 """The lines of a text, and how far each is set in: it decides what a program does and where a list begins."""
 
+import re
+
 Lines = tuple[str, ...]
 
 
+_COURTESY = re.compile(
+    r"(?:hi|hey|hello|dear|good (?:morning|afternoon|evening)|thanks?|thank you|cheers|best|kind|many thanks|regards"
+    r"|你好|您好|谢谢)"
+    r"(?: (?:there|all|team|everyone|support|sir|madam|you|so much|very much|in advance|wishes|regards))*"
+    r"[ ,.!，。！]*",
+    re.IGNORECASE,
+)
+"""A line of a letter that asks nothing."""
+
+
 def lines(text: str) -> Lines:
-    """Of a text with more than one: each with the blanks before it, none after it. Several empty ones are one."""
+    """Of a text with more than one: each with the blanks before it, none after; no empty ones, no courtesies."""
     if "\n" not in text and "\r" not in text and len(text.splitlines()) < 2:
         return ()
-    found: list[str] = []
-    for line in map(str.rstrip, text.strip().splitlines()):
-        if line or found[-1]:
-            found.append(line)
+    found = list(filter(None, map(str.rstrip, text.strip().splitlines())))
+    while found and _COURTESY.fullmatch(found[-1]) is not None:
+        found.pop()
+    while found and _COURTESY.fullmatch(found[0]) is not None:
+        found.pop(0)
     return tuple(found) if len(found) > 1 else ()
 
 

@@ -14,13 +14,15 @@ _BOUND = re.compile(r"[^\w\s.,;:!?'\"()]\w{1,3}(?!\w)")
 
 @dataclass(frozen=True, slots=True)
 class LetterCase:
-    """forms: the ways in which a text writes each word that it has, folded. careless: it has no capital at all."""
+    """forms: the ways in which a text writes each word that it has, folded. letters: its words of a single letter.
+    careless: it has no capital at all."""
 
     forms: Mapping[str, frozenset[str]]
+    letters: frozenset[str]
     careless: bool
 
 
-_NONE = LetterCase({}, careless=False)
+_NONE = LetterCase({}, frozenset(), careless=False)
 
 
 def letter_case(cleaned: str, words: Sequence[str]) -> LetterCase:
@@ -32,9 +34,15 @@ def letter_case(cleaned: str, words: Sequence[str]) -> LetterCase:
     for word in words:
         if not _is_capitalised(word) or not (titled or word.partition("'")[0] in started):
             found.setdefault(word.casefold(), set()).add(word)
+    for unit in _COUNTED.findall(cleaned):
+        found.setdefault("#" + unit.casefold(), set()).add(unit)
     for bound in _BOUND.findall(cleaned):
         found.setdefault(bound.casefold(), set()).add(bound)
-    return LetterCase({word: frozenset(forms) for word, forms in found.items()}, cleaned.islower())
+    return LetterCase(
+        {word: frozenset(forms) for word, forms in found.items()},
+        frozenset(_LETTER.findall(cleaned)),
+        cleaned.islower(),
+    )
 
 
 def _is_capitalised(word: str) -> bool:
@@ -53,15 +61,30 @@ def case_differs(a: LetterCase, b: LetterCase) -> bool:
     return False
 
 
+def letters_differ(a: LetterCase, b: LetterCase) -> bool:
+    """One writes a letter small that the other writes large: p, P."""
+    if a.letters == b.letters or a.careless or b.careless:
+        return False
+    only_a, only_b = a.letters - b.letters, b.letters - a.letters
+    return any(letter.swapcase() in only_b for letter in only_a)
+
+
+_LETTER = re.compile(r"(?<![\w'.&/-])[B-HJ-TV-Zb-hj-tv-z](?![\w'.&/+#-])|(?<=')[Aa](?=')")
+"""By itself; without those that are words or stand for some: a, i, u."""
+
+
 def _tells(word: str, forms: frozenset[str], *, careless: bool) -> bool:
     """Whether the case of a word makes it another. Most names are written with a capital by some and not by others."""
+    if word[0] == "#":
+        return all(map(_UNIT.fullmatch, forms))  # 5 Mb, 5 MB
     if not word[0].isalpha():
         return True  # %m, %M
-    if word not in forms:
-        return all(map(_UNIT.fullmatch, forms))  # Mb, MB
+    if len(set(word)) == 1 < len(word):
+        return True  # HH, hh
     if any(form.isupper() for form in forms) and len(word) > 1:
         return word in ACRONYMS  # us, US
     return not careless and word in CAPITONYMS and any(form.istitle() for form in forms)
 
 
+_COUNTED = re.compile(r"(?<![\w.,])\d[\d.,]* ?([A-Za-z]{1,3})(?![A-Za-z])")
 _UNIT = re.compile(r"[kKmMgGtTpPnN]?(?:[bBwWvVaAlLgGsS]|[wW][hH]|[hH][zZ]|[pP][aAhH])")

@@ -16,6 +16,7 @@ _OVERLAYS = "\u0334-\u0338"
 _PROSE = "|".join(
     (
         r"(?<=\w)['’.,/&](?=\w)|(?<=\d):(?=\d)",  # isn't, and/or, 12:30
+        r"(?<=[\w\s?.!])\((?=[^()]*[A-Za-z]{3})(?![^()]*\b(?:and|or|not|xor)\b)[A-Za-z ,.'-]+\)",  # (silver)
         r"(?<=\w)\(\)|(?<=[A-Za-z])(?:\+\+|#)(?![\w+#])|(?<=[\dk])\+(?=[\s?.,]|$)",  # f(), C++, 18+
         r"[\"'`]|\.{2,}|[.,;:!?/]{1,8}(?=[\s\"'`)\]]|$|[^\x00-\x7f])",  # 'x', the end of a clause
         r"(?<=[a-z\s])[.,;:!?]{1,8}(?=[A-Z])|(?<!~)~(?=[\s.!?,。！？]|$|[^\x00-\x7f])",  # …, or ~
@@ -24,11 +25,13 @@ _PROSE = "|".join(
     )
 )
 _SIGN = re.compile(rf"({_PROSE})|([^\w\s]|\b_|_\b|[²³¹\u2070-\u209c{_OVERLAYS}])", re.MULTILINE)
+_DECORATION = re.compile(r"\A(?:[*•·–-] +|> *)(?=[^\n]*\Z)|(?<=[?？]) ?[🙂😊😀😃😄😁🤗🙏]+\s*\Z")
+"""A bullet before a single line, a smile behind a question."""
 _LETTERLIKE = re.compile(rf"[_²³¹\u2070-\u209c{_OVERLAYS}]")
 _USUAL = re.compile(r"[\w\s]*(?:(?:['’.,\-](?=\w)|[.,?!]+(?=\s|$))[\w\s]*)*")
 _SILENT = frozenset({"Mn", "Mc", "Cf", "Cc", "Cs", "Co", "Cn", "Po", "Pd", "Pi", "Pf"})
 """Categories of Unicode: what shapes a letter, what has no shape, the punctuation of other scripts."""
-_PROSE_ELSEWHERE = frozenset("《》〈〉「」『』【】～（）")
+_PROSE_ELSEWHERE = frozenset("《》〈〉「」『』【】～（）™®©")
 _CODE = frozenset("=<>{}[]|\\^*~_()")
 _CALCULATING = frozenset("=<>+*^|\\~&%")
 """Each word beside one of these counts."""
@@ -65,6 +68,7 @@ def marks(text: str) -> tuple[Mark, ...]:
     """The signs of a text, as it was written, that are not the punctuation of prose."""
     if _USUAL.fullmatch(text) is not None and _LETTERLIKE.search(text) is None:
         return ()
+    text = _DECORATION.sub("", text)
     signs = [found for found in _SIGN.finditer(text) if found[2] and not _is_silent(found[2])]
     ends = (0, *(sign.end() for sign in signs))
     starts = (*(sign.start() for sign in signs), len(text))
@@ -110,6 +114,8 @@ def same_signs(a: tuple[Mark, ...], b: tuple[Mark, ...], *, in_place: bool) -> b
 
 def is_formal(found: tuple[Mark, ...], text: str) -> bool:
     """Whether a text is a program, a formula, a table or a record, in which each word counts."""
+    if _PROGRAM.search(text) is not None:
+        return True
     if not found:
         return len(_FIELD.findall(text)) > 1
     code = sum(sign in _CODE for mark in found for sign in mark.sign)
@@ -120,4 +126,10 @@ def is_formal(found: tuple[Mark, ...], text: str) -> bool:
     )
 
 
+_PROGRAM = re.compile(
+    r"\bselect\s+\S.{0,200}?\sfrom\s+\w+.{0,200}?\s(?:where|group by|order by|join|limit|union|having)\b"
+    r"|\b(?:delete\s+from|insert\s+into|update)\s+\w+\s.{0,200}?\b(?:where|values|set)\b",
+    re.IGNORECASE,
+)
+"""A query, in whatever case."""
 _FIELD = re.compile(r"[\w\"'] ?[:：]\s?(?=\S)(?!//)")

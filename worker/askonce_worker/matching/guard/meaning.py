@@ -1,13 +1,14 @@
 """The rules of what words mean: numbers and units, negation, opposites, members of a kind, the time, what is asked."""
 
 import re
+from itertools import pairwise
 
 from askonce_worker.matching.guard.affixes import opposed, reverses
 from askonce_worker.matching.guard.features import Features
 from askonce_worker.matching.guard.negation import Polarity
 from askonce_worker.matching.guard.question_class import another_answer
-from askonce_worker.matching.guard.rewording import LESS, LITTLE, MOST, MUCH, rewording
-from askonce_worker.matching.guard.words import QUALIFIERS, TIMELESS, UNDOING, WIDTH
+from askonce_worker.matching.guard.rewording import LESS, LITTLE, MOST, MUCH, rewording, unmatched
+from askonce_worker.matching.guard.words import ADDITIVE, QUALIFIERS, TIMELESS, UNDOING, WIDTH
 
 
 def numbers_differ(a: Features, b: Features) -> bool:
@@ -75,12 +76,21 @@ def opposites(a: Features, b: Features) -> bool:
     words_a, words_b = a.counts.keys() - b.counts.keys(), b.counts.keys() - a.counts.keys()
     if _undo(words_a, words_b) or _undo(words_b, words_a) or _goes_out(a, b) or _goes_out(b, a):
         return True
-    return 0 < len(words_a) <= LITTLE and 0 < len(words_b) <= LITTLE and _affixes_oppose(a, b)
+    return _affixes_oppose(a, b)
 
 
 def _affixes_oppose(a: Features, b: Features) -> bool:
-    """Of words as they are, not of their synonyms."""
-    return opposed(a.words - b.words, b.words - a.words) and rewording(a, b) <= LITTLE
+    """Of words as they are, not of their synonyms; of languages without full lists also not stemmed."""
+    words_a, words_b = a.words - b.words, b.words - a.words
+    if not 0 < len(words_a) <= LITTLE or not 0 < len(words_b) <= LITTLE or rewording(a, b) > LITTLE:
+        return False
+    if opposed(words_a, words_b):
+        return True
+    if not _is_foreign(a, b):
+        return False
+    written_a, written_b = ({word.casefold() for word in text.as_written} for text in (a, b))
+    only_a, only_b = written_a - written_b, written_b - written_a
+    return opposed(only_a, only_b) or reverses(only_a, only_b) or reverses(only_b, only_a)
 
 
 def _one_undoes(a: Features, b: Features) -> bool:
@@ -135,9 +145,16 @@ def tenses_differ(a: Features, b: Features) -> bool:
 
 def asks_for_more(a: Features, b: Features) -> bool:
     """A joke, another joke."""
-    return a.is_additive != b.is_additive and rewording(a, b) == 0
+    return a.is_additive != b.is_additive and (unmatched(a, b) | unmatched(b, a)) <= ADDITIVE
 
 
 def is_qualified(a: Features, b: Features) -> bool:
     """A card, a gift card: the same but for a word that makes it another thing."""
-    return (a.words & QUALIFIERS) != (b.words & QUALIFIERS) and rewording(a, b) <= 1
+    if a.words & QUALIFIERS == b.words & QUALIFIERS or rewording(a, b) > 1:
+        return False
+    return _qualifies(a, b) or _qualifies(b, a)
+
+
+def _qualifies(a: Features, b: Features) -> bool:
+    """A word that makes it another thing stands before what both have."""
+    return any(word in QUALIFIERS - b.words and after in b.words for word, after in pairwise(a.sequence))

@@ -15,7 +15,7 @@ _IDENTIFIER = re.compile(
     r"|[A-Za-z]*\d*_\w+|[A-Za-z]\w*_\w*"  # foo_bar
     r"|[a-z]+[A-Z]\w*|[A-Z][a-z0-9]+(?:[A-Z][a-z0-9]+)+"  # camelCase, CamelCase
     r"|[A-Za-z]\w+(?:\.[A-Za-z]\w+)+"  # data.csv, np.array
-    r"|[A-Z]+-?\d+\w*|#\d+"  # ABC-123, H1B
+    r"|[A-Z]+-?\d+\w*|#\d+|\d{1,4}[A-JLN-Z]"  # ABC-123, H1B, 4B
 )
 
 
@@ -75,7 +75,7 @@ def capitals(words: Sequence[str], cleaned: str) -> frozenset[str]:
     """Words with a capital that do not begin a sentence; none where the text writes most words so."""
     if cleaned[1:].islower():
         return frozenset()
-    latin = [word for word in words if word.isascii() and word[0].isalpha()]
+    latin = [word for word in words if word.isascii() and word[0].isalpha() and word not in _SCALES]
     upper = [word for word in latin if word[0].isupper()]
     if 2 * len(upper) > len(latin) + 2:
         return frozenset()
@@ -83,4 +83,6 @@ def capitals(words: Sequence[str], cleaned: str) -> frozenset[str]:
     return frozenset(word for word in upper if word.partition("'")[0].casefold() not in first)
 
 
+_SCALES = frozenset("KMB")
+"""After digits: $60K."""
 _SENTENCE_START = re.compile(r"(?:^|[.!?:\"(]) ?[(\"']?([A-Za-z]+)")

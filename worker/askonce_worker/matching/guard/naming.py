@@ -6,7 +6,7 @@ from askonce_worker.matching.guard.features import Features
 from askonce_worker.matching.guard.names import SHORT, Quote
 from askonce_worker.matching.guard.rewording import LITTLE, rewording, unmatched
 from askonce_worker.matching.guard.spelling import alike
-from askonce_worker.matching.guard.words import SYNONYMS, stem
+from askonce_worker.matching.guard.words import PLACE_NAMES, SYNONYMS, stem
 
 
 def quotes_differ(a: Features, b: Features) -> bool:
@@ -54,7 +54,21 @@ def names_differ(a: Features, b: Features) -> bool:
         return rewording(a, b) <= LITTLE
     if len(only_a) + len(only_b) > 1:
         return False
-    return any(not _is_part(name, a, b) for name in names_a) or any(not _is_part(name, b, a) for name in names_b)
+    return any(_stands_alone(name, a, b) for name in names_a) or any(_stands_alone(name, b, a) for name in names_b)
+
+
+def _stands_alone(name: str, text: Features, other: Features) -> bool:
+    """It is neither a part of a name that both have nor an acronym before a word that both have: a PDF invoice."""
+    if _is_part(name, text, other):
+        return False
+    if name in PLACE_NAMES or name.upper() not in text.as_written or len(text.as_written) <= len(other.as_written):
+        return True
+    return not _qualifies(name, text, other)
+
+
+def _qualifies(name: str, text: Features, other: Features) -> bool:
+    after = text.sequence[text.sequence.index(name) + 1 :][:1] if name in text.sequence else ()
+    return any(word in other.words and word not in text.vocabulary.function for word in after)
 
 
 def _is_part(name: str, text: Features, other: Features) -> bool:

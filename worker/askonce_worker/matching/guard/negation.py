@@ -6,7 +6,7 @@ from enum import IntEnum
 
 from askonce_worker.matching.guard.languages import ENGLISH_AND_CHINESE, Vocabulary
 from askonce_worker.matching.guard.tokens import tokens
-from askonce_worker.matching.guard.words import HALF_NEGATIONS, NEGATIONS
+from askonce_worker.matching.guard.words import HALF_NEGATIONS, NEAR_NEGATIONS, NEGATIONS
 
 
 class Polarity(IntEnum):
@@ -18,10 +18,12 @@ class Polarity(IntEnum):
 _NEUTRAL = re.compile(
     r"\bor (?:not|don't|doesn't)\b|\b(?:why|if) not\b"
     r"|\b(?:\w+n't|not) (?:it|you|he|she|they|we|i|there)\s*(?:\?|$)"  # '..., isn't it?'
-    r"|(?:^|[.!?,] ?)(?:is|are|was|were|do|does|did|has|have|ca|could|wo|would|should)n't "  # 'Can't I ...?'
+    r"|(?:^|[.!?,] ?)(?:is|are|was|were|does|did|has|have)n't "  # 'Isn't tea ...?'
+    r"|(?:^|[.!?,] ?)(?:do|ca|could|wo|would|should)n't "  # 'Can't I ...?', but not 'Can't log in'
+    r"(?=(?:i|you|he|she|it|we|they|one|there|th(?:is|at|ese|ose|e)|an?|my|your|our|his|her|their|any\w*|some\w*|people)\b)"
     r"|\bnot only\b|\bno\.? ?(?=\d)"
     r"|(.)[不没]\1|有没有|(?<!什么)(?:没有?|不)(?=[?!。.,吗呢啊呀~ ]*$|,)"  # 能不能, 好不好, 吃了没
-    r"|不是(?=.{0,40}[吗么][?!。 ]*$)|不可以(?=.{0,40}[么嘛][?!。 ]*$)"
+    r"|不是(?=.{0,40}[吗么][?!。 ]*$)|难道[不没]|不(?:可以|能)(?=.{0,40}[么嘛][?!。 ]*$)"
 )
 
 
@@ -46,5 +48,10 @@ def _still_denies(folded: str) -> bool:
     return _denies(tokens(folded), folded)
 
 
+_FREE_OF = re.compile(r"\b(?!care|hands|toll)\w{3,20}(?<!\bcare)free\b")
+
+
 def _denies(words: Sequence[str], folded: str) -> bool:
-    return not NEGATIONS.isdisjoint(words) or ("n't" in folded and any(word.endswith("n't") for word in words))
+    if not NEGATIONS.isdisjoint(words) or not NEAR_NEGATIONS.isdisjoint(words) or _FREE_OF.search(folded):
+        return True
+    return "n't" in folded and any(word.endswith("n't") for word in words)

@@ -7,6 +7,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 
 from askonce_worker.matching.guard.words import UNITS
 
@@ -22,7 +23,7 @@ _COUNTERS = (
     "个月|年级|小时|公里|位数|元钱|块钱|[个年月日号天周岁块元次本部集季级章课位种只条张楼层点分秒倍人名代期届线斤米]"
     "|[回话版卷册页句首款遍寸度折星路中桶手胎杯口把台辆间套段行列]"
 )
-_CHINESE = re.compile(rf"(第)?([零〇一二两三四五六七八九十百千万亿]{{1,16}})({_COUNTERS})?")
+_CHINESE = re.compile(rf"(?<![\d.])(第)?([零〇一二两三四五六七八九十百千万亿]{{1,16}})({_COUNTERS})?")
 _ZH_DIGITS = {c: i for i, c in enumerate("零一二三四五六七八九")} | {"〇": 0, "两": 2}
 _ZH_SCALES = {"十": 10, "百": 10**2, "千": 10**3, "万": 10**4, "亿": 10**8}
 _SCALES = {
@@ -97,8 +98,8 @@ def _scaled(digits: str, unit: str) -> str:
     if digits.count(".") == 1 and digits.endswith((".0", ".00")):
         digits = digits.partition(".")[0]
     scale = _SCALES.get(unit) or _SCALES.get(unit[:1] if not unit.isascii() else "")
-    if scale and digits.isdecimal() and len(digits) < 20:
-        return str(int(digits) * scale)
+    if scale and digits.replace(".", "", 1).isdecimal() and len(digits) < 20:
+        return f"{(Decimal(digits) * scale).normalize():f}"
     if digits[0] == "0" or len(digits) > 20 or not digits.isdecimal():
         return digits  # 007 is not 7
     return str(int(digits))

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from askonce_worker.matching.guard.languages import Vocabulary
+from askonce_worker.matching.guard.swaps import swap
 from askonce_worker.matching.guard.words import FOCUS, PLACES, RELATING, SYMMETRIC, SYNONYMS
 
 _REACH = 3
@@ -117,22 +118,10 @@ def exchanged(a: Sequence[str], b: Sequence[str], *, listed: bool) -> bool:
     A part that moved past another is none: 'in Python, how …', 'how … in Python'. Nor is what 'and' or 'or' joins;
     listed: nor what a list of three may have there.
     """
-    if len(a) != len(b) or a == b:
-        return False
-    start = next(at for at, (one, other) in enumerate(zip(a, b, strict=True)) if one != other)
-    end = next(at for at, (one, other) in enumerate(zip(reversed(a), reversed(b), strict=True)) if one != other)
-    a, b = a[start : len(a) - end], b[start : len(b) - end]
-    if sorted(a) != sorted(b):
-        return False
-    size = len(a)
-    if size > _MOST:
+    if len(a) == len(b) > _MOST and a != b and sorted(a) == sorted(b):
         return True
-    first = next((at for at in range(1, size) if a[:at] == b[size - at :]), None)
-    last = next((at for at in range(1, size) if b[:at] == a[size - at :]), None)
-    if first is None or last is None or first + last >= size:
-        return False
-    between = a[first : size - last]
-    return between == b[last : size - first] and _relates(a[:first], between, b[:last], listed)
+    found = swap(a, b)
+    return found is not None and _relates(*found, listed)
 
 
 def _relates(part: Sequence[str], between: Sequence[str], other: Sequence[str], listed: bool) -> bool:

@@ -1,45 +1,67 @@
 """What remains of two texts when their common beginning and end are taken off.
 
 The cosine of two long texts is that of what they share: a prompt template filled with two messages looks like one
-question. Where they share more than `COMMON` characters, or something before a colon, the rest decides, word by word.
+question. Where they share more than `COMMON` characters, or a frame however short, the rest decides, word by word.
 """
 
-import re
 from collections import Counter
+from dataclasses import dataclass
 
 from askonce.affixes import common_prefix, common_suffix
+from askonce_worker.matching.guard.features import Features
+from askonce_worker.matching.guard.frames import Frame
 from askonce_worker.matching.guard.spelling import spelled, without_alike
 from askonce_worker.matching.guard.tokens import content_words, stems, tokens
 
 COMMON = 60
-_TEMPLATE = re.compile(r"[^:]{10,}: |[^:\x00-\x7f]{4,}:")
-"""A beginning that is one, however short it is: 'Reply to this customer: …'."""
-_MAX_ADDED = 1
+_MAX_ADDED = 2
+_MAX_ADDED_IN_FRAME = 1
 
 
-def remainders(a: str, b: str) -> tuple[str, str] | None:
-    """The differing middles of two folded texts, in whole words; None where they share too little to need the rule."""
+@dataclass(frozen=True, slots=True)
+class Remainders:
+    """The differing middles of two folded texts, in whole words. framed: what they share says what to do with them."""
+
+    one: str
+    other: str
+    framed: bool
+
+
+def remainders(text: Features, other: Features) -> Remainders | None:
+    """None where the two share too little to need the rule."""
+    a, b = text.text, other.text
     start = common_prefix(a, b)
     end = common_suffix(a[start:], b[start:])
-    if start + end <= COMMON and _TEMPLATE.match(a, 0, start) is None:
+    framed = _opens(text.frame, other.frame, start) or (
+        len(a) - end <= text.frame.closes and len(b) - end <= other.frame.closes
+    )
+    if start + end <= COMMON and not framed:
         return None
     while start and _inside_word(a, start - 1):
         start -= 1
     while end and _inside_word(a, len(a) - end):
         end -= 1
-    return a[start : len(a) - end], b[start : len(b) - end]
+    return Remainders(a[start : len(a) - end], b[start : len(b) - end], framed)
+
+
+def _opens(one: Frame, other: Frame, start: int) -> bool:
+    """Both begin alike; what follows a whole sentence must be no question in either."""
+    return start >= max(one.opens, other.opens) or start >= max(one.sentence, other.sentence)
 
 
 def _inside_word(text: str, at: int) -> bool:
     return text[at].isalnum() and text[at].isascii()
 
 
-def remainders_differ(a: str, b: str) -> bool:
-    """Each has a word of meaning that the other lacks, or one of them has more than `_MAX_ADDED` such words."""
-    middles = remainders(a, b)
-    if middles is None or spelled(middles[0]) == spelled(middles[1]):
+def remainders_differ(a: Features, b: Features) -> bool:
+    """Each has a word of meaning that the other lacks, or one of them has more than a few such words."""
+    found = remainders(a, b)
+    if found is None or spelled(found.one) == spelled(found.other):
         return False
-    words_a, words_b = (Counter(content_words(stems(tokens(middle)))) for middle in middles)
-    only_a, only_b = set(words_a - words_b), set(words_b - words_a)
+    words_a, words_b = (stems(tokens(middle)) for middle in (found.one, found.other))
+    content_a, content_b = Counter(content_words(words_a)), Counter(content_words(words_b))
+    only_a, only_b = set(content_a - content_b), set(content_b - content_a)
     lacking_a, lacking_b = without_alike(only_b, only_a), without_alike(only_a, only_b)
-    return bool(lacking_a and lacking_b) or len(lacking_a | lacking_b) > _MAX_ADDED
+    if lacking_a and lacking_b:
+        return True
+    return len(lacking_a | lacking_b) > (_MAX_ADDED_IN_FRAME if found.framed else _MAX_ADDED)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from askonce_worker.matching.guard import form, meaning, naming
+from askonce_worker.matching.guard import form, meaning, naming, ordering
 from askonce_worker.matching.guard.features import Features, features
 from askonce_worker.matching.guard.layout import only_difference
 
@@ -38,7 +38,7 @@ RULES: dict[str, Rule] = {
     "more": meaning.asks_for_more,
     "qualifier": meaning.is_qualified,
     "focus": form.focus_differs,
-    "order": form.order_differs,
+    "order": ordering.order_differs,
     "formal": form.is_reworded,
     "lines": lines_differ,
     "remainder": form.rest_differs,

@@ -15,23 +15,37 @@ _TOKEN = re.compile(rf"[{HAN}]+|[{_KATAKANA}]+|{_LETTER}+(?:'{_LETTER}+)?(?:\+\+
 _HAN_RUN = re.compile(rf"[{HAN}]")
 _SPLIT = re.compile(
     r"\b(with) (out)\b|\b(can) (not)\b"
-    r"|\b(full|part)[- ](time)\b|\b(check)[- ](in|out)\b|\b(one)-(way)\b|\b(round)[- ](trip)\b",
+    r"|\b(full|part)[- ](time)\b|\b(check)[- ](in|out)\b|\b(one)-(way)\b|\b(round)[- ](trip)\b"
+    r"|\b(\w{3,20})-(free)\b|\b(tax|duty|sugar|gluten|fat|alcohol|lactose|dairy|caffeine|smoke) (free)\b",
     re.IGNORECASE,
 )
 _UNITED_STATES = re.compile(r"\b(?:US|[Uu]nited [Ss]tates(?: of [Aa]merica)?)\b")
 _ABBREVIATION = re.compile(r"\b[A-Za-z](?:\.[A-Za-z])+\b\.?")
-_RARE = re.compile(r"[ -](?:[Oo][Uu][Tt]|[Nn][Oo][Tt]|[Tt]ime|[Ii]n|[Ww]ay|[Tt]rip)\b|[A-Za-z]\.[A-Za-z]|US|nited [Ss]")
+_RARE = re.compile(
+    r"[ -](?:[Oo][Uu][Tt]|[Nn][Oo][Tt]|[Tt]ime|[Ii]n|[Ww]ay|[Tt]rip|[Ff]ree)\b|[A-Za-z]\.[A-Za-z]|US|nited [Ss]"
+)
 """Without it none of the three above can match."""
 _QUOTES = str.maketrans(
-    {"\u2018": "'", "\u2019": "'", "\u201c": '"', "\u201d": '"', "\u300c": '"', "\u300d": '"', "`": '"'}
+    {
+        "\u2018": "'",
+        "\u2019": "'",
+        "\u201c": '"',
+        "\u201d": '"',
+        "\u300c": '"',
+        "\u300d": '"',
+        "`": '"',
+        "™": "",
+        "®": "",
+    }
 )
 
 
 def clean(text: str) -> str:
     """One spelling for what looks the same: compatibility forms, quotes, blanks, dotted abbreviations."""
+    text = text.translate(_QUOTES)
     if not text.isascii():
-        text = unicodedata.normalize("NFKC", text)
-    text = " ".join(text.translate(_QUOTES).split())
+        text = unicodedata.normalize("NFKC", text).translate(_QUOTES)
+    text = " ".join(text.split())
     if _RARE.search(text) is None:
         return text
     text = _SPLIT.sub(lambda found: "".join(filter(None, found.groups())), text)

@@ -1,0 +1,54 @@
+"""Texts that ask for something to be done with another text: 'Translate into French …', 'Is this spam? …'.
+
+The cosine of two such texts is that of their frame, however short it is; what fills it decides.
+"""
+
+import re
+from dataclasses import dataclass
+
+_COLON = re.compile(r"[^:]{10,}: |[^:\x00-\x7f]{4,}:")
+_TASK = re.compile(
+    r"(?:please |kindly |can you |could you )*(?:translate|classify|categori[sz]e|summari[sz]e|rewrite|rephrase"
+    r"|paraphrase|correct|proofread|extract|detect|identify|label|tag|rate|score|grade|write|draft|compose|answer|reply"
+    r"|respond|complete|continue|describe|name|list|give|title|caption|edit|shorten|simplify|turn|convert|fix|spell"
+    r"|explain to|sentiment|tone|topic|language|keywords?|headline|subject line|synonyms?|antonyms?)\b.{4}"
+    r"|(?:请|请你|帮我)?(?:把.{0,6})?(?:翻译|分类|总结|概括|改写|润色|纠正|提取|识别|判断|标注|打分|评价一下|写一|续写|补全|造句|缩写|扩写).{2}"
+)
+"""A beginning that sets a task."""
+_OF_A_TEXT = re.compile(
+    r"\b(?:this|the|following|next|user'?s?|customer'?s?) (?:\w+ )?(?:text|sentence|review|message|comment|e-?mail"
+    r"|ticket|headline|passage|paragraph|tweet|post|word|phrase|article|story|statement|snippet|utterance|quote|feedback"
+    r"|complaint|note|title|caption|lyrics?|chat|transcript|claim)s?\b(?! of\b)"
+    r"|(?:这|下面|以下|下列)(?:的|条|段|句|篇|个|则)*(?:文本|句子|评论|消息|留言|文章|段落|话|标题|邮件|内容|文字|单词)"
+)
+"""What is said of a text that follows or stood before."""
+_SENTENCE = re.compile(r"[^.?!]{8,}[.?!] ")
+"""A whole one, of English."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """Where a folded text's frame ends and begins, in characters.
+
+    opens: a beginning that two texts share is a frame if it is at least so long. sentence: or so long, if no question
+    follows. closes: an end that they share is one if it begins here or before.
+    """
+
+    opens: int
+    sentence: int
+    closes: int
+
+
+NEVER = 10**9
+
+
+def frame(folded: str) -> Frame:
+    ends = [found.end() for found in (_COLON.match(folded), _TASK.match(folded)) if found]
+    of_a_text = [*_OF_A_TEXT.finditer(folded)]
+    ends += [found.end() for found in of_a_text[:1]]
+    sentence = _SENTENCE.match(folded)
+    return Frame(
+        opens=min(ends, default=NEVER),
+        sentence=sentence.end() if sentence and "?" not in folded[sentence.end() :] else NEVER,
+        closes=of_a_text[-1].start() if of_a_text else -1,
+    )

@@ -1,0 +1,118 @@
+"""The rule of order: the same words in other places, and with them who does what to whom."""
+
+import re
+
+from askonce_worker.matching.guard.features import Features
+from askonce_worker.matching.guard.order import exchanged, precede_otherwise, reversed_relations
+from askonce_worker.matching.guard.persons import change_places
+from askonce_worker.matching.guard.swaps import adjacent, letters_swapped
+from askonce_worker.matching.guard.words import COMPARING, FREELY_PLACED, FUNCTION, SYMMETRIC, VERBS
+
+
+def order_differs(a: Features, b: Features) -> bool:
+    if a.sequence == b.sequence:
+        return _numbers_swapped(a, b)
+    if _are_related_otherwise(a, b):
+        return True
+    if _are_turned(a, b) or (a.words == b.words and _exchanged_around_verb(a.sequence, b.sequence)):
+        return True
+    if _are_neighbours(a, b) or (not _reorders(a, b) and _change_places(a, b)):
+        return True
+    if a.content != b.content:
+        return False
+    return change_places(a.persons, b.persons) or _numbers_swapped(a, b)
+
+
+def _are_related_otherwise(a: Features, b: Features) -> bool:
+    if reversed_relations(a.order.relations, b.order.relations):
+        return True
+    return precede_otherwise(a.order.precedences, b.order.precedences)
+
+
+def _change_places(a: Features, b: Features) -> bool:
+    return _exchanged(a, b) or _joined_otherwise(a, b) or _letters_swapped(a, b)
+
+
+def _exchanged(a: Features, b: Features) -> bool:
+    """Beside 'and' words may change places in a list with a comma, in a comparison, and in Chinese."""
+    one, other = a.order.meaning, b.order.meaning
+    if not exchanged(one, other, listed=False):
+        return False
+    free = not (a.text.isascii() and b.text.isascii()) or any(_LIST.search(text) for text in (a.text, b.text))
+    return not free or exchanged(one, other, listed=True)
+
+
+_LIST = re.compile(r",|\bbetween\b|\bdiffer|\bcompar")
+
+
+def _letters_swapped(a: Features, b: Features) -> bool:
+    """Within one clause."""
+    if not a.letters or len(a.letters) != len(b.letters) or _CLAUSES.search(a.text) or _CLAUSES.search(b.text):
+        return False
+    return letters_swapped(a.letters, b.letters)
+
+
+def _are_neighbours(a: Features, b: Features) -> bool:
+    """House boat, boat house; but not 'quickly boil', 'boil quickly'."""
+    pair = adjacent(a.sequence, b.sequence)
+    if pair is None or not FREELY_PLACED.isdisjoint(pair) or not a.text.isascii():
+        return False
+    return all(word in a.counts for word in pair) and not any(word.endswith("ly") for word in a.as_written)
+
+
+def _are_turned(a: Features, b: Features) -> bool:
+    """USD-EUR, EUR-USD; a/b, b/a."""
+    for sign, joined in _JOINED.items():
+        if sign in a.text and sign in b.text:
+            there = {*joined.findall(b.text)}
+            if any(one != other and (other, one) in there for one, other in joined.findall(a.text)):
+                return True
+    return False
+
+
+_JOINED = {
+    "-": re.compile(r"(?<![\w-])(\w{1,20})-(\w{1,20})(?![\w-])"),
+    "/": re.compile(r"(?<![\w/])(\w{1,20})/(\w{1,20})(?![\w/])"),
+}
+
+
+def _joined_otherwise(a: Features, b: Features) -> bool:
+    """x and y or z, x or y and z."""
+    joints_a, joints_b = joins(a), joins(b)
+    return joints_a != joints_b and sorted(joints_a) == sorted(joints_b) and a.content == b.content
+
+
+def joins(text: Features) -> list[str]:
+    return [word for word in text.sequence if word in SYMMETRIC]
+
+
+def _exchanged_around_verb(a: tuple[str, ...], b: tuple[str, ...]) -> bool:
+    """Two words around one like 'need', which has no content elsewhere: 'does a fox need a dog'."""
+    if len(a) != len(b):
+        return False
+    places = [at for at, (one, other) in enumerate(zip(a, b, strict=True)) if one != other]
+    if len(places) != 2:
+        return False
+    start, end = places
+    return (
+        (a[start], a[end]) == (b[end], b[start])
+        and FUNCTION.isdisjoint((a[start], a[end]))
+        and not VERBS.isdisjoint(a[start + 1 : end])
+        and SYMMETRIC.isdisjoint(a[start + 1 : end])
+    )
+
+
+def _reorders(a: Features, b: Features) -> bool:
+    """Chinese clauses in another order, or two things compared."""
+    if a.language.name != "zh" or b.language.name != "zh":
+        return False
+    return bool(COMPARING & a.words & b.words) or bool(_CLAUSES.search(a.text) and _CLAUSES.search(b.text))
+
+
+_CLAUSES = re.compile(r"[,.?!。]\s?\w")
+
+
+def _numbers_swapped(a: Features, b: Features) -> bool:
+    """The same words, and the same numbers in another order: 7 minus 3, 3 minus 7."""
+    one, other = a.numbers.sequence, b.numbers.sequence
+    return one != other and sorted(one) == sorted(other) and SYMMETRIC.isdisjoint(a.words)
