@@ -20,11 +20,13 @@ class Display(Protocol):
 
 
 class Progress:
-    """The figures of now. total: lines of the input; None for a stream."""
+    """The figures of now. total: lines of the input; None for a stream. parked: questions that wait for a batch of the
+    provider, those of others too."""
 
     def __init__(self, totals: RunTotals, total: int | None, currency: str) -> None:
         self.totals = totals
         self.total = total
+        self.parked = 0
         self._currency = currency
         self._before = totals.done
         self._began = time.monotonic()
@@ -45,6 +47,8 @@ class Progress:
             f"saved {self._tokens(totals.saved.total, totals.saved.cost)}",
             f"{totals.failed:,} failed",
         ]
+        if self.parked:
+            parts.append(f"{self.parked:,} wait for the provider's batches")
         return " | ".join(parts)
 
     def _eta(self, rate: float) -> str:

@@ -18,6 +18,7 @@ from askonce.batch.run import Run
 from askonce.batch.source import Source
 from askonce.batch.summary import RunReport
 from askonce.client import Client
+from askonce.commands.batch_waiting import watched
 from askonce.commands.output import complain, say, say_json
 from askonce.commands.question_arguments import (
     add_cache_argument,
@@ -36,6 +37,9 @@ EXAMPLES = (
     "askonce batch in.jsonl out.jsonl --dry-run",
     "askonce batch in.txt out.jsonl --text --template prompt.txt --model gpt-4o",
 )
+IN_FLIGHT, IN_FLIGHT_BATCH = 5000, 100_000
+"""Questions at once. What waits for a batch of the provider waits for hours, however many there are."""
+IN_FLIGHT_HELP = f"questions at once ({IN_FLIGHT}; {IN_FLIGHT_BATCH} with --tier batch)"
 USUAL = {"template": "auto", "cache": "use", "namespace": "default"}
 """Values that a command need not name."""
 
@@ -54,7 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_cache_argument(parser)
     parser.add_argument("--tier", choices=TIERS, help="how calls are paid (default: the workers' ASKONCE_BULK_TIER)")
     parser.add_argument("--timeout", type=float, metavar="SECONDS", help="from now to each question's deadline")
-    parser.add_argument("--in-flight", type=_positive, default=5000, metavar="N", help="questions at once (5000)")
+    parser.add_argument("--in-flight", type=_positive, metavar="N", help=IN_FLIGHT_HELP)
     parser.add_argument("--prices", metavar="FILE", help="prices of your own (default: list prices)")
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--restart", action="store_true", help="forget an earlier run and what it wrote")
@@ -192,7 +196,7 @@ async def _answer(client: Client, args: argparse.Namespace, ledger: Ledger, sour
         client,
         source,
         ledger,
-        in_flight=args.in_flight,
+        in_flight=args.in_flight or (IN_FLIGHT_BATCH if args.tier == "batch" else IN_FLIGHT),
         ordered=args.ordered,
         timeout=args.timeout,
         namespace=args.namespace,
@@ -200,7 +204,8 @@ async def _answer(client: Client, args: argparse.Namespace, ledger: Ledger, sour
         note=complain,
     )
     try:
-        await run.all()
+        async with watched(progress, args.url):
+            await run.all()
     except asyncio.CancelledError:
         complain(f"stopped with {ledger.totals.done:,} lines done; the same command goes on from there")
         raise

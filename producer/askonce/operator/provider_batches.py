@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from askonce.closing import Closing
-from askonce.contract.keys import Keys
+from askonce.contract.keys import PARKED, Keys
 from askonce.settings import client_settings
 from askonce.store.connection import Store
 from askonce.store.scripts import Script
@@ -76,6 +76,15 @@ class ProviderBatches(Closing):
             [("ZRANGE", self._keys.parked(each), -MOST, -1) for each in ("batches", "ended")]
         )
         return await self._read([name.decode() for names in found for name in names])
+
+    async def waiting(self) -> int:
+        """Questions that wait for a batch, or stand in one.
+
+        Raises:
+            StoreUnreachable: Redis does not answer.
+        """
+        [found] = await self._store.pipeline([("HMGET", self._keys.load, PARKED)])
+        return int(found[0] or 0)
 
     async def get(self, names: Sequence[str]) -> list[ProviderBatch]:
         """These.

@@ -1,7 +1,7 @@
 """The work behind parked questions: one worker at a time does it, and any other one can go on with it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager, suppress
 
 import structlog
@@ -13,6 +13,7 @@ from askonce.contract.keys import Keys
 from askonce.store.away import AWAY, TROUBLE
 from askonce.tasks import stop
 from askonce_worker.logs.error_origin import place
+from askonce_worker.parked.batch_record import BatchRecord
 from askonce_worker.parked.batches import Batches
 from askonce_worker.parked.collecting import Collecting
 from askonce_worker.parked.pauses import Pauses
@@ -23,6 +24,8 @@ from askonce_worker.parked.sweeping import Sweeping
 
 log = structlog.get_logger()
 
+ROUND = 10.0
+"""Seconds after which a round leaves the rest of the batches to the next one: deadlines are to be looked at, too."""
 IDLE = 1.0
 """Seconds between two rounds, and between two tries to get the lock."""
 
@@ -54,6 +57,7 @@ class Tending:
         self._sweeping = sweeping
         self._pauses = pauses
         self._locked_for = locked
+        self._next = 0
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -79,12 +83,21 @@ class Tending:
         await self._done(self._sending.gather({batch.model for batch in batches}))
         batches = await self._batches.open()
         self._pauses.forget({batch.name for batch in batches})
-        for batch in batches:
-            await self._done(self._sending.step(batch))
-            await self._done(self._collecting.step(batch))
+        await self._bring_on(batches)
         lines = [batch.lines for batch in batches]
         await self._done(self._sweeping.expire(lines))
         await self._done(self._sweeping.look_again(lines))
+
+    async def _bring_on(self, batches: Sequence[BatchRecord]) -> None:
+        """Each in its turn; those that come too late for this round, as a provider hangs, come first in the next."""
+        began = asyncio.get_running_loop().time()
+        first = self._next % len(batches) if batches else 0
+        for batch in (*batches[first:], *batches[:first]):
+            if asyncio.get_running_loop().time() - began > ROUND:
+                break
+            await self._done(self._sending.step(batch))
+            await self._done(self._collecting.step(batch))
+            self._next += 1
 
     async def _done(self, work: Awaitable[bool | None]) -> bool:
         """One part that fails does not keep the others from running."""
