@@ -59,7 +59,7 @@ async def killed_in_turn(command, settings, directory, running, parked):
     process = await command.start()
     for turn in range(KILLS):
         await until(parked, seconds=120, what="a parked question")
-        await asyncio.sleep(random.uniform(0, 2))
+        await asyncio.sleep(random.uniform(0, 2 + LINES / 2500))
         if process.returncode is not None:
             break
         victim = running.pop(random.randrange(len(running)))
