@@ -6,7 +6,7 @@ import asyncio
 import pytest
 
 from askonce import Client, Question, QuestionFailed
-from support.asking import MODEL
+from support.asking import MODEL, until_asked
 from support.parking import (
     answers,
     batch_worker,  # noqa: F401
@@ -110,12 +110,12 @@ async def test_a_cancelled_question_is_in_no_batch(batch_worker, llm_server):
 
 
 async def test_a_follower_of_a_live_leader_is_not_parked(batch_worker, llm_server):
-    async with wired_workers(2, batch_worker) as [one, other]:
-        await llm_server.control(chat={"latency_ms": 800})
-        asking = asyncio.create_task(one.ask("How far is town 0? [g0]"))
-        await asyncio.sleep(0.3)
-        [job] = await park(other, Question("please How far is town 0? [g0]"))
-        [found] = await answers(other, [job])
+    async with wired_workers(1, batch_worker) as [worker]:
+        await llm_server.control(chat={"latency_ms": 3000})
+        asking = asyncio.create_task(worker.ask("How far is town 0? [g0]"))
+        await until_asked(llm_server)
+        [job] = await park(worker, Question("please How far is town 0? [g0]"))
+        [found] = await answers(worker, [job])
         assert found.source == "inflight"
         await asking
     batches, calls = await seen(llm_server)

@@ -44,7 +44,7 @@ class Limit:
 
 def new_name() -> str:
     """Under which the provider has it, in its metadata."""
-    return f"askonce-{secrets.token_hex(10)}"
+    return f"askonce-{secrets.token_hex(6)}"
 
 
 class Batches:
