@@ -1,20 +1,20 @@
-"""The 48 bins that a ledger sorts scores into. A threshold is the lower edge of a bin."""
+"""The 96 bins that a ledger sorts scores into. A threshold is the lower edge of a bin."""
 
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-BINS = 48
+BINS = 96
 
 Edges = NDArray[np.float64]
-"""Lower edges of all bins but the last, descending: bin 0 has the highest scores, bin 47 those below all edges."""
+"""Lower edges of all bins but the last, descending: bin 0 has the highest scores, the last one those below all edges."""
 
-WIDEST, RATIO = 0.3, 1.13
+WIDEST, RATIO = 0.3, 1.063
 
 COSINE: Edges = 1 - WIDEST * RATIO ** -np.arange(BINS - 2, -1, -1, dtype=np.float64)
-"""Steps in the distance from 1, each 13 % longer than the one before, from 0.0011 to 0.3: embedding models differ in
-the scale of their distances, and this resolves all of them alike."""
+"""Steps in the distance from 1, each 6 % longer than the one before, from 0.001 to 0.3: embedding models differ in the
+scale of their distances, and this resolves all of them alike. (Twice as long, they cost 4 % of the hits.)"""
 
 
 def bins_of(scores: NDArray[np.float64] | Sequence[float], edges: Edges) -> NDArray[np.intp]:
