@@ -35,6 +35,7 @@ OF_A_WORKER = {
     "askonce_followers",
     "askonce_takeovers_total",
     "askonce_embeddings_broken",
+    "askonce_under_way_most",
     "askonce_leases_lost_total",
     "askonce_refused_total",
     "askonce_parts_failing",

@@ -60,16 +60,22 @@ class QdrantSearches:
         self._client = client
         self._collections = collections
         self._now = now
+        # An `ask` that comes to a busy server waits for what is under way.
+        self._pace = Pace(bound=QUERIES, most=QUERIES * BATCHES, step=QUERIES, quick=0.25, slow=0.5)
         self._line: Line[VectorQuery, Found] = Line(
             "semantic",
             self._send,
             limits=Limits(QUERIES, BATCHES),
-            # An `ask` that comes to a busy server waits for what is under way.
-            pace=Pace(bound=QUERIES, most=QUERIES * BATCHES, step=QUERIES, quick=0.25, slow=0.5),
+            pace=self._pace,
             waits=waits,
             pause=pause,
         )
         self._watch = Watch(self._line, self._greet, silence=waits.bulk)
+
+    @property
+    def most_under_way(self) -> int:
+        """Searches that may be under way at present: as many as Qdrant takes in good time."""
+        return self._pace.bound
 
     async def search(
         self, queries: Sequence[VectorQuery], *, lane: str = "bulk", within: float = math.inf, urgent: bool = False

@@ -102,6 +102,11 @@ class QdrantSemanticCache:
         self._now = now
         self._searches = QdrantSearches(client, self._known, now=now, waits=waits, pause=pause)
 
+    @property
+    def most_under_way(self) -> int:
+        """Searches that may be under way at present."""
+        return self._searches.most_under_way
+
     async def search(
         self, queries: Sequence[VectorQuery], *, lane: str = "bulk", within: float = math.inf, urgent: bool = False
     ) -> list[list[Candidate] | Unmatched]:

@@ -67,11 +67,12 @@ class OpenAIEmbedder:
         self._requests = EmbeddingRequests(
             client, model, dimensions, timeout=timeout, memory=self._memory, counts=self.counts, on_call=on_call
         )
+        self._pace = Pace()
         self._line: Line[str, Embedding] = Line(
             "embeddings",
             self._requests.fill,
             limits=Limits(MAX_INPUTS, MAX_IN_FLIGHT, MAX_TOKENS, linger),
-            pace=Pace(),
+            pace=self._pace,
             waits=waits,
             pause=backoff.pause,
         )
@@ -81,6 +82,11 @@ class OpenAIEmbedder:
     def is_broken(self) -> bool:
         """Whether the server gives different texts the same vector, so that none is used."""
         return self._requests.is_broken
+
+    @property
+    def most_under_way(self) -> int:
+        """Texts that may be under way at present: as many as the server takes in good time."""
+        return self._pace.bound
 
     @property
     def dimensions(self) -> int | None:

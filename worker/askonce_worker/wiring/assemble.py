@@ -105,7 +105,7 @@ async def service(settings: Settings, health: PartHealth, *, worker: str, clock:
         await stack.enter_async_context(shared.coalescer)
         stack.push_async_callback(shared.publisher.aclose)
         house = upkeep.maintenance(settings, shared.redis, shared.keys, shared.vectors, shared.embedder, health, stack)
-        figures = Figures(shared.coalescer, lead_or_follow, shared.embedder, shared.refusals, health)
+        figures = Figures(shared.coalescer, lead_or_follow, shared.embedder, shared.vectors, shared.refusals, health)
         await stack.enter_async_context(told(watched, settings, shared.prices, figures))
         parking, tending = parked_of(settings, _around(shared, lookup, clock), stack)
         pipeline = Pipeline(lookup, shared.coalescer, lead_or_follow, parking)

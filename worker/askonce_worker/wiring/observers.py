@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from prometheus_client import Metric
+from prometheus_client.core import GaugeMetricFamily
 
 from askonce.operator.admin import Admin
 from askonce.prices.load import Prices
@@ -13,6 +14,7 @@ from askonce_worker.answering.chunk_job import Around, nothing_around
 from askonce_worker.answering.lead_or_follow import LeadOrFollow
 from askonce_worker.answering.ports import Finished
 from askonce_worker.answering.stages import Stage, observed_by
+from askonce_worker.cache.semantic import QdrantSemanticCache
 from askonce_worker.health.parts import PartHealth
 from askonce_worker.inflight.coalescer import RedisCoalescer
 from askonce_worker.logs.unreadable import Refusals
@@ -80,6 +82,7 @@ class Figures:
     coalescer: RedisCoalescer
     lead_or_follow: LeadOrFollow
     embedder: OpenAIEmbedder
+    vectors: QdrantSemanticCache | None
     refusals: Refusals
     health: PartHealth
 
@@ -91,12 +94,23 @@ class Figures:
         return [
             gauge("askonce_leaders", "Questions of this worker that others may follow.", leading),
             gauge("askonce_followers", "Questions of this worker that wait for another's answer.", following),
+            self._pace(),
             gauge("askonce_embeddings_broken", "1 while no vector is used: texts got the same.", broken),
             counter("askonce_takeovers", "Followers that asked in their leader's place.", takeovers),
             counter_by_kind("askonce_refused", "What could not be read, by what it was.", refused),
             gauge("askonce_parts_failing", "Parts of this worker that fail again and again.", failing),
             counter_by_kind("askonce_part_failures", "Failures of this worker's parts, by the part.", failures),
         ]
+
+    def _pace(self) -> Metric:
+        family = GaugeMetricFamily(
+            "askonce_under_way_most", "Texts or searches that this worker has at a server at most, at present.",
+            labels=("server",),
+        )  # fmt: skip
+        family.add_metric(("embeddings",), self.embedder.most_under_way)
+        if self.vectors is not None:
+            family.add_metric(("qdrant",), self.vectors.most_under_way)
+        return family
 
 
 @asynccontextmanager
