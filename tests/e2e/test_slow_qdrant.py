@@ -80,6 +80,28 @@ async def test_an_ask_waits_a_moment_for_a_slow_qdrant_and_goes_on(proxied, llm_
 
 
 @pytest.mark.timeout(300)
+async def test_a_worker_that_is_told_to_stop_does_not_wait_for_a_slow_qdrant_and_loses_nothing(proxied, llm_server):
+    settings, proxy = proxied
+    async with client_for(settings) as client, Bench(settings, client, llm_server) as bench:
+        async with workers(1, settings | {"ASKONCE_GRACE": "1"}) as [worker]:
+            await filled(bench)
+            proxy.seconds = 120.0
+            texts = reworded(TOPICS, 20)
+            ids = await client.submit_many([Question(text, model=MODEL) for text in texts])
+
+            async def under_way():
+                return proxy.delayed
+
+            await until(under_way, what="a search")
+            assert await worker.stop(seconds=60) == 0
+        proxy.seconds = 0.0
+        async with workers(1, settings):
+            answers = [await client.result(each, timeout=100) for each in ids]
+    assert {answer.source for answer in answers} == {"semantic"}
+    assert await calls(llm_server) == 0
+
+
+@pytest.mark.timeout(300)
 async def test_a_qdrant_that_is_gone_is_done_without_after_a_while_and_used_when_it_is_back(
     valkey_url, embedded_qdrant_url, llm_server, prefix
 ):

@@ -7,11 +7,13 @@ from urllib.parse import urlsplit
 
 
 class SlowQdrant:
-    """seconds: how long each piece of a reply is held back; lowered, what is held is let go. url: of the proxy."""
+    """seconds: how long each piece of a reply is held back; lowered, what is held is let go. url: of the proxy.
+    delayed: how many pieces were."""
 
     def __init__(self) -> None:
         self.url = ""
         self.seconds = 0.0
+        self.delayed = 0
 
     async def pump(self, reader, writer, delayed):
         held, clock = asyncio.Queue(), asyncio.get_running_loop().time
@@ -29,7 +31,9 @@ class SlowQdrant:
         releasing = asyncio.create_task(release())
         with contextlib.suppress(OSError):
             while data := await reader.read(65_536):
-                held.put_nowait((clock(), self.seconds if delayed else 0.0, data))
+                seconds = self.seconds if delayed else 0.0
+                self.delayed += seconds > 0
+                held.put_nowait((clock(), seconds, data))
         held.put_nowait((0.0, 0.0, b""))
         try:
             await releasing

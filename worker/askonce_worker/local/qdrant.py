@@ -13,7 +13,9 @@ Why gRPC and not REST, measured on two shared cores with the engine left out (cl
 builds the messages itself.)
 
 One thread does all the work: the engine holds the interpreter's lock while it searches, so a second thread would gain
-nothing, and one needs no locks. Graphs are built by another process (`qdrant_rebuild.py`).
+nothing, and one needs no locks. (Inside a search the engine goes through the graphs of a part side by side, on all
+cores.) A greeting does not wait for its turn: how long it takes is how far away the server is. Graphs are built by
+another process (`qdrant_rebuild.py`).
 """
 
 import argparse
@@ -30,11 +32,14 @@ from askonce_worker.local.qdrant_collections import CollectionsService
 from askonce_worker.local.qdrant_errors import Translation
 from askonce_worker.local.qdrant_points import PointsService
 from askonce_worker.local.qdrant_shards import Shards
+from askonce_worker.local.qdrant_turns import InTurn
 from askonce_worker.local.qdrant_upkeep import EVERY
 
 log = logging.getLogger(__name__)
 
 GRACE = 1.0
+CALLS = 128
+"""At once, all but one of them waiting. More wait before they are read."""
 _OPTIONS = [
     ("grpc.so_reuseport", 0),  # else two servers would share one port, and each get half of the calls
     ("grpc.max_receive_message_length", 64 << 20),
@@ -60,7 +65,8 @@ def serve(port: int, directory: Path) -> None:
     """Answer until the parent is gone, then write everything to disk."""
     thread = ThreadPoolExecutor(max_workers=1)
     shards = thread.submit(Shards, directory).result()
-    server = grpc.server(thread, interceptors=(Translation(),), options=_OPTIONS)
+    calls = ThreadPoolExecutor(max_workers=CALLS)
+    server = grpc.server(calls, interceptors=(Translation(), InTurn(thread)), options=_OPTIONS)
     qdrant.add_CollectionsServicer_to_server(CollectionsService(shards), server)  # type: ignore[no-untyped-call]
     qdrant.add_PointsServicer_to_server(PointsService(shards), server)  # type: ignore[no-untyped-call]
     qdrant.add_QdrantServicer_to_server(HealthService(), server)  # type: ignore[no-untyped-call]
@@ -75,6 +81,7 @@ def serve(port: int, directory: Path) -> None:
     tidying.join()
     thread.submit(shards.close).result()
     thread.shutdown()
+    calls.shutdown()
 
 
 def _tidy(thread: ThreadPoolExecutor, shards: Shards, stopping: Event) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations  # some of the engine's types exist for the type checker only
 
-from collections.abc import Iterable
-from functools import cache
+from collections.abc import Iterable, Sequence
+from functools import cache, partial
 from typing import Any
 
 import qdrant_edge as edge
@@ -11,7 +11,7 @@ from qdrant_client import grpc as qdrant
 
 from askonce_worker.local.qdrant_errors import Unsupported, WrongInput, only
 from askonce_worker.local.qdrant_filters import to_filter
-from askonce_worker.local.qdrant_shape import EF, Shape
+from askonce_worker.local.qdrant_shape import EF, EF_FILTERED, Shape
 from askonce_worker.local.qdrant_values import check_size, payload_wanted, vector_wanted
 from askonce_worker.local.qdrant_walks import Condition, Search, Walk
 
@@ -26,34 +26,36 @@ _SPARE = 3
 def to_searches(requests: Iterable[qdrant.QueryPoints], shape: Shape) -> list[Search]:
     """With limits that cover the offsets: who merges several answers cuts these off."""
     condition = cache(_condition)  # most of a batch share theirs
-    params = cache(_params)
+    params = cache(partial(_params, shape))
     searches = []
     for request in requests:
         only(request, *_FIELDS, *_CONSISTENCY)
         if not request.HasField("query"):
             raise Unsupported("a query without a vector")
         filtered = condition(request.filter.SerializeToString()) if request.HasField("filter") else None
-        searches.append(_search(request, filtered, params(request.params.SerializeToString(), shape), shape))
+        efforts = [params(request.params.SerializeToString(), ef) for ef in (EF, EF_FILTERED if filtered else EF)]
+        searches.append(_search(request, filtered, efforts, shape))
     return searches
 
 
 def _search(
-    request: qdrant.QueryPoints, condition: Condition | None, params: edge.SearchParams, shape: Shape
+    request: qdrant.QueryPoints, condition: Condition | None, efforts: Sequence[edge.SearchParams], shape: Shape
 ) -> Search:
+    """efforts: of a walk, and of a search that keeps the condition."""
     limit = request.offset + (request.limit if request.HasField("limit") else _LIMIT)
     common: dict[str, Any] = {
         "query": _nearest(request.query, shape.size),
-        "params": params,
         "with_vector": vector_wanted(request),
         "with_payload": payload_wanted(request),
         "score_threshold": request.score_threshold if request.HasField("score_threshold") else None,
     }
-    asked = edge.QueryRequest(limit=limit, filter=condition.filter if condition else None, **common)
+    walk, kept = efforts
+    asked = edge.QueryRequest(limit=limit, filter=condition.filter if condition else None, params=kept, **common)
     # Without a threshold a walk ends with as many as it may find, matching or not.
-    if condition is None or common["score_threshold"] is None or params.exact or params.indexed_only:
+    if condition is None or common["score_threshold"] is None or kept.exact or kept.indexed_only:
         return Search(asked, limit, None)
     wide = limit * _SPARE + 1
-    return Search(asked, limit, Walk(edge.QueryRequest(limit=wide, **common), condition, wide))
+    return Search(asked, limit, Walk(edge.QueryRequest(limit=wide, params=walk, **common), condition, wide))
 
 
 def _condition(message: bytes) -> Condition:
@@ -77,11 +79,11 @@ def _nearest(message: qdrant.Query, size: int) -> edge.Query:
     return edge.Query.Nearest(numbers)
 
 
-def _params(message: bytes, shape: Shape) -> edge.SearchParams:
+def _params(shape: Shape, message: bytes, ef: int) -> edge.SearchParams:
     asked = qdrant.SearchParams.FromString(message)
     only(asked, "hnsw_ef", "exact", "indexed_only", "quantization")
     return edge.SearchParams(
-        hnsw_ef=asked.hnsw_ef if asked.HasField("hnsw_ef") else EF,
+        hnsw_ef=asked.hnsw_ef if asked.HasField("hnsw_ef") else ef,
         exact=asked.exact,
         indexed_only=asked.indexed_only,
         quantization=_quantization(asked.quantization, shape),

@@ -24,6 +24,8 @@ import qdrant_edge as edge
 M = 16
 EF = 128
 """Candidates that a search of a graph keeps."""
+EF_FILTERED = 256
+"""The same, where it passes only through points that match a filter."""
 EF_CONSTRUCT = 256
 _LOOKED_AT = 1000
 """Kilobytes of vectors that match a filter, up to which the engine looks at each."""
