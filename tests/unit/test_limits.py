@@ -18,6 +18,7 @@ CALLED_FROM_OUTSIDE = {
     "askonce_worker/local/qdrant_errors.py: intercept_service",
     "askonce_worker/local/qdrant_points.py: DeleteFieldIndex",
     "askonce_worker/local/qdrant_points.py: SetPayload",
+    "askonce_worker/local/qdrant_turns.py: intercept_service",
     "askonce_worker/providers/http_transport.py: handle_async_request",
     "askonce_worker/providers/provider.py: user_agent",
     "askonce_worker/queue/arq_worker.py: handle_sig",
