@@ -9,6 +9,7 @@ import pytest
 from askonce import Question
 from askonce_worker.parked.sending import Sending
 from askonce_worker.parked.settling import Settling
+from askonce_worker.parked.sorting import Sorting
 from askonce_worker.parked.store import LockLost, ParkedStore
 from support.parking import (
     answers,
@@ -203,3 +204,29 @@ async def test_a_worker_that_dies_anywhere_is_gone_on_from(monkeypatch, batch_wo
     assert len([each for each in batches["batches"] if each["status"] == "completed"]) >= 1
     counted = sum(int(count) for name, count in total.items() if name.startswith(b"calls"))
     assert counted == 6, "each is counted once"
+
+
+async def test_a_question_that_cannot_be_sorted_or_written_holds_up_no_other(monkeypatch, batch_worker, llm_server):
+    sorted_as, answered = Sorting._sort, Settling.answered
+
+    async def sort(self, some):
+        if any("town 1?" in parked.question.text for parked in some):
+            raise RuntimeError("a fault of ours")
+        return await sorted_as(self, some)
+
+    async def answer(self, replies, batch):
+        if any("town 2?" in reply.parked.question.text for reply in replies):
+            raise RuntimeError("a fault of ours")
+        await answered(self, replies, batch)
+
+    monkeypatch.setattr(Sorting, "_sort", sort)
+    monkeypatch.setattr(Settling, "answered", answer)
+    async with worker_of(batch_worker) as worker:
+        ids = await park(worker, *distinct(5))
+        async with taking(worker):
+            found = await answers(worker, ids)
+        await nothing_left(worker)
+    assert [answer.status for answer in found] == ["answered", "answered", "failed", "answered", "answered"]
+    assert found[2].error.kind == "invalid_response"
+    batches, calls = await seen(llm_server)
+    assert (calls, batches["billed"], set(batches["texts"].values())) == (1, 4, {1})

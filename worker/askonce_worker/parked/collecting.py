@@ -5,12 +5,15 @@ connection broke: what was settled is left out.
 """
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 
 import structlog
 from openai.types import Batch
 
+from askonce.store.away import TROUBLE
+from askonce_worker.answering.answers import Failure
+from askonce_worker.logs.error_origin import place
 from askonce_worker.logs.redaction import Redactor
 from askonce_worker.parked.batch_record import BatchRecord
 from askonce_worker.parked.batches import NOW, Batches
@@ -20,7 +23,7 @@ from askonce_worker.parked.provider_api import ENDED, BatchApi
 from askonce_worker.parked.refusal import NO_FILE, Refusal, of_batch
 from askonce_worker.parked.settling import Reply, Settling
 from askonce_worker.parked.splitting import Splitting
-from askonce_worker.parked.store import ParkedStore
+from askonce_worker.parked.store import LockLost, ParkedStore
 from askonce_worker.providers.provider import ProviderError
 
 log = structlog.get_logger()
@@ -29,6 +32,9 @@ AT_ONCE = 100
 """Lines that are settled together."""
 LOST_AFTER = 8
 """Times in a row, further and further apart, that a provider does not know a batch or a file, before it is gone."""
+
+
+UNWRITABLE: Failure = {"error": {"kind": "invalid_response", "message": "the answer cannot be written"}}
 
 
 class Collecting:
@@ -125,7 +131,23 @@ class Collecting:
             elif outcome.body is not None:
                 began = batch.epochs.get(each.question.namespace or "", "")
                 replies.append(Reply(each, outcome.body, began, batch.asked))
-        await self._settling.answered(replies, batch.name)
+        await self._answer(batch, replies)
+
+    async def _answer(self, batch: BatchRecord, replies: Sequence[Reply]) -> None:
+        """An answer that cannot be written holds up no other, and is not paid for again."""
+        try:
+            await self._settling.answered(replies, batch.name)
+        except (LockLost, *TROUBLE):
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it was, it is of one of them alone
+            if len(replies) > 1:
+                for reply in replies:
+                    await self._answer(batch, [reply])
+                return
+            name = replies[0].parked.id
+            log.error("batch.unwritable", question=name, error=type(error).__name__, where=place(error))
+            for parked in await self._store.read([name]):
+                await self._settling.failed(parked, UNWRITABLE, batch.name)
 
     async def _end(self, batch: BatchRecord, status: str, *, tried: bool) -> None:
         left = await self._splitting.go_on(batch, tried=tried)

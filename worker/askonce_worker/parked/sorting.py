@@ -8,15 +8,21 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
+import structlog
+
+from askonce.store.away import TROUBLE
 from askonce_worker.answering.lookup import NOT_IN_TIME, Lookup
 from askonce_worker.answering.open_question import OpenQuestion
 from askonce_worker.answering.ports import Clock
+from askonce_worker.logs.error_origin import place
 from askonce_worker.matching.match import Matcher
 from askonce_worker.parked.pending import Pending
 from askonce_worker.parked.records import Parked, parked_id, reworded
 from askonce_worker.parked.settling import LANE, Settling
-from askonce_worker.parked.store import NEW, ParkedStore
+from askonce_worker.parked.store import NEW, LockLost, ParkedStore
 from askonce_worker.parked.twins import Twins
+
+log = structlog.get_logger()
 
 AT_ONCE = 64
 PATIENCE = 600.0
@@ -52,8 +58,21 @@ class Sorting:
         by_namespace: dict[str, list[Parked]] = defaultdict(list)
         for parked in await self._store.read(ids):
             by_namespace[parked.question.namespace or ""].append(parked)
-        moved = [await self._sort(some) for some in by_namespace.values()]
+        moved = [await self._sort_all(some) for some in by_namespace.values()]
         return all(moved) and len(ids) == AT_ONCE
+
+    async def _sort_all(self, some: Sequence[Parked]) -> bool:
+        """One that cannot be sorted holds up no other: it is asked at once, where its fault is its own."""
+        try:
+            return await self._sort(some)
+        except (LockLost, *TROUBLE):
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it was, it is of one of them alone
+            if len(some) > 1:
+                return all([await self._sort_all([parked]) for parked in some])
+            log.error("parked.not_sorted", question=some[0].id, error=type(error).__name__, where=place(error))
+            await self._settling.to_standard(some[0])
+            return True
 
     async def _sort(self, some: Sequence[Parked]) -> bool:
         """Questions of one namespace. False: a server does not say now."""
