@@ -12,7 +12,7 @@ from askonce_worker.audit.scale import COSINE, bins_of
 
 DIMENSIONS = 24
 TERMS = Terms(budget=0.01, profile=0.99)
-EDGE = float(COSINE[60])
+EDGE = float(COSINE[30])
 
 
 def matches(random, count, blind):

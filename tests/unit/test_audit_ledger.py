@@ -70,7 +70,7 @@ def test_increments_of_many_workers_add_up_to_one_ledger_in_any_order():
 
 def test_fields_that_this_release_does_not_know_are_left_alone():
     known = fields_of(part(3, 250, right=[0.99]))
-    odd = {"3:right:96:0": 1.0, "3:right:1:3": 1.0, "3:unsure:1:0": 1.0, "3:unsure": 1.0, "x:requests": 1.0, "": 1.0}
+    odd = {"3:right:48:0": 1.0, "3:right:1:3": 1.0, "3:unsure:1:0": 1.0, "3:unsure": 1.0, "x:requests": 1.0, "": 1.0}
     [found] = slices_of({**known, **odd})
     assert fields_of(found) == known
 
