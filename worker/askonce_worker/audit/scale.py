@@ -14,8 +14,8 @@ WIDEST, RATIO = 0.3, 1.13
 
 COSINE: Edges = 1 - WIDEST * RATIO ** -np.arange(BINS - 2, -1, -1, dtype=np.float64)
 """Steps in the distance from 1, each 13 % longer than the one before, from 0.0011 to 0.3: embedding models differ in
-the scale of their distances, and this resolves all of them alike. (Half as long, they serve 1 to 4 % more, and more runs
-end above the budget: the part of a bin that is given away is a margin.)"""
+the scale of their distances, and this resolves all of them alike. (Half as long, they serve 1 to 4 % more, and more
+runs end above the budget: the part of a bin that is given away is a margin.)"""
 
 
 def bins_of(scores: NDArray[np.float64] | Sequence[float], edges: Edges) -> NDArray[np.intp]:
