@@ -11,6 +11,7 @@ Source = Literal["exact", "semantic", "inflight", "llm"]
 
 ErrorKind = Literal[
     "bad_request",
+    "budget",
     "cancelled",
     "connection",
     "crashed",

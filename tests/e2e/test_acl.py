@@ -28,10 +28,14 @@ USERS = ("producer", "worker", "operator")
 
 
 @pytest.fixture
-def settings(guarded_valkey, embedded_qdrant_url, llm_server, prefix, unused_tcp_port):
+def settings(guarded_valkey, embedded_qdrant_url, llm_server, prefix, unused_tcp_port, tmp_path):
+    prices = tmp_path / "prices.json"
+    prices.write_text('{"models": {"test-model": {"input": 1, "output": 1}}}')
     return {
         **settings_for(guarded_valkey.url_of("worker"), embedded_qdrant_url, llm_server, prefix),
         "ASKONCE_RPM": "100000",
+        "ASKONCE_BUDGETS": "default=100/day",
+        "ASKONCE_PRICES": str(prices),
         "ASKONCE_MAX_TRIES": "1",
         "ASKONCE_MAX_ENTRIES": "1000",
         "ASKONCE_METRICS_PORT": str(unused_tcp_port),

@@ -80,9 +80,10 @@ async def every_metric_exists(settings, client, llm_server):
 
     await until(found_by_meaning, what="a semantic hit")
     assert len(names()) > 25
-    # These have no series until a question was asked without matching, or had to wait for it, which none is here.
+    # These have no series until a question was asked without matching, or waited for it, and where no budget is set.
     unseen = {"askonce_installation_unmatched_total", "askonce_lookup_waits_total"}
     unseen |= {name for name in names() if name.startswith(OF_CHECKS)}  # no hit is checked here
+    unseen |= {"askonce_budget_spent_dollars", "askonce_budget_limit_dollars"}
     assert names() - (await scrape(settings)).names == unseen
 
 

@@ -59,8 +59,8 @@ OF_ALL = {
 OF_THE_INSTALLATION = {
     f"askonce_installation_{name}_total"
     for name in (
-        "questions", "llm_calls", "llm_errors", "tokens", "saved_tokens", "spent_dollars", "saved_dollars",
-        "wrong_hits", "cancelled",
+        "questions", "llm_calls", "llm_errors", "tokens", "saved_tokens", "cached_tokens", "spent_dollars",
+        "saved_dollars", "wrong_hits", "cancelled",
     )
 }  # fmt: skip
 STAGES = {"exact", "embed", "semantic", "turn", "claim", "llm", "follow", "publish"}

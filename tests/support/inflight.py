@@ -36,9 +36,11 @@ def near(vector: np.ndarray, similarity: float, seed: int = 999) -> np.ndarray:
     return (similarity * vector + (1 - similarity**2) ** 0.5 * other).astype(np.float32)
 
 
-def ask(text: str, vector=None, *, scope=SCOPE, epochs="0.0.0.0", threshold=0.9, may_follow=True, asked_ms=0) -> Ask:
+def ask(
+    text: str, vector=None, *, scope=SCOPE, epochs="0.0.0.0", threshold=0.9, may_follow=True, asked_ms=0, **more
+) -> Ask:
     fingerprint = hashlib.sha256(f"{scope}\n{text}".encode()).hexdigest()[:43]
-    return Ask(text, fingerprint, scope, text, epochs, vector, threshold, may_follow, asked_ms)
+    return Ask(text, fingerprint, scope, text, epochs, vector, threshold, may_follow, asked_ms, **more)
 
 
 async def alive(redis: Redis, keys: Keys, worker: str, seconds: float = 60.0) -> None:

@@ -14,6 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from askonce_worker.answering.coalescing import Follow, Lead, Stale
 from askonce_worker.inflight.leader import Claimant, Ended, Leader, Led
 from askonce_worker.inflight.leaders import View
+from askonce_worker.inflight.records import decode_leader, encode_leader
 from askonce_worker.inflight.rounds import Round
 from askonce_worker.inflight.shard import START, Record, Shard, Snapshot
 from askonce_worker.inflight.vectors import quantised
@@ -26,7 +27,8 @@ TRIES = 3
 
 def leader(question, name="x/1", embedding="model") -> Leader:
     vector = None if question.vector is None else quantised(question.vector)
-    return Leader(name, question.fingerprint, question.scope, question.epochs, question.text, embedding, vector)
+    fields = (question.fingerprint, question.scope, question.epochs, question.text, embedding, vector, question.slow)
+    return Leader(name, *fields)
 
 
 def claim(question, position=0, name="y/1") -> Claimant:
@@ -410,3 +412,22 @@ def test_a_vector_that_does_not_tell_two_texts_apart_is_no_match():
 def test_a_vector_without_direction_is_none():
     assert quantised(np.zeros(8, np.float32)) is None
     assert quantised(np.full(8, np.nan, np.float32)) is None
+
+
+def test_who_cannot_wait_follows_no_leader_of_a_slow_tier_but_has_its_answer_once_it_is_there():
+    vector = unit(1)
+    slow = leader(ask("how tall is it", vector, slow=True))
+    view = View("model", no_conflict)
+    view.apply(Led(slow), 0.0)
+    same, similar = ask("how tall is it", vector, patient=False), ask("and how tall", near(vector, 0.99), patient=False)
+    assert view.match([claim(same), claim(similar)], 0.0) == [None, None]
+    patient = view.match([claim(ask("how tall is it", vector)), claim(ask("and how tall", near(vector, 0.99)))], 0.0)
+    assert [follow.leader for follow in patient] == [slow.id, slow.id]
+    view.apply(Ended(slow.id, "any", 30.0, 0), 0.0)
+    assert view.match([claim(same)], 0.0)[0].leader == slow.id
+
+
+def test_a_slow_leader_is_one_for_those_who_read_of_it():
+    for slow in (False, True):
+        read = decode_leader("x/1", encode_leader(leader(ask("how tall is it", unit(1), slow=slow))))
+        assert read.slow is slow

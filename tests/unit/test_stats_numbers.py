@@ -110,6 +110,9 @@ NOW = {
     "dead_letters": 0,
     "parked": 0,
     "provider_batches": 0,
+    "budgets": [
+        {"namespace": "n" * 64, "period": "month", "limit": 1_000_000.0, "spent": 987_654.321, "held": 1.0, "ends": 1}
+    ],
     "lanes": {"bulk": {"waiting_jobs": 123_456, "running_jobs": 1_024, "questions": 7_900_000, "oldest_s": 123_456.0}},
 }
 

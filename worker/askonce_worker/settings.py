@@ -25,6 +25,7 @@ from askonce_worker.matching.never_cache import never_cached
 from askonce_worker.matching.profiles import embedding_id, profile_of, read_profiles
 from askonce_worker.providers.address import INVISIBLE, checked_key, checked_url, cleaned
 from askonce_worker.providers.endpoint import endpoint_of
+from askonce_worker.providers.spend_limits import spend_limits
 
 PREFIX = "ASKONCE_"
 Seconds = Annotated[float, Field(gt=0)]
@@ -72,6 +73,7 @@ class Settings(BaseSettings):
     batch_max_requests: Annotated[int, Field(ge=1, le=50_000)] = 50_000
     batch_base_url: str | None = None
     batch_api_key: SecretStr | None = None
+    budgets: str = ""
     rpm: Count = 0
     tpm: Count = 0
     max_queued: Count = 0
@@ -145,6 +147,12 @@ class Settings(BaseSettings):
         if gate and not (found.data.get("judge_model") and found.data.get("error_budget")):
             raise ValueError("it takes ASKONCE_JUDGE_MODEL and ASKONCE_ERROR_BUDGET")
         return gate
+
+    @field_validator("budgets")
+    @classmethod
+    def _limits(cls, setting: str) -> str:
+        spend_limits(setting)
+        return setting
 
     @field_validator("never_cache")
     @classmethod

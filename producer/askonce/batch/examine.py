@@ -4,14 +4,13 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
+from askonce.batch.estimated import estimated_tokens, most_completed
 from askonce.batch.journal import Journal
 from askonce.batch.line_format import Form, Line
 from askonce.batch.lines import name_of, open_input, read_lines
 from askonce.batch.source import read_raw, unique
-from askonce.prices.counts import as_count, completion_limit
 from askonce.prices.load import Prices
 from askonce.prices.money import from_nano
-from askonce.question import Question
 
 SHOWN = 20
 """Malformed lines that are named one by one."""
@@ -52,7 +51,7 @@ class Examination:
             self.repeats += 1
             return
         self.distinct[model] += tokens
-        limit = _most_completed(line.question)
+        limit = most_completed(line.question)
         self.completion_limit[model] += limit
         self.unlimited += not limit
 
@@ -75,25 +74,6 @@ def _repeated(questions: Journal, line: Line) -> bool:
     if line.question is None or line.question.cache != "use":
         return False
     return questions.first_line(line.question.fingerprint, line.number) != line.number
-
-
-def estimated_tokens(question: Question) -> int:
-    """Of the prompt: a token for four characters of Latin script or for one of any other, and four a message."""
-    messages = question.conversation()
-    texts = [message.get("content") for message in messages]
-    return 4 * len(messages) + sum(_text_tokens(text) for text in texts if isinstance(text, str))
-
-
-def _text_tokens(text: str) -> int:
-    if text.isascii():
-        return len(text) // 4 + 1
-    narrow = sum(character < "\u0500" for character in text)
-    return narrow // 4 + len(text) - narrow + 1
-
-
-def _most_completed(question: Question) -> int:
-    """Tokens of all choices of the answer together; 0 where nothing bounds them."""
-    return as_count(completion_limit(question.params)) * max(1, as_count(question.params.get("n")))
 
 
 def estimate(findings: Examination, prices: Prices) -> dict[str, Any]:

@@ -61,13 +61,13 @@ class Ledger:
         """The job id of a line: the same one in every start of this attempt."""
         return f"{self._run}-{line}.{self._attempt}" if self._attempt else f"{self._run}-{line}"
 
-    def add(self, record: dict[str, Any]) -> None:
-        """Takes one line of the output, which is on disk after the next `save`."""
+    def add(self, record: dict[str, Any], *, asked: str | None) -> None:
+        """Takes one line of the output, which is on disk after the next `save`. asked: the model of its request."""
         failed, line = is_failed(record), orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE)
         (self._errors if failed else self._out).append(line)
         self._bytes += len(line)
         self._done.append((record["askonce"]["line"], failed))
-        self.totals.add(record, self._prices)
+        self.totals.add(record, self._prices, asked=asked)
 
     def save(self) -> None:
         """Raises OSError, after which this ledger is broken."""

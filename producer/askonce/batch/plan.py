@@ -12,8 +12,10 @@ from askonce.batch.line_format import Form, Line, read_line
 from askonce.batch.lines import name_of, open_input, read_lines
 from askonce.batch.sampling import Blocks, Survey, sampled, survey
 from askonce.batch.source import Source
+from askonce.batch.spend_cap import SpendCap
 from askonce.batch.template import Template, Templates, dumped, loaded
 from askonce.batch.template_option import written
+from askonce.batch.totals import RunTotals
 from askonce.json_values import dumps
 from askonce.prices.load import Prices, load_prices
 from askonce.question import Question
@@ -34,6 +36,8 @@ class Options:
         errors: The file of failed lines; None for the default.
         template: `auto`, `none`, or the text of one.
         allow_misfits: Go on although the template fits no line.
+        max_cost: Billionths that may be spent; None for no bound.
+        max_tokens: The same in tokens.
         twice: The option, if any, that reads the input twice.
     """
 
@@ -45,6 +49,8 @@ class Options:
     allow_misfits: bool
     ordered: bool
     prices: str | None
+    max_cost: int | None
+    max_tokens: int | None
     twice: str | None
 
 
@@ -125,6 +131,7 @@ async def look_at(plan: Plan, note: Note) -> Look:
     else:
         sample, blocks = await sampled(read_lines(open_input(options.input), name_of(options.input)))
     lines = await asyncio.to_thread(_read, sample, plan.form)
+    SpendCap(plan.prices, RunTotals(), cost=options.max_cost, tokens=None).check(_questions(lines))
     if options.template != "auto":
         choose_templates(options.template, _questions(lines), note, allow_misfits=options.allow_misfits)
     return Look(lines, blocks)
@@ -155,7 +162,8 @@ async def source_of(plan: Plan, look: Look, ledger: Ledger, note: Note) -> Sourc
             ledger.save()  # before anything is asked: another sample of a stream might find others
         templates = loaded(rows)
     blocks = look.blocks or read_lines(open_input(options.input), name_of(options.input))
-    return Source(blocks, ledger, plan.form, templates, is_stream=plan.survey is None)
+    cap = SpendCap(plan.prices, ledger.totals, cost=options.max_cost, tokens=options.max_tokens)
+    return Source(blocks, ledger, plan.form, templates, cap, is_stream=plan.survey is None)
 
 
 def named(template: str) -> Templates:

@@ -13,6 +13,7 @@ from askonce.batch.output_format import output_record
 from askonce.batch.redis_watch import RedisWatch
 from askonce.batch.source import Source
 from askonce.client import Client
+from askonce.contract.counters import tokens
 from askonce.question import Question
 from askonce.tasks import stop
 
@@ -65,7 +66,9 @@ class Run:
         self._began = asyncio.get_running_loop().time()
 
     async def all(self) -> None:
-        """Answers every line. Cancelled or failed, it saves what has come, and the next run goes on from there.
+        """Answers every line, as far as may be spent.
+
+        Cancelled or failed, it saves what has come, and the next run goes on from there.
 
         Raises:
             StoreUnreachable: Redis stayed away.
@@ -85,7 +88,8 @@ class Run:
         finally:
             await stop(keeper, *(task for _, task in self._held if isinstance(task, asyncio.Task)))
             self._save()
-        self._ledger.finish()
+        if not self._source.cap.reached:
+            self._ledger.finish()
 
     async def _answers(self) -> None:
         async with aclosing(self._map(self._source.questions())) as answers:
@@ -150,8 +154,10 @@ class Run:
         line = self._source.underway.pop(job_id)
         own = answer.job_id or job_id
         self._redis.heard()
-        self._ledger.add(output_record(line, own, answer))
-        if line.question is not None:
+        question = line.question
+        self._ledger.add(output_record(line, own, answer), asked=question.model if question is not None else None)
+        if question is not None:
+            self._source.cap.answered(job_id, question.model or "", tokens(answer.body)[1])
             self._received += {job_id, own}
 
     async def _keep(self) -> None:

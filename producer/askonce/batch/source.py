@@ -10,6 +10,7 @@ from askonce.batch.ledger import Ledger
 from askonce.batch.line_format import Form, Line, read_line
 from askonce.batch.lines import RawLine
 from askonce.batch.sampling import Blocks
+from askonce.batch.spend_cap import SpendCap
 from askonce.batch.template import Templates
 from askonce.question import Question
 
@@ -21,14 +22,18 @@ class Source:
 
     Attributes:
         underway: Lines that were handed out, by job id. What has their answers takes them out.
+        cap: What may be spent. Once it is reached, no more is handed out.
 
     Args:
         is_stream: The input is no file that could be compared as a whole. What was read of it before is compared as it
             comes by, and nothing is handed out until then: `questions` raises ValueError where it differs.
     """
 
-    def __init__(self, blocks: Blocks, ledger: Ledger, form: Form, templates: Templates, *, is_stream: bool) -> None:
+    def __init__(
+        self, blocks: Blocks, ledger: Ledger, form: Form, templates: Templates, cap: SpendCap, *, is_stream: bool
+    ) -> None:
         self.underway: dict[str, Line] = {}
+        self.cap = cap
         self._blocks = blocks
         self._ledger = ledger
         self._journal = ledger.journal
@@ -46,6 +51,8 @@ class Source:
                 line = self._undone(raw)
                 if line is not None:
                     job_id = self._ledger.job_id(line.number)
+                    if line.question is not None and not await self.cap.admit(job_id, line.question):
+                        return
                     self.underway[job_id] = line
                     yield (line.question or Question("")).with_fields(job_id=job_id)
             await asyncio.sleep(0)

@@ -34,6 +34,7 @@ class RunReport:
         hint: What can be done about a model without a price.
         errors_file: Where the failed lines stand.
         retry: The command that runs the failed lines again; None where a stream cannot be read again.
+        stopped: Why not all was asked.
         retried: How many lines `--retry-failed` ran again; None without it.
     """
 
@@ -44,6 +45,7 @@ class RunReport:
     errors_file: str
     retry: str | None
     retried: int | None = None
+    stopped: str | None = None
 
     def record(self) -> dict[str, Any]:
         """For `--json`."""
@@ -63,6 +65,7 @@ class RunReport:
             "saved": _account(totals.saved, self.currency),
             "models_without_price": sorted(totals.unpriced),
             "retried": self.retried,
+            "stopped": self.stopped,
             "errors_file": self.errors_file if totals.failed else None,
             "seconds": round(self.seconds, 3),
         }
@@ -89,6 +92,8 @@ class RunReport:
     def notes(self) -> Iterator[str]:
         """What a person should know or do, a line each."""
         totals = self.totals
+        if self.stopped is not None:
+            yield self.stopped
         if self.retried is not None:
             left = min(totals.failed, self.retried)
             yield f"{self.retried:,} failed lines were run again: {self.retried - left:,} are answered, {left:,} failed"

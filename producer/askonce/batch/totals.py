@@ -32,6 +32,10 @@ class TokenCount:
     def cost(self) -> float:
         return from_nano(self.nano)
 
+    def dump(self) -> dict[str, Any]:
+        """As earlier releases read it."""
+        return {"prompt": self.prompt, "completion": self.completion, "cost": self.cost}
+
 
 @dataclass
 class RunTotals:
@@ -73,17 +77,17 @@ class RunTotals:
     def calls_saved(self) -> int:
         return self.answered - self.sources["llm"]
 
-    def add(self, record: dict[str, Any], prices: Prices) -> None:
-        """Counts one record of the output."""
+    def add(self, record: dict[str, Any], prices: Prices, *, asked: str | None = None) -> None:
+        """Counts one record of the output. asked: the model of its request, where that is known."""
         response, error = record["response"], record["error"]
         if error is not None:
             self.errors[error["code"]] += 1
         elif response["status_code"] != 200:
             self.errors[f"HTTP {response['status_code']}"] += 1
         else:
-            self._add_answer(record["askonce"], response["body"], prices)
+            self._add_answer(record["askonce"], response["body"], prices, asked or "")
 
-    def _add_answer(self, facts: Mapping[str, Any], body: dict[str, Any], prices: Prices) -> None:
+    def _add_answer(self, facts: Mapping[str, Any], body: dict[str, Any], prices: Prices, asked: str) -> None:
         self.sources[facts["source"]] += 1
         if "choices" in body and (found := verdict(body).value) != "good":
             self.flaws[found] += 1
@@ -92,7 +96,7 @@ class RunTotals:
         if "waited" in facts:
             self.waited["waited"] += 1
         known = to_nano(facts["cost"]) if "cost" in facts and not prices.own else None
-        cost = cost_of_reply(prices, body, "", tier=facts.get("tier")) if known is None else known
+        cost = cost_of_reply(prices, body, asked, tier=facts.get("tier")) if known is None else known
         self._add_usage(self.spent if facts["billed"] else self.saved, body, cost)
 
     def _add_usage(self, tokens: TokenCount, body: dict[str, Any], cost: int | None) -> None:
@@ -114,8 +118,9 @@ class RunTotals:
         """For JSON. (`asdict` miscounts a Counter.)"""
         return {
             **{name: dict(getattr(self, name)) for name in COUNTERS},
-            "spent": asdict(self.spent),
-            "saved": asdict(self.saved),
+            "spent": self.spent.dump(),
+            "saved": self.saved.dump(),
+            "exactly": {"spent": asdict(self.spent), "saved": asdict(self.saved)},
             "unpriced": sorted(self.unpriced),
         }
 
@@ -129,13 +134,15 @@ def load_totals(dumped: dict[str, Any] | None) -> RunTotals:
         return RunTotals()
     return RunTotals(
         **{name: Counter(dumped.get(name, {})) for name in COUNTERS},
-        spent=_count(dumped["spent"]),
-        saved=_count(dumped["saved"]),
+        spent=_count(dumped, "spent"),
+        saved=_count(dumped, "saved"),
         unpriced=set(dumped["unpriced"]),
     )
 
 
-def _count(dumped: dict[str, Any]) -> TokenCount:
+def _count(dumped: dict[str, Any], name: str) -> TokenCount:
     """Earlier releases kept a `cost` in units of the currency."""
-    known = {name: value for name, value in dumped.items() if name != "cost"}
-    return TokenCount(**{"nano": to_nano(dumped.get("cost", 0)), **known})
+    if "exactly" in dumped:
+        return TokenCount(**dumped["exactly"][name])
+    known = dumped[name]
+    return TokenCount(known["prompt"], known["completion"], nano=to_nano(known["cost"]))

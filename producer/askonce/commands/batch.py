@@ -2,7 +2,6 @@
 
 import argparse
 import asyncio
-import shlex
 import sqlite3
 import sys
 
@@ -11,24 +10,21 @@ import orjson
 from askonce.batch.console import Progress, display
 from askonce.batch.examine import Examination, estimate, examine
 from askonce.batch.ledger import Ledger
-from askonce.batch.line_format import Form
 from askonce.batch.opening import Paths, choose_paths, open_ledger
-from askonce.batch.plan import Options, Plan, look_at, make_plan, settings, source_of
+from askonce.batch.plan import Plan, look_at, make_plan, settings, source_of
 from askonce.batch.run import Run
 from askonce.batch.source import Source
 from askonce.batch.summary import RunReport
 from askonce.client import Client
+from askonce.commands.batch_arguments import (
+    IN_FLIGHT,
+    IN_FLIGHT_BATCH,
+    add_batch_arguments,
+    options_from,
+    retry_command,
+)
 from askonce.commands.batch_waiting import watched
 from askonce.commands.output import complain, say, say_json
-from askonce.commands.question_arguments import (
-    add_cache_argument,
-    add_file_template_argument,
-    add_param_argument,
-    file_template_from,
-    params_from,
-)
-from askonce.question_checks import TIERS
-from askonce.settings import client_settings
 
 NAME = "batch"
 HELP = "Answer a file of questions, in OpenAI's Batch format; started again, it goes on where it was."
@@ -37,72 +33,16 @@ EXAMPLES = (
     "askonce batch in.jsonl out.jsonl --dry-run",
     "askonce batch in.txt out.jsonl --text --template prompt.txt --model gpt-4o",
 )
-IN_FLIGHT, IN_FLIGHT_BATCH = 5000, 100_000
-"""Questions at once. What waits for a batch of the provider waits for hours, however many there are."""
-IN_FLIGHT_HELP = f"questions at once ({IN_FLIGHT}; {IN_FLIGHT_BATCH} with --tier batch)"
-USUAL = {"template": "auto", "cache": "use", "namespace": "default"}
-"""Values that a command need not name."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("input", metavar="IN.jsonl", help="requests, one a line, plain or packed; - is stdin")
-    parser.add_argument("output", metavar="OUT.jsonl", help="answers, one a line; - is stdout")
-    parser.add_argument("--errors", metavar="FILE", help="failed lines (default: OUT.errors.jsonl; of stdout: stdout)")
-    parser.add_argument("--text", action="store_true", help="the input is plain text: each line is a question")
-    parser.add_argument("--ordered", action="store_true", help="keep the order of the input")
-    add_file_template_argument(parser)
-    parser.add_argument("--allow-misfits", action="store_true", help="go on where the template fits no line")
-    parser.add_argument("--model", help="of lines that name none (default: ASKONCE_MODEL)")
-    parser.add_argument("--system", help="the system prompt of lines that are not whole requests")
-    add_param_argument(parser, "a parameter of lines that are not whole requests")
-    add_cache_argument(parser)
-    parser.add_argument("--tier", choices=TIERS, help="how calls are paid (default: the workers' ASKONCE_BULK_TIER)")
-    parser.add_argument("--timeout", type=float, metavar="SECONDS", help="from now to each question's deadline")
-    parser.add_argument("--in-flight", type=_positive, metavar="N", help=IN_FLIGHT_HELP)
-    parser.add_argument("--prices", metavar="FILE", help="prices of your own (default: list prices)")
-    how = parser.add_mutually_exclusive_group()
-    how.add_argument("--restart", action="store_true", help="forget an earlier run and what it wrote")
-    how.add_argument("--retry-failed", action="store_true", help="run only the lines that failed")
-    how.add_argument("--dry-run", action="store_true", help="check the input, and estimate tokens and cost")
-    parser.add_argument("--strict", action="store_true", help="check the whole input first; stop at malformed lines")
-
-
-def _positive(given: str) -> int:
-    if not given.isdecimal() or int(given) < 1:
-        raise argparse.ArgumentTypeError(f"{given!r} is not a whole number above 0")
-    return int(given)
-
-
-def _options(args: argparse.Namespace) -> Options:
-    """Raises ValueError."""
-    template = file_template_from(args.template)
-    form = Form(
-        namespace=args.namespace,
-        model=client_settings({"model": args.model}).model,
-        system=args.system,
-        template=None if template in ("auto", "none") else template,
-        params=params_from(args.param),
-        cache=args.cache,
-        tier=args.tier,
-        as_text=args.text,
-    )
-    return Options(
-        input=args.input,
-        output=args.output,
-        errors=args.errors,
-        form=form,
-        template=template,
-        allow_misfits=args.allow_misfits,
-        ordered=args.ordered,
-        prices=args.prices or client_settings({}).prices,
-        twice="--strict" if args.strict else "--retry-failed" if args.retry_failed else None,
-    )
+    add_batch_arguments(parser)
 
 
 async def run(client: Client, args: argparse.Namespace) -> int:
-    """Exit code: 0 all answered, 1 some failed."""
+    """Exit code: 0 all answered, 1 some failed, or not all may be asked."""
     try:
-        plan = make_plan(_options(args))
+        plan = make_plan(options_from(args))
         if args.dry_run:
             return _say_estimate(plan, await _examined(plan), as_json=args.json)
         if args.strict:
@@ -149,13 +89,19 @@ async def _run(client: Client, args: argparse.Namespace, plan: Plan) -> int:
             plan.prices.currency,
             plan.prices.hint,
             errors_file=_errors_file(paths),
-            retry=None if plan.survey is None or paths.journal is None else _retry_command(args),
+            retry=None if plan.survey is None or paths.journal is None else retry_command(args),
             retried=retried,
+            stopped=_stopped(source, plan, ledger),
         )
         _say_report(report, paths, as_json=args.json)
-        return 1 if ledger.totals.failed else 0
+        return 1 if ledger.totals.failed or report.stopped else 0
     finally:
         ledger.close()
+
+
+def _stopped(source: Source, plan: Plan, ledger: Ledger) -> str | None:
+    left = None if plan.survey is None else plan.survey.lines - ledger.totals.done
+    return source.cap.words(left) if source.cap.reached else None
 
 
 def _retry(ledger: Ledger, *, ordered: bool) -> int | None:
@@ -174,20 +120,6 @@ def _retry(ledger: Ledger, *, ordered: bool) -> int | None:
 
 def _errors_file(paths: Paths) -> str:
     return str(paths.errors or paths.out or "stdout")
-
-
-def _retry_command(args: argparse.Namespace) -> str:
-    """What a person types to run the failed lines again, with the options that must stay as they were."""
-    words = ["askonce", "batch", args.input, args.output]
-    for name in ("errors", "template", "model", "system", "cache", "tier", "url", "env_file", "namespace", "prices"):
-        value = getattr(args, name)
-        if value is not None and value != USUAL.get(name):
-            words += [f"--{name.replace('_', '-')}", value]
-    for param in args.param:
-        words += ["--param", param]
-    flags = ("text", "ordered", "allow_misfits")
-    words += [f"--{name.replace('_', '-')}" for name in flags if getattr(args, name)]
-    return shlex.join([*words, "--retry-failed"])
 
 
 async def _answer(client: Client, args: argparse.Namespace, ledger: Ledger, source: Source, progress: Progress) -> None:

@@ -106,7 +106,13 @@ def now(state: Report, width: int) -> str:
         jobs = f"{number(queue['waiting_jobs'])} jobs wait, {number(queue['running_jobs'])} run"
         oldest = "" if queue["oldest_s"] is None else f", oldest {age(queue['oldest_s'])}"
         rows.append([f"{lane} lane", f"{number(queue['questions'])} questions: {jobs}{oldest}"])
+    rows += [[f"budget of {budget['namespace']}", _of_budget(budget)] for budget in state["budgets"]]
     return table(["now", ""], rows, left=2, width=width)
+
+
+def _of_budget(budget: Report) -> str:
+    share = rate(budget["spent"] / budget["limit"])
+    return f"{money(budget['spent'])} of {money(budget['limit'])} a {budget['period']} ({share})"
 
 
 def unpriced(models: Sequence[str], width: int, hint: str) -> str:

@@ -167,6 +167,15 @@ class Keys:
         report_wrong.lua."""
         return f"{self.prefix}:dropped"
 
+    @property
+    def budgets(self) -> str:
+        """hash: `namespace|fact` of its money (budget_now.lua); for ever; reserve_money.lua, settle_money.lua."""
+        return f"{self.prefix}:budgets"
+
+    def budget_held(self, namespace: str) -> str:
+        """sorted set: `call:billionths` -> when it lapses (Unix ms); until it is settled; the same scripts."""
+        return f"{self.prefix}:budgets:held:{namespace}"
+
     def cron(self, name: str, tick: int) -> str:
         """string: this tick of this periodic job is taken; one hour; worker."""
         return f"{self.prefix}:cron:{name}:{tick}"

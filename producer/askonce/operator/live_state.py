@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from askonce.contract.keys import ARQ_JOB, FILLED, FILLING, LANES, PARKED, Keys
+from askonce.operator.budgets import BudgetState, read_budgets
 from askonce.readable import read_object, time_of
 from askonce.store.connection import Store
 from askonce.store.wire import Command
@@ -49,6 +50,7 @@ class LiveState:
     parked: int
     provider_batches: int
     lanes: dict[str, LaneState]
+    budgets: list[BudgetState]
 
 
 class _LaneReply(NamedTuple):
@@ -74,6 +76,7 @@ class _Reply(NamedTuple):
     load: list[bytes | None]
     batches: int
     refill: list[bytes | None]
+    budgets: Any
 
 
 async def read_state(store: Store, keys: Keys, *, now_ms: int, sample: int = SAMPLE) -> LiveState:
@@ -109,6 +112,7 @@ async def read_state(store: Store, keys: Keys, *, now_ms: int, sample: int = SAM
             )
             for lane, reply, questions in zip(LANES, lanes, found.load[:-1], strict=True)
         },
+        budgets=read_budgets(found.budgets, now=now_ms // 1000),
     )
 
 
@@ -131,6 +135,7 @@ def _commands(keys: Keys, now_ms: int, sample: int) -> list[Command]:
         ("HMGET", keys.load, *LANES, PARKED),
         ("ZCARD", keys.parked("batches")),
         ("HMGET", keys.upkeep, FILLING, FILLED),
+        ("HGETALL", keys.budgets),
     ]
 
 

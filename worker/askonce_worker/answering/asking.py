@@ -6,14 +6,12 @@ from typing import Any
 import structlog
 
 from askonce.contract.completion import CompletionVerdict, verdict
-from askonce.question import Tier
 from askonce_worker.answering.answers import Failure, failed, failure_of, from_llm
 from askonce_worker.answering.coalescing import Coalescer, Lead, Settlement
 from askonce_worker.answering.llm_turns import LLMTurns
 from askonce_worker.answering.open_question import OpenQuestion
 from askonce_worker.answering.ports import LLM, Clock, Completion, LLMError, NewEntry, Outbound, Reservation
 from askonce_worker.answering.stages import Stage, unobserved
-from askonce_worker.answering.tiers import tier_of
 
 log = structlog.get_logger()
 
@@ -33,18 +31,15 @@ class Asking:
         turns: LLMTurns,
         llm: LLM,
         outbound: Outbound,
-        bulk_tier: Tier = "standard",
         cached_for: float = REUSABLE,
         stage: Stage = unobserved,
     ) -> None:
-        """bulk_tier: of the bulk lane's questions that name none. cached_for: seconds for which an answer stays in the
-        cache, where its question does not say."""
+        """cached_for: seconds for which an answer stays in the cache, where its question does not say."""
         self._clock = clock
         self._coalescer = coalescer
         self._turns = turns
         self._llm = llm
         self._outbound = outbound
-        self._bulk_tier: Tier = bulk_tier
         self._cached_for = cached_for
         self._stage = stage
 
@@ -95,8 +90,7 @@ class Asking:
         item.called = self._clock.now_ms()
         with self._stage("llm", model=item.question.model or ""):
             timeout = self.seconds_left(item) + 1
-            tier = tier_of(item.question, item.lane, self._bulk_tier)
-            completion = await self._llm.complete(item.question, timeout=timeout, tier=tier, again=turn.again)
+            completion = await self._llm.complete(item.question, timeout=timeout, tier=item.tier, again=turn.again)
         turn.spent(completion.body.get("usage"))
         return completion
 

@@ -16,6 +16,7 @@ class Ask:
     """An open question, as the coalescer sees it.
 
     key: unique among the open questions of this worker. asked_ms: when it was submitted, Unix ms of Redis's clock.
+    slow: as a leader it may take long, since its tier does. patient: it may follow such a one.
     """
 
     key: str
@@ -27,6 +28,8 @@ class Ask:
     threshold: float
     may_follow: bool
     asked_ms: int = 0
+    slow: bool = False
+    patient: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from askonce.contract.unmatched import Unmatched
-from askonce.question import Question
+from askonce.question import Question, Tier
 from askonce_worker.answering.answers import EXPIRED, failed, from_cache
 from askonce_worker.answering.open_question import OpenQuestion, group_same
 from askonce_worker.answering.ports import (
@@ -19,6 +19,7 @@ from askonce_worker.answering.ports import (
     VectorQuery,
 )
 from askonce_worker.answering.stages import Stage, unobserved
+from askonce_worker.answering.tiers import tier_of
 from askonce_worker.matching.match import Matcher, Reuse
 
 WAITED = 1.0
@@ -59,9 +60,13 @@ class Lookup:
         matcher: Matcher,
         outbound: Outbound,
         llm_seconds: float = 60.0,
+        bulk_tier: Tier = "standard",
         stage: Stage = unobserved,
     ) -> None:
-        """llm_seconds: what a look for similar questions leaves of a question's time, or half of it if that is less."""
+        """llm_seconds: what a look for similar questions leaves of a question's time, or half of it if that is less.
+
+        bulk_tier: of the bulk lane's questions that name none.
+        """
         self._clock = clock
         self._exact_cache = exact
         self._embedder = embedder
@@ -69,6 +74,7 @@ class Lookup:
         self._matcher = matcher
         self._outbound = outbound
         self._llm_seconds = llm_seconds
+        self._bulk_tier: Tier = bulk_tier
         self._stage = stage
 
     async def exact(self, batch: Batch) -> list[OpenQuestion]:
@@ -87,7 +93,8 @@ class Lookup:
             elif late:
                 finished.append(failed(question, batch.lane, EXPIRED))
             else:
-                todo.append(_opened(question, batch, reuse, state.epochs))
+                tier = tier_of(question, batch.lane, self._bulk_tier)
+                todo.append(_opened(question, batch, reuse, state.epochs, tier))
         if finished:
             await self._outbound.send(finished)
         return group_same(todo)
@@ -202,8 +209,8 @@ class Lookup:
         return None
 
 
-def _opened(question: Question, batch: Batch, reuse: Reuse, epochs: str) -> OpenQuestion:
-    item = OpenQuestion(question, batch.lane, batch.deadline, batch.asked, reuse, epochs, epochs, batch.lapses)
+def _opened(question: Question, batch: Batch, reuse: Reuse, epochs: str, tier: Tier) -> OpenQuestion:
+    item = OpenQuestion(question, batch.lane, batch.deadline, batch.asked, reuse, epochs, epochs, batch.lapses, tier)
     item.unmatched = Unmatched.TOO_LONG if reuse.too_long else None
     return item
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from askonce.contract.unmatched import Unmatched
-from askonce.question import Question
+from askonce.question import Question, Tier
 from askonce_worker.answering.coalescing import Ask
 from askonce_worker.answering.ports import Vector
 from askonce_worker.matching.match import Reuse
@@ -16,9 +16,9 @@ class OpenQuestion:
 
     deadline, asked: Unix ms of Redis's clock. reuse: what the matcher says of it. began: the stamp under which its
     answer will be stored; epochs: the one under which it is matched, kept up to date. lapses: how many workers died
-    while its job ran. unmatched: why it is not compared with others by similarity. waited: seconds, where
-    that took long. called: when the LLM was asked, Unix
-    ms of Redis's clock. copies: the same question once more in the same chunk; each gets the same answer.
+    while its job ran. tier: how it is paid. unmatched: why it is not compared with others by similarity. waited:
+    seconds, where that took long. called: when the LLM was asked, Unix ms of Redis's clock.
+    copies: the same question once more in the same chunk; each gets the same answer.
     """
 
     question: Question
@@ -29,6 +29,7 @@ class OpenQuestion:
     began: str
     epochs: str
     lapses: int = 0
+    tier: Tier = "standard"
     vector: Vector | None = None
     unmatched: Unmatched | None = None
     waited: float = 0.0
@@ -55,6 +56,8 @@ class OpenQuestion:
             threshold=self.reuse.threshold,
             may_follow=self.question.cache == "use",
             asked_ms=self.asked,
+            slow=self.tier == "flex",
+            patient=self.lane == "bulk",
         )
 
 

@@ -224,7 +224,8 @@ class Clock(Protocol):
 class LLMError(Exception):
     """The LLM gave no answer.
 
-    kind: `rate_limit`, `quota`, `timeout`, `connection`, `server_error`, `invalid_response`, or `bad_request` (a 4xx).
+    kind: `rate_limit`, `quota`, `timeout`, `connection`, `server_error`, `invalid_response`, `bad_request` (a 4xx),
+    or `budget`.
     final: asking again would not help (a 4xx, an exhausted quota).
     status and body: the provider's, where there was a response.
     """

@@ -4,6 +4,7 @@ import asyncio
 
 from askonce_worker.check import cache_state, providers, qdrant_collection, servers
 from askonce_worker.check.finding import Finding
+from askonce_worker.check.money import money
 from askonce_worker.check.one_part import answer
 from askonce_worker.matching.profiles import profile_of
 from askonce_worker.redis.connection import connect_redis
@@ -15,7 +16,7 @@ async def findings(settings: Settings) -> list[Finding]:
     parts = await asyncio.gather(
         servers.redis(settings), servers.qdrant(settings), providers.embeddings(settings), providers.llm(settings)
     )
-    found = [*parts, await _service(settings), _similarity(settings), cache_state.lifetimes(settings)]
+    found = [*parts, await _service(settings), _similarity(settings), cache_state.lifetimes(settings), money(settings)]
     if settings.qdrant_url is not None:
         found += [*await qdrant_collection.collections(settings), await _vectors(settings)]
     return [*found, *_unknown()]

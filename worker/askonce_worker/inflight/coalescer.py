@@ -174,7 +174,7 @@ class RedisCoalescer:
         vector = None if ask.vector is None else quantised(ask.vector)
         text = "" if vector is None else ask.text
         name = self._own.new_name()
-        leader = Leader(name, ask.fingerprint, ask.scope, ask.epochs, text, self._embedding, vector)
+        leader = Leader(name, ask.fingerprint, ask.scope, ask.epochs, text, self._embedding, vector, ask.slow)
         return Claimant(ask, leader, position)
 
     def _at_rest(self) -> bool:

@@ -16,6 +16,8 @@ Reported = Callable[[str, str], bool]
 
 @dataclass(frozen=True, slots=True)
 class Leader:
+    """slow: its tier may take long, so that nobody follows who cannot wait."""
+
     id: str
     fingerprint: str
     scope: str
@@ -23,6 +25,7 @@ class Leader:
     text: str
     embedding: str
     vector: Int8 | None
+    slow: bool = False
 
 
 @dataclass(frozen=True, slots=True)

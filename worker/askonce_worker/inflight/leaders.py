@@ -155,7 +155,7 @@ class View:
 
     def _is_open(self, known: TrackedLeader, claim: Claimant, now: float, *, same: bool) -> bool:
         if known.ended is None:
-            return True
+            return claim.ask.patient or not known.leader.slow
         if known.share == "same" and not same:
             return False
         if known.ended > claim.position:

@@ -45,7 +45,8 @@ FIELDS = ("fingerprint", "scope", "epochs", "text", "embedding")
 
 def encode_leader(leader: Leader) -> bytes:
     """A line of JSON, then the vector: one byte a component."""
-    head = orjson.dumps({name: getattr(leader, name) for name in FIELDS})
+    record = {name: getattr(leader, name) for name in FIELDS}
+    head = orjson.dumps({**record, "slow": True} if leader.slow else record)
     return head + b"\n" + (b"" if leader.vector is None else leader.vector.tobytes())
 
 
@@ -60,7 +61,7 @@ def decode_leader(name: str, data: bytes) -> Leader:
     components = np.frombuffer(vector, np.int8) if vector else None
     if components is not None and (len(components) > MAX_DIMENSIONS or not components.any()):
         raise Unreadable(name)
-    return Leader(id=name, **fields, vector=components)
+    return Leader(id=name, **fields, vector=components, slow=record.get("slow") is True)
 
 
 def decode_record(record_id: bytes, fields: Mapping[bytes, bytes]) -> Record:

@@ -4,27 +4,29 @@ A question that a live leader asks at this moment follows it, as any other does.
 at once.
 """
 
-from askonce.question import Tier
+from collections.abc import Collection
+
 from askonce_worker.answering.chunk_end import left_out
 from askonce_worker.answering.coalescing import Coalescer
 from askonce_worker.answering.open_question import OpenQuestion
 from askonce_worker.answering.ports import Clock
-from askonce_worker.answering.tiers import tier_of
 from askonce_worker.parked.records import Packed, Parked, Waiter, packed, parked_id
 from askonce_worker.parked.store import NEW, ParkedStore
 
 
 class BatchParking:
-    """bulk_tier: of the questions that name none. margin: seconds before its deadline from which on a question does not
-    wait for a batch."""
+    """margin: seconds before its deadline from which on a question does not wait for a batch.
+
+    bounded: namespaces with a budget, whose calls are paid for one by one.
+    """
 
     def __init__(
-        self, store: ParkedStore, coalescer: Coalescer, clock: Clock, *, bulk_tier: Tier, margin: float
+        self, store: ParkedStore, coalescer: Coalescer, clock: Clock, *, margin: float, bounded: Collection[str] = ()
     ) -> None:
         self._store = store
         self._coalescer = coalescer
         self._clock = clock
-        self._bulk_tier: Tier = bulk_tier
+        self._bounded = bounded
         self._margin_ms = int(margin * 1000)
 
     async def park(self, todo: list[OpenQuestion]) -> list[OpenQuestion]:
@@ -41,7 +43,7 @@ class BatchParking:
         return [item for item in todo if item.key not in parked]
 
     def _is_for_batch(self, item: OpenQuestion) -> bool:
-        return tier_of(item.question, item.lane, self._bulk_tier) == "batch"
+        return item.tier == "batch" and item.question.namespace not in self._bounded
 
 
 def _records(item: OpenQuestion) -> list[tuple[str, Parked, Packed]]:

@@ -16,7 +16,8 @@ from askonce_worker.answering.ports import Completion
 from askonce_worker.providers.additions import AT_ONCE, NO_CAPACITY, TIER, Additions, declined, lacks_capacity
 from askonce_worker.providers.call_counts import CallCounts
 from askonce_worker.providers.calls import Call, OnCall, kind_of, not_told
-from askonce_worker.providers.completion_reply import read_completion
+from askonce_worker.providers.completion_reply import OK, read_completion
+from askonce_worker.providers.money_budget import Aside, MoneyBudget
 from askonce_worker.providers.provider import ProviderClient, ProviderError, post, retried
 from askonce_worker.providers.retry import Backoff
 
@@ -60,6 +61,7 @@ class OpenAILLM:
         flex_timeout: Seconds of a try in the flex tier.
         backoff: The pauses between tries.
         additions: What requests have beside what their questions say.
+        money: What may be spent.
         on_retry: Called before each pause with the error's kind, the pause in seconds and the model.
         on_rate_limit: Called with the model, and the seconds after which the provider allows the next call.
         counts: Counts every try, and its cost.
@@ -74,6 +76,7 @@ class OpenAILLM:
         flex_timeout: float,
         backoff: Backoff,
         additions: Additions,
+        money: MoneyBudget,
         on_retry: Callable[[str, float, str], None] | None = None,
         on_rate_limit: Callable[[str, float], None] | None = None,
         counts: CallCounts | None = None,
@@ -84,6 +87,7 @@ class OpenAILLM:
         self._flex_timeout = flex_timeout
         self._backoff = backoff
         self._additions = additions
+        self._money = money
         self._on_retry = on_retry
         self._on_rate_limit = on_rate_limit
         self._counts = counts or CallCounts()
@@ -144,11 +148,15 @@ class OpenAILLM:
         return refused is not None
 
     async def _try(self, request: Request) -> Completion:
+        timeout, content = self._seconds_of(request), request.content
+        async with self._money.call(request.question, len(content), timeout) as aside:
+            return await self._send(request, content, timeout, aside)
+
+    async def _send(self, request: Request, content: bytes, timeout: float, aside: Aside) -> Completion:
         question, model, began = request.question, request.model, perf_counter()
-        timeout = self._seconds_of(request)
         self._counts.called(question)
         try:
-            raw = await post(self._client, PATH, request.content, timeout=timeout, model=model)
+            raw = await post(self._client, PATH, content, timeout=timeout, model=model)
             body = read_completion(raw, self._client.redactor)
         except BaseException as error:  # cancelled ones too: the provider may have begun to answer
             if isinstance(error, ProviderError) and TIER in request.added and lacks_capacity(error):
@@ -156,11 +164,17 @@ class OpenAILLM:
             self._counts.failed(question)
             self._on_call(Call("chat", model, perf_counter() - began, error=kind_of(error)))
             if isinstance(error, ProviderError):
-                request.pay(self._counts.paid(question, error.billed or {}))
+                aside.cost = self._counts.paid(question, error.billed or {})
+                request.pay(aside.cost)
+                if aside.cost is None and (error.kind == "connection" or error.status not in (None, OK)):
+                    aside.cost = 0
                 self._note_rate_limit(question, error)
             raise
-        request.pay(self._counts.paid(question, body))
-        self._on_call(Call("chat", model, perf_counter() - began, "", *tokens(body)))
+        aside.cost = self._counts.paid(question, body)
+        request.pay(aside.cost)
+        counted = tokens(body)
+        self._money.learn(model, counted[1])
+        self._on_call(Call("chat", model, perf_counter() - began, "", *counted))
         return Completion(Body(body), request.paid, tier_of_reply(body))
 
     def _seconds_of(self, request: Request) -> float:

@@ -89,12 +89,14 @@ def _money(by_model: Mapping[str, Figures]) -> list[Metric]:
     saved = counter_family(
         "askonce_installation_saved_tokens", "Tokens that answers without a call would have cost.", TOKENS_ARE, MODEL
     )
+    cached = counter_family("askonce_installation_cached_tokens", "Of the input: out of the provider's cache.", MODEL)
     spent_dollars = counter_family("askonce_installation_spent_dollars", "Of models that have a price.", MODEL)
     saved_dollars = counter_family("askonce_installation_saved_dollars", "Of models that have a price.", MODEL)
     for model, figures in by_model.items():
         for kind, short in (("input", "in"), ("output", "out")):
             paid.add_metric((kind, model), figures.counts[f"tokens_{short}"])
             saved.add_metric((kind, model), figures.counts[f"saved_{short}"])
+        cached.add_metric((model,), figures.counts["tokens_cached"])
         spent_dollars.add_metric((model,), from_nano(figures.spent))
         saved_dollars.add_metric((model,), from_nano(figures.saved))
-    return [paid, saved, spent_dollars, saved_dollars]
+    return [paid, saved, cached, spent_dollars, saved_dollars]

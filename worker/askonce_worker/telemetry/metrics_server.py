@@ -127,6 +127,16 @@ def _of_state(state: LiveState) -> Iterator[Metric]:
         for lane, figures in state.lanes.items():
             family.add_metric((lane,), lane_value(figures) or 0)
         yield family
+    yield from _of_budgets(state)
+
+
+def _of_budgets(state: LiveState) -> Iterator[Metric]:
+    """As many series as the setting names namespaces."""
+    for name, text in (("limit", "may spend a day or month."), ("spent", "have spent of it.")):
+        family = GaugeMetricFamily(f"askonce_budget_{name}_dollars", f"What namespaces {text}", labels=("namespace",))
+        for budget in state.budgets:
+            family.add_metric((budget.namespace,), getattr(budget, name))
+        yield family
 
 
 @asynccontextmanager

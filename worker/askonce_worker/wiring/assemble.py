@@ -33,12 +33,13 @@ from askonce_worker.matching.match import Matcher
 from askonce_worker.matching.never_cache import never_cached
 from askonce_worker.providers.call_counts import CallCounts
 from askonce_worker.providers.embeddings import OpenAIEmbedder
+from askonce_worker.providers.money_budget import MoneyBudget
 from askonce_worker.providers.rate_budget import RateBudget
 from askonce_worker.redis.connection import connect_redis
 from askonce_worker.redis.facts import EvictionWatch
 from askonce_worker.settings import Settings
 from askonce_worker.upkeep.housekeeping import Maintenance
-from askonce_worker.wiring import parts, upkeep
+from askonce_worker.wiring import llm_parts, parts, upkeep
 from askonce_worker.wiring.observers import Figures, Watch, told, watch
 from askonce_worker.wiring.parked import Around, parked_of
 
@@ -90,7 +91,8 @@ class _Shared:
     publisher: Publisher
     counts: CallCounts
     prices: Prices
-    budget: RateBudget
+    rates: RateBudget
+    money: MoneyBudget
 
 
 @asynccontextmanager
@@ -131,7 +133,7 @@ def _around(shared: _Shared, lookup: Lookup, clock: Clock) -> Around:
 def _background(
     settings: Settings, shared: _Shared, worker: str, health: PartHealth, stack: AsyncExitStack
 ) -> Background:
-    always = {"budget": shared.budget.watch, "eviction watch": EvictionWatch(shared.redis, health).run}
+    always = {"budget": shared.rates.watch, "eviction watch": EvictionWatch(shared.redis, health).run}
     if shared.vectors is None:
         return always
     vectors, embedder, exact, refusals = shared.vectors, shared.embedder, shared.exact, shared.refusals
@@ -141,7 +143,7 @@ def _background(
 
 
 def _shared(settings: Settings, watched: Watch, worker: str, clock: Clock, stack: AsyncExitStack) -> _Shared:
-    keys, refusals, prices = Keys(settings.key_prefix), Refusals(), parts.prices_of(settings)
+    keys, refusals, prices = Keys(settings.key_prefix), Refusals(), llm_parts.prices_of(settings)
     counts = CallCounts(prices)
     profile = parts.matching_profile(settings)
     redis = connect_redis(settings.redis_url.get_secret_value())
@@ -165,7 +167,8 @@ def _shared(settings: Settings, watched: Watch, worker: str, clock: Clock, stack
         publisher=parts.publisher_of(settings, redis, keys, worker, counts, watched),
         counts=counts,
         prices=prices,
-        budget=parts.budget_of(settings, redis, keys),
+        rates=llm_parts.rates_of(settings, redis, keys),
+        money=llm_parts.money_of(settings, redis, keys, worker, prices, stack),
     )
 
 
@@ -178,6 +181,7 @@ def _lookup(settings: Settings, shared: _Shared, watched: Watch, clock: Clock) -
         matcher=shared.matcher,
         outbound=shared.publisher,
         llm_seconds=settings.llm_timeout,
+        bulk_tier=settings.bulk_tier,
         stage=watched.stage,
     )
 
@@ -196,14 +200,13 @@ def _explaining(shared: _Shared, clock: Clock) -> ExplainJob:
 def _lead_or_follow(
     settings: Settings, shared: _Shared, lookup: Lookup, watched: Watch, clock: Clock, stack: AsyncExitStack
 ) -> LeadOrFollow:
-    turns = LLMTurns(parts.slots_of(settings), shared.budget, watched.stage)
+    turns = LLMTurns(parts.slots_of(settings), shared.rates, watched.stage)
     asking = Asking(
         clock=clock,
         coalescer=shared.coalescer,
         turns=turns,
-        llm=parts.llm_of(settings, shared.counts, shared.budget, watched, stack),
+        llm=llm_parts.llm_of(settings, shared.counts, shared.rates, shared.money, watched, stack),
         outbound=shared.publisher,
-        bulk_tier=settings.bulk_tier,
         cached_for=min(settings.cache_ttl, settings.max_idle),
         stage=watched.stage,
     )

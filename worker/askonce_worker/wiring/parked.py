@@ -31,8 +31,10 @@ from askonce_worker.parked.sweeping import Sweeping
 from askonce_worker.parked.tending import Tending
 from askonce_worker.parked.twins import Twins
 from askonce_worker.providers import provider
+from askonce_worker.providers.spend_limits import spend_limits
 from askonce_worker.settings import Settings
-from askonce_worker.wiring.parts import prices_of, secret, waits_of
+from askonce_worker.wiring.llm_parts import prices_of
+from askonce_worker.wiring.parts import secret, waits_of
 
 TIMEOUT = 60.0
 """Seconds of a request about a batch, and for which a file's next bytes are waited for."""
@@ -56,7 +58,7 @@ class Around:
 def parked_of(settings: Settings, around: Around, stack: AsyncExitStack) -> tuple[BatchParking, Tending]:
     store = ParkedStore(around.redis, around.keys, around.refusals, result_ttl=settings.result_ttl)
     margin = settings.batch_margin
-    parking = BatchParking(store, around.coalescer, around.clock, bulk_tier=settings.bulk_tier, margin=margin)
+    parking = BatchParking(store, around.coalescer, around.clock, margin=margin, bounded=spend_limits(settings.budgets))
     return parking, _tending(settings, around, store, stack)
 
 

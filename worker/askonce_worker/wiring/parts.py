@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-import time
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from typing import Any
@@ -13,7 +12,6 @@ from redis.asyncio import Redis
 
 from askonce.contract.keys import Keys
 from askonce.contract.unmatched import Unmatched
-from askonce.prices.load import Prices, load_prices
 from askonce.tasks import stop
 from askonce_worker.answering.llm_slots import LLMSlots
 from askonce_worker.answering.ports import Candidate, Clock, VectorQuery
@@ -30,11 +28,8 @@ from askonce_worker.matching.match import conflict
 from askonce_worker.matching.profiles import Profile, profile_of
 from askonce_worker.pacing.limits import Waits
 from askonce_worker.providers import provider
-from askonce_worker.providers.additions import Additions, takes_cache_keys
 from askonce_worker.providers.call_counts import CallCounts
 from askonce_worker.providers.embeddings import OpenAIEmbedder
-from askonce_worker.providers.llm import OpenAILLM
-from askonce_worker.providers.rate_budget import RateBudget, provider_name
 from askonce_worker.providers.retry import Backoff
 from askonce_worker.redis.connection import connect_redis
 from askonce_worker.settings import Settings, matching_threshold
@@ -47,7 +42,6 @@ EMBEDDING_TIMEOUT = 30.0
 """Seconds of one request. What is under way is bounded so that each takes about one."""
 
 
-OPENAI = "https://api.openai.com/v1"
 MAX_EMBEDDINGS_BYTES = 268_435_456
 """Of a reply: 2,048 vectors of 3,072 numbers take 130 MB where a server writes them as decimals."""
 
@@ -119,49 +113,6 @@ def semantic_of(settings: Settings, clock: Clock, stack: AsyncExitStack) -> Qdra
 
 def slots_of(settings: Settings) -> LLMSlots:
     return LLMSlots(settings.llm_concurrency, reserved=max(1, settings.llm_concurrency // 8))
-
-
-def budget_of(settings: Settings, redis: Redis, keys: Keys) -> RateBudget:
-    return RateBudget(redis, keys, provider=provider_name(settings.openai_base_url), rpm=settings.rpm, tpm=settings.tpm)
-
-
-def prices_of(settings: Settings, base_url: str | None = None) -> Prices:
-    """Of the LLM's provider, or of the one at this URL."""
-    path = None if settings.prices is None else str(settings.prices)
-    return load_prices(path, base_url=base_url or settings.openai_base_url or OPENAI)
-
-
-def with_cache_keys(settings: Settings) -> bool:
-    """Whether requests have a `prompt_cache_key`."""
-    if settings.prompt_cache_key == "auto":
-        return takes_cache_keys(settings.openai_base_url)
-    return settings.prompt_cache_key == "always"
-
-
-def llm_of(
-    settings: Settings, counts: CallCounts, budget: RateBudget, watched: Watch, stack: AsyncExitStack
-) -> OpenAILLM:
-    def on_retry(kind: str, pause: float, model: str) -> None:
-        log.warning("llm.retry", kind=kind, seconds=round(pause, 2))
-        watched.retried(kind, model)
-
-    client = provider.connect(
-        api_key=secret(settings.openai_api_key) or "none",
-        base_url=settings.openai_base_url,
-        timeout=max(settings.llm_timeout, settings.flex_timeout),
-    )
-    stack.push_async_callback(client.close)
-    return OpenAILLM(
-        client,
-        timeout=settings.llm_timeout,
-        flex_timeout=settings.flex_timeout,
-        backoff=Backoff(random.random),
-        additions=Additions(cache_keys=with_cache_keys(settings), clock=time.monotonic),
-        on_retry=on_retry,
-        on_rate_limit=budget.pause,
-        counts=counts,
-        on_call=watched.on_call,
-    )
 
 
 def coalescer_of(settings: Settings, redis: Redis, keys: Keys, worker: str, reported: ReportedPairs) -> RedisCoalescer:

@@ -1,0 +1,92 @@
+"""What a run may spend: nothing is asked whose call could pass that. Earlier starts count."""
+
+import asyncio
+from collections.abc import Iterable
+
+from askonce.batch.estimated import estimated_tokens, most_completed
+from askonce.batch.totals import RunTotals
+from askonce.prices.load import Prices
+from askonce.question import Question
+
+FIRST_GUESS = 500
+"""Tokens of an answer without a bound, before any of its model was seen; then the longest one so far."""
+
+COST, TOKENS = "--max-cost", "--max-tokens-total"
+Estimate = tuple[int, int]
+"""Billionths, and tokens."""
+
+
+class SpendCap:
+    """A bound on money, on tokens, or on neither.
+
+    Attributes:
+        reached: The bound that the next call could pass, although none was under way; '' for none.
+
+    Args:
+        cost: Billionths; None for no bound.
+        tokens: Read and written; None for no bound.
+        totals: What is spent.
+    """
+
+    def __init__(self, prices: Prices, totals: RunTotals, *, cost: int | None, tokens: int | None) -> None:
+        self.reached = ""
+        self._prices = prices
+        self._totals = totals
+        self._cost = cost
+        self._tokens = tokens
+        self._underway: dict[str, Estimate] = {}
+        self._longest: dict[str, int] = {}
+        self._moved = asyncio.Event()
+
+    def check(self, questions: Iterable[Question]) -> None:
+        """Raises ValueError where a model has no price, and money is bounded."""
+        if self._cost is not None:
+            for question in questions:
+                self._estimate(question)
+
+    async def admit(self, job_id: str, question: Question) -> bool:
+        """Waits while calls under way may take what is left. False: it must not be asked. Raises ValueError."""
+        if self._cost is None and self._tokens is None:
+            return True
+        estimate = self._estimate(question)
+        while (bound := self._bound_passed_by(estimate)) is not None:
+            if not self._underway:
+                self.reached = bound
+                return False
+            self._moved.clear()
+            await self._moved.wait()
+        self._underway[job_id] = estimate
+        return True
+
+    def answered(self, job_id: str, model: str, completion: int) -> None:
+        """What it cost is in the totals. completion: tokens of the answer."""
+        if self._underway.pop(job_id, None) is not None:
+            self._longest[model] = max(completion, self._longest.get(model, 0))
+            self._moved.set()
+
+    def words(self, not_asked: int | None) -> str:
+        """Why the run has stopped. not_asked: lines, where that is known."""
+        spent = f"{self._totals.spent.total:,} tokens"
+        if self.reached == COST:
+            spent = f"{self._totals.spent.cost:,.4f} {self._prices.currency}"
+        left = "the rest was" if not_asked is None else f"{not_asked:,} lines were"
+        return (
+            f"stopped for {self.reached}: {spent} spent, {left} not asked; with a higher one the same command goes on"
+        )
+
+    def _bound_passed_by(self, estimate: Estimate) -> str | None:
+        """The bound that would be passed if all that is under way cost what it may."""
+        cost, tokens = (sum(each) for each in zip(estimate, *self._underway.values(), strict=True))
+        spent = self._totals.spent
+        if self._cost is not None and spent.nano + cost > self._cost:
+            return COST
+        return TOKENS if self._tokens is not None and spent.total + tokens > self._tokens else None
+
+    def _estimate(self, question: Question) -> Estimate:
+        """At the standard tier's price: flex may turn out to be that."""
+        model, prompt = question.model or "", estimated_tokens(question)
+        answer = most_completed(question) or self._longest.get(model, FIRST_GUESS)
+        cost = self._prices.total(model, (prompt, 0, answer)) if self._cost is not None else 0
+        if cost is None:
+            raise ValueError(f"{COST}: no price of {model} is known; {self._prices.hint}, or {TOKENS} bounds it")
+        return cost, prompt + answer

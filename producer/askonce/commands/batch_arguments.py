@@ -1,0 +1,122 @@
+"""The arguments of `askonce batch`, and the command that goes on after it."""
+
+import argparse
+import math
+import shlex
+
+from askonce.batch.line_format import Form
+from askonce.batch.plan import Options
+from askonce.commands.question_arguments import (
+    add_cache_argument,
+    add_file_template_argument,
+    add_param_argument,
+    file_template_from,
+    params_from,
+)
+from askonce.prices.money import to_nano
+from askonce.question_checks import TIERS
+from askonce.settings import client_settings
+
+IN_FLIGHT, IN_FLIGHT_BATCH = 5000, 100_000
+"""Questions at once. What waits for a batch of the provider waits for hours, however many there are."""
+IN_FLIGHT_HELP = f"questions at once ({IN_FLIGHT}; {IN_FLIGHT_BATCH} with --tier batch)"
+USUAL = {"template": "auto", "cache": "use", "namespace": "default"}
+"""Values that a command need not name."""
+
+
+def add_batch_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("input", metavar="IN.jsonl", help="requests, one a line, plain or packed; - is stdin")
+    parser.add_argument("output", metavar="OUT.jsonl", help="answers, one a line; - is stdout")
+    parser.add_argument("--errors", metavar="FILE", help="failed lines (default: OUT.errors.jsonl; of stdout: stdout)")
+    parser.add_argument("--text", action="store_true", help="the input is plain text: each line is a question")
+    parser.add_argument("--ordered", action="store_true", help="keep the order of the input")
+    add_file_template_argument(parser)
+    parser.add_argument("--allow-misfits", action="store_true", help="go on where the template fits no line")
+    parser.add_argument("--model", help="of lines that name none (default: ASKONCE_MODEL)")
+    parser.add_argument("--system", help="the system prompt of lines that are not whole requests")
+    add_param_argument(parser, "a parameter of lines that are not whole requests")
+    add_cache_argument(parser)
+    parser.add_argument("--tier", choices=TIERS, help="how calls are paid (default: the workers' ASKONCE_BULK_TIER)")
+    parser.add_argument("--timeout", type=float, metavar="SECONDS", help="from now to each question's deadline")
+    parser.add_argument("--in-flight", type=_positive, metavar="N", help=IN_FLIGHT_HELP)
+    parser.add_argument("--prices", metavar="FILE", help="prices of your own (default: list prices)")
+    parser.add_argument(
+        "--max-cost", type=_money, metavar="AMOUNT", help="ask nothing that could pass it, in all starts"
+    )
+    parser.add_argument("--max-tokens-total", type=_positive, metavar="N", help="the same for tokens, read and written")
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("--restart", action="store_true", help="forget an earlier run and what it wrote")
+    how.add_argument("--retry-failed", action="store_true", help="run only the lines that failed")
+    how.add_argument("--dry-run", action="store_true", help="check the input, and estimate tokens and cost")
+    parser.add_argument("--strict", action="store_true", help="check the whole input first; stop at malformed lines")
+
+
+def _positive(given: str) -> int:
+    if not given.isdecimal() or int(given) < 1:
+        raise argparse.ArgumentTypeError(f"{given!r} is not a whole number above 0")
+    return int(given)
+
+
+def _money(given: str) -> str:
+    try:
+        amount = float(given)
+    except ValueError:
+        amount = 0.0
+    if not 0 < amount < math.inf:
+        raise argparse.ArgumentTypeError(f"{given!r} is not an amount above 0")
+    return given
+
+
+def options_from(args: argparse.Namespace) -> Options:
+    """Raises ValueError."""
+    template = file_template_from(args.template)
+    form = Form(
+        namespace=args.namespace,
+        model=client_settings({"model": args.model}).model,
+        system=args.system,
+        template=None if template in ("auto", "none") else template,
+        params=params_from(args.param),
+        cache=args.cache,
+        tier=args.tier,
+        as_text=args.text,
+    )
+    return Options(
+        input=args.input,
+        output=args.output,
+        errors=args.errors,
+        form=form,
+        template=template,
+        allow_misfits=args.allow_misfits,
+        ordered=args.ordered,
+        prices=args.prices or client_settings({}).prices,
+        max_cost=None if args.max_cost is None else to_nano(args.max_cost),
+        max_tokens=args.max_tokens_total,
+        twice="--strict" if args.strict else "--retry-failed" if args.retry_failed else None,
+    )
+
+
+def retry_command(args: argparse.Namespace) -> str:
+    """What a person types to run the failed lines again, with the options that must stay as they were."""
+    words = ["askonce", "batch", args.input, args.output]
+    for name in (
+        "errors",
+        "template",
+        "model",
+        "system",
+        "cache",
+        "tier",
+        "url",
+        "env_file",
+        "namespace",
+        "prices",
+        "max_cost",
+        "max_tokens_total",
+    ):
+        value = getattr(args, name)
+        if value is not None and value != USUAL.get(name):
+            words += [f"--{name.replace('_', '-')}", str(value)]
+    for param in args.param:
+        words += ["--param", param]
+    flags = ("text", "ordered", "allow_misfits")
+    words += [f"--{name.replace('_', '-')}" for name in flags if getattr(args, name)]
+    return shlex.join([*words, "--retry-failed"])

@@ -1,0 +1,48 @@
+"""What a namespace may spend: `default=200/day, shop=1000/month`. Pure."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+
+from askonce.errors import InvalidQuestion
+from askonce.prices.money import to_nano
+from askonce.question_checks import check_namespace
+
+PERIODS = ("day", "month")
+MOST = 1_000_000
+"""Of the currency: the scripts count exactly up to nine times as much."""
+ONE = re.compile(r"([^=\s]+)\s*=\s*([\d.]+)\s*/\s*(\w+)")
+
+
+@dataclass(frozen=True, slots=True)
+class SpendLimit:
+    """nano: billionths of the currency. period: a day or a month of UTC."""
+
+    nano: int
+    period: str
+
+
+def spend_limits(setting: str) -> Mapping[str, SpendLimit]:
+    """By namespace. Raises ValueError."""
+    found: dict[str, SpendLimit] = {}
+    for part in filter(None, (each.strip() for each in setting.split(","))):
+        namespace, limit = _read(part)
+        if namespace in found:
+            raise ValueError(f"{namespace} has two budgets")
+        found[namespace] = limit
+    return found
+
+
+def _read(part: str) -> tuple[str, SpendLimit]:
+    read = ONE.fullmatch(part)
+    if read is None or read[3] not in PERIODS:
+        raise ValueError(f"{part!r} is not NAMESPACE=AMOUNT/day or /month")
+    try:
+        check_namespace(read[1])
+        amount = Decimal(read[2])
+    except (InvalidQuestion, InvalidOperation) as error:
+        raise ValueError(f"{part!r} is not NAMESPACE=AMOUNT/day or /month") from error
+    if not 0 < amount <= MOST:
+        raise ValueError(f"{part!r}: the amount is above 0 and at most {MOST:,}")
+    return read[1], SpendLimit(to_nano(amount), read[3])

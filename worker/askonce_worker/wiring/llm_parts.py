@@ -1,0 +1,76 @@
+"""The parts of a worker that ask the LLM and count what that costs, made of its settings."""
+
+import random
+import time
+from contextlib import AsyncExitStack
+
+import structlog
+from redis.asyncio import Redis
+
+from askonce.contract.keys import Keys
+from askonce.prices.load import Prices, load_prices
+from askonce_worker.providers import provider
+from askonce_worker.providers.additions import Additions, takes_cache_keys
+from askonce_worker.providers.call_counts import CallCounts
+from askonce_worker.providers.llm import OpenAILLM
+from askonce_worker.providers.money_budget import MoneyBudget
+from askonce_worker.providers.rate_budget import RateBudget, provider_name
+from askonce_worker.providers.retry import Backoff
+from askonce_worker.providers.spend_limits import spend_limits
+from askonce_worker.settings import Settings
+from askonce_worker.wiring.observers import Watch
+from askonce_worker.wiring.parts import secret
+
+log = structlog.get_logger()
+
+
+def rates_of(settings: Settings, redis: Redis, keys: Keys) -> RateBudget:
+    return RateBudget(redis, keys, provider=provider_name(settings.openai_base_url), rpm=settings.rpm, tpm=settings.tpm)
+
+
+def money_of(
+    settings: Settings, redis: Redis, keys: Keys, worker: str, prices: Prices, stack: AsyncExitStack
+) -> MoneyBudget:
+    money = MoneyBudget(redis, keys, worker=worker, limits=spend_limits(settings.budgets), prices=prices)
+    stack.push_async_callback(money.aclose)
+    return money
+
+
+def prices_of(settings: Settings, base_url: str | None = None) -> Prices:
+    """Of the LLM's provider, or of the one at this URL."""
+    path = None if settings.prices is None else str(settings.prices)
+    return load_prices(path, base_url=base_url or settings.openai_base_url)
+
+
+def with_cache_keys(settings: Settings) -> bool:
+    """Whether requests have a `prompt_cache_key`."""
+    if settings.prompt_cache_key == "auto":
+        return takes_cache_keys(settings.openai_base_url)
+    return settings.prompt_cache_key == "always"
+
+
+def llm_of(
+    settings: Settings, counts: CallCounts, rates: RateBudget, money: MoneyBudget, watched: Watch, stack: AsyncExitStack
+) -> OpenAILLM:
+    def on_retry(kind: str, pause: float, model: str) -> None:
+        log.warning("llm.retry", kind=kind, seconds=round(pause, 2))
+        watched.retried(kind, model)
+
+    client = provider.connect(
+        api_key=secret(settings.openai_api_key) or "none",
+        base_url=settings.openai_base_url,
+        timeout=max(settings.llm_timeout, settings.flex_timeout),
+    )
+    stack.push_async_callback(client.close)
+    return OpenAILLM(
+        client,
+        timeout=settings.llm_timeout,
+        flex_timeout=settings.flex_timeout,
+        backoff=Backoff(random.random),
+        additions=Additions(cache_keys=with_cache_keys(settings), clock=time.monotonic),
+        money=money,
+        on_retry=on_retry,
+        on_rate_limit=rates.pause,
+        counts=counts,
+        on_call=watched.on_call,
+    )
