@@ -18,11 +18,11 @@ PATIENT = Waits()
 class Server:
     """sent: the batches that began. It answers while it is `open`; `trouble` is what it says instead."""
 
-    def __init__(self, *, waits=PATIENT, items=4, batches=2, bound=1000):
+    def __init__(self, *, waits=PATIENT, items=4, batches=2, bound=1000, linger=0.0):
         self.sent, self.trouble, self.checks = [], None, 0
         self.open = asyncio.Event()
         self.open.set()
-        paced = {"limits": Limits(items, batches), "pace": Pace(bound=bound)}
+        paced = {"limits": Limits(items, batches, linger=linger), "pace": Pace(bound=bound)}
         self.line = Line("server", self._send, waits=waits, **paced, pause=lambda *_: 0.01)
 
     async def _send(self, batch):
@@ -65,6 +65,20 @@ async def test_what_is_alone_goes_at_once_and_what_waits_goes_together():
     server.open.set()
     assert await asyncio.gather(*asks) == [["A"], ["B"], ["C"], ["D"], ["E"]]
     assert server.sent == [["a"], ["b", "c", "d", "e"]]
+
+
+async def test_nobody_is_waited_for_while_nothing_is_under_way():
+    server = Server(linger=3600)
+    server.open.clear()
+    first, other = asyncio.create_task(server.ask("a")), asyncio.create_task(server.ask("b"))
+    await until(lambda: server.sent)
+    late = asyncio.create_task(server.ask("c"))
+    await asyncio.sleep(0.02)
+    assert server.sent == [["a", "b"]], "those of one tick go together; who comes later waits for company"
+    server.open.set()
+    assert await asyncio.gather(first, other) == [["A"], ["B"]]
+    late.cancel()
+    await server.line.close()
 
 
 async def test_asks_go_first_then_what_holds_something_up():

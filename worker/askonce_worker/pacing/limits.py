@@ -15,7 +15,7 @@ class Waits:
 @dataclass(frozen=True, slots=True)
 class Limits:
     """items, size: of a batch, and of the sizes of its items. batches: at once. linger: seconds that an item waits for
-    company."""
+    company, while a batch is under way."""
 
     items: int
     batches: int

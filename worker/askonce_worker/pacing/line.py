@@ -107,8 +107,10 @@ class Line(Generic[Item, Found]):
         if self._timer is not None:
             return
         loop = asyncio.get_running_loop()
-        seconds = max(self._limits.linger, self.health.resumes_at - loop.time())
-        if seconds > 0:
+        linger = self._limits.linger
+        # Where nothing is under way nobody is to be waited for, but who comes in the same tick of the event loop.
+        seconds = max(linger if self._batches else 0.0, self.health.resumes_at - loop.time())
+        if seconds > 0 or linger:
             self._timer = loop.call_later(seconds, self._fill_room)
         else:
             self._fill_room()

@@ -1,7 +1,7 @@
 """Embeddings behind the port: all texts of a worker's jobs, gathered into few requests.
 
-A text waits a moment for company, then for room at the server. A failure is never an error of a job: its texts have no
-vector, and say why.
+A text waits a moment for company while a request is under way, then for room at the server. A failure is never an error
+of a job: its texts have no vector, and say why.
 """
 
 import asyncio
@@ -44,7 +44,7 @@ class OpenAIEmbedder:
     dimensions: where the model's own are reduced.
 
     waits: for a server that does not answer. timeout: seconds of one request. linger: seconds that a text waits for
-    company. counts: requests, texts, and what has no vector, by its reason.
+    company, while a request is under way. counts: requests, texts, and what has no vector, by its reason.
     """
 
     def __init__(
