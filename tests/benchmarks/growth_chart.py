@@ -1,6 +1,7 @@
 """Draws what `bench_growth.py` has measured: `growth_chart.py growth.json docs/growth.svg [before.json]`.
 
 Lines are of one scope and of many, with 0 % of the vectors expired; hollow marks are of 20 %, crosses of `before.json`.
+A case that was ended early lacks some figures.
 """
 
 import json
@@ -20,16 +21,16 @@ ONE, MANY = "-", "--"
 
 def at(figures, path):
     for step in path.split("."):
-        figures = figures[step]
-    return figures
+        figures = figures.get(step, {})
+    return figures or None
 
 
 def paid(name):
-    return lambda figures: 100 * figures[name]["paid"] / figures[name]["asked"]
+    return lambda figures: 100 * figures[name]["paid"] / figures[name]["asked"] if name in figures else None
 
 
-def of(path, factor=1.0):
-    return lambda figures: factor * at(figures, path)
+def of(path):
+    return lambda figures: at(figures, path)
 
 
 PANELS = [
@@ -48,7 +49,7 @@ PANELS = [
 
 
 def line(axes, cases, value, colour, **style):
-    points = sorted((case["entries"], value(case)) for case in cases)
+    points = sorted((case["entries"], value(case)) for case in cases if value(case) is not None)
     if points:
         axes.plot(*zip(*points, strict=True), color=colour, markersize=4, **style)
 
@@ -58,7 +59,7 @@ def frame(axes, title, scale):
     axes.set(title=title, xscale="log", yscale=scale)
     for axis in (axes.xaxis, *([axes.yaxis] if scale == "log" else [])):
         axis.set_major_locator(LogLocator(10))
-        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}" if value >= 1 else f"{value:g}"))
         axis.set_minor_formatter(NullFormatter())
     if scale == "log":
         low, high = axes.get_ylim()
