@@ -21,7 +21,7 @@ from support.worker_process import environment, start_worker, until
 PRODUCER = "PRODUCER_PASSWORD"
 MODEL = "gpt-4o-mini"
 
-OF_CHECKS = ("askonce_wrong_", "askonce_error_budget", "askonce_policy_", "askonce_judge_", "askonce_gate_")
+OF_CHECKS = ("askonce_wrong_", "askonce_error_budget", "askonce_policy_", "askonce_judge_")
 
 
 def compose_probes():

@@ -68,7 +68,7 @@ def _name(each: GroupRate, rates: WrongRates) -> str:
 
 
 def _remarks(rates: WrongRates, width: int, currency: str) -> list[str]:
-    lines = [_budget(rates), _unknown(rates), _judge(rates, currency), _gate(rates, currency)]
+    lines = [_budget(rates), _unknown(rates), _judge(rates, currency)]
     return [fill(line, width) for line in lines if line]
 
 
@@ -98,12 +98,3 @@ def _judge(rates: WrongRates, currency: str) -> str:
     if twice:
         parts.append(f"people disagreed with {number(wrong)} of {number(twice)} verdicts")
     return f"Judge: {'; '.join(parts)}." if parts else ""
-
-
-def _gate(rates: WrongRates, currency: str) -> str:
-    found = rates.judge
-    if not found.get("gate_calls"):
-        return ""
-    cost, saved = money(found.get("gate_cost", 0.0)), money(found.get("gate_saved", 0.0))
-    hits = number(round(found.get("gate_hits", 0)))
-    return f"Judge as a gate: {hits} more hits today for {cost} {currency}, which saved {saved} {currency}."

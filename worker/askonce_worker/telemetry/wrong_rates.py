@@ -24,8 +24,6 @@ BOUNDS = {
 MONEY = {
     "askonce_judge_spent_today_dollars": ("cost", "Spent on the judge today."),
     "askonce_judge_budget_dollars": ("budget", "What the judge may cost a day."),
-    "askonce_gate_spent_today_dollars": ("gate_cost", "Spent today on the judge as a gate."),
-    "askonce_gate_saved_today_dollars": ("gate_saved", "Saved today by the judge as a gate."),
 }
 
 
