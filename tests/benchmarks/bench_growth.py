@@ -149,9 +149,9 @@ class Case:
         gone = self.load.expired if len(self.load.expired) else self.load.valid[: self.load.entries // 10]
         names = [self.load.question(int(number)).fingerprint for number in gone]
         await self.redis.zadd("gone", dict.fromkeys(names, 0))
+        before, began = await self._vectors_left(), time.perf_counter()
         for at in range(0, len(names), 5000):
             await self.redis.zadd(self.keys.expiries, dict.fromkeys(names[at : at + 5000], LONG_AGO))
-        before, began = await self._vectors_left(), time.perf_counter()
 
         async def cleaned() -> bool:
             left = await self.redis.execute_command("ZINTERCARD", 2, self.keys.touched, "gone")
