@@ -38,6 +38,7 @@ def settings(guarded_valkey, embedded_qdrant_url, llm_server, prefix, unused_tcp
         "ASKONCE_PRICES": str(prices),
         "ASKONCE_MAX_TRIES": "1",
         "ASKONCE_MAX_ENTRIES": "1000",
+        "ASKONCE_ERROR_BUDGET": "0.01",
         "ASKONCE_METRICS_PORT": str(unused_tcp_port),
     }
 

@@ -16,6 +16,7 @@ from askonce_worker.queue.leased_job import leased_job
 from askonce_worker.redis.clock import RedisClock
 from askonce_worker.settings import Settings
 from askonce_worker.wiring import assemble
+from askonce_worker.wiring.background import running
 from support.worker_process import until
 
 MODEL = "test-model"
@@ -68,6 +69,6 @@ async def wired_workers(count: int, environment: Mapping[str, Any]) -> AsyncIter
             service = await stack.enter_async_context(
                 assemble.service(settings, PartHealth(), worker=f"worker-{number}", clock=RedisClock())
             )
-            await stack.enter_async_context(assemble.running(service.background, PartHealth()))
+            await stack.enter_async_context(running(service.background, PartHealth()))
             workers.append(Wired(service, client, redis, keys))
         yield workers

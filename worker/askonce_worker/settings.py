@@ -11,7 +11,6 @@ from pydantic import (
     FilePath,
     SecretStr,
     ValidationError,
-    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -90,7 +89,6 @@ class Settings(BaseSettings):
     audit_rate: Annotated[float, Field(gt=0, le=1)] | None = None
     audit_budget: Annotated[float, Field(ge=0)] = 1.0
     judge_model: str | None = None
-    judge_gate: bool = False
     metrics_port: Annotated[int, Field(ge=0, le=65_535)] = 0
     log_format: Literal["json", "console"] | None = None
     log_prompts: bool = False
@@ -140,13 +138,6 @@ class Settings(BaseSettings):
         text = tidy(url.get_secret_value())
         check_url(text)
         return SecretStr(text)
-
-    @field_validator("judge_gate")
-    @classmethod
-    def _gate_with_judge(cls, gate: bool, found: ValidationInfo) -> bool:
-        if gate and not (found.data.get("judge_model") and found.data.get("error_budget")):
-            raise ValueError("it takes ASKONCE_JUDGE_MODEL and ASKONCE_ERROR_BUDGET")
-        return gate
 
     @field_validator("budgets")
     @classmethod

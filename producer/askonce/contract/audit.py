@@ -22,10 +22,6 @@ FORMAT = 1
 TEMPLATE_SHOWN = 200
 """Characters of a template in its group's record."""
 
-SEEN = ("answered", "unchecked", "checks", "stood_for", "squares", "wrong", "wrong_squares", "served_wrong", "unknown")
-"""Names of a group's sums in `AuditKeys.seen`, as `audit/rate.py` adds them up; `unknown`: matches that were looked at
-and could not be judged."""
-
 Found = Literal["check", "late", "miss", "served"]
 """How a match came to be looked at. check: it was a hit, and the LLM was asked all the same. late: the same, but the
 hit was served before. miss: it was no hit. served: it was, and only a person can judge it."""

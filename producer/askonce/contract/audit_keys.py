@@ -49,7 +49,8 @@ class AuditKeys:
         return f"{self.prefix}:audit:due"
 
     def seen(self, hour: int | str) -> str:
-        """hash: `group|name` -> sum of this hour (Unix hours), names as in `audit.SEEN`; 41 days; record.lua."""
+        """hash: `group|name` -> sum of this hour (Unix hours), names as in `audit/rate.py`, and
+        `unknown`: the weights of matches that could not be judged; 41 days; record.lua."""
         return f"{self.prefix}:audit:seen:{hour}"
 
     @property
@@ -60,7 +61,7 @@ class AuditKeys:
     @property
     def verdicts(self) -> str:
         """hash: pair (`audit.pair_id`) -> the judge's verdict, `same` or `different`; at most 100,000, any make room;
-        judge.lua."""
+        settle_judging.lua."""
         return f"{self.prefix}:audit:verdicts"
 
     @property
@@ -70,5 +71,5 @@ class AuditKeys:
 
     def judge(self, day: int | str) -> str:
         """hash of this day (Unix days): `calls`, `pairs`, `tokens_in`, `tokens_out`, `cost` (money, what is under way
-        included), `gate_calls`, `gate_cost`, `gate_hits`, `gate_saved` (money); 41 days; judge.lua."""
+        included); 41 days; reserve_judging.lua, settle_judging.lua."""
         return f"{self.prefix}:audit:judge:{day}"

@@ -1,5 +1,6 @@
 """The answers that leave a worker, one function for each source."""
 
+from dataclasses import replace
 from typing import Any
 
 from askonce.answer import Answer, AnswerError
@@ -9,11 +10,18 @@ from askonce.question import Question
 from askonce_worker.answering.coalescing import Follow
 from askonce_worker.answering.open_question import OpenQuestion
 from askonce_worker.answering.ports import Completion, Entry, Finished, LLMError
+from askonce_worker.answering.serving import Hit
 
 Failure = dict[str, Any]
 """`{"error": {kind, message, status}, "body": ...}`, as followers read it."""
 
 EXPIRED: Failure = {"error": {"kind": "expired", "message": "the question's deadline passed before it was answered"}}
+
+
+def similar(item: OpenQuestion, hit: Hit) -> list[Finished]:
+    """The answer of a hit, to the question and to its copies."""
+    first, *others = (from_cache(each, item.lane, hit.entry, hit.similarity, waited=item.waited) for each in item.all())
+    return [replace(first, look=item.look, count=1 + len(others)), *others]
 
 
 def from_cache(
@@ -53,11 +61,13 @@ def from_llm(item: OpenQuestion, completion: Completion) -> list[Finished]:
         cost=None if completion.cost is None else from_nano(completion.cost),
     )
     same = Follow(leader="", text=question.text, similarity=1.0, same=True)
-    return [Finished(question, own, lane=item.lane), *(joined(copy, item.lane, body, same) for copy in item.copies)]
+    looked_at = Finished(question, own, lane=item.lane, look=item.look, count=1 + len(item.copies))
+    return [looked_at, *(joined(copy, item.lane, body, same) for copy in item.copies)]
 
 
 def from_leader(item: OpenQuestion, body: dict[str, Any], follow: Follow) -> list[Finished]:
-    return [joined(question, item.lane, body, follow) for question in item.all()]
+    first, *others = (joined(question, item.lane, body, follow) for question in item.all())
+    return [replace(first, look=item.look, count=1 + len(others)), *others]
 
 
 def joined(question: Question, lane: str, body: dict[str, Any], follow: Follow) -> Finished:

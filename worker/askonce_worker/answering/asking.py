@@ -6,7 +6,7 @@ from typing import Any
 import structlog
 
 from askonce.contract.completion import CompletionVerdict, verdict
-from askonce_worker.answering.answers import Failure, failed, failure_of, from_llm
+from askonce_worker.answering.answers import Failure, failed, failure_of, from_llm, similar
 from askonce_worker.answering.coalescing import Coalescer, Lead, Settlement
 from askonce_worker.answering.llm_turns import LLMTurns
 from askonce_worker.answering.open_question import OpenQuestion
@@ -72,6 +72,9 @@ class Asking:
 
     async def publish_failed(self, item: OpenQuestion, failure: Failure, *, settle: Settle | None = None) -> None:
         log.debug("question.failed", kind=failure["error"]["kind"], status=failure["error"].get("status"))
+        if item.spare is not None:  # it was asked only to check a hit
+            await self._outbound.send(similar(item, item.spare), settle=settle)
+            return
         await self._outbound.send([failed(each, item.lane, failure) for each in item.all()], settle=settle)
 
     async def _ask_and_settle(self, item: OpenQuestion, lead: Lead, turn: Reservation) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from askonce.contract.unmatched import Unmatched
 from askonce.question import Question, Tier
-from askonce_worker.answering.answers import EXPIRED, failed, from_cache
+from askonce_worker.answering.answers import EXPIRED, failed, from_cache, similar
 from askonce_worker.answering.open_question import OpenQuestion, group_same
 from askonce_worker.answering.ports import (
     Candidate,
@@ -18,6 +18,7 @@ from askonce_worker.answering.ports import (
     SemanticCache,
     VectorQuery,
 )
+from askonce_worker.answering.serving import Choice, Hit, Serving
 from askonce_worker.answering.stages import Stage, unobserved
 from askonce_worker.answering.tiers import tier_of
 from askonce_worker.matching.match import Matcher, Reuse
@@ -58,6 +59,7 @@ class Lookup:
         embedder: Embedder,
         semantic: SemanticCache,
         matcher: Matcher,
+        serving: Serving,
         outbound: Outbound,
         llm_seconds: float = 60.0,
         bulk_tier: Tier = "standard",
@@ -72,6 +74,7 @@ class Lookup:
         self._embedder = embedder
         self._semantic_cache = semantic
         self._matcher = matcher
+        self._serving = serving
         self._outbound = outbound
         self._llm_seconds = llm_seconds
         self._bulk_tier: Tier = bulk_tier
@@ -93,8 +96,8 @@ class Lookup:
             elif late:
                 finished.append(failed(question, batch.lane, EXPIRED))
             else:
-                tier = tier_of(question, batch.lane, self._bulk_tier)
-                todo.append(_opened(question, batch, reuse, state.epochs, tier))
+                tier, joins = tier_of(question, batch.lane, self._bulk_tier), self._serving.joins(question, reuse)
+                todo.append(_opened(question, batch, reuse, state.epochs, tier, joins))
         if finished:
             await self._outbound.send(finished)
         return group_same(todo)
@@ -110,6 +113,7 @@ class Lookup:
         wanted = [item for item in todo if item.vector is not None and item.reuse.from_cache]
         if not wanted:
             return todo
+        await self._serving.prepare([item.question for item in wanted])
         searched, found = await self._search(wanted, lane, in_turn)
         waited = (self._clock.now_ms() - began) / 1000
         for item in searched:
@@ -120,10 +124,11 @@ class Lookup:
         finished: list[Finished] = []
         hit: set[str] = set()
         for item, candidates in zip(searched, found, strict=True):
-            match = self._best(item, candidates, entries)
-            if match is not None:
+            choice = self._choose(item, candidates, entries)
+            item.look, item.spare = choice.look, choice.spare
+            if choice.hit is not None:
                 hit.add(item.key)
-                finished += [from_cache(question, item.lane, *match, waited=item.waited) for question in item.all()]
+                finished += similar(item, choice.hit)
         if finished:
             await self._outbound.send(finished)
         return [item for item in todo if item.key not in hit]
@@ -160,7 +165,7 @@ class Lookup:
         """Those that could be looked for, and what was found. The others say why not."""
         lane, within = lane or items[0].lane, self._within(items[0], in_turn)
         with self._stage("semantic", questions=len(items)):
-            queries = [_query(item) for item in items]
+            queries = [self._query(item) for item in items]
             replies = await self._semantic_cache.search(queries, lane=lane, within=within, urgent=in_turn)
         searched, found = [], []
         for item, reply in zip(items, replies, strict=True):
@@ -187,6 +192,12 @@ class Lookup:
         for item, embedding in zip(items, found, strict=True):
             item.vector, item.unmatched = embedding.vector, embedding.unmatched
 
+    def _query(self, item: OpenQuestion) -> VectorQuery:
+        assert item.vector is not None
+        question, least = item.question, item.reuse.threshold
+        item.joins = self._serving.joins(question, item.reuse)
+        return VectorQuery(question.scope, item.vector, least, item.epochs, self._serving.needs_vectors(question))
+
     async def _live_entries(
         self, todo: Sequence[OpenQuestion], fingerprints: Sequence[str] = ()
     ) -> Mapping[str, Entry]:
@@ -196,25 +207,19 @@ class Lookup:
             item.epochs = epochs
         return found.entries
 
-    def _best(
-        self, item: OpenQuestion, candidates: Sequence[Candidate], entries: Mapping[str, Entry]
-    ) -> tuple[Entry, float] | None:
-        """The most similar candidate whose entry still stands and may serve this question."""
+    def _choose(self, item: OpenQuestion, candidates: Sequence[Candidate], entries: Mapping[str, Entry]) -> Choice:
+        """Among the candidates whose entries still stand and may serve this question."""
+        assert item.vector is not None
+        found = []
         for candidate in candidates:
             entry = entries.get(candidate.fingerprint)
-            if entry is None or entry.scope != item.question.scope or entry.epochs != item.epochs:
-                continue
-            if self._matcher.matches(item.question, entry.question, candidate.similarity):
-                return entry, candidate.similarity
-        return None
+            if entry is not None and entry.scope == item.question.scope and entry.epochs == item.epochs:
+                found.append(Hit(entry, candidate.similarity, candidate.vector))
+        return self._serving.choose(item.question, item.lane, item.vector, found)
 
 
-def _opened(question: Question, batch: Batch, reuse: Reuse, epochs: str, tier: Tier) -> OpenQuestion:
-    item = OpenQuestion(question, batch.lane, batch.deadline, batch.asked, reuse, epochs, epochs, batch.lapses, tier)
+def _opened(question: Question, batch: Batch, reuse: Reuse, epochs: str, tier: Tier, joins: float) -> OpenQuestion:
+    facts = (question, batch.lane, batch.deadline, batch.asked, reuse, epochs, epochs)
+    item = OpenQuestion(*facts, batch.lapses, tier, joins)
     item.unmatched = Unmatched.TOO_LONG if reuse.too_long else None
     return item
-
-
-def _query(item: OpenQuestion) -> VectorQuery:
-    assert item.vector is not None
-    return VectorQuery(item.question.scope, item.vector, item.reuse.threshold, item.epochs)

@@ -7,6 +7,8 @@ from askonce.contract.unmatched import Unmatched
 from askonce.question import Question, Tier
 from askonce_worker.answering.coalescing import Ask
 from askonce_worker.answering.ports import Vector
+from askonce_worker.answering.serving import Hit
+from askonce_worker.audit.looks import Look
 from askonce_worker.matching.match import Reuse
 
 
@@ -16,9 +18,11 @@ class OpenQuestion:
 
     deadline, asked: Unix ms of Redis's clock. reuse: what the matcher says of it. began: the stamp under which its
     answer will be stored; epochs: the one under which it is matched, kept up to date. lapses: how many workers died
-    while its job ran. tier: how it is paid. unmatched: why it is not compared with others by similarity. waited:
-    seconds, where that took long. called: when the LLM was asked, Unix ms of Redis's clock.
-    copies: the same question once more in the same chunk; each gets the same answer.
+    while its job ran. tier: how it is paid. joins: the least cosine from which on it joins another one in flight.
+    unmatched: why it is not compared with others by similarity. waited: seconds, where that took long. called: when the
+    LLM was asked, Unix ms of Redis's clock. copies: the same question once more in the same chunk; each gets the same
+    answer. look: the match that is to be compared with its own answer. spare: what
+    serves it if the LLM fails; it has to be asked itself.
     """
 
     question: Question
@@ -30,11 +34,14 @@ class OpenQuestion:
     epochs: str
     lapses: int = 0
     tier: Tier = "standard"
+    joins: float = 1.0
     vector: Vector | None = None
     unmatched: Unmatched | None = None
     waited: float = 0.0
     called: int = 0
     copies: list[Question] = field(default_factory=list)
+    look: Look | None = None
+    spare: Hit | None = None
 
     @property
     def key(self) -> str:
@@ -53,8 +60,8 @@ class OpenQuestion:
             text=self.question.text,
             epochs=self.epochs,
             vector=self.vector,
-            threshold=self.reuse.threshold,
-            may_follow=self.question.cache == "use",
+            threshold=self.joins,
+            may_follow=self.question.cache == "use" and self.spare is None,
             asked_ms=self.asked,
             slow=self.tier == "flex",
             patient=self.lane == "bulk",

@@ -12,6 +12,7 @@ from askonce.answer import Answer
 from askonce.contract.unmatched import Unmatched
 from askonce.prices.counts import STANDARD
 from askonce.question import Question, Tier
+from askonce_worker.audit.looks import Look
 
 Vector = NDArray[np.float32]
 """An embedding: one dimension, float32, unit length."""
@@ -45,14 +46,16 @@ class VectorQuery:
     """The least cosine similarity of a candidate."""
     epochs: str = ""
     """The stamp that its entry must have; '' for any. Stale ones would take the places of those that count."""
+    vectors: bool = False  # whether the candidates' vectors are needed
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A stored vector that is near enough."""
+    """A stored vector that is near enough. vector: itself, where it was asked for."""
 
     fingerprint: str
     similarity: float
+    vector: Vector | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,15 +111,16 @@ class LiveEntries:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """A question and its answer, on their way out.
-
-    hit: the fingerprint of the entry that served it. lane: its job's.
+    """A question and its answer, on their way out. hit: the fingerprint of the entry that served it. lane: its job's.
+    look: the match that is to be looked at now. count: the questions that it stands for, copies included.
     """
 
     question: Question
     answer: Answer
     hit: str | None = None
     lane: str = ""
+    look: Look | None = None
+    count: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,8 +229,7 @@ class LLMError(Exception):
     """The LLM gave no answer.
 
     kind: `rate_limit`, `quota`, `timeout`, `connection`, `server_error`, `invalid_response`, `bad_request` (a 4xx),
-    or `budget`.
-    final: asking again would not help (a 4xx, an exhausted quota).
+    or `budget`. final: asking again would not help (a 4xx, an exhausted quota).
     status and body: the provider's, where there was a response.
     """
 

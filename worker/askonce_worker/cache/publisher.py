@@ -23,6 +23,7 @@ from askonce_worker.answering import chunk_end, chunk_log
 from askonce_worker.answering.ports import Finished, NewEntry
 from askonce_worker.answering.stages import Stage, unobserved
 from askonce_worker.cache.outgoing import Batch, Packing, Parcel
+from askonce_worker.logs.error_origin import place
 from askonce_worker.providers.call_counts import CallCounts, CountsReport
 from askonce_worker.queue.job_keys import JOB_PREFIXES, ending, ending_keys
 
@@ -59,7 +60,7 @@ class Publisher:
         outbox_max: Vectors that may wait for Qdrant.
         compress: Whether large entries are compressed.
         scripts: Those that the parcels' settling runs.
-        on_published: Called with the answers that went over pending markers.
+        on_published: Each is called with the answers that went over pending markers.
         stage: Observes the time it takes.
     """
 
@@ -76,7 +77,7 @@ class Publisher:
         outbox_max: int,
         compress: bool,
         scripts: Sequence[Script] = (),
-        on_published: Callable[[list[Finished]], None] | None = None,
+        on_published: Sequence[Callable[[list[Finished]], None]] = (),
         stage: Stage = unobserved,
     ) -> None:
         self._redis = redis
@@ -155,8 +156,15 @@ class Publisher:
         for parcel in batch.parcels:
             if parcel.is_sent and not parcel.done.done():
                 parcel.done.set_result(None)
-        if batch.items and self._on_published is not None:
-            self._on_published([item for item, taken in zip(batch.items, replies.published, strict=True) if taken])
+        if batch.items:
+            self._tell([item for item, taken in zip(batch.items, replies.published, strict=True) if taken])
+
+    def _tell(self, published: list[Finished]) -> None:
+        for told in self._on_published:
+            try:
+                told(published)
+            except Exception as error:  # noqa: BLE001 - what only looks on must hold up no answer
+                log.error("publish.not_told", error=type(error).__name__, where=place(error))
 
     async def _delivered(self, batch: Batch, report: CountsReport) -> Replies:
         """Sends it until Redis has taken it, however long Redis is away."""

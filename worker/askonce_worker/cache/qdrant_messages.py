@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 from uuid import UUID
 
+import numpy as np
 from qdrant_client import grpc as qdrant
 
 from askonce_worker.answering.ports import StoredVector, Vector, VectorQuery
@@ -25,6 +26,7 @@ _EXACT_SCORES = qdrant.SearchParams(
     quantization=qdrant.QuantizationSearchParams(rescore=True, oversampling=OVERSAMPLING)
 )
 """An operator's quantisation must not decide about a threshold."""
+_WITH_VECTORS = qdrant.WithVectorsSelector(enable=True)
 _FINGERPRINT_ONLY = qdrant.WithPayloadSelector(include=qdrant.PayloadIncludeSelector(fields=["fingerprint"]))
 
 
@@ -75,6 +77,7 @@ def query(collection: str, question: VectorQuery, now: int) -> qdrant.QueryPoint
         limit=CANDIDATES,
         score_threshold=question.threshold,
         with_payload=_FINGERPRINT_ONLY,
+        with_vectors=_WITH_VECTORS if question.vectors else None,
         params=_EXACT_SCORES,
     )
 
@@ -90,6 +93,22 @@ def near(collection: str, vector: Vector, namespace: str, now: int) -> qdrant.Qu
         with_payload=qdrant.WithPayloadSelector(include=fields),
         params=_EXACT_SCORES,
     )
+
+
+def vectors_of(collection: str, fingerprints: Sequence[str]) -> qdrant.GetPoints:
+    return qdrant.GetPoints(
+        collection_name=collection,
+        ids=[point_id(each) for each in fingerprints],
+        with_payload=_FINGERPRINT_ONLY,
+        with_vectors=_WITH_VECTORS,
+    )
+
+
+def vector_in(found: qdrant.ScoredPoint | qdrant.RetrievedPoint) -> Vector | None:
+    """Its vector, where the request asked for it. Servers before 1.16 have it in `data`."""
+    output = found.vectors.vector
+    numbers = output.dense.data or output.data
+    return np.array(numbers, np.float32) if numbers else None
 
 
 def point(stored: StoredVector) -> qdrant.PointStruct:

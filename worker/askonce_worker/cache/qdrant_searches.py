@@ -162,4 +162,4 @@ class QdrantSearches:
 
 
 def _candidate(point: qdrant.ScoredPoint) -> Candidate:
-    return Candidate(point.payload["fingerprint"].string_value, point.score)
+    return Candidate(point.payload["fingerprint"].string_value, point.score, messages.vector_in(point))

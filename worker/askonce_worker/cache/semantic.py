@@ -143,6 +143,19 @@ class QdrantSemanticCache:
         points = [(each, found.get(messages.uuid_of(each.fingerprint))) for each in vectors]
         return [each for each, point in points if point is None or not messages.is_as_stored(point, each)]
 
+    async def vectors(self, fingerprints: Sequence[str]) -> dict[str, Vector]:
+        """Those of them that are stored."""
+        found: dict[str, Vector] = {}
+        for name in await self._collections():
+            with self._known.noticing_loss(name), translated():
+                request = messages.vectors_of(name, fingerprints)
+                reply = await self._client.grpc_points.Get(request, timeout=self._store_timeout)
+            for point in reply.result:
+                vector = messages.vector_in(point)
+                if vector is not None:
+                    found[point.payload["fingerprint"].string_value] = vector
+        return found
+
     @property
     def collections(self) -> list[str]:
         """Those that this worker has used."""

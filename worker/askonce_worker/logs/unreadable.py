@@ -7,9 +7,9 @@ import structlog
 log = structlog.get_logger()
 
 
-KINDS = ("job", "question", "entry", "outbox", "scope", "wrong", "parked", "batch")
-"""A job, a question of a chunk, a cached answer, a vector on its way, the parts of a scope, a report of a
-wrong hit, a parked question, a provider's batch."""
+KINDS = ("job", "question", "entry", "outbox", "scope", "wrong", "parked", "batch", "policy", "record")
+"""A job, a question of a chunk, a cached answer, a vector on its way, the parts of a scope, a report of a wrong hit, a
+parked question, a provider's batch, a group's policy, what a scorer learns from."""
 
 
 class Refusals:

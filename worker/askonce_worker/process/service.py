@@ -33,6 +33,7 @@ from askonce_worker.settings import Settings
 from askonce_worker.telemetry import trace_export
 from askonce_worker.telemetry.metrics_server import MetricsPortError
 from askonce_worker.wiring import assemble
+from askonce_worker.wiring.background import running
 
 log = structlog.get_logger()
 
@@ -129,9 +130,9 @@ async def _work(settings: Settings, redis: Redis, life: Life, name: str, *, susp
             lease=settings.lease,
             limits=WorkerLimits(settings.chunks, settings.max_tries, settings.grace, settings.redis_away_limit),
             suspects_only=suspects_only,
-            cron_jobs=() if suspects_only else service.maintenance.cron_jobs(),
+            cron_jobs=() if suspects_only else service.cron_jobs(),
         )
         worker.ctx["jobs"], worker.ctx["explaining"] = service.jobs, service.explaining
         life.worker = worker
-        await stack.enter_async_context(assemble.running(service.background, life.health))
+        await stack.enter_async_context(running(service.background, life.health))
         await worker.async_run()

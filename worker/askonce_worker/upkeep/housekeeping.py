@@ -85,14 +85,16 @@ class Maintenance:
 
     def cron_jobs(self) -> list[CronJob]:
         return [
-            cron(_periodic(self.keep_house), name="keep_house", second=set(range(0, 60, 2))),
+            cron(periodic(self.keep_house), name="keep_house", second=set(range(0, 60, 2))),
             # On each worker: to take turns they would have to write, which a full Redis refuses.
-            cron(_periodic(lambda: self.relieve(SHARE)), name="relieve", second=set(range(60)), unique=False),
-            cron(_periodic(self.note_use), name="note_use", second={15, 45}, unique=False),
+            cron(periodic(lambda: self.relieve(SHARE)), name="relieve", second=set(range(60)), unique=False),
+            cron(periodic(self.note_use), name="note_use", second={15, 45}, unique=False),
         ]
 
 
-def _periodic(work: Callable[[], Awaitable[None]]) -> WorkerCoroutine:
+def periodic(work: Callable[[], Awaitable[None]]) -> WorkerCoroutine:
+    """What arq's cron takes."""
+
     async def run(ctx: dict[Any, Any], *_: Any, **__: Any) -> None:  # noqa: ARG001 - as arq calls it
         await work()
 

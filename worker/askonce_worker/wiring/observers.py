@@ -59,8 +59,8 @@ class Watch:
         return tell
 
     @property
-    def on_published(self) -> Callable[[list[Finished]], None] | None:
-        return None if self.metrics is None else self.metrics.published
+    def on_published(self) -> list[Callable[[list[Finished]], None]]:
+        return [] if self.metrics is None else [self.metrics.published]
 
     def retried(self, kind: str, model: str) -> None:
         if self.metrics is not None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -14,7 +14,7 @@ from askonce.contract.keys import Keys
 from askonce.contract.unmatched import Unmatched
 from askonce.tasks import stop
 from askonce_worker.answering.llm_slots import LLMSlots
-from askonce_worker.answering.ports import Candidate, Clock, VectorQuery
+from askonce_worker.answering.ports import Candidate, Clock, Finished, VectorQuery
 from askonce_worker.cache.exact import ExactCache
 from askonce_worker.cache.outbox import Outbox
 from askonce_worker.cache.publisher import Publisher
@@ -130,7 +130,13 @@ def coalescer_of(settings: Settings, redis: Redis, keys: Keys, worker: str, repo
 
 
 def publisher_of(
-    settings: Settings, redis: Redis, keys: Keys, worker: str, counts: CallCounts, watched: Watch
+    settings: Settings,
+    redis: Redis,
+    keys: Keys,
+    worker: str,
+    counts: CallCounts,
+    watched: Watch,
+    on_published: Sequence[Callable[[list[Finished]], None]],
 ) -> Publisher:
     return Publisher(
         redis,
@@ -143,7 +149,7 @@ def publisher_of(
         outbox_max=settings.outbox_max if settings.qdrant_url is not None else 0,
         compress=settings.compress,
         scripts=(SETTLE,),
-        on_published=watched.on_published,
+        on_published=on_published,
         stage=watched.stage,
     )
 

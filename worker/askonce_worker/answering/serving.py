@@ -1,0 +1,70 @@
+"""Which of the candidates serves a question, if any. Here: the first one that the matcher lets pass."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from askonce.question import Question
+from askonce_worker.answering.ports import Entry, Vector
+from askonce_worker.audit.looks import Look
+from askonce_worker.matching.match import Matcher, Reuse
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A candidate whose entry still stands. vector: where it was asked for."""
+
+    entry: Entry
+    similarity: float
+    vector: Vector | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """hit: what serves the question; None: it is asked. look: what is to be compared with its own answer. spare: it has
+    to be asked itself, and follows nobody; this serves it only if the LLM fails."""
+
+    hit: Hit | None = None
+    look: Look | None = None
+    spare: Hit | None = None
+
+
+NOTHING = Choice()
+
+
+class Serving(Protocol):
+    async def prepare(self, questions: Sequence[Question]) -> None:
+        """To be awaited before these are looked for."""
+        ...
+
+    def needs_vectors(self, question: Question) -> bool:
+        """Whether the candidates' vectors are needed."""
+        ...
+
+    def joins(self, question: Question, reuse: Reuse) -> float:
+        """The least cosine from which on it joins another one in flight."""
+        ...
+
+    def choose(self, question: Question, lane: str, vector: Vector, found: Sequence[Hit]) -> Choice:
+        """found: of the question's scope and epochs, the most similar first."""
+        ...
+
+
+class FirstMatch:
+    def __init__(self, matcher: Matcher) -> None:
+        self._matcher = matcher
+
+    async def prepare(self, questions: Sequence[Question]) -> None:
+        pass
+
+    def needs_vectors(self, question: Question) -> bool:  # noqa: ARG002
+        return False
+
+    def joins(self, question: Question, reuse: Reuse) -> float:  # noqa: ARG002
+        return reuse.threshold
+
+    def choose(self, question: Question, lane: str, vector: Vector, found: Sequence[Hit]) -> Choice:  # noqa: ARG002
+        for hit in found:
+            if self._matcher.matches(question, hit.entry.question, hit.similarity):
+                return Choice(hit)
+        return NOTHING

@@ -1,0 +1,88 @@
+"""Checks of hits that were served at once: the LLM is asked afterwards, beside all that somebody waits for.
+
+They take turns as bulk questions do, few at a time. Where too many wait, and when the worker stops, they are dropped.
+"""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from contextvars import Context
+from typing import Protocol
+
+import structlog
+
+from askonce.contract.completion import CompletionVerdict, verdict
+from askonce.question import Question, Tier
+from askonce.store.away import TROUBLE
+from askonce.tasks import stop
+from askonce_worker.answering.ports import LLM, Completion, LLMError, NewEntry, Outbound, Reservation
+from askonce_worker.answering.tiers import tier_of
+from askonce_worker.audit.looks import Look
+
+log = structlog.get_logger()
+
+AT_ONCE = 2
+MOST = 64
+"""That wait, or are asked."""
+TIMEOUT = 120.0
+"""Seconds from the answer on."""
+
+Told = Callable[[Completion | None], None]
+
+
+class Turns(Protocol):
+    def __call__(self, question: Question, lane: str) -> AbstractAsyncContextManager[Reservation]: ...
+
+
+class LateChecks:
+    """tier: how bulk questions are paid."""
+
+    def __init__(self, turns: Turns, llm: LLM, outbound: Outbound, *, tier: Tier) -> None:
+        self._turns = turns
+        self._llm = llm
+        self._outbound = outbound
+        self._tier = tier
+        self._slots = asyncio.Semaphore(AT_ONCE)
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def check(self, question: Question, look: Look, told: Told) -> None:
+        """told: called with the LLM's answer, or with None where it is not asked after all."""
+        if len(self._tasks) >= MOST:
+            told(None)
+            return
+        # In a context of its own: what is published here belongs to no chunk.
+        task = asyncio.create_task(self._check(question, look, told), context=Context())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def aclose(self) -> None:
+        await stop(*self._tasks)
+
+    async def _check(self, question: Question, look: Look, told: Told) -> None:
+        completion = None
+        try:
+            async with asyncio.timeout(TIMEOUT), self._slots, self._turns(question, "bulk") as turn:
+                completion = await self._ask(question, turn)
+        except (LLMError, TimeoutError) as error:
+            log.debug("audit.not_checked", error=type(error).__name__)
+        finally:
+            told(completion)
+        if completion is not None:
+            await self._keep(question, look, completion)
+
+    async def _ask(self, question: Question, turn: Reservation) -> Completion:
+        turn.spent()
+        tier = tier_of(question, "bulk", self._tier)
+        completion = await self._llm.complete(question, timeout=TIMEOUT, tier=tier, again=turn.again)
+        turn.spent(completion.body.get("usage"))
+        return completion
+
+    async def _keep(self, question: Question, look: Look, completion: Completion) -> None:
+        """It was paid for: whoever asks the same again gets it. And a scorer can learn from its vector."""
+        if verdict(completion.body) is not CompletionVerdict.GOOD:
+            return
+        try:
+            entry = NewEntry(question, completion.body, look.epochs, look.question, semantic=True)
+            await self._outbound.send([], entries=[entry])
+        except TROUBLE as error:
+            log.warning("audit.not_kept", error=type(error).__name__)

@@ -1,0 +1,97 @@
+"""The policies in force, as one worker knows them: read where they are needed, and at most twice a second each."""
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import structlog
+from redis.asyncio import Redis
+
+from askonce.contract.keys import Keys
+from askonce.store.away import TROUBLE
+from askonce_worker.audit.policy import Policy, Unreadable, decode_policy
+from askonce_worker.logs.unreadable import Refusals
+
+log = structlog.get_logger()
+
+FRESH = 0.5
+"""Seconds: all workers follow a decision within a second."""
+REMEMBERED = 10_000
+"""Groups."""
+
+
+class Policies(Protocol):
+    async def refresh(self, groups: Iterable[str]) -> None:
+        """Reads those that may be out of date."""
+        ...
+
+    def of(self, group: str) -> Policy: ...
+
+
+@dataclass(frozen=True, slots=True)
+class OnePolicy:
+    """For all groups and for ever: where nothing is decided."""
+
+    policy: Policy
+
+    async def refresh(self, groups: Iterable[str]) -> None:
+        pass
+
+    def of(self, group: str) -> Policy:  # noqa: ARG002
+        return self.policy
+
+
+class DecidedPolicies:
+    """first: of a group that nothing was decided about. least: the chance of a check is at least this."""
+
+    def __init__(
+        self,
+        redis: Redis,
+        keys: Keys,
+        refusals: Refusals,
+        *,
+        first: Policy,
+        least: float = 0.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._redis = redis
+        self._keys = keys
+        self._refusals = refusals
+        self._first = first
+        self._least = least
+        self._clock = clock
+        self._known: dict[str, Policy] = {}
+        self._read_at: dict[str, float] = {}
+        self._raw: dict[str, bytes | None] = {}
+
+    async def refresh(self, groups: Iterable[str]) -> None:
+        now = self._clock()
+        old = [group for group in dict.fromkeys(groups) if now - self._read_at.get(group, -FRESH) >= FRESH]
+        if not old:
+            return
+        if len(self._known) > REMEMBERED:
+            for known in (self._known, self._read_at, self._raw):
+                known.clear()
+        self._read_at.update(dict.fromkeys(old, now))  # chunks that come meanwhile need not ask, too
+        try:
+            found = await self._redis.mget([self._keys.audit.policy(group) for group in old])
+        except TROUBLE as error:
+            log.warning("audit.policies_unread", error=type(error).__name__)
+            return
+        for group, raw in zip(old, found, strict=True):
+            if group not in self._known or self._raw.get(group) != raw:
+                self._known[group], self._raw[group] = self._read(group, raw), raw
+
+    def of(self, group: str) -> Policy:
+        return self._known.get(group, self._first)
+
+    def _read(self, group: str, raw: bytes | None) -> Policy:
+        if raw is None:
+            return self._first
+        try:
+            policy = decode_policy(self._keys.audit.policy(group), raw)
+        except Unreadable as error:
+            self._refusals("policy", key=str(error))
+            return self._first
+        return replace(policy, chance=max(policy.chance, self._least))

@@ -1,0 +1,142 @@
+"""What serves a question under its group's policy: the nearest candidate that no rule vetoes, if it scores enough."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from askonce.contract.audit import group_id
+from askonce.question import Question, Tier
+from askonce_worker.answering.ports import Vector
+from askonce_worker.answering.serving import NOTHING, Choice, Hit
+from askonce_worker.answering.tiers import tier_of
+from askonce_worker.audit.comparing import is_plain
+from askonce_worker.audit.looks import Look, draw
+from askonce_worker.audit.matches import PLAIN, Matches, among
+from askonce_worker.audit.policy import Policy, Verdict
+from askonce_worker.audit.scale import COSINE, bins_of
+from askonce_worker.auditing.policies import Policies
+from askonce_worker.auditing.ports import Judging
+from askonce_worker.matching.match import Matcher, Reuse
+
+NEVER = 2.0
+"""No cosine reaches it."""
+NEAR, MIDDLE, FAR = 0.5, 0.2, 0.05
+"""The chance with which a match that is no hit is put to the judge: near the threshold, where that is not told by the
+cosine, and far from it."""
+NEAR_BINS = 6
+"""Of the ledger, below the threshold."""
+
+
+class AuditedServing:
+    """matcher: its threshold is the least cosine that is looked for. profile: from which cosine on the profile of the
+    embedding model serves; None: never. misses: whether matches that are no hits are looked at, too. bulk_tier: of bulk
+    questions that name none."""
+
+    def __init__(
+        self,
+        matcher: Matcher,
+        policies: Policies,
+        judging: Judging,
+        *,
+        profile: float | None,
+        misses: bool,
+        bulk_tier: Tier,
+    ) -> None:
+        self._matcher = matcher
+        self._policies = policies
+        self._judging = judging
+        self._profile = profile
+        self._misses = misses
+        self._bulk_tier: Tier = bulk_tier
+
+    async def prepare(self, questions: Sequence[Question]) -> None:
+        await self._policies.refresh(map(group_of, questions))
+
+    def needs_vectors(self, question: Question) -> bool:
+        return self._policies.of(group_of(question)).weights is not None
+
+    def joins(self, question: Question, reuse: Reuse) -> float:
+        """Nobody checks what joins: it is never looser than the profile, nor than what is checked."""
+        profile, policy = self._profile, self._policies.of(group_of(question))
+        if profile is None or policy.threshold is None:
+            return NEVER
+        return max(reuse.threshold, profile, policy.threshold if policy.weights is None else profile)
+
+    def choose(self, question: Question, lane: str, vector: Vector, found: Sequence[Hit]) -> Choice:
+        matches = self._matcher.matches
+        near = (rank for rank, hit in enumerate(found) if matches(question, hit.entry.question, hit.similarity))
+        rank = next(near, None)
+        policy = self._policies.of(group_of(question))
+        look = None if rank is None else _look_at(found, rank, vector, policy)
+        if rank is None or look is None:
+            return NOTHING
+        chance = draw("check", question.namespace or "", question.job_id or "")
+        verdict = policy.verdicts(np.array([look.score]), np.array([chance]))[0]
+        if verdict is Verdict.SERVE:
+            return Choice(found[rank])
+        if verdict is Verdict.ASK:
+            return self._missed(question, look, policy)
+        return self._checked(question, found[rank], look, lane)
+
+    def _checked(self, question: Question, hit: Hit, look: Look, lane: str) -> Choice:
+        """Where nobody could say what came of it, the LLM is not asked: the hit waits for a person's verdict. So does
+        one whose check would wait for a provider's batch: hours later it would say nothing of the policy of now."""
+        if tier_of(question, lane, self._bulk_tier) == "batch" or not self._is_comparable(look):
+            return Choice(hit, replace(look, found="served", comparable=False))
+        if lane == "interactive":
+            return Choice(hit, replace(look, found="late"))
+        return Choice(None, look, spare=hit)
+
+    def _missed(self, question: Question, look: Look, policy: Policy) -> Choice:
+        """It is asked in any case. What takes a judge is looked at less often."""
+        if not self._misses:
+            return NOTHING
+        missed = replace(look, found="miss", comparable=self._is_comparable(look), chance=1.0)
+        if missed.comparable and not is_plain(look.body):
+            missed = replace(missed, chance=_chance_of_judging(look, policy))
+        drawn = draw("miss", question.namespace or "", question.job_id or "") < missed.chance
+        return Choice(None, missed) if drawn else NOTHING
+
+    def _is_comparable(self, look: Look) -> bool:
+        return is_plain(look.body) or self._judging.is_open
+
+
+def group_of(question: Question) -> str:
+    return group_id(question.namespace or "", question.model or "", question.template)
+
+
+def _look_at(found: Sequence[Hit], rank: int, vector: Vector, policy: Policy) -> Look | None:
+    """None where its score takes a vector that is not there."""
+    hit, (margin, density) = found[rank], among([each.similarity for each in found], rank)
+    entry = hit.entry
+    other = vector if policy.weights is None or hit.vector is None else hit.vector
+    if policy.weights is not None:
+        sizes = {len(vector), 0 if hit.vector is None else len(hit.vector), len(policy.weights) - PLAIN}
+        if len(sizes) > 1:
+            return None
+    cosine, margins, densities = (np.array([number]) for number in (hit.similarity, margin, density))
+    [score] = policy.scores(Matches(cosine, margins, densities, vector[None], other[None]))
+    return Look(
+        question=vector,
+        found="check",
+        comparable=True,
+        entry=entry.fingerprint,
+        matched=entry.question,
+        body=entry.body,
+        epochs=entry.epochs,
+        similarity=hit.similarity,
+        margin=margin,
+        density=density,
+        score=float(score),
+        version=policy.version,
+        bin=int(bins_of([hit.similarity], COSINE)[0]),
+        chance=policy.chance,
+    )
+
+
+def _chance_of_judging(look: Look, policy: Policy) -> float:
+    """Where the threshold may come to lie next, more labels are of use."""
+    if policy.threshold is None or policy.weights is not None:
+        return MIDDLE
+    return NEAR if look.bin - int(bins_of([policy.threshold], COSINE)[0]) <= NEAR_BINS else FAR

@@ -1,0 +1,47 @@
+"""What runs beside the jobs until the worker ends."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import structlog
+
+from askonce.tasks import stop
+from askonce_worker.health.parts import PartHealth
+from askonce_worker.logs.error_origin import place
+
+log = structlog.get_logger()
+
+HEALTHY_AFTER = 30.0
+"""Seconds after which what runs beside the jobs counts as healthy again."""
+BACKGROUND_PAUSE = 5.0
+"""Seconds before what runs beside the jobs, and has failed, is restarted."""
+
+
+Background = Mapping[str, Callable[[], Coroutine[Any, Any, None]]]
+"""What runs beside the jobs until the worker ends, by the names under which probes show it."""
+
+
+@asynccontextmanager
+async def running(background: Background, health: PartHealth) -> AsyncIterator[None]:
+    """Runs these beside what is inside, and ends them with it."""
+    tasks = [asyncio.create_task(_keep_running(name, run, health)) for name, run in background.items()]
+    try:
+        yield
+    finally:
+        await stop(*tasks)
+
+
+async def _keep_running(name: str, run: Callable[[], Coroutine[Any, Any, None]], health: PartHealth) -> None:
+    """What fails is restarted: a worker without its outbox would only seem to live."""
+    while True:
+        healthy = asyncio.get_running_loop().call_later(HEALTHY_AFTER, health.succeeded, name)
+        try:
+            await run()
+        except Exception as error:  # noqa: BLE001 - whatever it was, it must not go unseen or end the rest
+            log.error("background.failed", part=name, error=type(error).__name__, where=place(error))
+            health.failed(name)
+        finally:
+            healthy.cancel()
+        await asyncio.sleep(BACKGROUND_PAUSE)
