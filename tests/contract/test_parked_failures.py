@@ -7,6 +7,7 @@ import contextlib
 import pytest
 
 from askonce import Question
+from askonce_worker.parked import sending, sorting
 from askonce_worker.parked.sending import Sending
 from askonce_worker.parked.settling import Settling
 from askonce_worker.parked.sorting import Sorting
@@ -230,3 +231,29 @@ async def test_a_question_that_cannot_be_sorted_or_written_holds_up_no_other(mon
     assert found[2].error.kind == "invalid_response"
     batches, calls = await seen(llm_server)
     assert (calls, batches["billed"], set(batches["texts"].values())) == (1, 4, {1})
+
+
+async def test_while_qdrant_is_away_sorting_waits_and_then_goes_on_without(
+    monkeypatch, batch_worker, llm_server, unused_tcp_port
+):
+    monkeypatch.setattr(sorting, "PATIENCE", 1.5)
+    away = {"ASKONCE_QDRANT_URL": f"http://127.0.0.1:{unused_tcp_port}", "ASKONCE_SEMANTIC_WAIT": "0.2"}
+    async with worker_of(batch_worker | away) as worker:
+        ids = await park(worker, *distinct(3), *distinct(1))
+        found = await answers(worker, ids)
+        await nothing_left(worker)
+    assert {answer.status for answer in found} == {"answered"}
+    batches, calls = await seen(llm_server)
+    assert (calls, batches["billed"]) == (0, 3)
+
+
+async def test_a_file_that_would_be_too_large_is_several(monkeypatch, batch_worker, llm_server):
+    monkeypatch.setattr(sending, "MOST_BYTES", 2000)
+    async with worker_of(batch_worker) as worker:
+        ids = await park(worker, *distinct(30), Question("long? [g99] " + "x" * 5000))
+        found = await answers(worker, ids)
+        await nothing_left(worker)
+    assert {answer.source for answer in found} == {"llm"}
+    batches, calls = await seen(llm_server)
+    assert (calls, batches["billed"], set(batches["texts"].values())) == (0, 31, {1})
+    assert len(batches["batches"]) >= 4

@@ -114,16 +114,21 @@ class Sending:
         content, total = bytearray(), 0
         epochs: dict[str, str] = {}
         ids = await self._store.ids(batch.lines, 0, self._most)
+        left: list[str] = []
         for at in range(0, len(ids), AT_ONCE):
+            if left:
+                left += ids[at:]
+                break
             for waiting in await self._pending.look(await self._store.read(ids[at : at + AT_ONCE])):
                 parked = waiting.parked
                 line = request_line(parked.id, parked.question)
                 if content and len(content) + len(line) > MOST_BYTES:
-                    await self._store.move([parked.id], batch.lines, f"ready:{batch.model}")
+                    left.append(parked.id)
                     continue
                 epochs.setdefault(parked.question.namespace or "", waiting.epochs)
                 content += line
                 total += 1
+        await self._store.move(left, batch.lines, f"ready:{batch.model}")
         return bytes(content), total, epochs
 
     async def _create(self, batch: BatchRecord) -> None:

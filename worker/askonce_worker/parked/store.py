@@ -43,10 +43,13 @@ class ParkedStore:
         """name: `namespace:job id`. The record's only waiter is the one of this name."""
         for at in range(0, len(wanted), AT_ONCE):
             args: list[Any] = [self._prefix, f"{self._keys.prefix}:result:"]
+            sent: set[str] = set()
             for name, parked, made in wanted[at : at + AT_ONCE]:
                 vector = b"" if parked.vector is None else parked.vector.tobytes()
                 args += (parked.id, name, parked.question.fingerprint, parked.deadline, made.waiter)
-                args += (made.scope, made.scope_record, made.question, parked.epochs, vector)
+                scope = b"" if made.scope in sent else made.scope_record
+                args += (made.scope, scope, made.question, parked.epochs, vector)
+                sent.add(made.scope)
             await PARK(self._redis, [self._keys.load], args)
 
     async def ids(self, place: str, start: int, count: int) -> list[str]:
@@ -148,16 +151,20 @@ def _lines(counts: Mapping[str, int]) -> str:
 
 
 def _jobs(waiters: Sequence[Waiter], now_ms: int) -> list[Any]:
-    """One job for each deadline: a chunk has one."""
+    """One job for each deadline, which a chunk has one of; several where many wait."""
     by_deadline: dict[int, list[Waiter]] = {}
     for waiter in waiters:
         by_deadline.setdefault(waiter.deadline, []).append(waiter)
     args: list[Any] = []
     for deadline, some in by_deadline.items():
-        timeout_ms = max(1, deadline - now_ms)
-        questions = [waiter.question.with_fields(tier="standard") for waiter in some]
-        reads = min(question.reads for question in questions)
-        chunk = pack(questions[0].namespace or "", timeout_ms, questions, reads=reads)
-        names = "\n".join(f"{question.namespace}:{question.job_id}" for question in questions)
-        args += (secrets.token_hex(12), chunk, len(questions), timeout_ms, names)
+        for at in range(0, len(some), AT_ONCE):
+            args += _job(some[at : at + AT_ONCE], max(1, deadline - now_ms))
     return args
+
+
+def _job(waiters: Sequence[Waiter], timeout_ms: int) -> tuple[Any, ...]:
+    questions = [waiter.question.with_fields(tier="standard") for waiter in waiters]
+    reads = min(question.reads for question in questions)
+    chunk = pack(questions[0].namespace or "", timeout_ms, questions, reads=reads)
+    names = "\n".join(f"{question.namespace}:{question.job_id}" for question in questions)
+    return secrets.token_hex(12), chunk, len(questions), timeout_ms, names

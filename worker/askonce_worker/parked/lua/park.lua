@@ -2,10 +2,10 @@
 --
 -- KEYS: load
 -- ARGV: 1 prefix of the keys   2 prefix of the result keys (without namespace)
---       3... of each: id, namespace:job id, fingerprint, deadline (Unix ms), who waits, scope's name, scope, question,
---       epochs, vector or ''
+--       3... of each: id, namespace:job id, fingerprint, deadline (Unix ms), who waits, scope's name, scope ('' where it
+--       was given before), question, epochs, vector or ''
 -- Returns for each: 1 parked, 0 not pending any more.
-local prefix, header, replies = ARGV[1], string.len('{"fingerprint":"'), {}
+local prefix, header, replies, scopes = ARGV[1], string.len('{"fingerprint":"'), {}, {}
 
 local function is_pending(name, fingerprint)
   local marker = redis.pcall('GETRANGE', ARGV[2] .. name, 0, header + 43 + 12)
@@ -18,6 +18,9 @@ redis.call('ZREM', prefix .. 'new', '')
 for i = 3, #ARGV, 10 do
   local id, name, deadline = ARGV[i], ARGV[i + 1], ARGV[i + 3]
   local key = prefix .. 'question:' .. id
+  if ARGV[i + 6] ~= '' then
+    scopes[ARGV[i + 5]] = ARGV[i + 6]
+  end
   if is_pending(name, ARGV[i + 2]) then
     local place = redis.call('HGET', key, 'place')
     if not place then
@@ -26,7 +29,7 @@ for i = 3, #ARGV, 10 do
       if ARGV[i + 9] ~= '' then
         redis.call('HSET', key, 'vector', ARGV[i + 9])
       end
-      redis.call('HSETNX', prefix .. 'scopes', ARGV[i + 5], ARGV[i + 6])
+      redis.call('HSETNX', prefix .. 'scopes', ARGV[i + 5], scopes[ARGV[i + 5]])
       redis.call('HINCRBY', prefix .. 'scopes:uses', ARGV[i + 5], 1)
       redis.call('HINCRBY', KEYS[1], 'parked', 1)
     end
