@@ -13,6 +13,7 @@ import askonce
 from askonce import Explanation, InvalidQuestion, Question, QueueFull
 from askonce.cli import main
 from askonce.contract.chunk import FUNCTION
+from askonce.contract.counters import SOURCES
 from askonce.contract.keys import ARQ_JOB, Keys
 from askonce.session.attendance import NO_WORKERS
 from askonce.testing import FakeClient
@@ -95,7 +96,8 @@ async def state(redis, prefix):
     counters = await redis.hgetall(keys.stats("total"))
     entries = sorted([key async for key in redis.scan_iter(f"{keys.entry('')}*")])
     rest = await redis.xlen(keys.outbox), await redis.hgetall(keys.load), await redis.hlen(keys.dead)
-    return {name: count for name, count in counters.items() if int(count)}, entries, rest
+    answers = {name: count for name, count in counters.items() if name.split(b"|")[0].decode() in SOURCES}
+    return answers, entries, rest  # what calls cost is counted a moment later
 
 
 async def other_scopes(client):
