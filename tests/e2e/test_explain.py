@@ -10,14 +10,16 @@ from arq.worker import func
 from redis.asyncio import Redis
 
 import askonce
-from askonce import Explanation, InvalidQuestion, Question, QueueFull
+from askonce import Explanation, InForce, InvalidQuestion, Question, QueueFull
 from askonce.cli import main
+from askonce.contract.audit import group_id
 from askonce.contract.chunk import FUNCTION
 from askonce.contract.counters import SOURCES
 from askonce.contract.keys import ARQ_JOB, Keys
 from askonce.session.attendance import NO_WORKERS
 from askonce.testing import FakeClient
 from askonce_worker.answering.chunk_job import split
+from askonce_worker.audit.policy import Policy, encode_policy
 from askonce_worker.health.parts import PartHealth
 from askonce_worker.process.service import answer_chunk
 from askonce_worker.queue.arq_worker import LeasedWorker
@@ -263,3 +265,16 @@ async def test_a_request_that_is_malformed_or_late_harms_no_worker(settings, red
 
 async def all_buried(redis, keys, count):
     return await redis.hlen(keys.dead) == count
+
+
+async def test_the_policy_in_force_is_told_and_decides(settings, redis, prefix):
+    policy = Policy(version=3, threshold=0.9999, chance=0.05)
+    await redis.set(Keys(prefix).audit.policy(group_id("default", MODEL, None)), encode_policy(policy))
+    async with workers(1, {**settings, "ASKONCE_ERROR_BUDGET": "0.01"}), client_for(settings) as client:
+        await cached(client, redis, prefix, OPEN)
+        found = await client.explain("please how do I open the red gate? [g1:0.98]")
+        assert (found.reason, found.in_scope[0].refused_by) == ("below_threshold", ("threshold",))
+        assert found.in_force == InForce(0.9999, "cosine", 3, 0.05)
+        elsewhere = await client.explain("please how do I open the red gate? [g1:0.98]", model="other-model")
+        assert elsewhere.in_force.threshold == 0.95  # nothing was decided about this group
+        assert elsewhere.reason == "other_scope"

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from askonce.explanation import InForce
 from askonce.question import Question
 from askonce_worker.answering.ports import Entry, Vector
 from askonce_worker.audit.looks import Look
@@ -49,6 +50,14 @@ class Serving(Protocol):
         """found: of the question's scope and epochs, the most similar first."""
         ...
 
+    def in_force(self, question: Question, reuse: Reuse) -> InForce:
+        """What decides about it; for those who explain it. After `prepare`."""
+        ...
+
+    def scores(self, question: Question, vector: Vector, found: Sequence[Hit]) -> list[float | None]:
+        """What that makes of each candidate; None where it is the cosine, or cannot be told."""
+        ...
+
 
 class FirstMatch:
     def __init__(self, matcher: Matcher) -> None:
@@ -68,3 +77,9 @@ class FirstMatch:
             if self._matcher.matches(question, hit.entry.question, hit.similarity):
                 return Choice(hit)
         return NOTHING
+
+    def in_force(self, question: Question, reuse: Reuse) -> InForce:  # noqa: ARG002
+        return InForce(reuse.threshold if self._matcher.is_semantic else None)
+
+    def scores(self, question: Question, vector: Vector, found: Sequence[Hit]) -> list[float | None]:  # noqa: ARG002
+        return [None] * len(found)

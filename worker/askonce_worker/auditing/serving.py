@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from askonce.contract.audit import group_id
+from askonce.explanation import InForce
 from askonce.question import Question, Tier
 from askonce_worker.answering.ports import Vector
 from askonce_worker.answering.serving import NOTHING, Choice, Hit
@@ -78,6 +79,21 @@ class AuditedServing:
         if verdict is Verdict.ASK:
             return self._missed(question, look, policy)
         return self._checked(question, found[rank], look, lane)
+
+    def in_force(self, question: Question, reuse: Reuse) -> InForce:
+        policy = self._policies.of(group_of(question))
+        threshold = policy.threshold
+        if threshold is not None and policy.weights is None:
+            threshold = max(threshold, reuse.threshold)
+        scorer = "cosine" if policy.weights is None else "learnt"
+        return InForce(threshold, scorer, policy.version, policy.chance)
+
+    def scores(self, question: Question, vector: Vector, found: Sequence[Hit]) -> list[float | None]:
+        policy = self._policies.of(group_of(question))
+        if policy.weights is None:
+            return [None] * len(found)
+        looks = [_look_at(found, rank, vector, policy) for rank in range(len(found))]
+        return [None if look is None else look.score for look in looks]
 
     def _checked(self, question: Question, hit: Hit, look: Look, lane: str) -> Choice:
         """Where nobody could say what came of it, the LLM is not asked: the hit waits for a person's verdict. So does

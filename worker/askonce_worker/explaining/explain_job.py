@@ -1,6 +1,7 @@
 """The job that explains a question: both caches are looked into, and neither the LLM nor any counter is touched."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import structlog
@@ -21,6 +22,7 @@ from askonce_worker.answering.ports import (
     Vector,
     VectorQuery,
 )
+from askonce_worker.answering.serving import Hit, Serving
 from askonce_worker.explaining.ports import Knowledge, Known, Neighbour, Neighbours
 from askonce_worker.explaining.reasons import Found, explained, why_exact_only
 from askonce_worker.matching.match import Matcher
@@ -44,14 +46,16 @@ class ExplainJob:
         *,
         clock: Clock,
         matcher: Matcher,
+        serving: Serving,
         embedder: Embedder,
         semantic: SemanticCache,
         neighbours: Neighbours | None,
         knowledge: Knowledge,
     ) -> None:
-        """neighbours: None where there is no Qdrant."""
+        """matcher: that of `serving`. neighbours: None where there is no Qdrant."""
         self._clock = clock
         self._matcher = matcher
+        self._serving = serving
         self._embedder = embedder
         self._semantic = semantic
         self._neighbours = neighbours
@@ -71,9 +75,9 @@ class ExplainJob:
 
     async def _explain(self, question: Question, seconds: float) -> Explanation:
         known = await self._knowledge.known(question)
-        reuse = self._matcher.reuse(question)
-        in_force = InForce(reuse.threshold if self._matcher.is_semantic else None)
-        found = self._not_looked_for(question) or await self._look(question, known, seconds)
+        await self._serving.prepare([question])
+        in_force = self._serving.in_force(question, self._matcher.reuse(question))
+        found = self._not_looked_for(question) or await self._look(question, known, in_force, seconds)
         return explained(by_exact_entry(question, known.epochs, known.exact), found, in_force)
 
     def _not_looked_for(self, question: Question) -> Found | None:
@@ -88,19 +92,21 @@ class ExplainJob:
         reuse = self._matcher.reuse(question)
         return Found("too_long") if reuse.too_long else None if reuse.semantic else Found(question.cache)
 
-    async def _look(self, question: Question, known: Known, seconds: float) -> Found:
+    async def _look(self, question: Question, known: Known, in_force: InForce, seconds: float) -> Found:
         assert self._neighbours is not None
         [embedding] = await self._embedder.embed([question.text], lane=LANE, within=seconds / 2)
         if embedding.vector is None:
             return Found("unmatched", (embedding.unmatched or Unmatched.EMBEDDINGS_DOWN).value)
-        query = VectorQuery(question.scope, embedding.vector, ANY, known.epochs)
+        vectors = self._serving.needs_vectors(question)
+        query = VectorQuery(question.scope, embedding.vector, ANY, known.epochs, vectors)
         [candidates] = await self._semantic.search([query], lane=LANE, within=seconds / 4)
         if isinstance(candidates, Unmatched):
             return Found("unmatched", candidates.value)
         others, note = await self._others(embedding.vector, question.namespace or "", seconds / 4)
         entries = await self._entries(question, [*candidates, *others])
-        in_scope = self._in_scope(question, known, candidates, entries)
-        elsewhere = await self._elsewhere(question, known, others, entries)
+        near = _Nearness(self._matcher, question, known, in_force)
+        in_scope = self._in_scope(near, embedding.vector, candidates, entries)
+        elsewhere = await self._elsewhere(near, others, entries)
         return Found("", "", in_scope, elsewhere, note)
 
     async def _others(self, vector: Vector, namespace: str, seconds: float) -> tuple[list[Neighbour], str]:
@@ -117,50 +123,60 @@ class ExplainJob:
         return await self._knowledge.entries([*names])
 
     def _in_scope(
-        self, question: Question, known: Known, found: Sequence[Candidate], entries: Mapping[str, Entry]
+        self, near: "_Nearness", vector: Vector, found: Sequence[Candidate], entries: Mapping[str, Entry]
     ) -> tuple[NearEntry, ...]:
-        pairs = ((entries.get(each.fingerprint), each.similarity) for each in found)
-        here = [(entry, near) for entry, near in pairs if entry and _place(question, known, entry) == ()]
-        return tuple(self._near(question, known, entry, near) for entry, near in here[:MOST])
+        there = ((entries.get(each.fingerprint), each) for each in found)
+        hits = [Hit(entry, each.similarity, each.vector) for entry, each in there if entry and near.place(entry) == ()]
+        scores = self._serving.scores(near.question, vector, hits)
+        return tuple(near.entry(hit.entry, hit.similarity, score) for hit, score in zip(hits, scores, strict=True))[
+            :MOST
+        ]
 
     async def _elsewhere(
-        self, question: Question, known: Known, found: Sequence[Neighbour], entries: Mapping[str, Entry]
+        self, near: "_Nearness", found: Sequence[Neighbour], entries: Mapping[str, Entry]
     ) -> tuple[NearEntry, ...]:
         pairs = [(entries[each.fingerprint], each) for each in found if each.fingerprint in entries]
-        there = [(entry, near) for entry, near in pairs if _place(question, known, entry)][:MOST]
-        scopes = await self._knowledge.scopes([*{entry.scope for entry, _ in there if entry.scope != question.scope}])
-        own = parts_of(question)
-        return tuple(
-            self._near(question, known, entry, near.similarity, own, scopes.get(entry.scope) or _model_of(own, near))
-            for entry, near in there
-        )
+        there = [(entry, each) for entry, each in pairs if near.place(entry)][:MOST]
+        own, scope = parts_of(near.question), near.question.scope
+        scopes = await self._knowledge.scopes([*{entry.scope for entry, _ in there if entry.scope != scope}])
+        told = []
+        for entry, each in there:
+            parts = scopes.get(entry.scope) or _model_of(own, each)
+            differ = differences(own, parts) if entry.scope != scope and parts is not None else ()
+            told.append(replace(near.entry(entry, each.similarity), differences=differ))
+        return tuple(told)
 
-    def _near(
-        self,
-        question: Question,
-        known: Known,
-        entry: Entry,
-        similarity: float,
-        own: Parts | None = None,
-        parts: Parts | None = None,
-    ) -> NearEntry:
-        """own, parts: what the two scopes are made of, where they may differ."""
-        place = _place(question, known, entry)
+
+@dataclass(frozen=True, slots=True)
+class _Nearness:
+    """What keeps the answers of other questions from this one."""
+
+    matcher: Matcher
+    question: Question
+    known: Known
+    in_force: InForce
+
+    def entry(self, entry: Entry, similarity: float, score: float | None = None) -> NearEntry:
+        """score: by what is in force, where that is not the similarity."""
         text = entry.question if len(entry.question) <= EXCERPT else f"{entry.question[: EXCERPT - 1]}…"
-        return NearEntry(
-            text,
-            similarity,
-            max(0, known.now - entry.created_at),
-            max(0, entry.expires_at - known.now),
-            (*place, *self._matcher.refusals(question, entry.question, similarity)),
-            differences(own, parts) if "scope" in place and own is not None and parts is not None else (),
-        )
+        rules = [*self.matcher.refusals(self.question, entry.question, similarity)]
+        if "threshold" not in rules and self._is_below(similarity, score):
+            rules.insert(0, "threshold")
+        age, left = self.known.now - entry.created_at, entry.expires_at - self.known.now
+        refused = (*self.place(entry), *rules)
+        return NearEntry(text, similarity, max(0, age), max(0, left), refused, score=score)
 
+    def place(self, entry: Entry) -> tuple[str, ...]:
+        """Why the place at which it stands keeps an entry from the question."""
+        scope = () if entry.scope == self.question.scope else ("scope",)
+        return (*scope, *(() if entry.epochs == self.known.epochs else ("epoch",)))
 
-def _place(question: Question, known: Known, entry: Entry) -> tuple[str, ...]:
-    """Why the place at which it stands keeps an entry from a question."""
-    scope = () if entry.scope == question.scope else ("scope",)
-    return (*scope, *(() if entry.epochs == known.epochs else ("epoch",)))
+    def _is_below(self, similarity: float, score: float | None) -> bool:
+        if self.in_force.threshold is None:
+            return True
+        if score is None and self.in_force.scorer != "cosine":
+            return False  # it cannot be told
+        return (similarity if score is None else score) < self.in_force.threshold
 
 
 def _model_of(own: Parts, near: Neighbour) -> Parts | None:

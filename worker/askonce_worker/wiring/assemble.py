@@ -111,7 +111,14 @@ async def service(settings: Settings, health: PartHealth, *, worker: str, clock:
         pipeline = Pipeline(lookup, shared.coalescer, lead_or_follow, parking)
         prompts = settings.log_prompts
         jobs = ChunkJob(pipeline, shared.publisher, shared.refusals, watched.around, log_prompts=prompts)
-        yield Service(jobs, _explaining(shared, clock), {**background, "batches": tending.run}, house, audited, watched)
+        yield Service(
+            jobs,
+            _explaining(shared, audited.serving, clock),
+            {**background, "batches": tending.run},
+            house,
+            audited,
+            watched,
+        )
 
 
 def _around(shared: _Shared, lookup: Lookup, clock: Clock) -> Around:
@@ -202,10 +209,11 @@ def _lookup(settings: Settings, shared: _Shared, serving: Serving, watched: Watc
     )
 
 
-def _explaining(shared: _Shared, clock: Clock) -> ExplainJob:
+def _explaining(shared: _Shared, serving: Serving, clock: Clock) -> ExplainJob:
     return ExplainJob(
         clock=clock,
-        matcher=shared.matcher,
+        matcher=shared.searcher,
+        serving=serving,
         embedder=shared.embedder,
         semantic=shared.vectors or parts.NoSemanticCache(),
         neighbours=shared.vectors,
