@@ -48,12 +48,13 @@ async def redis(valkey_url):
 
 
 async def cached(client, redis, prefix, *questions):
-    """Asked, and their vectors stored."""
+    """Asked, their jobs ended, and their vectors stored."""
     for question in questions:
         await client.ask(question)
 
     async def arrived():
-        return await redis.xlen(Keys(prefix).outbox) == 0
+        waiting = await redis.hget(Keys(prefix).load, "interactive")
+        return await redis.xlen(Keys(prefix).outbox) == 0 and int(waiting) == 0
 
     await until(arrived, what="the vectors")
 

@@ -72,7 +72,7 @@ def group_same(todo: list[OpenQuestion]) -> list[OpenQuestion]:
     """One of each fingerprint, its equals as its copies.
 
     Only what may be answered from a cache, and under the very same rules, may be a copy: else a looser question's
-    match would serve a stricter one.
+    match would serve a stricter one. Nor may one that is not to wait be a copy of one that may.
     """
     first: dict[tuple[object, ...], OpenQuestion] = {}
     groups = []
@@ -81,7 +81,7 @@ def group_same(todo: list[OpenQuestion]) -> list[OpenQuestion]:
         if question.cache != "use":
             groups.append(item)
             continue
-        rules = (question.fingerprint, question.semantic, question.threshold, question.ttl)
+        rules = (question.fingerprint, question.semantic, question.threshold, question.ttl, question.tier)
         leader = first.setdefault(rules, item)
         if leader is item:
             groups.append(item)
