@@ -54,7 +54,7 @@ async def cached(client, redis, prefix, *questions):
 
     async def arrived():
         waiting = await redis.hget(Keys(prefix).load, "interactive")
-        return await redis.xlen(Keys(prefix).outbox) == 0 and int(waiting) == 0
+        return await redis.xlen(Keys(prefix).outbox) == 0 and int(waiting or 0) == 0
 
     await until(arrived, what="the vectors")
 
