@@ -16,7 +16,7 @@ from askonce.operator.budgets import read_budgets
 from askonce.prices.money import NANO
 from askonce.prices.price_file import FilePrices
 from askonce_worker.answering.ports import LLMError
-from askonce_worker.providers.money_budget import LATE, RESERVE, MoneyBudget
+from askonce_worker.providers.money_budget import LATE, RESERVE, SETTLE, MoneyBudget
 from askonce_worker.providers.spend_limits import SpendLimit, spend_limits
 from support.inflight import alive
 
@@ -52,7 +52,7 @@ async def make(valkey_url, prefix):
 
 
 async def state_of(redis, prefix):
-    [state] = read_budgets(await redis.hgetall(Keys(prefix).budgets), now=int((await redis.time())[0]))
+    [state] = read_budgets(await redis.hgetall(Keys(prefix).budgets.sums), now=int((await redis.time())[0]))
     return state
 
 
@@ -117,6 +117,48 @@ async def test_what_a_killed_worker_has_set_aside_counts_as_spent(make, redis, p
     assert (await state_of(redis, prefix)).spent == 8_001 / NANO
 
 
+async def held_by(redis, prefix):
+    return await redis.zcard(Keys(prefix).budgets.held("shop"))
+
+
+async def sent_twice(script, redis, keys, arguments):
+    """As where the connection broke before the first reply."""
+    return [await script(redis, keys, arguments) for _ in range(2)]
+
+
+async def test_what_is_sent_twice_counts_once(make, redis, prefix):
+    await make()
+    of = Keys(prefix).budgets
+    places = [of.sums, of.held("shop"), of.lapsed("shop")]
+    call = ["shop", "day", LIMIT, "host/1", 600_000]
+    taken = await sent_twice(RESERVE, redis, [*places, Keys(prefix).workers], [*call, 60_000])
+    assert [reply[0] for reply in taken] == [b"taken", b"taken"]
+    assert (await state_of(redis, prefix)).held == 600_000 / NANO
+    assert await held_by(redis, prefix) == 1
+    await sent_twice(SETTLE, redis, places, [*call, 100_000])
+    state = await state_of(redis, prefix)
+    assert (state.spent, state.held) == (100_000 / NANO, 0)
+
+
+async def test_what_a_lapsed_call_cost_is_put_in_place_once_and_on_its_own_day(make, redis, prefix):
+    frozen, other, of = await make(lives=False), await make(), Keys(prefix).budgets
+    asides = [await frozen.reserve("shop", nano, 60) for nano in (300_000, 400_000)]
+    with pytest.raises(LLMError, match="the budget of shop"):
+        await other.reserve("shop", 300_001, 60)  # the others lapse, and may have been paid
+    assert await redis.zcard(of.lapsed("shop")) == 2
+    for _ in range(2):
+        await SETTLE(redis, [of.sums, of.held("shop"), of.lapsed("shop")],
+                     ["shop", "day", LIMIT, asides[0].name, 300_000, 1_000])  # fmt: skip
+    assert (await state_of(redis, prefix)).spent == 401_000 / NANO
+    assert await redis.ttl(of.lapsed("shop")) > 0
+    await redis.hset(of.sums, "shop|ends", 1)
+    assert await call(other, 5_000) is None
+    frozen.settle(asides[1])
+    for money in (other, frozen):
+        await money.aclose()
+    assert (await state_of(redis, prefix)).spent == 5_000 / NANO, "yesterday's is not taken off"
+
+
 async def test_a_call_whose_cost_nobody_knows_counts_as_it_was_estimated(make, redis, prefix):
     money = await make()
     with pytest.raises(TimeoutError):
@@ -146,8 +188,8 @@ async def test_a_new_day_begins_at_nought_and_warns_anew(make, redis, prefix):
             assert await call(money, 270_000) is None
         await money.aclose()
     assert [entry["event"] for entry in logs] == ["budget.nearly_spent"]
-    await redis.hset(keys.budgets, "shop|ends", 1)
-    assert read_budgets(await redis.hgetall(keys.budgets), now=2) == []
+    await redis.hset(keys.budgets.sums, "shop|ends", 1)
+    assert read_budgets(await redis.hgetall(keys.budgets.sums), now=2) == []
     with capture_logs() as logs:
         assert await call(money, 900_000) is None
         await money.aclose()
@@ -165,7 +207,7 @@ async def test_a_model_without_a_price_cannot_be_bounded_and_is_not_asked(make):
 async def test_other_namespaces_spend_what_they_like(make, redis, prefix):
     async with (await make(nano=1)).call(QUESTION.with_fields(namespace="free", model="other"), 4, 60) as aside:
         aside.cost = 10**12
-    assert not await redis.exists(Keys(prefix).budgets)
+    assert not await redis.exists(Keys(prefix).budgets.sums)
 
 
 async def test_days_and_months_end_as_the_calendar_says(redis):

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from askonce.contract.audit_keys import AuditKeys
+from askonce.contract.budget_keys import BudgetKeys
 
 LANES = ("interactive", "bulk")
 MOST_WAITING = "most"
@@ -168,13 +169,9 @@ class Keys:
         return f"{self.prefix}:dropped"
 
     @property
-    def budgets(self) -> str:
-        """hash: `namespace|fact` of its money (budget_now.lua); for ever; reserve_money.lua, settle_money.lua."""
-        return f"{self.prefix}:budgets"
-
-    def budget_held(self, namespace: str) -> str:
-        """sorted set: `call:billionths` -> when it lapses (Unix ms); until it is settled; the same scripts."""
-        return f"{self.prefix}:budgets:held:{namespace}"
+    def budgets(self) -> BudgetKeys:
+        """What namespaces may spend."""
+        return BudgetKeys(self.prefix)
 
     def cron(self, name: str, tick: int) -> str:
         """string: this tick of this periodic job is taken; one hour; worker."""

@@ -1,4 +1,4 @@
-"""What namespaces may spend and have spent, as workers keep it in Redis (`keys.budgets`). Pure."""
+"""What namespaces may spend and have spent, as workers keep it in Redis (`BudgetKeys.sums`). Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

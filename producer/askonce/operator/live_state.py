@@ -135,7 +135,7 @@ def _commands(keys: Keys, now_ms: int, sample: int) -> list[Command]:
         ("HMGET", keys.load, *LANES, PARKED),
         ("ZCARD", keys.parked("batches")),
         ("HMGET", keys.upkeep, FILLING, FILLED),
-        ("HGETALL", keys.budgets),
+        ("HGETALL", keys.budgets.sums),
     ]
 
 

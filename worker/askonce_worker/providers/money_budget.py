@@ -140,7 +140,8 @@ class MoneyBudget:
         return cost
 
     def _places(self, namespace: str) -> list[str]:
-        return [self._keys.budgets, self._keys.budget_held(namespace)]
+        keys = self._keys.budgets
+        return [keys.sums, keys.held(namespace), keys.lapsed(namespace)]
 
     def _warn(self, namespace: str, spent: int, nearly: int) -> None:
         if nearly:

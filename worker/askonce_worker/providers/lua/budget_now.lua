@@ -19,10 +19,20 @@ local function end_of(period, now)
   return next_day * 86400
 end
 
--- keys: 1 budgets 2 what is held   limit: billionths
+-- A call is no longer held, and counts as spent, until it is settled or the day or month ends. Returns what it held.
+-- member: `call:billionths`   ends: of the day or month (Unix s)
+local function lapse(keys, member, ends, now)
+  redis.call('ZREM', keys[2], member)
+  redis.call('ZADD', keys[3], now, member)
+  redis.call('EXPIRE', keys[3], ends - now)
+  return tonumber(string.match(member, ':(%d+)$') or 0)
+end
+
+-- keys: 1 budgets 2 what is held 3 what has lapsed   limit: billionths
 --
 -- What is left of a killed worker is no longer held, and counts as spent: its call may have been paid.
--- Returns the money that is spent and held, in billionths, and a function that keeps both.
+-- Returns the money that is spent and held, in billionths, when the day or month ends (Unix s), and a function that
+-- keeps the two.
 local function budget_now(keys, namespace, period, limit)
   local clock, of = redis.call('TIME'), namespace .. '|'
   local now = tonumber(clock[1])
@@ -33,14 +43,14 @@ local function budget_now(keys, namespace, period, limit)
   local warned = known[5] == '1'
   if now >= ends then
     spent, warned = 0, false
+    redis.call('DEL', keys[3]) -- it counted for what has ended
   end
   if now >= ends or known[4] ~= period then
     ends = end_of(period, now)
   end
   for _, member in ipairs(redis.call('ZRANGEBYSCORE', keys[2], '-inf', now * 1000 + math.floor(clock[2] / 1000))) do
-    local nano = tonumber(string.match(member, ':(%d+)$') or 0)
+    local nano = lapse(keys, member, ends, now)
     held, spent = held - nano, spent + nano
-    redis.call('ZREM', keys[2], member)
   end
 
   local function keep(new_spent, new_held)
@@ -50,5 +60,5 @@ local function budget_now(keys, namespace, period, limit)
       of .. 'limit', string.format('%.0f', limit), of .. 'warned', (warned or nearly) and '1' or '0')
     return nearly and 1 or 0
   end
-  return spent, held, keep
+  return spent, held, ends, keep
 end

@@ -1,0 +1,21 @@
+"""The keys of what namespaces may spend: as in `keys.py`. reserve_money.lua and settle_money.lua write them all."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetKeys:
+    prefix: str
+
+    @property
+    def sums(self) -> str:
+        """hash: `namespace|fact` of its money (budget_now.lua); for ever."""
+        return f"{self.prefix}:budgets"
+
+    def held(self, namespace: str) -> str:
+        """sorted set: `call:billionths` -> when it lapses (Unix ms); until it is settled."""
+        return f"{self.prefix}:budgets:held:{namespace}"
+
+    def lapsed(self, namespace: str) -> str:
+        """sorted set: `call:billionths` -> when it lapsed (Unix s); until it is settled, or its day or month ends."""
+        return f"{self.prefix}:budgets:lapsed:{namespace}"
