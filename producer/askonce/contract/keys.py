@@ -202,8 +202,9 @@ class Keys:
     def parked(self, what: str) -> str:
         """What waits for providers' batches; until it is answered; park.lua and the holder of the lock.
 
-        `question:ID`: hash (`parked/records.py`). `new`, `ready:MODEL`, `lines:BATCH`: sorted sets, id -> deadline
-        (Unix ms); each question is in one of them. `scopes`, `scopes:uses`: hashes. `since`: hash, model -> since when
+        `question:ID`: hash (`parked/records.py`). `new`, `ready:MODEL`, `lines:BATCH`, `unreadable` (by
+        this release): sorted sets, id -> deadline (Unix ms); each question is in one of them.
+        `scopes`, `scopes:uses`: hashes. `since`: hash, model -> since when
         its questions wait for a batch. `limits`: hash, model -> what the provider takes at once. `batch:NAME`: hash, a
         week after its end. `batches`, `ended`: sorted sets, name -> since when.
         """

@@ -20,7 +20,8 @@ STATES = ("filled", "uploaded", "creating", "running", "ended")
 
 @dataclass(frozen=True, slots=True)
 class BatchRecord:
-    """asked: Unix ms of the last request to create it. heard: of a reply that does not say whether it was created.
+    """began: Unix ms. asked: Unix ms of the last request to create it. heard: of a reply that does not say whether it
+    was created.
 
     epochs: by namespace, as they were when its file was written. status: the provider's word. unwanted: an
     operator wants it to end early. cancelled: the provider was asked to.
@@ -32,6 +33,7 @@ class BatchRecord:
     total: int = 0
     file_id: str = ""
     batch_id: str = ""
+    began: int = 0
     asked: int = 0
     heard: int = 0
     status: str = ""
@@ -58,6 +60,7 @@ def read_batch(name: str, fields: Mapping[bytes, bytes]) -> BatchRecord:
         total=int(texts.get("total", "0")),
         file_id=texts.get("file", ""),
         batch_id=texts.get("id", ""),
+        began=int(texts.get("began", "0")),
         asked=int(texts.get("asked", "0")),
         heard=int(texts.get("heard", "0")),
         status=texts.get("status", ""),

@@ -78,7 +78,10 @@ class Batches:
             return None
 
     async def note(self, name: str, **facts: Any) -> int:
-        """Writes these facts; `now` is this moment, which is returned (Unix ms). Raises LockLost."""
+        """Writes these facts; `now` is this moment, which is returned (Unix ms). Raises LockLost.
+
+        0, and nothing is written: it is to have ended, but has lines again, as somebody came meanwhile.
+        """
         args: list[Any] = [self._keys.parked(""), self._store.token, name]
         for pair in facts.items():
             args += pair

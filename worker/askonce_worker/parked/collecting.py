@@ -5,8 +5,8 @@ connection broke: what was settled is left out.
 """
 
 import contextlib
-from collections.abc import Iterator, Sequence
-from itertools import islice
+from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing
 
 import structlog
 from openai.types import Batch
@@ -30,9 +30,8 @@ log = structlog.get_logger()
 
 AT_ONCE = 100
 """Lines that are settled together."""
-LOST_AFTER = 8
-"""Times in a row, further and further apart, that a provider does not know a batch or a file, before it is gone."""
-
+LOST_AFTER = 10_800.0
+"""Seconds for which a provider says nothing but that it does not know a batch or a file, before it is gone."""
 
 UNWRITABLE: Failure = {"error": {"kind": "invalid_response", "message": "the answer cannot be written"}}
 
@@ -70,7 +69,8 @@ class Collecting:
         except ProviderError as error:
             log.warning("batch.not_read", batch=batch.name, error=str(error))
             self._pauses.pause(batch.name, error.retry_after)
-            if error.status == NO_FILE and self._pauses.failures(batch.name) >= LOST_AFTER:
+            if self._pauses.lasts(batch.name, str(error.status)) >= LOST_AFTER and error.status == NO_FILE:
+                log.error("batch.lost", batch=batch.name, provider_id=batch.batch_id, may_be_billed=True)
                 await self._end(batch, "lost", tried=True)
 
     async def _look(self, batch: BatchRecord) -> None:
@@ -98,8 +98,12 @@ class Collecting:
     def _is_incomplete(self, batch: BatchRecord, found: Batch) -> bool:
         """Some providers say that it has ended a little before its files are there."""
         counts = found.request_counts
-        missing = counts is not None and (counts.completed or 0) > 0 and not found.output_file_id
-        return missing and self._pauses.failures(batch.name) < LOST_AFTER
+        if counts is None or not counts.completed or found.output_file_id:
+            return False
+        if self._pauses.lasts(batch.name, "incomplete") < LOST_AFTER:
+            return True
+        log.error("batch.lost", batch=batch.name, provider_id=batch.batch_id, billed=counts.completed)
+        return False
 
     async def _failed(self, batch: BatchRecord, found: Batch) -> None:
         errors = (found.errors.data if found.errors else None) or []
@@ -112,14 +116,20 @@ class Collecting:
     async def _settle(self, batch: BatchRecord, found: Batch) -> None:
         for file_id in (found.output_file_id, found.error_file_id):
             if file_id:
-                async with self._api.content(file_id) as lines:
+                async with aclosing(self._api.content(file_id)) as lines:
                     await self._settle_all(batch, lines)
         await self._end(batch, found.status, tried=found.status == "completed")
 
-    async def _settle_all(self, batch: BatchRecord, lines: Iterator[bytes]) -> None:
-        outcomes = filter(None, (read_line(line, self._redactor) for line in lines if line.strip()))
-        while some := list(islice(outcomes, AT_ONCE)):
-            await self._settle_some(batch, {outcome.id: outcome for outcome in some if outcome.kind != "again"})
+    async def _settle_all(self, batch: BatchRecord, lines: AsyncIterator[bytes]) -> None:
+        some: dict[str, Outcome] = {}
+        async for line in lines:
+            outcome = read_line(line, self._redactor) if line.strip() else None
+            if outcome is not None and outcome.kind != "again":
+                some[outcome.id] = outcome
+            if len(some) == AT_ONCE:
+                await self._settle_some(batch, some)
+                some = {}
+        await self._settle_some(batch, some)
 
     async def _settle_some(self, batch: BatchRecord, outcomes: dict[str, Outcome]) -> None:
         parked = [each for each in await self._store.read(list(outcomes)) if each.place == batch.lines]
@@ -151,7 +161,8 @@ class Collecting:
 
     async def _end(self, batch: BatchRecord, status: str, *, tried: bool) -> None:
         left = await self._splitting.go_on(batch, tried=tried)
-        await self._batches.note(batch.name, state="ended", status=status, left=left, ended=NOW)
+        if not await self._batches.note(batch.name, state="ended", status=status, left=left, ended=NOW):
+            return
         self._splitting.taken(batch.model)
         with contextlib.suppress(ValueError):
             await self._batches.set_limit(batch.model, (await self._batches.limit(batch.model)).wider())

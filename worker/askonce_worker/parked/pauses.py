@@ -15,6 +15,7 @@ class Pauses:
         self._most = most
         self._until: dict[str, float] = {}
         self._failed: dict[str, int] = {}
+        self._since: dict[str, tuple[str, float]] = {}
 
     def is_over(self, name: str) -> bool:
         return self._now() >= self._until.get(name, 0.0)
@@ -22,6 +23,7 @@ class Pauses:
     def looked(self, name: str, age: float) -> None:
         """All went well. age: seconds since it was created."""
         self._failed.pop(name, None)
+        self._since.pop(name, None)
         self._until[name] = self._now() + min(self._most, max(self._first, age / 10))
 
     def pause(self, name: str, asked: float | None) -> None:
@@ -29,15 +31,21 @@ class Pauses:
         failed = self._failed[name] = self._failed.get(name, 0) + 1
         self._until[name] = self._now() + self._backoff.pause(min(failed, 10), asked)
 
-    def failures(self, name: str) -> int:
-        """Requests that failed in a row."""
-        return self._failed.get(name, 0)
+    def lasts(self, name: str, kind: str) -> float:
+        """Seconds for which nothing but failures of this kind came; to be told of each."""
+        known, since = self._since.get(name, ("", 0.0))
+        if known != kind:
+            since = self._now()
+            self._since[name] = (kind, since)
+        return self._now() - since
 
     def forget(self, names: set[str]) -> None:
         """All but these."""
-        for known in (self._until, self._failed):
-            for name in known.keys() - names:
-                del known[name]
+        gone = (self._until.keys() | self._failed.keys() | self._since.keys()) - names
+        for name in gone:
+            self._until.pop(name, None)
+            self._failed.pop(name, None)
+            self._since.pop(name, None)
 
     def _now(self) -> float:
         return asyncio.get_running_loop().time()

@@ -10,10 +10,9 @@ What is known of providers, and is relied on:
 - Creating takes no idempotency key. The list has the newest first, in pages.
 """
 
-import tempfile
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
-from typing import IO, Literal
+import asyncio
+from collections.abc import AsyncGenerator
+from typing import Literal
 
 from openai.types import Batch
 
@@ -41,11 +40,13 @@ class BatchApi:
             file = (f"{name}.jsonl", content, "application/jsonl")
             return (await self._client.files.create(file=file, purpose="batch")).id
 
-    async def create(self, name: str, file_id: str) -> Batch:
+    async def create(self, name: str, file_id: str, *, within: float) -> Batch:
+        """within: seconds for all of it, whatever its parts may take each."""
         with translated(self._client):
-            return await self._client.batches.create(
-                completion_window="24h", endpoint=ENDPOINT, input_file_id=file_id, metadata={MARK: name}
-            )
+            async with asyncio.timeout(within):
+                return await self._client.batches.create(
+                    completion_window="24h", endpoint=ENDPOINT, input_file_id=file_id, metadata={MARK: name}
+                )
 
     async def find(self, name: str, file_id: str, *, since: int) -> list[Batch]:
         """Those of this name or file. since: Unix seconds before which none of them was created."""
@@ -72,19 +73,19 @@ class BatchApi:
         with translated(self._client):
             await self._client.batches.cancel(batch_id)
 
-    @asynccontextmanager
-    async def content(self, file_id: str) -> AsyncIterator[Iterator[bytes]]:
-        """The lines of a file, on disk as a whole: a connection need not stay open while they are settled."""
-        with tempfile.TemporaryFile() as copy:
-            await self._download(file_id, copy)
-            copy.seek(0)
-            yield iter(copy)
-
-    async def _download(self, file_id: str, copy: IO[bytes]) -> None:
+    async def content(self, file_id: str) -> AsyncGenerator[bytes, None]:
+        """The lines of a file as they come in: nothing is written to a disk, which a container may not have."""
+        rest = bytearray()
         with translated(self._files):
             async with self._files.files.with_streaming_response.content(file_id) as response:
                 async for part in response.iter_bytes():
-                    copy.write(part)
+                    *lines, last = part.split(b"\n")
+                    for line in lines:
+                        rest += line
+                        yield bytes(rest)
+                        rest.clear()
+                    rest += last
+        yield bytes(rest)
 
     async def close(self) -> None:
         await self._client.close()

@@ -7,6 +7,7 @@ what is found in that state is looked for at the provider until the request cann
 """
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 
 import structlog
 
@@ -15,8 +16,8 @@ from askonce_worker.parked.batches import NOW, Batches, new_name
 from askonce_worker.parked.lines import request_line
 from askonce_worker.parked.pauses import Pauses
 from askonce_worker.parked.pending import Pending
-from askonce_worker.parked.provider_api import BatchApi
-from askonce_worker.parked.refusal import NO_FILE, NO_LIST, Refusal, of_request
+from askonce_worker.parked.provider_api import ENDED, BatchApi
+from askonce_worker.parked.refusal import IN_BETWEEN, NO_FILE, NO_LIST, Refusal, of_request
 from askonce_worker.parked.splitting import Splitting
 from askonce_worker.parked.store import AT_ONCE, LockLost, ParkedStore
 from askonce_worker.providers.provider import ProviderError
@@ -28,8 +29,13 @@ MOST_BYTES = 64_000_000
 ARRIVES = 150.0
 """Seconds after which a request to create that nobody has an answer to cannot arrive any more: its own timeout,
 and what a proxy may hold it."""
+GONE = ("failed", "expired", "cancelled")
 LISTED = 30.0
 """Seconds after which the list has what was created, where the provider has replied, if only with an error."""
+
+
+class Unlisted(Exception):
+    """The provider does not say now which batches it has."""
 
 
 class Sending:
@@ -96,6 +102,9 @@ class Sending:
                 await self._create(batch)
             elif batch.state == "creating" and self._pauses.is_over(batch.name):
                 await self._find(batch)
+        except Unlisted as error:
+            log.warning("batch.not_listed", batch=batch.name, error=str(error.__cause__))
+            self._pauses.pause(batch.name, getattr(error.__cause__, "retry_after", None))
         except ProviderError as error:
             await self._refused(batch, error)
 
@@ -103,11 +112,11 @@ class Sending:
         content, total, epochs = await self._file(batch)
         if not total:
             await self._batches.note(batch.name, state="ended", status="empty", ended=NOW)
-            return BatchRecord(batch.name, "ended", batch.model)
+            return replace(batch, state="ended")
         file_id = await self._api.upload(batch.name, content)
         facts = {"file": file_id, "total": total, "epochs": epochs_record(epochs)}
         await self._batches.note(batch.name, **facts, state="uploaded")
-        return BatchRecord(batch.name, "uploaded", batch.model, total, file_id, epochs=epochs)
+        return replace(batch, state="uploaded", total=total, file_id=file_id, epochs=epochs)
 
     async def _file(self, batch: BatchRecord) -> tuple[bytes, int, Mapping[str, str]]:
         """Its lines, how many they are, and the epochs by namespace. What finds no place goes back."""
@@ -119,7 +128,7 @@ class Sending:
             if left:
                 left += ids[at:]
                 break
-            for waiting in await self._pending.look(await self._store.read(ids[at : at + AT_ONCE])):
+            for waiting in await self._pending.look(await self._store.read_from(batch.lines, ids[at : at + AT_ONCE])):
                 parked = waiting.parked
                 line = request_line(parked.id, parked.question)
                 if content and len(content) + len(line) > MOST_BYTES:
@@ -132,26 +141,48 @@ class Sending:
         return bytes(content), total, epochs
 
     async def _create(self, batch: BatchRecord) -> None:
-        await self._batches.note(batch.name, state="creating", asked=NOW)
-        created = await self._api.create(batch.name, batch.file_id)
+        """The list first: a Redis that came back without its last second does not know that it was created."""
+        if await self._is_found(batch):
+            return
+        await self._batches.note(batch.name, state="creating", asked=NOW)  # the lock is ours, just before the request
+        created = await self._api.create(batch.name, batch.file_id, within=self._arrives_ms / 1000)
         try:
             await self._running(batch, created.id)
         except LockLost:
             known = await self._batches.read(batch.name)
-            if known is not None and known.batch_id not in ("", created.id):
-                await self._api.cancel(created.id)  # another worker has made one, since nothing was heard of this
+            if known is None or known.batch_id != created.id:
+                await self._cancel(created.id)  # another worker makes one, or has, since nothing was heard of this
             raise
 
     async def _find(self, batch: BatchRecord) -> None:
-        found = await self._api.find(batch.name, batch.file_id, since=batch.asked // 1000 - 3600)
-        if found:
-            first, *others = sorted(found, key=lambda each: each.created_at or 0)
-            for other in others:
-                log.warning("batch.twice", batch=batch.name, provider_id=other.id)
-                await self._api.cancel(other.id)
-            await self._running(batch, first.id)
-        elif await self._is_too_late(batch):
+        if not await self._is_found(batch) and await self._is_too_late(batch):
             await self._batches.note(batch.name, state="uploaded")
+
+    async def _is_found(self, batch: BatchRecord) -> bool:
+        """Whether the provider has it: then it runs, and others of its name or file are cancelled."""
+        try:
+            found = await self._api.find(batch.name, batch.file_id, since=batch.began // 1000 - 3600)
+        except ProviderError as error:
+            if error.status in NO_LIST:
+                return False
+            raise Unlisted from error
+        if not found:
+            return False
+        first, *others = sorted(found, key=lambda each: (each.status in GONE, each.created_at or 0))
+        for other in others:
+            log.warning("batch.twice", batch=batch.name, provider_id=other.id)
+            if other.status not in ENDED:
+                await self._cancel(other.id)
+        await self._running(batch, first.id)
+        return True
+
+    async def _cancel(self, batch_id: str) -> None:
+        """A provider that refuses does so because it has ended."""
+        try:
+            await self._api.cancel(batch_id)
+        except ProviderError as error:
+            if error.status is None or error.status >= IN_BETWEEN:
+                raise
 
     async def _running(self, batch: BatchRecord, batch_id: str) -> None:
         await self._batches.note(batch.name, state="running", id=batch_id, status="validating")
@@ -161,10 +192,9 @@ class Sending:
         refusal = of_request(error)
         log.warning("batch.refused", batch=batch.name, error=str(error), as_=refusal.value)
         self._pauses.pause(batch.name, error.retry_after)
-        if batch.state == "creating":  # it is looked for, and may be there
-            if error.status in NO_LIST and await self._is_too_late(batch):
-                await self._batches.note(batch.name, state="uploaded")
-        elif refusal is Refusal.UNKNOWN:
+        if batch.state == "creating":  # what is to be cancelled beside it cannot be now
+            return
+        if refusal is Refusal.UNKNOWN:
             if batch.state == "uploaded" and error.status is not None:
                 await self._batches.note(batch.name, heard=NOW)
         elif refusal is Refusal.LIMIT:

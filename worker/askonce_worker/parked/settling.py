@@ -114,9 +114,9 @@ class Settling:
         await self._leave(parked, waiters, [], keep=keep)
 
     async def to_standard(self, parked: Parked) -> None:
-        """It is asked at once, at the standard price."""
-        await self._store.unpark(parked, self._clock.now_ms())
-        await self._twins.forget([parked])
+        """It is asked at once, at the standard price; where somebody more has come, it stays to be looked at again."""
+        if await self._store.unpark(parked, self._clock.now_ms()):
+            await self._twins.forget([parked])
 
     async def _leave(
         self, parked: Parked, waiters: Sequence[Waiter], finished: Sequence[Finished], *, keep: bool
@@ -126,8 +126,8 @@ class Settling:
         if keep:
             await self._store.let_go(parked, waiters, self._clock.now_ms(), asked_again=False)
         else:
-            await self._store.done([(_with(parked, waiters), NOTHING, NOTHING)])
-            if len(waiters) == len(parked.waiters):
+            again = await self._store.done([(_with(parked, waiters), NOTHING, NOTHING)])
+            if len(waiters) == len(parked.waiters) and not again:
                 await self._twins.forget([parked])
 
     async def _send(self, parcels: Sequence[_Parcel], batch: str) -> list[str]:

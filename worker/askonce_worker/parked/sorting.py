@@ -56,7 +56,7 @@ class Sorting:
         """Sorts some. True: there are more."""
         ids = await self._store.ids(NEW, 0, AT_ONCE)
         by_namespace: dict[str, list[Parked]] = defaultdict(list)
-        for parked in await self._store.read(ids):
+        for parked in await self._store.read_from(NEW, ids):
             by_namespace[parked.question.namespace or ""].append(parked)
         moved = [await self._sort_all(some) for some in by_namespace.values()]
         return all(moved) and len(ids) == AT_ONCE

@@ -37,6 +37,7 @@ class Splitting:
     async def halves(self, batch: BatchRecord, reason: str) -> None:
         """Two batches instead of one; a single question is asked at once, so that its fault is its own."""
         refused = self._refused[batch.model] = self._refused.get(batch.model, 0) + 1
+        await self._forget_file(batch)
         ids = await self._all(batch)
         log.warning("batch.split", batch=batch.name, lines=len(ids), reason=reason[:200])
         if refused >= REFUSED_IN_A_ROW:
@@ -44,7 +45,7 @@ class Splitting:
             limit = await self._batches.limit(batch.model)
             await self._batches.set_limit(batch.model, limit.paused(self._clock.now_ms()))
         elif len(ids) == 1:
-            for parked in await self._store.read(ids):
+            for parked in await self._store.read_from(batch.lines, ids):
                 await self._settling.to_standard(parked)
         else:
             middle = (len(ids) + 1) // 2
@@ -56,6 +57,7 @@ class Splitting:
 
     async def smaller_and_later(self, batch: BatchRecord) -> None:
         """The provider has enough waiting for this model."""
+        await self._forget_file(batch)
         ids = await self._all(batch)
         limit = (await self._batches.limit(batch.model)).tighter(len(ids), self._clock.now_ms())
         await self._batches.set_limit(batch.model, limit)
@@ -67,11 +69,11 @@ class Splitting:
 
         tried: it counts as a try.
         """
-        ids = await self._all(batch)
+        left = await self._store.count(batch.lines)
         latest = self._clock.now_ms() + self._margin_ms
-        for at in range(0, len(ids), AT_ONCE):
+        while ids := await self._store.ids(batch.lines, 0, AT_ONCE):
             again: list[str] = []
-            for parked in await self._store.read(ids[at : at + AT_ONCE]):
+            for parked in await self._store.read_from(batch.lines, ids):
                 if not parked.waiters:
                     await self._settling.gone(parked, (), keep=False)
                 elif parked.tries + tried >= MOST_TRIES or parked.deadline <= latest:
@@ -79,7 +81,12 @@ class Splitting:
                 else:
                     again.append(parked.id)
             await self._store.move(again, batch.lines, f"ready:{batch.model}", tries=int(tried))
-        return len(ids)
+        return left
+
+    async def _forget_file(self, batch: BatchRecord) -> None:
+        """Before a line leaves: whoever goes on after a kill must not send the file that still has it."""
+        if batch.state != "running":
+            await self._batches.note(batch.name, state="filled")
 
     async def _all(self, batch: BatchRecord) -> Sequence[str]:
         return await self._store.ids(batch.lines, 0, await self._store.count(batch.lines))

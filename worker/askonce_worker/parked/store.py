@@ -10,7 +10,7 @@ from askonce.contract.chunk import FUNCTION, pack
 from askonce.contract.keys import ARQ_JOB, Keys
 from askonce.store.scripts import Script
 from askonce_worker.logs.unreadable import Refusals
-from askonce_worker.parked.records import NEVER, Packed, Parked, Unreadable, Waiter, read_parked
+from askonce_worker.parked.records import Packed, Parked, Unreadable, Waiter, read_parked
 
 PARK = Script("askonce_worker.parked", "park")
 MOVE = Script("askonce_worker.parked", "move")
@@ -20,6 +20,8 @@ UNPARK = Script("askonce_worker.parked", "unpark")
 GATHER = Script("askonce_worker.parked", "gather")
 
 NEW = "new"
+ASIDE = "unreadable"
+"""The place of records that this release cannot read: whoever holds the lock next looks at them again."""
 AT_ONCE = 200
 """Records in one script: a longer one would keep other clients of Redis waiting."""
 
@@ -63,6 +65,19 @@ class ParkedStore:
 
     async def count(self, place: str) -> int:
         return int(await self._redis.zcard(self._prefix + place))
+
+    async def read_from(self, place: str, ids: Sequence[str]) -> list[Parked]:
+        """Those of a place that can be read. The others leave it, so that nothing waits for them."""
+        found = await self.read(ids)
+        left = set(ids) - {parked.id for parked in found}
+        if left:
+            await self.move(list(left), place, ASIDE)
+        return found
+
+    async def look_at_unreadable(self) -> None:
+        """Once for each who gets the lock: a newer release may know them."""
+        for _ in range(0, await self.count(ASIDE), AT_ONCE):
+            await self.move(await self.ids(ASIDE, 0, AT_ONCE), ASIDE, NEW)
 
     async def read(self, ids: Sequence[str]) -> list[Parked]:
         """Those of them that are there and can be read."""
@@ -125,20 +140,20 @@ class ParkedStore:
             again += [each[0].id for each, reply in zip(some, replies, strict=True) if reply == 2]
         return again
 
-    async def unpark(self, parked: Parked, now_ms: int) -> None:
-        """All who wait go back to the queue, at the standard price."""
-        await self._unparked(parked.id, [len(parked.waiters), "", NEVER], _jobs(parked.waiters, now_ms))
+    async def unpark(self, parked: Parked, now_ms: int) -> bool:
+        """All who wait go back to the queue, at the standard price. False: look again, somebody more waits."""
+        return await self._unparked(parked.id, [len(parked.waiters), ""], _jobs(parked.waiters, now_ms))
 
     async def let_go(self, parked: Parked, waiters: Sequence[Waiter], now_ms: int, *, asked_again: bool) -> None:
         """These wait for it no more. asked_again: they go back to the queue, at the standard price."""
-        gone = {waiter.field for waiter in waiters}
-        rest = min((waiter.deadline for waiter in parked.waiters if waiter.field not in gone), default=NEVER)
-        await self._unparked(parked.id, [0, "\n".join(gone), rest], _jobs(waiters, now_ms) if asked_again else [])
+        gone = "\n".join(waiter.field for waiter in waiters)
+        await self._unparked(parked.id, [0, gone], _jobs(waiters, now_ms) if asked_again else [])
 
-    async def _unparked(self, name: str, who: list[Any], jobs: list[Any]) -> None:
+    async def _unparked(self, name: str, who: list[Any], jobs: list[Any]) -> bool:
         keys = [self._keys.parked_lock, self._keys.queue("bulk"), self._keys.wake, self._keys.fair, self._keys.load]
         head = [self._prefix, self.token, ARQ_JOB, FUNCTION, self._result_ttl_ms, name]
-        self._checked(await UNPARK(self._redis, keys, [*head, *who, f"{self._keys.prefix}:result:", *jobs]))
+        args = [*head, *who, f"{self._keys.prefix}:result:", *jobs]
+        return bool(self._checked(await UNPARK(self._redis, keys, args)))
 
     def _checked(self, reply: Any) -> Any:
         if reply == -1:

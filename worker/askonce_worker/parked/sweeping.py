@@ -37,22 +37,22 @@ class Sweeping:
         """
         latest = await self._batches.now_ms() + self._margin_ms
         for place in await self._waiting():
-            await self._leave(await self._store.due(place, latest, AT_ONCE))
+            await self._leave(place, await self._store.due(place, latest, AT_ONCE))
         for batch in batches:
             due = await self._store.due(batch.lines, latest, AT_ONCE) if batch.state in UNSENT else ()
             if due:
                 await self._batches.note(batch.name, state="filled")  # its file, where it has one, is not the same
-                await self._leave(due)
+                await self._leave(batch.lines, due)
 
-    async def _leave(self, ids: Sequence[str]) -> None:
-        for waiting in await self._pending.look(await self._store.read(ids)):
+    async def _leave(self, place: str, ids: Sequence[str]) -> None:
+        for waiting in await self._pending.look(await self._store.read_from(place, ids)):
             await self._settling.to_standard(waiting.parked)
 
     async def expire(self, places: list[str]) -> None:
         """Of the lines of batches, those whose time is up. The batch goes on: its answer will be in the cache."""
         now = await self._batches.now_ms()
         for place in places:
-            for parked in await self._store.read(await self._store.due(place, now, AT_ONCE)):
+            for parked in await self._store.read_from(place, await self._store.due(place, now, AT_ONCE)):
                 late = [waiter for waiter in parked.waiters if waiter.deadline <= now]
                 await self._settling.expired(parked, late, keep=True)
 
@@ -65,7 +65,7 @@ class Sweeping:
         place = self._round[0]
         ids = await self._store.ids(place, self._at, AT_ONCE)
         before = await self._store.count(place)
-        await self._pending.look(await self._store.read(ids), keep=place.startswith("lines:"))
+        await self._pending.look(await self._store.read_from(place, ids), keep=place.startswith("lines:"))
         gone = max(0, before - await self._store.count(place))
         self._at += max(0, len(ids) - gone)
         if len(ids) < AT_ONCE:

@@ -7,7 +7,9 @@ from contextlib import asynccontextmanager, suppress
 import structlog
 from redis.asyncio import Redis
 from redis.asyncio.lock import Lock
+from redis.exceptions import ConnectionError as NoConnection
 from redis.exceptions import LockError
+from redis.exceptions import TimeoutError as NoReply
 
 from askonce.contract.keys import Keys
 from askonce.store.away import AWAY, TROUBLE
@@ -65,6 +67,8 @@ class Tending:
             try:
                 async with self._locked() as token:
                     self._store.token = token
+                    if token:
+                        await self._done(self._store.look_at_unreadable())
                     while token:
                         await self.round()
                         await asyncio.sleep(IDLE)
@@ -103,7 +107,7 @@ class Tending:
         """One part that fails does not keep the others from running."""
         try:
             return bool(await work)
-        except (LockLost, *AWAY):
+        except (LockLost, NoConnection, NoReply):  # another OSError is of a part: a disk, a provider
             raise
         except Exception as error:  # noqa: BLE001 - whatever it was, the next round is another chance
             log.error("parked.failed", error=type(error).__name__, where=place(error))

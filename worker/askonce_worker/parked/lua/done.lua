@@ -27,6 +27,7 @@ for i = 5, #ARGV, 4 do
       redis.call('HDEL', key, field)
     end
     if #waiting(key) > 0 then
+      rescore(prefix, ARGV[i])
       reply = 2
     else
       forget(prefix, ARGV[i])

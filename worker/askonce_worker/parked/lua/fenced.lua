@@ -14,6 +14,20 @@ local function waiting(key)
   return found
 end
 
+-- The score of a parked question is the nearest deadline of those who wait; of one for whom nobody does, the largest.
+local function rescore(prefix, id)
+  local least, facts = 9007199254740991, redis.call('HGETALL', prefix .. 'question:' .. id)
+  local place = redis.call('HGET', prefix .. 'question:' .. id, 'place')
+  for i = 1, #facts, 2 do
+    if string.sub(facts[i], 1, 2) == 'w:' then
+      least = math.min(least, tonumber(string.match(facts[i + 1], '^{"deadline":(%d+)') or least))
+    end
+  end
+  if place then
+    redis.call('ZADD', prefix .. place, 'XX', string.format('%.0f', least), id)
+  end
+end
+
 local function forget(prefix, id)
   local key = prefix .. 'question:' .. id
   local facts = redis.call('HMGET', key, 'place', 'scope')

@@ -22,7 +22,7 @@ for i = 6, #ARGV do
     redis.call('ZREM', prefix .. from, id)
     redis.call('ZADD', prefix .. to, deadline, id)
     moved = moved + 1
-  elseif deadline and redis.call('EXISTS', key) == 0 then
+  elseif deadline then -- there is no such record, or it is in another place
     redis.call('ZREM', prefix .. from, id)
   end
 end

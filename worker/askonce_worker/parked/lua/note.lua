@@ -4,7 +4,7 @@
 --
 -- KEYS: lock
 -- ARGV: 1 prefix of the keys   2 token   3 batch   4... field, value of each; the value `now` is this moment (Unix ms)
--- Returns this moment, or -1 where another worker has the lock.
+-- Returns this moment, 0 where a batch that still has lines was to be closed, or -1 where another worker has the lock.
 if not is_holder(KEYS[1], ARGV[2]) then
   return -1
 end
@@ -12,6 +12,11 @@ local prefix, name = ARGV[1], ARGV[3]
 local clock = redis.call('TIME')
 local now = string.format('%.0f', clock[1] * 1000 + math.floor(clock[2] / 1000))
 local batch = prefix .. 'batch:' .. name
+for i = 4, #ARGV, 2 do
+  if ARGV[i] == 'state' and ARGV[i + 1] == 'ended' and redis.call('ZCARD', prefix .. 'lines:' .. name) > 0 then
+    return 0
+  end
+end
 redis.call('ZREM', prefix .. 'batches', '')
 if redis.call('EXISTS', batch) == 0 then
   redis.call('ZADD', prefix .. 'batches', now, name)

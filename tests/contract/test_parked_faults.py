@@ -1,0 +1,196 @@
+"""Where a kill, a duplicate or a provider's outage at the wrong moment must lose nothing, and pay nothing twice."""
+# ruff: noqa: F811
+
+import asyncio
+import contextlib
+import tempfile
+
+from askonce_worker.parked import store as parked_store
+from askonce_worker.parked.provider_api import BatchApi
+from askonce_worker.parked.store import LockLost, ParkedStore
+from askonce_worker.providers.provider import ProviderError
+from askonce_worker.providers.retry import RetryDecision
+from support.parking import (
+    answers,
+    batch_worker,  # noqa: F401
+    distinct,
+    hurried,  # noqa: F401
+    in_place,
+    nothing_left,
+    park,
+    run_bulk,
+    running,
+    seen,
+)
+from support.wired import wired_workers
+
+
+@contextlib.asynccontextmanager
+async def taking(worker):
+    task = asyncio.create_task(run_bulk(worker))
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+async def test_no_disk_is_needed(batch_worker, llm_server, monkeypatch):
+    """A container's root cannot be written, and has no /tmp."""
+    monkeypatch.setattr(tempfile, "_get_default_tempdir", lambda: (_ for _ in ()).throw(FileNotFoundError(2, "none")))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    async with wired_workers(1, batch_worker) as [worker]:
+        found = await answers(worker, await park(worker, *distinct(2)))
+    assert [answer.source for answer in found] == ["llm", "llm"]
+
+
+async def test_who_comes_while_what_is_left_goes_back_is_answered_too(batch_worker, llm_server, monkeypatch):
+    await llm_server.control(batches={"lines": [{"kind": "status", "contains": "town 0?", "status": 500}]})
+    real, late = ParkedStore.unpark, []
+
+    async def unpark(self, parked, now_ms):
+        if not late:
+            late.extend(await park(worker, *distinct(1)))
+        return await real(self, parked, now_ms)
+
+    monkeypatch.setattr(ParkedStore, "unpark", unpark)
+    async with wired_workers(1, batch_worker) as [worker]:
+        ids = await park(worker, *distinct(1))
+        async with taking(worker):
+            first = await answers(worker, ids)
+            found = first + await answers(worker, late)
+        await nothing_left(worker)
+    assert [answer.status for answer in found] == ["answered", "answered"]
+
+
+async def test_a_kill_while_a_refused_batch_is_emptied(batch_worker, llm_server, monkeypatch):
+    words = "Enqueued token limit reached for m"
+    await llm_server.control(batches={"steps": [{"step": "create", "status": 429, "message": words}]})
+    real, killed = ParkedStore.move, []
+
+    async def move(self, ids, source, target, *, tries=0):
+        if killed or not source.startswith("lines:"):
+            return await real(self, ids, source, target, tries=tries)
+        killed.append(source)
+        await real(self, ids[:4], source, target, tries=tries)
+        raise LockLost
+
+    monkeypatch.setattr(ParkedStore, "move", move)
+    async with wired_workers(2, batch_worker) as [worker, _]:
+        found = await answers(worker, await park(worker, *distinct(10)))
+        await nothing_left(worker)
+    assert killed
+    assert {answer.source for answer in found} == {"llm"}
+    batches, calls = await seen(llm_server)
+    assert (calls, batches["billed"], set(batches["texts"].values())) == (0, 10, {1})
+
+
+async def test_a_redis_that_forgot_the_creation_does_not_create_again(batch_worker, llm_server):
+    await llm_server.control(batches={"seconds": 3600})
+    async with wired_workers(1, batch_worker) as [worker]:
+        ids = await park(worker, *distinct(3))
+        [name] = await running(worker)
+        key = worker.keys.parked(f"batch:{name.decode()}")
+        await worker.redis.hset(key, "state", "uploaded")
+        await worker.redis.hdel(key, "id", "asked", "status")
+        await running(worker)
+        await llm_server.control(batches={"finish": True})
+        await answers(worker, ids)
+    batches, _ = await seen(llm_server)
+    assert (batches["billed"], len(batches["batches"])) == (3, 1)
+
+
+async def test_a_provider_that_comes_back_from_an_outage_is_not_asked_again(batch_worker, llm_server, monkeypatch):
+    """It answers 503 for a while, then does not know the batch once, then has no file of it yet."""
+    real, looks = BatchApi.look, []
+
+    async def look(self, batch_id):
+        looks.append(batch_id)
+        if len(looks) <= 10:
+            status = 503 if len(looks) < 10 else 404
+            raise ProviderError(RetryDecision("server_error", final=False), f"answered {status}", status=status)
+        found = await real(self, batch_id)
+        return found.model_copy(update={"output_file_id": None}) if len(looks) < 20 else found
+
+    monkeypatch.setattr(BatchApi, "look", look)
+    async with wired_workers(1, batch_worker) as [worker]:
+        found = await answers(worker, await park(worker, *distinct(5)))
+    assert {answer.source for answer in found} == {"llm"}
+    batches, _ = await seen(llm_server)
+    assert (batches["billed"], len(batches["batches"])) == (5, 1)
+
+
+async def test_a_twin_that_has_ended_does_not_hold_up_the_batch(batch_worker, llm_server, monkeypatch):
+    """Two batches of one name, as a request was very late; both have completed when they are found."""
+    real, made = BatchApi.create, []
+
+    async def create(self, name, file_id, *, within):
+        made.extend([await real(self, name, file_id, within=within) for _ in range(2)])
+        await asyncio.sleep(0.2)
+        raise ProviderError(RetryDecision("timeout", final=False), "no reply in time")
+
+    monkeypatch.setattr(BatchApi, "create", create)
+    await llm_server.control(batches={"seconds": 0.0})
+    async with wired_workers(1, batch_worker) as [worker]:
+        found = await answers(worker, await park(worker, *distinct(2)))
+    assert len(made) == 2
+    assert {answer.source for answer in found} == {"llm"}
+
+
+async def test_a_late_creation_of_a_worker_that_lost_its_lock_is_cancelled(batch_worker, llm_server, monkeypatch):
+    real, lost = BatchApi.create, []
+
+    async def create(self, name, file_id, *, within):
+        created = await real(self, name, file_id, within=within)
+        if not lost:
+            lost.append(created.id)
+            await worker.redis.set(worker.keys.parked_lock, "another", px=300)
+            await worker.redis.hset(worker.keys.parked(f"batch:{name}"), mapping={"state": "running", "id": "theirs"})
+        return created
+
+    monkeypatch.setattr(BatchApi, "create", create)
+    await llm_server.control(batches={"seconds": 3600})
+    async with wired_workers(1, batch_worker) as [worker]:
+        await park(worker, *distinct(2))
+        async with asyncio.timeout(30):
+            while (await seen(llm_server))[0]["requests"].get("cancel", 0) == 0:
+                await asyncio.sleep(0.05)
+    batches, _ = await seen(llm_server)
+    assert [each["status"] in ("cancelling", "cancelled") for each in batches["batches"] if each["id"] in lost] == [
+        True
+    ]
+
+
+async def test_a_waiter_who_comes_while_another_leaves_keeps_his_deadline(batch_worker, llm_server, monkeypatch):
+    await llm_server.control(batches={"seconds": 3600, "cancelling": 3600})
+    real, late = ParkedStore.let_go, []
+
+    async def let_go(self, parked, waiters, now_ms, *, asked_again):
+        if not late and waiters:
+            late.extend(await park(worker, *distinct(1), timeout=30))
+        await real(self, parked, waiters, now_ms, asked_again=asked_again)
+
+    monkeypatch.setattr(ParkedStore, "let_go", let_go)
+    async with wired_workers(1, batch_worker) as [worker]:
+        ids = await park(worker, *distinct(1))
+        [name] = await running(worker)
+        await worker.client.cancel(ids)
+        async with asyncio.timeout(30):
+            while not late:
+                await asyncio.sleep(0.05)
+        await asyncio.sleep(0.2)
+        [(_, score)] = await worker.redis.zrange(worker.keys.parked(f"lines:{name.decode()}"), 0, -1, withscores=True)
+    assert score < 2**52, "the nearest deadline of those who wait"
+
+
+async def test_records_that_cannot_be_read_hold_up_no_other(batch_worker, llm_server):
+    async with wired_workers(1, batch_worker) as [worker]:
+        for n in range(64):
+            record = {"place": "new", "question": b'{"v":2}'}
+            await worker.redis.hset(worker.keys.parked(f"question:x{n}"), mapping=record)
+            await worker.redis.zadd(worker.keys.parked("new"), {f"x{n}": 1})
+        await worker.redis.zadd(worker.keys.parked("new"), {"gone": 1})
+        found = await answers(worker, await park(worker, *distinct(2)))
+        await in_place(worker, parked_store.ASIDE, 64)
+    assert {answer.source for answer in found} == {"llm"}
