@@ -1,10 +1,16 @@
 """`askonce batch --max-cost` and `--max-tokens-total`: nothing is asked whose call could pass them."""
 
+import asyncio
+import random
 import shlex
 
 import orjson
 import pytest
 
+from askonce import Question
+from askonce.batch.spend_cap import SpendCap
+from askonce.batch.totals import RunTotals
+from askonce.prices.price_file import FilePrices
 from askonce.testing import FakeClient
 from support.batch_runs import BROKEN, batch, ids, write
 
@@ -80,6 +86,42 @@ async def test_the_command_that_runs_failed_lines_again_has_the_bound(priced, ca
     words = shlex.split(retry)
     assert words[words.index("--max-tokens-total") + 1] == "900000"
     assert words[words.index("--tier") + 1] == "flex"
+
+
+class Added(int):
+    """Money that counts how often it is added up."""
+
+    times = 0
+
+    def __add__(self, other):
+        Added.times += 1
+        return Added(int(self) + int(other))
+
+    __radd__ = __add__
+
+
+class AddedPrices(FilePrices):
+    def total(self, model, tokens, tier="standard"):
+        return Added(10)
+
+
+async def test_what_is_under_way_is_counted_once_however_much_it_is():
+    cap, dice, held = SpendCap(AddedPrices({}), RunTotals(), cost=10_000, tokens=None), random.Random(5), []
+    for number in range(5_000):
+        if len(held) == 1_000 or (held and dice.random() < 0.4):
+            cap.answered(held.pop(dice.randrange(len(held))), "m", 1)
+        else:
+            assert await cap.admit(f"{number}", Question("q", model="m"))
+            held.append(f"{number}")
+    for number in range(1_000 - len(held)):
+        assert await cap.admit(f"more {number}", Question("q", model="m"))
+    waiting = asyncio.create_task(cap.admit("one too many", Question("q", model="m")))
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    cap.answered(held.pop(), "m", 1)
+    assert await waiting
+    assert Added.times < 4 * 6_000
+    assert not cap.reached
 
 
 @pytest.mark.parametrize("bound", [["--max-cost", "0"], ["--max-cost", "much"], ["--max-tokens-total", "1.5"]])

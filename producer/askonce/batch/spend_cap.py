@@ -35,6 +35,7 @@ class SpendCap:
         self._cost = cost
         self._tokens = tokens
         self._underway: dict[str, Estimate] = {}
+        self._held: Estimate = (0, 0)
         self._longest: dict[str, int] = {}
         self._moved = asyncio.Event()
 
@@ -55,12 +56,13 @@ class SpendCap:
                 return False
             self._moved.clear()
             await self._moved.wait()
-        self._underway[job_id] = estimate
+        self._hold(job_id, estimate)
         return True
 
     def answered(self, job_id: str, model: str, completion: int) -> None:
         """What it cost is in the totals. completion: tokens of the answer."""
-        if self._underway.pop(job_id, None) is not None:
+        if job_id in self._underway:
+            self._let_go(job_id)
             self._longest[model] = max(completion, self._longest.get(model, 0))
             self._moved.set()
 
@@ -76,11 +78,19 @@ class SpendCap:
 
     def _bound_passed_by(self, estimate: Estimate) -> str | None:
         """The bound that would be passed if all that is under way cost what it may."""
-        cost, tokens = (sum(each) for each in zip(estimate, *self._underway.values(), strict=True))
+        cost, tokens = _sum(estimate, self._held)
         spent = self._totals.spent
         if self._cost is not None and spent.nano + cost > self._cost:
             return COST
         return TOKENS if self._tokens is not None and spent.total + tokens > self._tokens else None
+
+    def _hold(self, job_id: str, estimate: Estimate) -> None:
+        self._underway[job_id] = estimate
+        self._held = _sum(self._held, estimate)
+
+    def _let_go(self, job_id: str) -> None:
+        cost, tokens = self._underway.pop(job_id)
+        self._held = (self._held[0] - cost, self._held[1] - tokens)
 
     def _estimate(self, question: Question) -> Estimate:
         """At the standard tier's price: flex may turn out to be that."""
@@ -90,3 +100,7 @@ class SpendCap:
         if cost is None:
             raise ValueError(f"{COST}: no price of {model} is known; {self._prices.hint}, or {TOKENS} bounds it")
         return cost, prompt + answer
+
+
+def _sum(one: Estimate, other: Estimate) -> Estimate:
+    return one[0] + other[0], one[1] + other[1]
