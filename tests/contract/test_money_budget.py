@@ -16,12 +16,15 @@ from askonce.operator.budgets import read_budgets
 from askonce.prices.money import NANO
 from askonce.prices.price_file import FilePrices
 from askonce_worker.answering.ports import LLMError
+from askonce_worker.providers import money_budget
 from askonce_worker.providers.money_budget import LATE, RESERVE, SETTLE, MoneyBudget
 from askonce_worker.providers.spend_limits import SpendLimit, spend_limits
 from support.inflight import alive
 
 LIMIT = 1_000_000
 QUESTION = Question("q", model="m", namespace="shop", params={"max_tokens": 10})
+LATER = 10.0**9
+"""Of any loop's clock: questions have time."""
 PRICES = FilePrices({"m": {"input": 0.0, "output": 1.0}})
 """An answer of ten tokens costs 10,000 billionths."""
 
@@ -56,10 +59,14 @@ async def state_of(redis, prefix):
     return state
 
 
+async def held_by(redis, prefix):
+    return await redis.zcard(Keys(prefix).budgets.held("shop"))
+
+
 async def call(money, cost, *, seconds=60.0):
     """One call that costs so many billionths; what it was refused for."""
     try:
-        async with money.call(QUESTION, 4, seconds) as aside:
+        async with money.call(QUESTION, 4, seconds, LATER) as aside:
             await asyncio.sleep(random.uniform(0, 0.02))
             aside.cost = cost
     except LLMError as error:
@@ -92,7 +99,7 @@ async def test_what_costs_more_than_estimated_is_counted_as_it_is(make, redis, p
 
 async def test_who_finds_the_rest_held_waits_for_it(make):
     one, other = await make(nano=15_000), await make(nano=15_000)
-    async with one.call(QUESTION, 4, 60) as aside:
+    async with one.call(QUESTION, 4, 60, LATER) as aside:
         waiting = asyncio.create_task(call(other, 5_000))
         await asyncio.sleep(0.1)
         assert not waiting.done()
@@ -100,10 +107,39 @@ async def test_who_finds_the_rest_held_waits_for_it(make):
     assert await waiting is None
 
 
+async def test_nobody_waits_longer_than_his_deadline(make, redis, prefix):
+    one, other = await make(nano=15_000), await make(nano=15_000)
+    async with one.call(QUESTION, 4, 60, LATER) as aside:
+        with pytest.raises(LLMError, match="calls under way held what is left of the budget of shop") as raised:
+            await other.reserve("shop", 10_000, 60, asyncio.get_running_loop().time() + 0.3)
+        aside.cost = 5_000
+    assert (raised.value.kind, raised.value.final) == ("budget", False)
+
+
+async def test_who_leaves_while_it_is_set_aside_holds_nothing(make, redis, prefix, monkeypatch):
+    money, taken = await make(), asyncio.Event()
+
+    async def taken_and_then_silence(*arguments):
+        await RESERVE(*arguments)
+        taken.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(money_budget, "RESERVE", taken_and_then_silence)
+    leaving = asyncio.create_task(call(money, 1))
+    await taken.wait()
+    assert await held_by(redis, prefix) == 1
+    leaving.cancel()
+    await asyncio.wait({leaving})
+    await money.aclose()
+    assert await held_by(redis, prefix) == 0
+    state = await state_of(redis, prefix)
+    assert (state.spent, state.held) == (0, 0)
+
+
 @pytest.mark.parametrize("lives", [True, False], ids=["its time has passed", "it is dead"])
 async def test_what_a_killed_worker_has_set_aside_counts_as_spent(make, redis, prefix, lives):
     killed, other = await make(nano=30_000, lives=lives), await make(nano=30_000)
-    aside = await killed.reserve("shop", 15_000, 0.2 - LATE if lives else 900)
+    aside = await killed.reserve("shop", 15_000, 0.2 - LATE if lives else 900, LATER)
     assert await call(other, 1_000) is None, "there is enough for both"
     await asyncio.sleep(0.3)
     assert await call(other, 4_001) is None
@@ -115,10 +151,6 @@ async def test_what_a_killed_worker_has_set_aside_counts_as_spent(make, redis, p
     killed.settle(aside)  # it was only frozen, and says what came of it
     await killed.aclose()
     assert (await state_of(redis, prefix)).spent == 8_001 / NANO
-
-
-async def held_by(redis, prefix):
-    return await redis.zcard(Keys(prefix).budgets.held("shop"))
 
 
 async def sent_twice(script, redis, keys, arguments):
@@ -142,9 +174,9 @@ async def test_what_is_sent_twice_counts_once(make, redis, prefix):
 
 async def test_what_a_lapsed_call_cost_is_put_in_place_once_and_on_its_own_day(make, redis, prefix):
     frozen, other, of = await make(lives=False), await make(), Keys(prefix).budgets
-    asides = [await frozen.reserve("shop", nano, 60) for nano in (300_000, 400_000)]
+    asides = [await frozen.reserve("shop", nano, 60, LATER) for nano in (300_000, 400_000)]
     with pytest.raises(LLMError, match="the budget of shop"):
-        await other.reserve("shop", 300_001, 60)  # the others lapse, and may have been paid
+        await other.reserve("shop", 300_001, 60, LATER)  # the others lapse, and may have been paid
     assert await redis.zcard(of.lapsed("shop")) == 2
     for _ in range(2):
         await SETTLE(redis, [of.sums, of.held("shop"), of.lapsed("shop")],
@@ -162,7 +194,7 @@ async def test_what_a_lapsed_call_cost_is_put_in_place_once_and_on_its_own_day(m
 async def test_a_call_whose_cost_nobody_knows_counts_as_it_was_estimated(make, redis, prefix):
     money = await make()
     with pytest.raises(TimeoutError):
-        async with money.call(QUESTION, 4, 60):
+        async with money.call(QUESTION, 4, 60, LATER):
             raise TimeoutError
     await money.aclose()
     assert (await state_of(redis, prefix)).spent == 10_000 / NANO
@@ -171,12 +203,12 @@ async def test_a_call_whose_cost_nobody_knows_counts_as_it_was_estimated(make, r
 async def test_an_answer_without_a_bound_is_estimated_by_the_longest_one(make):
     money = await make()
     question = QUESTION.with_fields(params={})
-    async with money.call(question, 4, 60) as aside:
+    async with money.call(question, 4, 60, LATER) as aside:
         assert aside.nano == 500_000
         aside.cost = 0
     money.learn("m", 700)
     money.learn("m", 20)
-    async with money.call(question, 4, 60) as aside:
+    async with money.call(question, 4, 60, LATER) as aside:
         assert aside.nano == 700_000
         aside.cost = 0
 
@@ -199,13 +231,13 @@ async def test_a_new_day_begins_at_nought_and_warns_anew(make, redis, prefix):
 
 async def test_a_model_without_a_price_cannot_be_bounded_and_is_not_asked(make):
     with pytest.raises(LLMError, match="no price of other is known.*ASKONCE_PRICES") as raised:
-        async with (await make()).call(QUESTION.with_fields(model="other"), 4, 60):
+        async with (await make()).call(QUESTION.with_fields(model="other"), 4, 60, LATER):
             raise AssertionError
     assert (raised.value.kind, raised.value.final) == ("budget", True)
 
 
 async def test_other_namespaces_spend_what_they_like(make, redis, prefix):
-    async with (await make(nano=1)).call(QUESTION.with_fields(namespace="free", model="other"), 4, 60) as aside:
+    async with (await make(nano=1)).call(QUESTION.with_fields(namespace="free", model="other"), 4, 60, LATER) as aside:
         aside.cost = 10**12
     assert not await redis.exists(Keys(prefix).budgets.sums)
 

@@ -148,9 +148,10 @@ class OpenAILLM:
         return refused is not None
 
     async def _try(self, request: Request) -> Completion:
-        timeout, content = self._seconds_of(request), request.content
-        async with self._money.call(request.question, len(content), timeout) as aside:
-            return await self._send(request, content, timeout, aside)
+        seconds, size = self._seconds_of(request), len(request.content)
+        async with self._money.call(request.question, size, seconds, request.deadline) as aside:
+            seconds = self._seconds_of(request)  # it may have waited
+            return await self._send(request, request.content, seconds, aside)
 
     async def _send(self, request: Request, content: bytes, timeout: float, aside: Aside) -> Completion:
         question, model, began = request.question, request.model, perf_counter()

@@ -68,37 +68,53 @@ class MoneyBudget:
         self._settling: asyncio.Task[None] | None = None
 
     @asynccontextmanager
-    async def call(self, question: Question, size: int, seconds: float) -> AsyncIterator[Aside]:
+    async def call(self, question: Question, size: int, seconds: float, until: float) -> AsyncIterator[Aside]:
         """One try at the provider. Its `cost` is to be set inside the block.
 
-        size: bytes of the request. seconds: that it may take. Raises LLMError of kind `budget`, which is final.
+        size: bytes of the request. seconds: that it may take. until: when it no longer waits for others (the loop's
+        clock). Raises LLMError of kind `budget`: final, but for one that has waited in vain.
         """
         namespace = question.namespace or ""
         if namespace not in self._limits:
             yield Aside(namespace, "", 0)
             return
-        aside = await self.reserve(namespace, self._estimate(question, size), seconds)
+        aside = await self.reserve(namespace, self._estimate(question, size), seconds, until)
         try:
             yield aside
         finally:
             self.settle(aside)
 
-    async def reserve(self, namespace: str, nano: int, seconds: float) -> Aside:
+    async def reserve(self, namespace: str, nano: int, seconds: float, until: float) -> Aside:
         """Waits while others hold what is left. Raises LLMError of kind `budget`."""
-        limit, aside = self._limits[namespace], Aside(namespace, f"{self._worker}/{secrets.token_hex(8)}", nano)
-        lapses = int((seconds + LATE) * 1000)
-        while True:
-            verdict, spent, nearly = await RESERVE(
-                self._redis,
-                [*self._places(namespace), self._keys.workers],
-                [namespace, limit.period, limit.nano, aside.name, nano, lapses],
-            )
-            self._warn(namespace, int(spent), nearly)
-            if verdict == b"taken":
-                return aside
-            if verdict == b"over":
-                raise LLMError("budget", _words(namespace, limit, int(spent), nano), final=True)
-            await asyncio.sleep(PAUSE * random.uniform(0.5, 1.5))
+        aside = Aside(namespace, f"{self._worker}/{secrets.token_hex(8)}", nano)
+        try:
+            async with asyncio.timeout_at(until) as waiting:
+                while True:
+                    if await self._is_taken(aside, seconds):
+                        return aside
+                    await asyncio.sleep(PAUSE * random.uniform(0.5, 1.5))
+        except LLMError:
+            raise
+        except BaseException as error:  # it may have been set aside all the same
+            aside.cost = 0
+            self.settle(aside)
+            if not waiting.expired():
+                raise
+            words = f"calls under way held what is left of the budget of {namespace} until the question's deadline"
+            raise LLMError("budget", words, final=False) from error
+
+    async def _is_taken(self, aside: Aside, seconds: float) -> bool:
+        """False where others hold what is left."""
+        namespace, limit = aside.namespace, self._limits[aside.namespace]
+        verdict, spent, nearly = await RESERVE(
+            self._redis,
+            [*self._places(namespace), self._keys.workers],
+            [namespace, limit.period, limit.nano, aside.name, aside.nano, int((seconds + LATE) * 1000)],
+        )
+        self._warn(namespace, int(spent), nearly)
+        if verdict == b"over":
+            raise LLMError("budget", _words(namespace, limit, int(spent), aside.nano), final=True)
+        return bool(verdict == b"taken")
 
     def settle(self, aside: Aside) -> None:
         """Off the caller's way: all that end within a round trip are settled with the next."""
