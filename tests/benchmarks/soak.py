@@ -34,6 +34,7 @@ from askonce_worker.cache.semantic import QdrantSemanticCache, connect_qdrant
 from askonce_worker.local.parts import choose_parts
 from askonce_worker.local.stack import Stack
 from support.asking import settings_for
+from support.counting import counters
 from support.llm_server import LLMServer
 from support.valkey_fixture import OwnValkey
 
@@ -85,9 +86,9 @@ class Soak:
         await self.ledger.read_to_the_end(self.redis, self.keys)
         left |= await _last(lambda: self._left(time.time() - began), seconds=CACHE_TTL + RESULT_TTL + 30)
         stats = (await self.llm.stats(brief=True))["chat"]
-        counted = await self.redis.hgetall(self.keys.stats("total"))
+        counts = await counters(self.redis, self.keys)
         await self.pool.end_all()
-        return Report(self.ledger, self.chaos, self.memory, stats=stats, counted=counted, left=left)
+        return Report(self.ledger, self.chaos, self.memory, stats=stats, counted=counts, left=left)
 
     async def _count_calls(self) -> None:
         while True:

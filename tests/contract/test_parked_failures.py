@@ -12,6 +12,7 @@ from askonce_worker.parked.sending import Sending
 from askonce_worker.parked.settling import Settling
 from askonce_worker.parked.sorting import Sorting
 from askonce_worker.parked.store import LockLost, ParkedStore
+from support.counting import counters
 from support.parking import (
     answers,
     batch_worker,  # noqa: F401
@@ -199,7 +200,7 @@ async def test_a_worker_that_dies_anywhere_is_gone_on_from(monkeypatch, batch_wo
         assert {answer.status for answer in found} == {"answered"}
         await nothing_left(one)
         assert killed
-        total = await one.redis.hgetall(one.keys.stats("total"))
+        total = await counters(one.redis, one.keys)
     batches, calls = await seen(llm_server)
     assert (calls, batches["billed"], set(batches["texts"].values())) == (0, 6, {1})
     assert len([each for each in batches["batches"] if each["status"] == "completed"]) >= 1

@@ -54,14 +54,14 @@ async def test_what_is_published_twice_at_once_is_the_first(scripts):  # noqa: F
     await scripts.submit("a", "b", listener="me")
     first, second = (result_record(Answer(None, "answered", body=text_body(text, model="m"))) for text in ("1", "2"))
     keys = scripts.keys
-    head = [f"{keys.prefix}:result:", keys.answered(""), keys.stats("hour:"), RESULT_MS, 0, 0]
+    head = [f"{keys.prefix}:result:", keys.answered(""), RESULT_MS, "", ""]
     each = [(job_id, record) for job_id in ("a", "b") for record in (first, second)]
     args = [value for job_id, record in each for value in (f"default:{job_id}", PRINT, record, "exact|n|m", "", 3, 0)]
-    names = [keys.stats("total"), keys.touched, keys.tally("test")]
-    assert await Script("askonce_worker.cache", "publish")(scripts.redis, names, [*head, *args]) == [1, 0, 1, 0]
+    publish = Script("askonce_worker.cache", "publish")
+    assert await publish(scripts.redis, [keys.stats("fresh")], [*head, *args]) == [1, 0, 1, 0]
     assert await scripts.marker("a") == await scripts.marker("b") == HEAD + first
     assert await scripts.told("me") == ["default:a", "default:b"]
-    counts = await scripts.redis.hgetall(keys.stats("total"))
+    counts = await scripts.counted()
     assert (counts.pop(b"exact|n|m"), counts.pop(b"saved_in|n|m")) == (b"2", b"6")
     assert list(counts.values()) == [b"2"], "both took equally long"
 
@@ -97,7 +97,7 @@ async def test_publishing_twice_changes_nothing(scripts):  # noqa: F811
     assert await scripts.publish("a", record=FAILED, counter="llm|default|m") == 0
     assert await scripts.marker("a") == before
     assert await scripts.told("me") == ["default:a"]
-    assert await scripts.redis.hget(scripts.keys.stats("total"), "llm|default|m") == b"1"
+    assert (await scripts.counted())[b"llm|default|m"] == b"1"
 
 
 async def test_cancel_ends_what_waits_and_tells_who_listens(scripts):  # noqa: F811

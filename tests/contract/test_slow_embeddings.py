@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from support.asking import calls, collected, paraphrases, settings_for
+from support.counting import counters
 from support.wired import wired_workers
 
 TOPICS = [f"What has the tower of {name}? [g{name}]" for name in ("Ulm", "Pisa", "Paris", "London", "Berlin", "Rome")]
@@ -45,9 +46,9 @@ async def test_an_answer_that_was_asked_without_matching_says_why_and_is_counted
     await llm_server.fail("embeddings", trouble, **({"status": 503} if trouble == "status" else {}))
     async with wired_workers(1, settings | {"ASKONCE_SEMANTIC_WAIT": "0.3"}) as [worker]:
         [answer] = await worker.ask(TOPICS[0])
-        counted = await worker.redis.hgetall(worker.keys.stats("total"))
+        counts = await counters(worker.redis, worker.keys)
     assert (answer.source, answer.unmatched) == ("llm", reason)
-    assert counted[f"unmatched:{reason}|default|test-model".encode()] == b"1"
+    assert counts[f"unmatched:{reason}|default|test-model".encode()] == b"1"
 
 
 async def test_a_text_too_long_for_matching_says_so(settings, llm_server):

@@ -91,6 +91,7 @@ async def test_a_workers_hit_moves_the_idle_clock_alone(cache):
     await cache.redis.set(cache.keys.result("n", "j"), marker)
 
     await cache.publisher.send([Finished(question, Answer("j", "answered", "semantic"), hit=fingerprint)])
+    await cache.publisher.aclose()
 
     assert await cache.redis.zscore(cache.keys.touched, fingerprint) > LONG_AGO
     assert await cache.redis.zscore(cache.keys.expiries, fingerprint) == expires

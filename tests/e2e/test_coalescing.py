@@ -104,7 +104,8 @@ async def test_near_duplicates_over_four_workers_make_one_call(settings, llm_ser
     def client(**options):
         return client_for(settings, **options)
 
-    async with workers(4, {**settings, "ASKONCE_CHUNKS": "25"}) as pool:
+    # A worker that gets no processor for longer than its lease is given up, and what it asks is asked again.
+    async with workers(4, {**settings, "ASKONCE_CHUNKS": "25", "ASKONCE_LEASE": "10"}) as pool:
         await hundred_paraphrases_make_one_call(client, pool, llm_server)
         await llm_server.control(chat={"latency_ms": [50, 300]})
         await each_group_makes_one_call(client, llm_server, 100)

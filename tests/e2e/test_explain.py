@@ -27,6 +27,7 @@ from askonce_worker.queue.worker_options import JobHooks
 from askonce_worker.redis.clock import RedisClock
 from askonce_worker.redis.connection import connect_redis
 from support.asking import MODEL, calls, client_for, settings_for
+from support.counting import counters
 from support.wired import wired_workers
 from support.worker_process import until, workers
 
@@ -96,10 +97,10 @@ async def test_every_reason_is_told_and_nothing_is_asked_counted_or_cached(setti
 
 async def state(redis, prefix):
     keys = Keys(prefix)
-    counters = await redis.hgetall(keys.stats("total"))
+    counted = await counters(redis, keys)
     entries = sorted([key async for key in redis.scan_iter(f"{keys.entry('')}*")])
     rest = await redis.xlen(keys.outbox), await redis.hgetall(keys.load), await redis.hlen(keys.dead)
-    answers = {name: count for name, count in counters.items() if name.split(b"|")[0].decode() in SOURCES}
+    answers = {name: count for name, count in counted.items() if name.split(b"|")[0].decode() in SOURCES}
     return answers, entries, rest  # what calls cost is counted a moment later
 
 

@@ -17,6 +17,7 @@ from redis.asyncio import Redis
 from askonce.contract.keys import Keys
 from support.batch_command import MODEL, Command, content, request
 from support.batch_runs import records
+from support.counting import counters
 from support.worker_process import all_alive, start_worker, until
 
 LINES = int(os.environ.get("ASKONCE_TEST_BATCH_LINES", "1000"))
@@ -89,7 +90,7 @@ async def test_a_large_file_is_paid_once_and_at_half_price_whoever_is_killed(set
             await all_alive(settings, running, 3)
             code, errors = await killed_in_turn(command, settings, tmp_path, running, parked)
             left = int(await redis.hget(Keys(prefix).load, "parked") or 0)
-            totals = await redis.hgetall(Keys(prefix).stats("total"))
+            totals = await counters(redis, Keys(prefix))
         finally:
             for worker in running:
                 await worker.kill()

@@ -10,6 +10,7 @@ from askonce_worker.answering.ports import StoredVector
 from askonce_worker.cache import qdrant_messages as messages
 from askonce_worker.cache.semantic import connect_qdrant
 from support.asking import MODEL, Bench, answers_to, calls, client_for, paraphrases, settings_for
+from support.counting import counters
 from support.ports import free_port
 from support.qdrant_proxy import slow_qdrant
 from support.worker_process import until, workers
@@ -47,7 +48,7 @@ async def filled(bench, topics=TOPICS):
 
 async def waits(bench):
     """Questions whose look waited for a slow server."""
-    return int(await bench.redis.hget(bench.keys.stats("total"), f"waited|default|{MODEL}") or 0)
+    return int((await counters(bench.redis, bench.keys)).get(f"waited|default|{MODEL}".encode(), 0))
 
 
 @pytest.mark.timeout(300)
@@ -116,8 +117,8 @@ async def test_a_qdrant_that_is_gone_is_done_without_after_a_while_and_used_when
             await filled(bench)
         away = await answers_to(client, [f"Please, {topic}" for topic in TOPICS], lane="bulk", seconds=60)
         assert {(answer.source, answer.unmatched) for answer in away} == {("llm", "qdrant_down")}
-        counted = await bench.redis.hgetall(bench.keys.stats("total"))
-        assert int(counted[f"unmatched:qdrant_down|default|{MODEL}".encode()]) == len(TOPICS)
+        counts = await counters(bench.redis, bench.keys)
+        assert int(counts[f"unmatched:qdrant_down|default|{MODEL}".encode()]) == len(TOPICS)
         async with slow_qdrant(embedded_qdrant_url, port):
             others = iter(reworded(TOPICS, 98))
 

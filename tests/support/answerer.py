@@ -133,6 +133,7 @@ class Answerer:
             args = [
                 self.keys.entry(""),
                 0,
+                "1",
                 question.fingerprint,
                 record,
                 ttl,
@@ -147,7 +148,6 @@ class Answerer:
         return Answer(None, "answered", source="llm", model=question.model, metadata=question.metadata, body=body)
 
     async def publish(self, question, answer):
-        keys = [self.keys.stats("total"), self.keys.touched, self.keys.tally("answerer")]
-        args = [f"{self.keys.prefix}:result:", self.keys.answered(""), self.keys.stats("hour:"), 3_600_000, 0, 0]
+        args = [f"{self.keys.prefix}:result:", self.keys.answered(""), 3_600_000, "", ""]
         args += [f"{question.namespace}:{question.job_id}", question.fingerprint, result_record(answer), "|", "", 0, 0]
-        return (await PUBLISH(self.redis, keys, args))[0]
+        return (await PUBLISH(self.redis, [self.keys.stats("fresh")], args))[0]

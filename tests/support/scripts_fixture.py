@@ -9,6 +9,7 @@ from askonce.contract.completion import text_body
 from askonce.contract.keys import ARQ_JOB, Keys
 from askonce.contract.result import result_record
 from askonce.store.scripts import Script
+from support.counting import counters
 
 PRINT = "f" * 43
 OTHER = "g" * 43
@@ -58,10 +59,13 @@ class Scripts:
 
     async def publish(self, job_id, *, record=DONE, fingerprint=PRINT, namespace="default", counter="", hit=""):
         keys = self.keys
-        head = [f"{keys.prefix}:result:", keys.answered(""), keys.stats("hour:"), RESULT_MS, 0, 0]
+        head = [f"{keys.prefix}:result:", keys.answered(""), RESULT_MS, "", ""]
         args = [*head, f"{namespace}:{job_id}", fingerprint, record, counter, hit, 0, 0]
-        names = [keys.stats("total"), keys.touched, keys.tally("test")]
-        return (await Script("askonce_worker.cache", "publish")(self.redis, names, args))[0]
+        return (await Script("askonce_worker.cache", "publish")(self.redis, [keys.stats("fresh")], args))[0]
+
+    async def counted(self):
+        """Counts what was published, and gives all counters."""
+        return await counters(self.redis, self.keys)
 
     async def told(self, listener):
         items = await self.redis.xrange(self.keys.answered(listener))

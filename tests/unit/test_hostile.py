@@ -314,7 +314,7 @@ def test_what_is_too_large_is_refused():
 
 
 def test_no_chunk_is_larger_than_a_worker_reads():
-    queue = JobQueue(None, Keys(), chunk_size=1000, max_queued=0, result_ttl=60)
+    queue = JobQueue(None, Keys(), chunk_size=1000, max_queued=0, result_ttl=60, run=None)
     route = Route("bulk", "n", 60_000)
     large = [QUESTION.with_fields(text="x" * 1_000_000, job_id=f"j{n}") for n in range(30)]
     chunks = queue._chunks([(route, question) for question in large])

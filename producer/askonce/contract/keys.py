@@ -212,12 +212,13 @@ class Keys:
 
     def stats(self, bucket: str) -> str:
         """hash of counters `name|namespace|model` (names: `counters.py`); `hour:N` (Unix hours) until it is packed,
-        `total` for ever; publish.lua, touch.lua, cancel.lua, report_wrong.lua. Packed (`packed_counters.py`):
-        `packed:hour:N` two days, `packed:day:N` (Unix days) 41 days; pack_hour.lua."""
+        `total` for ever; count_fresh.lua, touch.lua, cancel.lua, report_wrong.lua. Packed (`packed_counters.py`):
+        `packed:hour:N` two days, `packed:day:N` (Unix days) 41 days; pack_hour.lua. And `fresh`, hash of notes of what
+        was published and is not counted yet; a second; publish.lua, count_fresh.lua."""
         return f"{self.prefix}:stats:{bucket}"
 
     def tally(self, whose: str) -> str:
-        """string: number of the last tally of this worker or client; a day, an hour; publish.lua, touch.lua,
+        """string: number of the last tally of this worker or client; a day, an hour; count_fresh.lua, touch.lua,
         record.lua."""
         return f"{self.prefix}:stats:tally:{whose}"
 

@@ -41,8 +41,8 @@ class Body(dict[str, Any]):
 
 def write_record(record: Mapping[str, Any], *, compressed: bool) -> bytes:
     """The record, with its fields in their order."""
-    plain = orjson.dumps(record)
-    if not compressed or len(plain) < LEAST:
+    plain = b"" if compressed and _has_large_frame(record) else orjson.dumps(record)
+    if plain and (not compressed or len(plain) < LEAST):
         return plain
     found = {name: _frame(record[name], least) for name, least in FIELDS.items() if record.get(name) is not None}
     frames = {name: frame for name, frame in found.items() if frame is not None}
@@ -72,6 +72,12 @@ def open_record(raw: bytes) -> tuple[dict[str, Any], dict[str, Frame]]:
     for name, (size, frame) in frames.items():
         record[name] = read_json(decompress(frame, size))
     return record, frames
+
+
+def _has_large_frame(record: Mapping[str, Any]) -> bool:
+    """Whether its length need not be looked at."""
+    body = record.get("body")
+    return isinstance(body, Body) and body.frame is not None and body.frame[0] >= LEAST
 
 
 def _frame(value: Any, least: int) -> Frame | None:

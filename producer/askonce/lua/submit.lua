@@ -7,24 +7,22 @@
 --       3 job   4 lane   5 namespace   6 most questions in the lane (0: no bound)   7 timeout in ms
 --       8 lifetime of a result in ms   9 listener, or ''   10 function   11 chunk
 --       12... job id, fingerprint of each question; and to look for an entry first, a line each: its key, that of the
---       epochs, and the four fields that it depends on
+--       epochs, and the four fields that it depends on; and one more if there was room in the memory just before
 -- Returns {'ok', new} | {'cached', entry, value of each field} | {'conflict', index... (at most 4000)} | {'full', cause}
 local last = #ARGV - (#ARGV - 11) % 2
-local function cached()
-  -- Sent again after a lost reply, the question may be in the queue already, and what is cached its own answer.
-  if redis.call('MGET', ARGV[1] .. ARGV[12])[1] then
-    return false
-  end
+local known, has_room = {}, false
+if last < #ARGV then
   local lines = {}
   for line in string.gmatch(ARGV[#ARGV], '[^\n]+') do
     lines[#lines + 1] = line
   end
-  local entry = redis.pcall('GET', lines[1])
-  return type(entry) == 'string' and {'cached', entry, unpack(redis.call('HMGET', lines[2], unpack(lines, 3)))}
-end
-local found = last < #ARGV and cached()
-if found then
-  return found
+  has_room = #lines > 6
+  local found = redis.call('MGET', ARGV[1] .. ARGV[12], lines[1])
+  -- Sent again after a lost reply, the question may be in the queue already, and what is cached its own answer.
+  if found[2] and not found[1] then
+    return {'cached', found[2], unpack(redis.call('HMGET', lines[2], unpack(lines, 3, 6)))}
+  end
+  known[1] = found[1]
 end
 
 local header = string.len('{"fingerprint":"')
@@ -38,8 +36,8 @@ for i = 12, last, 2 do
 end
 
 -- A job id that is known is accepted already, if it stands for the same question.
-local known, conflicts, new, own = {}, {}, 0, {}
-for at = 1, #keys, 4000 do
+local conflicts, new, own = {}, 0, {}
+for at = 1, last < #ARGV and 0 or #keys, 4000 do
   local found = redis.call('MGET', unpack(keys, at, math.min(at + 3999, #keys)))
   for i = 1, #found do
     known[at + i - 1] = found[i]
@@ -71,7 +69,7 @@ local most = tonumber(load[4] or 0)
 if most > 0 and tonumber(load[2] or 0) + tonumber(load[3] or 0) + #keys > most then
   return {'full', 'memory'}
 end
-if nearly_full() then
+if not has_room and nearly_full() then
   return {'full', 'memory'}
 end
 

@@ -3,15 +3,18 @@
 import asyncio
 from collections import Counter
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from askonce.contract.keys import Keys
 from askonce.contract.packed_counters import day_of, live_hour, packed_day, packed_hour, unpacked
+from askonce.errors import StoreUnreachable
 from askonce.store.connection import ScriptCall, Store
 from askonce.store.scripts import Script
 from askonce.store.wire import Command
 
+COUNT_FRESH = Script("askonce", "count_fresh")
 STATS_BUCKETS = Script("askonce", "stats_buckets")
 FULL_HOURS = {"hour": 1, "day": 24}
 """How many full hours a period has, beside the present one."""
@@ -53,7 +56,8 @@ class _Buckets:
 
 
 async def read_history(store: Store, keys: Keys) -> History:
-    """Two round trips, or a few more while a worker packs an hour."""
+    """Three round trips, or a few more while a worker packs an hour."""
+    await _count_fresh(store, keys)
     buckets = await _buckets(store, keys)
     for _ in range(TRIES):
         names = ["total", *buckets.lengths]
@@ -69,9 +73,17 @@ async def read_history(store: Store, keys: Keys) -> History:
 
 
 async def read_totals(store: Store, keys: Keys) -> Counts:
-    """The counters since the beginning, in one command."""
+    """The counters since the beginning."""
+    await _count_fresh(store, keys)
     [reply] = await store.pipeline([("HGETALL", keys.stats("total"))])
     return _counts("total", reply)
+
+
+async def _count_fresh(store: Store, keys: Keys) -> None:
+    """Workers do so once a second: a reader does not wait for them. One who may only read is late by that much."""
+    names = [keys.stats("fresh"), keys.stats("total"), keys.touched]
+    with suppress(StoreUnreachable):
+        await store.script(COUNT_FRESH, names, [keys.stats("hour:"), keys.tally("")])
 
 
 def _periods(found: dict[str, Counts], now: int) -> dict[str, Counts]:

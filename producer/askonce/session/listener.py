@@ -8,6 +8,7 @@ import asyncio
 import secrets
 from collections.abc import Sequence
 from contextlib import suppress
+from typing import Any
 
 from askonce.answer import Answer, AnswerError
 from askonce.contract.keys import Keys
@@ -15,7 +16,7 @@ from askonce.contract.result import read_result
 from askonce.errors import AskOnceError, StoreUnreachable, UnknownJob
 from askonce.session.batching import Batcher
 from askonce.session.waiting import Waiting
-from askonce.store.connection import Store
+from askonce.store.connection import ScriptCall, Store
 from askonce.store.fetch import MOST_BYTES, fetched, unread
 from askonce.store.scripts import Script
 from askonce.tasks import stop
@@ -67,6 +68,15 @@ class Listener:
             raise UnknownJob(_job_id(job))
         return read_answer(job, raw) if raw else None
 
+    async def run(self, call: ScriptCall) -> Any:
+        """A script after which there may be something to hear: both go out in one write, where no read has begun."""
+        if self._stream.is_free:
+            try:
+                return await self._stream.behind(call, self._position)
+            except StoreUnreachable:  # it may be sent twice
+                self._position = START
+        return await self._store.script(call.script, call.keys, call.args)
+
     async def aclose(self) -> None:
         await stop(*self._tasks)
         await self._look.aclose()
@@ -78,6 +88,9 @@ class Listener:
         clock = asyncio.get_running_loop().time
         heard, pause = clock(), 0.05
         while True:
+            if not self.waiting.may_come:
+                await self.waiting.anything()
+                heard = clock()
             try:
                 await self._hear_once()
                 heard, pause = clock(), 0.05

@@ -66,6 +66,7 @@ class Session:
             chunk_size=settings.chunk_size,
             max_queued=settings.max_queued,
             result_ttl=settings.result_ttl,
+            run=self._listener.run,
             reads=VERSION if settings.compress else 0,
         )
         self._exact = ExactLookup(self._store, self._keys)

@@ -20,6 +20,7 @@ class Waiting:
     def __init__(self) -> None:
         self._futures: dict[str, list[asyncio.Future[Answer]]] = {}
         self._closed: Exception | None = None
+        self._confirmed = asyncio.Event()
         self._due: dict[str, float] = {}  # always in the order of the times, since all wait equally long
 
     def __contains__(self, job: str) -> bool:
@@ -42,6 +43,17 @@ class Waiting:
         if job in self._futures:
             self._due.pop(job, None)
             self._due[job] = asyncio.get_running_loop().time() + AGAIN
+            self._confirmed.set()
+
+    @property
+    def may_come(self) -> bool:
+        return bool(self._due)
+
+    async def anything(self) -> None:
+        """Until there is a job whose answer may come."""
+        while not self._due:
+            self._confirmed.clear()
+            await self._confirmed.wait()
 
     def drop(self, job: str, future: asyncio.Future[Answer]) -> None:
         """Gives this future up."""

@@ -131,18 +131,36 @@ class Store:
 
 
 class StreamReader:
-    """Reads that block."""
+    """Reads that block. One at a time."""
 
     def __init__(self, wire: Wire, key: str) -> None:
         self._wire = wire
         self._key = key
+        self._lock = asyncio.Lock()
+        self._begun = False
+
+    @property
+    def is_free(self) -> bool:
+        """Whether no read has begun."""
+        return not (self._begun or self._lock.locked())
+
+    async def behind(self, call: ScriptCall, position: bytes) -> Any:
+        """The reply of a script, and in the same write a read begins: `after` brings what came of it."""
+        async with self._lock:
+            reply = await self._wire.send_ahead(call.command(), self._command(position))
+            self._begun = True
+        return reply
 
     async def after(self, position: bytes) -> list[StreamItem]:
         """What came after this position; waits for it for up to two seconds."""
-        command = ("XREAD", "COUNT", 256, "BLOCK", BLOCK_MS, "STREAMS", self._key, position)
-        (reply,) = await self._wire.send([command])
+        async with self._lock:
+            begun, self._begun = self._begun, False
+            reply = await self._wire.rest() if begun else (await self._wire.send([self._command(position)]))[0]
         items = reply[0][1] if reply else []
         return [(position, dict(zip(fields[::2], fields[1::2], strict=True))) for position, fields in items]
 
     async def aclose(self) -> None:
         await self._wire.aclose()
+
+    def _command(self, position: bytes) -> Command:
+        return ("XREAD", "COUNT", 256, "BLOCK", BLOCK_MS, "STREAMS", self._key, position)

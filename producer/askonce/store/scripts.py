@@ -25,7 +25,9 @@ class Script:
     @cached_property
     def source(self) -> str:
         own = _text(self._package, self._name)
-        return "".join([*(self._used(name) for name in USES.findall(own)), own])
+        first, _, rest = own.partition("\n")
+        flags, own = (f"{first}\n", rest) if first.startswith("#!") else ("", own)
+        return "".join([flags, *(self._used(name) for name in USES.findall(own)), own])
 
     def _used(self, name: str) -> str:
         try:

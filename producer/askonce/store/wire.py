@@ -39,9 +39,7 @@ class Wire:
         """The replies, in one round trip. Whatever interrupts it breaks the connection; the next call makes another."""
         with translated():
             try:
-                if not self._connection.is_current:
-                    await self._connection.connect()
-                    await self._refuse_cluster()
+                await self._connected()
                 return await self._exchange(commands)
             except ResponseError:
                 raise
@@ -49,9 +47,33 @@ class Wire:
                 await self._connection.disconnect(nowait=True)
                 raise
 
+    async def send_ahead(self, command: Command, other: Command) -> Any:
+        """Both in one write. The reply to the first; that to the other is for `rest`. Errors break the connection."""
+        with translated():
+            try:
+                await self._connected()
+                await self._connection.send_packed_command([packed([command, other])], check_health=False)
+                return await self._connection.read_response()
+            except BaseException:
+                await self._connection.disconnect(nowait=True)
+                raise
+
+    async def rest(self) -> Any:
+        with translated():
+            try:
+                return await self._connection.read_response()
+            except BaseException:
+                await self._connection.disconnect(nowait=True)
+                raise
+
     async def aclose(self) -> None:
         with suppress(RedisError, OSError):
             await self._connection.disconnect()
+
+    async def _connected(self) -> None:
+        if not self._connection.is_current:
+            await self._connection.connect()
+            await self._refuse_cluster()
 
     async def _exchange(self, commands: Sequence[Command]) -> list[Any]:
         connection = self._connection

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from redis.asyncio import Redis
-from redis.exceptions import NoScriptError
+from redis.exceptions import NoScriptError, ResponseError
 
 from askonce.contract.keys import Keys
 from askonce.store.scripts import Script, load
@@ -32,7 +32,10 @@ class EntryReader:
 
     def ask_entries(self, pipe: Any, fingerprints: Sequence[str]) -> None:
         """Adds one command to a pipeline. Its reply is for `complete`."""
-        self._ask(pipe, fingerprints, SMALL)
+        if len(fingerprints) == 1:
+            pipe.getrange(self._keys.entry(fingerprints[0]), 0, SMALL)
+        else:
+            self._ask(pipe, fingerprints, SMALL)
 
     def ask_markers(self, pipe: Any, namespace: str, job_ids: Sequence[str]) -> None:
         """Adds one command to a pipeline. It replies with what each marker, or answer, begins with."""
@@ -40,20 +43,24 @@ class EntryReader:
 
     async def run(self, fill: Callable[[Any], None]) -> list[Any]:
         """Runs a pipeline. Loads the scripts where Redis does not know them."""
-        pipe = self._redis.pipeline(transaction=False)
-        fill(pipe)
         try:
-            replies: list[Any] = await pipe.execute()
+            return await self._run_once(fill)
         except NoScriptError:
             await load(self._redis, ENTRIES, MARKERS)
-            pipe = self._redis.pipeline(transaction=False)
-            fill(pipe)
-            replies = await pipe.execute()
+            return await self._run_once(fill)
+
+    async def _run_once(self, fill: Callable[[Any], None]) -> list[Any]:
+        pipe = self._redis.pipeline(transaction=False)
+        fill(pipe)
+        replies = [_unless_foreign(reply) for reply in await pipe.execute(raise_on_error=False)]
+        for reply in replies:
+            if isinstance(reply, Exception):
+                raise reply
         return replies
 
-    async def complete(self, fingerprints: Sequence[str], reply: list[Any]) -> list[bytes | None]:
+    async def complete(self, fingerprints: Sequence[str], reply: list[Any] | bytes | None) -> list[bytes | None]:
         """The entries, those too that were left out of the reply for their size."""
-        found = list(reply)
+        found: list[Any] = list(reply) if isinstance(reply, list) else [_single(reply)]
         while left := [at for at, entry in enumerate(found) if isinstance(entry, int)]:
             [more] = await self.run(partial(self._ask, fingerprints=[fingerprints[at] for at in left], most=0))
             for at, entry in zip(left, more, strict=True):
@@ -62,3 +69,15 @@ class EntryReader:
 
     def _ask(self, pipe: Any, fingerprints: Sequence[str], most: int) -> None:
         pipe.evalsha(ENTRIES.sha, 0, self._keys.entry(""), self._most, most, *fingerprints)
+
+
+def _unless_foreign(reply: Any) -> Any:
+    """None for what is no string: nothing of ours."""
+    return None if isinstance(reply, ResponseError) and str(reply).startswith("WRONGTYPE") else reply
+
+
+def _single(found: bytes | None) -> bytes | int | None:
+    """As the script has it: the entry, its size where that is too large, or None."""
+    if not found:
+        return None
+    return found if len(found) <= SMALL else len(found)

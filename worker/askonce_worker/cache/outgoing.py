@@ -18,6 +18,7 @@ from askonce.contract.records import write_record
 from askonce.contract.result import result_record
 from askonce.store.kept_scopes import KeptScopes
 from askonce_worker.answering.ports import Finished, NewEntry
+from askonce_worker.cache.snapshot_runs import SnapshotRuns
 from askonce_worker.queue.leased_job import LeasedJob
 
 MOST_AT_ONCE = 256
@@ -91,6 +92,7 @@ class Packing:
         self._embedding = embedding
         self._compress = compress
         self._kept_scopes = KeptScopes()
+        self._runs = SnapshotRuns()
 
     def next_batch(self, waiting: deque[Parcel]) -> Batch:
         """Takes the first parcels, or the next part of the first one. At least one must wait.
@@ -155,7 +157,7 @@ class Packing:
             "embedding": self._embedding,
         }
         named = entry.body.get("model")
-        snapshot = named[:200] if isinstance(named, str) else ""
+        snapshot = " ".join(named[:200].split()) if isinstance(named, str) else ""
         # Upkeep reads what stands before the question, and no further.
         head = {**facts, "semantic": entry.semantic, "snapshot": snapshot}
         record = {**head, "question": question.text, "body": entry.body}
@@ -167,6 +169,6 @@ class Packing:
             "\n".join(epoch_fields(question.namespace or "", question.model or "")),
             b"" if entry.vector is None else entry.vector.tobytes(),
             orjson.dumps(facts)[1:],
-            snapshot,
+            self._runs.answered(question.model or "", snapshot) if snapshot else "",
             entry.asked_ms,
         ]

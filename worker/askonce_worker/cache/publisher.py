@@ -5,11 +5,13 @@ are kept, and sent again until Redis has taken them: they were paid for. Sending
 """
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
 import structlog
 from redis.asyncio import Redis
 from redis.exceptions import NoScriptError
@@ -22,6 +24,7 @@ from askonce.tasks import stop
 from askonce_worker.answering import chunk_end, chunk_log
 from askonce_worker.answering.ports import Finished, NewEntry
 from askonce_worker.answering.stages import Stage, unobserved
+from askonce_worker.cache.fresh_counts import FreshCounts
 from askonce_worker.cache.outgoing import Batch, Packing, Parcel
 from askonce_worker.logs.error_origin import place
 from askonce_worker.providers.call_counts import CallCounts, CountsReport
@@ -34,6 +37,8 @@ PUBLISH = Script("askonce_worker.cache", "publish")
 
 AGAIN = 1.0
 """Seconds from one try to the next, while Redis is away."""
+HAS_ROOM = 0.1
+"""Seconds for which Redis has room, once it had much of it: looking takes longer than storing."""
 LAST_FLUSH = 5.0
 """Seconds for which a worker that stops tries to deliver."""
 
@@ -89,6 +94,8 @@ class Publisher:
         self._scripts = scripts
         self._on_published = on_published
         self._stage = stage
+        self._fresh = FreshCounts(redis, keys)
+        self._has_room_until = 0.0
         self._packing = Packing(cache_ttl=cache_ttl, embedding=embedding, compress=compress)
         self._waiting: deque[Parcel] = deque()
         self._sender: asyncio.Task[None] | None = None
@@ -123,9 +130,11 @@ class Publisher:
                     await self.send(())
                 if self._sender is not None:
                     await asyncio.wait({self._sender})
+                await self._fresh.flush()
         except TROUBLE as error:
             log.warning("publish.given_up", error=type(error).__name__, parcels=len(self._waiting))
         finally:
+            await self._fresh.aclose()
             if self._sender is not None:
                 await stop(self._sender)
 
@@ -151,6 +160,7 @@ class Publisher:
             for job in batch.ends:
                 job.end.under_way = False
         self._counts.taken(report)
+        self._fresh.noted(bool(batch.items or report.counts))
         for job, ended in zip(batch.ends, replies.ended, strict=True):
             job.end.done = bool(ended)
         for parcel in batch.parcels:
@@ -182,6 +192,9 @@ class Publisher:
             job.end.under_way = True
         while True:
             replies = await self._pipeline(batch, report).execute(raise_on_error=False)
+            stored = replies[bool(batch.scopes)] if batch.stored else None
+            if isinstance(stored, list) and stored[0]:
+                self._has_room_until = time.monotonic() + HAS_ROOM
             if batch.items and isinstance(replies[-1], list):
                 published = [max(pair) for pair in zip(published, replies[-1], strict=True)]
             failures = [reply for reply in replies if isinstance(reply, Exception)]
@@ -199,12 +212,13 @@ class Publisher:
             pipe.evalsha(KEEP_SCOPES.sha, 0, kept.scope(""), *batch.scopes)
         if batch.stored:
             keys = [kept.epochs, kept.touched, kept.outbox, kept.expiries, kept.snapshot_runs]
-            arguments: list[Any] = [kept.entry(""), self._outbox_max, *batch.stored]
+            looks = "1" if time.monotonic() >= self._has_room_until else ""
+            arguments: list[Any] = [kept.entry(""), self._outbox_max, looks, *batch.stored]
             pipe.evalsha(STORE.sha, len(keys), *keys, *arguments)
         for settle in batch.settles:
             settle(pipe)
         if batch.items or report.counts:
-            keys = [kept.stats("total"), kept.touched, kept.tally(self._worker)]
+            keys = [kept.stats("fresh")]
             arguments = [*self._publish_head(report), *batch.published]
             if batch.ends:
                 keys += ending_keys(kept)
@@ -214,17 +228,14 @@ class Publisher:
         return pipe
 
     def _publish_head(self, report: CountsReport) -> list[Any]:
-        head: list[Any] = [
+        tally = f"calls {self._worker} {report.number}" if report.counts else ""
+        return [
             f"{self._keys.prefix}:result:",
             self._keys.answered(""),
-            self._keys.stats("hour:"),
             int(self._result_ttl * 1000),
-            report.number,
-            len(report.counts),
+            tally,
+            orjson.dumps({"counts": report.counts}) if tally else "",
         ]
-        for name, count in report.counts.items():
-            head += (name, count)
-        return head
 
     def _fail(self, parcels: Sequence[Parcel] | deque[Parcel], error: Exception) -> None:
         for parcel in parcels:

@@ -1,13 +1,12 @@
--- Publishes answers: over their pending markers only, so that a result never changes; tells the listeners; counts;
--- moves the idle clock of the entries that were hit; ends the jobs whose last answers these are.
+#!lua flags=allow-oom
+-- Publishes answers: over their pending markers only, so that a result never changes; tells the listeners; notes what is
+-- to be counted (count_fresh.lua); ends the jobs whose last answers these are.
 --
 -- Uses: end_job
 --
--- KEYS: totals, touched, tally; to end jobs, too: leases:interactive, leases:bulk, tokens:interactive, tokens:bulk, load
+-- KEYS: fresh; to end jobs, too: leases:interactive, leases:bulk, tokens:interactive, tokens:bulk, load
 -- ARGV: 1 prefix of the result keys (without namespace)   2 prefix of the listeners' streams
---       3 prefix of the hourly counters   4 lifetime of a result in ms
---       5 number of the publisher's tally: it counts once, however often it is sent
---       6 how many counters are in it   then counter, count of each
+--       3 lifetime of a result in ms   4 name of the publisher's tally, or ''   5 the tally
 --       then of each: namespace:job id, fingerprint ('' for any), rest of the result record after the fingerprint,
 --       counter ('' for none), fingerprint of the entry that was hit or '', tokens in and out that it saved
 --       to end jobs: of each lane (1 or 2), job, token, its questions; then the prefixes of job records and of arq's
@@ -17,6 +16,7 @@ local header = string.len('{"fingerprint":"')
 local after = header + 43 + string.len('",')
 local clock = redis.call('TIME')
 local told, tails, sums, counts, touched, replies = {}, {}, {}, {}, {}, {}
+local noted
 local micros = clock[1] * 1000000 + clock[2]
 local SMALL = 4096 -- bytes of an answer that a listener called `+...` gets at once, if it waits in the interactive lane
 local WAITED = {exact = 'hit:', semantic = 'hit:', inflight = 'joined:', llm = 'miss:'}
@@ -66,17 +66,9 @@ local function count_all(counter, sum)
   count('saved_out' .. of, sum.tokens_out)
 end
 
--- Removing comes first: Redis lets a script that has begun to write go on even when its memory is full.
-redis.call('ZREM', KEYS[2], '')
-local first = 7 + 2 * ARGV[6]
-local jobs = #KEYS > 3 and tonumber(ARGV[#ARGV]) or 0
+local first = 6
+local jobs = #KEYS > 1 and tonumber(ARGV[#ARGV]) or 0
 local last = jobs > 0 and #ARGV - 4 * jobs - 3 or #ARGV
-if first > 7 and redis.call('GET', KEYS[3]) ~= ARGV[5] then
-  redis.call('SET', KEYS[3], ARGV[5], 'EX', 86400)
-  for i = 7, first - 1, 2 do
-    count(ARGV[i], ARGV[i + 1])
-  end
-end
 local keys, found = {}, {}
 for i = first, last, 7 do
   keys[#keys + 1] = ARGV[1] .. ARGV[i]
@@ -93,7 +85,8 @@ for i = first, last, 7 do
   local pending = marker and string.sub(marker, after + 1, after + 10) == '"deadline"'
   if pending and (ARGV[i + 1] == '' or string.sub(marker, header + 1, header + 43) == ARGV[i + 1]) then
     local record = string.sub(marker, 1, after) .. ARGV[i + 2]
-    redis.call('SET', key, record, 'PX', ARGV[4])
+    redis.call('SET', key, record, 'PX', ARGV[3])
+    noted = noted or ARGV[i]
     found[key] = false -- pending no more, should it be here twice
     local tail = string.sub(marker, after + 1)
     local facts = tails[tail] or read(tail)
@@ -106,7 +99,6 @@ for i = first, last, 7 do
       account(ARGV[i + 3], facts.bucket, ARGV[i + 5], ARGV[i + 6])
     end
     if ARGV[i + 4] ~= '' then
-      touched[#touched + 1] = clock[1]
       touched[#touched + 1] = ARGV[i + 4]
     end
     replies[#replies + 1] = 1
@@ -126,25 +118,21 @@ for listener, ids in pairs(told) do
     redis.call('EXPIRE', stream, 3600)
   end
 end
-for at = 1, #touched, 4000 do
-  redis.call('ZADD', KEYS[2], 'XX', unpack(touched, at, math.min(at + 3999, #touched)))
-end
 for counter, sum in pairs(sums) do
   count_all(counter, sum)
 end
-if next(counts) then
-  local hour, begins = ARGV[3] .. math.floor(clock[1] / 3600), false
-  for field, count in pairs(counts) do
-    redis.call('HINCRBY', KEYS[1], field, count)
-    begins = redis.call('HINCRBY', hour, field, count) == count or begins
-  end
-  if begins then
-    redis.call('EXPIRE', hour, 3456000)
-  end
+-- Named by the time too: once its result is gone, a job may be published again before anybody has counted.
+local notes = ARGV[4] ~= '' and {ARGV[4], ARGV[5]} or {}
+if next(counts) or #touched > 0 then
+  notes[#notes + 1] = table.concat({'answers', noted, clock[1], clock[2]}, ' ')
+  notes[#notes + 1] = cjson.encode({counts = counts, touched = touched})
+end
+if #notes > 0 then
+  redis.call('HSET', KEYS[1], unpack(notes))
 end
 -- At the end: an error before leaves the jobs as they are.
 for i = last + 1, #ARGV - 3, 4 do
-  replies[#replies + 1] = end_job({unpack(KEYS, 4)}, tonumber(ARGV[i]), ARGV[i + 1], ARGV[i + 2], ARGV[i + 3],
+  replies[#replies + 1] = end_job({unpack(KEYS, 2)}, tonumber(ARGV[i]), ARGV[i + 1], ARGV[i + 2], ARGV[i + 3],
     {ARGV[#ARGV - 2], ARGV[#ARGV - 1]})
 end
 return replies

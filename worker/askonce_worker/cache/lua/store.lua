@@ -1,20 +1,21 @@
+#!lua flags=allow-oom
 -- Puts answers into the cache: entry, its two clocks and outbox together. Counts how often in a row, and since when, a
 -- model's answers came from the same snapshot of it.
 --
 -- Uses: nearly_full
 --
 -- KEYS: epochs, touched, outbox, expiries, snapshot runs
--- ARGV: 1 prefix of the entries   2 most vectors in the outbox
---       3... of each: fingerprint, rest of the entry after its times, time to live in ms, epochs it began under,
---       their four fields joined by line feeds, vector or '', record for the outbox or '', snapshot or '',
+-- ARGV: 1 prefix of the entries   2 most vectors in the outbox   3 '' if there was ample room just before
+--       4... of each: fingerprint, rest of the entry after its times, time to live in ms, epochs it began under,
+--       their four fields joined by line feeds, vector or '', record for the outbox or '',
+--       snapshots that have answered meanwhile, a line each, and before each how often,
 --       Unix ms at which it was asked for, 0 for now
--- Returns for each: 1 stored, 0 its epoch has moved, 2 a newer answer stands there, -1 Redis is nearly full.
+-- Returns whether there is ample room, 1 or 0, then for each: 1 stored, 0 its epoch has moved, 2 a newer answer stands
+-- there, -1 Redis is nearly full.
 local clock = redis.call('TIME')
 local now = tonumber(clock[1])
-local full = nearly_full()
-
--- Removing comes first: Redis lets a script that has begun to write go on even when its memory is full.
-redis.call('ZREM', KEYS[2], '')
+local looks = ARGV[3] ~= ''
+local full = looks and nearly_full()
 local runs = {}
 local function run_of(model)
   local raw = redis.call('HGET', KEYS[5], model)
@@ -26,12 +27,12 @@ local function run_of(model)
 end
 
 -- Who answered last, how often in a row and since when, and the longest run that ended in a return: a router has such.
-local function answered_by(model, snapshot)
+local function answered_by(model, snapshot, times)
   local run = runs[model] or run_of(model)
   runs[model] = run
   if run.snapshot == snapshot then
     run.changed = run.changed or run.count < 10000
-    run.count = math.min(run.count + 1, 10000)
+    run.count = math.min(run.count + times, 10000)
     return
   end
   local returns = false
@@ -46,7 +47,7 @@ local function answered_by(model, snapshot)
       table.remove(run.seen, 1)
     end
   end
-  run.snapshot, run.count, run.since, run.changed = snapshot, 1, now, true
+  run.snapshot, run.count, run.since, run.changed = snapshot, times, now, true
 end
 
 -- Whether an answer that is valid still was asked for later. Entries of earlier releases have no `asked_ms`.
@@ -59,9 +60,21 @@ local function is_newer(key, asked, epochs)
   return tonumber(later or created * 1000) > asked
 end
 
-local replies = {}
-local waiting = redis.call('XLEN', KEYS[3])
-for i = 3, #ARGV, 9 do
+-- Stores it unless a newer answer stands there.
+local function stored(i, asked, record)
+  local key = ARGV[1] .. ARGV[i]
+  if redis.call('SET', key, record, 'PX', ARGV[i + 2], 'NX') then
+    return true
+  elseif is_newer(key, asked, ARGV[i + 3]) then
+    return false
+  end
+  redis.call('SET', key, record, 'PX', ARGV[i + 2])
+  return true
+end
+
+local waiting = looks and redis.call('XLEN', KEYS[3]) or 0
+local replies = {looks and not full and waiting + 1000 < tonumber(ARGV[2]) and 1 or 0}
+for i = 4, #ARGV, 9 do
   local fields = {}
   for field in string.gmatch(ARGV[i + 4], '[^\n]+') do
     fields[#fields + 1] = field
@@ -70,30 +83,30 @@ for i = 3, #ARGV, 9 do
   for n = 1, #epochs do
     epochs[n] = epochs[n] or '0'
   end
-  if ARGV[i + 7] ~= '' then
-    answered_by(string.sub(fields[2], 7), ARGV[i + 7])
+  for times, snapshot in string.gmatch(ARGV[i + 7], '(%d+) ([^\n]+)') do
+    answered_by(string.sub(fields[2], 7), snapshot, tonumber(times))
   end
   local asked = tonumber(ARGV[i + 8])
   asked = asked > 0 and asked or now * 1000 + math.floor(clock[2] / 1000)
   if table.concat(epochs, '.') ~= ARGV[i + 3] then
     replies[#replies + 1] = 0
-  elseif is_newer(ARGV[1] .. ARGV[i], asked, ARGV[i + 3]) then
-    replies[#replies + 1] = 2
   elseif full then
-    replies[#replies + 1] = -1
+    replies[#replies + 1] = is_newer(ARGV[1] .. ARGV[i], asked, ARGV[i + 3]) and 2 or -1
   else
     local expires = now + math.max(1, math.floor(ARGV[i + 2] / 1000))
     local times = '{"created_at":' .. now .. ',"expires_at":' .. expires .. ','
-    local asked_ms = string.format('"asked_ms":%.0f,', asked)
-    redis.call('SET', ARGV[1] .. ARGV[i], times .. asked_ms .. ARGV[i + 1], 'PX', ARGV[i + 2])
-    redis.call('ZADD', KEYS[2], now, ARGV[i])
-    redis.call('ZADD', KEYS[4], expires, ARGV[i])
-    if ARGV[i + 5] ~= '' and waiting < tonumber(ARGV[2]) then
-      redis.call('XADD', KEYS[3], '*', 'fingerprint', ARGV[i], 'vector', ARGV[i + 5], 'record',
-        '{"created_at":' .. now .. ',"expires_at":' .. expires .. ',' .. ARGV[i + 6])
-      waiting = waiting + 1
+    if stored(i, asked, times .. string.format('"asked_ms":%.0f,', asked) .. ARGV[i + 1]) then
+      redis.call('ZADD', KEYS[2], now, ARGV[i])
+      redis.call('ZADD', KEYS[4], expires, ARGV[i])
+      if ARGV[i + 5] ~= '' and waiting < tonumber(ARGV[2]) then
+        redis.call('XADD', KEYS[3], '*', 'fingerprint', ARGV[i], 'vector', ARGV[i + 5], 'record',
+          '{"created_at":' .. now .. ',"expires_at":' .. expires .. ',' .. ARGV[i + 6])
+        waiting = waiting + 1
+      end
+      replies[#replies + 1] = 1
+    else
+      replies[#replies + 1] = 2
     end
-    replies[#replies + 1] = 1
   end
 end
 for model, run in pairs(runs) do

@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Appends leaders to a shard, if no other leader of their scopes came since the claimant last looked. (Endings may
 -- have come: a question that follows a leader which has just settled gets its answer all the same.) A claim is a sign
 -- of life.
@@ -13,28 +14,30 @@ local function ending()
 end
 
 local most = 500
-local last = ending()
-local came = {}
+-- What came begins with the record that the claimant saw last, while that is kept.
+local came = redis.call('XRANGE', KEYS[2], ARGV[1], '+', 'COUNT', most + 1)
+local last
+if came[1] and came[1][1] == ARGV[1] then
+  table.remove(came, 1)
+  last = came[#came] and came[#came][1] or ARGV[1]
+else
+  last = ending()
+  if last ~= ARGV[1] and (#came == 0 or came[1][2][1] ~= 'after' or came[1][2][2] ~= ARGV[1]) then
+    return {-1}
+  end
+end
 local scopes = {}
 for i = 6, #ARGV, 3 do
   scopes[ARGV[i]] = true
 end
-if last ~= ARGV[1] then
-  came = redis.call('XRANGE', KEYS[2], '(' .. ARGV[1], '+', 'COUNT', most)
-  if #came == 0 or came[1][2][1] ~= 'after' or came[1][2][2] ~= ARGV[1] then
-    return {-1}
-  end
-  for i = 1, #came do
-    local fields = came[i][2]
-    local harmless = fields[3] == 'ended' or (fields[5] == 'scope' and not scopes[fields[6]])
-    if not harmless or i == most then
-      return {0, came}
-    end
+for i = 1, #came do
+  local fields = came[i][2]
+  local harmless = fields[3] == 'ended' or (fields[5] == 'scope' and not scopes[fields[6]])
+  if not harmless or i >= most then
+    return {0, came}
   end
 end
 
--- Removing comes first: Redis lets a script that has begun to write go on even when its memory is full.
-redis.call('ZREM', KEYS[3], '')
 if ARGV[3] ~= '0' then
   local clock = redis.call('TIME')
   local deadline = clock[1] * 1000 + math.floor(clock[2] / 1000) + ARGV[3]

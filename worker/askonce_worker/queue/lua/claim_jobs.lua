@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Claims jobs for a worker: lapsed leases first, then what is due, interactive before bulk.
 --
 -- Uses: seen
@@ -29,10 +30,7 @@ if now - ARGV[10] > math.min(2000, ARGV[3] / 3) then
   return {now}
 end
 
--- Removing comes first: Redis lets a script that has begun to write go on even when its memory is full.
-if ARGV[13] == '' then
-  redis.call('ZREM', KEYS[9], '')
-else
+if ARGV[13] ~= '' then
   redis.call('ZREMRANGEBYSCORE', KEYS[9], '-inf', string.format('%.0f', now - 60000))
   redis.call('ZADD', KEYS[9], deadline, ARGV[1])
   redis.call('HDEL', KEYS[13], ARGV[1])
@@ -45,6 +43,9 @@ local function lapses_count()
   local up = type(facts) == 'string' and string.match(facts, 'uptime_in_seconds:(%d+)')
   return not up or tonumber(up) * 1000 >= tonumber(ARGV[3])
 end
+
+-- Most asks come while nothing else waits or runs.
+local asks_alone = redis.call('EXISTS', KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[11], KEYS[12]) == 0
 
 local taken, behind, skip = {}, {0, 0}, 0
 local room = {tonumber(ARGV[4]), tonumber(ARGV[5])}
@@ -119,7 +120,7 @@ local function look_at_page(lane, key, low, high, lapsed, after)
   for i = 1, #found, 2 do
     jobs[#jobs + 1] = found[i]
   end
-  local states = redis.call('HMGET', KEYS[4 + lane], unpack(jobs))
+  local states = asks_alone and {} or redis.call('HMGET', KEYS[4 + lane], unpack(jobs))
   local stay = #jobs
   for i = 1, #jobs do
     local item = known(lane, jobs[i], found[2 * i], lapsed, states[i])
@@ -171,9 +172,6 @@ end
 local function suspects_wait()
   return redis.call('ZCOUNT', KEYS[11], '-inf', stamp) + redis.call('ZCOUNT', KEYS[12], '-inf', stamp) > 0
 end
-
--- Most asks come while nothing else waits or runs.
-local asks_alone = redis.call('EXISTS', KEYS[2], KEYS[3], KEYS[4], KEYS[11], KEYS[12]) == 0
 
 if ARGV[8] == 'suspects' then
   take_suspect()

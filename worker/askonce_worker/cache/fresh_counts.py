@@ -1,0 +1,59 @@
+"""Counts what was published, once a second: publishing itself only notes it, in one command instead of a dozen."""
+
+import asyncio
+
+import structlog
+from redis.asyncio import Redis
+
+from askonce.contract.keys import Keys
+from askonce.store.away import TROUBLE
+from askonce.store.scripts import Script
+from askonce.tasks import stop
+
+log = structlog.get_logger()
+
+COUNT_FRESH = Script("askonce", "count_fresh")
+PERIOD = 1.0
+
+
+class FreshCounts:
+    """What a worker that is killed has noted is counted by the next one, or by who reads the counters."""
+
+    def __init__(self, redis: Redis, keys: Keys) -> None:
+        self._redis = redis
+        self._keys = keys
+        self._noted = False
+        self._task: asyncio.Task[None] | None = None
+
+    def noted(self, anything: bool) -> None:
+        """anything: whether there is something to count."""
+        self._noted = self._noted or anything
+        if self._noted and (self._task is None or self._task.done()):
+            self._task = asyncio.create_task(self._count_all())
+
+    async def flush(self) -> None:
+        """Raises one of TROUBLE."""
+        if self._noted:
+            await self._count()
+
+    async def aclose(self) -> None:
+        if self._task is not None:
+            await stop(self._task)
+
+    async def _count_all(self) -> None:
+        while self._noted:
+            await asyncio.sleep(PERIOD)
+            try:
+                await self._count()
+            except TROUBLE as error:
+                log.warning("counts.not_taken", error=type(error).__name__)
+
+    async def _count(self) -> None:
+        self._noted = False
+        keys = self._keys
+        names = [keys.stats("fresh"), keys.stats("total"), keys.touched]
+        try:
+            await COUNT_FRESH(self._redis, names, [keys.stats("hour:"), keys.tally("")])
+        except BaseException:
+            self._noted = True
+            raise
