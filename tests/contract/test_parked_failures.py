@@ -258,3 +258,38 @@ async def test_a_file_that_would_be_too_large_is_several(monkeypatch, batch_work
     batches, calls = await seen(llm_server)
     assert (calls, batches["billed"], set(batches["texts"].values())) == (0, 31, {1})
     assert len(batches["batches"]) >= 4
+
+
+async def test_replies_that_are_no_answers_are_paid_for_all_the_same_and_counted_once(
+    monkeypatch, batch_worker, llm_server
+):
+    """The worker loses its lock after them, and their file is read again."""
+    blocked = {"error": {"code": "content_filter", "message": "blocked"}}
+    rules = [
+        {"kind": "no_choices", "contains": "town 0?", "times": 1},
+        {"kind": "reply", "contains": "town 1?", "reply": blocked},
+    ]
+    await llm_server.control(batches={"lines": rules})
+    wasted, killed = Settling.wasted, []
+
+    async def dies(self, lines, batch):
+        await wasted(self, lines, batch)
+        if lines and not killed:
+            killed.append(batch)
+            raise LockLost
+
+    monkeypatch.setattr(Settling, "wasted", dies)
+    async with worker_of(batch_worker) as worker:
+        found = await answers(worker, await park(worker, *distinct(3)))
+        await nothing_left(worker)
+        total = await worker.redis.hgetall(worker.keys.stats("total"))
+    assert killed
+    assert [answer.status for answer in found] == ["answered", "failed", "answered"]
+    batches, calls = await seen(llm_server)
+    assert (calls, batches["billed"]) == (0, 4)
+    counted = {
+        kind: sum(int(count) for name, count in total.items() if name.startswith(f"{kind}|".encode()))
+        for kind in ("calls", "call_errors", "tokens_in", "tokens_out")
+    }
+    tokens = (batches["prompt_tokens"], batches["completion_tokens"])
+    assert counted == dict(zip(counted, (4, 2, *tokens), strict=True))

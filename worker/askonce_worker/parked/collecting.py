@@ -124,7 +124,7 @@ class Collecting:
         some: dict[str, Outcome] = {}
         async for line in lines:
             outcome = read_line(line, self._redactor) if line.strip() else None
-            if outcome is not None and outcome.kind != "again":
+            if outcome is not None and (outcome.kind != "again" or outcome.billed):
                 some[outcome.id] = outcome
             if len(some) == AT_ONCE:
                 await self._settle_some(batch, some)
@@ -133,6 +133,8 @@ class Collecting:
 
     async def _settle_some(self, batch: BatchRecord, outcomes: dict[str, Outcome]) -> None:
         parked = [each for each in await self._store.read(list(outcomes)) if each.place == batch.lines]
+        paid_in_vain = [(each, outcomes[each.id]) for each in parked if outcomes[each.id].billed]
+        await self._settling.wasted(paid_in_vain, batch.name)
         replies = []
         for each in parked:
             outcome = outcomes[each.id]
@@ -156,7 +158,9 @@ class Collecting:
                 return
             name = replies[0].parked.id
             log.error("batch.unwritable", question=name, error=type(error).__name__, where=place(error))
+            outcome = Outcome(name, "failed", billed=replies[0].body)
             for parked in await self._store.read([name]):
+                await self._settling.wasted([(parked, outcome)], batch.name)
                 await self._settling.failed(parked, UNWRITABLE, batch.name)
 
     async def _end(self, batch: BatchRecord, status: str, *, tried: bool) -> None:

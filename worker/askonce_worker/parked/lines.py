@@ -1,5 +1,6 @@
 """The lines of a batch's files: what is asked, and what came back. Pure."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -11,6 +12,7 @@ from askonce_worker.logs.redaction import Redactor
 from askonce_worker.parked.provider_api import ENDPOINT
 from askonce_worker.providers.completion_reply import read_completion, repaired
 from askonce_worker.providers.error_reply import read_error
+from askonce_worker.providers.provider import ProviderError
 from askonce_worker.providers.retry import judge_status
 
 OK = 200
@@ -21,12 +23,14 @@ class Outcome:
     """What became of a line.
 
     kind: `answered` (body); `failed` for good (failure); `again`: it is to go on.
+    billed: a reply that is no answer, although the provider may have counted tokens for it.
     """
 
     id: str
     kind: Literal["answered", "failed", "again"]
     body: dict[str, Any] | None = None
     failure: dict[str, Any] | None = None
+    billed: Mapping[str, Any] | None = None
 
 
 def request_line(name: str, question: Question) -> bytes:
@@ -57,8 +61,8 @@ def read_line(raw: bytes, redactor: Redactor) -> Outcome | None:
 def _answered(name: str, body: bytes, redactor: Redactor) -> Outcome:
     try:
         return Outcome(name, "answered", read_completion(body, redactor))
-    except LLMError as error:
-        return _failed(name, error) if error.final else Outcome(name, "again")
+    except ProviderError as error:
+        return _failed(name, error, error.billed) if error.final else Outcome(name, "again", billed=error.billed)
 
 
 def _refused(name: str, status: int, body: bytes, redactor: Redactor) -> Outcome:
@@ -70,7 +74,7 @@ def _refused(name: str, status: int, body: bytes, redactor: Redactor) -> Outcome
     return _failed(name, LLMError(decision.kind, words, final=True, status=status, body=reply.body))
 
 
-def _failed(name: str, error: LLMError) -> Outcome:
+def _failed(name: str, error: LLMError, billed: Mapping[str, Any] | None = None) -> Outcome:
     body = error.body if isinstance(error.body, dict) else None
     failure = {"error": {"kind": error.kind, "message": error.message, "status": error.status}, "body": body}
-    return Outcome(name, "failed", failure=failure)
+    return Outcome(name, "failed", failure=failure, billed=billed)

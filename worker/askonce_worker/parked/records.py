@@ -1,8 +1,8 @@
 """What stands in Redis of a parked question and of a provider's batch. No I/O.
 
 A parked question is a hash: `place`, `scope` (its name in `parked:scopes`), `question` (version and text), `epochs`,
-`tries`, `vector` while it is new, and `w:JOB_ID` of each who waits. All of them share the scope. One who waits under
-other words has a text of his own.
+`tries`, `vector` while it is new, `wasted` (the batch whose reply was paid for in vain) and `w:JOB_ID` of each who
+waits. All of them share the scope. One who waits under other words has a text of his own.
 """
 
 import base64

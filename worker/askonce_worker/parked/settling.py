@@ -18,6 +18,7 @@ from askonce_worker.answering.coalescing import Follow
 from askonce_worker.answering.open_question import OpenQuestion
 from askonce_worker.answering.ports import Clock, Completion, Entry, Finished, NewEntry, Outbound
 from askonce_worker.matching.match import Matcher
+from askonce_worker.parked.lines import Outcome
 from askonce_worker.parked.records import Parked, Waiter
 from askonce_worker.parked.store import ParkedStore
 from askonce_worker.parked.twins import Twins
@@ -100,6 +101,19 @@ class Settling:
         for late in await self._store.read(again):
             await self.failed(late, failure, batch)
 
+    async def wasted(self, lines: Sequence[tuple[Parked, Outcome]], batch: str) -> None:
+        """Counts what the provider has billed although there is no answer. The call of those that fail counts there."""
+        counted = []
+        for parked, outcome in lines:
+            counts = CallCounts(self._prices)
+            if outcome.kind == "again":
+                counts.called(parked.question)
+                counts.failed(parked.question)
+            own = _billed(counts, parked.question, outcome.billed or {})
+            counted.append((parked, counts.report().counts, own))
+        if counted:
+            await self._store.waste(counted, batch)
+
     async def from_cache(self, parked: Parked, waiters: Sequence[Waiter], entry: Entry, *, keep: bool) -> None:
         """These have an entry for their answer. keep: the question is in a batch, and stays until that has ended."""
         finished = [from_cache(waiter.question, LANE, entry) for waiter in waiters]
@@ -163,10 +177,8 @@ class Settling:
         """What a line cost, in the counters of all and of its batch."""
         counts = CallCounts(self._prices)
         counts.called(question)
-        cost = counts.paid(question, body, tier=TIER)
-        tokens_in, tokens_out, _ = tokens(body)
-        own = {"done": 1, "tokens_in": tokens_in, "tokens_out": tokens_out}
-        return counts.report().counts, own if cost is None else {**own, "cost": cost}
+        own = {"done": 1, **_billed(counts, question, body)}
+        return counts.report().counts, own
 
     def _unmatched(self, question: Question) -> Unmatched | None:
         return Unmatched.TOO_LONG if self._matcher.reuse(question).too_long else None
@@ -203,6 +215,14 @@ def _from_batch(parked: Parked, said: Completion, unmatched: Unmatched | None) -
 def _item(waiter: Waiter, unmatched: Unmatched | None) -> OpenQuestion:
     reuse: Any = None  # not read on the way out
     return OpenQuestion(waiter.question, LANE, waiter.deadline, 0, reuse, "", "", unmatched=unmatched)
+
+
+def _billed(counts: CallCounts, question: Question, body: Mapping[str, Any]) -> dict[str, int]:
+    """Counts it. Returns the counters of its batch."""
+    cost = counts.paid(question, body, tier=TIER)
+    tokens_in, tokens_out, _ = tokens(body)
+    own = {"tokens_in": tokens_in, "tokens_out": tokens_out}
+    return own if cost is None else {**own, "cost": cost}
 
 
 def _failed(question: Question) -> Mapping[str, int]:

@@ -16,6 +16,7 @@ PARK = Script("askonce_worker.parked", "park")
 MOVE = Script("askonce_worker.parked", "move")
 JOIN = Script("askonce_worker.parked", "join")
 DONE = Script("askonce_worker.parked", "done")
+WASTE = Script("askonce_worker.parked", "waste")
 UNPARK = Script("askonce_worker.parked", "unpark")
 GATHER = Script("askonce_worker.parked", "gather")
 
@@ -139,6 +140,13 @@ class ParkedStore:
             self._checked(replies[0] if replies else 0)
             again += [each[0].id for each, reply in zip(some, replies, strict=True) if reply == 2]
         return again
+
+    async def waste(self, lines: Sequence[tuple[Parked, Mapping[str, int], Mapping[str, int]]], batch: str) -> None:
+        """Counts lines of a batch that were paid for in vain, as `done` does. Once, however often they are read."""
+        args: list[Any] = [self._prefix, self.token, self._keys.stats("hour:"), batch]
+        for parked, counts, own in lines:
+            args += (parked.id, _lines(counts), _lines(own))
+        self._checked(await WASTE(self._redis, [self._keys.parked_lock, self._keys.stats("total")], args))
 
     async def unpark(self, parked: Parked, now_ms: int) -> bool:
         """All who wait go back to the queue, at the standard price. False: look again, somebody more waits."""

@@ -1,6 +1,7 @@
 -- Forgets parked questions whose answers are published, and counts what they cost: once, with the forgetting.
 --
 -- Uses: fenced
+-- Uses: counted
 --
 -- KEYS: lock, totals
 -- ARGV: 1 prefix of the keys   2 token   3 prefix of the hourly counters   4 batch, or ''
@@ -10,13 +11,7 @@
 if not is_holder(KEYS[1], ARGV[2]) then
   return {-1}
 end
-local prefix, counts, own, replies, some = ARGV[1], {}, {}, {}, false
-
-local function add(sums, lines)
-  for name, count in string.gmatch(lines, '([^\n]+) (%d+)') do
-    sums[name] = (sums[name] or 0) + count
-  end
-end
+local prefix, counts, own, replies = ARGV[1], {}, {}, {}
 
 redis.call('ZREM', prefix .. 'new', '')
 for i = 5, #ARGV, 4 do
@@ -37,18 +32,5 @@ for i = 5, #ARGV, 4 do
   end
   replies[#replies + 1] = reply
 end
-local hour = ARGV[3] .. math.floor(redis.call('TIME')[1] / 3600)
-for field, count in pairs(counts) do
-  some = true
-  redis.call('HINCRBY', KEYS[2], field, count)
-  redis.call('HINCRBY', hour, field, count)
-end
-if some then
-  redis.call('EXPIRE', hour, 3456000)
-end
-if ARGV[4] ~= '' and redis.call('EXISTS', prefix .. 'batch:' .. ARGV[4]) == 1 then
-  for field, count in pairs(own) do
-    redis.call('HINCRBY', prefix .. 'batch:' .. ARGV[4], field, count)
-  end
-end
+keep_sums(prefix, KEYS[2], ARGV[3], ARGV[4], counts, own)
 return replies

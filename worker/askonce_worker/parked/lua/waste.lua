@@ -1,0 +1,24 @@
+-- Counts what lines cost whose replies nobody can use: once for each question and batch, however often they are read.
+--
+-- Uses: fenced
+-- Uses: counted
+--
+-- KEYS: lock, totals
+-- ARGV: 1 prefix of the keys   2 token   3 prefix of the hourly counters   4 batch
+--       5... of each: id, counters (`name count` of each, joined by line feeds), counters of the batch alike
+-- Returns 1, or -1 where another worker has the lock.
+if not is_holder(KEYS[1], ARGV[2]) then
+  return -1
+end
+local prefix, counts, own = ARGV[1], {}, {}
+redis.call('ZREM', prefix .. 'new', '')
+for i = 5, #ARGV, 3 do
+  local key = prefix .. 'question:' .. ARGV[i]
+  if redis.call('EXISTS', key) == 1 and redis.call('HGET', key, 'wasted') ~= ARGV[4] then
+    redis.call('HSET', key, 'wasted', ARGV[4])
+    add(counts, ARGV[i + 1])
+    add(own, ARGV[i + 2])
+  end
+end
+keep_sums(prefix, KEYS[2], ARGV[3], ARGV[4], counts, own)
+return 1
