@@ -4,6 +4,7 @@ A line is done when its question stands in no batch any more. So files may be re
 connection broke: what was settled is left out.
 """
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
@@ -30,6 +31,8 @@ log = structlog.get_logger()
 
 AT_ONCE = 100
 """Lines that are settled together."""
+SETTLING = 30.0
+"""Seconds for the lines of a batch in a round: deadlines are to be looked at, too."""
 LOST_AFTER = 10_800.0
 """Seconds for which a provider says nothing but that it does not know a batch or a file, before it is gone."""
 
@@ -91,9 +94,18 @@ class Collecting:
         if batch.cancelled:
             if found.status != "cancelling":
                 await self._api.cancel(batch.batch_id)
-        elif batch.unwanted or await self._store.due(batch.lines, now + self._margin_ms, 1):
+        elif batch.unwanted or await self._is_pressing(batch, now + self._margin_ms):
             await self._batches.note(batch.name, cancelled=NOW)
             await self._api.cancel(batch.batch_id)
+
+    async def _is_pressing(self, batch: BatchRecord, latest: int) -> bool:
+        """Whether a question that it was made for is near its deadline. Who came later is asked at once, alone."""
+        pressing = False
+        for parked in await self._store.read_from(batch.lines, await self._store.due(batch.lines, latest, AT_ONCE)):
+            due = [waiter for waiter in parked.waiters if waiter.deadline <= latest]
+            await self._settling.ask_alone(parked, [waiter for waiter in due if waiter.late])
+            pressing = pressing or any(not waiter.late for waiter in due)
+        return pressing
 
     def _is_incomplete(self, batch: BatchRecord, found: Batch) -> bool:
         """Some providers say that it has ended a little before its files are there."""
@@ -107,31 +119,38 @@ class Collecting:
 
     async def _failed(self, batch: BatchRecord, found: Batch) -> None:
         errors = (found.errors.data if found.errors else None) or []
-        reason = "; ".join(f"{error.code}: {error.message}" for error in errors[:3])
+        reason = "; ".join(f"{error.code} in line {error.line}" for error in errors[:3])  # its words may quote a prompt
         if of_batch(errors) is Refusal.LIMIT:
             await self._splitting.smaller_and_later(batch)
         else:
             await self._splitting.halves(batch, reason or "the provider gives no reason")
 
     async def _settle(self, batch: BatchRecord, found: Batch) -> None:
+        until = asyncio.get_running_loop().time() + SETTLING
         for file_id in (found.output_file_id, found.error_file_id):
             if file_id:
                 async with aclosing(self._api.content(file_id)) as lines:
-                    await self._settle_all(batch, lines)
+                    if not await self._settle_all(batch, lines, until):
+                        return
         await self._end(batch, found.status, tried=found.status == "completed")
 
-    async def _settle_all(self, batch: BatchRecord, lines: AsyncIterator[bytes]) -> None:
+    async def _settle_all(self, batch: BatchRecord, lines: AsyncIterator[bytes], until: float) -> bool:
+        """False: its time is up. The next round reads the file again, and leaves out what was settled."""
         some: dict[str, Outcome] = {}
         async for line in lines:
             outcome = read_line(line, self._redactor) if line.strip() else None
             if outcome is not None and (outcome.kind != "again" or outcome.billed):
                 some[outcome.id] = outcome
             if len(some) == AT_ONCE:
-                await self._settle_some(batch, some)
+                settled = await self._settle_some(batch, some)
                 some = {}
+                if settled and asyncio.get_running_loop().time() > until:
+                    return False
         await self._settle_some(batch, some)
+        return True
 
-    async def _settle_some(self, batch: BatchRecord, outcomes: dict[str, Outcome]) -> None:
+    async def _settle_some(self, batch: BatchRecord, outcomes: dict[str, Outcome]) -> int:
+        """How many of them stood in the batch still."""
         parked = [each for each in await self._store.read(list(outcomes)) if each.place == batch.lines]
         paid_in_vain = [(each, outcomes[each.id]) for each in parked if outcomes[each.id].billed]
         await self._settling.wasted(paid_in_vain, batch.name)
@@ -144,6 +163,7 @@ class Collecting:
                 began = batch.epochs.get(each.question.namespace or "", "")
                 replies.append(Reply(each, outcome.body, began, batch.asked))
         await self._answer(batch, replies)
+        return len(parked)
 
     async def _answer(self, batch: BatchRecord, replies: Sequence[Reply]) -> None:
         """An answer that cannot be written holds up no other, and is not paid for again."""

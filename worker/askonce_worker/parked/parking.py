@@ -47,12 +47,12 @@ class BatchParking:
 
 
 def _records(item: OpenQuestion) -> list[tuple[str, Parked, Packed]]:
-    """One for each who waits; they have one id, and the first makes the record."""
+    """One for each who waits; they have one id, and the first makes the record. No other shares what is not kept."""
     records = []
+    name = parked_id(item.question, item.epochs, shared=item.reuse.from_cache)
     for question in item.all():
         made = packed(question, item.deadline)
         waiter = Waiter(question, item.deadline, None, made.waiter)
-        name = parked_id(question, item.epochs)
         parked = Parked(name, NEW, question, item.epochs, 0, (waiter,), item.vector)
         records.append((f"{question.namespace}:{question.job_id}", parked, made))
     return records

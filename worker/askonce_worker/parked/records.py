@@ -24,6 +24,8 @@ VERSION = 1
 WAITS = b"w:"
 NEVER = 9_007_199_254_740_991
 """A deadline (Unix ms) of a question for which nobody waits any more: the largest whole number that a score holds."""
+KEEPS = ("cache", "ttl")
+"""Whether and how long its answer is kept: said by the first, also when nobody waits any more."""
 OWN = ("cache", "ttl", "threshold", "semantic", "metadata")
 
 
@@ -33,12 +35,16 @@ class Unreadable(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Waiter:
-    """question: with its job id. deadline: Unix ms. similarity: of one in other words, else None. raw: as it stands."""
+    """question: with its job id. deadline: Unix ms. similarity: of one in other words, else None. raw: as it stands.
+
+    late: it came when the question stood in a batch already.
+    """
 
     question: Question
     deadline: int
     similarity: float | None
     raw: bytes
+    late: bool = False
 
     @property
     def field(self) -> str:
@@ -72,14 +78,10 @@ class Packed:
     waiter: bytes
 
 
-def parked_id(question: Question, epochs: str) -> str:
-    """22 characters. Those who may share an answer share it; what never follows has one of its own."""
-    own = "" if question.cache == "use" else f"|{question.namespace}:{question.job_id}"
-    return id_of(question.fingerprint, epochs, own)
-
-
-def id_of(fingerprint: str, epochs: str, own: str = "") -> str:
-    digest = hashlib.sha256(f"{fingerprint}|{epochs}{own}".encode()).digest()[:16]
+def parked_id(question: Question, epochs: str, *, shared: bool) -> str:
+    """22 characters. Those who may share an answer share it; what never follows, or is not kept, has one of its own."""
+    own = "" if shared else f"|{question.namespace}:{question.job_id}"
+    digest = hashlib.sha256(f"{question.fingerprint}|{epochs}{own}".encode()).digest()[:16]
     return base64.urlsafe_b64encode(digest).decode().rstrip("=")
 
 
@@ -88,9 +90,10 @@ def packed(question: Question, deadline: int) -> Packed:
     [scope], [item] = chunk["scopes"], chunk["questions"]
     record = orjson.dumps({"namespace": question.namespace, "scope": scope})
     own = {name: item[name] for name in OWN if name in item}
+    keeps = {name: item[name] for name in KEEPS if name in item}
     waiter = {"deadline": deadline, **({"reads": question.reads} if question.reads else {}), **own}
     name = base64.urlsafe_b64encode(hashlib.sha256(record).digest()[:12]).decode()
-    return Packed(name, record, orjson.dumps({"v": VERSION, "text": question.text}), orjson.dumps(waiter))
+    return Packed(name, record, orjson.dumps({"v": VERSION, "text": question.text, **keeps}), orjson.dumps(waiter))
 
 
 def reworded(waiter: Waiter, text: str, similarity: float) -> bytes:
@@ -107,7 +110,8 @@ def read_parked(name: str, fields: Mapping[bytes, bytes], scope: bytes | None) -
         record, shared = read_object(fields[b"question"]), read_object(scope or b"")
         if record.get("v") != VERSION:
             raise Unreadable("of a version that a newer release knows")
-        question = _question(shared, text_of(record, "text"))
+        keeps = {name: record[name] for name in KEEPS if name in record}
+        question = _question(shared, text_of(record, "text")).with_fields(**keeps)
         waiters = [
             _waiter(question, field.decode()[len(WAITS) :], raw)
             for field, raw in fields.items()
@@ -144,4 +148,4 @@ def _waiter(question: Question, job_id: str, raw: bytes) -> Waiter:
     text = record.get("text", question.text)
     mine = question.with_fields(job_id=job_id, text=text, reads=reads, tier="batch", **own)
     mine.check()
-    return Waiter(mine, time_of(record, "deadline"), similarity, raw)
+    return Waiter(mine, time_of(record, "deadline"), similarity, raw, record.get("late") is True)

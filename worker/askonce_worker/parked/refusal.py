@@ -7,7 +7,15 @@ from openai.types import BatchError
 
 from askonce_worker.providers.provider import ProviderError
 
-LIMIT_CODES = frozenset({"token_limit_exceeded", "rate_limit_exceeded", "request_limit_exceeded", "quota_exceeded"})
+LIMIT_CODES = frozenset(
+    {
+        "token_limit_exceeded",
+        "rate_limit_exceeded",
+        "request_limit_exceeded",
+        "quota_exceeded",
+        "billing_hard_limit_reached",
+    }
+)
 LIMIT_WORDS = ("enqueued token", "token limit reached", "too many batches", "rate limit", "quota")
 FILE_STATUSES = frozenset({400, 413, 422})
 """Of a request: the file, or a line in it, is not what the provider takes."""
@@ -43,7 +51,7 @@ def of_request(error: ProviderError) -> Refusal:
         return Refusal.UNKNOWN
     if error.kind == "rate_limit":
         return Refusal.LIMIT if _is_limit(error.message) and "token" in error.message.lower() else Refusal.LATER
-    if error.kind != "quota" and error.status in FILE_STATUSES:
+    if error.kind != "quota" and "billing" not in error.message.lower() and error.status in FILE_STATUSES:
         return Refusal.FILE
     return Refusal.LATER
 

@@ -3,6 +3,7 @@
 Whoever waits may come while that goes on: the script that forgets a question says so, and they get the same answer.
 """
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -93,7 +94,7 @@ class Settling:
     async def failed(self, parked: Parked, failure: Failure, batch: str) -> None:
         """For good. Those in other words ask for themselves."""
         same = [waiter for waiter in parked.waiters if _is_same(parked, waiter)]
-        await self._ask_alone(parked, [waiter for waiter in parked.waiters if not _is_same(parked, waiter)])
+        await self.ask_alone(parked, [waiter for waiter in parked.waiters if not _is_same(parked, waiter)])
         own = _with(parked, same)
         finished = [failed(waiter.question, LANE, failure) for waiter in same]
         parcel = _Parcel(own, finished, counts=_failed(parked.question), own={"failed": 1})
@@ -127,10 +128,11 @@ class Settling:
         """These wait no more: they have an answer, or were cancelled."""
         await self._leave(parked, waiters, [], keep=keep)
 
-    async def to_standard(self, parked: Parked) -> None:
-        """It is asked at once, at the standard price; where somebody more has come, it stays to be looked at again."""
-        if await self._store.unpark(parked, self._clock.now_ms()):
-            await self._twins.forget([parked])
+    async def to_standard(self, *some: Parked) -> None:
+        """They are asked at once, at the standard price; one for whom somebody more has come stays."""
+        now = self._clock.now_ms()
+        left = await asyncio.gather(*(self._store.unpark(parked, now) for parked in some))
+        await self._twins.forget([parked for parked, gone in zip(some, left, strict=True) if gone])
 
     async def _leave(
         self, parked: Parked, waiters: Sequence[Waiter], finished: Sequence[Finished], *, keep: bool
@@ -155,14 +157,19 @@ class Settling:
         return again
 
     async def _without_strangers(self, parked: Parked, body: Mapping[str, Any]) -> Parked:
-        """A refusal is for those who asked in these very words."""
-        if verdict(body) is not CompletionVerdict.REFUSED:
-            return parked
-        strangers = [waiter for waiter in parked.waiters if not _is_same(parked, waiter)]
-        await self._ask_alone(parked, strangers)
-        return _with(parked, [waiter for waiter in parked.waiters if _is_same(parked, waiter)])
+        """A refusal is for those who asked in these very words; and a match may have been reported as wrong since."""
+        refused = verdict(body) is CompletionVerdict.REFUSED
+        strangers = [
+            each for each in parked.waiters if not (_is_same(parked, each) or self._may_have(parked, each, refused))
+        ]
+        await self.ask_alone(parked, strangers)
+        return _with(parked, [waiter for waiter in parked.waiters if waiter not in strangers])
 
-    async def _ask_alone(self, parked: Parked, waiters: Sequence[Waiter]) -> None:
+    def _may_have(self, parked: Parked, waiter: Waiter, refused: bool) -> bool:
+        similarity = waiter.similarity or 0.0
+        return not refused and self._matcher.matches(waiter.question, parked.question.text, similarity)
+
+    async def ask_alone(self, parked: Parked, waiters: Sequence[Waiter]) -> None:
         if waiters:
             await self._store.let_go(parked, waiters, self._clock.now_ms(), asked_again=True)
 

@@ -17,7 +17,7 @@ from askonce_worker.answering.ports import Clock
 from askonce_worker.logs.error_origin import place
 from askonce_worker.matching.match import Matcher
 from askonce_worker.parked.pending import Pending
-from askonce_worker.parked.records import Parked, parked_id, reworded
+from askonce_worker.parked.records import Parked, Waiter, reworded
 from askonce_worker.parked.settling import LANE, Settling
 from askonce_worker.parked.store import NEW, LockLost, ParkedStore
 from askonce_worker.parked.twins import Twins
@@ -92,7 +92,7 @@ class Sorting:
         return await self._ready(todo)
 
     def _item(self, parked: Parked, epochs: str) -> OpenQuestion:
-        first, *copies = parked.waiters
+        first, *copies = sorted(parked.waiters, key=_looseness)  # what serves the strictest may serve all
         reuse = self._matcher.reuse(first.question)
         now = self._clock.now_ms()
         item = OpenQuestion(first.question, LANE, parked.deadline, now, reuse, epochs, epochs)
@@ -114,7 +114,8 @@ class Sorting:
             if not await self._joined(parked, item, [*_near_in(leaders, item), *others], known):
                 leaders.append((parked, item))
                 known[parked.id] = parked
-        await self._twins.store([item for _, item in leaders if item.reuse.from_cache], self._clock.now_ms())
+        stored = [(parked.id, item) for parked, item in leaders if item.reuse.from_cache]
+        await self._twins.store(stored, self._clock.now_ms())
         return await self._all_ready(leaders)
 
     async def _all_ready(self, todo: Sequence[Sorted]) -> bool:
@@ -140,13 +141,18 @@ class Sorting:
 
     def _may_share(self, item: OpenQuestion, other: Parked, similarity: float) -> bool:
         same_rules = other.question.scope == item.question.scope and other.epochs == item.epochs
-        return same_rules and self._matcher.matches(item.question, other.question.text, similarity)
+        may = same_rules and item.spare is None and similarity >= item.joins
+        return may and self._matcher.matches(item.question, other.question.text, similarity)
 
     def _still_waits(self) -> bool:
         now = asyncio.get_running_loop().time()
         if self._in_trouble_since is None:
             self._in_trouble_since = now
         return now - self._in_trouble_since < PATIENCE
+
+
+def _looseness(waiter: Waiter) -> tuple[bool, float]:
+    return not waiter.question.exact_only, -(waiter.question.threshold or 0.0)
 
 
 def _near_in(leaders: Sequence[Sorted], item: OpenQuestion) -> list[tuple[str, float]]:
@@ -157,7 +163,7 @@ def _near_in(leaders: Sequence[Sorted], item: OpenQuestion) -> list[tuple[str, f
     found = []
     for parked, leader in leaders:
         other = leader.vector
-        if other is None or other.shape != vector.shape or parked.id != parked_id(leader.question, leader.epochs):
+        if other is None or other.shape != vector.shape or not leader.reuse.from_cache:
             continue
         similarity = float(other @ vector)
         if similarity >= item.reuse.threshold:

@@ -4,6 +4,7 @@ Deadlines are looked at always. For answers all that waits is gone through, some
 meanwhile, in the interactive lane, which waits for no batch, has answered these too.
 """
 
+import asyncio
 from collections.abc import Sequence
 
 from askonce_worker.parked.batch_record import BatchRecord
@@ -13,6 +14,9 @@ from askonce_worker.parked.settling import Settling
 from askonce_worker.parked.store import NEW, ParkedStore
 
 AT_ONCE = 200
+TOGETHER = 64
+"""Scripts that are under way at once: each brings one question back."""
+LEAVING = 5.0
 UNSENT = ("filled", "uploaded")
 
 
@@ -37,16 +41,24 @@ class Sweeping:
         """
         latest = await self._batches.now_ms() + self._margin_ms
         for place in await self._waiting():
-            await self._leave(place, await self._store.due(place, latest, AT_ONCE))
+            await self._leave_all(place, latest)
         for batch in batches:
-            due = await self._store.due(batch.lines, latest, AT_ONCE) if batch.state in UNSENT else ()
-            if due:
+            if batch.state in UNSENT and await self._store.due(batch.lines, latest, 1):
                 await self._batches.note(batch.name, state="filled")  # its file, where it has one, is not the same
-                await self._leave(batch.lines, due)
+                await self._leave_all(batch.lines, latest)
+
+    async def _leave_all(self, place: str, latest: int) -> None:
+        """All that are due, or what some seconds suffice for: the rest has its turn in the next round."""
+        until = asyncio.get_running_loop().time() + LEAVING
+        while due := await self._store.due(place, latest, AT_ONCE):
+            await self._leave(place, due)
+            if len(due) < AT_ONCE or asyncio.get_running_loop().time() > until:
+                break
 
     async def _leave(self, place: str, ids: Sequence[str]) -> None:
-        for waiting in await self._pending.look(await self._store.read_from(place, ids)):
-            await self._settling.to_standard(waiting.parked)
+        waiting = await self._pending.look(await self._store.read_from(place, ids))
+        for at in range(0, len(waiting), TOGETHER):
+            await self._settling.to_standard(*(each.parked for each in waiting[at : at + TOGETHER]))
 
     async def expire(self, places: list[str]) -> None:
         """Of the lines of batches, those whose time is up. The batch goes on: its answer will be in the cache."""

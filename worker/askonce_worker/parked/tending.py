@@ -28,6 +28,8 @@ log = structlog.get_logger()
 
 ROUND = 10.0
 """Seconds after which a round leaves the rest of the batches to the next one: deadlines are to be looked at, too."""
+SORTING = 5.0
+"""Seconds after which a round leaves the rest of the new questions to the next one, too."""
 IDLE = 1.0
 """Seconds between two rounds, and between two tries to get the lock."""
 
@@ -80,7 +82,8 @@ class Tending:
 
     async def round(self) -> None:
         """All that is to be done now. Raises LockLost, and what Redis raises while it is away."""
-        while await self._done(self._sorting.step()):
+        until = asyncio.get_running_loop().time() + SORTING
+        while await self._done(self._sorting.step()) and asyncio.get_running_loop().time() < until:
             pass
         batches = await self._batches.open()
         await self._done(self._sweeping.leave_in_time(batches))

@@ -12,10 +12,11 @@ import structlog
 from askonce.contract.unmatched import Unmatched
 from askonce_worker.answering.open_question import OpenQuestion
 from askonce_worker.answering.ports import Candidate, SemanticCacheDown, StoredVector, Vector, VectorQuery
-from askonce_worker.parked.records import Parked, id_of
+from askonce_worker.parked.records import Parked
 
 log = structlog.get_logger()
 
+FILLED = "A" * 21
 KEPT = 86_400
 """Seconds after its deadline, when a vector goes that was not deleted in time."""
 
@@ -48,12 +49,12 @@ class Twins:
         for item, candidates in zip(wanted, found, strict=True):
             if isinstance(candidates, Unmatched):
                 return None
-            near[item.key] = [(id_of(each.fingerprint, item.epochs), each.similarity) for each in candidates]
+            near[item.key] = [(each.fingerprint[: -len(FILLED)], each.similarity) for each in candidates]
         return [near.get(item.key, []) for item in items]
 
-    async def store(self, items: Sequence[OpenQuestion], now_ms: int) -> bool:
-        """Whether they will be found."""
-        vectors = [_stored(item, now_ms) for item in items if item.vector is not None]
+    async def store(self, items: Sequence[tuple[str, OpenQuestion]], now_ms: int) -> bool:
+        """By id. Whether they will be found."""
+        vectors = [_stored(name, item, now_ms) for name, item in items if item.vector is not None]
         if self._vectors is None or not vectors:
             return True
         try:
@@ -68,16 +69,16 @@ class Twins:
         if self._vectors is None or not parked:
             return {}
         try:
-            found = await self._vectors.read([each.question.fingerprint for each in parked])
+            found = await self._vectors.read([_point(each.id) for each in parked])
         except SemanticCacheDown:
             return {}
-        return {each.id: found[each.question.fingerprint] for each in parked if each.question.fingerprint in found}
+        return {each.id: found[_point(each.id)] for each in parked if _point(each.id) in found}
 
     async def forget(self, parked: Sequence[Parked]) -> None:
         if self._vectors is None or not parked:
             return
         try:
-            await self._vectors.delete([each.question.fingerprint for each in parked])
+            await self._vectors.delete([_point(each.id) for each in parked])
         except SemanticCacheDown as error:
             log.warning("parked.vectors_left", error=str(error), vectors=len(parked))
 
@@ -87,11 +88,16 @@ def _query(item: OpenQuestion) -> VectorQuery:
     return VectorQuery(item.question.scope, item.vector, item.reuse.threshold, item.epochs)
 
 
-def _stored(item: OpenQuestion, now_ms: int) -> StoredVector:
+def _point(name: str) -> str:
+    """In the shape of a fingerprint. Two who wait may have one fingerprint, but each has an id of its own."""
+    return name + FILLED
+
+
+def _stored(name: str, item: OpenQuestion, now_ms: int) -> StoredVector:
     assert item.vector is not None
     question = item.question
     return StoredVector(
-        fingerprint=question.fingerprint,
+        fingerprint=_point(name),
         vector=item.vector,
         scope=question.scope,
         epochs=item.epochs,

@@ -16,7 +16,11 @@ if not places[1] or not places[2] or #waiting(key) ~= (#ARGV - 4) / 2 then
 end
 redis.call('ZREM', prefix .. 'new', '')
 for i = 5, #ARGV, 2 do
-  redis.call('HSETNX', target, ARGV[i], ARGV[i + 1])
+  local waiter = ARGV[i + 1]
+  if string.sub(places[2], 1, 6) == 'lines:' and not string.find(waiter, '"late":true}$') then
+    waiter = string.sub(waiter, 1, -2) .. ',"late":true}'
+  end
+  redis.call('HSETNX', target, ARGV[i], waiter)
 end
 redis.call('ZADD', prefix .. places[2], 'LT', redis.call('ZSCORE', prefix .. places[1], first), other)
 forget(prefix, first)

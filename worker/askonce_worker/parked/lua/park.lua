@@ -33,7 +33,11 @@ for i = 3, #ARGV, 10 do
       redis.call('HINCRBY', prefix .. 'scopes:uses', ARGV[i + 5], 1)
       redis.call('HINCRBY', KEYS[1], 'parked', 1)
     end
-    redis.call('HSETNX', key, 'w:' .. string.match(name, ':(.*)$'), ARGV[i + 4])
+    local waiter = ARGV[i + 4]
+    if string.sub(place, 1, 6) == 'lines:' then
+      waiter = string.sub(waiter, 1, -2) .. ',"late":true}'
+    end
+    redis.call('HSETNX', key, 'w:' .. string.match(name, ':(.*)$'), waiter)
     redis.call('ZADD', prefix .. place, 'LT', deadline, id)
     replies[#replies + 1] = 1
   else
