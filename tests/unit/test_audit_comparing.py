@@ -45,6 +45,19 @@ def test_what_differs_in_form_alone_says_the_same(one, other):
     ("I am sorry, but that depends on a great many things.", "yes"),
     ("不是", "是"),
     ("", "yes"),
+    ("👎", "👍"),
+    ("↓", "↑"),
+    ("-", "+"),
+    ("✗", "✓"),
+    ("★★★", "★★★★★"),
+    ("***", "*****"),
+    ("!", "."),
+    ("100 $", "100 €"),
+    ("5€", "5%"),
+    ("C#", "C++"),
+    ("A-", "A+"),
+    ("A*", "A"),
+    ('{"trend": "↓"}', '{"trend": "↑"}'),
 ])  # fmt: skip
 def test_labels_numbers_and_json_that_differ_say_something_else(fresh, cached):
     assert compare(said(fresh), said(cached)) is False
@@ -58,6 +71,13 @@ def test_labels_numbers_and_json_that_differ_say_something_else(fresh, cached):
 def test_of_sentences_that_differ_nothing_is_told(cached):
     assert compare(said("no"), said(cached)) is None
     assert not is_plain(said(cached))
+
+
+@pytest.mark.parametrize("text", ["-" * 200_000, "*" * 200_000, "e" + "\u0323\u0301" * 100_000, "[" * 400 + "]" * 400])
+def test_a_text_that_is_no_label_takes_no_time_whatever_it_is_made_of(text):
+    assert not is_plain(said(text))
+    assert compare(said(text), said(text)) is True
+    assert not is_plain(said("!" + text))
 
 
 def test_tool_calls_are_compared_by_name_and_by_the_value_of_their_arguments():

@@ -8,7 +8,7 @@ import pytest
 from askonce import Question
 from askonce.contract.completion import text_body
 from askonce_worker.answering.ports import Entry
-from askonce_worker.answering.serving import Hit
+from askonce_worker.answering.serving import NOTHING, Hit
 from askonce_worker.audit.policy import Policy
 from askonce_worker.auditing.policies import OnePolicy
 from askonce_worker.auditing.ports import NoJudge
@@ -132,3 +132,9 @@ def test_what_joins_in_flight_is_never_looser_than_what_is_checked(policy, profi
     assert serving(policy, profile=profile).joins(ASKED, matcher.reuse(ASKED)) == joins
     strict = replace(ASKED, threshold=0.99)
     assert serving(policy, profile=profile).joins(strict, matcher.reuse(strict)) == max(0.99, joins)
+
+
+def test_an_entry_that_is_not_as_it_should_be_costs_its_question_a_call_and_nothing_else():
+    broken = hit()
+    broken = replace(broken, entry=replace(broken.entry, body={"choices": [None]}))
+    assert chosen(Policy(3, 0.8, 1.0), broken) == NOTHING

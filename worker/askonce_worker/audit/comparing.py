@@ -17,12 +17,14 @@ from askonce.readable import message_text, read_json
 SHORT = 40
 """Characters of a label, after normalising; at most `WORDS` words."""
 WORDS = 4
+MOST_LABEL = 200
+"""Characters: a longer text is no label. Its look is not brought to one form: some texts would take seconds."""
 MOST_JSON = 100_000
 """Bytes."""
+MARKS = " .!`\"'“”„‘’‚«»‹›「」『』。"
+"""What may stand around a label without a meaning of its own."""
 
 _FENCE = re.compile(r"\A```[a-z]*\n(.*)\n```\Z", re.DOTALL)
-_EDGES = re.compile(r"\A[\W_]+|[\W_]+\Z")
-_SIGN = re.compile(r"\A[-−+<>≥≤~=$€£¥#]+(?=\w)")
 _NUMBER = re.compile(r"\A[-+]?\d{1,3}(,\d{3})+(\.\d+)?\Z|\A[-+]?\d+(\.\d+)?\Z")
 _WIDE = re.compile(r"[\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7af]")
 
@@ -95,13 +97,25 @@ def _normalised(value: Any) -> Any:
 
 
 def _label(text: str) -> Any:
-    """A number, or the words without case, and without marks around them but for signs."""
-    words = " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+    """A number, or the words without case, and without the marks around them."""
+    words = " ".join(text.casefold().split())
+    if len(words) > MOST_LABEL:
+        return words.strip(MARKS)
+    words = " ".join(unicodedata.normalize("NFKC", words).casefold().split())
     number = words.rstrip(".")
     if _NUMBER.match(number):
         return Decimal(number.replace(",", ""))
-    sign = _SIGN.search(words)
-    return (sign[0] if sign else "") + _EDGES.sub("", words)
+    return _bare(words)
+
+
+def _bare(words: str) -> str:
+    """Emphasis stands on both sides: a star on one may be all that tells two grades apart."""
+    if not words.strip(MARKS + "*_"):
+        return words
+    words = words.strip(MARKS)
+    while len(words) > 2 and words[0] == words[-1] and words[0] in "*_":
+        words = words[1:-1].strip(MARKS)
+    return words
 
 
 def _is_plain(value: Any) -> bool:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+import structlog
 
 from askonce.contract.audit import group_id
 from askonce.explanation import InForce
@@ -19,6 +20,8 @@ from askonce_worker.audit.scale import COSINE, bins_of
 from askonce_worker.auditing.policies import Policies
 from askonce_worker.auditing.ports import Judging
 from askonce_worker.matching.match import Matcher, Reuse
+
+log = structlog.get_logger()
 
 NEVER = 2.0
 """No cosine reaches it."""
@@ -65,6 +68,14 @@ class AuditedServing:
         return max(reuse.threshold, profile, policy.threshold if policy.weights is None else profile)
 
     def choose(self, question: Question, lane: str, vector: Vector, found: Sequence[Hit]) -> Choice:
+        """Where an entry is not as it should be, the question is asked: it must not fail its chunk."""
+        try:
+            return self._chosen(question, lane, vector, found)
+        except Exception:
+            log.exception("audit.not_chosen", fingerprint=question.fingerprint)
+            return NOTHING
+
+    def _chosen(self, question: Question, lane: str, vector: Vector, found: Sequence[Hit]) -> Choice:
         matches = self._matcher.matches
         near = (rank for rank, hit in enumerate(found) if matches(question, hit.entry.question, hit.similarity))
         rank = next(near, None)
