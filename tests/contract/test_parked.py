@@ -3,10 +3,14 @@
 
 import asyncio
 
+import orjson
 import pytest
+from structlog.testing import capture_logs
 
 from askonce import Client, Question, QuestionFailed
 from support.asking import MODEL, until_asked
+from support.batch_runs import batch as run_batch
+from support.batch_runs import files, write  # noqa: F401
 from support.parking import (
     answers,
     batch_worker,  # noqa: F401
@@ -16,6 +20,7 @@ from support.parking import (
     lines_of_batches,
     nothing_left,
     park,
+    run_bulk,
     running,
     seen,
 )
@@ -141,6 +146,44 @@ async def test_standard_questions_and_those_near_their_deadline_are_asked_at_onc
         assert {answer.source for answer in await answers(worker, ids)} == {"llm"}
     batches, calls = await seen(llm_server)
     assert (calls, batches["billed"]) == (3, 0)
+
+
+async def test_a_namespace_with_a_budget_is_asked_at_once_and_the_log_says_so(batch_worker, llm_server, tmp_path):
+    (tmp_path / "prices.json").write_bytes(orjson.dumps({"models": {MODEL: {"input": 1, "output": 1}}}))
+    settings = batch_worker | {
+        "ASKONCE_BUDGETS": "default=5/day",
+        "ASKONCE_PRICES": str(tmp_path / "prices.json"),
+    }
+    with capture_logs() as logs:
+        async with wired_workers(1, settings) as [worker]:
+            ids = [*await park(worker, *distinct(2)), *await park(worker, *distinct(1, 2))]
+            assert {answer.source for answer in await answers(worker, ids)} == {"llm"}
+    assert [entry["namespace"] for entry in logs if entry["event"] == "batch.not_with_a_budget"] == ["default"]
+    batches, calls = await seen(llm_server)
+    assert (calls, batches["billed"]) == (3, 0)
+
+
+async def test_a_bound_on_money_holds_over_several_batches(batch_worker, llm_server, files, capsys):
+    """An answer costs 0.01 at most, at the standard price, and half of 0.009 in fact."""
+    prices = {"input": 0, "output": 10, "batch": {"input": 0, "output": 5}}
+    (files / "prices.json").write_bytes(orjson.dumps({"models": {MODEL: prices}}))
+    write(files / "in.jsonl", [f"How far is town {n}? [g{n}]" for n in range(20)])
+    await llm_server.control(chat={"completion_tokens": 900})
+    arguments = ["in.jsonl", "out.jsonl", "--model", MODEL, "--prices", "prices.json", "--json", "--template", "none"]
+    arguments += ["--param", "max_tokens=1000", "--tier", "batch"]
+    async with wired_workers(1, batch_worker) as [worker]:
+        taking = asyncio.create_task(run_bulk(worker))
+        assert await asyncio.wait_for(run_batch(worker.client, *arguments, "--max-cost", "0.03"), 60) == 1
+        taking.cancel()
+        await asyncio.wait({taking})
+    captured = capsys.readouterr()
+    found = orjson.loads(captured.out)
+    assert (found["lines"], found["failed"], found["tiers"]) == (5, 0, {"batch": 5}), "the next might have cost 0.01"
+    assert found["spent"]["cost"] == pytest.approx(5 * 0.0045)
+    assert "stopped for --max-cost: 0.0225 USD spent, 15 lines were not asked" in captured.err
+    assert "not paid in the tier batch" not in captured.err
+    batches, calls = await seen(llm_server)
+    assert (calls, batches["billed"], batches["completion_tokens"]) == (0, 5, 4500)
 
 
 async def test_a_job_that_runs_again_parks_nothing_twice(batch_worker, llm_server):

@@ -171,3 +171,12 @@ async def test_models_without_a_price_are_named(files, capsys):
     async with FakeClient(completion) as askonce:
         assert await batch(askonce, "in.jsonl", "out.jsonl", "--model", "my-own") == 0
     assert "no price is known of my-own: money leaves it out; see --prices" in capsys.readouterr().err
+
+
+async def test_it_says_how_many_calls_of_the_tier_batch_were_in_no_batch(files, capsys):
+    write(files / "in.jsonl", ["a?", "b?", "a?"])
+    async with FakeClient() as askonce:
+        assert await batch(askonce, "in.jsonl", "out.jsonl", "--json", "--tier", "batch") == 0
+    captured = capsys.readouterr()
+    assert orjson.loads(captured.out)["tiers"] == {"standard": 2}
+    assert "2 LLM calls were not paid in the tier batch: their namespace has a budget" in captured.err

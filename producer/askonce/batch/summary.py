@@ -12,6 +12,10 @@ FLAWS = {
     "empty": "{} answers are empty (not cached)",
     "refused": "{} answers are refusals of the model (not cached)",
 }
+NOT_IN_BATCHES = (
+    "{} LLM calls were not paid in the tier batch: their namespace has a budget (BUDGETS), the deadline was near, "
+    "or no batch had an answer"
+)
 REASONS = {
     Unmatched.EMBEDDINGS_SLOW: "the embedding server is too slow for it; fewer at once (--in-flight) may help",
     Unmatched.EMBEDDINGS_DOWN: "the embedding server failed, or could not be reached",
@@ -35,6 +39,7 @@ class RunReport:
         errors_file: Where the failed lines stand.
         retry: The command that runs the failed lines again; None where a stream cannot be read again.
         stopped: Why not all was asked.
+        tier: In which the calls were to be paid.
         retried: How many lines `--retry-failed` ran again; None without it.
     """
 
@@ -46,6 +51,7 @@ class RunReport:
     retry: str | None
     retried: int | None = None
     stopped: str | None = None
+    tier: str | None = None
 
     def record(self) -> dict[str, Any]:
         """For `--json`."""
@@ -60,6 +66,7 @@ class RunReport:
             "unmatched": dict(totals.unmatched),
             "waited": totals.waited.total(),
             "llm_calls": totals.sources["llm"],
+            "tiers": dict(totals.tiers),
             "calls_saved": totals.calls_saved,
             "spent": _account(totals.spent, self.currency),
             "saved": _account(totals.saved, self.currency),
@@ -107,8 +114,14 @@ class RunReport:
             yield f"{count:,} questions were asked without matching: {why}"
         if totals.waited:
             yield f"{totals.waited.total():,} questions waited for a slow embedding server or Qdrant"
+        yield from self._not_in_batches()
         if totals.unpriced:
             yield f"no price is known of {', '.join(sorted(totals.unpriced))}: money leaves it out; {self.hint}"
+
+    def _not_in_batches(self) -> Iterator[str]:
+        others = self.totals.tiers.total() - self.totals.tiers["batch"]
+        if self.tier == "batch" and others:
+            yield NOT_IN_BATCHES.format(f"{others:,}")
 
     def _next_steps(self) -> Iterator[str]:
         malformed = self.totals.errors[MALFORMED]

@@ -11,6 +11,7 @@ from askonce.prices.load import Prices, cost_of_reply
 from askonce.prices.money import from_nano, to_nano
 
 SOURCES = ("exact", "semantic", "inflight", "llm")
+STANDARD = "standard"
 MALFORMED = "invalid_request"
 """The code of lines that were never asked."""
 
@@ -47,6 +48,7 @@ class RunTotals:
         flaws: Answered lines that are not cached: `truncated`, `empty` or `refused`.
         unmatched: Answered lines that were asked without looking for similar questions, by reason.
         waited: Answered lines whose look for similar questions waited for a slow server, under `waited`.
+        tiers: LLM calls that answered, by how they were paid; `standard` where nothing is said.
         spent: Tokens of the calls that these lines made.
         saved: Tokens of the calls that they did not make.
         unpriced: Models without a price.
@@ -57,6 +59,7 @@ class RunTotals:
     flaws: Counter[str] = field(default_factory=Counter)
     unmatched: Counter[str] = field(default_factory=Counter)
     waited: Counter[str] = field(default_factory=Counter)
+    tiers: Counter[str] = field(default_factory=Counter)
     spent: TokenCount = field(default_factory=TokenCount)
     saved: TokenCount = field(default_factory=TokenCount)
     unpriced: set[str] = field(default_factory=set)
@@ -89,6 +92,8 @@ class RunTotals:
 
     def _add_answer(self, facts: Mapping[str, Any], body: dict[str, Any], prices: Prices, asked: str) -> None:
         self.sources[facts["source"]] += 1
+        if facts["billed"]:
+            self.tiers[facts.get("tier") or STANDARD] += 1
         if "choices" in body and (found := verdict(body).value) != "good":
             self.flaws[found] += 1
         if "unmatched" in facts:
@@ -125,7 +130,7 @@ class RunTotals:
         }
 
 
-COUNTERS = ("sources", "errors", "flaws", "unmatched", "waited")
+COUNTERS = ("sources", "errors", "flaws", "unmatched", "waited", "tiers")
 
 
 def load_totals(dumped: dict[str, Any] | None) -> RunTotals:

@@ -92,6 +92,7 @@ async def _run(client: Client, args: argparse.Namespace, plan: Plan) -> int:
             retry=None if plan.survey is None or paths.journal is None else retry_command(args),
             retried=retried,
             stopped=_stopped(source, plan, ledger),
+            tier=args.tier,
         )
         _say_report(report, paths, as_json=args.json)
         return 1 if ledger.totals.failed or report.stopped else 0

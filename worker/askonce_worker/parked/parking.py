@@ -6,6 +6,8 @@ at once.
 
 from collections.abc import Collection
 
+import structlog
+
 from askonce_worker.answering.chunk_end import left_out
 from askonce_worker.answering.coalescing import Coalescer
 from askonce_worker.answering.open_question import OpenQuestion
@@ -13,11 +15,13 @@ from askonce_worker.answering.ports import Clock
 from askonce_worker.parked.records import Packed, Parked, Waiter, packed, parked_id
 from askonce_worker.parked.store import NEW, ParkedStore
 
+log = structlog.get_logger()
+
 
 class BatchParking:
     """margin: seconds before its deadline from which on a question does not wait for a batch.
 
-    bounded: namespaces with a budget, whose calls are paid for one by one.
+    bounded: namespaces with a budget, whose calls are paid for one by one. The log says so once of each.
     """
 
     def __init__(
@@ -27,6 +31,7 @@ class BatchParking:
         self._coalescer = coalescer
         self._clock = clock
         self._bounded = bounded
+        self._told: set[str] = set()
         self._margin_ms = int(margin * 1000)
 
     async def park(self, todo: list[OpenQuestion]) -> list[OpenQuestion]:
@@ -43,7 +48,13 @@ class BatchParking:
         return [item for item in todo if item.key not in parked]
 
     def _is_for_batch(self, item: OpenQuestion) -> bool:
-        return item.tier == "batch" and item.question.namespace not in self._bounded
+        if item.tier != "batch":
+            return False
+        namespace = item.question.namespace or ""
+        if namespace in self._bounded and namespace not in self._told:
+            self._told.add(namespace)
+            log.warning("batch.not_with_a_budget", namespace=namespace, tier="standard")
+        return namespace not in self._bounded
 
 
 def _records(item: OpenQuestion) -> list[tuple[str, Parked, Packed]]:
