@@ -100,12 +100,17 @@ class Collecting:
 
     async def _is_pressing(self, batch: BatchRecord, latest: int) -> bool:
         """Whether a question that it was made for is near its deadline. Who came later is asked at once, alone."""
-        pressing = False
-        for parked in await self._store.read_from(batch.lines, await self._store.due(batch.lines, latest, AT_ONCE)):
-            due = [waiter for waiter in parked.waiters if waiter.deadline <= latest]
-            await self._settling.ask_alone(parked, [waiter for waiter in due if waiter.late])
-            pressing = pressing or any(not waiter.late for waiter in due)
-        return pressing
+        while ids := await self._store.due(batch.lines, latest, AT_ONCE):
+            asked = 0
+            for parked in await self._store.read_from(batch.lines, ids):
+                due = [waiter for waiter in parked.waiters if waiter.deadline <= latest]
+                if not all(waiter.late for waiter in due):
+                    return True
+                await self._settling.ask_alone(parked, due)
+                asked += len(due)
+            if not asked:
+                break
+        return False
 
     def _is_incomplete(self, batch: BatchRecord, found: Batch) -> bool:
         """Some providers say that it has ended a little before its files are there."""
