@@ -99,7 +99,7 @@ WRONG = {f"4:wrong:7:{power}": 20.0**power for power in range(3)}
 
 async def test_a_person_corrects_what_was_counted_and_may_take_it_back(verdicts, known, sums, redis, keys):
     assert await verdicts.judge(MATCH, right=True) is True
-    unknown = {"4:unknown": 20.0}
+    unknown = {"4:unknown:7": 20.0}
     assert await sums() == ({}, {**RIGHT, **unknown}, {"same:same": 1})
     assert await verdicts.judge(MATCH, right=True) is False
     assert await verdicts.judge(MATCH, right=False) is True
@@ -126,7 +126,7 @@ async def test_a_match_that_waits_takes_part_once_a_person_has_judged_it(verdict
 async def test_of_many_at_once_one_counts(verdicts, known, sums):
     news = await asyncio.gather(*(verdicts.judge(MATCH, right=False) for _ in range(20)))
     assert sum(news) == 1
-    assert (await sums())[1] == {**WRONG, "4:unknown": 20.0}
+    assert (await sums())[1] == {**WRONG, "4:unknown:7": 20.0}
 
 
 async def test_a_match_that_no_worker_has_looked_at_has_no_weight(verdicts, redis, keys, sums):

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from askonce_worker.audit.deciding import Terms, decide, first_policy
+from askonce_worker.audit.deciding import Terms, _by_score, decide, first_policy
 from askonce_worker.audit.learning import learn
 from askonce_worker.audit.ledger import Slice, compact, sums_of
 from askonce_worker.audit.matches import Matches
 from askonce_worker.audit.records import Records
-from askonce_worker.audit.scale import COSINE, bins_of
+from askonce_worker.audit.scale import COSINE, bins_of, quantile_edges
 
 DIMENSIONS = 24
 TERMS = Terms(budget=0.01, profile=0.99)
@@ -92,3 +92,20 @@ def test_a_group_with_few_requests_or_few_labels_stays_at_the_profile():
     unlabelled = [Slice(0, 5000, np.zeros_like(slices(few)[0].sums))]
     policy = decide(first_policy(TERMS), unlabelled, few.part(slice(0, 0)), TERMS)
     assert (policy.threshold, policy.chance) == (TERMS.profile, 0.5)
+
+
+def test_records_that_are_fewer_than_the_labels_stand_for_all_of_them():
+    known = records(4000, blind=True)
+    whole = slices(known)
+    rest = known.part(np.arange(4000) % 10 < 7)
+    learnt = learn(rest)
+    found, kept = _by_score(learnt, whole, rest, quantile_edges(learnt.scores))
+    assert kept == pytest.approx(0.7, abs=0.01)
+    for part, as_labelled in zip(found, whole, strict=True):
+        assert part.sums[:, :, 1].sum() == pytest.approx(as_labelled.sums[:, :, 1].sum())
+    newest = known.part(slice(2500, None))
+    learnt = learn(newest)
+    found, _ = _by_score(learnt, whole, newest, quantile_edges(learnt.scores))
+    assert sum(part.requests for part in found) <= 2000
+    few = decide(first_policy(TERMS), whole, known.part(np.arange(4000) % 10 < 3), TERMS)
+    assert few.weights is None

@@ -152,10 +152,38 @@ def test_of_a_slice_that_reaches_farther_back_than_a_brake_looks_only_its_share_
 def test_matches_that_nobody_could_judge_are_taken_to_be_like_the_others():
     slices = [part(0, 8000, right=[0.99] * 2000, wrong=[0.97] * 4, weight=10.0)]
     assert choose(slices, COSINE, BUDGET).threshold < 0.97
-    [half] = [replace(each, unknown=20_040.0) for each in slices]
+    unknown = np.zeros(BINS)
+    unknown[bins_of([0.97], COSINE)] = 20_040.0
+    [half] = [replace(each, unknown=unknown) for each in slices]
     assert choose([half], COSINE, BUDGET).threshold > 0.97
     [again] = slices_of(fields_of(half))
-    assert again.unknown == half.unknown == half.share(0.25).joined(half.share(0.75)).unknown
+    for found in (again.unknown, half.share(0.25).joined(half.share(0.75)).unknown):
+        np.testing.assert_allclose(found, unknown)
+    below = np.zeros(BINS)
+    below[-1] = 1e6
+    assert choose([replace(slices[0], unknown=below)], COSINE, BUDGET).threshold < 0.97
+
+
+def test_the_budget_holds_where_nine_of_ten_checks_of_hits_fail_and_misses_are_all_labelled():
+    random = np.random.default_rng(4)
+    slices, threshold, chance, shares = [], 0.92, 0.5, []
+    for version in range(60):
+        cosine = random.uniform(0.7, 1, 500)
+        wrong = random.random(500) < 0.04 + 0.5 * (1 - cosine)
+        hit = cosine >= threshold
+        looked = ~hit | (random.random(500) < chance)
+        lost = hit & looked & (random.random(500) < 0.9)
+        weight, at = np.where(hit, 1 / chance, 1.0), bins_of(cosine, COSINE)
+        known = looked & ~lost
+        part = Slice(version, 500, sums_of(at[known], ~wrong[known], weight[known]))
+        np.add.at(part.unknown, at[lost], weight[lost])
+        slices = compact([*slices, part])
+        if version > 4:
+            shares.append((hit & wrong).mean())
+            found = choose(slices, COSINE, BUDGET).threshold
+            threshold = 2.0 if found is None else found
+            chance = chance_of_a_check(BUDGET, sum(each.requests for each in slices))
+    assert np.mean(shares) <= BUDGET
 
 
 def test_a_budget_of_nothing_allows_nothing():

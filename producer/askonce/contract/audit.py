@@ -159,7 +159,7 @@ def decode_record(data: bytes) -> Record:
 def ledger_fields(label: Label) -> dict[str, float]:
     """What a label adds to its group's ledger; one that is not known, what takes no part."""
     if label.right is None:
-        return {f"{label.version}:unknown": label.weight}
+        return {f"{label.version}:unknown:{label.bin}": label.weight}
     outcome = "right" if label.right else "wrong"
     return {f"{label.version}:{outcome}:{label.bin}:{power}": label.weight**power for power in range(3)}
 
@@ -167,7 +167,7 @@ def ledger_fields(label: Label) -> dict[str, float]:
 def settling_fields(waiting: Label, *, right: bool) -> dict[str, float]:
     """What a person's verdict adds to the ledger for a match that waited for it: it takes part now."""
     known = replace(waiting, right=right)
-    return {f"{waiting.version}:unknown": -waiting.weight, **ledger_fields(known)}
+    return {f"{waiting.version}:unknown:{waiting.bin}": -waiting.weight, **ledger_fields(known)}
 
 
 def _record_of(label: Label) -> Record:

@@ -17,6 +17,8 @@ PERIOD = 250
 LEAST_LABELS = 60
 LEAST_REQUESTS = 1000
 """Below one of the two, the group is served as the embedding model's profile says."""
+LEAST_KEPT = 0.5
+"""Of a slice's labels, by weight: with fewer records its hits by the learnt score are not known."""
 MORE = 1.03
 """A learnt scorer must promise so many times the hits of the cosine."""
 
@@ -54,17 +56,30 @@ def decide(before: Policy, slices: Sequence[Slice], records: Records, terms: Ter
 
 def _choice_of(learnt: Learnt, slices: Sequence[Slice], records: Records, terms: Terms) -> Choice:
     edges = quantile_edges(learnt.scores)
-    return choose(_by_score(learnt, slices, records, edges), edges, terms.budget)
+    known, kept = _by_score(learnt, slices, records, edges)
+    return choose(known, edges, terms.budget, kept=kept)
 
 
-def _by_score(learnt: Learnt, slices: Sequence[Slice], records: Records, edges: Edges) -> list[Slice]:
-    """The same ledger, its labels sorted by the learnt score."""
+def _by_score(learnt: Learnt, slices: Sequence[Slice], records: Records, edges: Edges) -> tuple[list[Slice], float]:
+    """The same ledger, its labels sorted by the learnt score, and the least share of them that has records.
+
+    There are fewer records than labels: each slice's stand for all of its labels, and a slice that has lost most of
+    them is left out, with its requests. Which score a match without a label would have, nobody knows: all are taken to
+    be at the top.
+    """
     bins = bins_of(learnt.scores, edges)
     firsts = [part.first for part in slices]
     of_slice = np.searchsorted(firsts, records.version, side="right") - 1
-    found = []
+    found, least = [], 1.0
     for at, part in enumerate(slices):
         chosen = of_slice == at
-        sums = sums_of(bins[chosen], records.right[chosen], records.weight[chosen])
-        found.append(Slice(part.first, part.requests, sums, part.unknown))
-    return found
+        labelled = float(part.sums[:, :, 1].sum())
+        kept = min(1.0, float(records.weight[chosen].sum()) / labelled) if labelled else 1.0
+        if kept < LEAST_KEPT:
+            continue
+        sums = sums_of(bins[chosen], records.right[chosen], records.weight[chosen] / kept)
+        unknown = np.zeros_like(part.unknown)
+        unknown[0] = part.unknown.sum()
+        found.append(Slice(part.first, part.requests, sums, unknown))
+        least = min(least, kept)
+    return found, least

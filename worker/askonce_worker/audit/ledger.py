@@ -5,14 +5,14 @@ It is kept as fields of a hash, so that any number of workers add to it at once,
     {version}:requests                    how many questions the group had while this version of its policy was in force
     {version}:{right|wrong}:{bin}:{power} of the matches that were looked at, the sum of their weights to this power
                                           (a weight is the inverse of the chance that it would be looked at)
-    {version}:unknown                     the weights of those of which nobody could tell whether they were right
+    {version}:unknown:{bin}               the weights of those of which nobody could tell whether they were right
 
 A version is a slice of time. `compact` makes eight of many.
 """
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,16 +29,18 @@ RIGHT, WRONG = 0, 1
 Fields = dict[str, float]
 Sums = NDArray[np.float64]
 """Of one slice: bins x outcomes x powers of the weight."""
+Unknown = NDArray[np.float64]
+"""Of one slice, by bin."""
 
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """first: the version of the policy that it begins with. unknown: the weight of the matches without a label."""
+    """first: the version of the policy that it begins with. unknown: the weights of the matches without a label."""
 
     first: int
     requests: float
     sums: Sums
-    unknown: float = 0.0
+    unknown: Unknown = field(default_factory=lambda: np.zeros(BINS))
 
     def joined(self, later: "Slice") -> "Slice":
         unknown = self.unknown + later.unknown
@@ -60,8 +62,8 @@ def sums_of(bins: NDArray[np.intp], right: NDArray[np.bool_], weight: NDArray[np
 def fields_of(part: Slice) -> Fields:
     """What a worker adds to the hash; also a whole slice."""
     fields = {f"{part.first}:requests": float(part.requests)}
-    if part.unknown:
-        fields[f"{part.first}:unknown"] = part.unknown
+    for at in np.flatnonzero(part.unknown):
+        fields[f"{part.first}:unknown:{at}"] = float(part.unknown[at])
     for at, outcome, power in zip(*np.nonzero(part.sums), strict=True):
         fields[f"{part.first}:{OUTCOMES[outcome]}:{at}:{power}"] = float(part.sums[at, outcome, power])
     return fields
@@ -78,25 +80,26 @@ def add_up(parts: Iterable[Mapping[str, float]]) -> Fields:
 
 def slices_of(fields: Mapping[str, float]) -> list[Slice]:
     """The slices that the hash holds, the oldest first. Other fields, as of a later release, are left alone."""
-    counted: dict[int, dict[str, float]] = {}
-    sums: dict[int, Sums] = {}
+    found: dict[int, Slice] = {}
     for name, value in fields.items():
-        found = _FIELD.fullmatch(name)
-        if found is None or int(found["bin"] or 0) >= BINS:
+        field_of = _FIELD.fullmatch(name)
+        if field_of is None or int(field_of["bin"] or 0) >= BINS:
             continue
-        version = int(found["version"])
-        of_version = sums.setdefault(version, np.zeros((BINS, len(OUTCOMES), POWERS)))
-        if found["count"] is not None:
-            counted.setdefault(version, {})[found["count"]] = value
+        version, at = int(field_of["version"]), int(field_of["bin"] or 0)
+        part = found.get(version) or Slice(version, 0.0, np.zeros((BINS, len(OUTCOMES), POWERS)))
+        if field_of["outcome"]:
+            part.sums[at, OUTCOMES.index(field_of["outcome"]), int(field_of["power"])] = value
+        elif field_of["bin"]:
+            part.unknown[at] = value
         else:
-            of_version[int(found["bin"]), OUTCOMES.index(found["outcome"]), int(found["power"])] = value
-    return [Slice(version, sums=sums[version], **(_NONE | counted.get(version, {}))) for version in sorted(sums)]
+            part = replace(part, requests=value)
+        found[version] = part
+    return [found[version] for version in sorted(found)]
 
 
-_NONE = {"requests": 0.0, "unknown": 0.0}
 _FIELD = re.compile(
-    r"(?P<version>\d{1,18}):(?:(?P<count>requests|unknown)"
-    r"|(?P<outcome>right|wrong):(?P<bin>\d{1,4}):(?P<power>[012]))"
+    r"(?P<version>\d{1,18}):(?:requests|(?:unknown|(?P<outcome>right|wrong)):(?P<bin>\d{1,4})"
+    r"(?(outcome):(?P<power>[012])))"
 )
 
 

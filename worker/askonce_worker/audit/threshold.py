@@ -35,7 +35,7 @@ def chance_of_a_check(budget: float, requests: float) -> float:
     return float(min(MOST, max(LEAST, CHECKED / wrong))) if wrong > 0 else MOST
 
 
-def choose(slices: Sequence[Slice], edges: Edges, budget: float) -> Choice:
+def choose(slices: Sequence[Slice], edges: Edges, budget: float, *, kept: float = 1.0) -> Choice:
     """The threshold with the most hits that keeps the budget.
 
     Args:
@@ -43,36 +43,47 @@ def choose(slices: Sequence[Slice], edges: Edges, budget: float) -> Choice:
         edges: Of the bins.
         budget: The share of the requests that may be served wrongly. (Hits whose check came before the answer cost
             nobody a wrong one. They count as if they did: this is the margin.)
+        kept: The least share of the labels of a slice that its sums were made from.
     """
     requests = sum(part.requests for part in slices)
     if not requests:
         return NOTHING
-    unseen = _unseen(slices)
-    allowed = unseen * _limit(slices, requests, budget) <= budget
+    allowed = _with_unseen(_limit(slices, requests, budget, kept), slices) <= budget
     for share, budgets in BRAKES:
-        allowed &= unseen * _rate(_latest(slices, share * requests)) <= budgets * budget
+        allowed &= _recent_rate(_latest(slices, share * requests)) <= budgets * budget
     regions = int(np.argmin(np.append(allowed[:-1], [False])))
     if not regions:
         return NOTHING
-    hits = unseen * _from_the_top(slices)[regions - 1, :, 1].sum() / requests
+    labelled = _from_the_top(slices)[:, :, 1].sum(axis=1) / requests
+    hits = _with_unseen(labelled, slices)[regions - 1]
     return Choice(float(edges[regions - 1]), float(hits))
 
 
-def _unseen(slices: Sequence[Slice]) -> float:
-    """How many matches one with a label stands for: those without are taken to be like the others."""
-    labelled = sum(float(part.sums[:, :, 1].sum()) for part in slices)
-    return 1 + sum(part.unknown for part in slices) / labelled if labelled else 1.0
+def _with_unseen(shares: NDArray[np.float64], slices: Sequence[Slice]) -> NDArray[np.float64]:
+    """Shares of the requests among the labelled matches from each bin on, and what the others add: they are taken to be
+    like the labelled ones of the same region, for what fails may fail among hits alone. More than all of them it
+    cannot be."""
+    labelled = _from_the_top(slices)[:, :, 1].sum(axis=1)
+    unknown = np.cumsum(sum(part.unknown for part in slices), dtype=np.float64)
+    ratio = np.divide(unknown, labelled, out=np.full(len(unknown), _NO_LABEL), where=labelled > 0)
+    requests = sum(part.requests for part in slices)
+    return np.asarray(shares + np.minimum(ratio * shares, unknown / requests))
 
 
-def _limit(slices: Sequence[Slice], requests: float, budget: float) -> NDArray[np.float64]:
+_NO_LABEL = 1e9
+"""Instead of an infinity, which times nothing would be no number."""
+
+
+def _limit(slices: Sequence[Slice], requests: float, budget: float, kept: float) -> NDArray[np.float64]:
     """The upper limit of the wrong hits from each bin on, as a share of the requests."""
     wrong = _from_the_top(slices)[:, WRONG]
-    weight = 1 / (chance_of_a_check(budget, requests) * requests)
+    weight = 1 / (kept * chance_of_a_check(budget, requests) * requests)
     return upper_limit(wrong[:, 1] / requests, wrong[:, 2] / requests**2, weight)
 
 
-def _rate(slices: Sequence[Slice]) -> NDArray[np.float64]:
-    return np.asarray(_from_the_top(slices)[:, WRONG, 1] / sum(part.requests for part in slices))
+def _recent_rate(slices: Sequence[Slice]) -> NDArray[np.float64]:
+    wrong = _from_the_top(slices)[:, WRONG, 1] / sum(part.requests for part in slices)
+    return _with_unseen(np.asarray(wrong), slices)
 
 
 def _latest(slices: Sequence[Slice], requests: float) -> Sequence[Slice]:

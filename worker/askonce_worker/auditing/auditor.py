@@ -46,7 +46,7 @@ class Auditor:
     def _compare(self, item: Finished, look: Look, completion: Completion | None) -> None:
         """completion: the question's own; None where there is none."""
         if completion is None or not look.comparable or verdict(completion.body) is not CompletionVerdict.GOOD:
-            self._recorder.unknown(item.question, look.version, _weight(item, look))
+            self._recorder.unknown(item.question, look.version, look.bin, _weight(item, look))
             return
         right = compare(completion.body, look.body)
         if right is not None:

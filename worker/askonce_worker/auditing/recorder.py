@@ -75,16 +75,16 @@ class Recorder:
         for name, value in sums.items():
             self._of(question).seen[name] += value
 
-    def unknown(self, question: Question, version: int, weight: float) -> None:
-        """A match was looked at, and could not be judged."""
+    def unknown(self, question: Question, version: int, at: int, weight: float) -> None:
+        """A match was looked at, and could not be judged. at: its bin."""
         self.seen(question, unknown=weight)
         if self._period:
-            self._of(question).ledger[f"{version}:unknown"] += weight
+            self._of(question).ledger[f"{version}:unknown:{at}"] += weight
 
     def label(self, question: Question, label: Label, *, waits: bool = False) -> None:
         """waits: for a person's verdict."""
         if label.right is None:
-            self.unknown(question, label.version, label.weight)
+            self.unknown(question, label.version, label.bin, label.weight)
         elif self._period:
             gathered = self._of(question)
             for name, value in ledger_fields(label).items():
