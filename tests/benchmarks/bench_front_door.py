@@ -45,7 +45,7 @@ app = Starlette(routes=[Route("/v1/chat/completions", echo, methods=["POST"])])
 async def one_connection(port: int, count: int, seconds: list[float]) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     kind = "content-type: application/json\r\n"
-    head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\n{kind}content-length: {len(BODY)}\r\n\r\n"
+    head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\n{kind}content-length: {len(BODY)}\r\n\r\n"
     for _ in range(count):
         began = time.perf_counter()
         writer.write(head.encode() + BODY)

@@ -133,7 +133,10 @@ async def test_what_a_request_wishes_never_reaches_the_provider(http, llm_server
         (b'{"model": "m"}', {}, 400, "messages"),
         (b'{"model": "m", "messages": [{"role": "user", "content": " "}]}', {}, 400, "empty"),
         (b'{"messages": [{"role": "user", "content": "hi"}]}', {}, 400, "model"),
-        ({"stream_options": 1}, {}, 400, "stream_options"),
+        ({"stream": True, "stream_options": 1}, {}, 400, "stream_options"),
+        ({"stream_options": {"include_usage": True}}, {}, 400, "stream_options"),
+        ({"stream": "yes"}, {}, 400, "stream"),
+        ({}, {"x-askonce-cahce": "bypass"}, 400, "x-askonce-cahce"),
         ({"askonce": 1}, {}, 400, "askonce"),
         ({"askonce": {"tll": 3}}, {}, 400, "tll"),
         ({"askonce": {"ttl": "x"}}, {}, 400, "ttl"),
@@ -160,6 +163,7 @@ async def test_the_provider_s_refusals_come_through(http, llm_server):
     await llm_server.fail("chat", "status", status=400, body={"error": {"message": "no such voice", "code": "voice"}})
     reply = await post(http)
     assert (reply.status_code, reply.json()) == (400, {"error": {"message": "no such voice", "code": "voice"}})
+    assert reply.headers["x-askonce-job-id"]
     await llm_server.control(chat={"failures": []})
     await llm_server.fail("chat", "status", status=429, code="insufficient_quota", message="pay first")
     reply = await post(http)
@@ -195,7 +199,7 @@ async def test_slow_readers_of_a_stream_hold_up_nobody(door, http, llm_server):
         host, port = door.root.removeprefix("http://").split(":")
         stream = await asyncio.open_connection(host, int(port), limit=2048)
         body = orjson.dumps({"model": "m", "messages": MESSAGES, "stream": True})
-        head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: {len(body)}\r\n\r\n"
+        head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: {host}\r\ncontent-length: {len(body)}\r\n\r\n"
         stream[1].write(head.encode() + body)
         await stream[0].readuntil(b"\r\n")
         return stream
@@ -259,7 +263,8 @@ async def test_keys_say_who_may_ask_and_where(settings, prefix, valkey_url, monk
 
     async with workers(1, settings), front_door(settings) as door, httpx.AsyncClient(base_url=door.base_url) as http:
         assert (await post(http)).status_code == 200  # there are no keys yet, and it is on this machine alone
-        assert (await post(http, headers={"sec-fetch-site": "cross-site"})).status_code == 403
+        evil = {"host": "evil.example"}, {"origin": "http://evil.example"}, {"sec-fetch-site": "cross-site"}
+        assert [(await post(http, headers=each)).status_code for each in evil] == [403, 403, 403]
         code, token, remark = await in_thread("add", "shop", "--namespace", "shop")
         assert (code, remark) == (0, "askonce: keep it: what is stored of shop's key is a digest\n")
         assert (await in_thread("add", "shop"))[0] == 2
@@ -283,6 +288,7 @@ async def test_keys_say_who_may_ask_and_where(settings, prefix, valkey_url, monk
         assert code == 0
         assert "shop" in listed
         assert token.strip() not in listed
+        assert (await in_thread("remove", "shop", "--namespace", "other"))[0] == 2
         assert (await in_thread("remove", "shop"))[0] == 0
         assert (await in_thread("remove", "shop"))[0] == 1
 

@@ -28,10 +28,12 @@ DEFAULTS = {"namespace": None}
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("action", choices=tuple(ACTIONS), help="add prints the key, which is shown this once")
     parser.add_argument("name", metavar="NAME", nargs="?", help="whose key it is")
-    parser.add_argument("--rights", default="ask", help=f"of {', '.join(RIGHTS)}, with commas between (default: ask)")
+    parser.add_argument("--rights", help=f"of {', '.join(RIGHTS)}, with commas between (default: ask)")
 
 
 async def run(client: Client, args: argparse.Namespace) -> int:  # noqa: ARG001 - keys are no questions
+    if args.action != "add" and (args.rights is not None or args.namespace is not None):
+        raise ValueError(f"keys {args.action} takes neither --rights nor --namespace")
     if (args.action == "list") == (args.name is not None):
         raise ValueError(f"keys {args.action} takes {'no name' if args.name else 'a name'}")
     async with AccessKeys(args.url) as keys:
@@ -41,7 +43,7 @@ async def run(client: Client, args: argparse.Namespace) -> int:  # noqa: ARG001 
 async def _add(keys: AccessKeys, args: argparse.Namespace) -> int:
     if args.namespace is not None:
         check_namespace(args.namespace)
-    rights = frozenset(word.strip() for word in args.rights.split(","))
+    rights = frozenset(word.strip() for word in (args.rights or "ask").split(","))
     if not rights <= set(RIGHTS):
         wrong = min(rights - set(RIGHTS))
         raise ValueError(f"{wrong!r} is no right: there are {', '.join(RIGHTS)}{meant(wrong, RIGHTS)}")
@@ -55,7 +57,7 @@ async def _add(keys: AccessKeys, args: argparse.Namespace) -> int:
 
 
 async def _list(keys: AccessKeys, args: argparse.Namespace) -> int:
-    found = [key for key in await keys.all() if args.namespace in (None, key.namespace)]
+    found = await keys.all()
     if args.json:
         say_json([_facts(key) for key in found])
     elif found:

@@ -33,7 +33,7 @@ def make_app(settings: ServeSettings) -> Starlette:
     shared = client_settings({})
     client = Client(namespace=settings.namespace)
     store = Store(shared.redis_url)
-    doorman = Doorman(store, Keys(shared.key_prefix), anonymous=settings.anonymous)
+    doorman = Doorman(store, Keys(shared.key_prefix), anonymous=settings.anonymous, local=not settings.open)
     chat = Chat(client, doorman, timeout=settings.timeout)
     provider = Provider(doorman, base_url=settings.base_url, api_key=settings.api_key)
 

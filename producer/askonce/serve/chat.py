@@ -27,20 +27,25 @@ class Chat:
         key = await self._doorman.admit(request)
         body = await read_object(request)
         question = question_of(body, request.headers, key.namespace)
-        usage = _wants_usage(body)
+        streams, usage = _streaming(body)
         answer = await while_connected(request, self._client.ask(question, timeout=self._timeout))
-        if not body.get("stream"):
+        if not streams:
             return json_response(body_of(answer), headers=headers_of(answer))
         events = _in_turn(completion_chunks(body_of(answer), usage=usage))
         headers = {**headers_of(answer), "cache-control": "no-cache"}
         return StreamingResponse(events, media_type="text/event-stream", headers=headers)
 
 
-def _wants_usage(body: Mapping[str, Any]) -> bool:
-    options = body.get("stream_options") or {}
-    if not isinstance(options, Mapping):
-        raise Refused(400, "stream_options is an object", param="stream_options")
-    return options.get("include_usage") is True
+def _streaming(body: Mapping[str, Any]) -> tuple[bool, bool]:
+    """Whether the answer is to come in events, and whether the tokens come last. Raises Refused."""
+    streams, options = body.get("stream") or False, body.get("stream_options")
+    if not isinstance(streams, bool):
+        raise Refused(400, "stream is true or false", param="stream")
+    if options is None:
+        return streams, False
+    if not isinstance(options, Mapping) or not streams:
+        raise Refused(400, "stream_options is an object, beside stream: true", param="stream_options")
+    return streams, options.get("include_usage") is True
 
 
 async def _in_turn(events: Iterator[bytes]) -> AsyncIterator[bytes]:

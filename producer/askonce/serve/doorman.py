@@ -4,6 +4,7 @@ import asyncio
 import ipaddress
 import time
 from collections.abc import Mapping
+from urllib.parse import urlsplit
 
 from starlette.requests import Request
 
@@ -26,10 +27,10 @@ def is_loopback(host: str) -> bool:
 
 
 class Doorman:
-    """anonymous: whether anybody gets in while there are no keys."""
+    """anonymous: whether anybody gets in while there are no keys. local: only who is on this machine."""
 
-    def __init__(self, store: Store, keys: Keys, *, anonymous: bool) -> None:
-        self._store, self._where, self._anonymous = store, keys.access, anonymous
+    def __init__(self, store: Store, keys: Keys, *, anonymous: bool, local: bool) -> None:
+        self._store, self._where, self._anonymous, self._local = store, keys.access, anonymous, local
         self._known: Mapping[str, AccessKey] = {}
         self._read_at = -FRESH
         self._reading = asyncio.Lock()
@@ -38,12 +39,13 @@ class Doorman:
         """The key of whoever asks. Raises Refused, StoreUnreachable."""
         known = await self._keys()
         if not known and self._anonymous:
-            _refuse_other_sites(request)
+            _refuse_pages_of_others(request, local=self._local)
             return ANYBODY
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         key = known.get(digest_of(token.strip())) if scheme.lower() == "bearer" else None
         if key is None:
-            raise Refused(401, "this needs a key: `askonce keys add` makes one", code="invalid_api_key")
+            given = "this key is not known, or no longer" if token else "this needs a key: `askonce keys add` makes one"
+            raise Refused(401, given, code="invalid_api_key")
         if right not in key.rights:
             raise Refused(403, f"the key {key.name!r} has no right to {right}", code="missing_right")
         return key
@@ -57,9 +59,12 @@ class Doorman:
         return self._known
 
 
-def _refuse_other_sites(request: Request) -> None:
-    """A page of any site can make a browser on this machine send requests here, under our own name too."""
-    if request.headers.get("sec-fetch-site", "none") not in {"none", "same-origin"}:
-        raise Refused(403, "a page of another site asked", code="cross_site")
-    if "sec-fetch-site" in request.headers and not is_loopback(request.url.hostname or ""):
-        raise Refused(403, "without keys this is for pages of this machine alone", code="cross_site")
+def _refuse_pages_of_others(request: Request, *, local: bool) -> None:
+    """Any page can make its reader's browser send requests here, and under a name of its own that leads here."""
+    host = request.headers.get("host", "")
+    if local and not is_loopback(urlsplit(f"//{host}").hostname or ""):
+        raise Refused(403, f"without keys this answers to localhost alone, not to {host!r}", code="other_host")
+    origin = request.headers.get("origin")
+    site = request.headers.get("sec-fetch-site", "none")
+    if site not in {"none", "same-origin"} or (origin is not None and urlsplit(origin).netloc != host):
+        raise Refused(403, "without keys a page of another site may not ask", code="other_site")

@@ -36,6 +36,8 @@ TYPES = {
 }
 FINAL = frozenset({"quota", "budget", "bad_request", "invalid_question"})
 """Kinds that asking again does not help, as a client's own retries are told."""
+BAD_REPLY = 502
+"""Where the provider answered with success, and with something that is no answer."""
 AGAIN = 5.0
 """Seconds after which a provider that was away or busy is worth another try: the worker has tried five times."""
 
@@ -86,9 +88,14 @@ def _failed(answer: Answer) -> Response:
     error = answer.error
     kind, message = (error.kind, error.message) if error is not None else ("server_error", "failed")
     headers = {"x-askonce-error": kind} | ({"x-should-retry": "false"} if kind in FINAL else {})
-    if error is not None and error.status is not None and answer.body:
-        return json_response({"error": answer.body}, error.status, headers)
-    status = (error.status if error is not None else None) or STATUSES.get(kind, 503)
+    if answer.job_id is not None:
+        headers["x-askonce-job-id"] = answer.job_id
+    given = error.status if error is not None else None
+    if given is not None and given < 400:
+        given = BAD_REPLY
+    if given is not None and answer.body:
+        return json_response({"error": answer.body}, given, headers)
+    status = given or STATUSES.get(kind, 503)
     again = AGAIN if kind not in FINAL and status in {429, 503} else 0
     response = Refused(status, message, code=kind, retry_after=again).response()
     response.headers.update(headers)

@@ -42,6 +42,10 @@ def _fields(of_body: Any, headers: Mapping[str, str]) -> QuestionFields:
     """The headers win: a proxy sets them without reading the body."""
     if of_body is not None and not isinstance(of_body, Mapping):
         raise Refused(400, f"{BODY} is an object", param=BODY)
+    strangers = [name for name in headers if name.startswith(HEADER) and name.removeprefix(HEADER) not in WISHES]
+    if strangers:
+        names = ", ".join(HEADER + name for name in WISHES)
+        raise Refused(400, f"there is no {strangers[0]}: there are {names}", param=strangers[0])
     wishes = {
         **(of_body or {}),
         **{name: _header(name, value) for name in WISHES if (value := headers.get(HEADER + name))},
