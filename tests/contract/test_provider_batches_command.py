@@ -37,6 +37,8 @@ def askonce(batch_worker, monkeypatch, capsys):
 
 async def test_batches_are_listed_shown_and_cancelled(batch_worker, askonce, llm_server):
     assert (await askonce("provider-batches", "list"))[1:] == ("", "askonce: no batches\n")
+    assert (await askonce("provider-batches", "list", "--namespace", "shop"))[0] == 2
+    assert (await askonce("provider-batches", "cancel", "--all"))[0] == 2
     await llm_server.control(batches={"seconds": 3600})
     async with wired_workers(1, batch_worker) as [worker]:
         ids = await park(worker, *distinct(3))
@@ -46,7 +48,7 @@ async def test_batches_are_listed_shown_and_cancelled(batch_worker, askonce, llm
         assert code == 0
         assert max(map(len, out.splitlines())) <= 80
         [head, _, row] = out.splitlines()
-        assert head.split() == ["batch", "model", "state", "requests", "done", "failed", "age", "cost"]
+        assert head.split() == ["batch", "state", "model", "lines", "done", "failed", "age", "cost"]
         assert (row.split()[0], row.split()[3:6]) == (name, ["3", "0", "0"])
         [shown] = orjson.loads((await askonce("provider-batches", "show", name, "--json"))[1])
         assert (shown["requests"], shown["waiting"], shown["state"]) == (3, 3, "running")
@@ -55,7 +57,7 @@ async def test_batches_are_listed_shown_and_cancelled(batch_worker, askonce, llm
 
         now = orjson.loads((await askonce("stats", "--json"))[1])["now"]
         assert (now["parked"], now["provider_batches"]) == (3, 1)
-        assert "3 questions, 1 batches" in (await askonce("stats"))[1]
+        assert "3 questions, 1 batch" in (await askonce("stats"))[1]
         async with ProviderBatches() as batches:
             assert await batches.waiting() == 3
 

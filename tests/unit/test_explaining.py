@@ -179,9 +179,18 @@ LONG = replace(NEAR, question="what is it " * 30, refused_by=("threshold", "nega
         ({"reason": "below_threshold", "in_scope": (LONG,)}, "no hit: no question is near enough"),
     ],
 )  # fmt: skip
-def test_three_lines_fit_in_80_columns(changes, first):
+def test_its_lines_fit_in_80_columns(changes, first):
     said = lines(replace(FULL, **{"in_scope": (), "elsewhere": (), **changes}), 80)
     assert said[0] == first
-    assert len(said) == 3
     assert max(map(len, said)) <= 80
-    assert said[2].startswith("in force: threshold 0.95 (learnt), checks 5.0%; epochs 0.0.0.0; scope ")
+    assert said[-1].startswith("in force: threshold 0.95 (learnt), checks 5.0%; epochs 0.0.0.0; scope ")
+
+
+def test_all_rules_are_told_and_what_a_terminal_obeys_is_not_passed_on():
+    rules = ("threshold", "negation", "qualifier", "numbers", "opposite", "case", "scope", "reported", "indistinct")
+    said = lines(
+        replace(FULL, in_scope=(replace(LONG, question="a\x1b]0;x\x07 b", refused_by=rules),), elsewhere=()), 80
+    )
+    assert '"a\\u001b]0;x\\u0007 b"' in said[1]
+    assert all(rule in " ".join(said[2:-1]) for rule in rules)
+    assert max(map(len, said)) <= 80

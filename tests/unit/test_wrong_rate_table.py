@@ -42,6 +42,12 @@ def test_what_is_unknown_is_said_to_be_so():
     assert " - " in wrong_rates(replace(RATES, groups=(never,)), 80, "USD")
 
 
+def test_a_budget_that_nothing_was_checked_for_is_not_said_to_be_kept():
+    said = wrong_rates(replace(RATES, all=replace(ALL, checks=0), groups=()), 80, "USD")
+    assert "Nothing was checked yet." in said
+    assert "No group" not in said
+
+
 def test_a_group_exceeds_its_budget_once_that_is_certain():
     assert [each.group for each in RATES.exceeding] == [GROUP.group, "h"]
     assert replace(RATES, budget=None).exceeding == []

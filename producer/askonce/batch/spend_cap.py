@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from askonce.batch.estimated import estimated_tokens, most_completed
 from askonce.batch.totals import RunTotals
 from askonce.prices.load import Prices
+from askonce.prices.money import amount
 from askonce.question import Question
 
 FIRST_GUESS = 500
@@ -70,7 +71,7 @@ class SpendCap:
         """Why the run has stopped. not_asked: lines, where that is known."""
         spent = f"{self._totals.spent.total:,} tokens"
         if self.reached == COST:
-            spent = f"{self._totals.spent.cost:,.4f} {self._prices.currency}"
+            spent = f"{amount(self._totals.spent.cost)} {self._prices.currency}"
         left = "the rest was" if not_asked is None else f"{not_asked:,} lines were"
         return (
             f"stopped for {self.reached}: {spent} spent, {left} not asked; with a higher one the same command goes on"

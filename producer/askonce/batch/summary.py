@@ -6,6 +6,7 @@ from typing import Any
 
 from askonce.batch.totals import MALFORMED, SOURCES, RunTotals, TokenCount
 from askonce.contract.unmatched import Unmatched
+from askonce.prices.money import amount
 
 FLAWS = {
     "truncated": "{} answers are truncated (not cached): allow more tokens by max_tokens or max_completion_tokens",
@@ -132,7 +133,7 @@ class RunReport:
 
 
 def money(cost: float, currency: str) -> str:
-    return f"{cost:,.2f} {currency}" if cost >= 1 else f"{cost:.4f} {currency}"
+    return f"{amount(cost)} {currency}"
 
 
 def _account(tokens: TokenCount, currency: str) -> dict[str, Any]:

@@ -1,8 +1,9 @@
-"""An explanation in three lines: what would happen and why, what is nearest, and what is in force."""
+"""An explanation in a few lines: what would happen and why, what is nearest and what refuses it, what is in force."""
 
 from collections.abc import Sequence
+from textwrap import wrap
 
-from askonce.commands.text_table import age, rate, shortened
+from askonce.commands.text_table import age, rate, shortened, visible
 from askonce.explanation import Difference, Explanation, NearEntry
 
 REASONS = {
@@ -26,7 +27,8 @@ LEAST = 20
 
 def lines(found: Explanation, width: int) -> list[str]:
     nearest = _nearest(found)
-    return [_cut(line, width) for line in (_verdict(found, nearest), _near(nearest, width), _in_force(found))]
+    said = [_cut(visible(line), width) for line in (_verdict(found, nearest), _near(nearest, width), _in_force(found))]
+    return [*said[:2], *_refused(nearest, width), said[2]]
 
 
 def _verdict(found: Explanation, nearest: NearEntry | None) -> str:
@@ -56,7 +58,7 @@ def _differing(differ: Sequence[Difference]) -> str:
 
 
 def _short(value: str | None) -> str:
-    return "none" if value is None else shortened(" ".join(value.split()), LEAST)
+    return "none" if value is None else shortened(visible(" ".join(value.split())), LEAST)
 
 
 def _nearest(found: Explanation) -> NearEntry | None:
@@ -70,13 +72,19 @@ def _nearest(found: Explanation) -> NearEntry | None:
 def _near(entry: NearEntry | None, width: int) -> str:
     if entry is None:
         return "nearest: none"
-    refused = [f"another {rule}" if rule in ("scope", "epoch") else rule for rule in entry.refused_by]
     score = "" if entry.score is None else f", score {entry.score:.3f}"
     facts = f" {entry.similarity:.4f}{score}, {_time(entry.age)} old"
-    facts += f"; refused: {', '.join(refused)}" if refused else ""
     room = max(LEAST, width - len('nearest: ""') - len(facts))
-    question = shortened(" ".join(entry.question.split()), room)
+    question = shortened(visible(" ".join(entry.question.split())), room)
     return f'nearest: "{question}"{facts}'
+
+
+def _refused(entry: NearEntry | None, width: int) -> list[str]:
+    """All rules that refuse it, in as many lines as they take: they are what a person looks for."""
+    if entry is None or not entry.refused_by:
+        return []
+    rules = [f"another {rule}" if rule in ("scope", "epoch") else rule for rule in entry.refused_by]
+    return wrap(visible(f"refused: {', '.join(rules)}"), width, initial_indent="  ", subsequent_indent="    ")
 
 
 def _cut(line: str, width: int) -> str:

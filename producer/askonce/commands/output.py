@@ -7,19 +7,25 @@ from typing import Any
 import orjson
 
 from askonce.answer import Answer
+from askonce.commands.text_table import visible
 from askonce.contract.completion import CompletionVerdict, verdict
 
 
 def say(text: str) -> None:
+    """For people: control characters, which may be in the texts of others, are written out."""
+    say_raw(visible(text))
+
+
+def say_raw(text: str) -> None:
     sys.stdout.write(text + "\n")
 
 
 def say_json(value: Any) -> None:
-    say(orjson.dumps(value).decode())
+    say_raw(orjson.dumps(value).decode())
 
 
 def complain(text: str) -> None:
-    line = " ".join(text.split()) or "failed"
+    line = visible(" ".join(text.split())) or "failed"
     sys.stderr.write(f"askonce: {line}\n")
 
 
@@ -34,7 +40,7 @@ def say_answer(answer: Answer, *, as_json: bool) -> int:
         error = answer.error
         complain(f"{error.kind}: {error.message}" if error else "failed")
     else:
-        say(answer.text if answer.text is not None else orjson.dumps(answer.body).decode())
+        say_raw(answer.text if answer.text is not None else orjson.dumps(answer.body).decode())
         _remark(answer)
         if sys.stderr.isatty():
             sys.stderr.write(f"[{answer.source}]\n")

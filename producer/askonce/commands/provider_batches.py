@@ -17,9 +17,10 @@ NAME = "provider-batches"
 HELP = "List, show or cancel the batches that wait at the provider of the LLM."
 EXAMPLES = (
     "askonce provider-batches list",
-    "askonce provider-batches cancel BATCH    # what is done is taken, the rest goes to the next batch",
+    "askonce provider-batches cancel BATCH    # the rest goes to the next batch",
     "askonce provider-batches list --all --json",
 )
+DEFAULTS = {"namespace": None}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,6 +34,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 async def run(client: Client, args: argparse.Namespace) -> int:  # noqa: ARG001 - as every command
     if args.action != "list" and not args.batches:
         raise ValueError(f"{args.action} which: name batches, as `list` does")
+    if args.namespace is not None:
+        raise ValueError("--namespace: a batch holds questions of all namespaces")
+    if args.all and (args.action != "list" or args.batches):
+        raise ValueError("--all goes with list alone, without names")
     async with ProviderBatches(args.url) as batches:
         try:
             chosen = await batches.get(args.batches) if args.batches else await batches.all()
@@ -48,8 +53,8 @@ async def _list(batches: ProviderBatches, chosen: list[ProviderBatch], as_json: 
     if as_json:
         say_json([asdict(batch) for batch in chosen])
     elif chosen:
-        heads = ["batch", "model", "state", "requests", "done", "failed", "age", "cost"]
-        say(table(heads, map(_row, chosen), left=3, width=shutil.get_terminal_size().columns, whole=1))
+        heads = ["batch", "state", "model", "lines", "done", "failed", "age", "cost"]
+        say(table(heads, map(_row, chosen), left=3, width=shutil.get_terminal_size().columns, whole=2))
     else:
         complain("no batches")
     return 0
@@ -58,7 +63,7 @@ async def _list(batches: ProviderBatches, chosen: list[ProviderBatch], as_json: 
 def _row(batch: ProviderBatch) -> list[str]:
     state = batch.status if batch.state in ("running", "ended") and batch.status else batch.state
     counts = [number(each) for each in (batch.requests, batch.done, batch.failed)]
-    return [batch.name, batch.model, state, *counts, age(batch.age_s), "-" if batch.cost is None else money(batch.cost)]
+    return [batch.name, state, batch.model, *counts, age(batch.age_s), "-" if batch.cost is None else money(batch.cost)]
 
 
 async def _show(batches: ProviderBatches, chosen: list[ProviderBatch], as_json: bool) -> int:  # noqa: ARG001

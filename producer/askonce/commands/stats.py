@@ -8,6 +8,7 @@ import sys
 from askonce.client import Client
 from askonce.commands.output import say, say_json
 from askonce.commands.stats_table import tables
+from askonce.commands.text_table import visible
 from askonce.contract.wrong_rates import rates_report
 from askonce.operator.admin import Admin
 from askonce.prices.load import load_prices
@@ -65,7 +66,7 @@ async def run(client: Client, args: argparse.Namespace) -> int:  # noqa: ARG001 
 
 def _redrawn(text: str, height: int) -> str:
     """Over what stands on the screen. What does not fit in its height is cut off: it would scroll."""
-    lines = text.split("\n")
+    lines = visible(text).split("\n")
     if len(lines) >= height:
         lines = [*lines[: height - 2], "… (a higher window shows more)"]
     return HOME + "".join(f"{line}{END_OF_LINE}\n" for line in lines) + BELOW

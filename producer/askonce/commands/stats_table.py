@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from textwrap import fill
 from typing import Any
 
-from askonce.commands.text_table import age, money, number, rate, seconds, size, table
+from askonce.commands.text_table import age, counted, money, number, rate, seconds, size, table
 from askonce.commands.wrong_rate_table import wrong_rates
 from askonce.contract.counters import PERCENTILES
 from askonce.contract.wrong_rates import WrongRates
@@ -97,17 +97,23 @@ def now(state: Report, width: int) -> str:
         ["dead letters", number(state["dead_letters"])],
     ]
     if state["parked"] or state["provider_batches"]:
-        waiting = f"{number(state['parked'])} questions, {number(state['provider_batches'])} batches"
+        batches = state["provider_batches"]
+        waiting = f"{counted(state['parked'], 'question')}, {number(batches)} batch{'' if batches == 1 else 'es'}"
         rows.append(["provider's batches", waiting])
     if state["vectors_filling"]:
         filled = f"{number(state['vectors_filled'])} of about {number(state['vectors_filling'])} vectors"
         rows.insert(3, ["collection being filled", filled])
     for lane, queue in state["lanes"].items():
-        jobs = f"{number(queue['waiting_jobs'])} jobs wait, {number(queue['running_jobs'])} run"
+        jobs = _jobs(queue["waiting_jobs"], queue["running_jobs"])
         oldest = "" if queue["oldest_s"] is None else f", oldest {age(queue['oldest_s'])}"
-        rows.append([f"{lane} lane", f"{number(queue['questions'])} questions: {jobs}{oldest}"])
+        rows.append([f"{lane} lane", f"{counted(queue['questions'], 'question')}: {jobs}{oldest}"])
     rows += [[f"budget of {budget['namespace']}", _of_budget(budget)] for budget in state["budgets"]]
     return table(["now", ""], rows, left=2, width=width)
+
+
+def _jobs(waiting: int, running: int) -> str:
+    wait, run = ("waits" if waiting == 1 else "wait"), ("runs" if running == 1 else "run")
+    return f"{counted(waiting, 'job')} {wait}, {number(running)} {run}"
 
 
 def _of_budget(budget: Report) -> str:

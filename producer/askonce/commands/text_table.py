@@ -1,8 +1,13 @@
 """Plain text tables, and how numbers, money, sizes and durations are written in them."""
 
+import re
 from collections.abc import Iterable, Sequence
 
+from askonce.prices.money import amount
+
 GAP = "  "
+UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+"""What a terminal obeys, or writes backwards. Tabs and ends of lines are not among it."""
 
 
 def table(
@@ -17,7 +22,7 @@ def table(
         width: the most characters of a line.
         whole: how many of the first columns are never shortened.
     """
-    lines = [list(heads), *map(list, rows)]
+    lines = [list(heads), *([visible(cell) for cell in row] for row in rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(heads))]
     if width is not None:
         widths = _shortened(widths, range(whole, left), width)
@@ -51,8 +56,18 @@ def shortened(text: str, width: int) -> str:
     return f"{text[: width - 1 - end]}…{text[len(text) - end :]}"
 
 
+def visible(text: str) -> str:
+    """The text with what a terminal would obey written as JSON writes it: texts of others are in it."""
+    return UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
 def number(value: int) -> str:
     return f"{value:,}"
+
+
+def counted(value: int, noun: str) -> str:
+    """A number and its noun."""
+    return f"{number(value)} {noun}{'' if value == 1 else 's'}"
 
 
 def rate(value: float | None) -> str:
@@ -61,7 +76,7 @@ def rate(value: float | None) -> str:
 
 def money(value: float) -> str:
     """Two digits, more of a small sum."""
-    return f"{value:,.2f}" if value == 0 or value >= 1 else f"{value:.4f}"
+    return amount(value)
 
 
 def size(count: float) -> str:

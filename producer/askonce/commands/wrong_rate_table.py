@@ -75,6 +75,8 @@ def _remarks(rates: WrongRates, width: int, currency: str) -> list[str]:
 def _budget(rates: WrongRates) -> str:
     if rates.budget is None:
         return "" if rates.rate is None else f"{rate(rates.rate)} of the hits are checked; no budget is set."
+    if not rates.all.checks:
+        return f"Budget: {_percent(rates.budget)} of the answers. Nothing was checked yet."
     over = rates.exceeding
     if not over:
         return f"Budget: {_percent(rates.budget)} of the answers. No group certainly exceeds it."

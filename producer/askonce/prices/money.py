@@ -1,5 +1,6 @@
 """Sums of money as whole numbers: they are added up in Redis, a million at a time, and must not drift."""
 
+import math
 from decimal import ROUND_HALF_EVEN, Decimal
 
 NANO = 1_000_000_000
@@ -15,3 +16,10 @@ def to_nano(amount: Decimal | float | str) -> int:
 def from_nano(nano: int) -> float:
     """The amount, for people and for metrics."""
     return nano / NANO
+
+
+def amount(value: float) -> str:
+    """An amount as people read it: two decimals, four below 1, and two digits that are not 0 of what is less still."""
+    if value == 0 or abs(value) >= 1:
+        return f"{value:,.2f}"
+    return f"{value:.{max(4, 1 - math.floor(math.log10(abs(value))))}f}"

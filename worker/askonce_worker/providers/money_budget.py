@@ -21,7 +21,7 @@ from redis.asyncio import Redis
 from askonce.contract.keys import Keys
 from askonce.prices.counts import as_count, completion_limit
 from askonce.prices.load import Prices
-from askonce.prices.money import from_nano
+from askonce.prices.money import amount, from_nano
 from askonce.question import Question
 from askonce.store.away import TROUBLE
 from askonce.store.scripts import Script
@@ -113,7 +113,9 @@ class MoneyBudget:
         )
         self._warn(namespace, int(spent), nearly)
         if verdict == b"over":
-            raise LLMError("budget", _words(namespace, limit, int(spent), aside.nano), final=True)
+            raise LLMError(
+                "budget", _words(namespace, limit, int(spent), aside.nano, self._prices.currency), final=True
+            )
         return bool(verdict == b"taken")
 
     def settle(self, aside: Aside) -> None:
@@ -171,6 +173,8 @@ class MoneyBudget:
             )
 
 
-def _words(namespace: str, limit: SpendLimit, spent: int, nano: int) -> str:
-    money = f"{from_nano(spent):,.4f} of {from_nano(limit.nano):,.2f} are spent"
-    return f"the budget of {namespace} for this {limit.period}: {money}, and this call may cost {from_nano(nano):.4f}"
+def _words(namespace: str, limit: SpendLimit, spent: int, nano: int, currency: str) -> str:
+    money = f"{amount(from_nano(spent))} of {amount(from_nano(limit.nano))} {currency} are spent"
+    return (
+        f"the budget of {namespace} for this {limit.period}: {money}, and this call may cost {amount(from_nano(nano))}"
+    )
