@@ -1,9 +1,12 @@
 """Workers look at their hits: what they learn of them, and what it costs who asks."""
 
+import asyncio
+
 import orjson
 import pytest
 
 from askonce.contract.audit import decode_label, group_id
+from askonce_worker.answering import lead_or_follow
 from askonce_worker.answering.serving import FirstMatch
 from support.wired import MODEL, wired_workers
 from support.worker_process import until
@@ -201,3 +204,37 @@ async def test_a_hit_that_was_to_be_checked_is_served_where_the_llm_fails(settin
         await llm_server.fail("chat", "status", status=400, contains="What height")
         assert await bulk(worker, OTHER) == ("semantic", "300 m")
     assert await seen_of(settings, worker) == {"answered": 2, "unchecked": 1, "unknown": 1}
+
+
+async def test_the_same_question_is_asked_once_however_often_it_is_checked(settings, llm_server):
+    async with wired_workers(1, {**settings, "ASKONCE_AUDIT_RATE": "1"}) as [worker]:
+        await says(llm_server, "tower", "300 m")
+        await bulk(worker, FIRST)
+        await worker.vectors_arrived()
+        names = [name for _ in range(6) for name in await worker.client.submit_many([OTHER])]
+        await asyncio.gather(*(worker.run_next("bulk") for _ in names))
+        assert [(await worker.client.result(name, timeout=0)).text for name in names] == ["300 m"] * 6
+        assert (await llm_server.stats(brief=True))["chat"]["calls"] == 2
+        assert all(label.right for label in await labels(worker, 6))
+
+
+async def test_a_check_that_takes_long_leaves_its_question_to_the_hit_unless_that_was_invalidated(
+    settings, llm_server, monkeypatch
+):
+    async with wired_workers(1, {**settings, "ASKONCE_AUDIT_RATE": "1"}) as [worker]:
+        await says(llm_server, "How tall", "300 m")
+        await bulk(worker, FIRST)
+        await worker.vectors_arrived()
+        monkeypatch.setattr(lead_or_follow, "MOST_CHECKING", 1.0)
+        await llm_server.fail("chat", "hang", contains="What height")
+        assert await bulk(worker, OTHER) == ("semantic", "300 m")
+        await llm_server.fail("chat", "hang", contains="red tower's", times=1)
+        monkeypatch.setattr(lead_or_follow, "MOST_CHECKING", 5.0)
+        checked = asyncio.create_task(bulk(worker, THIRD))
+
+        async def is_asked():
+            return (await llm_server.stats(brief=True))["chat"]["in_flight"]
+
+        await until(is_asked, what="the check")
+        await worker.client.invalidate(all=True)
+        assert await checked == ("llm", f"answer to: {THIRD}")

@@ -1,6 +1,6 @@
 """One question at the LLM: as a leader, for all who follow it, or alone. What comes of it is stored and published."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import structlog
@@ -20,6 +20,7 @@ REUSABLE = 120.0
 than a slow one takes to store a batch."""
 
 Settle = Callable[[Any], None]
+Stands = Callable[[OpenQuestion], Awaitable[bool]]
 
 
 class Asking:
@@ -31,15 +32,19 @@ class Asking:
         turns: LLMTurns,
         llm: LLM,
         outbound: Outbound,
+        spare_stands: Stands,
         cached_for: float = REUSABLE,
         stage: Stage = unobserved,
     ) -> None:
-        """cached_for: seconds for which an answer stays in the cache, where its question does not say."""
+        """spare_stands: whether a question's spare may still serve it.
+
+        cached_for: seconds for which an answer stays in the cache, where its question does not say."""
         self._clock = clock
         self._coalescer = coalescer
         self._turns = turns
         self._llm = llm
         self._outbound = outbound
+        self._spare_stands = spare_stands
         self._cached_for = cached_for
         self._stage = stage
 
@@ -72,10 +77,16 @@ class Asking:
 
     async def publish_failed(self, item: OpenQuestion, failure: Failure, *, settle: Settle | None = None) -> None:
         log.debug("question.failed", kind=failure["error"]["kind"], status=failure["error"].get("status"))
-        if item.spare is not None:  # it was asked only to check a hit
-            await self._outbound.send(similar(item, item.spare), settle=settle)
+        if await self.serve_spare(item, settle=settle):
             return
         await self._outbound.send([failed(each, item.lane, failure) for each in item.all()], settle=settle)
+
+    async def serve_spare(self, item: OpenQuestion, *, settle: Settle | None = None) -> bool:
+        """Serves what was asked only to check a hit by that hit, if it still stands."""
+        if item.spare is None or not await self._spare_stands(item):
+            return False
+        await self._outbound.send(similar(item, item.spare), settle=settle)
+        return True
 
     async def _ask_and_settle(self, item: OpenQuestion, lead: Lead, turn: Reservation) -> None:
         try:

@@ -20,6 +20,10 @@ MOST_FAILURES = 4
 """Leaders of a question that fail, each after all its retries, before their failure is its own."""
 
 
+MOST_CHECKING = 30.0
+"""Seconds that a hit waits for its check, turn and tries included: then it is served."""
+
+
 class LeadOrFollow:
     """takeovers: how often a follower asked in the place of its leader, which had come to nothing."""
 
@@ -79,12 +83,25 @@ class LeadOrFollow:
             async with asyncio.timeout(self._asking.seconds_left(item)) as limit:
                 if item.question.cache == "bypass":
                     await self._asking.ask_alone(item)
-                else:
+                elif item.spare is None:
                     await self._take_turns(item, follow, position)
+                elif not await self._checked(item, follow, position):
+                    await self._take_turns(item, None, position)
         except TimeoutError:
             if not limit.expired():
                 raise
             await self._asking.publish_failed(item, EXPIRED)
+
+    async def _checked(self, item: OpenQuestion, follow: Follow | None, position: Position) -> bool:
+        """False: neither was the check done in time, nor does the hit stand any more. It is asked like any other."""
+        try:
+            async with asyncio.timeout(MOST_CHECKING) as limit:
+                await self._take_turns(item, follow, position)
+                return True
+        except TimeoutError:
+            if not limit.expired():
+                raise
+        return await self._asking.serve_spare(item)
 
     async def _take_turns(self, item: OpenQuestion, follow: Follow | None, position: Position) -> None:
         """Follows, and claims again when a leader comes to nothing: however many wait, one at a time asks.

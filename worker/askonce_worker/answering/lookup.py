@@ -139,6 +139,20 @@ class Lookup:
         await self._live_entries(todo)
         return matched != [item.epochs for item in todo]
 
+    async def spare_stands(self, item: OpenQuestion) -> bool:
+        """Whether the hit that was to be checked may serve the question by now: it may have been invalidated, or
+        reported, since. One that may not is forgotten."""
+        spare, question = item.spare, item.question
+        if spare is None:
+            return False
+        found = await self._exact_cache.live_entries([spare.entry.fingerprint], [question])
+        entry = found.entries.get(spare.entry.fingerprint)
+        stands = entry is not None and entry.scope == question.scope and entry.epochs == found.epochs[0]
+        if stands and self._matcher.matches(question, spare.entry.question, spare.similarity):
+            return True
+        item.look = item.spare = None
+        return False
+
     async def look_again(self, item: OpenQuestion, *, in_turn: bool = False, similar: bool = True) -> bool:
         """Both caches once more, for a question that has waited. True: it is answered, with all its copies.
         in_turn: as in `similar`. similar: the semantic one too.

@@ -11,6 +11,9 @@ from askonce_worker.answering.serving import Hit
 from askonce_worker.audit.looks import Look
 from askonce_worker.matching.match import Reuse
 
+NEVER = 2.0
+"""No cosine reaches it."""
+
 
 @dataclass(slots=True)
 class OpenQuestion:
@@ -60,8 +63,8 @@ class OpenQuestion:
             text=self.question.text,
             epochs=self.epochs,
             vector=self.vector,
-            threshold=self.joins,
-            may_follow=self.question.cache == "use" and self.spare is None,
+            threshold=self.joins if self.spare is None else NEVER,  # a check is compared with its own answer alone
+            may_follow=self.question.cache == "use",
             asked_ms=self.asked,
             slow=self.tier == "flex",
             patient=self.lane == "bulk",

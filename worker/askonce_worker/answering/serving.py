@@ -23,7 +23,7 @@ class Hit:
 @dataclass(frozen=True, slots=True)
 class Choice:
     """hit: what serves the question; None: it is asked. look: what is to be compared with its own answer. spare: it has
-    to be asked itself, and follows nobody; this serves it only if the LLM fails."""
+    to be asked itself, and follows only the same question; this serves it if the LLM fails or takes long."""
 
     hit: Hit | None = None
     look: Look | None = None

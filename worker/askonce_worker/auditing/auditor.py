@@ -40,8 +40,8 @@ class Auditor:
             self._recorder.label(question, _label(item, look, None, ""), waits=True)
         else:
             body = item.answer.body
-            asked = item.answer.source == "llm" and body is not None
-            self._compare(item, look, Completion(dict(body)) if asked and body is not None else None)
+            own = item.answer.source == "llm" or item.answer.matched_question == question.text  # asked for by its equal
+            self._compare(item, look, Completion(dict(body)) if own and body is not None else None)
 
     def _compare(self, item: Finished, look: Look, completion: Completion | None) -> None:
         """completion: the question's own; None where there is none."""

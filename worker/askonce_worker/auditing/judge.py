@@ -94,7 +94,8 @@ class Judge:
                 batch = [self._waiting.popleft() for _ in range(min(PAIRS, len(self._waiting)))]
                 if not self._waiting:
                     self._came.clear()
-                await self._judge(batch)
+                if batch:
+                    await self._judge(batch)
         finally:
             while self._waiting:
                 self._waiting.popleft().told(None)

@@ -44,21 +44,27 @@ class LateChecks:
         self._tier = tier
         self._slots = asyncio.Semaphore(AT_ONCE)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._under_way: dict[tuple[str, str], list[Told]] = {}
 
     def check(self, question: Question, look: Look, told: Told) -> None:
         """told: called with the LLM's answer, or with None where it is not asked after all."""
+        same = self._under_way.get((question.fingerprint, look.entry))
+        if same is not None:  # asked once for all
+            same.append(told)
+            return
         if len(self._tasks) >= MOST:
             told(None)
             return
+        self._under_way[question.fingerprint, look.entry] = [told]
         # In a context of its own: what is published here belongs to no chunk.
-        task = asyncio.create_task(self._check(question, look, told), context=Context())
+        task = asyncio.create_task(self._check(question, look), context=Context())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     async def aclose(self) -> None:
         await stop(*self._tasks)
 
-    async def _check(self, question: Question, look: Look, told: Told) -> None:
+    async def _check(self, question: Question, look: Look) -> None:
         completion = None
         try:
             async with asyncio.timeout(TIMEOUT), self._slots, self._turns(question, "bulk") as turn:
@@ -66,7 +72,8 @@ class LateChecks:
         except (LLMError, TimeoutError) as error:
             log.debug("audit.not_checked", error=type(error).__name__)
         finally:
-            told(completion)
+            for told in self._under_way.pop((question.fingerprint, look.entry)):
+                told(completion)
         if completion is not None:
             await self._keep(question, look, completion)
 

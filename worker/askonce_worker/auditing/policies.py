@@ -58,7 +58,7 @@ class DecidedPolicies:
         self._redis = redis
         self._keys = keys
         self._refusals = refusals
-        self._first = first
+        self._first = replace(first, chance=max(first.chance, least))
         self._least = least
         self._clock = clock
         self._known: dict[str, Policy] = {}

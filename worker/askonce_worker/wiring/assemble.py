@@ -236,6 +236,7 @@ def _lead_or_follow(
         turns=turns,
         llm=llm,
         outbound=shared.publisher,
+        spare_stands=lookup.spare_stands,
         cached_for=min(settings.cache_ttl, settings.max_idle),
         stage=watched.stage,
     )

@@ -129,7 +129,7 @@ def _judge(settings: Settings, redis: Redis, keys: Keys, stack: AsyncExitStack) 
         client,
         timeout=TIMEOUT,
         flex_timeout=TIMEOUT,
-        backoff=Backoff(random.random, tries=2),
+        backoff=Backoff(random.random, tries=1),  # a call is reserved once
         additions=Additions(cache_keys=False, clock=time.monotonic),
         money=MoneyBudget(redis, keys, worker="judge", limits={}, prices=prices),  # it has a bound of its own
         counts=CallCounts(prices),
