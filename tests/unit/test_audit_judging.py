@@ -1,7 +1,9 @@
 """What a judge is asked, how its reply is read, and what becomes of a judge who fails."""
 
 import asyncio
+import itertools
 
+import numpy as np
 import orjson
 import pytest
 from hypothesis import given
@@ -12,7 +14,10 @@ from askonce.contract.completion import text_body
 from askonce.prices.load import NoPrices
 from askonce_worker.answering.ports import Completion, LLMError
 from askonce_worker.audit.judging import Compared, message, read_verdicts
+from askonce_worker.audit.ledger import Slice
 from askonce_worker.audit.looks import Look
+from askonce_worker.audit.scale import BINS, COSINE
+from askonce_worker.audit.threshold import choose
 from askonce_worker.auditing.judge import Judge
 from askonce_worker.auditing.ports import Pair
 
@@ -65,11 +70,11 @@ class LLM:
         return Completion(text_body(reply, model="judge"))
 
 
-def pair(text, found="check"):
+def pair(text, found="check", fresh=None):
     body = text_body("the cached answer", model="m")
     look = Look(None, found, True, f"e{text}", "m", body, "", 0.9, 0.0, 0.9, 0.9, 0, 5, 0.5)
     question = Question(text, model="m", namespace="n", job_id="j")
-    return Pair(question, look, text_body(f"the fresh answer to {text}", model="m"))
+    return Pair(question, look, text_body(fresh or f"the fresh answer to {text}", model="m"))
 
 
 async def judged(judge, *pairs):
@@ -117,6 +122,49 @@ async def test_a_judge_who_fails_or_has_spent_its_budget_is_left_alone():
         now[0] += 60
         assert judge.is_open
         assert await judged(judge, pair("a")) == [True]
+
+
+async def fates(replies, hits=160):
+    """What is told of hits of which each fourth is wrong, one after the other; the judge always knows."""
+    now, said = [0.0], []
+    judge = Judge(LLM(), Ledger(left=10_000), NoPrices(), model="judge", clock=lambda: now[0])
+    for number in range(hits):
+        now[0] += 31
+        is_wrong = number % 4 == 3
+        put = pair(f"q{number}", fresh=None if is_wrong else "The cached answer.")
+        judge._llm.replies = [*next(replies)]
+        judge.put(put, lambda verdict, is_wrong=is_wrong: said.append((verdict, is_wrong)))
+        if judge._waiting:
+            await judge._judge([judge._waiting.popleft()])
+    return said
+
+
+async def test_where_the_judge_gives_no_verdict_nothing_is_taken_for_right_and_nothing_is_served():
+    said = await fates(itertools.repeat(["I cannot say."]))
+    assert {verdict for verdict, _ in said} == {None}
+    unknown = np.zeros(BINS)
+    unknown[5] = len(said) * 10
+    served = choose([Slice(0, 8000, np.zeros((BINS, 2, 3)), unknown)], COSINE, 0.01)
+    assert served.threshold > COSINE[5]
+    assert served.promised == 0
+
+
+async def test_a_judge_who_fails_now_and_then_leaves_out_right_and_wrong_hits_alike():
+    random = np.random.default_rng(3)
+    down, good = LLMError("timeout", "t", final=False), "D"
+    replies = ([down if random.random() < 0.5 else good for _ in range(2)] for _ in itertools.count())
+    said = await fates(replies, 1200)
+    told = [is_wrong for verdict, is_wrong in said if verdict is not None]
+    assert 300 < len(told) < 900
+    assert np.mean(told) == pytest.approx(0.25, abs=0.04)
+    assert all(verdict is (not is_wrong) for verdict, is_wrong in said if verdict is not None)
+
+
+async def test_a_verdict_is_remembered_of_these_answers_alone():
+    llm, ledger = LLM("S", "D", "D"), Ledger()
+    assert await judged(Judge(llm, ledger, NoPrices(), model="judge"), pair("a")) == [True]
+    other = pair("a", fresh="quite another answer")
+    assert await judged(Judge(llm, ledger, NoPrices(), model="judge"), other) == [False]
 
 
 async def test_who_waits_gets_word_when_the_judge_is_stopped():

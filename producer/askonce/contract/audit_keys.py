@@ -60,8 +60,8 @@ class AuditKeys:
 
     @property
     def verdicts(self) -> str:
-        """hash: pair (`audit.pair_id`) -> the judge's verdict, `same` or `different`; at most 100,000, any make room;
-        settle_judging.lua."""
+        """hash: digest of a question and two answers -> the judge's verdict, `same` or `different`; at most 100,000,
+        any make room; 41 days; settle_judging.lua."""
         return f"{self.prefix}:audit:verdicts"
 
     @property

@@ -41,6 +41,11 @@ def compare(fresh: Mapping[str, Any], cached: Mapping[str, Any]) -> bool | None:
     return False if is_plain(cached) else None
 
 
+def are_numbers(fresh: Mapping[str, Any], cached: Mapping[str, Any]) -> bool:
+    """Whether both are, so that no judge could tell more of them."""
+    return all(isinstance(value, Decimal) for value in (*_said(fresh), *_said(cached)))
+
+
 def text_of_answer(body: Mapping[str, Any]) -> str:
     """What a judge is shown: the first choice, tool calls as JSON."""
     message = body["choices"][0].get("message") or {}

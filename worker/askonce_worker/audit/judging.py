@@ -3,11 +3,12 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 
 from askonce.json_values import dumps
 
 MOST_CHARS = 4000
-"""Of a text: pairs with a longer one are not put to a judge."""
+"""Of a text: where the question or the cached answer is longer, no judge is asked. Of the fresh one the rest is cut."""
 
 INSTRUCTIONS = """\
 You compare answers. Each line of the message is a JSON object with a question and two answers to it, a and b. \
@@ -29,12 +30,18 @@ class Compared:
     b: str
 
     @property
-    def fits(self) -> bool:
-        return max(map(len, (self.question, self.a, self.b))) <= MOST_CHARS
+    def id(self) -> str:
+        """Of all three texts, in `AuditKeys.verdicts`."""
+        return sha256(dumps([self.question, self.a, self.b])).hexdigest()[:32]
 
     def swapped(self) -> "Compared":
         """The same, for a judge who prefers what comes first."""
         return Compared(self.question, self.b, self.a)
+
+
+def fits(question: str, cached: str) -> bool:
+    """Told by what is known before there is a fresh answer: else more of those that differ would be left out."""
+    return max(len(question), len(cached)) <= MOST_CHARS
 
 
 def message(pairs: Sequence[Compared]) -> str:

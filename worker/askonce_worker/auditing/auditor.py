@@ -4,7 +4,7 @@ from askonce.contract.audit import By, Label
 from askonce.contract.completion import CompletionVerdict, verdict
 from askonce.question import Question
 from askonce_worker.answering.ports import Completion, Finished
-from askonce_worker.audit.comparing import compare
+from askonce_worker.audit.comparing import are_numbers, compare, is_plain
 from askonce_worker.audit.looks import Look
 from askonce_worker.auditing.late_checks import LateChecks
 from askonce_worker.auditing.policies import Policies
@@ -48,12 +48,17 @@ class Auditor:
         if completion is None or not look.comparable or verdict(completion.body) is not CompletionVerdict.GOOD:
             self._recorder.unknown(item.question, look.version, look.bin, _weight(item, look))
             return
-        right = compare(completion.body, look.body)
-        if right is not None:
-            self._note(item, look, right, "answers")
-        else:
-            pair = Pair(item.question, look, completion.body)
+        pair = Pair(item.question, look, completion.body)
+        if not is_plain(look.body):  # those that are equal, too: see `auditing/judge.py`
             self._judging.put(pair, lambda said: self._note(item, look, said, "judge"))
+        elif compare(pair.fresh, look.body):
+            self._note(item, look, True, "answers")
+        elif look.found == "miss" or are_numbers(pair.fresh, look.body):
+            self._note(item, look, False, "answers")
+        else:  # 'Yes.' and 'Yes, it is.': a hit is not called wrong for that, if there is a judge
+            self._judging.put(
+                pair, lambda said: self._note(item, look, bool(said), "answers" if said is None else "judge")
+            )
 
     def _note(self, item: Finished, look: Look, right: bool | None, by: By) -> None:
         question = item.question

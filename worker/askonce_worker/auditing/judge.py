@@ -3,6 +3,9 @@
 It is bounded by a budget of money a day, over all workers. A model without a known price counts as if it cost a dollar
 for a million tokens in and four for as many out. Where it fails, or the budget is used up, it is left alone for a
 while: what takes a judge is not looked at then.
+
+Answers that are alike cost nothing, and wait all the same for a call that others take, and share its fate: counted
+while the judge fails, they alone would be counted, and no wrong hit ever be found.
 """
 
 import asyncio
@@ -14,15 +17,14 @@ from dataclasses import dataclass
 import structlog
 
 from askonce.answer import Answer
-from askonce.contract.audit import pair_id
 from askonce.contract.counters import tokens
 from askonce.prices.load import Prices
 from askonce.prices.money import from_nano
 from askonce.question import Question
 from askonce.store.away import TROUBLE
 from askonce_worker.answering.ports import LLM, Completion, LLMError
-from askonce_worker.audit.comparing import text_of_answer
-from askonce_worker.audit.judging import INSTRUCTIONS, Compared, message, read_verdicts
+from askonce_worker.audit.comparing import compare, text_of_answer
+from askonce_worker.audit.judging import INSTRUCTIONS, MOST_CHARS, Compared, fits, message, read_verdicts
 from askonce_worker.auditing.judge_ledger import JudgeLedger
 from askonce_worker.auditing.ports import Pair, Told
 
@@ -33,6 +35,8 @@ PAIRS = 8
 GATHERED = 0.2
 """Seconds for which pairs gather."""
 MOST_WAITING = 500
+MOST_ALIKE = 50
+"""That wait for a call of others: then one of them is asked about."""
 TIMEOUT = 30.0
 CLOSED = 30.0
 """Seconds, after a failure, or when the budget is used up."""
@@ -43,7 +47,6 @@ TOKEN_BYTES = 3
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    id: str
     compared: Compared
     is_hit: bool
     told: Told
@@ -51,6 +54,9 @@ class Waiting:
 
 class JudgeFailed(Exception):
     """It gave no verdicts: the reason."""
+
+
+FAILURES = (JudgeFailed, LLMError, TimeoutError, *TROUBLE)
 
 
 class Judge:
@@ -70,6 +76,7 @@ class Judge:
         self._clock = clock
         self._closed_until = 0.0
         self._waiting: deque[Waiting] = deque()
+        self._alike: list[Waiting] = []
         self._came = asyncio.Event()
 
     @property
@@ -77,12 +84,16 @@ class Judge:
         return self._clock() >= self._closed_until and len(self._waiting) < MOST_WAITING
 
     def put(self, pair: Pair, told: Told) -> None:
-        compared = Compared(pair.question.prompt(), text_of_answer(pair.look.body), text_of_answer(pair.fresh))
-        if not self.is_open or not compared.fits:
+        question, cached = pair.question.prompt(), text_of_answer(pair.look.body)
+        if not self.is_open or not fits(question, cached):
             told(None)
             return
-        name = pair_id(pair.question.fingerprint, pair.look.entry)
-        self._waiting.append(Waiting(name, compared, pair.look.found != "miss", told))
+        compared = Compared(question, cached, text_of_answer(pair.fresh)[:MOST_CHARS])
+        waiting = Waiting(compared, pair.look.found != "miss", told)
+        if compare(pair.fresh, pair.look.body) and len(self._alike) < MOST_ALIKE:
+            self._alike.append(waiting)
+            return
+        self._waiting.append(waiting)
         self._came.set()
 
     async def run(self) -> None:
@@ -97,37 +108,47 @@ class Judge:
                 if batch:
                     await self._judge(batch)
         finally:
-            while self._waiting:
-                self._waiting.popleft().told(None)
+            for each in (*self._waiting, *self._alike):
+                each.told(None)
 
     async def _judge(self, batch: Sequence[Waiting]) -> None:
         said: list[bool | None] = [None] * len(batch)
+        alike: list[Waiting] = []
+        agreed = None
         try:
-            known = await self._ledger.verdicts([each.id for each in batch])
-            new = [at for at, verdict in enumerate(known) if verdict is None]
-            said = known
-            for at, verdict in zip(new, await self._verdicts([batch[at] for at in new]), strict=True):
-                said[at] = verdict
-        except (JudgeFailed, LLMError, TimeoutError, *TROUBLE) as error:
-            self._closed_until = self._clock() + CLOSED
-            log.warning("judge.closed", error=type(error).__name__, reason=str(error)[:200], seconds=CLOSED)
+            said = await self._ledger.verdicts([each.compared.id for each in batch])
+            new = [at for at, verdict in enumerate(said) if verdict is None]
+            if new:
+                alike, self._alike = self._alike, []
+                for at, verdict in zip(new, await self._verdicts([batch[at] for at in new]), strict=True):
+                    said[at] = verdict
+                agreed = True
+        except FAILURES as error:
+            self._close(error)
         finally:
-            for each, verdict in zip(batch, said, strict=True):
+            for each, verdict in zip((*batch, *alike), (*said, *[agreed] * len(alike)), strict=True):
                 each.told(verdict)
+
+    def _close(self, error: Exception) -> None:
+        self._closed_until = self._clock() + CLOSED
+        log.warning("judge.closed", error=type(error).__name__, reason=str(error)[:200], seconds=CLOSED)
 
     async def _verdicts(self, batch: Sequence[Waiting]) -> list[bool | None]:
         """A `different` about a hit counts once it was said twice, the second time with the answers exchanged: a false
-        one costs more than any other mistake."""
-        if not batch:
-            return []
+        one costs more than any other mistake. Where it cannot be said again, the first word counts: what is different
+        must not be left out more often than what is the same."""
         said = await self._ask([each.compared for each in batch])
         doubted = [at for at, each in enumerate(batch) if said[at] is False and each.is_hit]
         if doubted:
-            again = await self._ask([batch[at].compared.swapped() for at in doubted])
+            try:
+                again = await self._ask([batch[at].compared.swapped() for at in doubted])
+            except FAILURES as error:
+                self._close(error)
+                return said
             for at, verdict in zip(doubted, again, strict=True):
                 said[at] = verdict
         told = zip(batch, said, strict=True)
-        remembered = {each.id: same for each, same in told if same or (same is False and each.is_hit)}
+        remembered = {each.compared.id: same for each, same in told if same or (same is False and each.is_hit)}
         await self._ledger.settle({"pairs": len(batch)}, remembered)
         return said
 
@@ -146,7 +167,7 @@ class Judge:
         text = Answer(None, "answered", body=completion.body).text or ""
         verdicts = read_verdicts(text, len(pairs))
         if None in verdicts:
-            log.warning("judge.unreadable", characters=len(text), pairs=len(pairs))
+            raise JudgeFailed(f"{len(text)} characters that are no verdicts on {len(pairs)} pairs")
         return verdicts
 
     def _figures(self, completion: Completion | None, reserved: float) -> dict[str, float]:

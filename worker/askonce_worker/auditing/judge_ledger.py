@@ -25,7 +25,7 @@ class JudgeLedger:
         self._budget = budget
 
     async def verdicts(self, pairs: Sequence[str]) -> list[bool | None]:
-        """What it said of each pair (`audit.pair_id`) before; None where it was not asked."""
+        """What it said of each pair (`Compared.id`) before; None where it was not asked."""
         known: list[bytes | None] = await self._redis.hmget(self._keys.audit.verdicts, list(pairs))
         return [None if said is None else said == SAME for said in known]
 

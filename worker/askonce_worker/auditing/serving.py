@@ -12,7 +12,8 @@ from askonce.question import Question, Tier
 from askonce_worker.answering.ports import Vector
 from askonce_worker.answering.serving import NOTHING, Choice, Hit
 from askonce_worker.answering.tiers import tier_of
-from askonce_worker.audit.comparing import is_plain
+from askonce_worker.audit.comparing import is_plain, text_of_answer
+from askonce_worker.audit.judging import fits
 from askonce_worker.audit.looks import Look, draw
 from askonce_worker.audit.matches import PLAIN, Matches, among
 from askonce_worker.audit.policy import Policy, Verdict
@@ -109,7 +110,7 @@ class AuditedServing:
     def _checked(self, question: Question, hit: Hit, look: Look, lane: str) -> Choice:
         """Where nobody could say what came of it, the LLM is not asked: the hit waits for a person's verdict. So does
         one whose check would wait for a provider's batch: hours later it would say nothing of the policy of now."""
-        if tier_of(question, lane, self._bulk_tier) == "batch" or not self._is_comparable(look):
+        if tier_of(question, lane, self._bulk_tier) == "batch" or not self._is_comparable(question, look):
             return Choice(hit, replace(look, found="served", comparable=False))
         if lane == "interactive":
             return Choice(hit, replace(look, found="late"))
@@ -119,14 +120,16 @@ class AuditedServing:
         """It is asked in any case. What takes a judge is looked at less often."""
         if not self._misses:
             return NOTHING
-        missed = replace(look, found="miss", comparable=self._is_comparable(look), chance=1.0)
+        missed = replace(look, found="miss", comparable=self._is_comparable(question, look), chance=1.0)
         if missed.comparable and not is_plain(look.body):
             missed = replace(missed, chance=_chance_of_judging(look, policy))
         drawn = draw("miss", question.namespace or "", question.job_id or "") < missed.chance
         return Choice(None, missed) if drawn else NOTHING
 
-    def _is_comparable(self, look: Look) -> bool:
-        return is_plain(look.body) or self._judging.is_open
+    def _is_comparable(self, question: Question, look: Look) -> bool:
+        if is_plain(look.body):
+            return True
+        return self._judging.is_open and fits(question.prompt(), text_of_answer(look.body))
 
 
 def group_of(question: Question) -> str:
