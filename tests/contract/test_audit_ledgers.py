@@ -212,3 +212,27 @@ async def test_groups_whose_ledgers_have_passed_make_room(redis, keys):
     await redis.hset(keys.audit.groups, "gone", b"{}")
     await decisions(redis, keys).forget()
     assert await redis.hkeys(keys.audit.groups) == [GROUP.encode()]
+
+
+async def test_a_group_that_cannot_be_decided_about_keeps_no_other_waiting_and_one_worker_at_a_time_decides(
+    redis, keys
+):
+    await work(Recorder(redis, keys, worker="w", period=PERIOD), policies(redis, keys), 300)
+    await redis.hset(keys.audit.ledger("broken"), "since", "no number")
+    await redis.zadd(keys.audit.due, {"broken": 0})
+    await redis.set(keys.audit.deciding(GROUP), b"")
+    await decisions(redis, keys).run()
+    assert await redis.get(keys.audit.policy(GROUP)) is None
+    await redis.delete(keys.audit.deciding(GROUP))
+    await decisions(redis, keys).run()
+    assert await redis.get(keys.audit.policy(GROUP)) is not None
+
+
+async def test_a_policy_that_was_lost_is_followed_by_one_that_comes_after_its_ledger(redis, keys):
+    recorder = Recorder(redis, keys, worker="w", period=PERIOD)
+    recorder.answered(QUESTION, 7, 300)
+    recorder.label(QUESTION, label(True, version=7), waits=True)
+    await recorder._flush()
+    assert min(await redis.ttl(keys.audit.labels), await redis.ttl(keys.audit.waiting)) > 0
+    await decisions(redis, keys).run()
+    assert decode_policy("p", await redis.get(keys.audit.policy(GROUP))).version == 8

@@ -18,7 +18,8 @@ class AuditKeys:
         return f"{self.prefix}:audit:ledger:{group}"
 
     def policy(self, group: str) -> str:
-        """string: what the group is served by (`audit/policy.py`); 41 days after the last decision; decide.lua."""
+        """string: what the group is served by (`audit/policy.py`); 41 days after the last request;
+        decide.lua, record.lua."""
         return f"{self.prefix}:audit:policy:{group}"
 
     def records(self, group: str) -> str:
@@ -28,13 +29,14 @@ class AuditKeys:
 
     @property
     def labels(self) -> str:
-        """stream of `label` (`audit.py`): about 10,000; record.lua, settle_label.lua."""
+        """stream of `label` (`audit.py`): about 10,000, 41 days after the last one;
+        record.lua, settle_label.lua."""
         return f"{self.prefix}:audit:labels"
 
     @property
     def waiting(self) -> str:
-        """hash: id of a match that waits for a person's verdict -> its label; at most 10,000, any make room;
-        record.lua, settle_label.lua."""
+        """hash: id of a match that waits for a person's verdict -> its label; at most 10,000, any make room; 41 days
+        after the last label; record.lua, settle_label.lua."""
         return f"{self.prefix}:audit:waiting"
 
     @property
@@ -47,6 +49,10 @@ class AuditKeys:
     def due(self) -> str:
         """sorted set: group that has to be decided about -> since when (Unix s); record.lua, decide.lua."""
         return f"{self.prefix}:audit:due"
+
+    def deciding(self, group: str) -> str:
+        """string: a worker decides about the group; two minutes, or until it has; worker."""
+        return f"{self.prefix}:audit:deciding:{group}"
 
     def seen(self, hour: int | str) -> str:
         """hash: `group|name` -> sum of this hour (Unix hours), names as in `audit/rate.py`, and

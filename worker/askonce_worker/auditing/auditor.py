@@ -12,6 +12,9 @@ from askonce_worker.auditing.ports import Judging, Pair
 from askonce_worker.auditing.recorder import Recorder
 from askonce_worker.auditing.serving import group_of
 
+MOST_SHOWN = 1000
+"""Characters of a text in a label, for people."""
+
 
 class Auditor:
     def __init__(self, recorder: Recorder, policies: Policies, judging: Judging, late: LateChecks) -> None:
@@ -88,8 +91,8 @@ def _label(item: Finished, look: Look, right: bool | None, by: By) -> Label:
         group=group_of(question),
         asked=question.fingerprint,
         entry=look.entry,
-        question=question.text,
-        matched=look.matched,
+        question=question.text[:MOST_SHOWN],
+        matched=look.matched[:MOST_SHOWN],
         similarity=look.similarity,
         margin=look.margin,
         density=look.density,

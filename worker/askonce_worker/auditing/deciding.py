@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,10 @@ AT_ONCE = 50
 """Groups that are looked at in one run."""
 PAGE = 500
 """Groups in a round trip."""
+HELD = 120
+"""Seconds for which a group is left to the worker that decides about it."""
+LEARNING = 20.0
+"""Seconds for reading what a scorer learns from."""
 RUN = 5.0
 """Seconds after which a run begins with no further group."""
 _NONE, _NO_VECTORS = np.zeros(0), np.zeros((0, 1), np.float32)
@@ -61,7 +66,15 @@ class Decisions:
         for group in await self._redis.zrange(self._keys.audit.due, 0, AT_ONCE - 1):
             if self._clock() >= end:
                 return
-            await self._decide(group.decode())
+            name = group.decode()
+            if not await self._redis.set(self._keys.audit.deciding(name), b"", nx=True, ex=HELD):
+                continue  # another worker does, or has failed to: it is tried again later
+            try:
+                await self._decide(name)
+            except (ArithmeticError, LookupError, ValueError) as error:  # the other groups do not wait for this one
+                log.error("audit.not_decided", group=name, error=type(error).__name__, reason=str(error)[:200])
+            else:
+                await self._redis.delete(self._keys.audit.deciding(name))
 
     async def forget(self) -> None:
         """Makes room for new groups, in the place of those whose ledgers have passed."""
@@ -88,7 +101,9 @@ class Decisions:
             return
         fields = {name.decode("utf-8", "replace"): float(value) for name, value in found.items()}
         slices = compact(slices_of(fields))
-        policy = await asyncio.to_thread(decide, before, slices, await self._learnable(group), self._terms)
+        policy = await asyncio.to_thread(
+            decide, _after_all(before, fields), slices, await self._learnable(group), self._terms
+        )
         names = [keys.policy(group), keys.ledger(group), keys.due]
         args = [raw or b"", encode_policy(policy), group, int(fields.get("since", 0)), KEPT, *_changes(fields, slices)]
         if await DECIDE(self._redis, names, args):
@@ -106,12 +121,18 @@ class Decisions:
             return None
 
     async def _learnable(self, group: str) -> Records:
-        """Nothing while Qdrant is away: the cosine decides alone."""
+        """Nothing while Qdrant is away or slow: the cosine decides alone."""
         try:
-            return await self._records.of(group) or NO_RECORDS
-        except SemanticCacheDown as error:
+            async with asyncio.timeout(LEARNING):
+                return await self._records.of(group) or NO_RECORDS
+        except (SemanticCacheDown, TimeoutError) as error:
             log.warning("audit.not_learnt", group=group, error=str(error))
             return NO_RECORDS
+
+
+def _after_all(before: Policy, fields: Fields) -> Policy:
+    """A policy that was lost leaves its ledger: what is decided now comes after all that stands there."""
+    return replace(before, version=max([before.version, *(part.first for part in slices_of(fields))]))
 
 
 def _changes(fields: Mapping[str, float], slices: list[Slice]) -> list[Any]:

@@ -57,6 +57,7 @@ for _ = 1, ARGV[7] do
     if tonumber(ARGV[3]) > 0 then
       local since = redis.call('HINCRBY', ledger, 'since', requests)
       redis.call('EXPIRE', ledger, ARGV[4])
+      redis.call('EXPIRE', ARGV[1] .. 'policy:' .. group, ARGV[4])  -- never gone before its ledger
       if since >= tonumber(ARGV[3]) and not redis.call('ZSCORE', KEYS[4], group) then
         redis.call('ZADD', KEYS[4], clock[1], group)
       end
@@ -74,4 +75,6 @@ for _ = 1, take() do
     redis.call('HSET', KEYS[3], waits, label)
   end
 end
+redis.call('EXPIRE', KEYS[2], ARGV[4])
+redis.call('EXPIRE', KEYS[3], ARGV[4])
 return 1
