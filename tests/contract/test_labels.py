@@ -165,6 +165,9 @@ async def test_the_commands_note_and_export_verdicts(command, known, redis, keys
     assert await command("right", "--texts", "red tower", "tower in red") == (0, "reported\n", "")
     assert await command("right", "--texts", "red tower", "tower in red") == (0, "was reported before\n", "")
     assert await command("wrong", "--texts", "red tower", "road tower") == (0, "reported\n", "")
+    code, out, err = await command("right", "--texts", "red tower", "road tower")
+    assert (code, out, "still never matched" in err) == (0, "reported\n", True)
+    assert await command("wrong", "--texts", "red tower", "road tower") == (0, "reported\n", "")
     file = tmp_path / "labels.jsonl"
     assert await command("labels", str(file)) == (0, "", "")
     assert sorted((pair.a, pair.same) for pair in read_pairs(file)) == [
@@ -175,6 +178,11 @@ async def test_the_commands_note_and_export_verdicts(command, known, redis, keys
     ]
     _, out, _ = await command("labels", "--by", "person", "--namespace", "shop")
     assert [json.loads(line)["by"] for line in out.splitlines()] == ["person"]
+    _, out, _ = await command("labels", "--by", "person", "--namespace", "default")
+    rows = map(json.loads, out.splitlines())
+    assert {(row["namespace"], row["model"], row["similarity"], row["score"]) for row in rows} == {
+        ("default", "m", None, None)
+    }
 
 
 async def test_a_line_of_a_batch_is_judged_as_it_stands(command, tmp_path):
@@ -189,7 +197,10 @@ async def test_a_line_of_a_batch_is_judged_as_it_stands(command, tmp_path):
     (tmp_path / "out.jsonl").write_text("".join(json.dumps(line) + "\n" for line in [*lines, {"no": "line"}]))
     code, out, err = await command("right", "--lines", str(tmp_path / "out.jsonl"))
     assert (code, out) == (2, "row-1 reported\n")
-    assert [line.split(":")[1].strip() for line in err.splitlines()] == ["line 2", "line 3"]
+    assert [line.split(":")[1].strip() for line in err.splitlines()] == [
+        "line 3",
+        "lines whose answer is not another question's, left out",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -202,12 +213,18 @@ async def test_a_line_of_a_batch_is_judged_as_it_stands(command, tmp_path):
         ["labels", "--waiting", "--by", "person"],
         ["labels", "--by", "nobody"],
         ["labels", "/nowhere/labels.jsonl"],
+        ["labels", "/"],
+        ["right", "--lines", "/nowhere"],
+        ["right", "--model", "m", "job"],
+        ["wrong", "--param", "seed=1", "job"],
     ],
     ids=" ".join,
 )
 async def test_what_makes_no_sense_is_refused_in_one_line(command, words):
     code, out, err = await asyncio.wait_for(refused(command, words), 30)
     assert (code > 0, out, err.count("\n")) == (True, "", 1)
+    assert code == 2
+    assert "Errno" not in err
 
 
 async def refused(command, words):

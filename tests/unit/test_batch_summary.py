@@ -180,3 +180,16 @@ async def test_it_says_how_many_calls_of_the_tier_batch_were_in_no_batch(files, 
     captured = capsys.readouterr()
     assert orjson.loads(captured.out)["tiers"] == {"standard": 2}
     assert "2 LLM calls were not paid in the tier batch: their namespace has a budget" in captured.err
+
+
+async def test_dry_run_reckons_by_the_tier_and_writes_small_sums_out(files, capsys):
+    write(files / "in.jsonl", ["word " * 200])
+    words = ("in.jsonl", "out.jsonl", "--dry-run", "--model", "gpt-4o-mini")
+    async with FakeClient(model="gpt-4o-mini") as askonce:
+        costs = []
+        for tier in ("standard", "batch"):
+            assert await batch(askonce, *words, "--tier", tier, "--json") == 0
+            costs.append(orjson.loads(capsys.readouterr().out)["prompt_cost"])
+        assert costs[1] == pytest.approx(costs[0] / 2, abs=1e-6)
+        assert await batch(askonce, *words) == 0
+    assert "prompt cost                    0.000038" in capsys.readouterr().out

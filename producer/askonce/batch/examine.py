@@ -9,9 +9,12 @@ from askonce.batch.journal import Journal
 from askonce.batch.line_format import Form, Line
 from askonce.batch.lines import name_of, open_input, read_lines
 from askonce.batch.source import read_raw, unique
+from askonce.prices.counts import STANDARD
 from askonce.prices.load import Prices
 from askonce.prices.money import from_nano
 
+Paid = tuple[str, str]
+"""A model and a tier: the standard one where the question names none."""
 SHOWN = 20
 """Malformed lines that are named one by one."""
 
@@ -23,9 +26,9 @@ class Examination:
     Attributes:
         repeats: Questions that stand in an earlier line too.
         reasons: Why lines are malformed, of the first `SHOWN`.
-        prompt_tokens: An estimate, by model.
+        prompt_tokens: An estimate, by model and tier.
         distinct: The same, without the repeats.
-        completion_limit: The most tokens that their answers may have, by model.
+        completion_limit: The most tokens that their answers may have, by model and tier.
         unlimited: Questions that set no bound to their answer.
     """
 
@@ -33,9 +36,9 @@ class Examination:
     malformed: int = 0
     repeats: int = 0
     reasons: list[str] = field(default_factory=list)
-    prompt_tokens: Counter[str] = field(default_factory=Counter)
-    distinct: Counter[str] = field(default_factory=Counter)
-    completion_limit: Counter[str] = field(default_factory=Counter)
+    prompt_tokens: Counter[Paid] = field(default_factory=Counter)
+    distinct: Counter[Paid] = field(default_factory=Counter)
+    completion_limit: Counter[Paid] = field(default_factory=Counter)
     unlimited: int = 0
 
     def add(self, line: Line, *, repeated: bool) -> None:
@@ -45,14 +48,15 @@ class Examination:
             if len(self.reasons) < SHOWN:
                 self.reasons.append(f"line {line.number}: {line.reason}")
             return
-        model, tokens = line.question.model or "", estimated_tokens(line.question)
-        self.prompt_tokens[model] += tokens
+        paid: Paid = (line.question.model or "", line.question.tier or STANDARD)
+        tokens = estimated_tokens(line.question)
+        self.prompt_tokens[paid] += tokens
         if repeated:
             self.repeats += 1
             return
-        self.distinct[model] += tokens
+        self.distinct[paid] += tokens
         limit = most_completed(line.question)
-        self.completion_limit[model] += limit
+        self.completion_limit[paid] += limit
         self.unlimited += not limit
 
 
@@ -77,13 +81,13 @@ def _repeated(questions: Journal, line: Line) -> bool:
 
 
 def estimate(findings: Examination, prices: Prices) -> dict[str, Any]:
-    """What the run would cost if each distinct question were asked, for JSON.
+    """What the run would cost if each distinct question were asked, by its tier, for JSON.
 
     `cost_at_most` has the answers in it, and is None where one of them has no bound.
     """
     prompts, limits = findings.distinct, findings.completion_limit
-    priced = {model: prices.total(model, (tokens, 0, 0)) for model, tokens in prompts.items()}
-    answers = sum(prices.total(model, (0, 0, tokens)) or 0 for model, tokens in limits.items())
+    priced = {paid: prices.total(paid[0], (tokens, 0, 0), paid[1]) for paid, tokens in prompts.items()}
+    answers = sum(prices.total(model, (0, 0, tokens), tier) or 0 for (model, tier), tokens in limits.items())
     cost = sum(filter(None, priced.values()))
     bounded = not findings.unlimited and bool(prompts)
     return {
@@ -96,5 +100,5 @@ def estimate(findings: Examination, prices: Prices) -> dict[str, Any]:
         "prompt_cost": round(from_nano(cost), 6),
         "cost_at_most": round(from_nano(cost + answers), 6) if bounded else None,
         "currency": prices.currency,
-        "models_without_price": sorted(model for model, price in priced.items() if price is None),
+        "models_without_price": sorted({model for (model, _), price in priced.items() if price is None}),
     }

@@ -68,7 +68,7 @@ def read_line(number: int, raw: bytes, form: Form) -> Line:
     custom_id = None
     try:
         if form.as_text:
-            custom_id, question = f"line-{number}", _filled(_decoded(raw), form, {})
+            custom_id, question = f"line-{number}", _filled(decoded(raw), form, {})
         else:
             record = _object(raw)
             is_request = any(record.get(name) is not None for name in REQUEST_FIELDS)
@@ -84,7 +84,8 @@ def read_line(number: int, raw: bytes, form: Form) -> Line:
         return Line(number, custom_id, reason=str(error))
 
 
-def _decoded(raw: bytes) -> str:
+def decoded(raw: bytes) -> str:
+    """Raises InvalidQuestion, which names the byte."""
     try:
         return raw.decode()
     except UnicodeDecodeError as error:
@@ -96,7 +97,7 @@ def _object(raw: bytes) -> dict[str, Any]:
     try:
         record = loads(raw)
     except ValueError as error:
-        _decoded(raw)
+        decoded(raw)
         raise InvalidQuestion(f"not JSON: {getattr(error, 'msg', error)}") from error
     if not isinstance(record, dict):
         raise InvalidQuestion("not a JSON object")

@@ -25,6 +25,7 @@ from askonce.commands.batch_arguments import (
 )
 from askonce.commands.batch_waiting import watched
 from askonce.commands.output import complain, say, say_json
+from askonce.prices.money import amount
 
 NAME = "batch"
 HELP = "Answer a file of questions, in OpenAI's Batch format; started again, it goes on where it was."
@@ -69,9 +70,17 @@ def _say_estimate(plan: Plan, findings: Examination, *, as_json: bool) -> int:
         say_json(found)
     else:
         for name, value in found.items():
-            shown = ", ".join(value) if isinstance(value, list) else f"{value:,}" if isinstance(value, int) else value
+            shown = _shown(value)
             say(f"{name.replace('_', ' '):<30} {'-' if shown in (None, '') else shown}")
     return 1 if findings.malformed else 0
+
+
+def _shown(value: object) -> str | None:
+    if isinstance(value, list):
+        return ", ".join(value)
+    if isinstance(value, float):
+        return amount(value)
+    return f"{value:,}" if isinstance(value, int) else None if value is None else str(value)
 
 
 async def _run(client: Client, args: argparse.Namespace, plan: Plan) -> int:

@@ -1,14 +1,13 @@
 """askonce labels"""
 
 import argparse
-import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import get_args
 
 import orjson
 
 from askonce.client import Client
+from askonce.commands.files import write_output
 from askonce.commands.matches import opened
 from askonce.contract.audit import By, Label, UnreadableAudit, decode_group
 from askonce.session.verdicts import Verdicts, newest, row_of
@@ -63,8 +62,4 @@ def _write(file: str, labels: list[Label], groups: Mapping[str, tuple[str, str]]
     content = b"".join(
         orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE) for row in rows if namespace in (None, row["namespace"])
     )
-    if file == "-":
-        sys.stdout.buffer.write(content)
-        sys.stdout.buffer.flush()
-    else:
-        Path(file).write_bytes(content)
+    write_output(file, content)

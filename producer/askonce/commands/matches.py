@@ -1,12 +1,14 @@
 """Matches that a person judges: named by job, by a line of the output of `batch`, or by their two texts."""
 
 import argparse
-import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from pathlib import Path
 
+import orjson
+
+from askonce.batch.line_format import decoded
 from askonce.batch.template_option import template_text
+from askonce.commands.files import numbered_lines
 from askonce.commands.output import complain, say, say_json
 from askonce.commands.question_arguments import params_from
 from askonce.contract.keys import Keys
@@ -19,6 +21,9 @@ from askonce.store.connection import Store
 
 Judge = Callable[[Report], Awaitable[bool]]
 """Whether that was news."""
+
+SHOWN = 5
+"""Malformed lines that are named one by one."""
 
 
 def add_match_arguments(parser: argparse.ArgumentParser, verdict: str, texts: str) -> None:
@@ -35,6 +40,13 @@ def add_scope_arguments(parser: argparse.ArgumentParser) -> None:
         "--template", metavar="TEXT|FILE", help="the fixed text around both, with {text} in its place; or its file"
     )
     scope.add_argument("--param", action="append", default=[], metavar="KEY=JSON", help="a parameter of the request")
+
+
+def check_scope_arguments(args: argparse.Namespace) -> None:
+    """Raises ValueError where they would do nothing."""
+    given = [name for name in ("model", "system", "template", "param") if getattr(args, name)]
+    if given and args.texts is None:
+        raise ValueError(f"--{given[0]} goes with --texts alone")
 
 
 @asynccontextmanager
@@ -64,35 +76,44 @@ async def each_job(job_ids: list[str], judge: Callable[[str], Awaitable[bool]], 
 
 
 async def each_line(file: str, judge: Judge, *, as_json: bool, own_too: bool = False) -> int:
-    """own_too: a line whose answer is its own question's has a report too, without a pair."""
-    news, code = {}, 0
-    for number, line in _numbered(file):
+    """own_too: a line whose answer is its own question's has a report too, without a pair.
+
+    Exit code: 2 where lines are malformed, 1 where none of them is a match.
+    """
+    news, malformed, own = {}, 0, 0
+    for number, line in numbered_lines(file):
         try:
             name, report = _of_line(line, own_too=own_too)
         except ValueError as error:
-            complain(f"line {number}: {error}")
-            code = 2
+            malformed += 1
+            if malformed <= SHOWN:
+                complain(f"line {number}: {error}")
+            continue
+        if report is None:
+            own += 1
             continue
         news[name] = await judge(report)
         if not as_json:
             say(f"{name} {told(news[name])}")
     if as_json:
         say_json(news)
-    return code
+    _say_left_out(malformed, own)
+    return 2 if malformed else 0 if news else 1
 
 
-def _numbered(path: str) -> Iterator[tuple[int, bytes]]:
-    """The lines of a file that are not blank."""
-    if path == "-":
-        yield from ((number, line) for number, line in enumerate(sys.stdin.buffer, 1) if line.strip())
-        return
-    with Path(path).open("rb") as file:
-        yield from ((number, line) for number, line in enumerate(file, 1) if line.strip())
+def _say_left_out(malformed: int, own: int) -> None:
+    if malformed > SHOWN:
+        complain(f"and {malformed - SHOWN:,} more malformed lines")
+    if own:
+        complain(f"lines whose answer is not another question's, left out: {own:,} (wrong --drop-entry drops answers)")
 
 
-def _of_line(line: bytes, *, own_too: bool) -> tuple[str, Report]:
-    """What a line of the output of `batch` is called, and its report. Raises ValueError."""
-    record = read_object(line)
+def _of_line(line: bytes, *, own_too: bool) -> tuple[str, Report | None]:
+    """What a line of the output of `batch` is called, and its report; None where it is no match. Raises ValueError."""
+    try:
+        record = read_object(decoded(line).encode())
+    except orjson.JSONDecodeError as error:
+        raise ValueError(f"not JSON: {error.msg}") from error
     facts = record.get("askonce")
     if not isinstance(facts, dict):
         raise ValueError("not a line of the output of `askonce batch`")
@@ -101,8 +122,7 @@ def _of_line(line: bytes, *, own_too: bool) -> tuple[str, Report]:
         return name, Report(b"", entry, "", "")
     asked, matched = facts.get("asked"), facts.get("matched_question")
     if not isinstance(asked, dict) or not isinstance(matched, str):
-        hint = ": askonce wrong --drop-entry drops it" if entry else ", or the batch was run by an older release"
-        raise ValueError(f"its answer is not another question's{hint}")
+        return name, None
     report = pair_report(
         namespace=text_of(asked, "namespace"),
         model=text_of(asked, "model"),

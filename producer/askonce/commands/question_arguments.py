@@ -1,10 +1,12 @@
 """The arguments that make up a question, and those that several commands share."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from typing import Any
 
+from askonce.batch.line_format import decoded
 from askonce.batch.template_option import template_text
 from askonce.errors import InvalidQuestion
 from askonce.json_values import loads
@@ -52,7 +54,7 @@ def add_file_template_argument(parser: argparse.ArgumentParser) -> None:
 def question_from(args: argparse.Namespace) -> Question:
     """The question of these arguments. Raises InvalidQuestion, and ValueError for a template that is none."""
     return Question(
-        sys.stdin.read() if args.text == "-" else args.text,
+        _from_stdin() if args.text == "-" else decoded(os.fsencode(args.text)),
         model=args.model,
         system=args.system,
         template=None if args.template is None else template_text(args.template),
@@ -60,6 +62,11 @@ def question_from(args: argparse.Namespace) -> Question:
         cache=args.cache,
         job_id=vars(args).get("job_id"),
     )
+
+
+def _from_stdin() -> str:
+    """With the ends of lines of a text file."""
+    return decoded(sys.stdin.buffer.read()).replace("\r\n", "\n").replace("\r", "\n")
 
 
 def params_from(given: Sequence[str]) -> dict[str, Any]:

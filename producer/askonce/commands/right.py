@@ -1,20 +1,22 @@
 """askonce right"""
 
 import argparse
+from collections.abc import Awaitable, Callable
 
 from askonce.client import Client
 from askonce.commands.matches import (
     add_match_arguments,
     add_scope_arguments,
+    check_scope_arguments,
     each_job,
     each_line,
     of_texts,
     opened,
     told,
 )
-from askonce.commands.output import say, say_json
+from askonce.commands.output import complain, say, say_json
 from askonce.session.verdicts import Verdicts
-from askonce.session.wrong_hits import Report
+from askonce.session.wrong_hits import Report, WrongHits
 
 NAME = "right"
 HELP = "Say that answers which belong to another question are right: labels for those who measure the matching."
@@ -24,6 +26,8 @@ EXAMPLES = (
     'askonce right --texts "the red tower" "the tower in red" --model gpt-4o',
     "askonce right --match ID --not    # of `labels --waiting`, and wrong",
 )
+
+STILL_APART = "the label is kept; the pair was reported as wrong, and is still never matched"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,20 +43,30 @@ async def run(client: Client, args: argparse.Namespace) -> int:
         raise ValueError("right what: name jobs, or give one of --lines, --texts and --match")
     if args.wrong and args.match is None:
         raise ValueError("--not goes with --match: `askonce wrong` reports other wrong answers")
-    if args.job_ids:
-        space = args.namespace
-        return await each_job(
-            args.job_ids, lambda job_id: client.report_right(job_id, namespace=space), as_json=args.json
-        )
+    check_scope_arguments(args)
     async with opened(args.url) as (store, keys):
-        return await _other_ways(Verdicts(store, keys), args)
+        hits, verdicts = WrongHits(store, keys), Verdicts(store, keys)
+
+        async def judge(report: Report) -> bool:
+            assert report.match is not None
+            news = await verdicts.judge(report.match, right=True)
+            if await hits.never_matched(report):
+                complain(f"{report.match.question!r}: {STILL_APART}")
+            return news
+
+        if not args.job_ids:
+            return await _other_ways(verdicts, judge, args)
+
+        async def judge_job(job_id: str) -> bool:
+            news = await client.report_right(job_id, namespace=args.namespace)
+            if await hits.never_matched(await hits.of_job(args.namespace or "default", job_id)):
+                complain(f"{job_id}: {STILL_APART}")
+            return news
+
+        return await each_job(args.job_ids, judge_job, as_json=args.json)
 
 
-async def _other_ways(verdicts: Verdicts, args: argparse.Namespace) -> int:
-    async def judge(report: Report) -> bool:
-        assert report.match is not None
-        return await verdicts.judge(report.match, right=True)
-
+async def _other_ways(verdicts: Verdicts, judge: Callable[[Report], Awaitable[bool]], args: argparse.Namespace) -> int:
     if args.match is not None:
         right = not args.wrong
         return await each_job(args.match, lambda pair: verdicts.judge_waiting(pair, right=right), as_json=args.json)

@@ -1,15 +1,15 @@
 """askonce wrong"""
 
 import argparse
-import sys
-from pathlib import Path
 
 import orjson
 
 from askonce.client import Client
+from askonce.commands.files import write_output
 from askonce.commands.matches import (
     add_match_arguments,
     add_scope_arguments,
+    check_scope_arguments,
     each_job,
     each_line,
     of_texts,
@@ -42,6 +42,7 @@ async def run(client: Client, args: argparse.Namespace) -> int:
     ways = [bool(args.job_ids), *(getattr(args, name) is not None for name in ("lines", "texts", "export"))]
     if sum(ways) != 1:
         raise ValueError("wrong what: name jobs, or give one of --lines, --texts and --export")
+    check_scope_arguments(args)
     if args.job_ids:
         drop, space = args.drop_entry, args.namespace
         return await each_job(
@@ -73,13 +74,5 @@ async def _other_ways(hits: WrongHits, args: argparse.Namespace) -> int:
 
 async def _export(hits: WrongHits, file: str, namespace: str | None) -> int:
     rows = [row async for row in hits.all(namespace)]
-    _write(file, b"".join(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE) for row in rows))
+    write_output(file, b"".join(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE) for row in rows))
     return 0
-
-
-def _write(file: str, content: bytes) -> None:
-    if file == "-":
-        sys.stdout.buffer.write(content)
-        sys.stdout.buffer.flush()
-    else:
-        Path(file).write_bytes(content)

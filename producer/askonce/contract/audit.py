@@ -49,7 +49,8 @@ class Label:
     asked, entry: fingerprints of the question and of the cached one. question, matched: their texts. similarity,
     margin, density: as in `audit/matches.py`. score: by the policy of this version that was in force. bin: of the
     ledger. right: None where it is not known. judged: the judge's verdict, where there is one. weight: the inverse of
-    the chance with which it was looked at, times how often it was asked.
+    the chance with which it was looked at, times how often it was asked; 0: no worker has looked at it.
+    namespace, model: where there is no group to tell them.
     """
 
     group: str
@@ -68,6 +69,8 @@ class Label:
     by: By
     weight: float
     judged: bool | None = None
+    namespace: str = ""
+    model: str = ""
 
     @property
     def id(self) -> str:
@@ -126,6 +129,7 @@ def decode_label(data: bytes) -> Label:
             **{name: _number(record, name) for name in ("similarity", "margin", "density", "score", "weight")},
             **{name: time_of(record, name) for name in ("version", "bin")},
             **{name: _verdict(record, name) for name in ("right", "judged")},
+            **{name: text_of({name: "", **record}, name) for name in ("namespace", "model")},
             "found": _one_of(Found, record, "found"),
             "by": _one_of(By, record, "by"),
         }

@@ -38,6 +38,8 @@ class Match:
     question: str
     matched: str
     similarity: float = 0.0
+    namespace: str = ""
+    model: str = ""
 
     def label(self) -> Label:
         """As far as it is known of a match that no worker has looked at: it has no weight."""
@@ -57,6 +59,8 @@ class Match:
             right=None,
             by="",
             weight=0.0,
+            namespace=self.namespace,
+            model=self.model,
         )
 
 
@@ -73,6 +77,8 @@ class Verdicts:
                 [("HGET", self._keys.people, pair), ("HGET", self._keys.waiting, pair)]
             )
             label = _read(waiting) or await self._looked_at(pair) or match.label()
+            if not label.group:
+                label = replace(label, namespace=match.namespace, model=match.model)
             settled = await self._settle(label, _word(said), waits=waiting is not None, right=right)
             if settled >= 0:
                 return settled == 1
@@ -217,7 +223,8 @@ def newest(labels: Sequence[Label]) -> list[Label]:
 
 def row_of(label: Label, groups: Mapping[str, tuple[str, str]]) -> dict[str, Any]:
     """A row for `askonce-worker evaluate`, and what else is known. groups: namespace and model by group."""
-    namespace, model = groups.get(label.group, ("", ""))
+    namespace, model = groups.get(label.group, (label.namespace, label.model))
     told = {"a": label.question, "b": label.matched, "same": label.right, "by": label.by, "found": label.found}
-    numbers = {"similarity": label.similarity, "score": label.score, "weight": label.weight}
-    return {**told, **numbers, "namespace": namespace, "model": model, "id": label.id}
+    known = bool(label.weight or label.similarity)  # of two texts that a person names, nobody has measured it
+    likeness = {"similarity": label.similarity if known else None, "score": label.score if known else None}
+    return {**told, **likeness, "weight": label.weight, "namespace": namespace, "model": model, "id": label.id}

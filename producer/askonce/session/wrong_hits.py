@@ -42,7 +42,9 @@ def pair_report(*, namespace: str, model: str, scope: str, asked: str, matched: 
     own, entry = identity.fingerprint(scope, asked), identity.fingerprint(scope, matched)
     first, second = sorted([(own, asked), (entry, matched)])
     pair = {"pair": [first[0], second[0]], "a": first[1], "b": second[1], "namespace": namespace, "model": model}
-    return Report(orjson.dumps(pair), entry, namespace, model, Match(own, entry, asked, matched, similarity))
+    return Report(
+        orjson.dumps(pair), entry, namespace, model, Match(own, entry, asked, matched, similarity, namespace, model)
+    )
 
 
 def read_report(namespace: str, job_id: str, raw: bytes | None) -> Report:
@@ -111,16 +113,24 @@ class WrongHits:
             UnknownJob, AnswerTimeout: As `read_report`.
             ValueError: There is no pair to remember, and the entry is not to be dropped.
         """
-        [raw] = await self._store.pipeline([("GET", self._keys.result(namespace, job_id))])
-        report = read_report(namespace, job_id, raw)
+        report = await self.of_job(namespace, job_id)
         if not report.pair and not drop_entry:
             raise ValueError(no_pair(job_id))
         return await self.add(report, drop_entry=drop_entry)
 
+    async def never_matched(self, report: Report) -> bool:
+        """Whether the pair was reported as wrong: workers keep it apart, whatever was said since."""
+        [since] = await self._store.pipeline([("ZSCORE", self._keys.wrong, report.pair)])
+        return since is not None
+
+    async def of_job(self, namespace: str, job_id: str) -> Report:
+        """Raises as `read_report`."""
+        [raw] = await self._store.pipeline([("GET", self._keys.result(namespace, job_id))])
+        return read_report(namespace, job_id, raw)
+
     async def report_right(self, namespace: str, job_id: str) -> bool:
         """Notes that the job was rightly given another question's answer. Returns and raises as `report` does."""
-        [raw] = await self._store.pipeline([("GET", self._keys.result(namespace, job_id))])
-        report = read_report(namespace, job_id, raw)
+        report = await self.of_job(namespace, job_id)
         if report.match is None:
             raise ValueError(own_answer(job_id))
         return await self._verdicts.judge(report.match, right=True)
