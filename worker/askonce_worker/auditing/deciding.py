@@ -13,7 +13,7 @@ from redis.asyncio import Redis
 from askonce.contract.keys import Keys
 from askonce.store.scripts import Script
 from askonce_worker.answering.ports import SemanticCacheDown
-from askonce_worker.audit.deciding import Terms, decide, first_policy
+from askonce_worker.audit.deciding import PERIOD, Terms, decide, first_policy
 from askonce_worker.audit.ledger import Fields, Slice, add_up, compact, fields_of, slices_of
 from askonce_worker.audit.matches import Matches
 from askonce_worker.audit.policy import Policy, Unreadable, decode_policy, encode_policy
@@ -105,7 +105,8 @@ class Decisions:
             decide, _after_all(before, fields), slices, await self._learnable(group), self._terms
         )
         names = [keys.policy(group), keys.ledger(group), keys.due]
-        args = [raw or b"", encode_policy(policy), group, int(fields.get("since", 0)), KEPT, *_changes(fields, slices)]
+        since = int(fields.get("since", 0))
+        args = [raw or b"", encode_policy(policy), group, since, KEPT, PERIOD, *_changes(fields, slices)]
         if await DECIDE(self._redis, names, args):
             log.info("audit.decided", group=group, version=policy.version, threshold=policy.threshold,
                      chance=round(policy.chance, 4), learnt=policy.weights is not None)  # fmt: skip
