@@ -140,7 +140,7 @@ async def test_where_no_worker_is_alive_ask_and_submit_say_so(askonce):
         (["stats", "--prices", "no-such-file"], 2),
         (["invalidate", "--all", "--model", "m"], 2),
         (["invalidate", "--model", ""], 2),
-        (["wrong", "--lines", "no-such-file"], 1),
+        (["wrong", "--lines", "no-such-file"], 2),
         (["wrong", "nowhere"], 1),
         (["dead-letters", "replay", "nowhere"], 1),
         (["dead-letters", "show"], 2),
