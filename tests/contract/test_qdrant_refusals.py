@@ -211,7 +211,7 @@ async def test_many_that_wait_share_one_attempt(cache, faulty):
     faulty.fault("Get", seconds=0.3)
     found = await asyncio.gather(*(cache.semantic.search([QUERY]) for _ in range(40)))
     assert found == [[[]]] * 40
-    assert (faulty.calls["Create"], faulty.calls["CreateFieldIndex"]) == (1, 4)
+    assert (faulty.calls["Create"], faulty.calls["CreateFieldIndex"]) == (1, 5)
 
 
 async def test_a_failure_is_remembered_for_a_second_and_no_longer(cache, faulty, monkeypatch):

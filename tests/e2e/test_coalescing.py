@@ -196,7 +196,9 @@ async def the_followers_of_a_leader_that_expires_are_answered(client, llm_server
     answers = await answers_to(client, following, seconds=20)
     [expired] = await collected(client, [first])
     assert (expired.status, expired.error.kind) == ("failed", "expired")
-    assert Counter(answer.source for answer in answers) == {"llm": 1, "inflight": 10}
+    came_from = Counter(answer.source for answer in answers)
+    assert came_from["llm"] == 1
+    assert came_from["inflight"] + came_from["semantic"] == 10  # a chunk that is late finds the answer in the cache
     assert await calls(llm_server) == 2
 
 

@@ -96,8 +96,13 @@ def test_what_is_exported():
         "AnswerTimeout",
         "AskOnceError",
         "Client",
+        "Difference",
         "ErrorKind",
+        "ExactEntry",
+        "Explanation",
+        "InForce",
         "InvalidQuestion",
+        "NearEntry",
         "NotAccepted",
         "Question",
         "QuestionFailed",
@@ -107,6 +112,7 @@ def test_what_is_exported():
         "UnknownJob",
         "__version__",
         "ask",
+        "explain",
         "run",
     ]
     assert all(hasattr(askonce, name) for name in askonce.__all__)
