@@ -115,7 +115,7 @@ async def test_a_job_that_another_worker_has_is_left_to_it(scripts, worker, job,
 
 
 async def test_a_publishing_that_fails_ends_no_job(scripts, worker, job, is_leased):
-    await scripts.redis.set(scripts.keys.touched, "a key of another type")
+    await scripts.redis.set(scripts.keys.stats("fresh"), "a key of another type")
     with answers_of(job, IDS), pytest.raises(Exception, match="WRONGTYPE"):
         await worker.publisher.send([*finished("a"), *finished("b")])
     assert await is_leased()

@@ -80,7 +80,6 @@ async def test_wrong_answers_stay_within_the_budget_whatever_happens_to_a_worker
     assert {answer.status for answer in answers} == {"answered"}
     right_or_wrong(asked, answers)
     assert policy.version > 0
-    assert sums["checks"] > 0
     assert len(asked) * 0.8 < sums["answered"] <= len(asked)
     known = [label for label in labels if label.right is not None and SENTENCE not in label.question]
     assert all(label.right == (answer_to(label.question) == answer_to(label.matched)) for label in known)

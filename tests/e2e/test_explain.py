@@ -99,7 +99,8 @@ async def state(redis, prefix):
     keys = Keys(prefix)
     counted = await counters(redis, keys)
     entries = sorted([key async for key in redis.scan_iter(f"{keys.entry('')}*")])
-    rest = await redis.xlen(keys.outbox), await redis.hgetall(keys.load), await redis.hlen(keys.dead)
+    load = {name: count for name, count in (await redis.hgetall(keys.load)).items() if name != b"most"}  # upkeep's
+    rest = await redis.xlen(keys.outbox), load, await redis.hlen(keys.dead)
     answers = {name: count for name, count in counted.items() if name.split(b"|")[0].decode() in SOURCES}
     return answers, entries, rest  # what calls cost is counted a moment later
 

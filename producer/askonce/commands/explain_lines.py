@@ -27,8 +27,12 @@ LEAST = 20
 
 def lines(found: Explanation, width: int) -> list[str]:
     nearest = _nearest(found)
-    said = [_cut(visible(line), width) for line in (_verdict(found, nearest), _near(nearest, width), _in_force(found))]
-    return [*said[:2], *_refused(nearest, width), said[2]]
+    refused = _refused(nearest)
+    fits = len(_near(nearest, LEAST, refused)) <= width
+    near = _near(nearest, width, refused if fits else "")
+    said = [_cut(visible(line), width) for line in (_verdict(found, nearest), near, _in_force(found))]
+    alone = [] if fits else wrap(visible(refused), width, initial_indent="  ", subsequent_indent="    ")
+    return [*said[:2], *alone, said[2]]
 
 
 def _verdict(found: Explanation, nearest: NearEntry | None) -> str:
@@ -69,22 +73,24 @@ def _nearest(found: Explanation) -> NearEntry | None:
     return there[0] if there else None
 
 
-def _near(entry: NearEntry | None, width: int) -> str:
+def _near(entry: NearEntry | None, width: int, refused: str) -> str:
+    """The question gives way to what is said of it, down to `LEAST` characters."""
     if entry is None:
         return "nearest: none"
     score = "" if entry.score is None else f", score {entry.score:.3f}"
-    facts = f" {entry.similarity:.4f}{score}, {_time(entry.age)} old"
+    facts = f" {entry.similarity:.4f}{score}, {_time(entry.age)} old" + (f"; {refused}" if refused else "")
     room = max(LEAST, width - len('nearest: ""') - len(facts))
     question = shortened(visible(" ".join(entry.question.split())), room)
     return f'nearest: "{question}"{facts}'
 
 
-def _refused(entry: NearEntry | None, width: int) -> list[str]:
-    """All rules that refuse it, in as many lines as they take: they are what a person looks for."""
+def _refused(entry: NearEntry | None) -> str:
+    """All rules that refuse it: they are what a person looks for."""
     if entry is None or not entry.refused_by:
-        return []
-    rules = [f"another {rule}" if rule in ("scope", "epoch") else rule for rule in entry.refused_by]
-    return wrap(visible(f"refused: {', '.join(rules)}"), width, initial_indent="  ", subsequent_indent="    ")
+        return ""
+    return (
+        f"refused: {', '.join(f'another {rule}' if rule in ('scope', 'epoch') else rule for rule in entry.refused_by)}"
+    )
 
 
 def _cut(line: str, width: int) -> str:
