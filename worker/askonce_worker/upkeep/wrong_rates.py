@@ -1,6 +1,6 @@
 """Works out how many answers were wrong, of what all workers have seen of their hits, and writes it for all to read."""
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from typing import Any
@@ -24,7 +24,7 @@ MOST = 200
 NAMES = tuple(each.name for each in fields(Seen))
 REST = ""
 
-Sums = Counter[str]
+Sums = defaultdict[str, float]
 Name = tuple[str, str, str, str]
 """Group, namespace, model and template."""
 
@@ -130,7 +130,7 @@ def _sums(found: Mapping[bytes, bytes]) -> dict[str, Sums]:
     sums: dict[str, Sums] = {}
     for field, value in _floats(found).items():
         group, _, name = field.rpartition("|")
-        sums.setdefault(group, Counter())[name] += value  # type: ignore[assignment]
+        sums.setdefault(group, defaultdict(float))[name] += value
     return sums
 
 
@@ -138,7 +138,7 @@ def _added(hours: Iterable[Mapping[str, Sums]]) -> dict[str, Sums]:
     total: dict[str, Sums] = {}
     for hour in hours:
         for group, sums in hour.items():
-            own = total.setdefault(group, Counter())
+            own = total.setdefault(group, defaultdict(float))
             for name, value in sums.items():
                 own[name] += value
     return total
