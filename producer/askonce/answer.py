@@ -31,7 +31,7 @@ class AnswerError:
     """Why there is no answer.
 
     Args:
-        kind: What went wrong. The README says what to do about each kind.
+        kind: What went wrong. docs/producers.md says what to do about each kind.
         message: The cause in words, the provider's own where it answered.
         status: The provider's HTTP status, where it answered.
     """

@@ -1,4 +1,4 @@
-"""The producers' guide of the README, as it stands, over a real worker: its shell, its Python, its table."""
+"""The producers' guide and the wire protocol, as they stand, over a real worker: its shell, its Python, its table."""
 
 import asyncio
 import os
@@ -17,7 +17,7 @@ from support.valkey_fixture import own_valkey  # noqa: F401
 from support.worker_process import until, workers
 
 ROOT = Path(__file__).parents[2]
-README = (ROOT / "README.md").read_text("utf-8")
+GUIDE = "".join((ROOT / "docs" / name).read_text("utf-8") for name in ("producers.md", "wire-protocol.md"))
 REDIS_CLI = f"""#!{sys.executable}
 import os, sys
 from redis import Redis
@@ -40,8 +40,8 @@ show(redis.execute_command(*words))
 
 def part(name):
     """The fenced block, or the table, after the marker `guide: name`."""
-    found = re.search(rf"<!-- guide: {name} -->\n(?:```\w+\n((?s:.*?))```|((?:\|.*\n)+))", README)
-    assert found, f"no part {name} in the README"
+    found = re.search(rf"<!-- guide: {name} -->\n(?:```\w+\n((?s:.*?))```|((?:\|.*\n)+))", GUIDE)
+    assert found, f"no part {name} in the guide"
     return found[1] or found[2]
 
 
