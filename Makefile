@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 WEIGHTS := worker/askonce_worker/local/llm-requirements.txt
 
-.PHONY: demo test lint types imports unit coverage bench format clean setup packages pythons engine busy tools audit soak
+.PHONY: demo test lint types imports unit coverage bench format clean setup packages pythons engine busy docs tools audit soak
 
 setup: $(VENV)/.ready
 
@@ -60,6 +60,12 @@ engine: setup
 # The other Pythons that are supported, where they are installed.
 pythons: setup
 	tests/pythons.sh $(BIN)/python
+
+# The documentation as a site, in .site: every link, page and command checked; and no page may ask another machine for anything.
+docs: setup
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt mkdocs-material 'mkdocstrings[python]'
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@! grep -rnoE '(src|<link[^>]* href)="?(https?:)?//[^" >]+' .site --include='*.html'
 
 # What must also hold on a busy machine.
 busy: setup
