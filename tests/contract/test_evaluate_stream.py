@@ -80,7 +80,7 @@ async def test_several_orders_and_a_picture_from_kept_vectors(evaluate, stream, 
 
 @pytest.mark.parametrize(
     ("content", "said"),
-    [(None, "No such file"), ("{}", "line 1"), ("", "no questions"), (b"\xff\xfe", "UnicodeDecodeError")],
+    [(None, "No such file"), ("{}", "line 1"), ("", "no questions"), (b"\xff\xfe", "not UTF-8")],
 )
 def test_a_stream_that_cannot_be_read_is_one_clear_line(evaluate, tmp_path, content, said):
     path = tmp_path / "bad.jsonl"

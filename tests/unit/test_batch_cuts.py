@@ -5,8 +5,8 @@ import time
 import pytest
 
 from askonce import Question
-from askonce.batch.find_templates import find_templates
-from askonce.batch.template import dumped, loaded
+from askonce.templates.find_templates import find_templates
+from askonce.templates.template import dumped, loaded
 
 THINGS = ["lamp", "garden chair", "sofa", "writing desk", "kettle", "blue carpet", "mirror", "oven", "shelf", "clock"]
 REVIEWS = [

@@ -6,9 +6,9 @@ import os
 import orjson
 import pytest
 
-from askonce.batch import packed
 from askonce.batch.lines import read_lines
 from askonce.batch.sampling import survey
+from askonce.tables import packed
 from askonce.testing import FakeClient
 from askonce.zstd import ZstdCompressor
 from support.batch_runs import batch, ids

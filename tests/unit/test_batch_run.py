@@ -6,6 +6,7 @@ import random
 
 from askonce.batch import lines as lines_module
 from askonce.batch.ledger import UNSAVED_BYTES
+from askonce.tables import lines as table_lines
 from askonce.testing import FakeClient
 from support.batch_runs import BROKEN, batch, ids, records, texts, write
 
@@ -79,7 +80,7 @@ async def test_a_template_is_found_and_shown(files, capsys):
 
 
 async def test_a_line_without_end_costs_no_memory(files, monkeypatch):
-    monkeypatch.setattr(lines_module, "MAX_LINE", 1000)
+    monkeypatch.setattr(table_lines, "MAX_LINE", 1000)
     monkeypatch.setattr(lines_module, "BLOCK", 100)
     (files / "in.txt").write_bytes(b"first?\n" + b"x" * 50_000 + b"\nlast?\n" + b"y" * 2000)
     async with FakeClient() as askonce:

@@ -5,8 +5,8 @@ import random
 import pytest
 
 from askonce import Question
-from askonce.batch.find_templates import find_templates
-from askonce.batch.template import Filled, Template, Templates, dumped, loaded
+from askonce.templates.find_templates import find_templates
+from askonce.templates.template import Filled, Template, Templates, dumped, loaded
 
 HEAD = "Classify the message of a customer into one of refund, order or other. Answer in one word.\n\nMessage: "
 TAIL = "\n\nThe category of this message is:"

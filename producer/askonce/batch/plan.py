@@ -6,19 +6,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from askonce.batch.find_templates import find_templates
 from askonce.batch.ledger import Ledger
 from askonce.batch.line_format import Form, Line, read_line
 from askonce.batch.lines import name_of, open_input, read_lines
 from askonce.batch.sampling import Blocks, Survey, sampled, survey
 from askonce.batch.source import Source
 from askonce.batch.spend_cap import SpendCap
-from askonce.batch.template import Template, Templates, dumped, loaded
 from askonce.batch.template_option import written
 from askonce.batch.totals import RunTotals
 from askonce.json_values import dumps
 from askonce.prices.load import Prices, load_prices
 from askonce.question import Question
+from askonce.templates.find_templates import find_templates
+from askonce.templates.template import Template, Templates, dumped, loaded
 
 SHOWN = 5
 """Templates that are shown."""

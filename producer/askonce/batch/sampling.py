@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from askonce.batch.lines import RawLine, Splitter
-from askonce.batch.packed import BLOCK, PlainInput
+from askonce.tables.lines import RawLine, Splitter
+from askonce.tables.packed import BLOCK, PlainInput
 
 SAMPLE = 1000
 MAX_SAMPLED = 64 * 1024

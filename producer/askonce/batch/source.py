@@ -8,11 +8,11 @@ from typing import Any
 from askonce.batch.journal import Journal
 from askonce.batch.ledger import Ledger
 from askonce.batch.line_format import Form, Line, read_line
-from askonce.batch.lines import RawLine
 from askonce.batch.sampling import Blocks
 from askonce.batch.spend_cap import SpendCap
-from askonce.batch.template import Templates
 from askonce.question import Question
+from askonce.tables.lines import RawLine
+from askonce.templates.template import Templates
 
 CHANGED = "the input is another one than before: --restart starts over"
 

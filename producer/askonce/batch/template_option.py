@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from askonce.batch.template import Template
 from askonce.question_checks import PLACEHOLDER
+from askonce.templates.template import Template
 
 DOUBLED = "{{text}}"
 

@@ -8,11 +8,10 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
 from askonce.batch.line_format import Form
-from askonce.batch.lines import RawLine, name_of, open_input, read_lines
+from askonce.batch.lines import name_of, open_input, read_lines
 from askonce.batch.plan import NO_MODEL, choose_templates
 from askonce.batch.sampling import Blocks, sampled, survey
 from askonce.batch.source import read_raw
-from askonce.batch.template import Templates
 from askonce.client import Client
 from askonce.commands.output import complain, say, say_json
 from askonce.commands.question_arguments import (
@@ -25,6 +24,8 @@ from askonce.operator.csv_rows import CsvRows
 from askonce.operator.warming import Outputs, Pair, Warming, read_row
 from askonce.session.iteration import batched
 from askonce.settings import client_settings
+from askonce.tables.lines import RawLine
+from askonce.templates.template import Templates
 
 NAME = "warm"
 HELP = "Fill the cache: from rows of questions and answers, or from a Batch input and its output."

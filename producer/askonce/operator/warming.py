@@ -13,11 +13,11 @@ from typing import Any
 import orjson
 
 from askonce.batch.line_format import Form, Line, read_line
-from askonce.batch.lines import RawLine
 from askonce.client import Client
 from askonce.errors import InvalidQuestion
 from askonce.json_values import dumps, loads
 from askonce.question import Question
+from askonce.tables.lines import RawLine
 
 STUCK_AFTER = 60.0
 """Seconds after which an outbox that does not get shorter is no longer waited for."""

@@ -5,10 +5,10 @@ from collections.abc import Collection, Iterable
 from dataclasses import replace
 
 from askonce.affixes import common_prefix, common_suffix
-from askonce.batch.cuts import cut_back, find_cuts, has_two_parts, is_plain, is_word
-from askonce.batch.template import Group, Side, Template, Templates
 from askonce.question import Question
 from askonce.question_checks import PLACEHOLDER
+from askonce.templates.cuts import cut_back, find_cuts, has_two_parts, is_plain, is_word
+from askonce.templates.template import Group, Side, Template, Templates
 
 LEAST_CHARS = 40
 """Shorter ones do no harm: 'How do I' is no template."""

@@ -9,7 +9,7 @@ import math
 import re
 from collections.abc import Collection, Iterator, Sequence
 
-from askonce.batch.template import Cut, Side
+from askonce.templates.template import Cut, Side
 
 LEAST_VALUES = 5
 SHARE = 0.9

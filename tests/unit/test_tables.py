@@ -1,0 +1,77 @@
+"""Rows of other people's tables: JSON lines, CSV, TSV and Parquet, packed or not."""
+
+import gzip
+
+import pytest
+
+from askonce.tables import parquet_rows
+from askonce.tables.rows import read_rows
+
+ROWS = [{"text": "Wo ist\ndie Karte?", "label": "card; lost"}, {"text": 'She said "hi"', "label": "é"}]
+CELLS = '"Wo ist\ndie Karte?"{0}"card; lost"\n"She said ""hi"""{0}é\n'
+
+
+def fields(path):
+    return [row.fields for row in read_rows(str(path))]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize(("name", "separator"), [("t.csv", ","), ("t.csv", ";"), ("t.tsv", "\t"), ("t.CSV.gz", ",")])
+def test_cells_are_divided_by_what_the_first_row_has(tmp_path, name, separator, end):
+    path, content = tmp_path / name, f"\ufefftext{separator}label\n{CELLS.format(separator)}".encode()
+    path.write_bytes(gzip.compress(content) if name.endswith("gz") else content.replace(b"\n", end.encode()))
+    assert fields(path) == ROWS
+
+
+def test_lines_of_json_are_rows_and_what_is_none_says_why(tmp_path):
+    path = tmp_path / "t.jsonl"
+    path.write_bytes(b'{"text": "a"}\n\n[1]\n{"text": \n{"text": "b"}')
+    rows = list(read_rows(str(path)))
+    assert [(row.number, row.fields) for row in rows] == [
+        (1, {"text": "a"}), (3, None), (4, None), (5, {"text": "b"}),
+    ]  # fmt: skip
+    assert rows[1].reason == "not a JSON object"
+    assert rows[2].reason.startswith("not JSON")
+
+
+def test_rows_of_csv_that_do_not_fit_are_told_from_the_others(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_bytes(b'a,b\n1,2,3\n\xff,1\n5,6\n"7,8\n')
+    assert [(row.number, row.fields is None) for row in read_rows(str(path))] == [
+        (2, True), (3, True), (4, False), (5, True),
+    ]  # fmt: skip
+
+
+def test_parquet_is_read_by_its_row_groups(tmp_path):
+    pyarrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    path = tmp_path / "t.parquet"
+    table = pyarrow.table({"text": [f"t{i}" for i in range(5000)], "n": range(5000)})
+    parquet.write_table(table, path, row_group_size=700)
+    rows = list(read_rows(str(path)))
+    assert [row.number for row in rows] == list(range(1, 5001))
+    assert rows[-1].fields == {"text": "t4999", "n": 4999}
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("none.jsonl", None, "No such file"),
+        ("t.parquet", b"text\n", "no Parquet"),
+        ("t.csv", "text\n".encode("utf-16"), "UTF-16"),
+        ("t.jsonl.gz", gzip.compress(b'{"a": 1}\n' * 999)[:-9], "cut off"),
+    ],
+    ids=["none", "parquet", "utf-16", "gzip"],
+)
+def test_a_file_that_cannot_be_read_is_named_with_the_reason(tmp_path, name, content, says):
+    path = tmp_path / name
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(ValueError, match=says) as caught:
+        fields(path)
+    assert name in str(caught.value)
+
+
+def test_without_pyarrow_the_extra_is_named(tmp_path, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
+    with pytest.raises(ValueError, match=r"askonce\[tables\]"):
+        parquet_rows.ParquetRows(str(tmp_path / "t.parquet"))
