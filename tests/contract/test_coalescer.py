@@ -15,6 +15,7 @@ from askonce_worker.inflight.leaders import SETTLED_FOR
 from askonce_worker.queue.tries import SUSPECT_AFTER, SUSPECTS
 from support.inflight import SCOPE, ask, near, settle, unit, worker
 from support.jobs import redis_ms
+from support.worker_process import until
 
 BODY = {"choices": [{"message": {"content": "yes"}, "finish_reason": "stop"}]}
 
@@ -45,7 +46,7 @@ async def test_the_same_question_is_led_once_and_the_answer_reaches_the_follower
     lead = await claim(first, ask("a"))
     follow = await claim(second, ask("a"))
     assert isinstance(lead, Lead)
-    assert follow == Follow(lead.leader, "a", 1.0, same=True, scope=SCOPE)
+    assert follow == Follow(lead.leader, "a", 1.0, same=True, scope=SCOPE, fingerprint=ask("a").fingerprint)
     waiting = asyncio.create_task(second.wait(follow))
     assert await settle(redis, first, lead, Settlement.SHARED, BODY) == 1
     assert await waiting == Shared(BODY)
@@ -164,6 +165,20 @@ async def test_a_question_that_comes_after_an_answer_that_is_not_kept_does_not_g
         await settle(redis, first, lead, Settlement.SHARED, BODY, reusable=reusable)
         later = dataclasses.replace(waited, asked_ms=await redis_ms(redis) + 1)  # the view had not heard of the end
         assert await asyncio.gather(second.wait(waited), second.wait(later)) == [Shared(BODY), outcome]
+
+
+async def test_a_dropped_answer_reaches_no_follower_whose_view_has_forgotten_the_leader_by_then(two, redis):
+    first, second = two
+    lead = await claim(first, ask("a"))
+    follow = await claim(second, ask("a"))
+    await settle(redis, first, lead, Settlement.SHARED, BODY, reusable=20.0)
+    second.drop_answer(ask("a").fingerprint, await redis_ms(redis) + 1)
+
+    async def is_forgotten():
+        return isinstance(await claim(second, ask("a")), Lead)
+
+    await until(is_forgotten, what="the end of the leader")
+    assert await second.wait(follow) == Freed()
 
 
 async def test_a_refused_answer_is_for_the_same_fingerprint_only(two, redis):

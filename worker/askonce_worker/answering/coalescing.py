@@ -42,7 +42,7 @@ class Lead:
 
 @dataclass(frozen=True, slots=True)
 class Follow:
-    """A leader asks the same at this moment. same: equal fingerprints."""
+    """A leader asks the same at this moment. same: equal fingerprints. fingerprint: of its question."""
 
     leader: str
     text: str
@@ -50,6 +50,7 @@ class Follow:
     same: bool
     scope: str = ""
     asked_ms: int = 0
+    fingerprint: str = ""
 
 
 @dataclass(frozen=True, slots=True)

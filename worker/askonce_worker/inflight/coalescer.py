@@ -76,7 +76,7 @@ class RedisCoalescer:
         self.counters: Counter[str] = self._feed.counters
         self._own = OwnLeaders(self._feed, worker, self.counters)
         self._dropped = Dropped()
-        self._followers = Followers(self._feed, self._dropped, is_live=self._is_live, whose=self._whose)
+        self._followers = Followers(self._feed, self._dropped, is_live=self._is_live)
         self._replica = FeedReplica(
             self._feed,
             lambda: View(embedding, conflict, reported=reported, dropped=self._dropped),
@@ -179,9 +179,6 @@ class RedisCoalescer:
 
     def _at_rest(self) -> bool:
         return self._own.leading <= FEW and not self._followers.count
-
-    def _whose(self, follow: Follow) -> str:
-        return self._replica.shards[shard_of(follow.scope)].view.fingerprint_of(follow.leader)
 
     def _is_live(self, follow: Follow) -> bool:
         return self._replica.shards[shard_of(follow.scope)].view.is_live(follow.leader)

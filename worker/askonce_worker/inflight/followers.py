@@ -23,22 +23,18 @@ PERIOD = 1.0
 
 @dataclass(slots=True)
 class Watched:
-    """A leader that questions of this worker follow. fingerprint: its question's, '' where it is not known."""
+    """A leader that questions of this worker follow."""
 
     shard: int
-    fingerprint: str
     followers: int = 0
     outcome: "asyncio.Future[Settled]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
 
 class Followers:
-    def __init__(
-        self, feed: Feed, dropped: Dropped, *, is_live: Callable[[Follow], bool], whose: Callable[[Follow], str]
-    ) -> None:
+    def __init__(self, feed: Feed, dropped: Dropped, *, is_live: Callable[[Follow], bool]) -> None:
         self._feed = feed
         self._dropped = dropped
         self._is_live = is_live
-        self._whose = whose
         self._watched: dict[str, Watched] = {}
         self._due: set[str] = set()
         self._wake = asyncio.Event()
@@ -51,13 +47,13 @@ class Followers:
         """For as long as the leader lives."""
         watched = self._watched.get(follow.leader)
         if watched is None:
-            watched = self._watched[follow.leader] = Watched(shard_of(follow.scope), self._whose(follow))
+            watched = self._watched[follow.leader] = Watched(shard_of(follow.scope))
             if not self._is_live(follow):
                 self.ended(follow.leader)
         watched.followers += 1
         try:
             settled = await asyncio.shield(watched.outcome)
-            if self._dropped.includes(watched.fingerprint, settled.at):
+            if self._dropped.includes(follow.fingerprint, settled.at):
                 return Freed()
             return _judged(settled, follow)
         finally:

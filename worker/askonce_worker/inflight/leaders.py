@@ -99,11 +99,6 @@ class View:
             later._add(known)
         return later
 
-    def fingerprint_of(self, leader: str) -> str:
-        """'' where it is not known."""
-        known = self._known.get(leader)
-        return "" if known is None else known.leader.fingerprint
-
     def drop_answer(self, fingerprint: str) -> None:
         """Questions that come later have nothing of what was settled."""
         for known in self._known.values():
@@ -130,7 +125,7 @@ class View:
             return None
         for name in self._same.get((claim.leader.fingerprint, claim.leader.epochs), ()):
             if self._is_open(self._known[name], claim, now, same=True):
-                return _follow(claim, name, claim.ask.text, 1.0, same=True)
+                return _follow(claim, self._known[name].leader, 1.0, same=True)
         return None
 
     def _best(self, claim: Claimant, candidates: list[tuple[float, str]], now: float) -> Follow | None:
@@ -140,7 +135,7 @@ class View:
             if not self._is_open(known, claim, now, same=False):
                 continue
             if self._may_follow(claim.leader, known.leader, similarity):
-                return _follow(claim, name, known.leader.text, similarity)
+                return _follow(claim, known.leader, similarity)
             guarded += 1
             if guarded == MOST_GUARDED:
                 break
@@ -214,5 +209,8 @@ class View:
                 del self._similar[key]
 
 
-def _follow(claim: Claimant, leader: str, text: str, similarity: float, *, same: bool = False) -> Follow:
-    return Follow(leader, text, similarity, same=same, scope=claim.ask.scope, asked_ms=claim.ask.asked_ms)
+def _follow(claim: Claimant, leader: Leader, similarity: float, *, same: bool = False) -> Follow:
+    """It says whose answer it is: by the time that it has come, this view may have forgotten the leader."""
+    ask = claim.ask
+    text = ask.text if same else leader.text
+    return Follow(leader.id, text, similarity, same, ask.scope, ask.asked_ms, leader.fingerprint)
