@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from askonce.contract.audit import (
     Label,
     UnreadableAudit,
+    corrections,
     decode_group,
     decode_label,
     decode_record,
@@ -19,7 +20,6 @@ from askonce.contract.audit import (
     group_id,
     ledger_fields,
     pair_id,
-    settling_fields,
 )
 from askonce_worker.audit.ledger import slices_of
 
@@ -69,9 +69,9 @@ def test_a_group_is_known_by_all_of_its_template_and_shown_by_its_beginning():
 
 @given(labels, st.booleans())
 def test_a_persons_verdict_leaves_the_ledger_as_if_it_had_been_known_at_once(label, right):
-    waiting = replace(label, right=None)
-    late = ledger_fields(waiting)
-    for name, value in settling_fields(waiting, right=right).items():
+    known = ledger_fields(replace(label, right=right, by="person"))
+    late = ledger_fields(label)
+    for name, value in corrections(ledger_fields(label), known).items():
         late[name] = late.get(name, 0.0) + value
-    assert {name: value for name, value in late.items() if value} == ledger_fields(replace(label, right=right))
+    assert {name: value for name, value in late.items() if value} == known
     assert slices_of(late)[0].first == label.version

@@ -30,7 +30,7 @@ def matches(random, count, blind):
 
 def records(count, *, blind, seed=0):
     found, right = matches(np.random.default_rng(seed), count, blind)
-    return Records(found, np.arange(count) // 250, right, np.ones(count))
+    return Records(found, np.arange(count) // 250, right, np.ones(count), np.zeros(count, np.bool_))
 
 
 def slices(of):
@@ -48,7 +48,7 @@ def test_what_the_vectors_tell_is_learnt_and_the_scores_are_of_records_not_seen(
     learnt = learn(known)
     assert np.mean((learnt.scores > 0) == known.right) > 0.95
     noise = np.random.default_rng(1).random(1500) < 0.5
-    blind = learn(Records(known.matches, known.version, noise, known.weight))
+    blind = learn(Records(known.matches, known.version, noise, known.weight, known.judged))
     assert np.mean((blind.scores > 0) == noise) == pytest.approx(0.5, abs=0.05)
 
 
@@ -64,7 +64,7 @@ def test_the_published_weights_score_new_matches_as_the_records_were_scored():
 def test_too_few_labels_or_one_kind_teach_nothing(count, kept):
     known = records(count, blind=True)
     right = known.right if kept is None else np.full(count, kept)
-    assert learn(Records(known.matches, known.version, right, known.weight)) is None
+    assert learn(Records(known.matches, known.version, right, known.weight, known.judged)) is None
 
 
 def test_a_learnt_scorer_is_published_where_it_promises_more():

@@ -8,7 +8,7 @@ told by comparing answers waits for a person (`AuditKeys.waiting`).
 import hashlib
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from math import isfinite
 from typing import Any, Literal, get_args
@@ -80,7 +80,7 @@ class Label:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What a scorer learns from: of a label, without texts."""
+    """What a scorer learns from: of a label, without texts. by: `` in records of 0.1.0 too."""
 
     asked: str
     entry: str
@@ -90,6 +90,7 @@ class Record:
     version: int
     right: bool
     weight: float
+    by: By = ""
 
 
 @lru_cache(maxsize=4096)
@@ -152,6 +153,7 @@ def decode_record(data: bytes) -> Record:
             **{name: _number(record, name) for name in ("similarity", "margin", "density", "weight")},
             "version": time_of(record, "version"),
             "right": _verdict(record, "right"),
+            "by": _one_of(By, {"by": "", **record}, "by"),
         }
         if fields["right"] is None:
             raise ValueError("no label")
@@ -161,23 +163,26 @@ def decode_record(data: bytes) -> Record:
 
 
 def ledger_fields(label: Label) -> dict[str, float]:
-    """What a label adds to its group's ledger; one that is not known, what takes no part."""
+    """What a label adds to its group's ledger, as in `audit/ledger.py`."""
     if label.right is None:
         return {f"{label.version}:unknown:{label.bin}": label.weight}
     outcome = "right" if label.right else "wrong"
-    return {f"{label.version}:{outcome}:{label.bin}:{power}": label.weight**power for power in range(3)}
+    fields = {f"{label.version}:{outcome}:{label.bin}:{power}": label.weight**power for power in range(3)}
+    if label.right and label.by == "judge":
+        fields[f"{label.version}:judged:{label.bin}"] = label.weight
+    return fields
 
 
-def settling_fields(waiting: Label, *, right: bool) -> dict[str, float]:
-    """What a person's verdict adds to the ledger for a match that waited for it: it takes part now."""
-    known = replace(waiting, right=right)
-    return {f"{waiting.version}:unknown:{waiting.bin}": -waiting.weight, **ledger_fields(known)}
+def corrections(before: Mapping[str, float], after: Mapping[str, float]) -> dict[str, float]:
+    """What has to be added to sums that hold these, so that they hold those instead."""
+    changes = {name: after.get(name, 0.0) - before.get(name, 0.0) for name in {**before, **after}}
+    return {name: change for name, change in changes.items() if change}
 
 
 def _record_of(label: Label) -> Record:
     assert label.right is not None
     match = (label.asked, label.entry, label.similarity, label.margin, label.density)
-    return Record(*match, label.version, label.right, label.weight)
+    return Record(*match, label.version, label.right, label.weight, label.by)
 
 
 def _encode(fields: Mapping[str, Any]) -> bytes:

@@ -7,11 +7,11 @@ from typing import Any, Literal
 from askonce.contract.audit import (
     Label,
     UnreadableAudit,
+    corrections,
     decode_label,
     encode_label,
     encode_record,
     ledger_fields,
-    settling_fields,
 )
 from askonce.contract.keys import Keys
 from askonce.store.connection import ScriptCall, Store
@@ -128,10 +128,12 @@ class Verdicts:
     async def _settle(self, before: Label, said: Word, *, waits: bool, right: bool) -> int:
         keys = self._keys
         label = replace(before, right=right, by="person")
-        ledger = _of_ledger(before, right=right)
-        seen = {f"{before.group}|{name}": value for name, value in _of_seen(before, right=right).items()}
+        looked_at = before.weight > 0
+        ledger = corrections(ledger_fields(before), ledger_fields(label)) if looked_at else {}
+        sums = corrections(_sums(before), _sums(label)) if looked_at else {}
+        seen = {f"{before.group}|{name}": value for name, value in sums.items()}
         counts = [ledger, seen, _of_agreement(before, said, right=right)]
-        news = bool(ledger) and before.weight > 0
+        news = looked_at and before.right is not right
         args: list[Any] = [
             before.id,
             "right" if right else "wrong",
@@ -152,39 +154,19 @@ class Verdicts:
         return int(settled)
 
 
-def _of_ledger(before: Label, *, right: bool) -> dict[str, float]:
-    """What changes in the ledger."""
-    if not before.weight or before.right is right:
-        return {}
-    if before.right is None:
-        return settling_fields(before, right=right)
-    taken = {name: -value for name, value in ledger_fields(before).items()}
-    return {**taken, **ledger_fields(replace(before, right=right))}
-
-
-def _of_seen(before: Label, *, right: bool) -> dict[str, float]:
-    """What changes in the sums of the rate (`audit/rate.py`), of a match that was a hit. A question that was asked
-    several times at once counts as one here."""
-    if not before.weight or before.right is right:
-        return {}
-    sums = _sums(before, right=right)
-    if before.right is None:
-        sums["unknown"] = -before.weight
-    else:
-        old = _sums(before, right=before.right)
-        sums = {name: sums.get(name, 0.0) - old.get(name, 0.0) for name in sums.keys() | old.keys()}
-    return {name: value for name, value in sums.items() if value}
-
-
-def _sums(label: Label, *, right: bool) -> dict[str, float]:
+def _sums(label: Label) -> dict[str, float]:
+    """What a label adds to the sums of the rate (`audit/rate.py`). A question that was asked several times at once
+    counts as one here."""
+    if label.right is None:
+        return {"unknown": label.weight}
     if label.found == "miss":
         return {}
-    stood_for = max(0.0, label.weight - 1)
-    sums = {"checks": 1.0, "stood_for": stood_for, "squares": stood_for**2}
-    if not right:
-        sums |= {"wrong": stood_for, "wrong_squares": stood_for**2}
-    if label.found in SERVED:
-        sums |= {"unchecked": -1.0, "served_wrong": 0.0 if right else 1.0}
+    stood_for, served = max(0.0, label.weight - 1), float(label.found in SERVED)
+    sums = {"checks": 1.0, "stood_for": stood_for, "squares": stood_for**2, "unchecked": -served}
+    if not label.right:
+        sums |= {"wrong": stood_for, "wrong_squares": stood_for**2, "served_wrong": served}
+    if label.by == "judge":
+        sums["same" if label.right else "different"] = stood_for + served
     return sums
 
 

@@ -5,11 +5,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from askonce_worker.audit.judge_errors import NOT_MEASURED, JudgeErrors
 from askonce_worker.audit.learning import Learnt, learn
 from askonce_worker.audit.ledger import Slice, sums_of
 from askonce_worker.audit.policy import Policy
 from askonce_worker.audit.records import Records
-from askonce_worker.audit.scale import COSINE, Edges, bins_of, quantile_edges
+from askonce_worker.audit.scale import BINS, COSINE, Edges, bins_of, quantile_edges
 from askonce_worker.audit.threshold import MOST, Choice, chance_of_a_check, choose
 
 PERIOD = 250
@@ -37,7 +38,9 @@ def first_policy(terms: Terms) -> Policy:
     return Policy(version=0, threshold=terms.profile, chance=MOST)
 
 
-def decide(before: Policy, slices: Sequence[Slice], records: Records, terms: Terms) -> Policy:
+def decide(
+    before: Policy, slices: Sequence[Slice], records: Records, terms: Terms, judge: JudgeErrors = NOT_MEASURED
+) -> Policy:
     """The policy after this one. slices: of the ledger, compacted."""
     requests = sum(part.requests for part in slices)
     labels = sum(float(part.sums[:, :, 0].sum()) for part in slices)
@@ -45,19 +48,19 @@ def decide(before: Policy, slices: Sequence[Slice], records: Records, terms: Ter
     if labels < LEAST_LABELS or requests < LEAST_REQUESTS:
         return replace(first_policy(terms), version=version)
     chance = chance_of_a_check(terms.budget, requests)
-    choice = choose(slices, COSINE, terms.budget)
+    choice = choose(slices, COSINE, terms.budget, judge=judge)
     learnt = learn(records)
     if learnt is not None:
-        better = _choice_of(learnt, slices, records, terms)
+        better = _choice_of(learnt, slices, records, terms, judge)
         if better.promised >= MORE * choice.promised and better.threshold is not None:
             return Policy(version, better.threshold, chance, learnt.weights)
     return Policy(version, choice.threshold, chance)
 
 
-def _choice_of(learnt: Learnt, slices: Sequence[Slice], records: Records, terms: Terms) -> Choice:
+def _choice_of(learnt: Learnt, slices: Sequence[Slice], records: Records, terms: Terms, judge: JudgeErrors) -> Choice:
     edges = quantile_edges(learnt.scores)
     known, kept = _by_score(learnt, slices, records, edges)
-    return choose(known, edges, terms.budget, kept=kept)
+    return choose(known, edges, terms.budget, kept=kept, judge=judge)
 
 
 def _by_score(learnt: Learnt, slices: Sequence[Slice], records: Records, edges: Edges) -> tuple[list[Slice], float]:
@@ -80,6 +83,8 @@ def _by_score(learnt: Learnt, slices: Sequence[Slice], records: Records, edges: 
         sums = sums_of(bins[chosen], records.right[chosen], records.weight[chosen] / kept)
         unknown = np.zeros_like(part.unknown)
         unknown[0] = part.unknown.sum()
-        found.append(Slice(part.first, part.requests, sums, unknown))
+        of_judge = chosen & records.judged
+        judged = np.bincount(bins[of_judge], records.weight[of_judge] / kept, BINS).astype(np.float64)
+        found.append(Slice(part.first, part.requests, sums, unknown, judged))
         least = min(least, kept)
     return found, least

@@ -26,7 +26,7 @@ def gamma_quantile(mean: Any, variance: Any, z: float) -> NDArray[np.float64]:
     return np.asarray(mean * np.maximum(0.0, 1 - a + z * np.sqrt(a)) ** 3)
 
 
-def upper_limit(total: Any, squares: Any, weight: float, z: float = Z_90) -> NDArray[np.float64]:
+def upper_limit(total: Any, squares: Any, weight: Any, z: float = Z_90) -> NDArray[np.float64]:
     """The upper limit of sums of weighted events.
 
     total, squares: the sums of the events' weights and of their squares. weight: of one event more, which may have been

@@ -6,6 +6,7 @@ It is kept as fields of a hash, so that any number of workers add to it at once,
     {version}:{right|wrong}:{bin}:{power} of the matches that were looked at, the sum of their weights to this power
                                           (a weight is the inverse of the chance that it would be looked at)
     {version}:unknown:{bin}               the weights of those of which nobody could tell whether they were right
+    {version}:judged:{bin}                the weights of those that the judge, who may be wrong, called right
 
 A version is a slice of time. `compact` makes eight of many.
 """
@@ -35,20 +36,23 @@ Unknown = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """first: the version of the policy that it begins with. unknown: the weights of the matches without a label."""
+    """first: the version of the policy that it begins with. unknown: the weights of the matches without a label.
+    judged: of those that are right by the judge's word alone."""
 
     first: int
     requests: float
     sums: Sums
     unknown: Unknown = field(default_factory=lambda: np.zeros(BINS))
+    judged: Unknown = field(default_factory=lambda: np.zeros(BINS))
 
     def joined(self, later: "Slice") -> "Slice":
-        unknown = self.unknown + later.unknown
-        return Slice(self.first, self.requests + later.requests, self.sums + later.sums, unknown)
+        unknown, judged = self.unknown + later.unknown, self.judged + later.judged
+        return Slice(self.first, self.requests + later.requests, self.sums + later.sums, unknown, judged)
 
     def share(self, share: float) -> "Slice":
         """What so large a part of it holds, if it is alike all through."""
-        return Slice(self.first, share * self.requests, share * self.sums, share * self.unknown)
+        sums, unknown, judged = share * self.sums, share * self.unknown, share * self.judged
+        return Slice(self.first, share * self.requests, sums, unknown, judged)
 
 
 def sums_of(bins: NDArray[np.intp], right: NDArray[np.bool_], weight: NDArray[np.float64]) -> Sums:
@@ -62,8 +66,9 @@ def sums_of(bins: NDArray[np.intp], right: NDArray[np.bool_], weight: NDArray[np
 def fields_of(part: Slice) -> Fields:
     """What a worker adds to the hash; also a whole slice."""
     fields = {f"{part.first}:requests": float(part.requests)}
-    for at in np.flatnonzero(part.unknown):
-        fields[f"{part.first}:unknown:{at}"] = float(part.unknown[at])
+    for kind, weights in (("unknown", part.unknown), ("judged", part.judged)):
+        for at in np.flatnonzero(weights):
+            fields[f"{part.first}:{kind}:{at}"] = float(weights[at])
     for at, outcome, power in zip(*np.nonzero(part.sums), strict=True):
         fields[f"{part.first}:{OUTCOMES[outcome]}:{at}:{power}"] = float(part.sums[at, outcome, power])
     return fields
@@ -89,8 +94,8 @@ def slices_of(fields: Mapping[str, float]) -> list[Slice]:
         part = found.get(version) or Slice(version, 0.0, np.zeros((BINS, len(OUTCOMES), POWERS)))
         if field_of["outcome"]:
             part.sums[at, OUTCOMES.index(field_of["outcome"]), int(field_of["power"])] = value
-        elif field_of["bin"]:
-            part.unknown[at] = value
+        elif field_of["kind"]:
+            (part.unknown if field_of["kind"] == "unknown" else part.judged)[at] = value
         else:
             part = replace(part, requests=value)
         found[version] = part
@@ -98,7 +103,7 @@ def slices_of(fields: Mapping[str, float]) -> list[Slice]:
 
 
 _FIELD = re.compile(
-    r"(?P<version>\d{1,18}):(?:requests|(?:unknown|(?P<outcome>right|wrong)):(?P<bin>\d{1,4})"
+    r"(?P<version>\d{1,18}):(?:requests|(?:(?P<kind>unknown|judged)|(?P<outcome>right|wrong)):(?P<bin>\d{1,4})"
     r"(?(outcome):(?P<power>[012])))"
 )
 

@@ -10,6 +10,7 @@ from dataclasses import astuple, dataclass
 from typing import TypeVar
 
 from askonce_worker.audit.gamma_limit import Z_95, Z_99, gamma_quantile
+from askonce_worker.audit.judge_errors import NOT_MEASURED, JudgeErrors
 
 HALF = 0.5
 """Of a wrong hit: it is added to those found. (H. Jeffreys, "Theory of Probability", 1961, for a Poisson rate.)"""
@@ -23,7 +24,8 @@ class Seen:
 
     answered: questions. unchecked: hits that were served and not checked. checks: of hits. stood_for, squares: of all
     checks, the sum of (1 - p) / p and of its square. wrong, wrong_squares: the same, of those that were wrong.
-    served_wrong: how many of the wrong ones had been served before the check found out.
+    served_wrong: how many of the wrong ones had been served before the check found out. same, different: of the checks
+    that the judge has judged, what those stand for that it called so, what had been served before included.
     """
 
     answered: float = 0.0
@@ -34,6 +36,8 @@ class Seen:
     wrong: float = 0.0
     wrong_squares: float = 0.0
     served_wrong: float = 0.0
+    same: float = 0.0
+    different: float = 0.0
 
     def __add__(self, other: "Seen") -> "Seen":
         return Seen(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
@@ -67,8 +71,9 @@ class Estimate:
     high: float
 
 
-def estimate(seen: Seen, others: Known | None = None) -> Estimate:
-    """others: what is known from them. The group's own checks come before it where the two are at odds."""
+def estimate(seen: Seen, others: Known | None = None, judge: JudgeErrors = NOT_MEASURED) -> Estimate:
+    """others: what is known from them. The group's own checks come before it where the two are at odds. judge: what it
+    calls the same may be wrong, what it calls different may be right, and how often is known from a sample, too."""
     unit = seen.unit()
     if not seen.unchecked or not (unit or others):
         return Estimate(seen.served_wrong, seen.served_wrong, seen.served_wrong + seen.unchecked)
@@ -76,17 +81,19 @@ def estimate(seen: Seen, others: Known | None = None) -> Estimate:
     if others is None or others.is_surprised_by(seen.wrong / unit, seen.stood_for / unit):
         others = Known()
     share = seen.unchecked / (seen.stood_for + others.checks * unit)
-    mean = share * (seen.wrong + HALF * unit)
-    variance = mean + share * share * (seen.wrong_squares + HALF * unit * unit)
-    low, high = (float(gamma_quantile(mean, variance, z)) for z in (-Z_95, Z_95))
-    wrong = mean if others.checks else seen.wrong
+    misjudged = judge.missed.share * seen.same - judge.invented.share * seen.different
+    mean = share * max(HALF * unit, seen.wrong + HALF * unit + misjudged)
+    squares = seen.wrong_squares + HALF * unit * unit
+    squares += judge.missed.squares(seen.same) + judge.invented.squares(seen.different)
+    low, high = (float(gamma_quantile(mean, mean + share * share * squares, z)) for z in (-Z_95, Z_95))
+    wrong = mean if others.checks else max(0.0, seen.wrong + misjudged)
     return Estimate(*(seen.served_wrong + min(each, seen.unchecked) for each in (wrong, low, high)))
 
 
-def estimates(groups: Mapping[Group, Seen]) -> dict[Group, Estimate]:
+def estimates(groups: Mapping[Group, Seen], judge: JudgeErrors = NOT_MEASURED) -> dict[Group, Estimate]:
     """Of each group: from its own checks, and the fewer these are, the more from all others'."""
     total = sum(groups.values(), Seen())
-    return {name: estimate(seen, _known_from(total - seen)) for name, seen in groups.items()}
+    return {name: estimate(seen, _known_from(total - seen), judge) for name, seen in groups.items()}
 
 
 def _known_from(others: Seen) -> Known | None:

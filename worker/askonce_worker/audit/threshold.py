@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from askonce_worker.audit.gamma_limit import upper_limit
+from askonce_worker.audit.judge_errors import NOT_MEASURED, JudgeErrors
 from askonce_worker.audit.ledger import WRONG, Slice
 from askonce_worker.audit.scale import Edges
 
@@ -35,7 +36,9 @@ def chance_of_a_check(budget: float, requests: float) -> float:
     return float(min(MOST, max(LEAST, CHECKED / wrong))) if wrong > 0 else MOST
 
 
-def choose(slices: Sequence[Slice], edges: Edges, budget: float, *, kept: float = 1.0) -> Choice:
+def choose(
+    slices: Sequence[Slice], edges: Edges, budget: float, *, kept: float = 1.0, judge: JudgeErrors = NOT_MEASURED
+) -> Choice:
     """The threshold with the most hits that keeps the budget.
 
     Args:
@@ -44,13 +47,14 @@ def choose(slices: Sequence[Slice], edges: Edges, budget: float, *, kept: float 
         budget: The share of the requests that may be served wrongly. (Hits whose check came before the answer cost
             nobody a wrong one. They count as if they did: this is the margin.)
         kept: The least share of the labels of a slice that its sums were made from.
+        judge: How often it is wrong. (That it calls some different that are the same is a margin, too.)
     """
     requests = sum(part.requests for part in slices)
     if not requests:
         return NOTHING
-    allowed = _with_unseen(_limit(slices, requests, budget, kept), slices) <= budget
+    allowed = _with_unseen(_limit(slices, requests, budget, kept, judge), slices) <= budget
     for share, budgets in BRAKES:
-        allowed &= _recent_rate(_latest(slices, share * requests)) <= budgets * budget
+        allowed &= _recent_rate(_latest(slices, share * requests), judge) <= budgets * budget
     regions = int(np.argmin(np.append(allowed[:-1], [False])))
     if not regions:
         return NOTHING
@@ -74,16 +78,25 @@ _NO_LABEL = 1e9
 """Instead of an infinity, which times nothing would be no number."""
 
 
-def _limit(slices: Sequence[Slice], requests: float, budget: float, kept: float) -> NDArray[np.float64]:
+def _limit(
+    slices: Sequence[Slice], requests: float, budget: float, kept: float, judge: JudgeErrors
+) -> NDArray[np.float64]:
     """The upper limit of the wrong hits from each bin on, as a share of the requests."""
-    wrong = _from_the_top(slices)[:, WRONG]
-    weight = 1 / (kept * chance_of_a_check(budget, requests) * requests)
-    return upper_limit(wrong[:, 1] / requests, wrong[:, 2] / requests**2, weight)
+    wrong, same = _from_the_top(slices)[:, WRONG], _judged(slices) / requests
+    total, squares = wrong[:, 1] / requests, wrong[:, 2] / requests**2
+    missed, stands_for = judge.missed, judge.missed.unit * same
+    weight = np.maximum(1 / (kept * chance_of_a_check(budget, requests) * requests), stands_for)
+    return upper_limit(total + missed.found * stands_for, squares + missed.found * stands_for**2, weight)
 
 
-def _recent_rate(slices: Sequence[Slice]) -> NDArray[np.float64]:
-    wrong = _from_the_top(slices)[:, WRONG, 1] / sum(part.requests for part in slices)
-    return _with_unseen(np.asarray(wrong), slices)
+def _recent_rate(slices: Sequence[Slice], judge: JudgeErrors) -> NDArray[np.float64]:
+    wrong = _from_the_top(slices)[:, WRONG, 1] + judge.missed.share * _judged(slices)
+    return _with_unseen(np.asarray(wrong / sum(part.requests for part in slices)), slices)
+
+
+def _judged(slices: Sequence[Slice]) -> NDArray[np.float64]:
+    """Weights from each bin on."""
+    return np.asarray(np.cumsum(sum(part.judged for part in slices), dtype=np.float64))
 
 
 def _latest(slices: Sequence[Slice], requests: float) -> Sequence[Slice]:

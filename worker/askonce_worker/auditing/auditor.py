@@ -53,7 +53,8 @@ class Auditor:
             return
         pair = Pair(item.question, look, completion.body)
         if not is_plain(look.body):  # those that are equal, too: see `auditing/judge.py`
-            self._judging.put(pair, lambda said: self._note(item, look, said, "judge"))
+            by: By = "answers" if compare(pair.fresh, look.body) else "judge"
+            self._judging.put(pair, lambda said: self._note(item, look, said, by))
         elif compare(pair.fresh, look.body):
             self._note(item, look, True, "answers")
         elif look.found == "miss" or are_numbers(pair.fresh, look.body):
@@ -67,21 +68,24 @@ class Auditor:
         question = item.question
         self._recorder.label(question, _label(item, look, right, by), waits=right is None)
         if right is not None and look.found in {"check", "late"}:
-            self._recorder.seen(question, **_sums(item, look, right=right))
+            self._recorder.seen(question, **_sums(item, look, right=right, by=by))
 
 
 def _weight(item: Finished, look: Look) -> float:
     return item.count / look.chance
 
 
-def _sums(item: Finished, look: Look, *, right: bool) -> dict[str, float]:
+def _sums(item: Finished, look: Look, *, right: bool, by: By) -> dict[str, float]:
     """As in `audit/rate.py`: a check stands for hits that were not checked."""
     stands_for = item.count * (1 - look.chance) / look.chance
     sums = {"checks": 1.0, "stood_for": stands_for, "squares": stands_for**2}
     if not right:
         sums |= {"wrong": stands_for, "wrong_squares": stands_for**2}
-    if look.found == "late":
-        sums |= {"unchecked": -item.count, "served_wrong": 0.0 if right else item.count}
+    served = item.count if look.found == "late" else 0
+    if served:
+        sums |= {"unchecked": -served, "served_wrong": 0.0 if right else served}
+    if by == "judge":
+        sums["same" if right else "different"] = stands_for + served
     return sums
 
 

@@ -14,6 +14,7 @@ from askonce.contract.keys import Keys
 from askonce.store.scripts import Script
 from askonce_worker.answering.ports import SemanticCacheDown
 from askonce_worker.audit.deciding import PERIOD, Terms, decide, first_policy
+from askonce_worker.audit.judge_errors import judge_errors
 from askonce_worker.audit.ledger import Fields, Slice, add_up, compact, fields_of, slices_of
 from askonce_worker.audit.matches import Matches
 from askonce_worker.audit.policy import Policy, Unreadable, decode_policy, encode_policy
@@ -38,7 +39,11 @@ RUN = 5.0
 """Seconds after which a run begins with no further group."""
 _NONE, _NO_VECTORS = np.zeros(0), np.zeros((0, 1), np.float32)
 NO_RECORDS = Records(
-    Matches(_NONE, _NONE, _NONE, _NO_VECTORS, _NO_VECTORS), np.zeros(0, np.intp), np.zeros(0, np.bool_), _NONE
+    Matches(_NONE, _NONE, _NONE, _NO_VECTORS, _NO_VECTORS),
+    np.zeros(0, np.intp),
+    np.zeros(0, np.bool_),
+    _NONE,
+    np.zeros(0, np.bool_),
 )
 
 
@@ -94,15 +99,21 @@ class Decisions:
         pipe = self._redis.pipeline(transaction=False)
         pipe.get(keys.policy(group))
         pipe.hgetall(keys.ledger(group))
-        raw, found = await pipe.execute()
+        pipe.hgetall(keys.agreement)
+        raw, found, agreement = await pipe.execute()
         before = self._policy_before(group, raw)
         if before is None:
             await self._redis.zrem(keys.due, group)
             return
-        fields = {name.decode("utf-8", "replace"): float(value) for name, value in found.items()}
+        fields = _numbers(found)
         slices = compact(slices_of(fields))
         policy = await asyncio.to_thread(
-            decide, _after_all(before, fields), slices, await self._learnable(group), self._terms
+            decide,
+            _after_all(before, fields),
+            slices,
+            await self._learnable(group),
+            self._terms,
+            judge_errors(_numbers(agreement)),
         )
         names = [keys.policy(group), keys.ledger(group), keys.due]
         since = int(fields.get("since", 0))
@@ -129,6 +140,10 @@ class Decisions:
         except (SemanticCacheDown, TimeoutError) as error:
             log.warning("audit.not_learnt", group=group, error=str(error))
             return NO_RECORDS
+
+
+def _numbers(found: Mapping[bytes, bytes]) -> Fields:
+    return {name.decode("utf-8", "replace"): float(value) for name, value in found.items()}
 
 
 def _after_all(before: Policy, fields: Fields) -> Policy:

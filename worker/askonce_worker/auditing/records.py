@@ -76,4 +76,5 @@ def _records(rows: Sequence[tuple[Record, Vector, Vector]]) -> Records | None:
     )
     version = np.array([each.version for each in found], np.intp)
     right = np.array([each.right for each in found], np.bool_)
-    return Records(matches, version, right, np.array([each.weight for each in found]))
+    judged = right & np.array([each.by == "judge" for each in found], np.bool_)
+    return Records(matches, version, right, np.array([each.weight for each in found]), judged)

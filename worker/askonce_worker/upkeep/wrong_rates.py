@@ -10,6 +10,7 @@ from redis.asyncio import Redis
 from askonce.contract.audit import UnreadableAudit, decode_group
 from askonce.contract.keys import Keys
 from askonce.contract.wrong_rates import GroupRate, Served, WrongRates, encode_rates
+from askonce_worker.audit.judge_errors import judge_errors
 from askonce_worker.audit.policy import Unreadable, decode_policy
 from askonce_worker.audit.rate import Estimate, Seen, estimate, estimates
 
@@ -53,18 +54,19 @@ class WrongRateReport:
         await self._read_hours(now // 3600)
         sums = _largest(_added(self._hours.values()))
         seen = {name: Seen(**{each: found[each] for each in NAMES}) for name, found in sums.items()}
-        rates = estimates(seen)
+        judge, agreement = await self._judge(now // 86_400)
+        errors = judge_errors(agreement)
+        rates = estimates(seen, errors)
         whole = sum(seen.values(), Seen())
         unknown = sum(found["unknown"] for found in sums.values())
         named = await self._named([name for name in seen if name != REST])
         groups = (_rate(*named[name], seen[name], sums[name]["unknown"], rates[name]) for name in named)
-        judge, agreement = await self._judge(now // 86_400)
         return WrongRates(
             now,
             HOURS,
             self._budget,
             self._rate,
-            _rate(("", "", "", ""), None, whole, unknown, estimate(whole)),
+            _rate(("", "", "", ""), None, whole, unknown, estimate(whole, judge=errors)),
             tuple(sorted(groups, key=lambda each: -each.answered)),
             judge,
             agreement,

@@ -87,7 +87,8 @@ class _Group:
     def _records(self, until: int) -> Records:
         at = np.flatnonzero(self._matched[:until] & ~self.served[:until])[-KEPT:]
         lookups = self._lookups
-        return Records(lookups.matches.part(at), self._version[at], lookups.right[at], self._weight[at])
+        judged = np.zeros(len(at), np.bool_)  # the truth is known
+        return Records(lookups.matches.part(at), self._version[at], lookups.right[at], self._weight[at], judged)
 
 
 def _seen(policy: Policy, right: NDArray[np.bool_], served: NDArray[np.bool_], checked: NDArray[np.bool_]) -> Seen:
