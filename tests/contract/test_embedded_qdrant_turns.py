@@ -8,7 +8,7 @@ import pytest
 from qdrant_client import grpc as qdrant
 
 from askonce_worker.local.qdrant import HealthService
-from askonce_worker.local.qdrant_turns import InTurn
+from askonce_worker.local.qdrant_turns import InTurn, Turns
 
 
 class Slow(qdrant.PointsServicer):
@@ -32,8 +32,8 @@ def slow():
 
 @pytest.fixture
 def channel(slow):
-    with ThreadPoolExecutor(1) as thread, ThreadPoolExecutor(8) as calls:
-        server = grpc.server(calls, interceptors=(InTurn(thread),))
+    with ThreadPoolExecutor(8) as calls:
+        server = grpc.server(calls, interceptors=(InTurn(Turns()),))
         qdrant.add_PointsServicer_to_server(slow, server)
         qdrant.add_QdrantServicer_to_server(HealthService(), server)
         port = server.add_insecure_port("127.0.0.1:0")

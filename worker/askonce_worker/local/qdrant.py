@@ -12,10 +12,9 @@ Why gRPC and not REST, measured on two shared cores with the engine left out (cl
 (The official client's own gRPC methods take 31.9 (28.3) for the first line: its models are what costs, so the worker
 builds the messages itself.)
 
-One thread does all the work: the engine holds the interpreter's lock while it searches, so a second thread would gain
-nothing, and one needs no locks. (Inside a search the engine goes through the graphs of a part side by side, on all
-cores.) A greeting does not wait for its turn: how long it takes is how far away the server is. Graphs are built by
-another process (`qdrant_rebuild.py`).
+One thread at a time works: the engine holds the interpreter's lock while it searches, so a second one would gain
+nothing. (Inside a search the engine goes through the graphs of a part side by side.) A greeting does not wait for its
+turn: how long it takes is how far away the server is. Graphs are built by another process (`qdrant_rebuild.py`).
 """
 
 import argparse
@@ -32,7 +31,7 @@ from askonce_worker.local.qdrant_collections import CollectionsService
 from askonce_worker.local.qdrant_errors import Translation
 from askonce_worker.local.qdrant_points import PointsService
 from askonce_worker.local.qdrant_shards import Shards
-from askonce_worker.local.qdrant_turns import InTurn
+from askonce_worker.local.qdrant_turns import InTurn, Turns
 from askonce_worker.local.qdrant_upkeep import EVERY
 
 log = logging.getLogger(__name__)
@@ -63,32 +62,32 @@ def main() -> None:
 
 def serve(port: int, directory: Path) -> None:
     """Answer until the parent is gone, then write everything to disk."""
-    thread = ThreadPoolExecutor(max_workers=1)
-    shards = thread.submit(Shards, directory).result()
+    turns, shards = Turns(), Shards(directory)
     calls = ThreadPoolExecutor(max_workers=CALLS)
-    server = grpc.server(calls, interceptors=(Translation(), InTurn(thread)), options=_OPTIONS)
+    server = grpc.server(calls, interceptors=(Translation(), InTurn(turns)), options=_OPTIONS)
     qdrant.add_CollectionsServicer_to_server(CollectionsService(shards), server)  # type: ignore[no-untyped-call]
     qdrant.add_PointsServicer_to_server(PointsService(shards), server)  # type: ignore[no-untyped-call]
     qdrant.add_QdrantServicer_to_server(HealthService(), server)  # type: ignore[no-untyped-call]
     server.add_insecure_port(f"127.0.0.1:{port}")
     server.start()
     stopping = Event()
-    tidying = Thread(target=_tidy, args=(thread, shards, stopping), daemon=True)
+    tidying = Thread(target=_tidy, args=(turns, shards, stopping), daemon=True)
     tidying.start()
     wait_for_parent()
     stopping.set()
     server.stop(GRACE).wait()
     tidying.join()
-    thread.submit(shards.close).result()
-    thread.shutdown()
+    with turns:
+        shards.close()
     calls.shutdown()
 
 
-def _tidy(thread: ThreadPoolExecutor, shards: Shards, stopping: Event) -> None:
+def _tidy(turns: Turns, shards: Shards, stopping: Event) -> None:
     pause = 0.0
     while not stopping.wait(pause):
         try:
-            pause = thread.submit(shards.tidy).result()
+            with turns:
+                pause = shards.tidy()
         except Exception:
             log.exception("what is done between requests has failed")
             pause = EVERY

@@ -35,12 +35,12 @@ def main() -> None:
 
 def build(shape: Shape, target: Path, sources: list[Path]) -> None:
     target.mkdir()
-    built = edge.EdgeShard.create(str(target), shape.graph())
     shards = [edge.EdgeShard.load(str(source)) for source in sources]
-    for field, index in shards[-1].info().payload_schema.items():
-        built.update(edge.UpdateOperation.create_field_index(field, index.params or index.data_type))
     total = sum(shard.info().points_count for shard in shards)
     graphs = -(-total // shape.points_of_a_graph)
+    built = edge.EdgeShard.create(str(target), shape.graph(graphs))
+    for field, index in shards[-1].info().payload_schema.items():
+        built.update(edge.UpdateOperation.create_field_index(field, index.params or index.data_type))
     written, done = 0, 0
     for points in _pages(shards):
         built.update(edge.UpdateOperation.upsert_points(points))

@@ -21,7 +21,7 @@ from typing import Any
 import qdrant_edge as edge
 
 from askonce_worker.local.qdrant_shape import Shape
-from askonce_worker.local.qdrant_walks import Search, ask, search
+from askonce_worker.local.qdrant_walks import Search, search
 
 DESCRIPTION = "collection.json"
 _FIRST = "shard"
@@ -138,13 +138,8 @@ class Collection:
 
     def search(self, searches: Sequence[Search]) -> list[list[edge.ScoredPoint]]:
         """The best points of each, those within its offset among them."""
-        by_part = [self._search_part(part, searches) for part in reversed(self.parts)]
+        by_part = [search(part, searches, self.shape.points_looked_at) for part in reversed(self.parts)]
         return [self._best(found, each.limit) for each, *found in zip(searches, *by_part, strict=True)]
-
-    def _search_part(self, part: Part, searches: Sequence[Search]) -> list[list[edge.ScoredPoint]]:
-        if part.built:
-            return search(part, searches, self.shape.points_looked_at)
-        return ask(part.shard, [each.asked for each in searches])
 
     def _best(self, newest_first: Sequence[Sequence[edge.ScoredPoint]], limit: int) -> list[edge.ScoredPoint]:
         points = _newest((point.id, point) for found in newest_first for point in found)

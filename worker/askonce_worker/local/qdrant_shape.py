@@ -72,11 +72,15 @@ class Shape:
         return edge.EdgeConfig(
             vectors=edge.EdgeVectorParams(size=self.size, distance=getattr(edge.Distance, self.distance)),
             optimizers=edge.EdgeOptimizersConfig(indexing_threshold=_NEVER),
+            max_search_threads=1,
         )
 
-    def graph(self) -> edge.EdgeConfig:
+    def graph(self, graphs: int) -> edge.EdgeConfig:
         """A shard that, whenever it is optimized, makes a graph of what has none. It is walked by quantized vectors, in
-        memory; the originals, which decide the scores, stay in the page cache."""
+        memory; the originals, which decide the scores, stay in the page cache.
+
+        One thread for each graph: by itself the engine keeps eight, and to wake them costs more than a search.
+        """
         return edge.EdgeConfig(
             vectors=edge.EdgeVectorParams(
                 size=self.size, distance=getattr(edge.Distance, self.distance), memory=edge.Memory.Cold
@@ -92,6 +96,7 @@ class Shape:
             optimizers=edge.EdgeOptimizersConfig(
                 indexing_threshold=_ALWAYS, default_segment_number=_MANY, max_segment_size=_NEVER
             ),
+            max_search_threads=min(graphs, os.cpu_count() or 1),
         )
 
     def _quantized(self) -> edge.ScalarQuantizationConfig | edge.BinaryQuantizationConfig:

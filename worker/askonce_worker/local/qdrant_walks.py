@@ -1,8 +1,8 @@
-"""A search of a part with a graph: the graph is walked without the filter, and what it finds is checked afterwards.
+"""A search of a part: without the filter, and what is found is checked afterwards.
 
-A filter that is kept on the way makes the walk longer, and blind: it does not pass through the points that it leaves
-out. 100,000 points of 384 dimensions, a fifth of them expired, 1,635 searches for near-duplicates in batches of 64 (CPU
-of one, and how many find the nearest point; the graph was made with `ef_construct` 128):
+A filter that is kept on the way makes the walk of a graph longer, and blind: it does not pass through the points that
+it leaves out. 100,000 points of 384 dimensions, a fifth of them expired, 1,635 searches for near-duplicates in batches
+of 64 (CPU of one, and how many find the nearest point; the graph was made with `ef_construct` 128):
 
     | ef  | with the filter | without it      |
     | 96  | 233 µs, 96.6 %  | 119 µs, 99.0 %  |
@@ -10,7 +10,11 @@ of one, and how many find the nearest point; the graph was made with `ef_constru
     | 256 | 439 µs, 99.4 %  | 203 µs, 99.8 %  |
     | 384 | 731 µs, 99.8 %  | 339 µs, 99.9 %  |
 
-The check takes 4 µs. Where few points match, there is no walk: the engine looks at each of them.
+The check takes 4 µs. Where few points match, there is no walk: the engine looks at each of them. In a part without a
+graph the engine looks at all points, and to see which of 4,111 match took as long as that (CPU of one, of 64 at once):
+
+    | with the filter | 1.5 ms, 0.36 ms |
+    | without it      | 1.0 ms, 0.37 ms |
 """
 
 from __future__ import annotations  # some of the engine's types exist for the type checker only
