@@ -75,6 +75,7 @@ busy: setup
 tools: setup
 	tests/promtool.sh $(BIN)
 	tests/redis.sh $(BIN)
+	tests/chromium.sh
 
 # Known vulnerabilities of what is pinned. Needs a network that reaches the advisories; CI checks what it can without.
 audit:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from askonce.contract.audit_keys import AuditKeys
 from askonce.contract.budget_keys import BudgetKeys
+from askonce.contract.front_door_keys import FrontDoorKeys
 
 LANES = ("interactive", "bulk")
 MOST_WAITING = "most"
@@ -190,9 +191,9 @@ class Keys:
         return f"{self.prefix}:inflight:answer:{leader}"
 
     @property
-    def access(self) -> str:
-        """hash: name -> who may use the front door, by the digest of a key (`access_key.py`); for ever; keys."""
-        return f"{self.prefix}:access"
+    def front_door(self) -> FrontDoorKeys:
+        """Who may use it."""
+        return FrontDoorKeys(self.prefix)
 
     @property
     def parked_lock(self) -> str:

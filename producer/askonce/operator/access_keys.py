@@ -21,7 +21,7 @@ class AccessKeys(Closing):
 
     def __init__(self, redis_url: str | None = None, *, key_prefix: str | None = None) -> None:
         settings = client_settings({"redis_url": redis_url, "key_prefix": key_prefix})
-        self._where = Keys(settings.key_prefix).access
+        self._where = Keys(settings.key_prefix).front_door.access
         self._store = Store(settings.redis_url)
 
     async def add(self, name: str, *, namespace: str | None, rights: frozenset[str]) -> str:

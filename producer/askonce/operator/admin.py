@@ -10,7 +10,7 @@ from askonce.contract.counters import read_counters, total
 from askonce.contract.keys import Keys
 from askonce.contract.wrong_rates import WrongRates, decode_rates
 from askonce.operator.entry_count import EntryCount, count_entries
-from askonce.operator.history import read_history, read_totals
+from askonce.operator.history import History, read_history, read_totals
 from askonce.operator.live_state import SAMPLE, LiveState, read_state
 from askonce.prices.load import Prices
 from askonce.settings import client_settings
@@ -46,12 +46,20 @@ class Admin(Closing):
         Raises:
             StoreUnreachable: Redis does not answer.
         """
-        history = await read_history(self._store, self._keys)
+        history = await self.history()
         report: dict[str, Any] = {"at": history.at_ms // 1000, "currency": prices.currency}
         for name, counts in history.periods.items():
-            report[name] = _period(counts, prices, namespace, model)
+            report[name] = figures_of(counts, prices, namespace=namespace, model=model)
         state = await read_state(self._store, self._keys, now_ms=history.at_ms)
         return {**report, "now": asdict(state)}
+
+    async def history(self) -> History:
+        """The counters that `stats` is made of, hour by hour and day by day, too.
+
+        Raises:
+            StoreUnreachable: Redis does not answer.
+        """
+        return await read_history(self._store, self._keys)
 
     async def wrong_rates(self, *, namespace: str | None = None, model: str | None = None) -> WrongRates | None:
         """How many answers were wrong, as the workers have worked it out lately.
@@ -117,7 +125,10 @@ class Admin(Closing):
         await self._store.aclose()
 
 
-def _period(counts: Mapping[bytes, int], prices: Prices, namespace: str | None, model: str | None) -> dict[str, Any]:
+def figures_of(
+    counts: Mapping[bytes, int], prices: Prices, *, namespace: str | None = None, model: str | None = None
+) -> dict[str, Any]:
+    """What `stats` says of one period: the figures of all, and `by` namespace and model."""
     figures = {
         key: each
         for key, each in sorted(read_counters(counts, prices).items())

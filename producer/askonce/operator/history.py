@@ -1,4 +1,4 @@
-"""The counters of the last hour, day and month and of all time, whichever form they stand in."""
+"""The counters of the last hour, day and month and of all time, and hour by hour, whichever form they stand in."""
 
 import asyncio
 from collections import Counter
@@ -8,7 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from askonce.contract.keys import Keys
-from askonce.contract.packed_counters import day_of, live_hour, packed_day, packed_hour, unpacked
+from askonce.contract.packed_counters import (
+    HOURS_IN_A_DAY,
+    day_of,
+    live_hour,
+    packed_day,
+    packed_hour,
+    unpacked,
+)
 from askonce.errors import StoreUnreachable
 from askonce.store.connection import ScriptCall, Store
 from askonce.store.scripts import Script
@@ -31,10 +38,15 @@ Counts = Counter[bytes]
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """at_ms: when Redis was asked (Unix ms). periods: the counters of `hour`, `day`, `month` and `total`."""
+    """at_ms: when Redis was asked (Unix ms). periods: the counters of `hour`, `day`, `month` and `total`.
+
+    hours, days: the same by when they begin (Unix s): those of the last day, and of the last month.
+    """
 
     at_ms: int
     periods: dict[str, Counts]
+    hours: dict[int, Counts]
+    days: dict[int, Counts]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +81,7 @@ async def read_history(store: Store, keys: Keys) -> History:
         buckets = later
         await asyncio.sleep(PAUSE)
     found = {name: _counts(name, reply) for name, reply in zip(names, replies, strict=True)}
-    return History(buckets.seconds * 1000 + buckets.micros // 1000, _periods(found, buckets.hour))
+    return _history(buckets, found)
 
 
 async def read_totals(store: Store, keys: Keys) -> Counts:
@@ -86,22 +98,36 @@ async def _count_fresh(store: Store, keys: Keys) -> None:
         await store.script(COUNT_FRESH, names, [keys.stats("hour:"), keys.tally("")])
 
 
-def _periods(found: dict[str, Counts], now: int) -> dict[str, Counts]:
-    periods = {}
-    for period, full in FULL_HOURS.items():
-        hours = range(now - full, now + 1)
-        periods[period] = _sum_of(found, (form(hour) for form in (live_hour, packed_hour) for hour in hours))
-    first = day_of(now) - FULL_DAYS
-    live = (live_hour(hour) for hour in range(first * 24, now + 1))
-    days = (packed_day(day) for day in range(first, day_of(now) + 1))
-    periods["month"] = _sum_of(found, (*live, *days))
-    return {**periods, "total": found["total"]}
+def _history(buckets: _Buckets, found: dict[str, Counts]) -> History:
+    now = buckets.hour
+    hours = {hour: _hour(found, hour) for hour in range(now - FULL_HOURS["day"], now + 1)}
+    days = {day: _day(found, day, now) for day in range(day_of(now) - FULL_DAYS, day_of(now) + 1)}
+    periods = {
+        name: _sum_of(counts for hour, counts in hours.items() if hour >= now - full)
+        for name, full in FULL_HOURS.items()
+    }
+    return History(
+        buckets.seconds * 1000 + buckets.micros // 1000,
+        {**periods, "month": _sum_of(days.values()), "total": found["total"]},
+        {hour * 3600: counts for hour, counts in hours.items()},
+        {day * 86_400: counts for day, counts in days.items()},
+    )
 
 
-def _sum_of(found: dict[str, Counts], names: Iterable[str]) -> Counts:
+def _hour(found: dict[str, Counts], hour: int) -> Counts:
+    return _sum_of(found[name] for name in (live_hour(hour), packed_hour(hour)) if name in found)
+
+
+def _day(found: dict[str, Counts], day: int, now: int) -> Counts:
+    """What is packed of it, and its hours that are not packed yet."""
+    live = (live_hour(hour) for hour in range(day * HOURS_IN_A_DAY, min(now, day * HOURS_IN_A_DAY + 23) + 1))
+    return _sum_of(found[name] for name in (packed_day(day), *live) if name in found)
+
+
+def _sum_of(parts: Iterable[Counts]) -> Counts:
     whole: Counts = Counter()
-    for name in names:
-        whole.update(found.get(name, {}))
+    for part in parts:
+        whole.update(part)
     return whole
 
 

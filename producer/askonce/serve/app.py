@@ -16,6 +16,7 @@ from askonce.errors import AskOnceError
 from askonce.serve.chat import Chat
 from askonce.serve.doorman import Doorman
 from askonce.serve.orphans import end_with_parent
+from askonce.serve.page.page import Page
 from askonce.serve.provider import Provider
 from askonce.serve.refusals import Refused, json_response, refusal_of
 from askonce.serve.serve_settings import ServeSettings, serve_settings
@@ -36,11 +37,12 @@ def make_app(settings: ServeSettings) -> Starlette:
     doorman = Doorman(store, Keys(shared.key_prefix), anonymous=settings.anonymous, local=not settings.open)
     chat = Chat(client, doorman, timeout=settings.timeout)
     provider = Provider(doorman, base_url=settings.base_url, api_key=settings.api_key)
+    page = Page(doorman, store)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
-            for part in (store, client, provider):
+            for part in (store, client, provider, page):
                 stack.push_async_callback(part.aclose)
             if settings.processes > 1:
                 stack.push_async_callback(stop, asyncio.create_task(end_with_parent()))
@@ -55,6 +57,7 @@ def make_app(settings: ServeSettings) -> Starlette:
             Route("/v1/chat/completions", chat.complete, methods=["POST"]),
             Route("/v1/models", provider.models),
             Route("/v1/models/{name:path}", provider.models),
+            page.mount(),
             Route("/healthz", _alive),
             Route("/readyz", ready),
         ],

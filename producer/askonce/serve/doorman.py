@@ -30,25 +30,39 @@ class Doorman:
     """anonymous: whether anybody gets in while there are no keys. local: only who is on this machine."""
 
     def __init__(self, store: Store, keys: Keys, *, anonymous: bool, local: bool) -> None:
-        self._store, self._where, self._anonymous, self._local = store, keys.access, anonymous, local
+        self._store, self._where, self._anonymous, self._local = store, keys.front_door.access, anonymous, local
         self._known: Mapping[str, AccessKey] = {}
         self._read_at = -FRESH
         self._reading = asyncio.Lock()
 
     async def admit(self, request: Request, right: str = "ask") -> AccessKey:
         """The key of whoever asks. Raises Refused, StoreUnreachable."""
-        known = await self._keys()
-        if not known and self._anonymous:
-            _refuse_pages_of_others(request, local=self._local)
+        if await self.lets_in_anybody(request):
             return ANYBODY
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        key = known.get(digest_of(token.strip())) if scheme.lower() == "bearer" else None
+        key = await self.key_of(digest_of(token.strip())) if scheme.lower() == "bearer" else None
         if key is None:
             given = "this key is not known, or no longer" if token else "this needs a key: `askonce keys add` makes one"
             raise Refused(401, given, code="invalid_api_key")
         if right not in key.rights:
             raise Refused(403, f"the key {key.name!r} has no right to {right}", code="missing_right")
         return key
+
+    @property
+    def is_local(self) -> bool:
+        """Whether, without keys, only who is on this machine is let in."""
+        return self._local
+
+    async def lets_in_anybody(self, request: Request) -> bool:
+        """Whether nobody needs a key. Raises Refused, StoreUnreachable."""
+        if await self._keys() or not self._anonymous:
+            return False
+        _refuse_pages_of_others(request, local=self._local)
+        return True
+
+    async def key_of(self, digest: str) -> AccessKey | None:
+        """The key with this digest. Raises StoreUnreachable."""
+        return (await self._keys()).get(digest)
 
     async def _keys(self) -> Mapping[str, AccessKey]:
         if time.monotonic() - self._read_at >= FRESH:

@@ -1,0 +1,1 @@
+"""The page at `/ui`: savings, matches, entries and work, over the client and the operator's view alone."""

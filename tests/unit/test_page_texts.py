@@ -1,0 +1,35 @@
+"""All texts of the page stand in one file; each is used, and none stands in a template."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from askonce.serve.page import render
+
+TEMPLATES = sorted((Path(render.__file__).parent / "templates").glob("*.html"))
+MARKUP = re.compile(r"{%.*?%}|{{.*?}}|{#.*?#}|<code>.*?</code>|<[^>]*>", re.DOTALL)
+OURS = {"askonce"}
+
+
+def names(table, before=""):
+    for name, value in table.items():
+        yield from names(value, f"{before}{name}.") if isinstance(value, dict) else [f"{before}{name}"]
+
+
+@pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.name)
+def test_no_text_stands_in_a_template(path):
+    words = set(re.findall(r"[A-Za-z]{2,}", MARKUP.sub(" ", path.read_text())))
+    assert words <= OURS
+
+
+def test_each_text_is_used():
+    source = " ".join(path.read_text() for path in [*TEMPLATES, *Path(render.__file__).parent.glob("*.py")])
+    named = {name.removesuffix(".format") for name in re.findall(r"\bt(?:exts)?\.(\w+(?:\.\w+)*)", source)}
+    tables = set(re.findall(r"\bt(?:exts)?\.(\w+)\[", source))
+    left = {name for name in names(render.read_texts()) if name not in named and name.split(".")[0] not in tables}
+    assert left == set()
+
+
+def test_nothing_in_a_template_is_left_unescaped():
+    assert not any(re.search(r"\|\s*safe|autoescape|Markup\(", path.read_text()) for path in TEMPLATES)
