@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from askonce_worker.queue.arq_worker import LAST_CALLS
-from askonce_worker.settings import unknown_settings
+from askonce_worker.setting_names import unknown_settings
 from support.deployment import DEPLOY, compose, compose_environment, env_file, image_steps
 
 OTHERS = {"OPENAI_API_KEY", "OPENAI_BASE_URL"}

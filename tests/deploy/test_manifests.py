@@ -8,7 +8,7 @@ import kubernetes_validate
 import pytest
 
 from askonce_worker.queue.arq_worker import LAST_CALLS
-from askonce_worker.settings import unknown_settings
+from askonce_worker.setting_names import unknown_settings
 from support.deployment import KUBERNETES, image_steps, kustomization, manifests, pod, pod_environment
 
 SCHEMAS = Path(__file__).parent / "schemas"

@@ -24,7 +24,8 @@ from askonce_worker.logs.redaction import secrets_of
 from askonce_worker.process.parent_watch import PROCESS_INDEX
 from askonce_worker.process.probe import probe
 from askonce_worker.process.supervisor import supervise
-from askonce_worker.settings import Settings, SettingsError, load_settings, unknown_settings
+from askonce_worker.setting_names import unknown_settings
+from askonce_worker.settings import Settings, SettingsError, load_settings
 
 app = typer.Typer(
     name="askonce-worker",

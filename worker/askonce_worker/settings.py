@@ -1,35 +1,30 @@
 """Settings from the environment. Malformed values stop the start with one clear line; unknown names warn."""
 
-import difflib
-import os
-from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    DirectoryPath,
-    Field,
-    FilePath,
-    SecretStr,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
+from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from askonce.prices.price_file import read_price_file
 from askonce.question import Tier
 from askonce.settings import OUTBOX_MAX
-from askonce.store.redis_url import check_url, tidy
-from askonce_worker.matching.never_cache import never_cached
-from askonce_worker.matching.profiles import embedding_id, profile_of, read_profiles
-from askonce_worker.providers.address import INVISIBLE, checked_key, checked_url, cleaned
-from askonce_worker.providers.endpoint import endpoint_of
-from askonce_worker.providers.spend_limits import spend_limits
+from askonce_worker.matching.profiles import embedding_id, profile_of
+from askonce_worker.providers.address import INVISIBLE, cleaned
+from askonce_worker.settings_types import (
+    Budgets,
+    Count,
+    Key,
+    Patterns,
+    Positive,
+    Prices,
+    Profiles,
+    ProviderUrl,
+    QdrantUrl,
+    RedisUrl,
+    Seconds,
+    Share,
+)
 
 PREFIX = "ASKONCE_"
-Seconds = Annotated[float, Field(gt=0)]
-Count = Annotated[int, Field(ge=0)]
-Positive = Annotated[int, Field(ge=1)]
 
 
 class SettingsError(Exception):
@@ -37,67 +32,156 @@ class SettingsError(Exception):
 
 
 class Settings(BaseSettings):
-    """Times in seconds, bounds in questions or entries. 0 is no bound."""
+    """Times in seconds. What stands below a field is its row in docs/settings.md."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, extra="ignore", frozen=True)
 
-    redis_url: SecretStr = SecretStr("redis://localhost:6379/0")
+    # Redis
+    redis_url: RedisUrl = SecretStr("redis://localhost:6379/0")
+    """Redis or Valkey with `maxmemory-policy noeviction`: `redis://`, `rediss://`, `unix://` (`valkey://`,
+    `valkeys://`), or behind Sentinel `redis+sentinel://user:password@h1:26379,h2:26379/name/0?sentinel_password=…`; no
+    Cluster. Options: `db`, `username`, `password`, `client_name`, `protocol`, `max_connections` (of each pool, 4 or
+    more), `socket_timeout`, `socket_connect_timeout`, `socket_keepalive`, `health_check_interval`, and over TLS
+    `ssl_cert_reqs`, `ssl_check_hostname`, `ssl_ca_certs`, `ssl_ca_data`, `ssl_certfile`, `ssl_keyfile`."""
     key_prefix: str = Field("askonce", pattern=r"^[A-Za-z0-9._-]{1,64}$")
-    model: str | None = None
-    qdrant_url: SecretStr | None = None
-    qdrant_api_key: SecretStr | None = None
-    embedding_model: str = "text-embedding-3-small"
-    embedding_dimensions: Annotated[int, Field(ge=1, le=65_536)] | None = None
-    embedding_base_url: str | None = None
-    embedding_api_key: SecretStr | None = None
-    vector_quantization: Literal["none", "int8", "binary"] = "none"
-    similarity_threshold: Annotated[float, Field(gt=0, le=1)] | None = None
-    semantic_max_chars: Positive = 1000
-    semantic_wait: Seconds = 60
-    semantic_wait_interactive: Seconds = 3
-    cache_ttl: Seconds = 604_800
-    max_idle: Seconds = 2_592_000
-    max_entries: Count = 0
-    result_ttl: Seconds = 86_400
-    job_ttl: Seconds = 604_800
-    chunk_size: Annotated[int, Field(ge=1, le=1000)] = 64
-    llm_concurrency: Positive = 64
-    llm_timeout: Seconds = 60
-    bulk_tier: Tier = "standard"
-    flex_timeout: Seconds = 900
-    prompt_cache_key: Literal["auto", "always", "never"] = "auto"
-    prices: FilePath | None = None
-    batch_wait: Seconds = 300
-    batch_margin: Seconds = 3600
-    batch_max_requests: Annotated[int, Field(ge=1, le=50_000)] = 50_000
-    batch_base_url: str | None = None
-    batch_api_key: SecretStr | None = None
-    budgets: str = ""
-    rpm: Count = 0
-    tpm: Count = 0
-    max_queued: Count = 0
-    lease: Annotated[float, Field(ge=0.5)] = 10
-    chunks: Positive = 32
-    max_tries: Positive = 5
-    outbox_max: Count = OUTBOX_MAX
-    compress: bool = True
-    on_model_upgrade: Literal["invalidate", "keep", "warn"] = "invalidate"
-    retired_models: str = ""
-    never_cache: str = ""
-    profiles: DirectoryPath | None = None
-    error_budget: Annotated[float, Field(ge=0.0001, le=0.5)] | None = None
-    audit_rate: Annotated[float, Field(gt=0, le=1)] | None = None
-    audit_budget: Annotated[float, Field(ge=0)] = 1.0
-    judge_model: str | None = None
-    metrics_port: Annotated[int, Field(ge=0, le=65_535)] = 0
-    log_format: Literal["json", "console"] | None = None
-    log_prompts: bool = False
-    process_index: Count = 0
-    grace: Seconds = 30
+    """Of all keys in Redis."""
     redis_away_limit: Seconds = 300
+    """After how long without Redis a worker ends itself."""
 
-    openai_api_key: SecretStr | None = Field(None, validation_alias="OPENAI_API_KEY")
-    openai_base_url: str | None = Field(None, validation_alias="OPENAI_BASE_URL")
+    # The LLM
+    model: str | None = None
+    """The model of questions that name none."""
+    llm_concurrency: Positive = 64
+    """Calls at once in a worker."""
+    llm_timeout: Seconds = 60
+    """Of one try."""
+    rpm: Count = 0
+    """Requests a minute and model, of all workers together; no minute exceeds it, so 94 % can be used. 0: no limit."""
+    tpm: Count = 0
+    """Tokens a minute and model, as `RPM`."""
+    prompt_cache_key: Literal["auto", "always", "never"] = "auto"
+    """Whether requests name their scope to the provider's prompt cache; `auto`: OpenAI's and Azure's."""
+    openai_api_key: Key | None = Field(None, validation_alias="OPENAI_API_KEY")
+    """The provider's, without prefix."""
+    openai_base_url: ProviderUrl | None = Field(None, validation_alias="OPENAI_BASE_URL")
+    """Another provider that speaks OpenAI's API, without prefix."""
+
+    # Similar questions
+    qdrant_url: QdrantUrl | None = None
+    """The semantic cache, over gRPC: the port is gRPC's (6333 or none stands for 6334). Without it: exact and in
+    flight."""
+    qdrant_api_key: Key | None = None
+    """Where the Qdrant asks for one."""
+    embedding_model: str = "text-embedding-3-small"
+    """A change gets a collection of its own, filled again in the background."""
+    embedding_base_url: ProviderUrl | None = None
+    """Unless it is the LLM's."""
+    embedding_api_key: Key | None = None
+    """Unless it is the LLM's."""
+    embedding_dimensions: Annotated[int, Field(ge=1, le=65_536)] | None = None
+    """Fewer, for a model that can be shortened (Matryoshka): less memory, less exact. Sent as `dimensions`; of a server
+    that ignores it the first ones are taken. A change fills a new collection: `check` says beforehand what that costs,
+    and how far it is. No shipped threshold holds for fewer: measure one with `evaluate`, or set
+    `SIMILARITY_THRESHOLD`."""
+    vector_quantization: Literal["none", "int8", "binary"] = "none"
+    """For collections that a worker creates: small copies in memory find, the originals on disk decide. An existing
+    collection is not changed: `check` says what differs."""
+    similarity_threshold: Share | None = None
+    """Least cosine; unless set, the embedding model's profile has it. With neither, exact matches only."""
+    profiles: Profiles | None = None
+    """A directory of profiles, `evaluate`'s own output: before the shipped ones."""
+    semantic_max_chars: Positive = 1000
+    """Longer texts without a template are matched exactly."""
+    semantic_wait: Seconds = 60
+    """For how long the bulk lane waits for a Qdrant or an embedding server that cannot be reached, says nothing, or
+    only that it is asked too often; then it asks without matching, and the answer's `unmatched` says why. One that
+    answers slowly is waited for until a question has `LLM_TIMEOUT`, or half of its time, left."""
+    semantic_wait_interactive: Seconds = 3
+    """For how long `ask` waits for each of them, slow or away."""
+    outbox_max: Count = OUTBOX_MAX
+    """Vectors that may wait for Qdrant."""
+
+    # What is kept
+    cache_ttl: Seconds = 604_800
+    """How long an entry lives. A hit never prolongs it."""
+    max_idle: Seconds = 2_592_000
+    """Entries not hit for so long go."""
+    max_entries: Count = 0
+    """Above it the longest unhit go first. 0: no bound."""
+    result_ttl: Seconds = 86_400
+    """For how long an answer can be fetched by its job id."""
+    job_ttl: Seconds = 604_800
+    """For how long a question may wait for its answer, unless it says."""
+    never_cache: Patterns = ""
+    """Regular expressions, one a line or with commas between: what they find in a question's text is never kept. Unless
+    set, questions about now; `off`: nothing. Entries that got in before, or by `store` and `warm`, serve no other
+    wording, and the workers delete them."""
+    on_model_upgrade: Literal["invalidate", "keep", "warn"] = "invalidate"
+    """What to do when another snapshot answers under a model's name."""
+    retired_models: str = ""
+    """Names, with commas: their entries are deleted."""
+    compress: bool = True
+    """Of workers and of clients that `store`: entries above 1 kB are compressed (zstd); of clients that submit: so are
+    the results. 0 while others of 0.1.0 read them; both kinds are read in any case."""
+
+    # How often a hit may be wrong
+    error_budget: Annotated[float, Field(ge=0.0001, le=0.5)] | None = None
+    """Such as 0.01: at most this share of the answered questions may get a wrong cached answer. Workers then serve by
+    measured rates instead of a threshold; see [a budget of errors](errors-budget.md)."""
+    audit_rate: Share | None = None
+    """Such as 0.02: this share of the hits is asked all the same, to know how many are wrong; with a budget, at least
+    this share."""
+    judge_model: str | None = None
+    """A small chat model (no reasoning one) of the LLM's provider that compares answers in sentences."""
+    audit_budget: Annotated[float, Field(ge=0)] = 1.0
+    """What the judge may cost in a day, in the currency of the prices."""
+
+    # Money
+    prices: Prices | None = None
+    """A file of prices of your own instead of list prices, for workers and commands ([costs](costs.md))."""
+    budgets: Budgets = ""
+    """`default=200/day, shop=1000/month`: what namespaces may spend in a day or month (UTC), over all workers; then
+    what no cache answers fails as `budget`. They do not use the tier `batch`."""
+    bulk_tier: Tier = "standard"
+    """How calls of the bulk lane are paid, where neither the question (`tier=`, `askonce batch --tier`) nor its own
+    `service_tier` says. `ask` is always standard ([costs](costs.md))."""
+    flex_timeout: Seconds = 900
+    """Of the one try in the flex tier; then the standard tier is asked."""
+    batch_wait: Seconds = 300
+    """For how long questions of tier `batch` are gathered ([provider batches](batches.md))."""
+    batch_max_requests: Annotated[int, Field(ge=1, le=50_000)] = 50_000
+    """How many of them go together in one provider batch."""
+    batch_margin: Seconds = 3600
+    """Before its deadline a question of tier `batch` is asked at once."""
+    batch_base_url: ProviderUrl | None = None
+    """The provider's files and batches, unless they are where the LLM is."""
+    batch_api_key: Key | None = None
+    """Unless it is the LLM's."""
+
+    # The queue
+    chunk_size: Annotated[int, Field(ge=1, le=1000)] = 64
+    """Questions in a job."""
+    chunks: Positive = 32
+    """Jobs at once in a worker that use the caches. Those that wait for the LLM do not count: of these a worker holds
+    up to about `CHUNKS` x 112 questions."""
+    max_queued: Count = 0
+    """Questions in a lane; over it `submit` raises `QueueFull`. 0: no bound."""
+    lease: Annotated[float, Field(ge=0.5)] = 10
+    """After how long a dead worker's jobs run elsewhere."""
+    max_tries: Positive = 5
+    """How often a job is tried whose workers died over it, or lost it."""
+
+    # The process
+    metrics_port: Annotated[int, Field(ge=0, le=65_535)] = 0
+    """Of Prometheus metrics, plus the process's index. 0: none."""
+    log_format: Literal["json", "console"] | None = None
+    """Unless set, `console` on a terminal."""
+    log_prompts: bool = False
+    """Prompts and answers in the log."""
+    process_index: Count = 0
+    """`run --processes` sets it."""
+    grace: Seconds = 30
+    """For how long a worker that is told to stop finishes what it has begun."""
 
     @property
     def embedding(self) -> str:
@@ -110,60 +194,6 @@ class Settings(BaseSettings):
         """Without the line breaks and quotation marks that files of secrets and of environments leave."""
         values = {name: _clean(name, value) if isinstance(value, str) else value for name, value in given.items()}
         return {name: value for name, value in values.items() if value != ""}
-
-    @field_validator("qdrant_api_key", "embedding_api_key", "batch_api_key", "openai_api_key")
-    @classmethod
-    def _sendable_key(cls, key: SecretStr | None) -> SecretStr | None:
-        if key is not None:
-            checked_key(key.get_secret_value())
-        return key
-
-    @field_validator("qdrant_url")
-    @classmethod
-    def _one_qdrant(cls, url: SecretStr | None) -> SecretStr | None:
-        if url is not None:
-            checked_url(url.get_secret_value())
-        return url
-
-    @field_validator("embedding_base_url", "batch_base_url", "openai_base_url")
-    @classmethod
-    def _one_provider(cls, url: str | None) -> str | None:
-        if url is not None:
-            endpoint_of(checked_url(url))
-        return url
-
-    @field_validator("redis_url")
-    @classmethod
-    def _one_redis(cls, url: SecretStr) -> SecretStr:
-        text = tidy(url.get_secret_value())
-        check_url(text)
-        return SecretStr(text)
-
-    @field_validator("budgets")
-    @classmethod
-    def _limits(cls, setting: str) -> str:
-        spend_limits(setting)
-        return setting
-
-    @field_validator("never_cache")
-    @classmethod
-    def _patterns(cls, setting: str) -> str:
-        never_cached(setting)
-        return setting
-
-    @field_validator("prices")
-    @classmethod
-    def _readable_prices(cls, file: FilePath | None) -> FilePath | None:
-        if file is not None:
-            read_price_file(str(file))
-        return file
-
-    @field_validator("profiles")
-    @classmethod
-    def _readable_profiles(cls, directory: DirectoryPath | None) -> DirectoryPath | None:
-        if directory is not None:
-            list(read_profiles(directory))
-        return directory
 
 
 def _clean(name: str, value: str) -> str:
@@ -193,15 +223,3 @@ def load_settings() -> Settings:
             variable = name if name.startswith("OPENAI_") else PREFIX + name.upper()
             lines.append(f"{variable}: {problem['msg']}")
         raise SettingsError("; ".join(lines)) from None
-
-
-FRONT_DOOR = f"{PREFIX}SERVE_"
-"""Settings of `askonce serve`, which may have the same environment."""
-
-
-def unknown_settings(environ: Mapping[str, str] = os.environ) -> list[tuple[str, str | None]]:
-    """Names that look like settings and are none, each with the nearest that is one."""
-    known = {PREFIX + name.upper() for name in Settings.model_fields}
-    strangers = sorted(name for name in environ if name.startswith(PREFIX) and name not in known)
-    strangers = [name for name in strangers if not name.startswith(FRONT_DOOR)]
-    return [(name, next(iter(difflib.get_close_matches(name, known, 1, 0.8)), None)) for name in strangers]

@@ -8,7 +8,8 @@ from askonce_worker.check.money import money
 from askonce_worker.check.one_part import answer
 from askonce_worker.matching.profiles import profile_of
 from askonce_worker.redis.connection import connect_redis
-from askonce_worker.settings import Settings, unknown_settings
+from askonce_worker.setting_names import unknown_settings
+from askonce_worker.settings import Settings
 
 
 async def findings(settings: Settings) -> list[Finding]:
