@@ -1,41 +1,49 @@
 """The page of all commands, from their own `--help`: made at each build, so it cannot be out of date."""
 
+import contextlib
+import io
 import os
 import re
-import subprocess
-import sys
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
+from unittest import mock
 
 from mkdocs.structure.files import File, Files
+from typer.testing import CliRunner
 
-PROGRAMS = ("askonce", "askonce-worker")
-BIN = Path(sys.executable).parent
+from askonce.cli import main
+from askonce_worker.cli import app
+
 WIDE = {"COLUMNS": "100", "NO_COLOR": "1", "TERM": "dumb", "TERMINAL_WIDTH": "100"}
 
 
 def on_files(files: Files, config: Any, **_: object) -> Files:
-    files.append(File.generated(config, "cli.md", content=_page()))
+    with mock.patch.dict(os.environ, WIDE):
+        files.append(File.generated(config, "cli.md", content=_page()))
     return files
 
 
 def _page() -> str:
     parts = ["# Commands", "Exit codes: 0 it worked, 1 it failed, 2 bad usage."]
-    with ThreadPoolExecutor(4) as threads:
-        for program in PROGRAMS:
-            top = _help(program)
-            names = _commands(top)
-            parts += [f"## {program}", _block(top)]
-            helps = threads.map(lambda name: _help(program, name), names)
-            parts += [f"### {program} {name}\n\n{_block(text)}" for name, text in zip(names, helps, strict=True)]
+    for program, help_of in (("askonce", _of_the_client), ("askonce-worker", _of_the_worker)):
+        top = help_of()
+        parts += [f"## {program}", _block(top)]
+        parts += [f"### {program} {name}\n\n{_block(help_of(name))}" for name in _commands(top)]
     return "\n\n".join(parts)
 
 
-def _help(*words: str) -> str:
-    command = [str(BIN / words[0]), *words[1:], "--help"]
-    done = subprocess.run(command, env={**os.environ, **WIDE}, capture_output=True, text=True, check=True, timeout=60)
-    return done.stdout.strip("\n")
+def _of_the_client(*words: str) -> str:
+    return _printed(lambda: main([*words, "--help"]))
+
+
+def _of_the_worker(*words: str) -> str:
+    return CliRunner().invoke(app, [*words, "--help"], prog_name="askonce-worker", catch_exceptions=False).output
+
+
+def _printed(call: Callable[[], object]) -> str:
+    with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.suppress(SystemExit):
+        call()
+    return out.getvalue()
 
 
 def _commands(top: str) -> list[str]:
@@ -47,4 +55,4 @@ def _commands(top: str) -> list[str]:
 
 
 def _block(text: str) -> str:
-    return f"```text\n{text}\n```"
+    return f"```text\n{text.strip()}\n```"

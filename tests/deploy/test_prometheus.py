@@ -1,6 +1,7 @@
 """What Prometheus, Grafana and KEDA are told: promtool reads it, and runs the alerts over series made up for each."""
 
 import os
+import re
 import subprocess
 
 import pytest
@@ -32,6 +33,11 @@ def test_every_alert_is_seen_firing_and_quiet():
     cases = [case for test in yaml.safe_load(TESTS.read_text())["tests"] for case in test["alert_rule_test"]]
     assert {case["alertname"] for case in cases if case.get("exp_alerts")} == alerts().keys()
     assert {case["alertname"] for case in cases if not case.get("exp_alerts")} == alerts().keys()
+
+
+def test_every_alert_stands_in_the_runbook():
+    runbook = (DEPLOY.parent / "docs" / "runbook.md").read_text("utf-8")
+    assert re.findall(r"^## (\w+)$", runbook, re.MULTILINE) == list(alerts())
 
 
 def test_dashboard_and_scaling_ask_in_promql(tmp_path):
