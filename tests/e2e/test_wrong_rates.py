@@ -36,6 +36,11 @@ METRICS = {
     "askonce_judge_error_share",
     "askonce_judge_spent_today_dollars",
     "askonce_judge_budget_dollars",
+    "askonce_policy_gate",
+    "askonce_gate_asked",
+    "askonce_gate_served",
+    "askonce_gate_cost_dollars",
+    "askonce_gate_saved_dollars",
 }
 
 
@@ -98,7 +103,10 @@ async def test_a_worker_tells_stats_and_prometheus(
         mapping={"cost": 1.25, "pairs": 40},
     )
     await redis.hset(keys.audit.agreement, mapping={"same:same": 18, "same:different": 1, "different:different": 1})
-    served = Policy(version=3, threshold=0.9621, chance=0.05)
+    sums = {"asked": 110, "cost": 0.02, "served": 60, "saved": 0.3}
+    for name, value in sums.items():
+        await redis.hset(keys.audit.seen(day * 24), f"{group_id(*SHOP)}|gate_{name}", value)
+    served = Policy(version=3, threshold=0.9621, chance=0.05, gate=0.93)
     await redis.set(keys.audit.policy(group_id(*SHOP)), encode_policy(served))
     settings = settings_for(valkey_url, embedded_qdrant_url, llm_server, keys.prefix)
     settings |= {"ASKONCE_ERROR_BUDGET": "0.01", "ASKONCE_JUDGE_MODEL": "m", "ASKONCE_AUDIT_BUDGET": "2"}
@@ -115,7 +123,11 @@ async def test_a_worker_tells_stats_and_prometheus(
     assert (metrics.sum("askonce_error_budget"), metrics.sum("askonce_judge_error_share")) == (0.01, 0.05)
     assert (metrics.sum("askonce_judge_budget_dollars"), metrics.sum("askonce_judge_spent_today_dollars")) == (2, 1.25)
 
+    assert (metrics.sum("askonce_gate_served"), metrics.sum("askonce_gate_saved_dollars")) == (60, 0.3)
+    assert metrics.by("askonce_policy_gate", "namespace") == {("shop",): 0.93}
+
     found = orjson.loads(await said("--json", "--namespace", "shop"))["wrong_rate"]
+    assert (found["gate"], found["groups"][0]["policy"]["gate"]) == (sums, 0.93)
     assert [each["namespace"] for each in found["groups"]] == ["shop"]
     assert found["groups"][0]["of_answers"] == pytest.approx(
         [getattr(truth[SHOP], n) / 2000 for n in ("wrong", "low", "high")]
@@ -128,6 +140,7 @@ async def test_a_worker_tells_stats_and_prometheus(
         "EXCEEDED by",
         "1.25 of 2.00 USD",
         "1 of 20 verdicts",
+        "Gate: 110 matches judged for 0.02",
     ):
         assert part in " ".join(table.split()), table
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import orjson
@@ -19,6 +20,7 @@ from askonce_worker.audit.looks import Look
 from askonce_worker.audit.scale import BINS, COSINE
 from askonce_worker.audit.threshold import choose
 from askonce_worker.auditing.judge import Judge
+from askonce_worker.auditing.judge_calls import JudgeCalls
 from askonce_worker.auditing.ports import Pair
 
 
@@ -31,12 +33,12 @@ def test_no_text_leaves_its_quotes(texts):
 
 @pytest.mark.parametrize("reply", ["S", "SDS", "S D maybe", "same, different", "", "1S 2D", "S\nD\nS"])
 def test_a_reply_that_is_not_as_it_should_be_says_nothing(reply):
-    assert read_verdicts(reply, 2) == [None, None]
+    assert read_verdicts(reply, 2, "SD") is None
 
 
 @pytest.mark.parametrize("reply", ["SD", "s, d", "S\nD\n", "S D."])
 def test_a_letter_a_pair_is_a_verdict(reply):
-    assert read_verdicts(reply, 2) == [True, False]
+    assert read_verdicts(reply, 2, "SD") == [True, False]
 
 
 class Ledger:
@@ -50,9 +52,10 @@ class Ledger:
 
     async def reserve(self, cost):
         self.left -= 1
-        return self.left >= 0
+        return 20_000 if self.left >= 0 else None
 
-    async def settle(self, figures, said):
+    async def settle(self, figures, said, *, day=None):
+        assert day in {None, 20_000}
         self.known |= said
         for name, count in figures.items():
             self.figures[name] = self.figures.get(name, 0) + count
@@ -68,6 +71,10 @@ class LLM:
         if isinstance(reply, Exception):
             raise reply
         return Completion(text_body(reply, model="judge"))
+
+
+def judge_of(llm, ledger, **options):
+    return Judge(JudgeCalls(llm, ledger, NoPrices(), model="judge", timeout=30), ledger, **options)
 
 
 def pair(text, found="check", fresh=None):
@@ -97,15 +104,31 @@ async def judged(judge, *pairs):
 
 async def test_several_pairs_go_in_one_call_and_are_remembered():
     llm, ledger = LLM("SS"), Ledger()
-    assert await judged(Judge(llm, ledger, NoPrices(), model="judge"), pair("a"), pair("b")) == [True, True]
-    assert await judged(Judge(llm, ledger, NoPrices(), model="judge"), pair("a")) == [True]
+    assert await judged(judge_of(llm, ledger), pair("a"), pair("b")) == [True, True]
+    assert await judged(judge_of(llm, ledger), pair("a")) == [True]
     assert len(llm.asked) == 1
     assert ledger.figures["pairs"] == 2
 
 
+async def test_texts_of_two_namespaces_never_share_a_call():
+    llm, ledger = LLM("SS", "S"), Ledger()
+    other = pair("b")
+    other = Pair(replace(other.question, namespace="another"), other.look, other.fresh)
+    assert await judged(judge_of(llm, ledger), pair("a"), other, pair("c")) == [True] * 3
+    assert [len(question.text.splitlines()) for question in llm.asked] == [2, 1]
+
+
+async def test_what_it_said_is_not_lost_where_the_bill_cannot_be_written():
+    class Away(Ledger):
+        async def settle(self, figures, said, *, day=None):
+            raise ConnectionError("away")
+
+    assert await judged(judge_of(LLM("SS"), Away()), pair("a"), pair("b")) == [True, True]
+
+
 async def test_different_about_a_hit_counts_once_it_was_said_twice():
     llm = LLM("DDD", "DS")
-    judge = Judge(llm, Ledger(), NoPrices(), model="judge")
+    judge = judge_of(llm, Ledger())
     assert await judged(judge, pair("a"), pair("b", "late"), pair("c", "miss")) == [False, True, False]
     first, again = (orjson.loads(question.text.split("\n")[0]) for question in llm.asked)
     assert (first["a"], first["b"]) == (again["b"], again["a"])
@@ -114,7 +137,7 @@ async def test_different_about_a_hit_counts_once_it_was_said_twice():
 async def test_a_judge_who_fails_or_has_spent_its_budget_is_left_alone():
     now = [0.0]
     for llm, ledger in ((LLM(LLMError("timeout", "t", final=False), "S"), Ledger()), (LLM("S"), Ledger(left=0))):
-        judge = Judge(llm, ledger, NoPrices(), model="judge", clock=lambda: now[0])
+        judge = judge_of(llm, ledger, clock=lambda: now[0])
         assert await judged(judge, pair("a")) == [None]
         assert not judge.is_open
         ledger.left = 5
@@ -126,13 +149,13 @@ async def test_a_judge_who_fails_or_has_spent_its_budget_is_left_alone():
 
 async def fates(replies, hits=160):
     """What is told of hits of which each fourth is wrong, one after the other; the judge always knows."""
-    now, said = [0.0], []
-    judge = Judge(LLM(), Ledger(left=10_000), NoPrices(), model="judge", clock=lambda: now[0])
+    now, said, llm = [0.0], [], LLM()
+    judge = judge_of(llm, Ledger(left=10_000), clock=lambda: now[0])
     for number in range(hits):
         now[0] += 31
         is_wrong = number % 4 == 3
         put = pair(f"q{number}", fresh=None if is_wrong else "The cached answer.")
-        judge._llm.replies = [*next(replies)]
+        llm.replies = [*next(replies)]
         judge.put(put, lambda verdict, is_wrong=is_wrong: said.append((verdict, is_wrong)))
         if judge._waiting:
             await judge._judge([judge._waiting.popleft()])
@@ -162,14 +185,14 @@ async def test_a_judge_who_fails_now_and_then_leaves_out_right_and_wrong_hits_al
 
 async def test_a_verdict_is_remembered_of_these_answers_alone():
     llm, ledger = LLM("S", "D", "D"), Ledger()
-    assert await judged(Judge(llm, ledger, NoPrices(), model="judge"), pair("a")) == [True]
+    assert await judged(judge_of(llm, ledger), pair("a")) == [True]
     other = pair("a", fresh="quite another answer")
-    assert await judged(Judge(llm, ledger, NoPrices(), model="judge"), other) == [False]
+    assert await judged(judge_of(llm, ledger), other) == [False]
 
 
 async def test_who_waits_gets_word_when_the_judge_is_stopped():
     said = []
-    judge = Judge(LLM(), Ledger(), NoPrices(), model="judge")
+    judge = judge_of(LLM(), Ledger())
     run = asyncio.create_task(judge.run())
     judge.put(pair("a"), said.append)
     await asyncio.sleep(0)
@@ -180,5 +203,5 @@ async def test_who_waits_gets_word_when_the_judge_is_stopped():
 
 async def test_a_text_that_is_too_long_is_not_put_to_it():
     said = []
-    Judge(LLM(), Ledger(), NoPrices(), model="judge").put(pair("x" * 5000), said.append)
+    judge_of(LLM(), Ledger()).put(pair("x" * 5000), said.append)
     assert said == [None]

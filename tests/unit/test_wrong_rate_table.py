@@ -14,7 +14,8 @@ NAMES = ("g" * 22, "a-tenant-with-a-long-name", "some-provider/some-model-2026",
 GROUP = GroupRate(*NAMES, 9_000_000, 3e6, 160, 9, 900_000, 8e5, 1e6, Served(12_345, "learnt", -12.3456, 0.05))
 JUDGE, AGREEMENT = {"budget": 1.0, "cost": 0.12}, {"same:same": 9, "different:same": 1}
 OTHER = replace(GROUP, group="h", namespace="b", policy=None)
-RATES = WrongRates(1, 168, 0.01, None, ALL, (GROUP, OTHER), JUDGE, AGREEMENT)
+GATE = {"asked": 123_456, "cost": 1234.5, "served": 100_000, "saved": 12_345.6}
+RATES = WrongRates(1, 168, 0.01, None, ALL, (GROUP, OTHER), JUDGE, AGREEMENT, GATE)
 ENCODED = orjson.loads(encode_rates(RATES))
 
 

@@ -133,6 +133,9 @@ class Settings(BaseSettings):
     this share."""
     judge_model: str | None = None
     """A small chat model (no reasoning one) of the LLM's provider that compares answers in sentences."""
+    judge_gate: bool = False
+    """With an error budget: the judge is asked about matches just below the threshold before the LLM is. See
+    [the judge as a gate](errors-budget.md#the-judge-as-a-gate)."""
     audit_budget: Annotated[float, Field(ge=0)] = 1.0
     """What the judge may cost in a day, in the currency of the prices."""
 

@@ -68,7 +68,7 @@ def _name(each: GroupRate, rates: WrongRates) -> str:
 
 
 def _remarks(rates: WrongRates, width: int, currency: str) -> list[str]:
-    lines = [_budget(rates), _unknown(rates), _judge(rates, currency)]
+    lines = [_budget(rates), _unknown(rates), _judge(rates, currency), _gate(rates, currency)]
     return [fill(line, width) for line in lines if line]
 
 
@@ -100,3 +100,15 @@ def _judge(rates: WrongRates, currency: str) -> str:
     if twice:
         parts.append(f"people disagreed with {number(wrong)} of {number(twice)} verdicts")
     return f"Judge: {'; '.join(parts)}." if parts else ""
+
+
+def _gate(rates: WrongRates, currency: str) -> str:
+    found = rates.gate
+    if not found:
+        return ""
+    asked, served = (number(round(found.get(name, 0.0))) for name in ("asked", "served"))
+    cost, saved = (money(found.get(name, 0.0)) for name in ("cost", "saved"))
+    shut = sum(each.policy is not None and each.policy.gate is None for each in rates.groups)
+    where = f" Shut in {shut} of {len(rates.groups)} groups." if shut else ""
+    spent = f"{asked} matches judged for {cost} {currency}, {served} hits served that saved {saved} {currency}"
+    return f"Gate: {spent}, {_window(rates.hours)}.{where}"

@@ -50,7 +50,7 @@ class Label:
     margin, density: as in `audit/matches.py`. score: by the policy of this version that was in force. bin: of the
     ledger. right: None where it is not known. judged: the judge's verdict, where there is one. weight: the inverse of
     the chance with which it was looked at, times how often it was asked; 0: no worker has looked at it.
-    namespace, model: where there is no group to tell them.
+    gate: it was a hit by the judge's word alone. namespace, model: where there is no group to tell them.
     """
 
     group: str
@@ -71,6 +71,7 @@ class Label:
     judged: bool | None = None
     namespace: str = ""
     model: str = ""
+    gate: bool = False
 
     @property
     def id(self) -> str:
@@ -133,6 +134,7 @@ def decode_label(data: bytes) -> Label:
             **{name: text_of({name: "", **record}, name) for name in ("namespace", "model")},
             "found": _one_of(Found, record, "found"),
             "by": _one_of(By, record, "by"),
+            "gate": _verdict(record, "gate") is True,
         }
         return Label(**fields)
     except ValueError as error:
@@ -170,6 +172,8 @@ def ledger_fields(label: Label) -> dict[str, float]:
     fields = {f"{label.version}:{outcome}:{label.bin}:{power}": label.weight**power for power in range(3)}
     if label.right and label.by == "judge":
         fields[f"{label.version}:judged:{label.bin}"] = label.weight
+    if label.gate and not label.right:
+        fields |= {f"{label.version}:gate:wrong": label.weight, f"{label.version}:gate:squares": label.weight**2}
     return fields
 
 

@@ -71,6 +71,12 @@ class AuditKeys:
         return f"{self.prefix}:audit:verdicts"
 
     @property
+    def gate(self) -> str:
+        """hash: digest of two questions and the epochs -> whether the judge lets the answer to one serve the other,
+        `same` or `different`; at most 100,000, any make room; 41 days after the last one; settle_judging.lua."""
+        return f"{self.prefix}:audit:gate"
+
+    @property
     def agreement(self) -> str:
         """hash: `judge's verdict:person's verdict` -> how often both judged a match so; for ever; settle_label.lua."""
         return f"{self.prefix}:audit:agreement"

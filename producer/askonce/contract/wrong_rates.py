@@ -3,8 +3,9 @@
     {"format": 1, "at": 1732400000, "hours": 168, "budget": 0.01, "rate": null,
      "all": {"group": "", "namespace": "", "model": "", "template": "", "answered": 9000, "hits": 3000, "checks": 160,
              "unknown": 0, "wrong": 21, "low": 12, "high": 34, "policy": null},
-     "groups": [{…, "policy": {"version": 7, "scorer": "cosine", "threshold": 0.96, "chance": 0.05}}],
-     "judge": {"budget": 1.0, "cost": 0.12, "calls": 30, "pairs": 110, …}, "agreement": {"same:different": 1}}
+     "groups": [{…, "policy": {"version": 7, "scorer": "cosine", "threshold": 0.96, "chance": 0.05, "gate": 0.92}}],
+     "judge": {"budget": 1.0, "cost": 0.12, "calls": 30, "pairs": 110, …}, "agreement": {"same:different": 1},
+     "gate": {"asked": 110, "cost": 0.02, "served": 60, "saved": 0.3}}
 
 `wrong`, `low` and `high` are numbers of questions that got a wrong cached answer: an estimate, and its 95 % interval.
 """
@@ -29,13 +30,15 @@ DISAGREED = ("same:different", "different:same")
 class Served:
     """What a group is served by.
 
-    threshold: the least score of a hit; None: nothing is served. chance: of a check, for each hit.
+    threshold: the least score of a hit; None: nothing is served. chance: of a check, for each hit. gate: the least
+    score of what is put to the judge; None: nothing is.
     """
 
     version: int
     scorer: str
     threshold: float | None
     chance: float
+    gate: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +70,8 @@ class GroupRate:
 @dataclass(frozen=True, slots=True)
 class WrongRates:
     """at: Unix seconds. hours: looked back on. budget: ERROR_BUDGET; rate: AUDIT_RATE. groups: those with the most
-    questions first. judge: of today. agreement: of the judge with people."""
+    questions first. judge: of today. agreement: of the judge with people. gate: what it was asked as a gate, what that
+    cost, the hits that it let serve, and what their calls would have cost; empty where there is no gate."""
 
     at: int
     hours: int
@@ -77,6 +81,7 @@ class WrongRates:
     groups: tuple[GroupRate, ...] = ()
     judge: Mapping[str, float] = field(default_factory=dict)
     agreement: Mapping[str, float] = field(default_factory=dict)
+    gate: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def exceeding(self) -> list[GroupRate]:
@@ -127,6 +132,7 @@ def decode_rates(data: bytes) -> WrongRates:
         tuple(map(_group, groups)),
         _numbers(record.get("judge")),
         _numbers(record.get("agreement")),
+        _numbers(record.get("gate", {})),
     )
 
 
@@ -144,7 +150,8 @@ def _served(record: Any) -> Served | None:
     if not isinstance(record, dict):
         raise ValueError("no policy")
     threshold = _optional(record, "threshold")
-    return Served(time_of(record, "version"), text_of(record, "scorer"), threshold, _number(record, "chance"))
+    served = (time_of(record, "version"), text_of(record, "scorer"), threshold, _number(record, "chance"))
+    return Served(*served, _optional(record, "gate"))
 
 
 def _numbers(record: Any) -> dict[str, float]:

@@ -125,7 +125,7 @@ class Lookup:
         hit: set[str] = set()
         for item, candidates in zip(searched, found, strict=True):
             choice = self._choose(item, candidates, entries)
-            item.look, item.spare = choice.look, choice.spare
+            item.look, item.spare, item.doubt = choice.look, choice.spare, choice.doubt
             if choice.hit is not None:
                 hit.add(item.key)
                 finished += similar(item, choice.hit)
@@ -140,18 +140,19 @@ class Lookup:
         return matched != [item.epochs for item in todo]
 
     async def spare_stands(self, item: OpenQuestion) -> bool:
-        """Whether the hit that was to be checked may serve the question by now: it may have been invalidated, or
-        reported, since. One that may not is forgotten."""
-        spare, question = item.spare, item.question
-        if spare is None:
-            return False
-        found = await self._exact_cache.live_entries([spare.entry.fingerprint], [question])
-        entry = found.entries.get(spare.entry.fingerprint)
-        stands = entry is not None and entry.scope == question.scope and entry.epochs == found.epochs[0]
-        if stands and self._matcher.matches(question, spare.entry.question, spare.similarity):
+        """Whether the hit that was to be checked may serve the question by now. One that may not is forgotten."""
+        if item.spare is not None and await self.stands(item.question, item.spare):
             return True
         item.look = item.spare = None
         return False
+
+    async def stands(self, question: Question, hit: Hit) -> bool:
+        """Whether a match may serve the question still: it may have been invalidated, or reported, since."""
+        name = hit.entry.fingerprint
+        found = await self._exact_cache.live_entries([name], [question])
+        entry = found.entries.get(name)
+        stands = entry is not None and entry.scope == question.scope and entry.epochs == found.epochs[0]
+        return stands and self._matcher.matches(question, hit.entry.question, hit.similarity)
 
     async def look_again(self, item: OpenQuestion, *, in_turn: bool = False, similar: bool = True) -> bool:
         """Both caches once more, for a question that has waited. True: it is answered, with all its copies.

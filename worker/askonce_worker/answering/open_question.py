@@ -7,7 +7,7 @@ from askonce.contract.unmatched import Unmatched
 from askonce.question import Question, Tier
 from askonce_worker.answering.coalescing import Ask
 from askonce_worker.answering.ports import Vector
-from askonce_worker.answering.serving import Hit
+from askonce_worker.answering.serving import Doubt, Hit
 from askonce_worker.audit.looks import Look
 from askonce_worker.matching.match import Reuse
 
@@ -25,7 +25,7 @@ class OpenQuestion:
     unmatched: why it is not compared with others by similarity. waited: seconds, where that took long. called: when the
     LLM was asked, Unix ms of Redis's clock. copies: the same question once more in the same chunk; each gets the same
     answer. look: the match that is to be compared with its own answer. spare: what
-    serves it if the LLM fails; it has to be asked itself.
+    serves it if the LLM fails; it has to be asked itself. doubt: a match that a judge may let serve.
     """
 
     question: Question
@@ -45,6 +45,7 @@ class OpenQuestion:
     copies: list[Question] = field(default_factory=list)
     look: Look | None = None
     spare: Hit | None = None
+    doubt: Doubt | None = None
 
     @property
     def key(self) -> str:

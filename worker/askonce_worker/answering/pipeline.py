@@ -1,13 +1,16 @@
 """The way of a chunk: each question is answered at the lowest cost that is still right.
 
-From the exact cache, from the semantic cache, by joining the same question that is being asked at this moment, and only
-then from the LLM: in a provider's batch, or at once. Every answer is published as soon as it is known.
+From the exact cache, from the semantic cache, from a match that a judge lets through, by joining the same question that
+is being asked at this moment, and only then from the LLM: in a provider's batch, or at once. Every answer is published
+as soon as it is known.
 """
 
 from askonce_worker.answering.answers import Failure
 from askonce_worker.answering.coalescing import Coalescer, Position
+from askonce_worker.answering.gate import Gate, NoGate
 from askonce_worker.answering.lead_or_follow import LeadOrFollow
 from askonce_worker.answering.lookup import Batch, Lookup
+from askonce_worker.answering.open_question import OpenQuestion
 from askonce_worker.answering.parking import NoParking, Parking
 
 INTERACTIVE = "interactive"
@@ -15,12 +18,18 @@ INTERACTIVE = "interactive"
 
 class Pipeline:
     def __init__(
-        self, lookup: Lookup, coalescer: Coalescer, lead_or_follow: LeadOrFollow, parking: Parking | None = None
+        self,
+        lookup: Lookup,
+        coalescer: Coalescer,
+        lead_or_follow: LeadOrFollow,
+        parking: Parking | None = None,
+        gate: Gate | None = None,
     ) -> None:
         self._lookup = lookup
         self._coalescer = coalescer
         self._lead_or_follow = lead_or_follow
         self._parking = parking or NoParking()
+        self._gate = gate or NoGate()
 
     def position(self) -> Position:
         """To be noted before the caches are looked into."""
@@ -31,8 +40,12 @@ class Pipeline:
         todo = await self._lookup.exact(batch)
         todo = await self._lookup.similar(todo)
         batch.looked_up()
-        todo = await self._parking.park(todo)
-        await self._lead_or_follow.answer(todo, position)
+
+        async def ask(todo: list[OpenQuestion]) -> None:
+            todo = await self._parking.park(todo)
+            await self._lead_or_follow.answer(todo, position)
+
+        await self._gate.before(ask, todo)
 
     async def condemn(self, batch: Batch, failure: Failure) -> None:
         """Fail every question that has no answer, and for a while all that are like one of them: workers died of it."""

@@ -21,13 +21,23 @@ class Hit:
 
 
 @dataclass(frozen=True, slots=True)
+class Doubt:
+    """look: the match as if it were a hit, and checked."""
+
+    hit: Hit
+    look: Look
+
+
+@dataclass(frozen=True, slots=True)
 class Choice:
     """hit: what serves the question; None: it is asked. look: what is to be compared with its own answer. spare: it has
-    to be asked itself, and follows only the same question; this serves it if the LLM fails or takes long."""
+    to be asked itself, and follows only the same question; this serves it if the LLM fails or takes long. doubt: it is
+    no hit, but a judge may let it serve."""
 
     hit: Hit | None = None
     look: Look | None = None
     spare: Hit | None = None
+    doubt: Doubt | None = None
 
 
 NOTHING = Choice()

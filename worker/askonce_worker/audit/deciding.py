@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from askonce_worker.audit.gate import gate_from, gate_share
 from askonce_worker.audit.judge_errors import NOT_MEASURED, JudgeErrors
 from askonce_worker.audit.learning import Learnt, learn
 from askonce_worker.audit.ledger import Slice, sums_of
@@ -27,15 +28,16 @@ MORE = 1.03
 @dataclass(frozen=True, slots=True)
 class Terms:
     """budget: the share of the requests that may get a wrong cached answer. profile: the least cosine by the profile
-    of the embedding model; None: it has none."""
+    of the embedding model; None: it has none. gate: whether a judge may let matches serve."""
 
     budget: float
     profile: float | None
+    gate: bool = False
 
 
 def first_policy(terms: Terms) -> Policy:
     """Of a group that nothing is known of."""
-    return Policy(version=0, threshold=terms.profile, chance=MOST)
+    return _with_gate(Policy(version=0, threshold=terms.profile, chance=MOST), terms, 0.0)
 
 
 def decide(
@@ -45,16 +47,24 @@ def decide(
     requests = sum(part.requests for part in slices)
     labels = sum(float(part.sums[:, :, 0].sum()) for part in slices)
     version = before.version + 1
+    gate = gate_share(slices, terms.budget) if terms.gate else None
     if labels < LEAST_LABELS or requests < LEAST_REQUESTS:
-        return replace(first_policy(terms), version=version)
+        return _with_gate(Policy(version, terms.profile, MOST), terms, gate)
+    if gate:
+        terms = replace(terms, budget=terms.budget - gate)
     chance = chance_of_a_check(terms.budget, requests)
     choice = choose(slices, COSINE, terms.budget, judge=judge)
     learnt = learn(records)
     if learnt is not None:
         better = _choice_of(learnt, slices, records, terms, judge)
         if better.promised >= MORE * choice.promised and better.threshold is not None:
-            return Policy(version, better.threshold, chance, learnt.weights)
-    return Policy(version, choice.threshold, chance)
+            return _with_gate(Policy(version, better.threshold, chance, learnt.weights), terms, gate)
+    return _with_gate(Policy(version, choice.threshold, chance), terms, gate)
+
+
+def _with_gate(policy: Policy, terms: Terms, share: float | None) -> Policy:
+    """share: of the budget, that its hits take; None: it is shut."""
+    return replace(policy, gate=gate_from(policy)) if terms.gate and share is not None else policy
 
 
 def _choice_of(learnt: Learnt, slices: Sequence[Slice], records: Records, terms: Terms, judge: JudgeErrors) -> Choice:

@@ -7,6 +7,7 @@ It is kept as fields of a hash, so that any number of workers add to it at once,
                                           (a weight is the inverse of the chance that it would be looked at)
     {version}:unknown:{bin}               the weights of those of which nobody could tell whether they were right
     {version}:judged:{bin}                the weights of those that the judge, who may be wrong, called right
+    {version}:gate:{name}                 of the judge as a gate, as in `GATE`
 
 A version is a slice of time. `compact` makes eight of many.
 """
@@ -26,6 +27,9 @@ WINDOW = 8000
 POWERS = 3
 OUTCOMES = ("right", "wrong")
 RIGHT, WRONG = 0, 1
+GATE = ("asked", "cost", "served", "saved", "wrong", "squares")
+"""Matches that it was asked about, and what that cost; those that it let serve, and what their calls would have cost;
+of the wrong ones among the checks of these, the sums of the weights and of their squares."""
 
 Fields = dict[str, float]
 Sums = NDArray[np.float64]
@@ -37,22 +41,24 @@ Unknown = NDArray[np.float64]
 @dataclass(frozen=True, slots=True)
 class Slice:
     """first: the version of the policy that it begins with. unknown: the weights of the matches without a label.
-    judged: of those that are right by the judge's word alone."""
+    judged: of those that are right by the judge's word alone. gate: as in `GATE`."""
 
     first: int
     requests: float
     sums: Sums
     unknown: Unknown = field(default_factory=lambda: np.zeros(BINS))
     judged: Unknown = field(default_factory=lambda: np.zeros(BINS))
+    gate: Unknown = field(default_factory=lambda: np.zeros(len(GATE)))
 
     def joined(self, later: "Slice") -> "Slice":
         unknown, judged = self.unknown + later.unknown, self.judged + later.judged
-        return Slice(self.first, self.requests + later.requests, self.sums + later.sums, unknown, judged)
+        requests, sums, gate = self.requests + later.requests, self.sums + later.sums, self.gate + later.gate
+        return Slice(self.first, requests, sums, unknown, judged, gate)
 
     def share(self, share: float) -> "Slice":
         """What so large a part of it holds, if it is alike all through."""
         sums, unknown, judged = share * self.sums, share * self.unknown, share * self.judged
-        return Slice(self.first, share * self.requests, sums, unknown, judged)
+        return Slice(self.first, share * self.requests, sums, unknown, judged, share * self.gate)
 
 
 def sums_of(bins: NDArray[np.intp], right: NDArray[np.bool_], weight: NDArray[np.float64]) -> Sums:
@@ -69,6 +75,8 @@ def fields_of(part: Slice) -> Fields:
     for kind, weights in (("unknown", part.unknown), ("judged", part.judged)):
         for at in np.flatnonzero(weights):
             fields[f"{part.first}:{kind}:{at}"] = float(weights[at])
+    for at in np.flatnonzero(part.gate):
+        fields[f"{part.first}:gate:{GATE[at]}"] = float(part.gate[at])
     for at, outcome, power in zip(*np.nonzero(part.sums), strict=True):
         fields[f"{part.first}:{OUTCOMES[outcome]}:{at}:{power}"] = float(part.sums[at, outcome, power])
     return fields
@@ -94,6 +102,8 @@ def slices_of(fields: Mapping[str, float]) -> list[Slice]:
         part = found.get(version) or Slice(version, 0.0, np.zeros((BINS, len(OUTCOMES), POWERS)))
         if field_of["outcome"]:
             part.sums[at, OUTCOMES.index(field_of["outcome"]), int(field_of["power"])] = value
+        elif field_of["gate"]:
+            part.gate[GATE.index(field_of["gate"])] = value
         elif field_of["kind"]:
             (part.unknown if field_of["kind"] == "unknown" else part.judged)[at] = value
         else:
@@ -103,7 +113,8 @@ def slices_of(fields: Mapping[str, float]) -> list[Slice]:
 
 
 _FIELD = re.compile(
-    r"(?P<version>\d{1,18}):(?:requests|(?:(?P<kind>unknown|judged)|(?P<outcome>right|wrong)):(?P<bin>\d{1,4})"
+    rf"(?P<version>\d{{1,18}}):(?:requests|gate:(?P<gate>{'|'.join(GATE)})|"
+    r"(?:(?P<kind>unknown|judged)|(?P<outcome>right|wrong)):(?P<bin>\d{1,4})"
     r"(?(outcome):(?P<power>[012])))"
 )
 

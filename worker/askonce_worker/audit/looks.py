@@ -16,7 +16,7 @@ class Look:
     question: its vector. found: why it is looked at. comparable: whether comparing answers can tell if the match was
     right. entry, matched, body: the cached question's fingerprint and text, and its answer. epochs: the stamp of both.
     similarity, margin, density: as in `matches.py`. score: by the policy of this version. bin: of the ledger. chance:
-    with which it is looked at.
+    with which it is looked at. gate: it is a hit by the judge's word alone.
     """
 
     question: Vectors
@@ -33,6 +33,7 @@ class Look:
     version: int
     bin: int
     chance: float
+    gate: bool = False
 
 
 def draw(purpose: str, namespace: str, job_id: str) -> float:

@@ -32,13 +32,15 @@ class Verdict(Enum):
 @dataclass(frozen=True, slots=True, eq=False)
 class Policy:
     """version: counts the decisions about this group. threshold: the least score of a hit; None: nothing is served.
-    chance: of a check, for each hit. weights: of the features, for the learnt scorer; None: the score is the cosine.
+    chance: of a check, for each hit. gate: the least score that is put to a judge; None: none is. weights: of the
+    features, for the learnt scorer; None: the score is the cosine.
     """
 
     version: int
     threshold: float | None
     chance: float
     weights: NDArray[np.float32] | None = None
+    gate: float | None = None
 
     def scores(self, matches: Matches) -> Floats:
         """One a match: the higher, the likelier it is right. Minus infinity where there is none."""
@@ -65,6 +67,7 @@ def encode_policy(policy: Policy) -> bytes:
         "version": policy.version,
         "threshold": policy.threshold,
         "chance": policy.chance,
+        "gate": policy.gate,
         "weights": None if policy.weights is None else b64encode(policy.weights.astype("<f4").tobytes()).decode(),
     }
     return orjson.dumps(record)
@@ -80,6 +83,7 @@ def decode_policy(name: str, data: bytes) -> Policy:
             version=time_of(record, "version"),
             threshold=None if record["threshold"] is None else _number(record["threshold"]),
             chance=_chance(record["chance"]),
+            gate=None if record.get("gate") is None else _number(record["gate"]),
             weights=None if record["weights"] is None else _weights(text_of(record, "weights")),
         )
     except (ValueError, KeyError, TypeError) as error:

@@ -108,4 +108,5 @@ def _label(item: Finished, look: Look, right: bool | None, by: By) -> Label:
         by="" if right is None else by,
         weight=_weight(item, look),
         judged=right if by == "judge" else None,
+        gate=look.gate,
     )

@@ -1,8 +1,7 @@
 """The judge: a small model that is asked whether two answers say the same. In the background, several pairs a call.
 
-It is bounded by a budget of money a day, over all workers. A model without a known price counts as if it cost a dollar
-for a million tokens in and four for as many out. Where it fails, or the budget is used up, it is left alone for a
-while: what takes a judge is not looked at then.
+It is bounded by a budget of money a day (`judge_calls.py`). Where it fails, or the budget is used up, it is left alone
+for a while: what takes a judge is not looked at then. A call has pairs of one namespace.
 
 Answers that are alike cost nothing, and wait all the same for a call that others take, and share its fate: counted
 while the judge fails, they alone would be counted, and no wrong hit ever be found.
@@ -16,15 +15,10 @@ from dataclasses import dataclass
 
 import structlog
 
-from askonce.answer import Answer
-from askonce.contract.counters import tokens
-from askonce.prices.load import Prices
-from askonce.prices.money import from_nano
-from askonce.question import Question
 from askonce.store.away import TROUBLE
-from askonce_worker.answering.ports import LLM, Completion, LLMError
 from askonce_worker.audit.comparing import compare, text_of_answer
-from askonce_worker.audit.judging import INSTRUCTIONS, MOST_CHARS, Compared, fits, message, read_verdicts
+from askonce_worker.audit.judging import INSTRUCTIONS, LETTERS, MOST_CHARS, Compared, fits, message
+from askonce_worker.auditing.judge_calls import FAILURES, JudgeCalls
 from askonce_worker.auditing.judge_ledger import JudgeLedger
 from askonce_worker.auditing.ports import Pair, Told
 
@@ -37,42 +31,28 @@ GATHERED = 0.2
 MOST_WAITING = 500
 MOST_ALIKE = 50
 """That wait for a call of others: then one of them is asked about."""
-TIMEOUT = 30.0
 CLOSED = 30.0
 """Seconds, after a failure, or when the budget is used up."""
-ASSUMED_IN, ASSUMED_OUT = 1_000, 4_000
-"""Billionths a token of a model whose price is not known."""
-TOKEN_BYTES = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
+    namespace: str
     compared: Compared
     is_hit: bool
     told: Told
 
 
-class JudgeFailed(Exception):
-    """It gave no verdicts: the reason."""
-
-
-FAILURES = (JudgeFailed, LLMError, TimeoutError, *TROUBLE)
-
-
 class Judge:
     def __init__(
         self,
-        llm: LLM,
+        calls: JudgeCalls,
         ledger: JudgeLedger,
-        prices: Prices,
         *,
-        model: str,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._llm = llm
+        self._calls = calls
         self._ledger = ledger
-        self._prices = prices
-        self._model = model
         self._clock = clock
         self._closed_until = 0.0
         self._waiting: deque[Waiting] = deque()
@@ -89,7 +69,7 @@ class Judge:
             told(None)
             return
         compared = Compared(question, cached, text_of_answer(pair.fresh)[:MOST_CHARS])
-        waiting = Waiting(compared, pair.look.found != "miss", told)
+        waiting = Waiting(pair.question.namespace or "", compared, pair.look.found != "miss", told)
         if compare(pair.fresh, pair.look.body) and len(self._alike) < MOST_ALIKE:
             self._alike.append(waiting)
             return
@@ -102,7 +82,7 @@ class Judge:
             while True:
                 await self._came.wait()
                 await asyncio.sleep(GATHERED)
-                batch = [self._waiting.popleft() for _ in range(min(PAIRS, len(self._waiting)))]
+                batch = self._next()
                 if not self._waiting:
                     self._came.clear()
                 if batch:
@@ -110,6 +90,13 @@ class Judge:
         finally:
             for each in (*self._waiting, *self._alike):
                 each.told(None)
+
+    def _next(self) -> list[Waiting]:
+        """Of the namespace that has waited longest: no text of one is shown beside another's."""
+        ours = [each for each in self._waiting if each.namespace == self._waiting[0].namespace][:PAIRS]
+        taken = {id(each) for each in ours}
+        self._waiting = deque(each for each in self._waiting if id(each) not in taken)
+        return ours
 
     async def _judge(self, batch: Sequence[Waiting]) -> None:
         said: list[bool | None] = [None] * len(batch)
@@ -137,7 +124,7 @@ class Judge:
         """A `different` about a hit counts once it was said twice, the second time with the answers exchanged: a false
         one costs more than any other mistake. Where it cannot be said again, the first word counts: what is different
         must not be left out more often than what is the same."""
-        said = await self._ask([each.compared for each in batch])
+        said: list[bool | None] = [*await self._ask([each.compared for each in batch])]
         doubted = [at for at, each in enumerate(batch) if said[at] is False and each.is_hit]
         if doubted:
             try:
@@ -149,37 +136,12 @@ class Judge:
                 said[at] = verdict
         told = zip(batch, said, strict=True)
         remembered = {each.compared.id: same for each, same in told if same or (same is False and each.is_hit)}
-        await self._ledger.settle({"pairs": len(batch)}, remembered)
+        try:
+            await self._ledger.settle({"pairs": len(batch)}, remembered)
+        except TROUBLE as error:  # what it said counts all the same
+            log.warning("judge.not_remembered", error=type(error).__name__)
         return said
 
-    async def _ask(self, pairs: Sequence[Compared]) -> list[bool | None]:
-        """One call. Raises JudgeFailed, LLMError, one of TROUBLE."""
-        params = {"temperature": 0, "max_tokens": 2 * len(pairs) + 2}
-        question = Question(message(pairs), model=self._model, system=INSTRUCTIONS, params=params, cache="bypass")
-        likely = from_nano(self._cost(len((question.text + INSTRUCTIONS).encode()) // TOKEN_BYTES, 2 * len(pairs)))
-        if not await self._ledger.reserve(likely):
-            raise JudgeFailed("its budget for today is used up")
-        completion = None
-        try:
-            completion = await self._llm.complete(question, timeout=TIMEOUT)
-        finally:
-            await self._ledger.settle(self._figures(completion, likely), {})
-        text = Answer(None, "answered", body=completion.body).text or ""
-        verdicts = read_verdicts(text, len(pairs))
-        if None in verdicts:
-            raise JudgeFailed(f"{len(text)} characters that are no verdicts on {len(pairs)} pairs")
-        return verdicts
-
-    def _figures(self, completion: Completion | None, reserved: float) -> dict[str, float]:
-        """Of a call that failed nothing is known: what was reserved counts as spent."""
-        if completion is None:
-            return {"calls": 1}
-        tokens_in, tokens_out, _ = tokens(completion.body)
-        cost = self._cost(tokens_in, tokens_out) if completion.cost is None else completion.cost
-        return {"calls": 1, "tokens_in": tokens_in, "tokens_out": tokens_out, "cost": from_nano(cost) - reserved}
-
-    def _cost(self, tokens_in: int, tokens_out: int) -> int:
-        """Billionths."""
-        usage = {"prompt_tokens": tokens_in, "completion_tokens": tokens_out}
-        known = self._prices.cost(self._model, usage)
-        return ASSUMED_IN * tokens_in + ASSUMED_OUT * tokens_out if known is None else known
+    async def _ask(self, pairs: Sequence[Compared]) -> list[bool]:
+        """One call. Raises one of FAILURES."""
+        return (await self._calls.ask(INSTRUCTIONS, message(pairs), len(pairs), letters=LETTERS)).verdicts

@@ -75,6 +75,12 @@ class Recorder:
         for name, value in sums.items():
             self._of(question).seen[name] += value
 
+    def gate(self, question: Question, version: int, **sums: float) -> None:
+        """Adds to what is known of the judge as a gate, names as in `GATE` of `audit/ledger.py`."""
+        for name, value in sums.items():
+            self._of(question).ledger[f"{version}:gate:{name}"] += value
+        self.seen(question, **{f"gate_{name}": value for name, value in sums.items()})
+
     def unknown(self, question: Question, version: int, at: int, weight: float) -> None:
         """A match was looked at, and could not be judged. at: its bin."""
         self.seen(question, unknown=weight)

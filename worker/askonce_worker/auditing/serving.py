@@ -10,7 +10,7 @@ from askonce.contract.audit import group_id
 from askonce.explanation import InForce
 from askonce.question import Question, Tier
 from askonce_worker.answering.ports import Vector
-from askonce_worker.answering.serving import NOTHING, Choice, Hit
+from askonce_worker.answering.serving import NOTHING, Choice, Doubt, Hit
 from askonce_worker.answering.tiers import tier_of
 from askonce_worker.audit.comparing import is_plain, text_of_answer
 from askonce_worker.audit.judging import fits
@@ -36,7 +36,7 @@ NEAR_BINS = 6
 class AuditedServing:
     """matcher: its threshold is the least cosine that is looked for. profile: from which cosine on the profile of the
     embedding model serves; None: never. misses: whether matches that are no hits are looked at, too. bulk_tier: of bulk
-    questions that name none."""
+    questions that name none. gated: whether a judge is asked about some of them."""
 
     def __init__(
         self,
@@ -47,6 +47,7 @@ class AuditedServing:
         profile: float | None,
         misses: bool,
         bulk_tier: Tier,
+        gated: bool = False,
     ) -> None:
         self._matcher = matcher
         self._policies = policies
@@ -54,6 +55,7 @@ class AuditedServing:
         self._profile = profile
         self._misses = misses
         self._bulk_tier: Tier = bulk_tier
+        self._gated = gated
 
     async def prepare(self, questions: Sequence[Question]) -> None:
         await self._policies.refresh(map(group_of, questions))
@@ -84,13 +86,21 @@ class AuditedServing:
         look = None if rank is None else _look_at(found, rank, vector, policy)
         if rank is None or look is None:
             return NOTHING
-        chance = draw("check", question.namespace or "", question.job_id or "")
-        verdict = policy.verdicts(np.array([look.score]), np.array([chance]))[0]
+        verdict = policy.verdicts(np.array([look.score]), np.array([_draw_of(question)]))[0]
         if verdict is Verdict.SERVE:
             return Choice(found[rank])
-        if verdict is Verdict.ASK:
-            return self._missed(question, look, policy)
-        return self._checked(question, found[rank], look, lane)
+        if verdict is Verdict.CHECK:
+            return self._checked(question, found[rank], look, lane)
+        missed = self._missed(question, look, policy)
+        if self._gated and policy.gate is not None and look.score >= policy.gate:
+            return replace(missed, doubt=Doubt(found[rank], replace(look, gate=True)))
+        return missed
+
+    def admitted(self, question: Question, lane: str, doubt: Doubt) -> Choice:
+        """A match that the judge lets serve: like any other hit it may be checked."""
+        if _draw_of(question) < doubt.look.chance:
+            return self._checked(question, doubt.hit, doubt.look, lane)
+        return Choice(doubt.hit)
 
     def in_force(self, question: Question, reuse: Reuse) -> InForce:
         policy = self._policies.of(group_of(question))
@@ -130,6 +140,10 @@ class AuditedServing:
         if is_plain(look.body):
             return True
         return self._judging.is_open and fits(question.prompt(), text_of_answer(look.body))
+
+
+def _draw_of(question: Question) -> float:
+    return draw("check", question.namespace or "", question.job_id or "")
 
 
 def group_of(question: Question) -> str:

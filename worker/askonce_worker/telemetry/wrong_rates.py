@@ -25,6 +25,12 @@ MONEY = {
     "askonce_judge_spent_today_dollars": ("cost", "Spent on the judge today."),
     "askonce_judge_budget_dollars": ("budget", "What the judge may cost a day."),
 }
+GATE = {
+    "askonce_gate_asked": ("asked", "Matches that the judge was asked about as a gate, of a week."),
+    "askonce_gate_served": ("served", "Hits that it let serve."),
+    "askonce_gate_cost_dollars": ("cost", "What that cost."),
+    "askonce_gate_saved_dollars": ("saved", "What the calls of those hits would have cost."),
+}
 
 
 def wrong_rate_metrics(rates: WrongRates | None) -> list[Metric]:
@@ -32,7 +38,7 @@ def wrong_rate_metrics(rates: WrongRates | None) -> list[Metric]:
     if rates is None:
         return []
     groups = {ALL: rates.all, **{each.group: each for each in rates.groups[:MOST]}}
-    return [*_shares(groups), *_served(groups), *_settings(rates), *_money(rates.judge)]
+    return [*_shares(groups), *_served(groups), *_settings(rates), *_sums(MONEY, rates.judge), *_sums(GATE, rates.gate)]
 
 
 def _labels(name: str, each: GroupRate) -> tuple[str, str, str]:
@@ -55,14 +61,17 @@ def _served(groups: Mapping[str, GroupRate]) -> Iterator[Metric]:
     unknown = GaugeMetricFamily("askonce_unjudged_matches", "Matches that nobody could judge.", labels=LABELS)
     threshold = GaugeMetricFamily("askonce_policy_threshold", "The least score of a hit.", labels=(*LABELS, "scorer"))
     chance = GaugeMetricFamily("askonce_policy_check_chance", "The chance that a hit is checked.", labels=LABELS)
+    gate = GaugeMetricFamily("askonce_policy_gate", "The least score that is put to the judge.", labels=LABELS)
     for group, each in groups.items():
         checks.add_metric(_labels(group, each), each.checks)
         unknown.add_metric(_labels(group, each), each.unknown)
         if each.policy is not None:
             chance.add_metric(_labels(group, each), each.policy.chance)
+            if each.policy.gate is not None:
+                gate.add_metric(_labels(group, each), each.policy.gate)
             if each.policy.threshold is not None:
                 threshold.add_metric((*_labels(group, each), each.policy.scorer), each.policy.threshold)
-    yield from (checks, unknown, threshold, chance)
+    yield from (checks, unknown, threshold, chance, gate)
 
 
 def _settings(rates: WrongRates) -> Iterator[Metric]:
@@ -74,7 +83,7 @@ def _settings(rates: WrongRates) -> Iterator[Metric]:
         yield GaugeMetricFamily("askonce_judge_error_share", text, wrong / twice)
 
 
-def _money(judge: Mapping[str, float]) -> Iterator[Metric]:
-    for name, (field, text) in MONEY.items():
-        if field in judge:
-            yield GaugeMetricFamily(name, text, judge[field])
+def _sums(known: Mapping[str, tuple[str, str]], found: Mapping[str, float]) -> Iterator[Metric]:
+    for name, (field, text) in known.items():
+        if field in found:
+            yield GaugeMetricFamily(name, text, found[field])

@@ -24,6 +24,7 @@ MOST = 200
 """Groups that stand by themselves: those with the most questions. (The rest is one, under no name.)"""
 NAMES = tuple(each.name for each in fields(Seen))
 REST = ""
+GATE = ("asked", "cost", "served", "saved")
 
 Sums = defaultdict[str, float]
 Name = tuple[str, str, str, str]
@@ -70,6 +71,7 @@ class WrongRateReport:
             tuple(sorted(groups, key=lambda each: -each.answered)),
             judge,
             agreement,
+            _gate(sums.values()),
         )
 
     async def _read_hours(self, last: int) -> None:
@@ -124,7 +126,17 @@ def _served(raw: bytes | None) -> Served | None:
         policy = decode_policy("policy", raw)
     except Unreadable:
         return None
-    return Served(policy.version, "cosine" if policy.weights is None else "learnt", policy.threshold, policy.chance)
+    scorer = "cosine" if policy.weights is None else "learnt"
+    return Served(policy.version, scorer, policy.threshold, policy.chance, policy.gate)
+
+
+def _gate(groups: Iterable[Sums]) -> dict[str, float]:
+    """Empty where it was never asked."""
+    total: Sums = defaultdict(float)
+    for found in groups:
+        for name in GATE:
+            total[name] += found[f"gate_{name}"]
+    return dict(total) if any(total.values()) else {}
 
 
 def _sums(found: Mapping[bytes, bytes]) -> dict[str, Sums]:

@@ -108,8 +108,8 @@ async def service(settings: Settings, health: PartHealth, *, worker: str, clock:
         figures = Figures(shared.coalescer, lead_or_follow, shared.embedder, shared.vectors, shared.refusals, health)
         await stack.enter_async_context(told(watched, settings, shared.prices, figures))
         parking, tending = parked_of(settings, _around(shared, lookup, clock), stack)
-        pipeline = Pipeline(lookup, shared.coalescer, lead_or_follow, parking)
-        prompts = settings.log_prompts
+        gate, prompts = audited.gate(lookup, shared.publisher, clock), settings.log_prompts
+        pipeline = Pipeline(lookup, shared.coalescer, lead_or_follow, parking, gate)
         jobs = ChunkJob(pipeline, shared.publisher, shared.refusals, watched.around, log_prompts=prompts)
         yield Service(
             jobs,

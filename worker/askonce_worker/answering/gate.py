@@ -1,0 +1,82 @@
+"""Before the LLM: a judge may let a match serve that is no hit by its score. The other questions go on meanwhile."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol
+
+from askonce_worker.answering.answers import similar
+from askonce_worker.answering.lookup import Lookup
+from askonce_worker.answering.open_question import OpenQuestion
+from askonce_worker.answering.ports import Clock, Outbound
+from askonce_worker.answering.serving import Choice, Hit
+
+MOST_WAITING = 8.0
+"""Seconds that a question waits for the judge, or half of its time if that is less. Then the LLM is asked."""
+
+Ask = Callable[[list[OpenQuestion]], Awaitable[None]]
+
+
+class Admission(Protocol):
+    async def admit(self, items: Sequence[OpenQuestion], *, within: float) -> list[Choice | None]:
+        """What serves each of these, which share a namespace, or is to be asked all the same; None where it is not let
+        through. Never fails, and waits for so many seconds at most."""
+        ...
+
+    def served(self, item: OpenQuestion, hit: Hit) -> None:
+        """Told of each question that was served so."""
+        ...
+
+
+class Gate(Protocol):
+    async def before(self, ask: Ask, todo: list[OpenQuestion]) -> None:
+        """Asks about all that is not served by a match."""
+        ...
+
+
+class NoGate:
+    async def before(self, ask: Ask, todo: list[OpenQuestion]) -> None:
+        await ask(todo)
+
+
+class JudgedMatches:
+    def __init__(self, admission: Admission, lookup: Lookup, outbound: Outbound, clock: Clock) -> None:
+        self._admission = admission
+        self._lookup = lookup
+        self._outbound = outbound
+        self._clock = clock
+
+    async def before(self, ask: Ask, todo: list[OpenQuestion]) -> None:
+        doubtful = [item for item in todo if item.doubt is not None and item.question.cache == "use"]
+        if not doubtful:
+            await ask(todo)
+            return
+        keys = {item.key for item in doubtful}
+        others = ask([item for item in todo if item.key not in keys])
+        outcomes = await asyncio.gather(others, self._judged(ask, doubtful), return_exceptions=True)
+        for outcome in outcomes:
+            if isinstance(outcome, BaseException):
+                raise outcome
+
+    async def _judged(self, ask: Ask, items: list[OpenQuestion]) -> None:
+        left = (items[0].deadline - self._clock.now_ms()) / 1000
+        choices = await self._admission.admit(items, within=max(0.0, min(MOST_WAITING, left / 2)))
+        answered = await asyncio.gather(
+            *(self._served(item, choice) for item, choice in zip(items, choices, strict=True) if choice is not None)
+        )
+        done = {key for key in answered if key}
+        await ask([item for item in items if item.key not in done])
+
+    async def _served(self, item: OpenQuestion, choice: Choice) -> str:
+        """The key of a question that needs no answer any more. Meanwhile its match may have been invalidated, or
+        reported, or somebody else has asked the same."""
+        key, hit = item.key, choice.hit or choice.spare
+        if await self._lookup.look_again(item, similar=False):
+            return key
+        if hit is None or not await self._lookup.stands(item.question, hit):
+            return ""
+        item.look, item.spare = choice.look, choice.spare
+        if choice.hit is None:
+            return ""
+        await self._outbound.send(similar(item, choice.hit))
+        self._admission.served(item, choice.hit)
+        return key
