@@ -304,4 +304,4 @@ def test_it_does_not_serve_strangers_without_keys(settings, monkeypatch, capsys)
     assert main(["serve", "--host", "0.0.0.0", "--port", "0"]) == 2
     assert "there are no keys" in capsys.readouterr().err
     assert main(["serve", "--port", "99999"]) == 2
-    assert "ASKONCE_SERVE_PORT" in capsys.readouterr().err
+    assert "--port: '99999' is not a whole number from 0 to 65535" in capsys.readouterr().err

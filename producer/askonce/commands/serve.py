@@ -19,6 +19,9 @@ EXAMPLES = (
 ENVIRONMENT = (SETTINGS, "OPENAI_")
 """What is taken of the file with settings: the provider's address too, for what it answers itself."""
 
+OPTIONS = ("host", "port", "processes", "timeout")
+"""Those with a value."""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--host", help="where to listen (default: ASKONCE_SERVE_HOST, else 127.0.0.1)")
@@ -32,12 +35,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Serves until it is told to stop. Raises ValueError."""
-    os.environ.update(_environment(args))
     try:
-        from askonce.serve.server import serve  # noqa: PLC0415 - an extra of the package
+        from askonce.serve.serve_settings import VARIABLES  # noqa: PLC0415 - an extra of the package
+        from askonce.serve.server import serve  # noqa: PLC0415
     except ModuleNotFoundError as error:
         complain(f"{error.name} is not installed: pip install 'askonce[serve]'")
         return 2
+    for name in OPTIONS:
+        if (given := getattr(args, name)) is not None:
+            VARIABLES[name][1](f"--{name}", given)
+    os.environ.update(_environment(args))
     return serve(_say_at_once)
 
 
