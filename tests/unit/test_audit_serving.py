@@ -65,12 +65,14 @@ def test_a_check_is_asked_alone_in_the_bulk_lane_and_afterwards_in_the_other():
     waits = chosen(Policy(3, 0.8, 1.0), lane="interactive")
     assert waits.hit is not None
     assert (waits.spare, waits.look.found) == (None, "late")
+    batch = chosen(Policy(3, 0.8, 1.0), tier="batch")
+    assert batch.hit is not None
+    assert (batch.spare, batch.look.found) == (None, "late")
 
 
-@pytest.mark.parametrize("options", [{"tier": "batch"}, {}])
-def test_what_nobody_can_judge_in_time_is_served(options):
-    answer = "300 m" if options else "The tower is as tall as three hundred people are long."
-    choice = chosen(Policy(3, 0.8, 1.0), hit(answer=answer), **options)
+def test_what_nobody_can_judge_is_served():
+    answer = "The tower is as tall as three hundred people are long."
+    choice = chosen(Policy(3, 0.8, 1.0), hit(answer=answer))
     assert choice.hit is not None
     assert (choice.look.found, choice.look.comparable) == ("served", False)
 

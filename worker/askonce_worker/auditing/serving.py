@@ -118,11 +118,12 @@ class AuditedServing:
         return [None if look is None else look.score for look in looks]
 
     def _checked(self, question: Question, hit: Hit, look: Look, lane: str) -> Choice:
-        """Where nobody could say what came of it, the LLM is not asked: the hit waits for a person's verdict. So does
-        one whose check would wait for a provider's batch: hours later it would say nothing of the policy of now."""
-        if tier_of(question, lane, self._bulk_tier) == "batch" or not self._is_comparable(question, look):
+        """Where nobody could say what came of it, the LLM is not asked: the hit waits for a person's verdict. One whose
+        check would wait for a provider's batch is served and checked at once: hours later that would say nothing of the
+        policy of now."""
+        if not self._is_comparable(question, look):
             return Choice(hit, replace(look, found="served", comparable=False))
-        if lane == "interactive":
+        if lane == "interactive" or tier_of(question, lane, self._bulk_tier) == "batch":
             return Choice(hit, replace(look, found="late"))
         return Choice(None, look, spare=hit)
 
