@@ -1,3 +1,8 @@
-"""`client` and `service` for all contract tests that have none of their own."""
+"""`client` and `service` for all contract tests that have none of their own, and workers that park questions."""
+
+import contextlib
 
 from support.client_fixtures import client, service  # noqa: F401
+
+with contextlib.suppress(ImportError):  # the client's tests also run where the worker's dependencies are not installed
+    from support.parking import batch_worker, hurried  # noqa: F401

@@ -1,28 +1,25 @@
 """Questions that wait for a provider's batch: who joins, who does not wait, and what becomes of them meanwhile."""
-# ruff: noqa: F811
 
 import asyncio
 
 import orjson
 import pytest
-from structlog.testing import capture_logs
 
 from askonce import Client, Question, QuestionFailed
 from support.asking import MODEL, until_asked
 from support.batch_runs import batch as run_batch
-from support.batch_runs import files, write  # noqa: F401
+from support.batch_runs import write
 from support.parking import (
     answers,
-    batch_worker,  # noqa: F401
     distinct,
-    hurried,  # noqa: F401
+    hasten,
     in_place,
     lines_of_batches,
     nothing_left,
     park,
-    run_bulk,
     running,
     seen,
+    taking,
 )
 from support.wired import wired_workers
 
@@ -45,6 +42,7 @@ async def test_each_distinct_question_is_in_a_batch_once_and_everybody_is_answer
             assert answer.metadata == question.metadata
         assert {answer.source for answer in found[18:]} <= {"inflight", "semantic", "llm"}
         await nothing_left(one)
+        assert (await seen(llm_server))[0]["files"] == [], "prompts and answers do not stay at the provider"
         [again] = await one.ask(questions[0].text)
         assert again.source == "exact"
 
@@ -148,21 +146,6 @@ async def test_standard_questions_and_those_near_their_deadline_are_asked_at_onc
     assert (calls, batches["billed"]) == (3, 0)
 
 
-async def test_a_namespace_with_a_budget_is_asked_at_once_and_the_log_says_so(batch_worker, llm_server, tmp_path):
-    (tmp_path / "prices.json").write_bytes(orjson.dumps({"models": {MODEL: {"input": 1, "output": 1}}}))
-    settings = batch_worker | {
-        "ASKONCE_BUDGETS": "default=5/day",
-        "ASKONCE_PRICES": str(tmp_path / "prices.json"),
-    }
-    with capture_logs() as logs:
-        async with wired_workers(1, settings) as [worker]:
-            ids = [*await park(worker, *distinct(2)), *await park(worker, *distinct(1, 2))]
-            assert {answer.source for answer in await answers(worker, ids)} == {"llm"}
-    assert [entry["namespace"] for entry in logs if entry["event"] == "batch.not_with_a_budget"] == ["default"]
-    batches, calls = await seen(llm_server)
-    assert (calls, batches["billed"]) == (3, 0)
-
-
 async def test_a_bound_on_money_holds_over_several_batches(batch_worker, llm_server, files, capsys):
     """An answer costs 0.01 at most, at the standard price, and half of 0.009 in fact."""
     prices = {"input": 0, "output": 10, "batch": {"input": 0, "output": 5}}
@@ -171,11 +154,8 @@ async def test_a_bound_on_money_holds_over_several_batches(batch_worker, llm_ser
     await llm_server.control(chat={"completion_tokens": 900})
     arguments = ["in.jsonl", "out.jsonl", "--model", MODEL, "--prices", "prices.json", "--json", "--template", "none"]
     arguments += ["--param", "max_tokens=1000", "--tier", "batch"]
-    async with wired_workers(1, batch_worker) as [worker]:
-        taking = asyncio.create_task(run_bulk(worker))
+    async with wired_workers(1, batch_worker) as [worker], taking(worker):
         assert await asyncio.wait_for(run_batch(worker.client, *arguments, "--max-cost", "0.03"), 60) == 1
-        taking.cancel()
-        await asyncio.wait({taking})
     captured = capsys.readouterr()
     found = orjson.loads(captured.out)
     assert (found["lines"], found["failed"], found["tiers"]) == (5, 0, {"batch": 5}), "the next might have cost 0.01"
@@ -213,8 +193,9 @@ async def test_a_deadline_passes(batch_worker, llm_server):
     """Its batch is cancelled for it in time; here the provider cancels nothing."""
     await llm_server.control(batches={"seconds": 3600, "cancelling": 3600})
     async with wired_workers(1, batch_worker) as [worker]:
-        [late] = await park(worker, *distinct(1), timeout=4)
-        await running(worker)
+        [late] = await park(worker, *distinct(1))
+        [name] = await running(worker)
+        await hasten(worker, f"lines:{name.decode()}", seconds=3)
         [found] = await answers(worker, [late])
         assert (found.status, found.error.kind) == ("failed", "expired")
         with pytest.raises(QuestionFailed):

@@ -1,13 +1,9 @@
 """What goes wrong with a provider's batch: nothing is lost, and nothing is paid twice."""
-# ruff: noqa: F811
-
-import asyncio
-import contextlib
 
 import pytest
 
 from askonce import Question
-from askonce_worker.parked import sending, sorting
+from askonce_worker.parked import request_file, sorting
 from askonce_worker.parked.sending import Sending
 from askonce_worker.parked.settling import Settling
 from askonce_worker.parked.sorting import Sorting
@@ -15,34 +11,14 @@ from askonce_worker.parked.store import LockLost, ParkedStore
 from support.counting import counters
 from support.parking import (
     answers,
-    batch_worker,  # noqa: F401
     distinct,
-    hurried,  # noqa: F401
     nothing_left,
     park,
-    run_bulk,
     running,
     seen,
+    taking,
 )
 from support.wired import wired_workers
-
-
-@contextlib.asynccontextmanager
-async def worker_of(settings, count=1):
-    """Workers that take what comes back into the bulk lane, too."""
-    async with wired_workers(count, settings) as workers:
-        yield workers if count > 1 else workers[0]
-
-
-@contextlib.asynccontextmanager
-async def taking(worker):
-    task = asyncio.create_task(run_bulk(worker))
-    try:
-        yield
-    finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
 
 
 async def test_lines_that_fail_are_missing_or_torn(batch_worker, llm_server):
@@ -56,7 +32,7 @@ async def test_lines_that_fail_are_missing_or_torn(batch_worker, llm_server):
         {"kind": "status", "contains": "town 6?", "status": 500},
     ]
     await llm_server.control(batches={"lines": rules})
-    async with worker_of(batch_worker) as worker:
+    async with wired_workers(1, batch_worker) as [worker]:
         ids = await park(worker, *distinct(8))
         reworded = [Question("please How far is town 5? [g5]"), Question("please How far is town 0? [g0]")]
         ids += await park(worker, *reworded)
@@ -79,7 +55,7 @@ async def test_lines_that_fail_are_missing_or_torn(batch_worker, llm_server):
 
 async def test_what_expires_goes_on_in_the_next_batch(batch_worker, llm_server):
     await llm_server.control(batches={"seconds": 3600, "expires": 0.3})
-    async with worker_of(batch_worker) as worker:
+    async with wired_workers(1, batch_worker) as [worker]:
         ids = await park(worker, *distinct(10))
         await running(worker)
         await llm_server.control(batches={"seconds": 0.0})
@@ -93,7 +69,7 @@ async def test_what_expires_goes_on_in_the_next_batch(batch_worker, llm_server):
 async def test_a_batch_is_cancelled_for_a_question_near_its_deadline(batch_worker, llm_server):
     """What is done until then is taken; of the rest that question is asked at once, and the others wait on."""
     await llm_server.control(batches={"seconds": 12})
-    async with worker_of(batch_worker | {"ASKONCE_BATCH_WAIT": "1"}) as worker:
+    async with wired_workers(1, batch_worker | {"ASKONCE_BATCH_WAIT": "1"}) as [worker]:
         ids = await park(worker, *distinct(6))
         [urgent] = await park(worker, Question("Urgent? [g99]"), timeout=6)
         await running(worker, 1)
@@ -109,7 +85,7 @@ async def test_a_batch_is_cancelled_for_a_question_near_its_deadline(batch_worke
 
 async def test_a_refused_file_is_split_until_the_culprit_is_alone(batch_worker, llm_server):
     await llm_server.control(batches={"refuses": "town 5?"})
-    async with worker_of(batch_worker) as worker:
+    async with wired_workers(1, batch_worker) as [worker]:
         ids = await park(worker, *distinct(9))
         async with taking(worker):
             found = await answers(worker, ids)
@@ -121,7 +97,7 @@ async def test_a_refused_file_is_split_until_the_culprit_is_alone(batch_worker, 
 
 async def test_an_upload_that_is_refused_is_split_too(batch_worker, llm_server):
     await llm_server.control(batches={"steps": [{"step": "upload", "status": 413}, {"step": "create", "status": 400}]})
-    async with worker_of(batch_worker) as worker:
+    async with wired_workers(1, batch_worker) as [worker]:
         found = await answers(worker, await park(worker, *distinct(8)))
     assert {answer.source for answer in found} == {"llm"}
     batches, calls = await seen(llm_server)
@@ -130,7 +106,7 @@ async def test_an_upload_that_is_refused_is_split_too(batch_worker, llm_server):
 
 async def test_a_limit_of_enqueued_tokens_means_smaller_and_later(batch_worker, llm_server):
     await llm_server.control(batches={"enqueued": 30})  # of 6 tokens each
-    async with worker_of(batch_worker) as worker:
+    async with wired_workers(1, batch_worker) as [worker]:
         found = await answers(worker, await park(worker, *distinct(12)))
     assert {answer.source for answer in found} == {"llm"}
     batches, calls = await seen(llm_server)
@@ -138,7 +114,7 @@ async def test_a_limit_of_enqueued_tokens_means_smaller_and_later(batch_worker, 
     assert max(each["lines"] for each in batches["batches"] if each["status"] == "completed") <= 5
 
 
-STEPS = ("upload", "create", "look", "content", "list")
+STEPS = ("upload", "create", "look", "content", "list", "delete")
 
 
 @pytest.mark.parametrize(
@@ -148,7 +124,7 @@ async def test_a_provider_that_fails_at_every_step(batch_worker, llm_server, fau
     """Twice at each; also after the request took effect, and with a list that is behind."""
     steps = [{"step": step, "times": 2, **fault} for step in STEPS]
     await llm_server.control(batches={"steps": steps, "listed_after": 0.4})
-    async with worker_of(batch_worker) as worker:
+    async with wired_workers(1, batch_worker) as [worker]:
         found = await answers(worker, await park(worker, *distinct(10)))
         assert {answer.source for answer in found} == {"llm"}
         await nothing_left(worker)
@@ -156,14 +132,21 @@ async def test_a_provider_that_fails_at_every_step(batch_worker, llm_server, fau
     assert (calls, batches["billed"], set(batches["texts"].values())) == (0, 10, {1})
 
 
-async def test_an_address_without_batches_is_waited_for_and_left_in_time(batch_worker, llm_server):
-    await llm_server.control(batches={"steps": [{"step": "upload", "status": 404, "times": 1000}]})
-    async with worker_of(batch_worker) as worker:
-        ids = await park(worker, *distinct(2), timeout=4)
+@pytest.mark.parametrize(("steps", "status"), [(["upload"], 404), (["create", "list"], 405)])
+async def test_an_address_without_batches_is_left_at_once_and_for_an_hour(batch_worker, llm_server, steps, status):
+    faults = [{"step": step, "status": status, "times": 1000} for step in steps]
+    await llm_server.control(batches={"steps": faults})
+    async with wired_workers(1, batch_worker) as [worker]:
+        ids = await park(worker, *distinct(3))
         async with taking(worker):
             found = await answers(worker, ids)
+        uploads = (await seen(llm_server))[0]["requests"]["upload"]
+        found += await answers(worker, await park(worker, *distinct(1, 3)))
+        assert await worker.redis.ttl(worker.keys.parked("none")) > 3000
+        await nothing_left(worker)
     assert {answer.source for answer in found} == {"llm"}
-    assert (await seen(llm_server))[1] == 2
+    batches, calls = await seen(llm_server)
+    assert (calls, batches["requests"]["upload"]) == (4, uploads)
 
 
 @pytest.mark.parametrize(
@@ -193,7 +176,7 @@ async def test_a_worker_that_dies_anywhere_is_gone_on_from(monkeypatch, batch_wo
         return result
 
     monkeypatch.setattr(part, method, dies)
-    async with worker_of(batch_worker, 2) as [one, other]:
+    async with wired_workers(2, batch_worker) as [one, other]:
         ids = await park(one, *distinct(6), *distinct(2))
         ids += await park(other, Question("please How far is town 3? [g3]"))
         found = await answers(one, ids)
@@ -223,7 +206,7 @@ async def test_a_question_that_cannot_be_sorted_or_written_holds_up_no_other(mon
 
     monkeypatch.setattr(Sorting, "_sort", sort)
     monkeypatch.setattr(Settling, "answered", answer)
-    async with worker_of(batch_worker) as worker:
+    async with wired_workers(1, batch_worker) as [worker]:
         ids = await park(worker, *distinct(5))
         async with taking(worker):
             found = await answers(worker, ids)
@@ -239,7 +222,7 @@ async def test_while_qdrant_is_away_sorting_waits_and_then_goes_on_without(
 ):
     monkeypatch.setattr(sorting, "PATIENCE", 1.5)
     away = {"ASKONCE_QDRANT_URL": f"http://127.0.0.1:{unused_tcp_port}", "ASKONCE_SEMANTIC_WAIT": "0.2"}
-    async with worker_of(batch_worker | away) as worker:
+    async with wired_workers(1, batch_worker | away) as [worker]:
         ids = await park(worker, *distinct(3), *distinct(1))
         found = await answers(worker, ids)
         await nothing_left(worker)
@@ -249,8 +232,8 @@ async def test_while_qdrant_is_away_sorting_waits_and_then_goes_on_without(
 
 
 async def test_a_file_that_would_be_too_large_is_several(monkeypatch, batch_worker, llm_server):
-    monkeypatch.setattr(sending, "MOST_BYTES", 2000)
-    async with worker_of(batch_worker) as worker:
+    monkeypatch.setattr(request_file, "MOST_BYTES", 2000)
+    async with wired_workers(1, batch_worker) as [worker]:
         ids = await park(worker, *distinct(30), Question("long? [g99] " + "x" * 5000))
         found = await answers(worker, ids)
         await nothing_left(worker)
@@ -279,7 +262,7 @@ async def test_replies_that_are_no_answers_are_paid_for_all_the_same_and_counted
             raise LockLost
 
     monkeypatch.setattr(Settling, "wasted", dies)
-    async with worker_of(batch_worker) as worker:
+    async with wired_workers(1, batch_worker) as [worker]:
         found = await answers(worker, await park(worker, *distinct(3)))
         await nothing_left(worker)
         total = await worker.redis.hgetall(worker.keys.stats("total"))

@@ -1,8 +1,6 @@
 """Where a kill, a duplicate or a provider's outage at the wrong moment must lose nothing, and pay nothing twice."""
-# ruff: noqa: F811
 
 import asyncio
-import contextlib
 import tempfile
 
 from askonce_worker.parked import store as parked_store
@@ -12,28 +10,15 @@ from askonce_worker.providers.provider import ProviderError
 from askonce_worker.providers.retry import RetryDecision
 from support.parking import (
     answers,
-    batch_worker,  # noqa: F401
     distinct,
-    hurried,  # noqa: F401
     in_place,
     nothing_left,
     park,
-    run_bulk,
     running,
     seen,
+    taking,
 )
 from support.wired import wired_workers
-
-
-@contextlib.asynccontextmanager
-async def taking(worker):
-    task = asyncio.create_task(run_bulk(worker))
-    try:
-        yield
-    finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
 
 
 async def test_no_disk_is_needed(batch_worker, llm_server, monkeypatch):
@@ -49,10 +34,10 @@ async def test_who_comes_while_what_is_left_goes_back_is_answered_too(batch_work
     await llm_server.control(batches={"lines": [{"kind": "status", "contains": "town 0?", "status": 500}]})
     real, late = ParkedStore.unpark, []
 
-    async def unpark(self, parked, now_ms):
-        if not late:
+    async def unpark(self, some, now_ms):
+        if not late and some:
             late.extend(await park(worker, *distinct(1)))
-        return await real(self, parked, now_ms)
+        return await real(self, some, now_ms)
 
     monkeypatch.setattr(ParkedStore, "unpark", unpark)
     async with wired_workers(1, batch_worker) as [worker]:

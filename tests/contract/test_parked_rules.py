@@ -1,8 +1,6 @@
 """Parked questions under the rules of a hit, and none that keeps others waiting."""
-# ruff: noqa: F811
 
 import asyncio
-import contextlib
 
 import pytest
 
@@ -16,30 +14,17 @@ from askonce_worker.parked.twins import Twins
 from support.asking import MODEL
 from support.parking import (
     answers,
-    batch_worker,  # noqa: F401
     distinct,
-    hurried,  # noqa: F401
     in_place,
     nothing_left,
     park,
-    run_bulk,
     running,
     seen,
+    taking,
 )
 from support.wired import wired_workers
 
 WAITS = {"ASKONCE_BATCH_WAIT": "1.5"}
-
-
-@contextlib.asynccontextmanager
-async def taking(worker):
-    task = asyncio.create_task(run_bulk(worker))
-    try:
-        yield
-    finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
 
 
 @pytest.mark.parametrize("strict", [{"semantic": False}, {"threshold": 0.9999999}])
@@ -210,3 +195,20 @@ async def test_each_who_waits_has_a_vector_of_his_own(batch_worker, llm_server, 
         [left] = await worker.redis.zrange(worker.keys.parked(f"ready:{MODEL}"), 0, -1)
         names = await twins[0]._vectors.read([f"{left.decode()}{'A' * 21}"])
     assert len(names) == 1
+
+
+async def test_a_short_ttl_joins_no_question_that_has_waited_longer(batch_worker, llm_server):
+    """Neither in the same words nor in others; one that was asked just before is joined."""
+    town, near = distinct(1)[0], Question("please How far is town 0? [g0]")
+    await llm_server.control(batches={"seconds": 3600})
+    async with wired_workers(1, batch_worker) as [worker]:
+        ids = await park(worker, town, town.with_fields(ttl=1), town.with_fields(ttl=3600))
+        await in_place(worker, "new", 0)
+        await asyncio.sleep(1.1)  # the time to live
+        ids += await park(worker, *[each.with_fields(ttl=ttl) for each in (town, near) for ttl in (1, 3600)])
+        await in_place(worker, "new", 0)
+        await running(worker, 2)
+        await llm_server.control(batches={"finish": True, "seconds": 0})
+        await answers(worker, ids)
+    batches, _ = await seen(llm_server)
+    assert batches["billed"] == 4

@@ -1,5 +1,4 @@
 """`askonce provider-batches`, and what stats say of batches."""
-# ruff: noqa: F811
 
 import asyncio
 
@@ -10,9 +9,7 @@ from askonce.cli import main
 from askonce.operator.provider_batches import ProviderBatches
 from support.parking import (
     answers,
-    batch_worker,  # noqa: F401
     distinct,
-    hurried,  # noqa: F401
     park,
     running,
     seen,

@@ -42,19 +42,19 @@ text (embeddings: of any text in the batch), "latency_ms": own latency,
 | wrong_count, wrong_dimension, nan, zero, null, same, long, shuffled | embeddings: such vectors |
 
 Files and batches (`/v1/files`, `/v1/batches`; `control(batches={...})`, and `stats()["batches"]`: `texts` executed, how
-often, the requests of each kind, tokens, `billed` lines, the batches):
+often, the requests of each kind, tokens, `billed` lines, `bill` by the prices of `chat` for `batch`, files, batches):
 
 | order | meaning |
 | --- | --- |
 | seconds | from a batch's creation until its last line is executed: a number, or [least, most] |
 | finish | true: all that run are executed now |
-| validating, cancelling, expires | seconds of each |
+| validating, finalizing, cancelling, expires | seconds of each |
 | enqueued | prompt tokens of all batches that have not ended; more fail with `token_limit_exceeded` |
 | refuses | a text: a file with a line that contains it fails as a whole |
 | listed_after | seconds until the list has a new batch |
 | lines | rules as above for lines, with the kinds `missing` and `junk` too |
-| steps | rules: {"step": `upload`, `create`, `list`, `look`, `content` or `cancel`, "times", "status", "code", |
-| | "message", "done": it takes effect all the same, "reset": the connection breaks} |
+| steps | rules: {"step": `upload`, `create`, `list`, `look`, `content`, `cancel`, `delete`, "times", "status", |
+| | "code", "message", "done": it takes effect all the same, "reset": the connection breaks} |
 | trouble | the share of all these requests that fail, half of them after they took effect |
 """
 

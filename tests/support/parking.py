@@ -1,11 +1,15 @@
 """Wired workers whose questions wait for batches, at a pace for tests."""
 
 import asyncio
+import contextlib
+import re
+import time
 from functools import partialmethod
 
 import pytest
 
 from askonce import Question
+from askonce.tasks import stop
 from askonce_worker.parked import batches, tending
 from askonce_worker.parked.pauses import Pauses
 from askonce_worker.parked.sending import Sending
@@ -44,12 +48,32 @@ async def answers(worker, ids, seconds=60.0):
     return await collected(worker.client, ids, seconds=seconds)
 
 
-async def run_bulk(worker):
-    """Takes what comes into the bulk lane, until cancelled."""
+@contextlib.asynccontextmanager
+async def taking(worker):
+    """The worker takes what comes into the bulk lane."""
+    task = asyncio.create_task(_run_bulk(worker))
+    try:
+        yield
+    finally:
+        await stop(task)
+
+
+async def _run_bulk(worker):
     while True:
         if await worker.redis.zcard(worker.keys.queue("bulk")):
             await worker.run_next("bulk")
         await asyncio.sleep(0.02)
+
+
+async def hasten(worker, place, *, seconds):
+    """Those who wait in this place have so much time left."""
+    deadline = int((time.time() + seconds) * 1000)
+    for name in await worker.redis.zrange(worker.keys.parked(place), 0, -1):
+        key = worker.keys.parked(f"question:{name.decode()}")
+        for field, value in (await worker.redis.hgetall(key)).items():
+            if field.startswith(b"w:"):
+                await worker.redis.hset(key, field, re.sub(rb'"deadline":\d+', b'"deadline":%d' % deadline, value))
+        await worker.redis.zadd(worker.keys.parked(place), {name: deadline})
 
 
 async def in_place(worker, place, count):
@@ -78,7 +102,7 @@ async def running(worker, count=1):
 
 async def nothing_left(worker):
     """Of parked questions, but for what is kept of batches."""
-    kept = ("ended", "batch:", "lock", "limits", "since")
+    kept = ("ended", "batch:", "lock", "limits", "since", "none")
 
     async def gone():
         pattern = worker.keys.parked("*")

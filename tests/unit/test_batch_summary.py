@@ -179,7 +179,7 @@ async def test_it_says_how_many_calls_of_the_tier_batch_were_in_no_batch(files, 
         assert await batch(askonce, "in.jsonl", "out.jsonl", "--json", "--tier", "batch") == 0
     captured = capsys.readouterr()
     assert orjson.loads(captured.out)["tiers"] == {"standard": 2}
-    assert "2 LLM calls were not paid in the tier batch: their namespace has a budget" in captured.err
+    assert "2 LLM calls were not paid in the tier batch: the deadline was near" in captured.err
 
 
 async def test_dry_run_reckons_by_the_tier_and_writes_small_sums_out(files, capsys):

@@ -8,13 +8,17 @@ from askonce_worker.answering.llm_turns import LLMTurns
 
 
 class Share:
-    def __init__(self, waits):
+    def __init__(self, waits, alone=False):
         self.waits = waits
+        self.alone = alone
         self.taken = self.given_back = 0
 
     async def take(self):
         self.taken += 1
         return self.waits.pop(0) if self.waits else 0.0
+
+    def waits_alone(self):
+        return self.alone
 
     async def again(self):
         pass
@@ -74,3 +78,20 @@ async def test_a_slot_is_free_again_after_an_error():
                 raise ValueError
         except ValueError:
             pass
+
+
+async def test_who_waits_for_his_namespace_alone_holds_up_no_other_of_the_model():
+    share = Share([3600.0], alone=True)
+    turn = turns({"limited": share})
+
+    async def limited():
+        async with turn(Question("q", model="limited", namespace="poor"), "bulk"):
+            raise AssertionError
+
+    waiting = asyncio.create_task(limited())
+    while not share.taken:
+        await asyncio.sleep(0)
+    async with asyncio.timeout(5), turn(Question("q", model="limited", namespace="rich"), "bulk"):
+        assert not waiting.done()
+    waiting.cancel()
+    await asyncio.wait([waiting])

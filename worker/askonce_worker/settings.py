@@ -144,7 +144,7 @@ class Settings(BaseSettings):
     """A file of prices of your own instead of list prices, for workers and commands ([costs](costs.md))."""
     budgets: Budgets = ""
     """`default=200/day, shop=1000/month`: what namespaces may spend in a day or month (UTC), over all workers; then
-    what no cache answers fails as `budget`. They do not use the tier `batch`."""
+    what no cache answers fails as `budget`."""
     bulk_tier: Tier = "standard"
     """How calls of the bulk lane are paid, where neither the question (`tier=`, `askonce batch --tier`) nor its own
     `service_tier` says. `ask` is always standard ([costs](costs.md))."""

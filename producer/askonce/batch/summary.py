@@ -14,8 +14,8 @@ FLAWS = {
     "refused": "{} answers are refusals of the model (not cached)",
 }
 NOT_IN_BATCHES = (
-    "{} LLM calls were not paid in the tier batch: their namespace has a budget (BUDGETS), the deadline was near, "
-    "or no batch had an answer"
+    "{} LLM calls were not paid in the tier batch: the deadline was near, no batch had an answer, "
+    "or the provider has no batches"
 )
 REASONS = {
     Unmatched.EMBEDDINGS_SLOW: "the embedding server is too slow for it; fewer at once (--in-flight) may help",

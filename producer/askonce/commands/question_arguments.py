@@ -38,7 +38,8 @@ def add_cache_argument(parser: argparse.ArgumentParser) -> None:
         "--cache",
         choices=("use", "refresh", "bypass"),
         default="use",
-        help="refresh asks again and replaces the cached answer; bypass neither reads nor writes (default: use)",
+        help="refresh asks again, repeats in a file too, and replaces the cached answer; bypass neither reads nor "
+        "writes (default: use)",
     )
 
 

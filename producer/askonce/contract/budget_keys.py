@@ -1,4 +1,5 @@
-"""The keys of what namespaces may spend: as in `keys.py`. reserve_money.lua and settle_money.lua write them all."""
+"""The keys of what namespaces may spend: as in `keys.py`. reserve_money.lua and settle_money.lua write them all,
+and so do the scripts of parked questions, whose money is held beside them."""
 
 from dataclasses import dataclass
 

@@ -203,11 +203,11 @@ class Keys:
     def parked(self, what: str) -> str:
         """What waits for providers' batches; until it is answered; park.lua and the holder of the lock.
 
-        `question:ID`: hash (`parked/records.py`). `new`, `ready:MODEL`, `lines:BATCH`, `unreadable` (by
-        this release): sorted sets, id -> deadline (Unix ms); each question is in one of them.
-        `scopes`, `scopes:uses`: hashes. `since`: hash, model -> since when
-        its questions wait for a batch. `limits`: hash, model -> what the provider takes at once. `batch:NAME`: hash, a
-        week after its end. `batches`, `ended`: sorted sets, name -> since when.
+        `question:ID`: hash (`parked/records.py`). `new`, `ready:POOL`, `lines:BATCH`, `unreadable` (by this release):
+        sorted sets, id -> deadline (Unix ms); each question is in one of them. POOL: a model, or where a budget
+        bounds the namespace both of them. `scopes`, `scopes:uses`: hashes. `since`: hash, pool -> since when it waits.
+        `limits`: hash, pool -> what the provider takes at once. `batch:NAME`: hash, a week after its end. `batches`,
+        `ended`, and `files` that are to be deleted: sorted sets, name -> since when. `none`: string, an hour.
         """
         return f"{self.prefix}:parked:{what}"
 

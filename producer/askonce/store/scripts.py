@@ -11,8 +11,8 @@ from typing import Any
 
 from redis.exceptions import NoScriptError
 
-USES = re.compile(r"^-- Uses: (\w+)$", re.MULTILINE)
-"""A line of a script that names a file to load in front of it, of its own package or of `askonce`."""
+USES = re.compile(r"^-- Uses: ([\w.]+)$", re.MULTILINE)
+"""A line of a script that names a file to load in front of it: of its own package, of `askonce`, or `PACKAGE.NAME`."""
 
 
 class Script:
@@ -30,6 +30,9 @@ class Script:
         return "".join([flags, *(self._used(name) for name in USES.findall(own)), own])
 
     def _used(self, name: str) -> str:
+        package, _, short = name.rpartition(".")
+        if package:
+            return _text(package, short)
         try:
             return _text(self._package, name)
         except FileNotFoundError:

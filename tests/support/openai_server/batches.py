@@ -62,6 +62,7 @@ class Orders:
     def __init__(self) -> None:
         self.seconds: float | list[float] = 0.2
         self.validating = 0.0
+        self.finalizing = 0.0
         self.cancelling = 0.1
         self.expires = 86_400.0
         self.enqueued: int | None = None
@@ -99,7 +100,7 @@ class Batches:
         self._batches: dict[str, Batch] = {}
         self.texts: Counter[str] = Counter()
         self.requests: Counter[str] = Counter()
-        self.prompt_tokens = self.completion_tokens = self.billed = 0
+        self.prompt_tokens = self.completion_tokens = self.cached_tokens = self.billed = self.bill = 0
 
     def order(self, orders: dict[str, Any]) -> None:
         finish = orders.pop("finish", False)
@@ -110,20 +111,24 @@ class Batches:
                 for line in batch.lines:
                     line.at = 0.0
 
-    def stats(self) -> dict[str, Any]:
+    def stats(self, *, brief: bool) -> dict[str, Any]:
         self._see()
-        numbers = ("prompt_tokens", "completion_tokens", "billed")
+        numbers = ("prompt_tokens", "completion_tokens", "cached_tokens", "billed", "bill")
+        sums = {name: getattr(self, name) for name in numbers}
+        if brief:
+            return sums
         batches = [{**self._object(each), "lines": len(each.lines)} for each in self._batches.values()]
         return {
-            **{name: getattr(self, name) for name in numbers},
+            **sums,
             "texts": dict(self.texts),
             "requests": dict(self.requests),
+            "files": list(self._files),
             "batches": batches,
         }
 
-    def handle(self, path: str, query: dict[str, str], raw: bytes) -> tuple[int, bytes] | None:
+    def handle(self, method: str, path: str, query: dict[str, str], raw: bytes) -> tuple[int, bytes] | None:
         """Status and body. None: the connection is to be reset."""
-        step, act = self._route(path.partition("/v1/")[2].split("/"), query, raw)
+        step, act = self._route(method, path.partition("/v1/")[2].split("/"), query, raw)
         if act is None:
             return 404, orjson.dumps(error(404, f"no such path: {path}"))
         self.requests[step] += 1
@@ -138,10 +143,12 @@ class Batches:
         words = failure.get("message", "told to fail")
         return failure.get("status", 500), orjson.dumps(error(failure.get("status", 500), words, failure.get("code")))
 
-    def _route(self, parts: list[str], query: dict[str, str], raw: bytes) -> tuple[str, Any]:
+    def _route(self, method: str, parts: list[str], query: dict[str, str], raw: bytes) -> tuple[str, Any]:
         match parts:
             case ["files"] if raw:
                 return "upload", lambda: self._upload(raw)
+            case ["files", name] if method == "DELETE":
+                return "delete", lambda: self._delete(name)
             case ["files", name, "content"]:
                 return "content", lambda: self._content(name)
             case ["batches"] if raw:
@@ -167,6 +174,11 @@ class Batches:
         reply = {"id": name, "object": "file", "bytes": len(parts["file"]), "created_at": int(time.time()),
                  "filename": "x.jsonl", "purpose": "batch", "status": "processed"}  # fmt: skip
         return 200, orjson.dumps(reply)
+
+    def _delete(self, name: str) -> tuple[int, bytes]:
+        if self._files.pop(name, None) is None:
+            return 404, orjson.dumps(error(404, "No such File object"))
+        return 200, orjson.dumps({"id": name, "object": "file", "deleted": True})
 
     def _content(self, name: str) -> tuple[int, bytes]:
         if name not in self._files:
@@ -265,8 +277,9 @@ class Batches:
         elif age >= batch.expires and batch.duration > batch.expires:
             over, batch.status = True, "expired"
         else:
-            over = age >= batch.duration
-            batch.status = "completed" if over else "in_progress"
+            over = age >= batch.duration + self.orders.finalizing
+            executed = age >= batch.duration
+            batch.status = "completed" if over else "finalizing" if executed else "in_progress"
         if over:
             batch.ended = now
             self._write(batch)
@@ -284,7 +297,8 @@ class Batches:
         self.billed += 1
         self.texts[text] += 1
         reply = completion(line.request, line.raw, self.billed, self._script, rule)
-        for name, tokens in zip(("prompt_tokens", "completion_tokens"), counted(reply)[:2], strict=True):
+        self.bill += self._script.charge(line.request.get("model", ""), reply, "batch")
+        for name, tokens in zip(("prompt_tokens", "completion_tokens", "cached_tokens"), counted(reply), strict=True):
             setattr(self, name, getattr(self, name) + tokens)
         batch.counts["completed"] += 1
         line.outcome = _output(line, {"status_code": 200, "request_id": "req", "body": reply})

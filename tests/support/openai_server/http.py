@@ -58,6 +58,7 @@ class Connection(asyncio.Protocol):
         self._body.append(body)
 
     def on_message_complete(self) -> None:
+        self.method = self._parser.get_method().decode()
         self._keep_alive = self._parser.should_keep_alive()
         self._handler.handle(self, self._url.decode(), b"".join(self._body), self._headers)
 

@@ -126,12 +126,14 @@ class Script:
         self._cached.add(key)
         return prompt // 2 if known else 0
 
-    def charge(self, asked: str, body: dict[str, Any]) -> int:
-        """Trillionths of a dollar, by the prices that were ordered: of a token read, read from the cache, written."""
+    def charge(self, asked: str, body: dict[str, Any], tier: str | None = None) -> int:
+        """Trillionths of a dollar, by the prices that were ordered: of a token read, read from the cache, written.
+
+        tier: where the reply does not say it."""
         tiers = self.prices.get(asked)
         if tiers is None:
             return 0
-        read, cached, written = tiers[body["service_tier"]]
+        read, cached, written = tiers[tier or body["service_tier"]]
         usage = body["usage"]
         hits = usage["prompt_tokens_details"]["cached_tokens"]
         return (usage["prompt_tokens"] - hits) * read + hits * cached + usage["completion_tokens"] * written

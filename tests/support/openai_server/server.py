@@ -65,11 +65,11 @@ class Server:
 
     def _stats(self, *, brief: bool) -> dict[str, Any]:
         reports = {name: endpoint.seen.report(brief=brief) for name, endpoint in self._endpoints.items()}
-        batches = {} if brief else {"batches": self._batches.stats()}
-        return {"now": time.monotonic(), "connections": self.connections, **reports, **batches}
+        batches = self._batches.stats(brief=brief)
+        return {"now": time.monotonic(), "connections": self.connections, **reports, "batches": batches}
 
     def _batch(self, connection: Connection, path: str, query: str, raw: bytes) -> None:
-        reply = self._batches.handle(path, dict(parse_qsl(query)), raw)
+        reply = self._batches.handle(connection.method, path, dict(parse_qsl(query)), raw)
         if reply is None:
             connection.reset()
         else:

@@ -39,9 +39,14 @@ class LLMTurns:
 
 
 async def _enter(slot: Slot, reservation: Reservation) -> None:
-    """Takes budget while it holds a slot, so that it is used at once; waits for budget without one."""
+    """Takes budget while it holds a slot, so that it is used at once; waits for budget without one.
+
+    Who waits for what his namespace alone lacks leaves the line, too: others of the model may go first.
+    """
     await slot.acquire()
     while wait := await reservation.take():
+        if reservation.waits_alone():
+            slot.leave_line()
         slot.release()
         await asyncio.sleep(wait)
         await slot.acquire()

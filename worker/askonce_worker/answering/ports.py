@@ -20,10 +20,8 @@ Vector = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """What the LLM said: the provider's chat-completion body, parsed and otherwise untouched.
-
-    cost: billionths, None where its price is not known. tier: how it was paid.
-    """
+    """What the LLM said: the provider's body, otherwise untouched. cost: billionths, None where its price is not known.
+    tier: how it was paid."""
 
     body: dict[str, Any]
     cost: int | None = None
@@ -100,10 +98,8 @@ class QuestionState:
 
 @dataclass(frozen=True, slots=True)
 class LiveEntries:
-    """Entries by their fingerprints, and the stamp of each question.
-
-    The stamps are read after the entries. An entry with the same stamp was not invalidated before this was asked for.
-    """
+    """Entries by their fingerprints, and the stamp of each question, which is read after them: an entry with the same
+    stamp was not invalidated before this was asked for."""
 
     entries: Mapping[str, Entry]
     epochs: Sequence[str]
@@ -186,6 +182,10 @@ class Reservation(Protocol):
 
     async def take(self) -> float:
         """0: the call may be made now. Else the seconds after which this is to be called again."""
+        ...
+
+    def waits_alone(self) -> bool:
+        """Whether `take` was refused for want of what its namespace alone lacks."""
         ...
 
     async def again(self) -> None:

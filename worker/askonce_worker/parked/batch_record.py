@@ -15,6 +15,8 @@ import orjson
 from askonce.readable import read_object
 
 VERSION = 1
+UNSENT = ("filled", "uploaded")
+"""The provider has not been asked for it."""
 STATES = ("filled", "uploaded", "creating", "running", "ended")
 
 
@@ -23,12 +25,13 @@ class BatchRecord:
     """began: Unix ms. asked: Unix ms of the last request to create it. heard: of a reply that does not say whether it
     was created.
 
-    epochs: by namespace, as they were when its file was written. status: the provider's word. unwanted: an
-    operator wants it to end early. cancelled: the provider was asked to.
+    pool: of the questions in it (`pool_of`). epochs: by namespace, as they were when its file was written. status: the
+    provider's word. unwanted: an operator wants it to end early. cancelled: the provider was asked to.
     """
 
     name: str
     state: str
+    pool: str
     model: str
     total: int = 0
     file_id: str = ""
@@ -56,6 +59,7 @@ def read_batch(name: str, fields: Mapping[bytes, bytes]) -> BatchRecord:
     return BatchRecord(
         name=name,
         state=texts["state"],
+        pool=texts.get("pool") or texts["model"],
         model=texts["model"],
         total=int(texts.get("total", "0")),
         file_id=texts.get("file", ""),

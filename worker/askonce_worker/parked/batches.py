@@ -1,4 +1,4 @@
-"""The batches in Redis, and what a provider takes of a model at once. Writing needs the token of the lock."""
+"""The batches in Redis, and what a provider takes of a pool at once. Writing needs the token of the lock."""
 
 import secrets
 from dataclasses import dataclass, replace
@@ -12,6 +12,7 @@ from askonce.readable import read_object
 from askonce.store.scripts import Script
 from askonce_worker.logs.unreadable import Refusals
 from askonce_worker.parked.batch_record import VERSION, BatchRecord, read_batch
+from askonce_worker.parked.records import model_of
 from askonce_worker.parked.store import LockLost, ParkedStore
 
 NOTE = Script("askonce_worker.parked", "note")
@@ -19,10 +20,13 @@ NOW = "now"
 FIRST_PAUSE, LONGEST_PAUSE = 60_000, 1_800_000
 """Milliseconds before a provider that takes no more is asked again."""
 
+REMEMBERED = 3600
+"""Seconds until a provider without batches is asked for them again."""
+
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """Of a model. most: lines in a batch. until: Unix ms before which none is made. refusals: in a row."""
+    """Of a pool. most: lines in a batch. until: Unix ms before which none is made. refusals: in a row."""
 
     most: int
     until: int = 0
@@ -90,19 +94,19 @@ class Batches:
             raise LockLost
         return now
 
-    async def begin(self, model: str) -> BatchRecord:
+    async def begin(self, pool: str) -> BatchRecord:
         """A batch without lines."""
-        name = new_name()
-        await self.note(name, v=VERSION, state="filled", model=model, began=NOW)
-        return BatchRecord(name, "filled", model)
+        name, model = new_name(), model_of(pool)
+        await self.note(name, v=VERSION, state="filled", pool=pool, model=model, began=NOW)
+        return BatchRecord(name, "filled", pool, model)
 
-    async def models(self) -> dict[str, int]:
+    async def pools(self) -> dict[str, int]:
         """Those whose questions wait for a batch, and since when (Unix ms)."""
         found = await self._redis.hgetall(self._keys.parked("since"))
-        return {model.decode(): int(since) for model, since in found.items()}
+        return {pool.decode(): int(since) for pool, since in found.items()}
 
-    async def limit(self, model: str) -> Limit:
-        raw = await self._redis.hget(self._keys.parked("limits"), model)
+    async def limit(self, pool: str) -> Limit:
+        raw = await self._redis.hget(self._keys.parked("limits"), pool)
         if raw is None:
             return Limit(self._most)
         try:
@@ -111,14 +115,29 @@ class Batches:
         except (ValueError, KeyError, TypeError):
             return Limit(self._most)
 
-    async def set_limit(self, model: str, limit: Limit) -> None:
+    async def set_limit(self, pool: str, limit: Limit) -> None:
         """Advice for the next batch: written without the token."""
         key = self._keys.parked("limits")
         if limit.most >= self._most and not limit.until:
-            await self._redis.hdel(key, model)
+            await self._redis.hdel(key, pool)
         else:
             record = {"most": limit.most, "until": limit.until, "refusals": limit.refusals}
-            await self._redis.hset(key, model, orjson.dumps(record))
+            await self._redis.hset(key, pool, orjson.dumps(record))
+
+    async def files(self, count: int) -> list[str]:
+        """At the provider, which no batch needs any more."""
+        return [name.decode() for name in await self._redis.zrange(self._keys.parked("files"), 0, count - 1)]
+
+    async def forget_file(self, file_id: str) -> None:
+        await self._redis.zrem(self._keys.parked("files"), file_id)
+
+    async def are_served(self) -> bool:
+        """False: the provider has none, as was seen within the last hour."""
+        return not await self._redis.exists(self._keys.parked("none"))
+
+    async def give_up(self) -> None:
+        """The provider has none: for an hour nothing is parked, and what waits leaves. Written without the token."""
+        await self._redis.set(self._keys.parked("none"), "1", ex=REMEMBERED)
 
     async def now_ms(self) -> int:
         seconds, micros = await self._redis.time()

@@ -74,6 +74,7 @@ class Collecting:
             self._pauses.pause(batch.name, error.retry_after)
             if self._pauses.lasts(batch.name, str(error.status)) >= LOST_AFTER and error.status == NO_FILE:
                 log.error("batch.lost", batch=batch.name, provider_id=batch.batch_id, may_be_billed=True)
+                await self._lost(batch)
                 await self._end(batch, "lost", tried=True)
 
     async def _look(self, batch: BatchRecord) -> None:
@@ -84,7 +85,7 @@ class Collecting:
             self._pauses.looked(batch.name, max(0.0, (now - batch.asked) / 1000))
         elif found.status == "failed":
             await self._failed(batch, found)
-        elif self._is_incomplete(batch, found):
+        elif await self._is_incomplete(batch, found):
             self._pauses.pause(batch.name, None)
         else:
             await self._settle(batch, found)
@@ -112,7 +113,7 @@ class Collecting:
                 break
         return False
 
-    def _is_incomplete(self, batch: BatchRecord, found: Batch) -> bool:
+    async def _is_incomplete(self, batch: BatchRecord, found: Batch) -> bool:
         """Some providers say that it has ended a little before its files are there."""
         counts = found.request_counts
         if counts is None or not counts.completed or found.output_file_id:
@@ -120,7 +121,13 @@ class Collecting:
         if self._pauses.lasts(batch.name, "incomplete") < LOST_AFTER:
             return True
         log.error("batch.lost", batch=batch.name, provider_id=batch.batch_id, billed=counts.completed)
+        await self._lost(batch)
         return False
+
+    async def _lost(self, batch: BatchRecord) -> None:
+        for at in range(0, await self._store.count(batch.lines), AT_ONCE):
+            ids = await self._store.ids(batch.lines, at, AT_ONCE)
+            await self._settling.lost(await self._store.read(ids), batch.name)
 
     async def _failed(self, batch: BatchRecord, found: Batch) -> None:
         errors = (found.errors.data if found.errors else None) or []
@@ -137,7 +144,8 @@ class Collecting:
                 async with aclosing(self._api.content(file_id)) as lines:
                     if not await self._settle_all(batch, lines, until):
                         return
-        await self._end(batch, found.status, tried=found.status == "completed")
+        files = " ".join(filter(None, (found.output_file_id, found.error_file_id)))
+        await self._end(batch, found.status, tried=found.status == "completed", files=files)
 
     async def _settle_all(self, batch: BatchRecord, lines: AsyncIterator[bytes], until: float) -> bool:
         """False: its time is up. The next round reads the file again, and leaves out what was settled."""
@@ -188,13 +196,15 @@ class Collecting:
                 await self._settling.wasted([(parked, outcome)], batch.name)
                 await self._settling.failed(parked, UNWRITABLE, batch.name)
 
-    async def _end(self, batch: BatchRecord, status: str, *, tried: bool) -> None:
+    async def _end(self, batch: BatchRecord, status: str, *, tried: bool, files: str = "") -> None:
+        """files: at the provider, which are read."""
         left = await self._splitting.go_on(batch, tried=tried)
-        if not await self._batches.note(batch.name, state="ended", status=status, left=left, ended=NOW):
+        facts = {"state": "ended", "status": status, "left": left, "files": files, "ended": NOW}
+        if not await self._batches.note(batch.name, **facts):
             return
-        self._splitting.taken(batch.model)
+        self._splitting.taken(batch.pool)
         with contextlib.suppress(ValueError):
-            await self._batches.set_limit(batch.model, (await self._batches.limit(batch.model)).wider())
+            await self._batches.set_limit(batch.pool, (await self._batches.limit(batch.pool)).wider())
         log.info("batch.ended", batch=batch.name, status=status, left=left, model=batch.model)
 
 

@@ -15,7 +15,8 @@ from askonce_worker.providers.error_reply import read_error
 from askonce_worker.providers.provider import ProviderError
 from askonce_worker.providers.retry import judge_status
 
-OK = 200
+OK, NOT_OK = 200, 400
+"""A status that is neither, such as 0, says nothing of the question."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ def read_line(raw: bytes, redactor: Redactor) -> Outcome | None:
     body = dumps(response.get("body"))
     if status == OK or (status is None and isinstance(response.get("body"), dict) and not line.get("error")):
         return _answered(name, body, redactor)
-    return _refused(name, status if isinstance(status, int) else 500, body, redactor)
+    return _refused(name, status if isinstance(status, int) and status >= NOT_OK else 500, body, redactor)
 
 
 def _answered(name: str, body: bytes, redactor: Redactor) -> Outcome:

@@ -4,10 +4,6 @@ A question that a live leader asks at this moment follows it, as any other does.
 at once.
 """
 
-from collections.abc import Collection
-
-import structlog
-
 from askonce_worker.answering.chunk_end import left_out
 from askonce_worker.answering.coalescing import Coalescer
 from askonce_worker.answering.open_question import OpenQuestion
@@ -15,55 +11,38 @@ from askonce_worker.answering.ports import Clock
 from askonce_worker.parked.records import Packed, Parked, Waiter, packed, parked_id
 from askonce_worker.parked.store import NEW, ParkedStore
 
-log = structlog.get_logger()
-
 
 class BatchParking:
-    """margin: seconds before its deadline from which on a question does not wait for a batch.
+    """margin: seconds before its deadline from which on a question does not wait for a batch."""
 
-    bounded: namespaces with a budget, whose calls are paid for one by one. The log says so once of each.
-    """
-
-    def __init__(
-        self, store: ParkedStore, coalescer: Coalescer, clock: Clock, *, margin: float, bounded: Collection[str] = ()
-    ) -> None:
+    def __init__(self, store: ParkedStore, coalescer: Coalescer, clock: Clock, *, margin: float) -> None:
         self._store = store
         self._coalescer = coalescer
         self._clock = clock
-        self._bounded = bounded
-        self._told: set[str] = set()
         self._margin_ms = int(margin * 1000)
 
     async def park(self, todo: list[OpenQuestion]) -> list[OpenQuestion]:
         """Those that are not parked."""
         latest = self._clock.now_ms() + self._margin_ms
-        waits = [item for item in todo if item.deadline > latest and self._is_for_batch(item)]
+        waits = [item for item in todo if item.deadline > latest and item.tier == "batch"]
         joined = self._coalescer.join([item.ask() for item in waits])
         waits = [item for item, follow in zip(waits, joined, strict=True) if follow is None]
         if not waits:
             return todo
-        await self._store.park([each for item in waits for each in _records(item)])
+        if not await self._store.park([each for item in waits for each in _records(item)]):
+            return todo
         left_out(question.job_id for item in waits for question in item.all())
         parked = {item.key for item in waits}
         return [item for item in todo if item.key not in parked]
-
-    def _is_for_batch(self, item: OpenQuestion) -> bool:
-        if item.tier != "batch":
-            return False
-        namespace = item.question.namespace or ""
-        if namespace in self._bounded and namespace not in self._told:
-            self._told.add(namespace)
-            log.warning("batch.not_with_a_budget", namespace=namespace, tier="standard")
-        return namespace not in self._bounded
 
 
 def _records(item: OpenQuestion) -> list[tuple[str, Parked, Packed]]:
     """One for each who waits; they have one id, and the first makes the record. No other shares what is not kept."""
     records = []
-    name = parked_id(item.question, item.epochs, shared=item.reuse.from_cache)
+    name = parked_id(item.question, item.epochs, item.asked, shared=item.reuse.from_cache)
     for question in item.all():
-        made = packed(question, item.deadline)
+        made = packed(question, item.deadline, item.asked)
         waiter = Waiter(question, item.deadline, None, made.waiter)
-        parked = Parked(name, NEW, question, item.epochs, 0, (waiter,), item.vector)
+        parked = Parked(name, NEW, question, item.epochs, 0, (waiter,), item.vector, item.asked)
         records.append((f"{question.namespace}:{question.job_id}", parked, made))
     return records

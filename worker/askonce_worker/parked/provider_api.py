@@ -73,6 +73,10 @@ class BatchApi:
         with translated(self._client):
             await self._client.batches.cancel(batch_id)
 
+    async def delete(self, file_id: str) -> None:
+        with translated(self._client):
+            await self._client.files.delete(file_id)
+
     async def content(self, file_id: str) -> AsyncGenerator[bytes, None]:
         """The lines of a file as they come in: nothing is written to a disk, which a container may not have."""
         rest = bytearray()

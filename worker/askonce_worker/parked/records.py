@@ -1,13 +1,14 @@
 """What stands in Redis of a parked question and of a provider's batch. No I/O.
 
 A parked question is a hash: `place`, `scope` (its name in `parked:scopes`), `question` (version and text), `epochs`,
-`tries`, `vector` while it is new, `wasted` (the batch whose reply was paid for in vain) and `w:JOB_ID` of each who
-waits. All of them share the scope. One who waits under other words has a text of his own.
+`tries`, `vector` while it is new, `wasted` (the batch whose reply was paid for in vain), `aside` and `payer`
+(billionths that its line may cost, and the namespace whose budget holds them) and `w:JOB_ID` of each who waits. All of
+them share the scope. One who waits under other words has a text of his own.
 """
 
 import base64
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,7 +54,10 @@ class Waiter:
 
 @dataclass(frozen=True, slots=True)
 class Parked:
-    """question: what is asked, without a job id. epochs: as of when it was parked. tries: batches that it was in."""
+    """question: what is asked, without a job id. epochs: as of when it was parked. tries: batches that it was in.
+
+    asked: Unix ms.
+    """
 
     id: str
     place: str
@@ -62,6 +66,7 @@ class Parked:
     tries: int
     waiters: tuple[Waiter, ...]
     vector: Vector | None = None
+    asked: int = 0
 
     @property
     def deadline(self) -> int:
@@ -78,14 +83,29 @@ class Packed:
     waiter: bytes
 
 
-def parked_id(question: Question, epochs: str, *, shared: bool) -> str:
-    """22 characters. Those who may share an answer share it; what never follows, or is not kept, has one of its own."""
+def pool_of(question: Question, bounded: Collection[str]) -> str:
+    """Which questions may share a file: those of a model, and of a namespace with a budget (bounded) those alone."""
+    namespace, model = question.namespace or "", question.model or ""
+    return f"|{namespace}|{model}" if namespace in bounded else model
+
+
+def model_of(pool: str) -> str:
+    return pool.split("|", 2)[2] if pool.startswith("|") else pool
+
+
+def parked_id(question: Question, epochs: str, asked: int, *, shared: bool) -> str:
+    """22 characters. Those who may share an answer share it; what never follows, or is not kept, has one of its own.
+
+    asked: Unix ms. Those with a `ttl` share it with those of the same `ttl` that were asked in the same stretch of it:
+    nobody joins a question that has waited longer than his answer may be old.
+    """
     own = "" if shared else f"|{question.namespace}:{question.job_id}"
-    digest = hashlib.sha256(f"{question.fingerprint}|{epochs}{own}".encode()).digest()[:16]
+    age = "" if question.ttl is None else f"|{question.ttl}|{asked // max(1, int(question.ttl * 1000))}"
+    digest = hashlib.sha256(f"{question.fingerprint}|{epochs}{age}{own}".encode()).digest()[:16]
     return base64.urlsafe_b64encode(digest).decode().rstrip("=")
 
 
-def packed(question: Question, deadline: int) -> Packed:
+def packed(question: Question, deadline: int, asked: int) -> Packed:
     chunk = orjson.loads(pack(question.namespace or "", 1, [question]))
     [scope], [item] = chunk["scopes"], chunk["questions"]
     record = orjson.dumps({"namespace": question.namespace, "scope": scope})
@@ -93,7 +113,9 @@ def packed(question: Question, deadline: int) -> Packed:
     keeps = {name: item[name] for name in KEEPS if name in item}
     waiter = {"deadline": deadline, **({"reads": question.reads} if question.reads else {}), **own}
     name = base64.urlsafe_b64encode(hashlib.sha256(record).digest()[:12]).decode()
-    return Packed(name, record, orjson.dumps({"v": VERSION, "text": question.text, **keeps}), orjson.dumps(waiter))
+    return Packed(
+        name, record, orjson.dumps({"v": VERSION, "text": question.text, "asked": asked, **keeps}), orjson.dumps(waiter)
+    )
 
 
 def reworded(waiter: Waiter, text: str, similarity: float) -> bytes:
@@ -120,7 +142,8 @@ def read_parked(name: str, fields: Mapping[bytes, bytes], scope: bytes | None) -
         waiters.sort(key=lambda waiter: (waiter.deadline, waiter.field))
         vector = np.frombuffer(fields[b"vector"], np.float32) if fields.get(b"vector") else None
         place, epochs = fields[b"place"].decode(), fields[b"epochs"].decode()
-        return Parked(name, place, question, epochs, int(fields.get(b"tries", b"0")), tuple(waiters), vector)
+        tries, asked = int(fields.get(b"tries", b"0")), record.get("asked", 0)
+        return Parked(name, place, question, epochs, tries, tuple(waiters), vector, asked if type(asked) is int else 0)
     except (ValueError, KeyError, TypeError, InvalidQuestion) as error:
         raise Unreadable(f"{name}: {type(error).__name__}") from error
 

@@ -20,8 +20,8 @@ LIMIT_WORDS = ("enqueued token", "token limit reached", "too many batches", "rat
 FILE_STATUSES = frozenset({400, 413, 422})
 """Of a request: the file, or a line in it, is not what the provider takes."""
 NO_FILE = 404
-NO_LIST = frozenset({404, 405, 501})
-"""Of a server that does not list its batches."""
+ABSENT = frozenset({404, 405, 501})
+"""Of a server that does not know the path: it does not list its batches, or has none."""
 IN_BETWEEN = 500
 """From this status on nobody knows whether a request took effect."""
 

@@ -6,26 +6,24 @@ what is found in that state is looked for at the provider until the request cann
 (a request that was very late) are one too many: all but the first are cancelled.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Sequence
 from dataclasses import replace
 
 import structlog
 
-from askonce_worker.parked.batch_record import BatchRecord, epochs_record
-from askonce_worker.parked.batches import NOW, Batches, new_name
-from askonce_worker.parked.lines import request_line
+from askonce_worker.parked.batch_record import UNSENT, BatchRecord, epochs_record
+from askonce_worker.parked.batches import NOW, REMEMBERED, Batches, new_name
 from askonce_worker.parked.pauses import Pauses
-from askonce_worker.parked.pending import Pending
 from askonce_worker.parked.provider_api import ENDED, BatchApi
-from askonce_worker.parked.refusal import IN_BETWEEN, NO_FILE, NO_LIST, Refusal, of_request
+from askonce_worker.parked.records import model_of
+from askonce_worker.parked.refusal import ABSENT, IN_BETWEEN, NO_FILE, Refusal, of_request
+from askonce_worker.parked.request_file import RequestFiles
 from askonce_worker.parked.splitting import Splitting
-from askonce_worker.parked.store import AT_ONCE, LockLost, ParkedStore
+from askonce_worker.parked.store import LockLost, ParkedStore
 from askonce_worker.providers.provider import ProviderError
 
 log = structlog.get_logger()
 
-MOST_BYTES = 64_000_000
-"""Of a file, which is held in memory. Providers take 200 MB."""
 ARRIVES = 150.0
 """Seconds after which a request to create that nobody has an answer to cannot arrive any more: its own timeout,
 and what a proxy may hold it."""
@@ -47,7 +45,7 @@ class Sending:
         store: ParkedStore,
         batches: Batches,
         api: BatchApi,
-        pending: Pending,
+        request_files: RequestFiles,
         splitting: Splitting,
         pauses: Pauses,
         wait: float,
@@ -58,40 +56,43 @@ class Sending:
         self._store = store
         self._batches = batches
         self._api = api
-        self._pending = pending
+        self._request_files = request_files
         self._splitting = splitting
         self._pauses = pauses
         self._wait_ms = int(wait * 1000)
         self._most = most
+        self._lists = True
         self._arrives_ms = int(arrives * 1000)
         self._listed_ms = int(listed * 1000)
 
-    async def gather(self, open_models: Collection[str]) -> None:
-        """Begins batches of each model that has enough questions, or has had some for long enough.
+    async def gather(self, batches: Sequence[BatchRecord]) -> None:
+        """Begins batches of each pool that has enough questions, or has had some for long enough.
 
-        A model of which the provider has refused to take more has one batch at a time. open_models: those with some.
+        A pool of which the provider has refused to take more has one batch at a time; one that a budget bounds has one
+        that is not sent yet. batches: all that have not ended.
         """
         now = await self._batches.now_ms()
-        for model, since in (await self._batches.models()).items():
-            limit = await self._batches.limit(model)
+        for pool, since in (await self._batches.pools()).items():
+            limit, its = await self._batches.limit(pool), [batch for batch in batches if batch.pool == pool]
             tight = limit.most < self._most
-            if now < limit.until or (tight and model in open_models):
+            one = tight or pool != model_of(pool)
+            if now < limit.until or (tight and its) or (one and any(batch.state in UNSENT for batch in its)):
                 continue
-            left = await self._store.count(f"ready:{model}")
+            left = await self._store.count(f"ready:{pool}")
             if not left:
-                await self._store.gather(new_name(), model, 1)  # it has none any more: forgets since when
+                await self._store.gather(new_name(), pool, 1)  # it has none any more: forgets since when
             while left >= limit.most or (left > 0 and now - since >= self._wait_ms):
-                await self._gather(model, limit.most)
-                left = 0 if tight else left - limit.most
+                await self._gather(pool, limit.most)
+                left = 0 if one else left - limit.most
 
-    async def _gather(self, model: str, most: int) -> None:
+    async def _gather(self, pool: str, most: int) -> None:
         name, left = new_name(), most
-        while left > 0 and (moved := await self._store.gather(name, model, left)):
+        while left > 0 and (moved := await self._store.gather(name, pool, left)):
             left -= moved
 
     async def step(self, batch: BatchRecord) -> None:
         """Brings one batch as far as it goes now."""
-        if batch.unwanted and batch.state in ("filled", "uploaded"):
+        if batch.unwanted and batch.state in UNSENT:
             await self._splitting.go_on(batch, tried=False)
             await self._batches.note(batch.name, state="ended", status="cancelled", ended=NOW)
             return
@@ -109,36 +110,14 @@ class Sending:
             await self._refused(batch, error)
 
     async def _upload(self, batch: BatchRecord) -> BatchRecord:
-        content, total, epochs = await self._file(batch)
-        if not total:
+        file = await self._request_files.make(batch)
+        if not file.total:
             await self._batches.note(batch.name, state="ended", status="empty", ended=NOW)
             return replace(batch, state="ended")
-        file_id = await self._api.upload(batch.name, content)
-        facts = {"file": file_id, "total": total, "epochs": epochs_record(epochs)}
+        file_id = await self._api.upload(batch.name, bytes(file.content))
+        facts = {"file": file_id, "total": file.total, "epochs": epochs_record(file.epochs)}
         await self._batches.note(batch.name, **facts, state="uploaded")
-        return replace(batch, state="uploaded", total=total, file_id=file_id, epochs=epochs)
-
-    async def _file(self, batch: BatchRecord) -> tuple[bytes, int, Mapping[str, str]]:
-        """Its lines, how many they are, and the epochs by namespace. What finds no place goes back."""
-        content, total = bytearray(), 0
-        epochs: dict[str, str] = {}
-        ids = await self._store.ids(batch.lines, 0, self._most)
-        left: list[str] = []
-        for at in range(0, len(ids), AT_ONCE):
-            if left:
-                left += ids[at:]
-                break
-            for waiting in await self._pending.look(await self._store.read_from(batch.lines, ids[at : at + AT_ONCE])):
-                parked = waiting.parked
-                line = request_line(parked.id, parked.question)
-                if content and len(content) + len(line) > MOST_BYTES:
-                    left.append(parked.id)
-                    continue
-                epochs.setdefault(parked.question.namespace or "", waiting.epochs)
-                content += line
-                total += 1
-        await self._store.move(left, batch.lines, f"ready:{batch.model}")
-        return bytes(content), total, epochs
+        return replace(batch, state="uploaded", total=file.total, file_id=file_id, epochs=file.epochs)
 
     async def _create(self, batch: BatchRecord) -> None:
         """The list first: a Redis that came back without its last second does not know that it was created."""
@@ -163,9 +142,11 @@ class Sending:
         try:
             found = await self._api.find(batch.name, batch.file_id, since=batch.began // 1000 - 3600)
         except ProviderError as error:
-            if error.status in NO_LIST:
+            self._lists = error.status not in ABSENT
+            if not self._lists:
                 return False
             raise Unlisted from error
+        self._lists = True
         if not found:
             return False
         first, *others = sorted(found, key=lambda each: (each.status in GONE, each.created_at or 0))
@@ -190,6 +171,11 @@ class Sending:
 
     async def _refused(self, batch: BatchRecord, error: ProviderError) -> None:
         refusal = of_request(error)
+        if error.status in ABSENT and (batch.state == "filled" or not self._lists):
+            log.error("batch.not_served", status=error.status, tier="standard", seconds=REMEMBERED)
+            await self._batches.give_up()
+            await self._batches.note(batch.name, state="filled")
+            return
         log.warning("batch.refused", batch=batch.name, error=str(error), as_=refusal.value)
         self._pauses.pause(batch.name, error.retry_after)
         if batch.state == "creating":  # what is to be cancelled beside it cannot be now

@@ -3,7 +3,6 @@
 Whoever waits may come while that goes on: the script that forgets a question says so, and they get the same answer.
 """
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,20 +13,21 @@ from askonce.contract.records import Body
 from askonce.contract.unmatched import Unmatched
 from askonce.prices.load import Prices
 from askonce.question import Question, Tier
-from askonce_worker.answering.answers import EXPIRED, Failure, failed, from_cache, from_llm, joined
-from askonce_worker.answering.coalescing import Follow
-from askonce_worker.answering.open_question import OpenQuestion
+from askonce_worker.answering.answers import EXPIRED, Failure, failed, from_cache
 from askonce_worker.answering.ports import Clock, Completion, Entry, Finished, NewEntry, Outbound
 from askonce_worker.matching.match import Matcher
 from askonce_worker.parked.lines import Outcome
+from askonce_worker.parked.outcomes import LANE, asked, from_batch, is_same, with_waiters
 from askonce_worker.parked.records import Parked, Waiter
 from askonce_worker.parked.store import ParkedStore
 from askonce_worker.parked.twins import Twins
 from askonce_worker.providers.call_counts import CallCounts
+from askonce_worker.providers.money_budget import MoneyBudget
 
-LANE = "bulk"
 TIER: Tier = "batch"
 NOTHING: Mapping[str, int] = {}
+UNKNOWN: Mapping[str, int] = {"tokens_in": 0}
+"""Of a line that may be billed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class _Parcel:
 
 
 class Settling:
-    """prices: of the provider whose batches these are."""
+    """prices, money: of the provider whose batches these are."""
 
     def __init__(
         self,
@@ -63,6 +63,7 @@ class Settling:
         clock: Clock,
         *,
         prices: Prices,
+        money: MoneyBudget,
     ) -> None:
         self._store = store
         self._outbound = outbound
@@ -70,6 +71,7 @@ class Settling:
         self._twins = twins
         self._clock = clock
         self._prices = prices
+        self._money = money
 
     async def answered(self, replies: Sequence[Reply], batch: str) -> None:
         """Answers out of a batch. Those in other words whose answer is not theirs to have ask for themselves."""
@@ -81,7 +83,7 @@ class Settling:
                 entries = self._entries(reply, vectors.get(reply.parked.id))
                 counts, mine = self._paid(reply.parked.question, reply.body)
                 said = Completion(Body(reply.body), mine.get("cost"), TIER)
-                finished = _from_batch(own, said, self._unmatched(own.question))
+                finished = from_batch(own, said, self._unmatched(own.question))
                 parcels.append(_Parcel(own, finished, entries, counts, mine))
             again = set(await self._send(parcels, batch))
             more = {parked.id: parked for parked in await self._store.read(list(again))}
@@ -93,9 +95,9 @@ class Settling:
 
     async def failed(self, parked: Parked, failure: Failure, batch: str) -> None:
         """For good. Those in other words ask for themselves."""
-        same = [waiter for waiter in parked.waiters if _is_same(parked, waiter)]
-        await self.ask_alone(parked, [waiter for waiter in parked.waiters if not _is_same(parked, waiter)])
-        own = _with(parked, same)
+        same = [waiter for waiter in parked.waiters if is_same(parked, waiter)]
+        await self.ask_alone(parked, [waiter for waiter in parked.waiters if not is_same(parked, waiter)])
+        own = with_waiters(parked, same)
         finished = [failed(waiter.question, LANE, failure) for waiter in same]
         parcel = _Parcel(own, finished, counts=_failed(parked.question), own={"failed": 1})
         again = await self._send([parcel], batch)
@@ -115,6 +117,19 @@ class Settling:
         if counted:
             await self._store.waste(counted, batch)
 
+    async def lost(self, some: Sequence[Parked], batch: str) -> None:
+        """Their batch is gone, and may be billed: what was set aside for them counts as spent."""
+        await self._store.waste([(parked, NOTHING, UNKNOWN) for parked in some], batch)
+
+    async def refused(self, some: Sequence[tuple[Parked, Failure]]) -> None:
+        """They were in no batch, and are not to be asked."""
+        parcels = [
+            _Parcel(parked, [failed(waiter.question, LANE, failure) for waiter in parked.waiters])
+            for parked, failure in some
+        ]
+        if parcels:
+            await self._send(parcels, "")
+
     async def from_cache(self, parked: Parked, waiters: Sequence[Waiter], entry: Entry, *, keep: bool) -> None:
         """These have an entry for their answer. keep: the question is in a batch, and stays until that has ended."""
         finished = [from_cache(waiter.question, LANE, entry) for waiter in waiters]
@@ -128,11 +143,9 @@ class Settling:
         """These wait no more: they have an answer, or were cancelled."""
         await self._leave(parked, waiters, [], keep=keep)
 
-    async def to_standard(self, *some: Parked) -> None:
+    async def to_standard(self, some: Sequence[Parked]) -> None:
         """They are asked at once, at the standard price; one for whom somebody more has come stays."""
-        now = self._clock.now_ms()
-        left = await asyncio.gather(*(self._store.unpark(parked, now) for parked in some))
-        await self._twins.forget([parked for parked, gone in zip(some, left, strict=True) if gone])
+        await self._twins.forget(await self._store.unpark(some, self._clock.now_ms()))
 
     async def _leave(
         self, parked: Parked, waiters: Sequence[Waiter], finished: Sequence[Finished], *, keep: bool
@@ -142,7 +155,7 @@ class Settling:
         if keep:
             await self._store.let_go(parked, waiters, self._clock.now_ms(), asked_again=False)
         else:
-            again = await self._store.done([(_with(parked, waiters), NOTHING, NOTHING)])
+            again = await self._store.done([(with_waiters(parked, waiters), NOTHING, NOTHING)])
             if len(waiters) == len(parked.waiters) and not again:
                 await self._twins.forget([parked])
 
@@ -160,10 +173,10 @@ class Settling:
         """A refusal is for those who asked in these very words; and a match may have been reported as wrong since."""
         refused = verdict(body) is CompletionVerdict.REFUSED
         strangers = [
-            each for each in parked.waiters if not (_is_same(parked, each) or self._may_have(parked, each, refused))
+            each for each in parked.waiters if not (is_same(parked, each) or self._may_have(parked, each, refused))
         ]
         await self.ask_alone(parked, strangers)
-        return _with(parked, [waiter for waiter in parked.waiters if waiter not in strangers])
+        return with_waiters(parked, [waiter for waiter in parked.waiters if waiter not in strangers])
 
     def _may_have(self, parked: Parked, waiter: Waiter, refused: bool) -> bool:
         similarity = waiter.similarity or 0.0
@@ -174,7 +187,7 @@ class Settling:
             await self._store.let_go(parked, waiters, self._clock.now_ms(), asked_again=True)
 
     def _entries(self, reply: Reply, vector: Any) -> list[NewEntry]:
-        question, body = _asked(reply.parked), reply.body
+        question, body = asked(reply.parked), reply.body
         reuse = self._matcher.reuse(question)
         if not reuse.kept or verdict(body) is not CompletionVerdict.GOOD:
             return []
@@ -185,43 +198,11 @@ class Settling:
         counts = CallCounts(self._prices)
         counts.called(question)
         own = {"done": 1, **_billed(counts, question, body)}
+        self._money.learn(question.model or "", own["tokens_out"])
         return counts.report().counts, own
 
     def _unmatched(self, question: Question) -> Unmatched | None:
         return Unmatched.TOO_LONG if self._matcher.reuse(question).too_long else None
-
-
-def _is_same(parked: Parked, waiter: Waiter) -> bool:
-    return waiter.question.text == parked.question.text
-
-
-def _with(parked: Parked, waiters: Sequence[Waiter]) -> Parked:
-    return Parked(parked.id, parked.place, parked.question, parked.epochs, parked.tries, tuple(waiters), parked.vector)
-
-
-def _asked(parked: Parked) -> Question:
-    """With the rules of the first who waits in these words: whether its answer is kept, and how long."""
-    return next((waiter.question for waiter in parked.waiters if _is_same(parked, waiter)), parked.question)
-
-
-def _from_batch(parked: Parked, said: Completion, unmatched: Unmatched | None) -> list[Finished]:
-    """The first in these words has the answer of the LLM; the others joined."""
-    text = parked.question.text
-    first = next((waiter for waiter in parked.waiters if _is_same(parked, waiter)), None)
-    finished = []
-    for waiter in parked.waiters:
-        if waiter is first:
-            finished += from_llm(_item(waiter, unmatched), said)
-        else:
-            same = _is_same(parked, waiter)
-            follow = Follow("", text, 1.0 if same else waiter.similarity or 0.0, same=same)
-            finished.append(joined(waiter.question, LANE, said.body, follow))
-    return finished
-
-
-def _item(waiter: Waiter, unmatched: Unmatched | None) -> OpenQuestion:
-    reuse: Any = None  # not read on the way out
-    return OpenQuestion(waiter.question, LANE, waiter.deadline, 0, reuse, "", "", unmatched=unmatched)
 
 
 def _billed(counts: CallCounts, question: Question, body: Mapping[str, Any]) -> dict[str, int]:

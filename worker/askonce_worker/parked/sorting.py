@@ -6,7 +6,7 @@ compared with what Qdrant has of those before, which is stored before the next o
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import structlog
 
@@ -16,9 +16,10 @@ from askonce_worker.answering.open_question import OpenQuestion
 from askonce_worker.answering.ports import Clock
 from askonce_worker.logs.error_origin import place
 from askonce_worker.matching.match import Matcher
+from askonce_worker.parked.outcomes import LANE
 from askonce_worker.parked.pending import Pending
-from askonce_worker.parked.records import Parked, Waiter, reworded
-from askonce_worker.parked.settling import LANE, Settling
+from askonce_worker.parked.records import Parked, Waiter, pool_of, reworded
+from askonce_worker.parked.settling import Settling
 from askonce_worker.parked.store import NEW, LockLost, ParkedStore
 from askonce_worker.parked.twins import Twins
 
@@ -42,7 +43,10 @@ class Sorting:
         twins: Twins,
         settling: Settling,
         clock: Clock,
+        bounded: Collection[str],
     ) -> None:
+        """bounded: namespaces with a budget."""
+        self._bounded = bounded
         self._store = store
         self._lookup = lookup
         self._pending = pending
@@ -71,7 +75,7 @@ class Sorting:
             if len(some) > 1:
                 return all([await self._sort_all([parked]) for parked in some])
             log.error("parked.not_sorted", question=some[0].id, error=type(error).__name__, where=place(error))
-            await self._settling.to_standard(some[0])
+            await self._settling.to_standard(some)
             return True
 
     async def _sort(self, some: Sequence[Parked]) -> bool:
@@ -119,11 +123,11 @@ class Sorting:
         return await self._all_ready(leaders)
 
     async def _all_ready(self, todo: Sequence[Sorted]) -> bool:
-        by_model: dict[str, list[str]] = defaultdict(list)
+        by_pool: dict[str, list[str]] = defaultdict(list)
         for parked, _ in todo:
-            by_model[parked.question.model or ""].append(parked.id)
-        for model, ids in by_model.items():
-            await self._store.move(ids, NEW, f"ready:{model}")
+            by_pool[pool_of(parked.question, self._bounded)].append(parked.id)
+        for pool, ids in by_pool.items():
+            await self._store.move(ids, NEW, f"ready:{pool}")
         return True
 
     async def _joined(
@@ -132,16 +136,16 @@ class Sorting:
         """Whether it waits for another one from now on, under the rules of a cache hit."""
         for name, similarity in others:
             other = known.get(name)
-            if other is None or name == parked.id or not self._may_share(item, other, similarity):
+            if other is None or name == parked.id or not self._may_share(parked, item, other, similarity):
                 continue
             waiters = {waiter.field: reworded(waiter, other.question.text, similarity) for waiter in parked.waiters}
             if await self._store.join(parked.id, name, waiters):
                 return True
         return False
 
-    def _may_share(self, item: OpenQuestion, other: Parked, similarity: float) -> bool:
+    def _may_share(self, parked: Parked, item: OpenQuestion, other: Parked, similarity: float) -> bool:
         same_rules = other.question.scope == item.question.scope and other.epochs == item.epochs
-        may = same_rules and item.spare is None and similarity >= item.joins
+        may = same_rules and _is_fresh(parked, other) and similarity >= item.joins
         return may and self._matcher.matches(item.question, other.question.text, similarity)
 
     def _still_waits(self) -> bool:
@@ -149,6 +153,12 @@ class Sorting:
         if self._in_trouble_since is None:
             self._in_trouble_since = now
         return now - self._in_trouble_since < PATIENCE
+
+
+def _is_fresh(parked: Parked, other: Parked) -> bool:
+    """Whether the answers of both are kept alike, and the other one has not waited for longer than that."""
+    ttl = parked.question.ttl
+    return other.question.ttl == ttl and (ttl is None or parked.asked - other.asked < ttl * 1000)
 
 
 def _looseness(waiter: Waiter) -> tuple[bool, float]:

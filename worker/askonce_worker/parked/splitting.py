@@ -7,6 +7,7 @@ import structlog
 from askonce_worker.answering.ports import Clock
 from askonce_worker.parked.batch_record import BatchRecord
 from askonce_worker.parked.batches import NOW, Batches
+from askonce_worker.parked.records import Parked
 from askonce_worker.parked.settling import Settling
 from askonce_worker.parked.store import AT_ONCE, ParkedStore
 
@@ -15,7 +16,7 @@ log = structlog.get_logger()
 MOST_TRIES = 3
 """Batches in which a question was, and which did not answer it, before it is asked at once."""
 REFUSED_IN_A_ROW = 40
-"""Batches of a model. One bad line among 50,000 takes 16, and half of the rest is taken meanwhile."""
+"""Batches of a pool. One bad line among 50,000 takes 16, and half of the rest is taken meanwhile."""
 
 
 class Splitting:
@@ -30,38 +31,37 @@ class Splitting:
         self._margin_ms = int(margin * 1000)
         self._refused: dict[str, int] = {}
 
-    def taken(self, model: str) -> None:
-        """A batch of this model was not refused."""
-        self._refused.pop(model, None)
+    def taken(self, pool: str) -> None:
+        """A batch of this pool was not refused."""
+        self._refused.pop(pool, None)
 
     async def halves(self, batch: BatchRecord, reason: str) -> None:
         """Two batches instead of one; a single question is asked at once, so that its fault is its own."""
-        refused = self._refused[batch.model] = self._refused.get(batch.model, 0) + 1
+        refused = self._refused[batch.pool] = self._refused.get(batch.pool, 0) + 1
         await self._forget_file(batch)
         ids = await self._all(batch)
         log.warning("batch.split", batch=batch.name, lines=len(ids), reason=reason[:200])
         if refused >= REFUSED_IN_A_ROW:
-            await self._store.move(ids, batch.lines, f"ready:{batch.model}")
-            limit = await self._batches.limit(batch.model)
-            await self._batches.set_limit(batch.model, limit.paused(self._clock.now_ms()))
+            await self._store.move(ids, batch.lines, f"ready:{batch.pool}")
+            limit = await self._batches.limit(batch.pool)
+            await self._batches.set_limit(batch.pool, limit.paused(self._clock.now_ms()))
         elif len(ids) == 1:
-            for parked in await self._store.read_from(batch.lines, ids):
-                await self._settling.to_standard(parked)
+            await self._settling.to_standard(await self._store.read_from(batch.lines, ids))
         else:
             middle = (len(ids) + 1) // 2
             for half in (ids[:middle], ids[middle:]):
                 if half:
-                    made = await self._batches.begin(batch.model)
+                    made = await self._batches.begin(batch.pool)
                     await self._store.move(half, batch.lines, made.lines)
         await self._batches.note(batch.name, state="ended", status="refused", reason=reason[:500], ended=NOW)
 
     async def smaller_and_later(self, batch: BatchRecord) -> None:
-        """The provider has enough waiting for this model."""
+        """The provider has enough waiting of this model."""
         await self._forget_file(batch)
         ids = await self._all(batch)
-        limit = (await self._batches.limit(batch.model)).tighter(len(ids), self._clock.now_ms())
-        await self._batches.set_limit(batch.model, limit)
-        await self._store.move(ids, batch.lines, f"ready:{batch.model}")
+        limit = (await self._batches.limit(batch.pool)).tighter(len(ids), self._clock.now_ms())
+        await self._batches.set_limit(batch.pool, limit)
+        await self._store.move(ids, batch.lines, f"ready:{batch.pool}")
         await self._batches.note(batch.name, state="ended", status="put_off", ended=NOW)
 
     async def go_on(self, batch: BatchRecord, *, tried: bool) -> int:
@@ -73,14 +73,16 @@ class Splitting:
         latest = self._clock.now_ms() + self._margin_ms
         while ids := await self._store.ids(batch.lines, 0, AT_ONCE):
             again: list[str] = []
+            leave: list[Parked] = []
             for parked in await self._store.read_from(batch.lines, ids):
                 if not parked.waiters:
                     await self._settling.gone(parked, (), keep=False)
                 elif parked.tries + tried >= MOST_TRIES or parked.deadline <= latest:
-                    await self._settling.to_standard(parked)
+                    leave.append(parked)
                 else:
                     again.append(parked.id)
-            await self._store.move(again, batch.lines, f"ready:{batch.model}", tries=int(tried))
+            await self._settling.to_standard(leave)
+            await self._store.move(again, batch.lines, f"ready:{batch.pool}", tries=int(tried))
         return left
 
     async def _forget_file(self, batch: BatchRecord) -> None:

@@ -1,16 +1,17 @@
 """Parked questions in Redis. What changes them needs the token of the lock; without it `LockLost` is raised."""
 
-import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from redis.asyncio import Redis
 
-from askonce.contract.chunk import FUNCTION, pack
+from askonce.contract.chunk import FUNCTION
 from askonce.contract.keys import ARQ_JOB, Keys
 from askonce.store.scripts import Script
 from askonce_worker.logs.unreadable import Refusals
-from askonce_worker.parked.records import Packed, Parked, Unreadable, Waiter, read_parked
+from askonce_worker.parked.records import Packed, Parked, Unreadable, Waiter, model_of, read_parked
+from askonce_worker.parked.returning import jobs_of
+from askonce_worker.providers.spend_limits import SpendLimit
 
 PARK = Script("askonce_worker.parked", "park")
 MOVE = Script("askonce_worker.parked", "move")
@@ -18,6 +19,8 @@ JOIN = Script("askonce_worker.parked", "join")
 DONE = Script("askonce_worker.parked", "done")
 WASTE = Script("askonce_worker.parked", "waste")
 UNPARK = Script("askonce_worker.parked", "unpark")
+LET_GO = Script("askonce_worker.parked", "let_go")
+AFFORD = Script("askonce_worker.parked", "afford")
 GATHER = Script("askonce_worker.parked", "gather")
 
 NEW = "new"
@@ -32,9 +35,18 @@ class LockLost(Exception):
 
 
 class ParkedStore:
-    """token: of the lock, while this worker holds it."""
+    """token: of the lock, while this worker holds it. on_nearly_spent: told of namespaces, once a day or month."""
 
-    def __init__(self, redis: Redis, keys: Keys, refusals: Refusals, *, result_ttl: float) -> None:
+    def __init__(
+        self,
+        redis: Redis,
+        keys: Keys,
+        refusals: Refusals,
+        *,
+        result_ttl: float,
+        on_nearly_spent: Callable[[str], None],
+    ) -> None:
+        self._on_nearly_spent = on_nearly_spent
         self.token: bytes | str = ""
         self._redis: Any = redis
         self._keys = keys
@@ -42,8 +54,11 @@ class ParkedStore:
         self._prefix = keys.parked("")
         self._result_ttl_ms = int(result_ttl * 1000)
 
-    async def park(self, wanted: Sequence[tuple[str, Parked, Packed]]) -> None:
-        """name: `namespace:job id`. The record's only waiter is the one of this name."""
+    async def park(self, wanted: Sequence[tuple[str, Parked, Packed]]) -> bool:
+        """name: `namespace:job id`. The record's only waiter is the one of this name.
+
+        False: the provider has no batches, as far as is known. What is parked then leaves by itself.
+        """
         for at in range(0, len(wanted), AT_ONCE):
             args: list[Any] = [self._prefix, f"{self._keys.prefix}:result:"]
             sent: set[str] = set()
@@ -53,7 +68,9 @@ class ParkedStore:
                 scope = b"" if made.scope in sent else made.scope_record
                 args += (made.scope, scope, made.question, parked.epochs, vector)
                 sent.add(made.scope)
-            await PARK(self._redis, [self._keys.load], args)
+            if (await PARK(self._redis, [self._keys.load], args))[0] == -1:
+                return False
+        return True
 
     async def ids(self, place: str, start: int, count: int) -> list[str]:
         """Of a place, those first whose deadlines come first."""
@@ -109,9 +126,9 @@ class ParkedStore:
             args += ids[at : at + AT_ONCE]
             self._checked(await MOVE(self._redis, [self._keys.parked_lock], args))
 
-    async def gather(self, batch: str, model: str, most: int) -> int:
+    async def gather(self, batch: str, pool: str, most: int) -> int:
         """How many more are in the batch now, up to `most`."""
-        args = [self._prefix, self.token, batch, model, min(most, AT_ONCE)]
+        args = [self._prefix, self.token, batch, pool, model_of(pool), min(most, AT_ONCE)]
         return int(self._checked(await GATHER(self._redis, [self._keys.parked_lock], args)))
 
     async def join(self, first: str, other: str, waiters: Mapping[str, bytes]) -> bool:
@@ -134,10 +151,10 @@ class ParkedStore:
             args: list[Any] = [self._prefix, self.token, self._keys.stats("hour:"), batch]
             for parked, counts, own in some:
                 fields = "\n".join(waiter.field for waiter in parked.waiters)
-                args += (parked.id, fields, _lines(counts), _lines(own))
+                args += (parked.id, fields, _lines(counts), _lines(own), _billed(own))
             keys = [self._keys.parked_lock, self._keys.stats("total")]
-            replies = await DONE(self._redis, keys, args)
-            self._checked(replies[0] if replies else 0)
+            nearly, *replies = await DONE(self._redis, keys, args)
+            self._tell(nearly)
             again += [each[0].id for each, reply in zip(some, replies, strict=True) if reply == 2]
         return again
 
@@ -145,23 +162,60 @@ class ParkedStore:
         """Counts lines of a batch that were paid for in vain, as `done` does. Once, however often they are read."""
         args: list[Any] = [self._prefix, self.token, self._keys.stats("hour:"), batch]
         for parked, counts, own in lines:
-            args += (parked.id, _lines(counts), _lines(own))
-        self._checked(await WASTE(self._redis, [self._keys.parked_lock, self._keys.stats("total")], args))
+            args += (parked.id, _lines(counts), _lines(own), _billed(own))
+        self._tell(await WASTE(self._redis, [self._keys.parked_lock, self._keys.stats("total")], args))
 
-    async def unpark(self, parked: Parked, now_ms: int) -> bool:
-        """All who wait go back to the queue, at the standard price. False: look again, somebody more waits."""
-        return await self._unparked(parked.id, [len(parked.waiters), ""], _jobs(parked.waiters, now_ms))
+    async def afford(
+        self, namespace: str, limit: SpendLimit, wanted: Sequence[tuple[str, int]]
+    ) -> tuple[int, Sequence[bytes]]:
+        """Sets aside what lines may cost. wanted: of each its id, and billionths.
+
+        Returns what the namespace has spent, and of each `taken`, `wait` (others hold the rest) or `over`.
+        """
+        budgets = self._keys.budgets
+        keys = [self._keys.parked_lock, budgets.sums, budgets.held(namespace), budgets.lapsed(namespace)]
+        args: list[Any] = [self._prefix, self.token, namespace, limit.period, limit.nano]
+        for pair in wanted:
+            args += pair
+        spent, *rest = await AFFORD(self._redis, keys, args)
+        self._checked(spent)
+        nearly, *verdicts = rest
+        self._tell(namespace.encode() if nearly else b"")
+        return int(spent), verdicts
+
+    async def unpark(self, some: Sequence[Parked], now_ms: int) -> list[Parked]:
+        """All who wait for these (AT_ONCE at most) go back to the queue, at the standard price.
+
+        Returns those that are gone. The others are to be looked at again: somebody more waits.
+        """
+        left = list(some)
+        while left:
+            args: list[Any] = [len(left)]
+            for parked in left:
+                args += (parked.id, len(parked.waiters))
+            args += jobs_of((waiter for parked in left for waiter in parked.waiters), now_ms)
+            replies = await UNPARK(self._redis, *self._requeuing(args))
+            self._checked(replies[0])
+            if all(replies):
+                break
+            left = [parked for parked, goes in zip(left, replies, strict=True) if goes]
+        return left
 
     async def let_go(self, parked: Parked, waiters: Sequence[Waiter], now_ms: int, *, asked_again: bool) -> None:
         """These wait for it no more. asked_again: they go back to the queue, at the standard price."""
         gone = "\n".join(waiter.field for waiter in waiters)
-        await self._unparked(parked.id, [0, gone], _jobs(waiters, now_ms) if asked_again else [])
+        args = [parked.id, gone, *(jobs_of(waiters, now_ms) if asked_again else [])]
+        self._checked(await LET_GO(self._redis, *self._requeuing(args)))
 
-    async def _unparked(self, name: str, who: list[Any], jobs: list[Any]) -> bool:
+    def _requeuing(self, args: Sequence[Any]) -> tuple[list[str], list[Any]]:
+        """Keys and arguments of a script that requeues."""
         keys = [self._keys.parked_lock, self._keys.queue("bulk"), self._keys.wake, self._keys.fair, self._keys.load]
-        head = [self._prefix, self.token, ARQ_JOB, FUNCTION, self._result_ttl_ms, name]
-        args = [*head, *who, f"{self._keys.prefix}:result:", *jobs]
-        return bool(self._checked(await UNPARK(self._redis, keys, args)))
+        results = f"{self._keys.prefix}:result:"
+        return keys, [self._prefix, self.token, ARQ_JOB, FUNCTION, self._result_ttl_ms, results, *args]
+
+    def _tell(self, nearly: Any) -> None:
+        for namespace in self._checked(nearly).decode().split():
+            self._on_nearly_spent(namespace)
 
     def _checked(self, reply: Any) -> Any:
         if reply == -1:
@@ -173,21 +227,6 @@ def _lines(counts: Mapping[str, int]) -> str:
     return "\n".join(f"{name} {count}" for name, count in counts.items() if count)
 
 
-def _jobs(waiters: Sequence[Waiter], now_ms: int) -> list[Any]:
-    """One job for each deadline, which a chunk has one of; several where many wait."""
-    by_deadline: dict[int, list[Waiter]] = {}
-    for waiter in waiters:
-        by_deadline.setdefault(waiter.deadline, []).append(waiter)
-    args: list[Any] = []
-    for deadline, some in by_deadline.items():
-        for at in range(0, len(some), AT_ONCE):
-            args += _job(some[at : at + AT_ONCE], max(1, deadline - now_ms))
-    return args
-
-
-def _job(waiters: Sequence[Waiter], timeout_ms: int) -> tuple[Any, ...]:
-    questions = [waiter.question.with_fields(tier="standard") for waiter in waiters]
-    reads = min(question.reads for question in questions)
-    chunk = pack(questions[0].namespace or "", timeout_ms, questions, reads=reads)
-    names = "\n".join(f"{question.namespace}:{question.job_id}" for question in questions)
-    return secrets.token_hex(12), chunk, len(questions), timeout_ms, names
+def _billed(own: Mapping[str, int]) -> int | str:
+    """What a line takes from a budget, by the counters of its batch: as charged.lua reads it."""
+    return own.get("cost", "?" if "tokens_in" in own else "")

@@ -7,17 +7,15 @@ meanwhile, in the interactive lane, which waits for no batch, has answered these
 import asyncio
 from collections.abc import Sequence
 
-from askonce_worker.parked.batch_record import BatchRecord
+from askonce_worker.parked.batch_record import UNSENT, BatchRecord
 from askonce_worker.parked.batches import Batches
 from askonce_worker.parked.pending import Pending
+from askonce_worker.parked.records import NEVER
 from askonce_worker.parked.settling import Settling
 from askonce_worker.parked.store import NEW, ParkedStore
 
 AT_ONCE = 200
-TOGETHER = 64
-"""Scripts that are under way at once: each brings one question back."""
 LEAVING = 5.0
-UNSENT = ("filled", "uploaded")
 
 
 class Sweeping:
@@ -35,11 +33,14 @@ class Sweeping:
         self._at = 0
 
     async def leave_in_time(self, batches: Sequence[BatchRecord]) -> None:
-        """Those that wait for a batch still, and will not be answered by one in time, are asked at once.
+        """Those that wait for a batch still, and will not be answered by one in time, are asked at once; all of them
+        where the provider has no batches.
 
         batches: all that have not ended. Of those that the provider was not asked for, lines can leave.
         """
-        latest = await self._batches.now_ms() + self._margin_ms
+        latest = NEVER
+        if await self._batches.are_served():
+            latest = await self._batches.now_ms() + self._margin_ms
         for place in await self._waiting():
             await self._leave_all(place, latest)
         for batch in batches:
@@ -57,8 +58,7 @@ class Sweeping:
 
     async def _leave(self, place: str, ids: Sequence[str]) -> None:
         waiting = await self._pending.look(await self._store.read_from(place, ids))
-        for at in range(0, len(waiting), TOGETHER):
-            await self._settling.to_standard(*(each.parked for each in waiting[at : at + TOGETHER]))
+        await self._settling.to_standard([each.parked for each in waiting])
 
     async def expire(self, places: list[str]) -> None:
         """Of the lines of batches, those whose time is up. The batch goes on: its answer will be in the cache."""
@@ -85,4 +85,4 @@ class Sweeping:
             self._at = 0
 
     async def _waiting(self) -> list[str]:
-        return [NEW, *(f"ready:{model}" for model in await self._batches.models())]
+        return [NEW, *(f"ready:{pool}" for pool in await self._batches.pools())]

@@ -23,6 +23,7 @@ from askonce_worker.parked.sending import Sending
 from askonce_worker.parked.sorting import Sorting
 from askonce_worker.parked.store import LockLost, ParkedStore
 from askonce_worker.parked.sweeping import Sweeping
+from askonce_worker.parked.tidying import Tidying
 
 log = structlog.get_logger()
 
@@ -48,6 +49,7 @@ class Tending:
         sending: Sending,
         collecting: Collecting,
         sweeping: Sweeping,
+        tidying: Tidying,
         pauses: Pauses,
         locked: float,
     ) -> None:
@@ -59,6 +61,7 @@ class Tending:
         self._sending = sending
         self._collecting = collecting
         self._sweeping = sweeping
+        self._tidying = tidying
         self._pauses = pauses
         self._locked_for = locked
         self._next = 0
@@ -87,13 +90,14 @@ class Tending:
             pass
         batches = await self._batches.open()
         await self._done(self._sweeping.leave_in_time(batches))
-        await self._done(self._sending.gather({batch.model for batch in batches}))
+        await self._done(self._sending.gather(batches))
         batches = await self._batches.open()
         self._pauses.forget({batch.name for batch in batches})
         await self._bring_on(batches)
         lines = [batch.lines for batch in batches]
         await self._done(self._sweeping.expire(lines))
         await self._done(self._sweeping.look_again(lines))
+        await self._done(self._tidying.step())
 
     async def _bring_on(self, batches: Sequence[BatchRecord]) -> None:
         """Each in its turn; those that come too late for this round, as a provider hangs, come first in the next."""

@@ -19,7 +19,8 @@ import structlog
 from redis.asyncio import Redis
 
 from askonce.contract.keys import Keys
-from askonce.prices.counts import as_count, completion_limit
+from askonce.json_values import dumps
+from askonce.prices.counts import STANDARD, as_count, completion_limit
 from askonce.prices.load import Prices
 from askonce.prices.money import amount, from_nano
 from askonce.question import Question
@@ -64,6 +65,8 @@ class MoneyBudget:
         self._limits = limits
         self._prices = prices
         self._longest: dict[str, int] = {}
+        self._in_hand: dict[str, Aside] = {}
+        self._full: dict[str, float] = {}
         self._settled: dict[str, list[Aside]] = {}
         self._settling: asyncio.Task[None] | None = None
 
@@ -78,15 +81,48 @@ class MoneyBudget:
         if namespace not in self._limits:
             yield Aside(namespace, "", 0)
             return
-        aside = await self.reserve(namespace, self._estimate(question, size), seconds, until)
+        aside = self._in_hand.pop(_name_of(question), None)
+        if aside is None:
+            aside = await self.reserve(namespace, self.estimate(question, size), seconds, until)
         try:
             yield aside
         finally:
             self.settle(aside)
 
+    async def take(self, question: Question, seconds: float) -> float:
+        """Sets aside what the next `call` of this question may cost, without waiting for others.
+
+        Returns the seconds after which to ask again; 0: it is set aside, or the call itself will say why it is not.
+        """
+        namespace, name = question.namespace or "", _name_of(question)
+        if namespace not in self._limits or name in self._in_hand:
+            return 0.0
+        now = asyncio.get_running_loop().time()
+        if self._full.get(namespace, 0.0) > now:  # of many that wait one asks
+            return self._full[namespace] - now + 4 * PAUSE * random.random()
+        aside = self._aside(namespace, 0)
+        try:
+            aside.nano = self.estimate(question, len(dumps(question.request())))
+            if await self._is_taken(aside, seconds):
+                self._in_hand[name] = aside
+                return 0.0
+        except LLMError:
+            return 0.0
+        except BaseException:  # it may have been set aside all the same
+            self._undo(aside)
+            raise
+        self._full[namespace] = now + PAUSE
+        return PAUSE * random.uniform(0.5, 1.5)
+
+    def give_back(self, question: Question) -> None:
+        """What was taken for it and no call has used."""
+        aside = self._in_hand.pop(_name_of(question), None)
+        if aside is not None:
+            self._undo(aside)
+
     async def reserve(self, namespace: str, nano: int, seconds: float, until: float) -> Aside:
         """Waits while others hold what is left. Raises LLMError of kind `budget`."""
-        aside = Aside(namespace, f"{self._worker}/{secrets.token_hex(8)}", nano)
+        aside = self._aside(namespace, nano)
         try:
             async with asyncio.timeout_at(until) as waiting:
                 while True:
@@ -96,8 +132,7 @@ class MoneyBudget:
         except LLMError:
             raise
         except BaseException as error:  # it may have been set aside all the same
-            aside.cost = 0
-            self.settle(aside)
+            self._undo(aside)
             if not waiting.expired():
                 raise
             words = f"calls under way held what is left of the budget of {namespace} until the question's deadline"
@@ -111,12 +146,18 @@ class MoneyBudget:
             [*self._places(namespace), self._keys.workers],
             [namespace, limit.period, limit.nano, aside.name, aside.nano, int((seconds + LATE) * 1000)],
         )
-        self._warn(namespace, int(spent), nearly)
+        if nearly:
+            self.warn(namespace)
         if verdict == b"over":
-            raise LLMError(
-                "budget", _words(namespace, limit, int(spent), aside.nano, self._prices.currency), final=True
-            )
+            raise self.refusal(namespace, int(spent), aside.nano)
         return bool(verdict == b"taken")
+
+    def _aside(self, namespace: str, nano: int) -> Aside:
+        return Aside(namespace, f"{self._worker}/{secrets.token_hex(8)}", nano)
+
+    def _undo(self, aside: Aside) -> None:
+        aside.cost = 0
+        self.settle(aside)
 
     def settle(self, aside: Aside) -> None:
         """Off the caller's way: all that end within a round trip are settled with the next."""
@@ -138,39 +179,49 @@ class MoneyBudget:
             limit = self._limits[namespace]
             calls = [(each.name, each.nano, each.nano if each.cost is None else each.cost) for each in done]
             try:
-                spent, nearly = await SETTLE(
+                _, nearly = await SETTLE(
                     self._redis,
                     self._places(namespace),
                     [namespace, limit.period, limit.nano, *(part for call in calls for part in call)],
                 )
-                self._warn(namespace, int(spent), nearly)
+                if nearly:
+                    self.warn(namespace)
             except TROUBLE as error:  # it lapses, and counts as it was estimated
                 log.warning("budget.not_settled", cause=type(error).__name__, calls=len(done))
 
-    def _estimate(self, question: Question, size: int) -> int:
+    def limit_of(self, namespace: str) -> SpendLimit | None:
+        return self._limits.get(namespace)
+
+    def estimate(self, question: Question, size: int, tier: str = STANDARD) -> int:
+        """Billionths that a request of so many bytes may cost. Raises LLMError of kind `budget`: it has no price."""
         model, params = question.model or "", question.params
         most = as_count(completion_limit(params)) or self._longest.get(model, FIRST_GUESS)
         answer = most * max(1, as_count(params.get("n")))
-        cost = self._prices.total(model, (size // TOKEN_BYTES + 1, 0, answer))
+        cost = self._prices.total(model, (size // TOKEN_BYTES + 1, 0, answer), tier)
         if cost is None:
             words = f"no price of {model} is known, and its namespace has a budget: name one in ASKONCE_PRICES"
             raise LLMError("budget", words, final=True)
         return cost
 
+    def refusal(self, namespace: str, spent: int, nano: int) -> LLMError:
+        """Of a call that may cost so much, after so much was spent (billionths)."""
+        return LLMError(
+            "budget", _words(namespace, self._limits[namespace], spent, nano, self._prices.currency), final=True
+        )
+
+    def warn(self, namespace: str) -> None:
+        """Nearly all of its budget is spent, and nobody has said so."""
+        limit = self._limits.get(namespace)
+        if limit is not None:
+            log.warning("budget.nearly_spent", namespace=namespace, limit=from_nano(limit.nano), period=limit.period)
+
     def _places(self, namespace: str) -> list[str]:
         keys = self._keys.budgets
         return [keys.sums, keys.held(namespace), keys.lapsed(namespace)]
 
-    def _warn(self, namespace: str, spent: int, nearly: int) -> None:
-        if nearly:
-            limit = self._limits[namespace]
-            log.warning(
-                "budget.nearly_spent",
-                namespace=namespace,
-                spent=round(from_nano(spent), 4),
-                limit=from_nano(limit.nano),
-                period=limit.period,
-            )
+
+def _name_of(question: Question) -> str:
+    return f"{question.namespace}:{question.job_id}"
 
 
 def _words(namespace: str, limit: SpendLimit, spent: int, nano: int, currency: str) -> str:

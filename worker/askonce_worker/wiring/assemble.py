@@ -96,7 +96,7 @@ async def service(settings: Settings, health: PartHealth, *, worker: str, clock:
     watched = watch(settings)
     async with AsyncExitStack() as stack:
         shared = _shared(settings, watched, worker, clock, stack)
-        turns = LLMTurns(parts.slots_of(settings), shared.rates, watched.stage)
+        turns = llm_parts.turns_of(settings, shared.rates, shared.money, watched)
         llm = llm_parts.llm_of(settings, shared.counts, shared.rates, shared.money, watched, stack)
         audited = _audit(settings, shared, worker, turns, llm, stack)
         lookup = _lookup(settings, shared, audited.serving, watched, clock)

@@ -9,8 +9,10 @@ from redis.asyncio import Redis
 
 from askonce.contract.keys import Keys
 from askonce.prices.load import Prices, load_prices
+from askonce_worker.answering.llm_turns import LLMTurns
 from askonce_worker.providers import provider
 from askonce_worker.providers.additions import Additions, takes_cache_keys
+from askonce_worker.providers.allowance import Allowance
 from askonce_worker.providers.call_counts import CallCounts
 from askonce_worker.providers.llm import OpenAILLM
 from askonce_worker.providers.money_budget import MoneyBudget
@@ -19,7 +21,7 @@ from askonce_worker.providers.retry import Backoff
 from askonce_worker.providers.spend_limits import spend_limits
 from askonce_worker.settings import Settings
 from askonce_worker.wiring.observers import Watch
-from askonce_worker.wiring.parts import secret
+from askonce_worker.wiring.parts import secret, slots_of
 
 log = structlog.get_logger()
 
@@ -34,6 +36,11 @@ def money_of(
     money = MoneyBudget(redis, keys, worker=worker, limits=spend_limits(settings.budgets), prices=prices)
     stack.push_async_callback(money.aclose)
     return money
+
+
+def turns_of(settings: Settings, rates: RateBudget, money: MoneyBudget, watched: Watch) -> LLMTurns:
+    allowance = Allowance(rates, money, seconds=max(settings.llm_timeout, settings.flex_timeout))
+    return LLMTurns(slots_of(settings), allowance, watched.stage)
 
 
 def prices_of(settings: Settings, base_url: str | None = None) -> Prices:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from redis.asyncio import Redis
 
 from askonce.contract.keys import Keys
+from askonce.prices.load import Prices
 from askonce_worker.answering.coalescing import Coalescer
 from askonce_worker.answering.lookup import Lookup
 from askonce_worker.answering.ports import Clock, ExactCache, Outbound
@@ -20,8 +21,10 @@ from askonce_worker.parked.batches import Batches
 from askonce_worker.parked.collecting import Collecting
 from askonce_worker.parked.parking import BatchParking
 from askonce_worker.parked.pauses import Pauses
+from askonce_worker.parked.paying import Paying
 from askonce_worker.parked.pending import Pending
 from askonce_worker.parked.provider_api import BatchApi
+from askonce_worker.parked.request_file import RequestFiles
 from askonce_worker.parked.sending import Sending
 from askonce_worker.parked.settling import Settling
 from askonce_worker.parked.sorting import Sorting
@@ -29,11 +32,13 @@ from askonce_worker.parked.splitting import Splitting
 from askonce_worker.parked.store import ParkedStore
 from askonce_worker.parked.sweeping import Sweeping
 from askonce_worker.parked.tending import Tending
+from askonce_worker.parked.tidying import Tidying
 from askonce_worker.parked.twins import Twins
 from askonce_worker.providers import provider
+from askonce_worker.providers.money_budget import MoneyBudget
 from askonce_worker.providers.spend_limits import spend_limits
 from askonce_worker.settings import Settings
-from askonce_worker.wiring.llm_parts import prices_of
+from askonce_worker.wiring.llm_parts import money_of, prices_of
 from askonce_worker.wiring.parts import secret, waits_of
 
 TIMEOUT = 60.0
@@ -56,10 +61,13 @@ class Around:
 
 
 def parked_of(settings: Settings, around: Around, stack: AsyncExitStack) -> tuple[BatchParking, Tending]:
-    store = ParkedStore(around.redis, around.keys, around.refusals, result_ttl=settings.result_ttl)
-    margin = settings.batch_margin
-    parking = BatchParking(store, around.coalescer, around.clock, margin=margin, bounded=spend_limits(settings.budgets))
-    return parking, _tending(settings, around, store, stack)
+    prices = prices_of(settings, settings.batch_base_url)
+    money = money_of(settings, around.redis, around.keys, "batches", prices, stack)
+    store = ParkedStore(
+        around.redis, around.keys, around.refusals, result_ttl=settings.result_ttl, on_nearly_spent=money.warn
+    )
+    parking = BatchParking(store, around.coalescer, around.clock, margin=settings.batch_margin)
+    return parking, _tending(settings, around, store, prices, money, stack)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +83,13 @@ class _Tools:
     twins: Twins
 
 
-def _tending(settings: Settings, around: Around, store: ParkedStore, stack: AsyncExitStack) -> Tending:
+def _tending(
+    settings: Settings, around: Around, store: ParkedStore, prices: Prices, money: MoneyBudget, stack: AsyncExitStack
+) -> Tending:
     margin, clock = settings.batch_margin, around.clock
     batches = Batches(around.redis, around.keys, store, around.refusals, most=settings.batch_max_requests)
     twins = Twins(_vectors(settings, clock, stack))
-    settling = Settling(
-        store, around.outbound, around.matcher, twins, clock, prices=prices_of(settings, settings.batch_base_url)
-    )
+    settling = Settling(store, around.outbound, around.matcher, twins, clock, prices=prices, money=money)
     pending = Pending(around.exact, around.matcher, settling)
     splitting = Splitting(store, batches, settling, clock, margin=margin)
     tools = _Tools(store, batches, settling, pending, splitting, Pauses(random.random), twins)
@@ -91,16 +99,17 @@ def _tending(settings: Settings, around: Around, store: ParkedStore, stack: Asyn
         around.keys,
         store,
         batches,
-        sorting=_sorting(tools, around),
-        sending=_sending(settings, tools, api),
+        sorting=_sorting(settings, tools, around),
+        sending=_sending(settings, tools, api, money),
         collecting=_collecting(settings, tools, api, redactor),
         sweeping=Sweeping(store, batches, pending, settling, margin=margin),
+        tidying=Tidying(batches, api, Pauses(random.random)),
         pauses=tools.pauses,
         locked=max(2.0, 1.5 * settings.lease),
     )
 
 
-def _sorting(tools: _Tools, around: Around) -> Sorting:
+def _sorting(settings: Settings, tools: _Tools, around: Around) -> Sorting:
     return Sorting(
         store=tools.store,
         lookup=around.lookup,
@@ -109,19 +118,22 @@ def _sorting(tools: _Tools, around: Around) -> Sorting:
         twins=tools.twins,
         settling=tools.settling,
         clock=around.clock,
+        bounded=spend_limits(settings.budgets),
     )
 
 
-def _sending(settings: Settings, tools: _Tools, api: BatchApi) -> Sending:
+def _sending(settings: Settings, tools: _Tools, api: BatchApi, money: MoneyBudget) -> Sending:
+    most = settings.batch_max_requests
+    paying = Paying(tools.store, tools.settling, money)
     return Sending(
         store=tools.store,
         batches=tools.batches,
         api=api,
-        pending=tools.pending,
+        request_files=RequestFiles(tools.store, tools.batches, tools.pending, paying, most=most),
         splitting=tools.splitting,
         pauses=tools.pauses,
         wait=settings.batch_wait,
-        most=settings.batch_max_requests,
+        most=most,
     )
 
 

@@ -2,19 +2,22 @@
 --
 -- Uses: fenced
 -- Uses: counted
+-- Uses: askonce_worker.providers.budget_now
+-- Uses: charged
 --
 -- KEYS: lock, totals
 -- ARGV: 1 prefix of the keys   2 token   3 prefix of the hourly counters   4 batch, or ''
 --       5... of each: id, fields of those who have their answer (joined by line feeds), counters (`name count` of each,
---       joined by line feeds), counters of the batch alike
--- Returns for each: 1 forgotten, 2 somebody more waits: look again, 0 unknown; or -1 where another worker has the lock.
+--       joined by line feeds), counters of the batch alike, what it was billed (as in charged.lua)
+-- Returns the namespaces that keep_spent names, and for each: 1 forgotten, 2 somebody more waits: look again, 0 unknown;
+-- or {-1} where another worker has the lock.
 if not is_holder(KEYS[1], ARGV[2]) then
   return {-1}
 end
-local prefix, counts, own, replies = ARGV[1], {}, {}, {}
+local prefix, counts, own, spent, replies = ARGV[1], {}, {}, {}, {''}
 
 redis.call('ZREM', prefix .. 'new', '')
-for i = 5, #ARGV, 4 do
+for i = 5, #ARGV, 5 do
   local key = prefix .. 'question:' .. ARGV[i]
   local reply = redis.call('EXISTS', key)
   if reply == 1 then
@@ -25,6 +28,7 @@ for i = 5, #ARGV, 4 do
       rescore(prefix, ARGV[i])
       reply = 2
     else
+      charge(prefix, ARGV[i], ARGV[i + 4], spent)
       forget(prefix, ARGV[i])
       add(counts, ARGV[i + 2])
       add(own, ARGV[i + 3])
@@ -33,4 +37,5 @@ for i = 5, #ARGV, 4 do
   replies[#replies + 1] = reply
 end
 keep_sums(prefix, KEYS[2], ARGV[3], ARGV[4], counts, own)
+replies[1] = keep_spent(prefix, spent)
 return replies

@@ -28,8 +28,25 @@ local function rescore(prefix, id)
   end
 end
 
+-- Where the sums of all budgets stand (BudgetKeys).
+local function budgets_of(prefix)
+  return string.sub(prefix, 1, -string.len('parked:') - 1) .. 'budgets'
+end
+
+-- What was set aside for a line is free again, for others of its namespace.
+local function give_back(prefix, id)
+  local key = prefix .. 'question:' .. id
+  local facts = redis.call('HMGET', key, 'aside', 'payer')
+  if facts[1] and facts[2] then
+    local held = tonumber(redis.call('HGET', budgets_of(prefix), facts[2] .. '|held') or 0) - tonumber(facts[1])
+    redis.call('HSET', budgets_of(prefix), facts[2] .. '|held', string.format('%.0f', math.max(0, held)))
+    redis.call('HDEL', key, 'aside', 'payer')
+  end
+end
+
 local function forget(prefix, id)
   local key = prefix .. 'question:' .. id
+  give_back(prefix, id)
   local facts = redis.call('HMGET', key, 'place', 'scope')
   if redis.call('DEL', key) == 1 and facts[2] then
     redis.call('HINCRBY', string.sub(prefix, 1, -string.len('parked:') - 1) .. 'load', 'parked', -1)

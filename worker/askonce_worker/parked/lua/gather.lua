@@ -1,15 +1,15 @@
--- Begins a batch with the parked questions of a model whose deadlines come first, or goes on filling it.
+-- Begins a batch with the parked questions of a pool whose deadlines come first, or goes on filling it.
 --
 -- Uses: fenced
 --
 -- KEYS: lock
--- ARGV: 1 prefix of the keys   2 token   3 batch   4 model   5 how many more
+-- ARGV: 1 prefix of the keys   2 token   3 batch   4 pool   5 its model   6 how many more
 -- Returns how many were moved, or -1 where another worker has the lock.
 if not is_holder(KEYS[1], ARGV[2]) then
   return -1
 end
 local prefix, name, ready = ARGV[1], ARGV[3], ARGV[1] .. 'ready:' .. ARGV[4]
-local found = redis.call('ZRANGE', ready, 0, ARGV[5] - 1, 'WITHSCORES')
+local found = redis.call('ZRANGE', ready, 0, ARGV[6] - 1, 'WITHSCORES')
 if #found == 0 then
   redis.call('HDEL', prefix .. 'since', ARGV[4])
   return 0
@@ -19,7 +19,7 @@ local now = string.format('%.0f', clock[1] * 1000 + math.floor(clock[2] / 1000))
 local batch = prefix .. 'batch:' .. name
 redis.call('ZREM', ready, '')
 if redis.call('HSETNX', batch, 'v', 1) == 1 then
-  redis.call('HSET', batch, 'state', 'filled', 'model', ARGV[4], 'began', now)
+  redis.call('HSET', batch, 'state', 'filled', 'pool', ARGV[4], 'model', ARGV[5], 'began', now)
   redis.call('ZADD', prefix .. 'batches', now, name)
 end
 for i = 1, #found, 2 do

@@ -1,4 +1,4 @@
--- Moves parked questions from one place to another: `new`, `ready:MODEL`, `lines:BATCH`.
+-- Moves parked questions from one place to another: `new`, `ready:POOL`, `lines:BATCH`.
 --
 -- Uses: fenced
 --
@@ -15,6 +15,9 @@ for i = 6, #ARGV do
   local deadline = redis.call('ZSCORE', prefix .. from, id)
   if deadline and redis.call('HGET', key, 'place') == from then
     redis.call('HDEL', key, 'vector')
+    if not string.find(to, '^lines:') then
+      give_back(prefix, id)
+    end
     redis.call('HSET', key, 'place', to)
     if ARGV[5] ~= '0' then
       redis.call('HINCRBY', key, 'tries', ARGV[5])
@@ -26,9 +29,9 @@ for i = 6, #ARGV do
     redis.call('ZREM', prefix .. from, id)
   end
 end
-local model = string.match(to, '^ready:(.*)$')
-if model and moved > 0 then
+local pool = string.match(to, '^ready:(.*)$')
+if pool and moved > 0 then
   local clock = redis.call('TIME')
-  redis.call('HSETNX', prefix .. 'since', model, string.format('%.0f', clock[1] * 1000 + math.floor(clock[2] / 1000)))
+  redis.call('HSETNX', prefix .. 'since', pool, string.format('%.0f', clock[1] * 1000 + math.floor(clock[2] / 1000)))
 end
 return moved

@@ -1,4 +1,6 @@
 -- Writes what is known of a batch, a new one too; `state ended` closes it: it is kept for a week, to be looked at.
+-- Its file at the provider, and those that `files` names, are to be deleted then; the first also where it is to be made
+-- anew (`state filled`).
 --
 -- Uses: fenced
 --
@@ -31,6 +33,16 @@ for i = 4, #ARGV, 2 do
       redis.call('ZREM', prefix .. 'ended', old)
       redis.call('DEL', prefix .. 'batch:' .. old)
     end
+  end
+end
+local state, file = unpack(redis.call('HMGET', batch, 'state', 'file'))
+if file and (state == 'filled' or state == 'ended') then
+  redis.call('ZADD', prefix .. 'files', now, file)
+  redis.call('HDEL', batch, 'file')
+end
+if state == 'ended' then
+  for other in string.gmatch(redis.call('HGET', batch, 'files') or '', '%S+') do
+    redis.call('ZADD', prefix .. 'files', now, other)
   end
 end
 return tonumber(now)

@@ -4,7 +4,10 @@
 -- ARGV: 1 prefix of the keys   2 prefix of the result keys (without namespace)
 --       3... of each: id, namespace:job id, fingerprint, deadline (Unix ms), who waits, scope's name, scope ('' where it
 --       was given before), question, epochs, vector or ''
--- Returns for each: 1 parked, 0 not pending any more.
+-- Returns for each: 1 parked, 0 not pending any more; or {-1} where the provider has no batches.
+if redis.call('EXISTS', ARGV[1] .. 'none') == 1 then
+  return {-1}
+end
 local prefix, header, replies, scopes = ARGV[1], string.len('{"fingerprint":"'), {}, {}
 
 local function is_pending(name, fingerprint)

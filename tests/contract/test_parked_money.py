@@ -1,0 +1,195 @@
+"""What namespaces with a budget spend in batches: set aside with the file, counted with the answer, whoever dies."""
+
+import orjson
+import pytest
+
+from askonce import Question
+from askonce.operator.budgets import read_budgets
+from askonce_worker.parked import collecting
+from askonce_worker.parked.provider_api import BatchApi
+from askonce_worker.parked.sending import Sending
+from askonce_worker.parked.settling import Settling
+from askonce_worker.parked.store import LockLost, ParkedStore
+from askonce_worker.providers.provider import ProviderError
+from askonce_worker.providers.retry import RetryDecision
+from support.asking import MODEL
+from support.parking import answers, in_place, lines_of_batches, nothing_left, park, running, seen, taking
+from support.wired import wired_workers
+from support.worker_process import until
+
+PRICES = {"input": 0, "output": 20, "batch": {"input": 0, "output": 10}}
+"""An answer of 100 tokens, which the bound allows, may cost 0.001 in a batch; of 60, as they are, it costs 0.0006."""
+MAY, COSTS = 0.001, 0.0006
+POOL = f"ready:|default|{MODEL}"
+
+
+@pytest.fixture
+async def bounded(batch_worker, llm_server, tmp_path):
+    """Settings of a worker whose default namespace may spend so much."""
+    (tmp_path / "prices.json").write_bytes(orjson.dumps({"models": {MODEL: PRICES}}))
+    price = {"default": [0, 0, 20_000_000], "batch": [0, 0, 10_000_000]}
+    await llm_server.control(chat={"completion_tokens": 60, "prices": {MODEL: price}})
+
+    def made(money):
+        return batch_worker | {
+            "ASKONCE_BUDGETS": f"default={money:.4f}/day",
+            "ASKONCE_PRICES": str(tmp_path / "prices.json"),
+        }
+
+    return made
+
+
+def towns(count, start=0):
+    return [Question(f"How far is town {n}? [g{n}]", params={"max_tokens": 100}) for n in range(start, start + count)]
+
+
+async def money(worker):
+    """What is spent, and what is held."""
+    found = await worker.redis.hgetall(worker.keys.budgets.sums)
+    states = read_budgets(found, now=int((await worker.redis.time())[0]))
+    return (states[0].spent, states[0].held) if states else (0.0, 0.0)
+
+
+async def bill(llm_server):
+    stats = await llm_server.stats()
+    return (stats["batches"]["bill"] + stats["chat"]["bill"]) / 10**12
+
+
+def kinds(found):
+    return [answer.error.kind if answer.error is not None else answer.source for answer in found]
+
+
+async def test_a_batch_is_paid_out_of_the_budget_at_its_prices(bounded, llm_server):
+    await llm_server.control(batches={"seconds": 3600})
+    async with wired_workers(1, bounded(1)) as [worker]:
+        ids = await park(worker, *towns(5), *towns(2))
+        await running(worker)
+        assert await money(worker) == (0, pytest.approx(5 * MAY))
+        await llm_server.control(batches={"finish": True})
+        assert sorted(kinds(await answers(worker, ids))) == ["inflight"] * 2 + ["llm"] * 5
+        await nothing_left(worker)
+        assert await money(worker) == (pytest.approx(5 * COSTS), 0)
+    assert await bill(llm_server) == pytest.approx(5 * COSTS)
+
+
+async def test_over_the_budget_parked_questions_fail_and_hits_go_on(bounded, llm_server):
+    async with wired_workers(1, bounded(3 * COSTS + 0.0001)) as [worker]:
+        first = await answers(worker, await park(worker, *towns(1)))
+        found = await answers(worker, await park(worker, *towns(6)))
+        assert kinds(first + found[:1]) == ["llm", "exact"]
+        assert sorted(kinds(found[1:])) == ["budget"] * 4 + ["llm"]
+        [refused, *_] = [answer.error for answer in found if answer.error is not None]
+        assert "the budget of default for this day" in refused.message
+        assert kinds(await answers(worker, await park(worker, *towns(1)))) == ["exact"]
+        await nothing_left(worker)
+        assert await money(worker) == (pytest.approx(2 * COSTS), 0)
+    assert (await bill(llm_server), (await seen(llm_server))[1]) == (pytest.approx(2 * COSTS), 0)
+
+
+async def test_what_others_hold_is_waited_for(bounded, llm_server):
+    """There is room for two answers at their bound, and in the end for three as they are."""
+    await llm_server.control(batches={"seconds": 3600})
+    async with wired_workers(1, bounded(2.5 * MAY)) as [worker]:
+        ids = await park(worker, *towns(3))
+        await running(worker)
+        await in_place(worker, POOL, 1)
+        assert await money(worker) == (0, pytest.approx(2 * MAY))
+        await llm_server.control(batches={"finish": True, "seconds": 0})
+        assert kinds(await answers(worker, ids)) == ["llm"] * 3
+        await nothing_left(worker)
+        assert await money(worker) == (pytest.approx(3 * COSTS), 0)
+
+
+async def test_a_model_without_a_price_is_asked_in_no_batch_of_such_a_namespace(bounded, llm_server):
+    async with wired_workers(1, bounded(1)) as [worker]:
+        [found] = await answers(worker, await park(worker, Question("What?", model="other")))
+    assert (found.error.kind, "no price of other is known" in found.error.message) == ("budget", True)
+    assert (await seen(llm_server))[0]["billed"] == 0
+
+
+async def test_what_leaves_its_batch_gives_its_money_back(bounded, llm_server):
+    """One is asked at once, after its file was refused; one was cancelled, and its batch too."""
+    await llm_server.control(batches={"seconds": 3600, "refuses": "town 0?"})
+    async with wired_workers(1, bounded(1)) as [worker]:
+        ids = await park(worker, *towns(2))
+        async with taking(worker):
+            assert kinds(await answers(worker, ids[:1])) == ["llm"]
+            [name] = await running(worker)
+            assert await money(worker) == (pytest.approx(2 * COSTS), pytest.approx(MAY))
+            await worker.client.cancel(ids[1:])
+            await worker.redis.hset(worker.keys.parked(f"batch:{name.decode()}"), "cancel", "1")
+            await nothing_left(worker)
+        assert await money(worker) == (pytest.approx(2 * COSTS), 0)
+    assert (await seen(llm_server))[0]["billed"] == 0
+
+
+async def test_what_is_billed_in_vain_is_spent(bounded, llm_server):
+    """A reply without choices, and the answer of the next batch."""
+    await llm_server.control(batches={"lines": [{"kind": "no_choices", "times": 1}]})
+    async with wired_workers(1, bounded(1)) as [worker]:
+        assert kinds(await answers(worker, await park(worker, *towns(1)))) == ["llm"]
+        await nothing_left(worker)
+        assert await money(worker) == (pytest.approx(2 * COSTS), 0)
+
+
+async def test_a_batch_that_is_lost_counts_as_it_was_estimated(bounded, llm_server, monkeypatch):
+    real, gone = BatchApi.look, []
+
+    async def look(self, batch_id):
+        gone[:] = gone or [batch_id]
+        if batch_id in gone:
+            raise ProviderError(RetryDecision("bad_request", final=True), "no such batch", status=404)
+        return await real(self, batch_id)
+
+    monkeypatch.setattr(BatchApi, "look", look)
+    monkeypatch.setattr(collecting, "LOST_AFTER", 0.2)
+    async with wired_workers(1, bounded(1)) as [worker]:
+        assert kinds(await answers(worker, await park(worker, *towns(2)))) == ["llm", "llm"]
+        await nothing_left(worker)
+        assert await money(worker) == (pytest.approx(2 * MAY + 2 * COSTS), 0)
+
+
+@pytest.mark.parametrize(
+    ("part", "method", "when"),
+    [
+        (ParkedStore, "afford", "after"),
+        (Sending, "_running", "before"),
+        (Settling, "_send", "after"),
+        (ParkedStore, "done", "before"),
+        (ParkedStore, "done", "after"),
+        (ParkedStore, "move", "after"),
+    ],
+)
+async def test_nothing_is_counted_twice_nor_held_for_ever(monkeypatch, bounded, llm_server, part, method, when):
+    """The first worker loses its lock at that point, as one that died, and another one goes on."""
+    real, killed = getattr(part, method), []
+
+    async def dies(self, *arguments, **options):
+        result = None
+        if killed or when == "after":
+            result = await real(self, *arguments, **options)
+        if not killed and arguments[0]:
+            killed.append(method)
+            raise LockLost
+        return result
+
+    monkeypatch.setattr(part, method, dies)
+    async with wired_workers(2, bounded(1)) as [worker, _]:
+        assert set(kinds(await answers(worker, await park(worker, *towns(4))))) <= {"llm", "exact"}
+        await nothing_left(worker)
+        assert killed
+        assert await money(worker) == (pytest.approx(4 * COSTS), 0)
+    assert await bill(llm_server) == pytest.approx(4 * COSTS)
+
+
+async def test_each_namespace_with_a_budget_has_batches_of_its_own(bounded, llm_server):
+    await llm_server.control(batches={"seconds": 3600})
+    async with wired_workers(1, bounded(1.5 * MAY)) as [worker]:
+        for namespace in ("default", "free"):
+            await park(worker, *[question.with_fields(namespace=namespace) for question in towns(2)])
+
+        async def made():
+            return sorted((await lines_of_batches(worker)).values()) == [1, 2]
+
+        await until(made, seconds=60, what="a batch of each")
+        await in_place(worker, POOL, 1)

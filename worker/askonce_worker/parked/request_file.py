@@ -1,0 +1,70 @@
+"""The file of a batch: a line for each question that somebody waits for still, as far as they fit and can be paid."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from askonce_worker.parked.batch_record import BatchRecord
+from askonce_worker.parked.batches import Batches
+from askonce_worker.parked.lines import request_line
+from askonce_worker.parked.paying import Line, Paying
+from askonce_worker.parked.pending import Pending
+from askonce_worker.parked.store import AT_ONCE, ParkedStore
+
+MOST_BYTES = 64_000_000
+"""Of a file, which is held in memory. Providers take 200 MB."""
+
+
+@dataclass(slots=True)
+class RequestFile:
+    """total: lines. epochs: of each namespace, as they were just before. left: ids that found no place."""
+
+    content: bytearray = field(default_factory=bytearray)
+    total: int = 0
+    epochs: dict[str, str] = field(default_factory=dict)
+    left: list[str] = field(default_factory=list)
+    unpaid: bool = False
+
+    def has_room(self, line: bytes) -> bool:
+        return not self.content or len(self.content) + len(line) <= MOST_BYTES
+
+
+class RequestFiles:
+    """most: lines in a batch."""
+
+    def __init__(self, store: ParkedStore, batches: Batches, pending: Pending, paying: Paying, *, most: int) -> None:
+        self._store = store
+        self._batches = batches
+        self._pending = pending
+        self._paying = paying
+        self._most = most
+
+    async def make(self, batch: BatchRecord) -> RequestFile:
+        """What finds no place goes back. What waits for money does so for a while, and the rest of its pool with it."""
+        file = RequestFile()
+        ids = await self._store.ids(batch.lines, 0, self._most)
+        for at in range(0, len(ids), AT_ONCE):
+            if file.left:
+                file.left += ids[at:]
+                break
+            await self._add(file, batch, ids[at : at + AT_ONCE])
+        await self._store.move(file.left, batch.lines, f"ready:{batch.pool}")
+        if file.unpaid:
+            limit = await self._batches.limit(batch.pool)
+            await self._batches.set_limit(batch.pool, limit.paused(await self._batches.now_ms()))
+        return file
+
+    async def _add(self, file: RequestFile, batch: BatchRecord, ids: list[str]) -> None:
+        waiting = await self._pending.look(await self._store.read_from(batch.lines, ids))
+        epochs: Mapping[str, str] = {each.parked.question.namespace or "": each.epochs for each in waiting}
+        lines: list[Line] = [(each.parked, request_line(each.parked.id, each.parked.question)) for each in waiting]
+        paid = await self._paying.afford(lines)
+        file.left += paid.waits
+        file.unpaid = file.unpaid or bool(paid.waits)
+        for parked, line in paid.lines:
+            if not file.has_room(line):
+                file.left.append(parked.id)
+                continue
+            namespace = parked.question.namespace or ""
+            file.epochs.setdefault(namespace, epochs[namespace])
+            file.content += line
+            file.total += 1

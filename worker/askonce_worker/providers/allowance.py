@@ -1,0 +1,49 @@
+"""What a call needs before it is made: a share of the provider's limits, and one of its namespace's budget."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from askonce.question import Question
+from askonce_worker.providers.money_budget import MoneyBudget
+from askonce_worker.providers.rate_budget import RateBudget, RateReservation
+
+
+class Allowance:
+    """seconds: that the longest call takes."""
+
+    def __init__(self, rates: RateBudget, money: MoneyBudget, *, seconds: float) -> None:
+        self._rates = rates
+        self._money = money
+        self._seconds = seconds
+
+    def __call__(self, question: Question, lane: str) -> "Share":
+        return Share(self._rates(question, lane), self._money, question, self._seconds)
+
+
+class Share:
+    """Of one call. Money comes first: who waits for it takes nothing of the provider's limits meanwhile."""
+
+    def __init__(self, rate: RateReservation, money: MoneyBudget, question: Question, seconds: float) -> None:
+        self._rate = rate
+        self._money = money
+        self._question = question
+        self._seconds = seconds
+        self._lacks_money = False
+
+    async def take(self) -> float:
+        wait = await self._money.take(self._question, self._seconds)
+        self._lacks_money = wait > 0
+        return wait or await self._rate.take()
+
+    def waits_alone(self) -> bool:
+        return self._lacks_money
+
+    async def again(self) -> None:
+        await self._rate.again()
+
+    def spent(self, usage: Mapping[str, Any] | None = None) -> None:
+        self._rate.spent(usage)
+
+    def give_back(self) -> None:
+        self._rate.give_back()
+        self._money.give_back(self._question)
