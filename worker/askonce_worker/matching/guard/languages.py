@@ -46,7 +46,7 @@ _SHORTEST = 3
 """Letters of an English word there: shorter ones are codes of countries, and words of others."""
 
 
-def _shares() -> dict[str, tuple[tuple[str, float], ...]]:
+def _shares() -> dict[str, dict[str, float]]:
     """Each short word's languages, and how far it speaks for each."""
     of_word: dict[str, set[str]] = {word: {"en"} for word in FUNCTION if word.isascii()}
     for language in stopwordsiso.langs() - _SCRIPTS.keys() - _NOISY:
@@ -54,7 +54,7 @@ def _shares() -> dict[str, tuple[tuple[str, float], ...]]:
             if (language == "en" and len(word) < _SHORTEST) or (language != "fr" and word in _CONSONANTS):
                 continue
             of_word.setdefault(word.casefold(), set()).add(language)
-    return {word: tuple((name, 1 / len(names)) for name in names) for word, names in of_word.items()}
+    return {word: dict.fromkeys(names, 1 / len(names)) for word, names in of_word.items()}
 
 
 _SHARES = _shares()
@@ -62,10 +62,13 @@ _SHARES = _shares()
 
 def language(words: Sequence[str], folded: str) -> Language:
     """Of a folded text and its words. A keyword that the English lists have tells of English: 'install numpy'."""
-    votes: dict[str, list[float]] = {}
     words = [word for word in words if not word[0].isdecimal()]  # some lists have digits, which tell of no language
-    for word in words:
-        for name, share in _SHARES.get(word, ()):
+    telling = [shares for word in words if (shares := _SHARES.get(word))]
+    if folded.isascii() and telling and all("en" in shares for shares in telling):
+        return Language("en", sure=len(telling) > 1 and sum(shares["en"] for shares in telling) >= SURE)
+    votes: dict[str, list[float]] = {}
+    for shares in telling:
+        for name, share in shares.items():
             votes.setdefault(name, []).append(share)
     if not folded.isascii() and len(votes.get("en", ())) < _QUOTING:
         for name, letters in _SCRIPTS.items():
@@ -74,9 +77,10 @@ def language(words: Sequence[str], folded: str) -> Language:
     if not votes:
         likely = "" if words and ENGLISH.isdisjoint(map(stem, words)) else "en"
         return Language(likely or _of_opposites(words) or _of_script(folded), sure=False)
+    most = max(map(len, votes.values()))
     best = max(
-        votes,
-        key=lambda name: (len(votes[name]), name == "en", name in KNOWN, _opposed(name, words), sum(votes[name]), name),
+        (name for name in votes if len(votes[name]) == most),
+        key=lambda name: (name == "en", name in KNOWN, _opposed(name, words), sum(votes[name]), name),
     )
     return Language(best, sure=len(votes[best]) > 1 and sum(votes[best]) >= SURE)
 

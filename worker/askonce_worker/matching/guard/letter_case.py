@@ -30,19 +30,26 @@ def letter_case(cleaned: str, words: Sequence[str]) -> LetterCase:
         return _NONE
     titled = 2 * sum(word[0].isupper() for word in words) > len(words) + 2
     started = set(_START.findall(cleaned))
-    found: dict[str, set[str]] = {}
-    for word in words:
-        if not _is_capitalised(word) or not (titled or word.partition("'")[0] in started):
-            found.setdefault(word.casefold(), set()).add(word)
-    for unit in _COUNTED.findall(cleaned):
-        found.setdefault("#" + unit.casefold(), set()).add(unit)
-    for bound in _BOUND.findall(cleaned):
-        found.setdefault(bound.casefold(), set()).add(bound)
-    return LetterCase(
-        {word: frozenset(forms) for word, forms in found.items()},
-        frozenset(_LETTER.findall(cleaned)),
-        cleaned.islower(),
-    )
+    written = [
+        (word.casefold(), word)
+        for word in words
+        if not _is_capitalised(word) or not (titled or word.partition("'")[0] in started)
+    ]
+    if _DIGIT.search(cleaned) is not None:
+        written += [("#" + unit.casefold(), unit) for unit in _COUNTED.findall(cleaned)]
+    written += [(bound.casefold(), bound) for bound in _BOUND.findall(cleaned)]
+    forms: dict[str, frozenset[str]] = {}
+    for word, form in written:
+        known = forms.get(word)
+        forms[word] = frozenset((form,)) if known is None else known | {form}
+    return LetterCase(forms, _single_letters(cleaned, words), cleaned.islower())
+
+
+def _single_letters(cleaned: str, words: Sequence[str]) -> frozenset[str]:
+    """In ASCII each is a word, but for some beside an apostrophe."""
+    if cleaned.isascii() and "'" not in cleaned and all(len(word) > 1 for word in words):
+        return frozenset()
+    return frozenset(_LETTER.findall(cleaned))
 
 
 def _is_capitalised(word: str) -> bool:
@@ -86,5 +93,6 @@ def _tells(word: str, forms: frozenset[str], *, careless: bool) -> bool:
     return not careless and word in CAPITONYMS and any(form.istitle() for form in forms)
 
 
+_DIGIT = re.compile(r"\d")
 _COUNTED = re.compile(r"(?<![\w.,])\d[\d.,]* ?([A-Za-z]{1,3})(?![A-Za-z])")
 _UNIT = re.compile(r"[kKmMgGtTpPnN]?(?:[bBwWvVaAlLgGsS]|[wW][hH]|[hH][zZ]|[pP][aAhH])")

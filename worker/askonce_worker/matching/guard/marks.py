@@ -24,7 +24,11 @@ _PROSE = "|".join(
         r"(?<=\s)&(?=\s)|(?<=\d)\s?[%$€£¥₹₩₽₺฿₫]|[$€£¥₹₩₽₺฿₫](?=\s?\d)",  # a & b, 5 %, $5
     )
 )
-_SIGN = re.compile(rf"({_PROSE})|([^\w\s]|\b_|_\b|[²³¹\u2070-\u209c{_OVERLAYS}])", re.MULTILINE)
+_SIGN = re.compile(
+    r"(?=[^A-Za-z0-9\s]|\s[%$€£¥₹₩₽₺฿₫])"  # at a letter nothing of this begins: most of a text is passed quickly
+    rf"(?:({_PROSE})|([^\w\s]|\b_|_\b|[²³¹\u2070-\u209c{_OVERLAYS}]))",
+    re.MULTILINE,
+)
 _DECORATION = re.compile(r"\A(?:[*•·–-] +|> *)(?=[^\n]*\Z)|(?<=[?？]) ?[🙂😊😀😃😄😁🤗🙏]+\s*\Z")
 """A bullet before a single line, a smile behind a question."""
 _LETTERLIKE = re.compile(rf"[_²³¹\u2070-\u209c{_OVERLAYS}]")
@@ -78,6 +82,8 @@ def marks(text: str) -> tuple[Mark, ...]:
 
 
 def _words(piece: str, silent: frozenset[str]) -> list[str]:
+    if not piece or piece.isspace():
+        return []
     stemmed = stems(tokens(clean(piece).casefold()))
     return [SYNONYMS.get(word, word) for word in stemmed if word not in silent]
 
@@ -116,13 +122,14 @@ def is_formal(found: tuple[Mark, ...], text: str) -> bool:
     """Whether a text is a program, a formula, a table or a record, in which each word counts."""
     if _PROGRAM.search(text) is not None:
         return True
+    has_fields = (":" in text or "：" in text) and len(_FIELD.findall(text)) > 1
     if not found:
-        return len(_FIELD.findall(text)) > 1
+        return has_fields
     code = sum(sign in _CODE for mark in found for sign in mark.sign)
     return (
         code > _FEW
+        or has_fields
         or any(unicodedata.category(sign) in ("So", "Sm") for mark in found for sign in mark.sign if sign > "\x7f")
-        or len(_FIELD.findall(text)) > 1
     )
 
 

@@ -13,6 +13,7 @@ from askonce_worker.matching.guard.words import UNITS
 
 _DIGIT = re.compile(r"\d")
 _DIGITS = re.compile(
+    r"(?=[t$€£¥₹₩₽\d-])"  # where it can begin
     r"(\btop )?(?:([$€£¥₹₩₽]) ?)?((?:(?<=[ (=])|^)-)?(\d+(?:[.,:]\d+)*)"
     r"(?:[ -]?([a-z]+|[%°]|[$€£¥₹₩₽](?! ?\d)|[\u4e00-\u9fff]{1,2}))?"
 )

@@ -63,14 +63,14 @@ def relations(stemmed: Sequence[str], known: Vocabulary) -> Relations:
     meaning = [at for at, word in enumerate(words) if word not in known.function and word not in SYMMETRIC]
     found: dict[tuple[str, str], Gap] = {}
     for place, at in enumerate(meaning):
+        if times[words[at]] > 1:
+            continue
         for to in meaning[place + 1 : place + 1 + _REACH]:
+            if to == at + 1 or times[words[to]] > 1:
+                continue
             gap = _between(words[at + 1 : to], known)
-            if (
-                gap
-                and (links is None or _are_related(words[at], words[to], gap))
-                and times[words[at]] == times[words[to]] == 1
-                and SYMMETRIC.isdisjoint(gap)
-            ):
+            related = links is None or _are_related(words[at], words[to], gap)
+            if related and SYMMETRIC.isdisjoint(gap):
                 found[words[at], words[to]] = gap
     return found
 

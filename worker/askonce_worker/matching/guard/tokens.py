@@ -42,9 +42,10 @@ _QUOTES = str.maketrans(
 
 def clean(text: str) -> str:
     """One spelling for what looks the same: compatibility forms, quotes, blanks, dotted abbreviations."""
-    text = text.translate(_QUOTES)
-    if not text.isascii():
-        text = unicodedata.normalize("NFKC", text).translate(_QUOTES)
+    if text.isascii():
+        text = text.replace("`", '"')
+    else:
+        text = unicodedata.normalize("NFKC", text.translate(_QUOTES)).translate(_QUOTES)
     text = " ".join(text.split())
     if _RARE.search(text) is None:
         return text
