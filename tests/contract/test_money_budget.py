@@ -97,11 +97,20 @@ async def test_what_costs_more_than_estimated_is_counted_as_it_is(make, redis, p
     assert (await call(money, 1)).kind == "budget"
 
 
-async def test_who_finds_the_rest_held_waits_for_it(make):
+async def test_who_finds_the_rest_held_waits_for_it(make, monkeypatch):
     one, other = await make(nano=15_000), await make(nano=15_000)
+    real, refused = MoneyBudget._is_taken, asyncio.Event()
+
+    async def is_taken(self, aside, seconds):
+        taken = await real(self, aside, seconds)
+        if not taken:
+            refused.set()
+        return taken
+
+    monkeypatch.setattr(MoneyBudget, "_is_taken", is_taken)
     async with one.call(QUESTION, 4, 60, LATER) as aside:
         waiting = asyncio.create_task(call(other, 5_000))
-        await asyncio.sleep(0.1)
+        await asyncio.wait_for(refused.wait(), 30)
         assert not waiting.done()
         aside.cost = 5_000
     assert await waiting is None

@@ -7,10 +7,9 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-import orjson
-
 from askonce.client import Client
 from askonce.commands.output import complain, say, say_json
+from askonce.commands.records import known, show
 from askonce.commands.text_table import table
 from askonce.operator.dead_letters import DeadLetter, DeadLetters
 
@@ -36,10 +35,8 @@ async def run(client: Client, args: argparse.Namespace) -> int:
     if args.action != "list" and args.all == bool(args.jobs):
         raise ValueError(f"{args.action} which: name jobs, or give --all")
     async with DeadLetters(client, args.url) as letters:
-        try:
-            chosen = await letters.get(args.jobs) if args.jobs else [item async for item in letters.all()]
-        except LookupError as error:
-            complain(str(error))
+        chosen = await known(letters.get(args.jobs)) if args.jobs else [item async for item in letters.all()]
+        if chosen is None:
             return 1
         if args.namespace is not None:
             chosen = [letter for letter in chosen if _namespace(letter) == args.namespace]
@@ -66,11 +63,7 @@ def _row(fact: dict[str, Any]) -> list[str]:
 
 
 async def _show(letters: DeadLetters, chosen: list[DeadLetter], as_json: bool) -> int:  # noqa: ARG001
-    shown = [asdict(letter) for letter in chosen]
-    if as_json:
-        say_json(shown)
-    for letter in [] if as_json else shown:
-        say(orjson.dumps(letter, option=orjson.OPT_INDENT_2).decode())
+    show(chosen, as_json=as_json)
     return 0
 
 

@@ -4,12 +4,10 @@ import argparse
 import shutil
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
-from typing import Any
-
-import orjson
 
 from askonce.client import Client
 from askonce.commands.output import complain, say, say_json
+from askonce.commands.records import known, show
 from askonce.commands.text_table import age, money, number, table
 from askonce.operator.provider_batches import ProviderBatch, ProviderBatches
 
@@ -39,10 +37,8 @@ async def run(client: Client, args: argparse.Namespace) -> int:  # noqa: ARG001 
     if args.all and (args.action != "list" or args.batches):
         raise ValueError("--all goes with list alone, without names")
     async with ProviderBatches(args.url) as batches:
-        try:
-            chosen = await batches.get(args.batches) if args.batches else await batches.all()
-        except LookupError as error:
-            complain(str(error))
+        chosen = await known(batches.get(args.batches) if args.batches else batches.all())
+        if chosen is None:
             return 1
         if args.action == "list" and not args.batches and not args.all:
             chosen = [batch for batch in chosen if batch.state != "ended"]
@@ -67,11 +63,7 @@ def _row(batch: ProviderBatch) -> list[str]:
 
 
 async def _show(batches: ProviderBatches, chosen: list[ProviderBatch], as_json: bool) -> int:  # noqa: ARG001
-    shown: list[dict[str, Any]] = [asdict(batch) for batch in chosen]
-    if as_json:
-        say_json(shown)
-    for facts in [] if as_json else shown:
-        say(orjson.dumps(facts, option=orjson.OPT_INDENT_2).decode())
+    show(chosen, as_json=as_json)
     return 0
 
 
