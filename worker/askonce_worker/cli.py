@@ -24,6 +24,7 @@ from askonce_worker.logs.redaction import secrets_of
 from askonce_worker.process.parent_watch import PROCESS_INDEX
 from askonce_worker.process.probe import probe
 from askonce_worker.process.supervisor import supervise
+from askonce_worker.replay.command import replay
 from askonce_worker.setting_names import unknown_settings
 from askonce_worker.settings import Settings, SettingsError, load_settings
 
@@ -38,6 +39,7 @@ app = typer.Typer(
 app.command(epilog="Example: askonce-worker local --data-dir data")(local)
 app.command(epilog="Example: askonce-worker demo --log worker.log")(demo)
 app.command(epilog="Example: askonce-worker evaluate pairs.jsonl --max-error 0.02 --save profiles/mine.json")(evaluate)
+app.command(epilog="Example: askonce-worker replay spend-logs.jsonl.gz --html report.html")(replay)
 
 EnvFile = Annotated[
     Path | None,

@@ -1,0 +1,107 @@
+"""What a report says in sentences: for the terminal and for the page."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from askonce.prices.money import amount
+from askonce_worker.evaluate.tables import number
+
+Record = Mapping[str, Any]
+
+
+def money(value: float, currency: str) -> str:
+    return f"{amount(value)} {currency}"
+
+
+def percent(share: float) -> str:
+    return f"{number(share)} %"
+
+
+def interval(judged: Record) -> str:
+    return f"{percent(judged['share'])} ({number(judged['low'])} to {number(judged['high'])})"
+
+
+def sentences(report: Record) -> Iterator[str]:
+    """What was found, the most important first."""
+    total, log, currency = report["total"], report["log"], report["currency"]
+    yield f"{log['played']:,} calls{_span(log)}: {percent(total['hit_rate'])} would have been answered without the LLM"
+    if total["spent"]:
+        yield (
+            f"{money(total['saved'], currency)} of {money(total['spent'], currency)} saved"
+            f" ({percent(total['saved'] / total['spent'])}); {_tiers(total, currency)}"
+        )
+    yield _wrong(report)
+    if total["repeats"]["judged"]:
+        yield f"the model itself answers {interval(total['repeats'])} of repeated questions otherwise"
+    if total["latency"]:
+        yield _waiting(total["latency"])
+
+
+def _span(log: Record) -> str:
+    return f" from {log['first'][:10]} to {log['last'][:10]}" if log["first"] else ""
+
+
+def _tiers(total: Record, currency: str) -> str:
+    asked = total["spent"] - total["saved"]
+    flex, batch = total["misses_at_flex"], total["misses_at_batch"]
+    return f"the rest, {money(asked, currency)}, costs {amount(flex)} at flex and {amount(batch)} as batches"
+
+
+def _wrong(report: Record) -> str:
+    wrong, threshold = report["total"]["wrong"], report["rules"]["threshold"]
+    if threshold is None:
+        return "exact matches only: none of these is another question's answer"
+    if not wrong["matches"]:
+        return f"no question was answered by a similar one at {threshold:.4g}"
+    if not wrong["judged"]:
+        return f"{wrong['matches']:,} were answered by a similar question; no answers tell how many of them wrongly"
+    matches, judged = f"{wrong['matches']:,}", f"{wrong['judged']:,}"
+    return f"{matches} were answered by a similar question, {interval(wrong)} of them wrongly, as {judged} answers say"
+
+
+def _waiting(latency: Record) -> str:
+    waited, saved = latency["waited"] / 3600, latency["saved"] / 3600
+    took = f"calls took {latency['p50']:.2g} s (median) and {latency['p95']:.2g} s (95 %)"
+    return f"{took}: {saved:,.1f} of {waited:,.1f} hours of waiting would have been saved"
+
+
+def remarks(report: Record) -> Iterator[str]:
+    """What limits the figures."""
+    yield from _of_the_log(report["log"])
+    yield from _of_times(report["log"], report["total"])
+    unpriced, without, rules = (
+        report["total"]["calls_without_price"],
+        report["questions_without_vector"],
+        report["rules"],
+    )
+    if unpriced:
+        yield f"{unpriced:,} calls have neither a price nor a cost in the log: no money is counted of them"
+    if without:
+        yield f"{without:,} questions have no vector and were matched exactly only"
+    if rules["threshold"] is None:
+        yield "exact matches only: --exact, or no threshold is known of the embedding model"
+
+
+def _of_the_log(log: Record) -> Iterator[str]:
+    if not log["complete"]:
+        yield f"ended before its end: {log['played']:,} calls were played"
+    if log["malformed"]:
+        yield f"{sum(log['malformed'].values()):,} malformed rows: {_counted(log['malformed'])}"
+    if log["left_out"]:
+        yield f"{sum(log['left_out'].values()):,} rows left out: {_counted(log['left_out'])}"
+
+
+def _of_times(log: Record, total: Record) -> Iterator[str]:
+    if log["first"] is None:
+        yield "the log has no times: played in its order, nothing expires and nothing joins a call under way"
+        return
+    if not total["latency"]:
+        yield "the log has no latencies: nothing joins a call under way"
+    if not log["in_order"]:
+        yield "the log was not in the order of time, and was sorted"
+
+
+def _counted(reasons: Mapping[str, int]) -> str:
+    largest = sorted(reasons.items(), key=lambda each: -each[1])
+    shown = "; ".join(f"{count:,} {reason}" for reason, count in largest[:3])
+    return shown if len(largest) <= 3 else f"{shown}; …"
