@@ -32,22 +32,15 @@ class Candidates:
         self._expiry = Expiry()
 
     def near(self, items: Sequence[Item]) -> list[list[Near]]:
-        """For each item those before it, the nearest first."""
-        found: list[list[Near]] = [[] for _ in items]
-        places = [at for at, item in enumerate(items) if item.vector is not None]
+        """For each of these, which have vectors, those before it, the nearest first."""
         vectors = [vector for item in items if (vector := item.vector) is not None]
-        if not places:
-            return found
+        if not vectors:
+            return []
         if self._nearest is None:
             self._nearest = Nearest(self._directory, len(vectors[0]), MOST)
-        scopes = [items[at].question.scope for at in places]
-        stored = self._nearest.search(scopes, vectors, self._least)
-        within = self._within([items[at] for at in places], np.stack(vectors))
-        for at, earlier, new in zip(places, stored, within, strict=True):
-            numbers = {each.number for each in new}
-            both = [*new, *(each for each in earlier if each.number not in numbers)]
-            found[at] = sorted(both, key=lambda near: -near.similarity)[:MOST]
-        return found
+        stored = self._nearest.search([item.question.scope for item in items], vectors, self._least)
+        within = self._within(items, np.stack(vectors))
+        return [_nearest_first(new, earlier) for new, earlier in zip(within, stored, strict=True)]
 
     def passing(self, item: Item, near: Sequence[Near]) -> list[Passing]:
         """Those that the rules let pass, by the lowest threshold."""
@@ -95,4 +88,10 @@ class Candidates:
         for at, other in np.argwhere(similar >= self._least):
             if items[at].question.scope == items[other].question.scope:
                 found[at].append(Near(items[other].number, float(similar[at, other])))
-        return [list({near.number: near for near in each}.values()) for each in found]
+        return found
+
+
+def _nearest_first(new: Sequence[Near], earlier: Sequence[Near]) -> list[Near]:
+    """One of each question."""
+    both = {near.number: near for near in (*earlier, *new)}
+    return sorted(both.values(), key=lambda near: -near.similarity)[:MOST]

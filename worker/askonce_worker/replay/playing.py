@@ -9,6 +9,7 @@ from askonce.json_values import loads
 from askonce_worker.replay.candidates import Candidates
 from askonce_worker.replay.labels import Labels
 from askonce_worker.replay.money import Costs
+from askonce_worker.replay.nearest import Near
 from askonce_worker.replay.risky import Pair, Risky
 from askonce_worker.replay.sums import Sums
 from askonce_worker.replay.tally import Played
@@ -37,10 +38,10 @@ class Player:
     risky: Risky
 
     def play(self, window: Sequence[Item], on: Callable[[], None]) -> None:
-        near = self.candidates.near(window) if self.candidates is not None else [[] for _ in window]
+        near = self._near(window)
         led = []
-        for item, each in zip(window, near, strict=True):
-            passing = self.candidates.passing(item, each) if self.candidates is not None and each else []
+        for at, item in enumerate(window):
+            passing = self.candidates.passing(item, near[at]) if self.candidates is not None and at in near else []
             body = None if item.call.body is None else loads(item.call.body)
             now, number = item.call.asked, item.number
             outcomes = [world.look_up(number, now, item.reuse, passing) for world in self.worlds]
@@ -52,6 +53,16 @@ class Player:
             on()
         if self.candidates is not None and window:
             self.candidates.store(led, self._until, window[-1].call.asked)
+
+    def _near(self, window: Sequence[Item]) -> dict[int, list[Near]]:
+        """By the place in the window. What is in the cache of each world already is not looked for."""
+        if self.candidates is None:
+            return {}
+        places = [at for at, item in enumerate(window) if item.vector is not None and not self._is_everywhere(item)]
+        return dict(zip(places, self.candidates.near([window[at] for at in places]), strict=True))
+
+    def _is_everywhere(self, item: Item) -> bool:
+        return item.reuse.from_cache and all(world.is_cached(item.number, item.call.asked) for world in self.worlds)
 
     def _until(self, number: int) -> float:
         return max(world.until(number) for world in self.worlds)

@@ -67,12 +67,12 @@ class World:
 
         passing: the nearest first.
         """
-        cached = self._is_cached(number, now)
+        cached = self.is_cached(number, now)
         if cached and reuse.from_cache:
             return Outcome(Kind.exact, number, self._source[number])
         near = [each for each in passing if self.threshold is not None and each.similarity >= self.threshold]
         if reuse.from_cache:
-            stored = [each for each in near if self._is_cached(each.number, now)][:CANDIDATES]
+            stored = [each for each in near if self.is_cached(each.number, now)][:CANDIDATES]
             best = next((each for each in stored if not each.in_flight), None)
             if best is not None:
                 return Outcome(Kind.semantic, best.number, self._source[best.number], True, best.similarity)
@@ -91,7 +91,8 @@ class World:
             self._source.extend([0] * missing)
         self._ready[number], self._until[number], self._source[number] = ready, until, source
 
-    def _is_cached(self, number: int, now: float) -> bool:
+    def is_cached(self, number: int, now: float) -> bool:
+        """Whether the same question's answer is in the cache."""
         return number < len(self._until) and self._ready[number] <= now < self._until[number]
 
     def _is_under_way(self, number: int, now: float) -> bool:
