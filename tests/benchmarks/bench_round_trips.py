@@ -2,7 +2,8 @@
 
 One worker and one client against a Valkey of their own, for each way of being answered. The totals are Redis's own
 counters (`INFO`) less those of an idle worker: reads from sockets (about as many as round trips), commands with those
-inside scripts, processor time. The calls are what `MONITOR` shows of a second run, less those of an idle worker.
+inside scripts, processor time, and how much of it scripts take. An empty script is the floor of a round trip. The calls
+are what `MONITOR` shows of a second run, less those of an idle worker.
 
     python tests/benchmarks/bench_round_trips.py [--count 300] [--calls]
 """
@@ -33,6 +34,7 @@ from support.worker_process import until, workers
 ROOT = Path(__file__).parents[2]
 IDLE = 5.0
 LATENCY_MS = 20
+AT_ONCE = 24
 LINE = re.compile(rb'^\+?([\d.]+) \[\d+ (\S+)\] "([^"]*)"(?: "([^"]*)")?(?: "[^"]*" "([^"]*)")?')
 
 
@@ -94,6 +96,7 @@ async def counters(redis):
         "round trips": info["total_reads_processed"],
         "commands": sum(facts["calls"] for facts in commands.values()),
         "us of Redis": (info["used_cpu_user"] + info["used_cpu_sys"]) * 1e6,
+        "us in scripts": commands.get("evalsha", {}).get("usec", 0),
     }
 
 
@@ -140,6 +143,14 @@ class Bench:
         if self._calls:
             await self._show_calls(ask)
 
+    async def empty_scripts(self):
+        sha, taken = await self._redis.script_load("return 1"), []
+        for _ in range(self._count):
+            began = time.perf_counter()
+            await self._redis.evalsha(sha, 0)
+            taken.append((time.perf_counter() - began) * 1000)
+        return taken
+
     async def _show_calls(self, ask):
         began = time.monotonic()
         async with self._monitor():
@@ -174,6 +185,12 @@ async def one_by_one(client, asked, source):
     return taken
 
 
+async def together(client, asked, source):
+    """As many at once as an application has that serves a few dozen users."""
+    parts = [asked[number::AT_ONCE] for number in range(AT_ONCE)]
+    return sum(await asyncio.gather(*(one_by_one(client, part, source) for part in parts)), [])
+
+
 async def through_the_queue(client, asked):
     began = time.perf_counter()
     ids = await client.submit_many(asked)
@@ -185,11 +202,16 @@ async def through_the_queue(client, asked):
 async def measure(bench, client, count):
     await one_by_one(client, texts("warm", 20), "llm")
     await bench.idle()
-    print(f"{'a question':<28}{'round trips':>16}{'commands':>16}{'us of Redis':>16}{'p50':>12}")
+    print(f"{'a question':<28}{'round trips':>16}{'commands':>16}{'us of Redis':>16}{'us in scripts':>16}{'p50':>12}")
+    await bench.run("an empty script", lambda _: bench.empty_scripts())
     await bench.run("ask: the LLM", lambda tag: one_by_one(client, texts(tag, count), "llm"))
     await asyncio.sleep(0.5)
     await bench.run("ask: semantic", lambda tag: one_by_one(client, texts(tag, count, "please "), "semantic"))
     await bench.run("ask: exact", lambda tag: one_by_one(client, texts(tag, count), "exact"))
+    await bench.run("24 at once: the LLM", lambda tag: together(client, texts(f"many{tag}", count), "llm"))
+    await asyncio.sleep(0.5)
+    near = [texts(f"many{tag}", count, "please ") for tag in ("one", "two")]
+    await bench.run("24 at once: semantic", lambda tag: together(client, near[tag == "two"], "semantic"))
     await bench.run("exact, through the queue", lambda tag: through_the_queue(client, texts(tag, count)))
 
 

@@ -104,5 +104,15 @@ async def test_what_stands_under_a_name_of_ours_and_is_none_of_ours_harms_nothin
     assert (await looked_up(scripts.redis, scripts.keys, await ask())).entry is None
 
 
+async def test_an_ask_whose_record_is_gone_leaves_nothing_behind(scripts, ask):
+    keys = scripts.keys
+    await scripts.redis.zadd(keys.queue("interactive"), {"ab-1": 1, "later-1": 9_999_999_999_999})
+    claimed = await ask()
+    assert claimed.seen is not None
+    assert await scripts.redis.zrange(keys.leases("interactive"), 0, -1) == [claimed.job.encode()]
+    assert await scripts.redis.hkeys(keys.tokens("interactive")) == [claimed.job.encode()]
+    assert await scripts.redis.zrange(keys.queue("interactive"), 0, -1) == [b"later-1"]
+
+
 async def test_bulk_jobs_are_claimed_without(ask):
     assert (await ask(lane="bulk")).seen is None

@@ -12,14 +12,13 @@ from askonce.contract.completion import text_body
 from askonce.contract.keys import Keys
 from askonce.errors import QueueFull
 from askonce.operator.admin import Admin
-from askonce.store.scripts import Script
 from askonce_worker.answering.ports import Finished
 from askonce_worker.cache.publisher import Publisher
 from askonce_worker.providers.call_counts import CallCounts
+from support.delivering import deliver
 from support.scripts_fixture import RESULT_MS, Scripts, scripts  # noqa: F401
 from support.valkey_fixture import own_valkey  # noqa: F401
 
-PUBLISH = Script("askonce_worker.cache", "publish")
 HITS = 40
 
 
@@ -31,9 +30,8 @@ async def admin(scripts, valkey_url):  # noqa: F811
 
 
 async def call_report(scripts, worker, number, counts):  # noqa: F811
-    head = [f"{scripts.keys.prefix}:result:", scripts.keys.answered(""), RESULT_MS]
-    args = [*head, f"calls {worker} {number}", orjson.dumps({"counts": counts})]
-    await PUBLISH(scripts.redis, [scripts.keys.stats("fresh")], args)
+    tally = f"calls {worker} {number}", orjson.dumps({"counts": counts})
+    await deliver(scripts.redis, scripts.keys, tally=tally)
 
 
 async def test_a_worker_that_is_killed_at_once_has_counted_what_it_published(scripts, admin):  # noqa: F811

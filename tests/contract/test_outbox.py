@@ -47,7 +47,7 @@ async def drained(cache):
 
 
 async def put(cache, *fingerprints):
-    """Vectors as store.lua leaves them."""
+    """Vectors as store_entries.lua leaves them."""
     record = orjson.dumps({**FACTS, "embedding": cache.model})
     vector = np.ones(DIMENSION, np.float32).tobytes()
     for fingerprint in fingerprints:

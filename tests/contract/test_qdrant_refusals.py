@@ -70,7 +70,7 @@ def quick(monkeypatch):
 
 
 async def put(cache, count):
-    """Vectors as store.lua leaves them. Returns their fingerprints."""
+    """Vectors as store_entries.lua leaves them. Returns their fingerprints."""
     names = [Question(f"{number}", model="m").fingerprint for number in range(count)]
     record = orjson.dumps({**FACTS, "embedding": cache.model})
     for number, name in enumerate(names):

@@ -26,7 +26,7 @@ MODEL = "m"
 async def test_forgetting_leaves_what_is_pending(scripts):  # noqa: F811
     await scripts.submit("waits", "done", timeout_ms=900_000)
     await scripts.publish("done")
-    args = [f"{scripts.keys.prefix}:result:", 1000, "default:waits", "default:done", "default:unknown"]
+    args = [f"{scripts.keys.prefix}:result:", 1000, 0, "default:waits", "default:done", "default:unknown"]
     assert await Script("askonce", "forget")(scripts.redis, [], args) == 1
     assert await scripts.redis.pttl(scripts.keys.result("default", "waits")) > 800_000
     assert 0 < await scripts.redis.pttl(scripts.keys.result("default", "done")) <= 1000

@@ -5,6 +5,7 @@ import asyncio
 import orjson
 import pytest
 from redis.asyncio import Redis
+from redis.exceptions import ResponseError
 
 from askonce.answer import Answer
 from askonce.contract.completion import text_body
@@ -12,7 +13,8 @@ from askonce.contract.keys import Keys
 from askonce.contract.pending import read_pending
 from askonce.contract.result import result_record
 from askonce.store.scripts import Script
-from support.scripts_fixture import FAILED, PRINT, RESULT_MS, Scripts, scripts  # noqa: F401
+from support.delivering import deliver
+from support.scripts_fixture import DONE, FAILED, OTHER, PRINT, RESULT_MS, Scripts, scripts  # noqa: F401
 from support.valkey_fixture import own_valkey  # noqa: F401
 
 HEAD = b'{"fingerprint":"' + PRINT.encode() + b'",'
@@ -53,17 +55,34 @@ async def test_who_asks_for_it_gets_a_small_answer_at_once(scripts):  # noqa: F8
 async def test_what_is_published_twice_at_once_is_the_first(scripts):  # noqa: F811
     await scripts.submit("a", "b", listener="me")
     first, second = (result_record(Answer(None, "answered", body=text_body(text, model="m"))) for text in ("1", "2"))
-    keys = scripts.keys
-    head = [f"{keys.prefix}:result:", keys.answered(""), RESULT_MS, "", ""]
     each = [(job_id, record) for job_id in ("a", "b") for record in (first, second)]
     args = [value for job_id, record in each for value in (f"default:{job_id}", PRINT, record, "exact|n|m", "", 3, 0)]
-    publish = Script("askonce_worker.cache", "publish")
-    assert await publish(scripts.redis, [keys.stats("fresh")], [*head, *args]) == [1, 0, 1, 0]
+    assert (await deliver(scripts.redis, scripts.keys, published=args))[2] == [1, 0, 1, 0]
     assert await scripts.marker("a") == await scripts.marker("b") == HEAD + first
     assert await scripts.told("me") == ["default:a", "default:b"]
     counts = await scripts.counted()
     assert (counts.pop(b"exact|n|m"), counts.pop(b"saved_in|n|m")) == (b"2", b"6")
     assert list(counts.values()) == [b"2"], "both took equally long"
+
+
+async def test_an_error_of_one_part_of_a_delivery_keeps_the_others_from_nothing(scripts):  # noqa: F811
+    await scripts.submit("a")
+    await scripts.redis.set(scripts.keys.outbox, "a key of another type")
+    stored = [OTHER, '"body":{}}', 5000, "0.0.0.0", "all\nmodel:m\nnamespace:n\nboth:n:m", b"", b"", "", 0]
+    with pytest.raises(ResponseError, match="WRONGTYPE"):
+        await deliver(scripts.redis, scripts.keys, stored=stored, published=["default:a", PRINT, DONE, "", "", 0, 0])
+    assert await scripts.marker("a") == HEAD + DONE
+
+
+async def test_what_a_listener_reads_at_once_lives_for_a_minute_however_many_come(scripts):  # noqa: F811
+    names = [f"a{number}" for number in range(3)]
+    await scripts.submit(*names, lane="interactive", listener="+me")
+    args = [value for name in names for value in (f"default:{name}", PRINT, DONE, "", "", 0, 0)]
+    await deliver(scripts.redis, scripts.keys, published=args)
+    items = await scripts.redis.xrange(scripts.keys.answered("+me"))
+    assert [fields[b"ids"] for _, fields in items] == [f"default:{name}".encode() for name in names]
+    assert all(fields[b"record"] == HEAD + DONE for _, fields in items)
+    assert 0 < await scripts.redis.ttl(scripts.keys.answered("+me")) <= 60
 
 
 async def test_a_listener_whose_name_begins_another_is_another(scripts):  # noqa: F811

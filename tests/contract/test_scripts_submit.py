@@ -54,6 +54,17 @@ async def test_what_is_in_the_queue_is_not_answered_from_the_cache_when_it_is_se
     assert await scripts.marker("b") is None
 
 
+async def test_where_there_was_room_just_before_the_lanes_bound_holds_and_wake_ups_are_told(scripts):  # noqa: F811
+    keys = scripts.keys
+    look = "\n".join((keys.entry(PRINT), keys.epochs, *"abcd", "1"))
+    assert await scripts.submit("a", look=look, most=1) == [b"ok", 1, 1]
+    assert await scripts.submit("b", job="job2", look=look, most=1) == [b"full", b"lane"]
+    assert await scripts.marker("b") is None
+    assert (await scripts.redis.hget(keys.load, "bulk"), await scripts.redis.llen(keys.wake)) == (b"1", 1)
+    await scripts.redis.lpush(keys.wake, *["1"] * 40)
+    assert await scripts.submit("b", job="job2", look=look) == [b"ok", 1, 42]
+
+
 async def test_a_conflict_writes_nothing(scripts):  # noqa: F811
     await scripts.submit("a")
     before = await scripts.everything()

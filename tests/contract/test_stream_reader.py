@@ -24,13 +24,13 @@ async def redis(valkey_url):
 @pytest.fixture
 async def store(valkey_url):
     store = Store(valkey_url)
-    await store.script(FORGET, [], ["", 1])
+    await store.script(FORGET, [], ["", 1, 0])
     yield store
     await store.aclose()
 
 
 def forget(*names):
-    return ScriptCall(FORGET, [], ["", 60_000, *names])
+    return ScriptCall(FORGET, [], ["", 60_000, 0, *names])
 
 
 async def test_the_scripts_reply_and_what_came_of_it_are_kept_apart(store, redis, prefix):
@@ -56,7 +56,7 @@ async def test_one_who_reads_meanwhile_waits_for_the_scripts_reply(store, redis,
 
 async def test_a_connection_that_breaks_is_another_one_the_next_time(own_valkey, prefix):  # noqa: F811
     store = Store(own_valkey.url)
-    await store.script(FORGET, [], ["", 1])
+    await store.script(FORGET, [], ["", 1, 0])
     reader = store.reader(f"{prefix}:stream")
     async with Redis.from_url(own_valkey.url) as redis:
         await reader.behind(forget(), START)
@@ -72,6 +72,6 @@ async def test_a_connection_that_breaks_is_another_one_the_next_time(own_valkey,
 async def test_an_error_of_the_script_leaves_no_reply_behind(store, redis, prefix):
     reader = store.reader(f"{prefix}:stream")
     with pytest.raises(StoreUnreachable):
-        await reader.behind(ScriptCall(FORGET, [], ["", "no number", f"{prefix}:x"]), START)
+        await reader.behind(ScriptCall(FORGET, [], ["", "no number", 1, f"{prefix}:x"]), START)
     assert reader.is_free
     assert await reader.behind(forget(), START) == 0

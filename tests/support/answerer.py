@@ -13,11 +13,8 @@ from askonce.contract.completion import CompletionVerdict, fault, text_body, ver
 from askonce.contract.keys import ARQ_JOB, LANES, Keys, epoch_fields, epoch_stamp
 from askonce.contract.result import result_record
 from askonce.session.exact_lookup import read_entry
-from askonce.store.scripts import Script
 from askonce.tasks import stop
-
-PUBLISH = Script("askonce_worker.cache", "publish")
-STORE = Script("askonce_worker.cache", "store")
+from support.delivering import deliver
 
 
 class Answerer:
@@ -129,25 +126,11 @@ class Answerer:
             facts = {"scope": question.scope, "epochs": stamp, "model": question.model, "namespace": question.namespace}
             record = orjson.dumps({**facts, "question": question.text, "body": body})[1:]
             ttl = int((question.ttl or 3600) * 1000)
-            keys = [self.keys.epochs, self.keys.touched, self.keys.outbox, self.keys.expiries, self.keys.snapshot_runs]
-            args = [
-                self.keys.entry(""),
-                0,
-                "1",
-                question.fingerprint,
-                record,
-                ttl,
-                stamp,
-                "\n".join(epochs),
-                b"",
-                b"",
-                "",
-                0,
-            ]
-            await STORE(self.redis, keys, args)
+            stored = [question.fingerprint, record, ttl, stamp, "\n".join(epochs), b"", b"", "", 0]
+            await deliver(self.redis, self.keys, stored=stored)
         return Answer(None, "answered", source="llm", model=question.model, metadata=question.metadata, body=body)
 
     async def publish(self, question, answer):
-        args = [f"{self.keys.prefix}:result:", self.keys.answered(""), 3_600_000, "", ""]
-        args += [f"{question.namespace}:{question.job_id}", question.fingerprint, result_record(answer), "|", "", 0, 0]
-        return (await PUBLISH(self.redis, [self.keys.stats("fresh")], args))[0]
+        name = f"{question.namespace}:{question.job_id}"
+        args = [name, question.fingerprint, result_record(answer), "|", "", 0, 0]
+        return (await deliver(self.redis, self.keys, published=args, result_ms=3_600_000))[2][0]

@@ -7,13 +7,11 @@ from collections.abc import AsyncIterator
 
 import numpy as np
 from redis.asyncio import Redis
-from redis.exceptions import NoScriptError
 
 from askonce.contract.keys import Keys
-from askonce.store.scripts import load
 from askonce_worker.answering.coalescing import Ask, Lead, Settlement
 from askonce_worker.inflight.coalescer import RedisCoalescer
-from askonce_worker.inflight.feed import SETTLE
+from support.delivering import deliver
 
 SCOPE = "s" * 43
 DIMENSIONS = 64
@@ -49,15 +47,8 @@ async def alive(redis: Redis, keys: Keys, worker: str, seconds: float = 60.0) ->
 
 async def settle(redis: Redis, coalescer: RedisCoalescer, lead: Lead, settlement: Settlement, body=None, **more) -> int:
     """As the publisher does it."""
-    pipe = redis.pipeline(transaction=False)
-    settling = coalescer.settling(lead, settlement, body, **more)
-    settling(pipe)
-    try:
-        [[reply]] = await pipe.execute()
-    except NoScriptError:
-        await load(redis, SETTLE)
-        settling(pipe)
-        [[reply]] = await pipe.execute()
+    settled = coalescer.settling(lead, settlement, body, **more)
+    _, [reply], _ = await deliver(redis, Keys(settled[0].removesuffix(":leaders:")), settled=settled)
     return reply
 
 

@@ -10,6 +10,7 @@ from askonce.contract.keys import ARQ_JOB, Keys
 from askonce.contract.result import result_record
 from askonce.store.scripts import Script
 from support.counting import counters
+from support.delivering import deliver
 
 PRINT = "f" * 43
 OTHER = "g" * 43
@@ -58,10 +59,8 @@ class Scripts:
         return await Script("askonce", "status")(self.redis, [], [*head, *ids])
 
     async def publish(self, job_id, *, record=DONE, fingerprint=PRINT, namespace="default", counter="", hit=""):
-        keys = self.keys
-        head = [f"{keys.prefix}:result:", keys.answered(""), RESULT_MS, "", ""]
-        args = [*head, f"{namespace}:{job_id}", fingerprint, record, counter, hit, 0, 0]
-        return (await Script("askonce_worker.cache", "publish")(self.redis, [keys.stats("fresh")], args))[0]
+        args = [f"{namespace}:{job_id}", fingerprint, record, counter, hit, 0, 0]
+        return (await deliver(self.redis, self.keys, published=args, result_ms=RESULT_MS))[2][0]
 
     async def counted(self):
         """Counts what was published, and gives all counters."""

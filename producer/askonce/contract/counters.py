@@ -30,7 +30,7 @@ from askonce.prices.load import Prices
 from askonce.prices.money import from_nano
 
 RATIO = 1.2
-"""Bucket B begins at RATIO**B microseconds; its middle is within 10 % of every duration in it (publish.lua)."""
+"""Bucket B begins at RATIO**B microseconds; its middle is within 10 % of every duration in it (publish_answers.lua)."""
 SOURCES = ("exact", "semantic", "inflight", "llm", "failed")
 FREE = SOURCES[:3]
 WAITS = ("hit", "joined", "miss")

@@ -22,12 +22,12 @@ class Keys:
     prefix: str = "askonce"
 
     def entry(self, fingerprint: str) -> str:
-        """string; until `expires_at`; worker (store.lua), client (store)."""
+        """string; until `expires_at`; worker (deliver.lua), client (store)."""
         return f"{self.prefix}:entry:{fingerprint}"
 
     def result(self, namespace: str, job_id: str) -> str:
         """string: pending marker, then the answer; marker `JOB_TTL` + `RESULT_TTL`, answer `RESULT_TTL`, and a minute
-        once it was received; submit.lua, listen.lua, publish.lua, cancel.lua, forget.lua."""
+        once it was received; submit.lua, listen.lua, deliver.lua, cancel.lua, forget.lua."""
         return f"{self.prefix}:result:{namespace}:{job_id}"
 
     def explained(self, reply_to: str) -> str:
@@ -41,7 +41,7 @@ class Keys:
 
     def answered(self, client: str) -> str:
         """stream of `ids`, with the `record` of one that waits in the interactive lane if the client's name begins with
-        `+`; one hour after the last one, trimmed; publish.lua, cancel.lua."""
+        `+`; one hour after the last one, or a minute where it has records alone; trimmed; deliver.lua, cancel.lua."""
         return f"{self.prefix}:answered:{client}"
 
     def queue(self, lane: str) -> str:
@@ -88,18 +88,18 @@ class Keys:
 
     @property
     def touched(self) -> str:
-        """sorted set: fingerprint -> last hit (Unix s), the idle clock; with its entry; store.lua, publish, client."""
+        """sorted set: fingerprint -> last hit (Unix s), the idle clock; with its entry; deliver.lua, client."""
         return f"{self.prefix}:touched"
 
     @property
     def expiries(self) -> str:
-        """sorted set: fingerprint -> expires_at (Unix s); with its entry; store.lua, client, drop scripts."""
+        """sorted set: fingerprint -> expires_at (Unix s); with its entry; deliver.lua, client, drop scripts."""
         return f"{self.prefix}:expiries"
 
     @property
     def snapshot_runs(self) -> str:
         """hash: model -> JSON: who answers under its name, how often in a row, since when, and the longest run that
-        ended in the return of another; for ever; store.lua."""
+        ended in the return of another; for ever; deliver.lua."""
         return f"{self.prefix}:snapshots:runs"
 
     @property
@@ -124,7 +124,7 @@ class Keys:
 
     @property
     def outbox(self) -> str:
-        """stream: vectors (raw float32) that still have to reach Qdrant; until drained; store.lua."""
+        """stream: vectors (raw float32) that still have to reach Qdrant; until drained; deliver.lua."""
         return f"{self.prefix}:outbox"
 
     def refill(self, embedding: str) -> str:
@@ -179,15 +179,15 @@ class Keys:
         return f"{self.prefix}:cron:{name}:{tick}"
 
     def leaders(self, shard: int) -> str:
-        """hash: leader -> record, the truth about live leaders; for ever; lead.lua, settle.lua."""
+        """hash: leader -> record, the truth about live leaders; for ever; lead.lua, deliver.lua, settle.lua."""
         return f"{self.prefix}:leaders:{shard}"
 
     def feed(self, shard: int) -> str:
-        """stream of the changes to `leaders`; trimmed; lead.lua, settle.lua."""
+        """stream of the changes to `leaders`; trimmed; lead.lua, deliver.lua, settle.lua."""
         return f"{self.prefix}:feed:{shard}"
 
     def inflight_answer(self, leader: str) -> str:
-        """string: what a leader's followers read; three minutes; settle.lua."""
+        """string: what a leader's followers read; three minutes; deliver.lua."""
         return f"{self.prefix}:inflight:answer:{leader}"
 
     @property
@@ -215,7 +215,7 @@ class Keys:
         """hash of counters `name|namespace|model` (names: `counters.py`); `hour:N` (Unix hours) until it is packed,
         `total` for ever; count_fresh.lua, touch.lua, cancel.lua, report_wrong.lua. Packed (`packed_counters.py`):
         `packed:hour:N` two days, `packed:day:N` (Unix days) 41 days; pack_hour.lua. And `fresh`, hash of notes of what
-        was published and is not counted yet; a second; publish.lua, count_fresh.lua."""
+        was published and is not counted yet; a second; deliver.lua, count_fresh.lua."""
         return f"{self.prefix}:stats:{bucket}"
 
     def tally(self, whose: str) -> str:

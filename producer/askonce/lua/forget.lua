@@ -1,13 +1,14 @@
 -- Shortens the life of results that were received. A question that still waits keeps its time: it may have been submitted
 -- again since.
 --
--- ARGV: 1 prefix of the result keys (without namespace)   2 what is left to them in ms   3... namespace:job id of each
+-- ARGV: 1 prefix of the result keys (without namespace)   2 what is left to them in ms
+--       3 '1' where none can wait again: nobody else knows these ids   4... namespace:job id of each
 -- Returns how many were shortened.
 local after = string.len('{"fingerprint":"') + 43 + string.len('",')
 local shortened = 0
-for i = 3, #ARGV do
+for i = 4, #ARGV do
   local key = ARGV[1] .. ARGV[i]
-  if redis.pcall('GETRANGE', key, after, after + 9) ~= '"deadline"' then
+  if ARGV[3] == '1' or redis.pcall('GETRANGE', key, after, after + 9) ~= '"deadline"' then
     shortened = shortened + redis.call('PEXPIRE', key, ARGV[2])
   end
 end

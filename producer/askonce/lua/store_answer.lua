@@ -18,7 +18,7 @@ for n = 1, #epochs do
 end
 local expires = now + math.max(1, math.floor(ARGV[2] / 1000))
 local head = '{"created_at":' .. now .. ',"expires_at":' .. expires .. ',"epochs":"' .. table.concat(epochs, '.') .. '",'
--- A worker that asked for its answer before this moment does not overwrite this one (store.lua).
+-- A worker that asked for its answer before this moment does not overwrite this one (store_entries.lua).
 local asked_ms = string.format('"asked_ms":%.0f,', now * 1000 + math.floor(clock[2] / 1000))
 redis.call('SET', KEYS[4], head .. asked_ms .. ARGV[4], 'PX', ARGV[2])
 redis.call('ZADD', KEYS[2], now, ARGV[1])

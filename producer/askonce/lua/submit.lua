@@ -7,8 +7,10 @@
 --       3 job   4 lane   5 namespace   6 most questions in the lane (0: no bound)   7 timeout in ms
 --       8 lifetime of a result in ms   9 listener, or ''   10 function   11 chunk
 --       12... job id, fingerprint of each question; and to look for an entry first, a line each: its key, that of the
---       epochs, and the four fields that it depends on; and one more if there was room in the memory just before
--- Returns {'ok', new} | {'cached', entry, value of each field} | {'conflict', index... (at most 4000)} | {'full', cause}
+--       epochs, and the four fields that it depends on; and one more if there was room just before, in the memory and
+--       for wake-ups
+-- Returns {'ok', new, and of one that was looked for: how many wake-ups wait} | {'cached', entry, value of each field}
+--         | {'conflict', index... (at most 4000)} | {'full', cause}
 local last = #ARGV - (#ARGV - 11) % 2
 local known, has_room = {}, false
 if last < #ARGV then
@@ -59,18 +61,31 @@ if new == 0 then
   return {'ok', 0}
 end
 
-local bound = tonumber(ARGV[6])
-local load = redis.call('HMGET', KEYS[4], ARGV[4], 'interactive', 'bulk', 'most')
-if bound > 0 and tonumber(load[1] or 0) + #keys > bound then
-  return {'full', 'lane'}
-end
 -- What waits has a bound of its own, which workers derive from the memory: it gives way before the cache does.
-local most = tonumber(load[4] or 0)
-if most > 0 and tonumber(load[2] or 0) + tonumber(load[3] or 0) + #keys > most then
-  return {'full', 'memory'}
+local function full()
+  local bound = tonumber(ARGV[6])
+  if has_room then
+    local waits = redis.call('HINCRBY', KEYS[4], ARGV[4], #keys)
+    if bound > 0 and waits > bound then
+      redis.call('HINCRBY', KEYS[4], ARGV[4], -#keys)
+      return 'lane'
+    end
+    return nil
+  end
+  local load = redis.call('HMGET', KEYS[4], ARGV[4], 'interactive', 'bulk', 'most')
+  if bound > 0 and tonumber(load[1] or 0) + #keys > bound then
+    return 'lane'
+  end
+  local most = tonumber(load[4] or 0)
+  if (most > 0 and tonumber(load[2] or 0) + tonumber(load[3] or 0) + #keys > most) or nearly_full() then
+    return 'memory'
+  end
+  redis.call('HINCRBY', KEYS[4], ARGV[4], #keys)
 end
-if not has_room and nearly_full() then
-  return {'full', 'memory'}
+
+local cause = full()
+if cause then
+  return {'full', cause}
 end
 
 local lifetime = ARGV[7] + ARGV[8]
@@ -94,8 +109,9 @@ if ARGV[4] == 'bulk' then
   redis.call('HSET', KEYS[3], ARGV[5], string.format('%.0f', score + #keys))
 end
 redis.call('ZADD', KEYS[1], string.format('%.0f', score), ARGV[3])
-redis.call('HINCRBY', KEYS[4], ARGV[4], #keys)
-if redis.call('LLEN', KEYS[2]) < 64 then
-  redis.call('LPUSH', KEYS[2], '1')
+-- They are bounded: who says that there was room is told how many there are.
+local wakes = has_room and 0 or redis.call('LLEN', KEYS[2])
+if wakes < 64 then
+  wakes = redis.call('LPUSH', KEYS[2], '1')
 end
-return {'ok', new}
+return {'ok', new, last < #ARGV and wakes or nil}

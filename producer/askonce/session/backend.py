@@ -90,8 +90,8 @@ class Backend(Protocol):
         """timeout: seconds to wait for a worker. Raises QueueFull."""
         ...
 
-    def forget(self, job: str) -> None:
-        """Lets the result of a job be dropped soon, since the caller has it."""
+    def forget(self, job: str, *, own: bool = False) -> None:
+        """Lets the result of a job be dropped soon, since the caller has it. own: nobody else knows its id."""
         ...
 
     async def aclose(self) -> None: ...

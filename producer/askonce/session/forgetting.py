@@ -11,7 +11,7 @@ from askonce.tasks import stop
 FORGET = Script("askonce", "forget")
 
 FORGOTTEN_MS = 60_000
-SOON = 0.5
+SOON = 1.0
 """Seconds in which results gather for one write."""
 PART = 500
 """Most results in one script."""
@@ -24,29 +24,31 @@ class Forgetting:
         self._store = store
         self._keys = keys
         self._ms = min(FORGOTTEN_MS, int(result_ttl * 1000))
-        self._jobs: list[str] = []
+        self._jobs: dict[bool, list[str]] = {True: [], False: []}
         self._writer: asyncio.Task[None] | None = None
 
-    def add(self, job: str) -> None:
-        self._jobs.append(job)
+    def add(self, job: str, *, own: bool) -> None:
+        """own: this client has made its id, and nobody submits it again."""
+        self._jobs[own].append(job)
         if self._writer is None:
             self._writer = asyncio.create_task(self._write_soon())
 
     async def _write_soon(self) -> None:
         try:
-            while self._jobs:
+            while any(self._jobs.values()):
                 await asyncio.sleep(SOON)
                 await self._write()
         finally:
             self._writer = None
 
     async def _write(self) -> None:
-        while self._jobs:
-            jobs, self._jobs = self._jobs[:PART], self._jobs[PART:]
-            try:
-                await self._store.script(FORGET, [], [f"{self._keys.prefix}:result:", self._ms, *jobs])
-            except AskOnceError:
-                return  # they live out their full time
+        for own, waiting in self._jobs.items():
+            while waiting:
+                jobs, waiting[:PART] = waiting[:PART], []
+                try:
+                    await self._store.script(FORGET, [], [f"{self._keys.prefix}:result:", self._ms, int(own), *jobs])
+                except AskOnceError:
+                    return  # they live out their full time
 
     async def aclose(self) -> None:
         if self._writer is not None:

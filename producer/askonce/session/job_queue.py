@@ -22,8 +22,10 @@ SUBMIT = Script("askonce", "submit")
 TOGETHER = 8
 """Chunks in one round trip."""
 
-HAS_ROOM = 0.1
-"""Seconds for which a memory that had room for one question has it for the next: looking is half of a small script."""
+HAS_ROOM = 0.5
+"""Seconds for which a Redis that had room for one question has it for the next: looking is half of a small script."""
+FEW_WAKES = 32
+"""Wake-ups that may wait while it has: half of what is kept."""
 
 MAX_CHUNK_BYTES = MAX_RECORD_BYTES // 8
 """So that a worker reads it, in whatever script the texts are."""
@@ -129,7 +131,9 @@ class JobQueue:
         _settle((route, [(0, question)], {}), read_submitted([kind, *rest]), outcomes)
         if outcomes[0] is not None:
             raise outcomes[0]
-        if not room:
+        if rest[1:] and rest[1] > FEW_WAKES:
+            self._has_room_until = 0.0
+        elif not room:
             self._has_room_until = now + HAS_ROOM
         return None
 

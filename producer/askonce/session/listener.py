@@ -22,7 +22,7 @@ from askonce.store.scripts import Script
 from askonce.tasks import stop
 
 AT_ONCE = "+"
-"""A listener whose name begins so gets small answers themselves, beside the ids (publish.lua)."""
+"""A listener whose name begins so gets small answers themselves, beside the ids (publish_answers.lua)."""
 LISTEN = Script("askonce", "listen")
 
 START = b"0-0"

@@ -59,7 +59,7 @@ class Mapper:
                 if item.took is not None:
                     self._backend.count_hit(item.question, answer, item.took)
                 elif item.own and item.heard is not None:
-                    self._backend.forget(item.job)
+                    self._backend.forget(item.job, own=True)
                 yield item.question, answer
             await feeder
         finally:

@@ -153,7 +153,7 @@ class Memory:
             return replace(alone, note=NO_WORKERS)
         return found
 
-    def forget(self, job: str) -> None:
+    def forget(self, job: str, *, own: bool = False) -> None:
         pass
 
     async def aclose(self) -> None:

@@ -31,7 +31,7 @@ async def ask(backend: Backend, question: Question, timeout: float) -> Answer:
         backend.start()
         answer = await _arrival(backend, future, deadline, job_id)
     if question.job_id is None:
-        backend.forget(job)
+        backend.forget(job, own=True)
     return answer
 
 

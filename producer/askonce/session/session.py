@@ -202,8 +202,8 @@ class Session:
     async def explain(self, question: Question, timeout: float) -> Explanation:
         return await self._explaining(question, timeout)
 
-    def forget(self, job: str) -> None:
-        self._forgetting.add(job)
+    def forget(self, job: str, *, own: bool = False) -> None:
+        self._forgetting.add(job, own=own)
 
     async def aclose(self) -> None:
         with suppress(TimeoutError):  # Redis is away: what is lost are statistics, and memory until the results expire

@@ -1,6 +1,6 @@
 """One question at the LLM: as a leader, for all who follow it, or alone. What comes of it is stored and published."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import structlog
@@ -19,7 +19,7 @@ REUSABLE = 120.0
 """Seconds for which an answer that has just been stored bridges the time until its vector is found in Qdrant: longer
 than a slow one takes to store a batch."""
 
-Settle = Callable[[Any], None]
+Settle = Sequence[Any]
 Stands = Callable[[OpenQuestion], Awaitable[bool]]
 
 
@@ -75,13 +75,13 @@ class Asking:
         asked before. One that is asked afterwards, as by a replay, is tried again."""
         return self._coalescer.settling(lead, Settlement.SHARED, failure, reusable=-REUSABLE)
 
-    async def publish_failed(self, item: OpenQuestion, failure: Failure, *, settle: Settle | None = None) -> None:
+    async def publish_failed(self, item: OpenQuestion, failure: Failure, *, settle: Settle = ()) -> None:
         log.debug("question.failed", kind=failure["error"]["kind"], status=failure["error"].get("status"))
         if await self.serve_spare(item, settle=settle):
             return
         await self._outbound.send([failed(each, item.lane, failure) for each in item.all()], settle=settle)
 
-    async def serve_spare(self, item: OpenQuestion, *, settle: Settle | None = None) -> bool:
+    async def serve_spare(self, item: OpenQuestion, *, settle: Settle = ()) -> bool:
         """Serves what was asked only to check a hit by that hit, if it still stands."""
         if item.spare is None or not await self._spare_stands(item):
             return False

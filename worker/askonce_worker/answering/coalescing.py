@@ -1,6 +1,6 @@
 """What the pipeline needs of the part that joins near-duplicates in flight. The other ports stand in `ports.py`."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Protocol
@@ -103,8 +103,8 @@ class Coalescer(Protocol):
 
     def settling(
         self, lead: Lead, settlement: Settlement, body: dict[str, Any] | None, *, reusable: float = 0.0
-    ) -> Callable[[Any], None]:
-        """What adds the settling of this leader to a Redis pipeline.
+    ) -> Sequence[Any]:
+        """What settles this leader, in the words of the outbound.
 
         body: the completion, or `{"error": ...}`. reusable: seconds for which questions that come later may have it.
         """

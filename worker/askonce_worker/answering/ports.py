@@ -213,7 +213,7 @@ class Outbound(Protocol):
         finished: Sequence[Finished],
         *,
         entries: Sequence[NewEntry] = (),
-        settle: Callable[[Any], None] | None = None,
+        settle: Sequence[Any] = (),
     ) -> None:
         """Store, settle, publish: in this order, in one round trip."""
         ...

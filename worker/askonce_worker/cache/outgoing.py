@@ -6,7 +6,7 @@ single script in Redis depends on how many large answers come at the same time.
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,13 +31,13 @@ MOST_BYTES = 2_097_152
 class Parcel:
     """What one call of `send` hands over.
 
-    settle: adds the settling of a leader to the pipeline. job: whose answers these are. last: it ends with them.
+    settle: the arguments that settle a leader, if there is one. job: whose answers these are. last: it ends with them.
     begun: entries and settling are sent, or on their way. sent: how many of `finished` are.
     """
 
     entries: Sequence[NewEntry]
     finished: Sequence[Finished]
-    settle: Callable[[Any], None] | None
+    settle: Sequence[Any]
     job: LeasedJob | None = None
     last: bool = False
     done: "asyncio.Future[None]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
@@ -60,14 +60,14 @@ class Parcel:
 class Batch:
     """What goes out in one round trip.
 
-    scopes, stored, published: the scripts' arguments. parcels: those it has parts of. ends: jobs whose last answers are
-    among these.
+    scopes, stored, settled, published: the scripts' arguments. parcels: those it has parts of. ends: jobs whose last
+    answers are among these.
     """
 
     parcels: list[Parcel] = field(default_factory=list)
     scopes: list[Any] = field(default_factory=list)
     stored: list[Any] = field(default_factory=list)
-    settles: list[Callable[[Any], None]] = field(default_factory=list)
+    settled: list[Any] = field(default_factory=list)
     published: list[Any] = field(default_factory=list)
     items: list[Finished] = field(default_factory=list)
     ends: list[LeasedJob] = field(default_factory=list)
@@ -130,10 +130,9 @@ class Packing:
             batch.stored += arguments
             batch.scopes += self._kept_scopes.note(entry.question, entry.question.ttl or self._cache_ttl)
             batch.count(len(arguments[1]))
-            if parcel.settle is not None:
+            if parcel.settle:
                 batch.size += len(arguments[1])  # the answer goes to the followers, too
-        if parcel.settle is not None:
-            batch.settles.append(parcel.settle)
+        batch.settled += parcel.settle
 
     def _publish(self, batch: Batch, item: Finished) -> None:
         question, answer = item.question, item.answer

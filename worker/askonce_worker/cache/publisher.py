@@ -32,12 +32,11 @@ from askonce_worker.queue.job_keys import JOB_PREFIXES, ending, ending_keys
 
 log = structlog.get_logger()
 
-STORE = Script("askonce_worker.cache", "store")
-PUBLISH = Script("askonce_worker.cache", "publish")
+DELIVER = Script("askonce_worker.cache", "deliver")
 
 AGAIN = 1.0
 """Seconds from one try to the next, while Redis is away."""
-HAS_ROOM = 0.1
+HAS_ROOM = 0.5
 """Seconds for which Redis has room, once it had much of it: looking takes longer than storing."""
 LAST_FLUSH = 5.0
 """Seconds for which a worker that stops tries to deliver."""
@@ -64,7 +63,6 @@ class Publisher:
         result_ttl: Seconds for which a result lives.
         outbox_max: Vectors that may wait for Qdrant.
         compress: Whether large entries are compressed.
-        scripts: Those that the parcels' settling runs.
         on_published: Each is called with the answers that went over pending markers.
         stage: Observes the time it takes.
     """
@@ -81,7 +79,6 @@ class Publisher:
         result_ttl: float,
         outbox_max: int,
         compress: bool,
-        scripts: Sequence[Script] = (),
         on_published: Sequence[Callable[[list[Finished]], None]] = (),
         stage: Stage = unobserved,
     ) -> None:
@@ -91,7 +88,6 @@ class Publisher:
         self._counts = counts
         self._result_ttl = result_ttl
         self._outbox_max = outbox_max
-        self._scripts = scripts
         self._on_published = on_published
         self._stage = stage
         self._fresh = FreshCounts(redis, keys)
@@ -105,7 +101,7 @@ class Publisher:
         finished: Sequence[Finished],
         *,
         entries: Sequence[NewEntry] = (),
-        settle: Callable[[Any], None] | None = None,
+        settle: Sequence[Any] = (),
     ) -> None:
         """Returns once Redis has taken it all. A caller that is cancelled does not take its parcel back."""
         job, last = chunk_end.handed_over(item.question.job_id for item in finished)
@@ -186,23 +182,21 @@ class Publisher:
             await asyncio.sleep(AGAIN)
 
     async def _sent(self, batch: Batch, report: CountsReport) -> Replies:
-        """What one script did while Redis did not know the other one counts, too."""
-        published = [0] * (len(batch.items) + len(batch.ends))
         for job in batch.ends:
             job.end.under_way = True
         while True:
             replies = await self._pipeline(batch, report).execute(raise_on_error=False)
-            stored = replies[bool(batch.scopes)] if batch.stored else None
-            if isinstance(stored, list) and stored[0]:
-                self._has_room_until = time.monotonic() + HAS_ROOM
-            if batch.items and isinstance(replies[-1], list):
-                published = [max(pair) for pair in zip(published, replies[-1], strict=True)]
-            failures = [reply for reply in replies if isinstance(reply, Exception)]
-            if not failures:
-                return Replies(published[: len(batch.items)], published[len(batch.items) :])
-            if not isinstance(failures[0], NoScriptError):
-                raise failures[0]
-            await load(self._redis, STORE, PUBLISH, KEEP_SCOPES, *self._scripts)
+            if not any(isinstance(reply, NoScriptError) for reply in replies):
+                break
+            await load(self._redis, DELIVER, KEEP_SCOPES)
+        parts = replies[-1] if isinstance(replies[-1], list) else []
+        for reply in (*replies, *parts):
+            if isinstance(reply, Exception):
+                raise reply
+        stored, _, published = parts
+        if stored is not None and stored[0]:
+            self._has_room_until = time.monotonic() + HAS_ROOM
+        return Replies(published[: len(batch.items)], published[len(batch.items) :])
 
     def _pipeline(self, batch: Batch, report: CountsReport) -> Any:
         """Each step may run twice: a result, a settled leader, an entry and a report are what they were."""
@@ -210,21 +204,16 @@ class Publisher:
         pipe = self._redis.pipeline(transaction=False)
         if batch.scopes:
             pipe.evalsha(KEEP_SCOPES.sha, 0, kept.scope(""), *batch.scopes)
+        keys = [kept.stats("fresh"), kept.epochs, kept.touched, kept.outbox, kept.expiries, kept.snapshot_runs]
+        keys += ending_keys(kept)
+        stored: list[Any] = []
         if batch.stored:
-            keys = [kept.epochs, kept.touched, kept.outbox, kept.expiries, kept.snapshot_runs]
             looks = "1" if time.monotonic() >= self._has_room_until else ""
-            arguments: list[Any] = [kept.entry(""), self._outbox_max, looks, *batch.stored]
-            pipe.evalsha(STORE.sha, len(keys), *keys, *arguments)
-        for settle in batch.settles:
-            settle(pipe)
-        if batch.items or report.counts:
-            keys = [kept.stats("fresh")]
-            arguments = [*self._publish_head(report), *batch.published]
-            if batch.ends:
-                keys += ending_keys(kept)
-                arguments += [argument for job in batch.ends for argument in ending(job)]
-                arguments += (*JOB_PREFIXES, len(batch.ends))
-            pipe.evalsha(PUBLISH.sha, len(keys), *keys, *arguments)
+            stored = [kept.entry(""), self._outbox_max, looks, *batch.stored]
+        ends = [argument for job in batch.ends for argument in ending(job)]
+        published = [*self._publish_head(report), *JOB_PREFIXES, len(batch.ends), *batch.published, *ends]
+        parts: list[Any] = [len(stored), len(batch.settled), *stored, *batch.settled, *published]
+        pipe.evalsha(DELIVER.sha, len(keys), *keys, *parts)
         return pipe
 
     def _publish_head(self, report: CountsReport) -> list[Any]:

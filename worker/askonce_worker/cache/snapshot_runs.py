@@ -24,7 +24,7 @@ class SnapshotRuns:
         self._runs: dict[str, Run] = {}
 
     def answered(self, model: str, snapshot: str) -> str:
-        """What Redis is to be told (store.lua), or ''."""
+        """What Redis is to be told (store_entries.lua), or ''."""
         run, told = self._runs.get(model), ""
         if run is None or run.snapshot != snapshot:
             told = f"{run.untold} {run.snapshot}\n" if run is not None and run.untold else ""

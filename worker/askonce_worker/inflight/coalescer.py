@@ -141,8 +141,8 @@ class RedisCoalescer:
 
     def settling(
         self, lead: Lead, settlement: Settlement, body: dict[str, Any] | None, *, reusable: float = 0.0
-    ) -> Callable[[Any], None]:
-        """What adds the settling of this leader to a Redis pipeline: after the storing, before the publishing.
+    ) -> Sequence[Any]:
+        """What settles this leader (settle_leader.lua): after the storing, before the publishing.
 
         reusable: seconds for which questions that come later may have the answer, too (at most 120). Only for what is
         in the cache for as long: it bridges the time until the vector can be found there.
@@ -150,7 +150,7 @@ class RedisCoalescer:
         settled = Settled(SHARED_WITH[settlement], body, reusable)
         due = self._clock() + PIPELINE_SECONDS
         settling = self._own.settle(lead.leader, lead.scope, settled, due=due)
-        return lambda pipe: self._feed.settle_in(pipe, settling)
+        return self._feed.settling(settling)
 
     def drop_answer(self, fingerprint: str, at: float) -> None:
         """The answer to this question was dropped from the cache: questions that come later do not have it.

@@ -139,9 +139,9 @@ class Feed:
             args += self._settle_args(settling)
         return [reply == 1 for reply in await SETTLE(self._redis, [], args)]
 
-    def settle_in(self, pipe: Any, settling: Settling) -> None:
-        """As part of a pipeline, which is to be repeated with SETTLE loaded where Redis has forgotten it."""
-        pipe.evalsha(SETTLE.sha, 0, *self._prefixes, *self._settle_args(settling))
+    def settling(self, settling: Settling) -> Sequence[Any]:
+        """All that settle_leader.lua takes."""
+        return *self._prefixes, *self._settle_args(settling)
 
     def _settle_args(self, settling: Settling) -> tuple[Any, ...]:
         settled = settling.settled

@@ -18,7 +18,7 @@ log = structlog.get_logger()
 IDLE_MS = 1000
 GATHERED = 0.004
 """Seconds in which records gather before they are read: claims read what they need themselves."""
-AT_REST = 0.2
+AT_REST = 0.5
 """The same while nobody here waits for what the feed says."""
 HURRIED = 1.0
 """Seconds for which it is read at once after a claim that had not seen another leader."""

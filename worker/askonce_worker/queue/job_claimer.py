@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -20,6 +21,8 @@ log = structlog.get_logger()
 
 POLL = 1
 """Seconds. The fallback for lost wake-ups, retries that fall due, and leases that lapse."""
+LOOK_FOR_LAPSED = 0.5
+"""Seconds after which a claim looks for leases that have lapsed, too."""
 PAUSE_AFTER_TROUBLE = 0.1
 COMES_BACK = 0.02
 """Seconds after which a token that this worker cannot use is offered again: those who can may have been busy."""
@@ -58,6 +61,7 @@ class JobClaimer:
         self._needs_slot = False
         self._held_back: frozenset[Flow] = frozenset()
         self._token = ""
+        self._looked = -LOOK_FOR_LAPSED
         self._stopped = asyncio.Event()
         self._news = asyncio.Event()
         self._full = False
@@ -85,11 +89,13 @@ class JobClaimer:
         running = self._running
         self._held_back = running.held_back
         token, self._token = self._token, ""
+        now = time.monotonic()
+        looks = now - self._looked >= LOOK_FOR_LAPSED
         try:
             claim = await self._leases.claim(
                 free=running.free,
                 bulk=running.free_for_bulk,
-                lapsed=running.free_for_lapsed,
+                lapsed=running.free_for_lapsed if looks else None,
                 held_back=self._held_back,
                 token=token,
                 listens=running.free > 1,
@@ -103,6 +109,7 @@ class JobClaimer:
             await asyncio.sleep(PAUSE_AFTER_TROUBLE)
             return None
         self._health.succeeded("claims")
+        self._looked = now if looks else self._looked
         if self._wake_ups.waits:
             self._listening.set()
         return claim

@@ -110,7 +110,7 @@ class Leases:
         *,
         free: int,
         bulk: int,
-        lapsed: tuple[int, int],
+        lapsed: tuple[int, int] | None,
         held_back: Collection[Flow] = (),
         token: str = "",
         listens: bool = False,
@@ -120,7 +120,8 @@ class Leases:
         Args:
             free: the most to claim of those that are due; a lapsed job takes the place of one.
             bulk: the most of these from the bulk lane.
-            lapsed: the most to claim of those that have lapsed, and the most of these from the bulk lane.
+            lapsed: the most to claim of those that have lapsed, and the most of these from the bulk lane. None: they
+                are not looked for, and neither are suspects.
             held_back: flows of which nothing is claimed, unless its lease has lapsed.
             token: the wake-up that led to this. It goes on to other workers if this one cannot take what it is for.
             listens: whether this worker waits for the next one afterwards.
@@ -129,8 +130,8 @@ class Leases:
             TimeoutError: Redis received it too late.
         """
         flows = [f"{LANE_NUMBER[flow.lane]}\n{flow.namespace}\n{flow.model}" for flow in held_back]
-        most = [min(most, MOST_AT_ONCE) for most in (*lapsed, free, min(free, bulk))]
-        return await self._claim(most, "", [token, *flows], listens=listens)
+        most = [min(most, MOST_AT_ONCE) for most in (*(lapsed or ()), free, min(free, bulk))]
+        return await self._claim([*([] if lapsed else ["", ""]), *most], "", [token, *flows], listens=listens)
 
     async def claim_suspect(self) -> Claim:
         """Claims one job that must run without others in its process.
@@ -140,7 +141,7 @@ class Leases:
         """
         return await self._claim([1, 1, 1, 1], "suspects", [""])
 
-    async def _claim(self, most: list[int], which: str, rest: list[str], *, listens: bool = False) -> Claim:
+    async def _claim(self, most: list[Any], which: str, rest: list[str], *, listens: bool = False) -> Claim:
         token = f"{self.worker}-{next(self._tokens_made)}"
         keys = [*self._queues, *self._leases, *self._tokens, *self._claim_keys]
         wake_up, *flows = rest

@@ -83,7 +83,7 @@ def decode(raw: bytes) -> Snapshots:
 
 
 def read_run(raw: bytes) -> Run:
-    """A run as store.lua keeps it. Raises ValueError."""
+    """A run as store_entries.lua keeps it. Raises ValueError."""
     record = read_object(raw)
     return Run(
         text_of(record, "snapshot"), time_of(record, "count"), time_of(record, "since"), time_of(record, "longest")

@@ -22,7 +22,6 @@ from askonce_worker.cache.semantic import QdrantSemanticCache, connect_qdrant, g
 from askonce_worker.cache.wrong_pairs import ReportedPairs
 from askonce_worker.health.parts import PartHealth
 from askonce_worker.inflight.coalescer import RedisCoalescer
-from askonce_worker.inflight.feed import SETTLE
 from askonce_worker.logs.unreadable import Refusals
 from askonce_worker.matching.match import conflict
 from askonce_worker.matching.profiles import Profile, profile_of
@@ -148,7 +147,6 @@ def publisher_of(
         result_ttl=settings.result_ttl,
         outbox_max=settings.outbox_max if settings.qdrant_url is not None else 0,
         compress=settings.compress,
-        scripts=(SETTLE,),
         on_published=on_published,
         stage=watched.stage,
     )

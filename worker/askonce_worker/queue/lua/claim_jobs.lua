@@ -6,14 +6,15 @@
 -- KEYS: 1 queue:interactive 2 queue:bulk 3 leases:interactive 4 leases:bulk 5 tokens:interactive 6 tokens:bulk
 --       7 fair 8 wake 9 workers 10 load 11 alone:interactive 12 alone:bulk 13 doubted
 -- ARGV: 1 worker   2 token   3 lease in ms
---       4 the most to claim of lapsed jobs   5 the most of these from bulk   6, 7 the same of due jobs and lapsed ones
+--       4 the most to claim of lapsed jobs, '' not to look for them   5 the most of these from bulk   6, 7 the same of due
+--       jobs and lapsed ones
 --       8 'suspects' to claim one job of those that wait apart, and nothing else; else ''
 --       9 prefix of the job records   10 when it was sent (ms)
 --       11 how many bulk jobs to skip behind the first page: an earlier claim has looked at them
 --       12 the wake-up token that led to this, or ''   13 '' if the worker gave a sign of life just before
 --       14... flows of which nothing is taken for now: lane (1 or 2), namespace and model, one a line
 -- Returns {now in ms, how many due interactive jobs stay behind (as far as was looked), how many bulk jobs,
---          1 if suspects wait, how many bulk jobs the next claim is to skip,
+--          1 if suspects wait (where lapsed jobs were looked for), how many bulk jobs the next claim is to skip,
 --          {lane, job, lapses, failures, record or false (it is gone), what `seen` says or none}...}, or {now in ms}: it came too late.
 --
 -- A token is 'fence lapses failures score': fence '-' while the job waits, score where it goes back to. A job that
@@ -44,11 +45,16 @@ local function lapses_count()
   return not up or tonumber(up) * 1000 >= tonumber(ARGV[3])
 end
 
--- Most asks come while nothing else waits or runs.
-local asks_alone = redis.call('EXISTS', KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[11], KEYS[12]) == 0
+-- Most asks come while nothing else waits or runs, and most at a time without reports of wrong pairs.
+local prefix = string.sub(KEYS[9], 1, -1 - string.len('workers'))
+local others = {KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[11], KEYS[12]}
+local there = redis.call('EXISTS', prefix .. 'wrong', prefix .. 'dropped', unpack(others))
+local others_there = there > 0 and redis.call('EXISTS', unpack(others)) or 0
+local asks_alone, reports = others_there == 0, there > others_there
 
 local taken, behind, skip = {}, {0, 0}, 0
-local room = {tonumber(ARGV[4]), tonumber(ARGV[5])}
+local room = {tonumber(ARGV[4]) or 0, tonumber(ARGV[5]) or 0}
+local looks_for_lapsed = ARGV[4] ~= ''
 
 local held_back = {}
 for i = 14, #ARGV do
@@ -88,6 +94,10 @@ local function known(lane, job, score, lapsed, state)
   local lapses, failures, home = string.match(state or '', '^%S+ (%d+) (%d+) (%S+)')
   return {lane = lane, job = job, lapsed = lapsed, lapses = tonumber(lapses or 0) + (lapsed and 1 or 0),
     failures = failures or '0', score = lapsed and (home or '1') or score}
+end
+
+local function token_of(item)
+  return table.concat({ARGV[2], item.lapses, item.failures, item.score}, ' ')
 end
 
 -- Returns true if it is in the set no more.
@@ -173,18 +183,49 @@ local function suspects_wait()
   return redis.call('ZCOUNT', KEYS[11], '-inf', stamp) + redis.call('ZCOUNT', KEYS[12], '-inf', stamp) > 0
 end
 
+-- Taken and leased at once: here nothing of another kind can stand where leases do.
+local function pop_asks(most)
+  local found, leases, tokens = redis.call('ZPOPMIN', KEYS[1], most), {}, {}
+  for i = 1, #found, 2 do
+    if tonumber(found[i + 1]) > now then
+      redis.call('ZADD', KEYS[1], found[i + 1], found[i])
+    else
+      local item = known(1, found[i], found[i + 1], false)
+      item.leased = true
+      taken[#taken + 1] = item
+      table.insert(leases, deadline)
+      table.insert(leases, item.job)
+      table.insert(tokens, item.job)
+      table.insert(tokens, token_of(item))
+    end
+  end
+  if #taken > 0 then
+    redis.call('ZADD', KEYS[3], unpack(leases))
+    redis.call('HSET', KEYS[5], unpack(tokens))
+  end
+  if #taken == most then
+    behind[1] = redis.call('ZCOUNT', KEYS[1], '-inf', stamp)
+  end
+end
+
 if ARGV[8] == 'suspects' then
   take_suspect()
+elseif asks_alone and PAGES == 1 then
+  pop_asks(tonumber(ARGV[6]))
 elseif asks_alone then
   room = {tonumber(ARGV[6]), tonumber(ARGV[7])}
   look(1, KEYS[1], '-inf', stamp, false, 0)
 else
-  look(1, KEYS[3], '-inf', '(' .. stamp, true, 0)
-  look(2, KEYS[4], '-inf', '(' .. stamp, true, 0)
+  if looks_for_lapsed then
+    look(1, KEYS[3], '-inf', '(' .. stamp, true, 0)
+    look(2, KEYS[4], '-inf', '(' .. stamp, true, 0)
+  end
   room = {math.max(0, ARGV[6] - #taken), math.max(0, ARGV[7] - #taken)}
   look(1, KEYS[1], '-inf', stamp, false, 0)
-  look(2, KEYS[2], UNIX_MS, stamp, false, 0)
-  skip = look(2, KEYS[2], '-inf', '(' .. UNIX_MS, false, tonumber(ARGV[11]))
+  if redis.call('EXISTS', KEYS[2]) == 1 then
+    look(2, KEYS[2], UNIX_MS, stamp, false, 0)
+    skip = look(2, KEYS[2], '-inf', '(' .. UNIX_MS, false, tonumber(ARGV[11]))
+  end
 end
 
 -- A claim that leaves jobs behind wakes another worker. An ask that it could not take at all is passed on to those who
@@ -201,7 +242,7 @@ local function wake_another()
   end
 end
 
-local reply = {now, behind[1], behind[2], not asks_alone and suspects_wait() and 1 or 0, PAGES > 1 and skip or 0}
+local reply = {now, behind[1], behind[2], looks_for_lapsed and not asks_alone and suspects_wait() and 1 or 0, PAGES > 1 and skip or 0}
 if #taken == 0 then
   wake_another()
   -- Nothing waits and nothing runs: whatever the load still says is a job that expired unseen.
@@ -226,10 +267,9 @@ end
 
 -- Of a few asks: what their answering begins with.
 local ASKS = 16
-local prefix = string.sub(KEYS[9], 1, -1 - string.len('workers'))
 local function seen_with(item, record)
   if item.lane == 1 and #taken <= ASKS and record and string.match(item.job, '^%x+%-1$') then
-    return seen(prefix, record)
+    return seen(prefix, record, reports)
   end
 end
 
@@ -239,18 +279,18 @@ for i, item in ipairs(taken) do
   local lane = item.lane
   if item.suspect then
     redis.call('ZREM', KEYS[10 + lane], item.job)
-  elseif not item.lapsed then
+  elseif not item.lapsed and not item.leased then
     table.insert(waiting[lane], item.job)
     if lane == 2 and tonumber(item.score) < tonumber(UNIX_MS) then
       virtual = math.max(virtual, tonumber(item.score))
     end
   end
-  if records[i] then
+  if records[i] and not item.leased then
     table.insert(leases[lane], deadline)
     table.insert(leases[lane], item.job)
     table.insert(tokens[lane], item.job)
-    table.insert(tokens[lane], table.concat({ARGV[2], item.lapses, item.failures, item.score}, ' '))
-  else
+    table.insert(tokens[lane], token_of(item))
+  elseif not records[i] then
     table.insert(gone[lane], item.job)
     if questions_of(item.job) then
       redis.call('HINCRBY', KEYS[10], lane == 1 and 'interactive' or 'bulk', '-' .. questions_of(item.job))

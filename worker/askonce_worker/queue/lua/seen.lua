@@ -1,7 +1,7 @@
 -- What the answering of a job with one question begins with, read together with its claim. Loaded in front of
 -- claim_jobs.lua.
 --
--- prefix: of all keys   record: the job record
+-- prefix: of all keys   record: the job record   reports: whether there are reports of wrong pairs, or dropped entries
 -- Returns {namespace, job id, model, its marker, the entry of the marker's fingerprint, the four counters of its epochs,
 -- when the last wrong pair was reported and the last entry dropped}, '' where there is none; or nil: it has to be read
 -- by itself.
@@ -16,23 +16,18 @@ local function begins(key, most)
   return type(found) == 'string' and found or ''
 end
 
+-- As clients write it: nothing is decoded, since a worker compares these names with the question's own before it
+-- believes them. nil where they are not found so.
 local function only_question(record)
-  local readable, call = pcall(cjson.decode, record)
-  local chunk = readable and type(call) == 'table' and type(call.a) == 'table' and call.a[1]
-  if type(chunk) ~= 'table' or type(chunk.questions) ~= 'table' or type(chunk.scopes) ~= 'table' then
-    return nil
-  end
-  local question, scope = chunk.questions[1], chunk.scopes[1]
-  if #chunk.questions ~= 1 or #chunk.scopes ~= 1 or type(question) ~= 'table' or type(scope) ~= 'table' then
-    return nil
-  end
-  local model = type(scope.fields) == 'table' and scope.fields.model or scope.model
-  if type(chunk.namespace) == 'string' and type(question.id) == 'string' and type(model) == 'string' then
-    return chunk.namespace, question.id, model
+  local namespace = string.match(record, '"a":%[{"v":1,"namespace":"([^"\\]*)"')
+  local model = string.match(record, '"scopes":%[.-"model":"([^"\\]*)"')
+  local id = string.match(record, '"questions":%[{"id":"([^"\\]*)"')
+  if namespace and model and id then
+    return namespace, id, model
   end
 end
 
-local function seen(prefix, record)
+local function seen(prefix, record, reports)
   if #record > 16384 then
     return nil
   end
@@ -45,10 +40,7 @@ local function seen(prefix, record)
   local entry = fingerprint and begins(prefix .. 'entry:' .. fingerprint, SMALL) or ''
   local epochs = redis.call('HMGET', prefix .. 'epochs', 'all', 'model:' .. model, 'namespace:' .. namespace,
     'both:' .. namespace .. ':' .. model)
-  local wrong, dropped = prefix .. 'wrong', prefix .. 'dropped'
-  if redis.call('EXISTS', wrong, dropped) == 0 then
-    return {namespace, id, model, marker, entry, epochs, '', ''}
-  end
-  return {namespace, id, model, marker, entry, epochs, newest(wrong), newest(dropped)}
+  local wrong, dropped = reports and newest(prefix .. 'wrong') or '', reports and newest(prefix .. 'dropped') or ''
+  return {namespace, id, model, marker, entry, epochs, wrong, dropped}
 end
 
