@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from askonce.readable import message_text
+from askonce.replies.shapes import finish_reason_of, messages_of
 
 Source = Literal["exact", "semantic", "inflight", "llm"]
 
@@ -55,7 +56,7 @@ class Answer:
         cached_at: Unix seconds at which the answer was stored, for one out of the cache.
         error: Why there is no answer, for a failed one.
         metadata: The question's, as it was.
-        body: The provider's chat-completion object, untouched; of a failed one its error.
+        body: The provider's reply, untouched: a chat completion, a response, or embeddings. Of a failed one its error.
         unmatched: Why the question was asked without looking for similar ones first, such as `embeddings_slow`. None
             for one that was matched as it should be.
         waited: Seconds that the look for similar questions took, where it waited for a slow server.
@@ -80,13 +81,13 @@ class Answer:
 
     @property
     def text(self) -> str | None:
-        """What the model said. None for a failed answer, and where the model called tools or refused."""
+        """What the model said. None for a failed answer, embeddings, and where the model called tools or refused."""
         return message_text(self._message())
 
     @property
     def finish_reason(self) -> str | None:
         """Why the model stopped, in the provider's words."""
-        return self._choice().get("finish_reason")
+        return None if self.body is None or self.status == "failed" else finish_reason_of(self.body)
 
     @property
     def usage(self) -> Mapping[str, Any] | None:
@@ -98,12 +99,7 @@ class Answer:
         """The provider's own refusal, where there is one."""
         return self._message().get("refusal")
 
-    def _choice(self) -> Mapping[str, Any]:
+    def _message(self) -> Mapping[str, Any]:
         if self.body is None or self.status == "failed":
             return {}
-        choice: Mapping[str, Any] = self.body["choices"][0]
-        return choice
-
-    def _message(self) -> Mapping[str, Any]:
-        message: Mapping[str, Any] = self._choice().get("message") or {}
-        return message
+        return next(iter(messages_of(self.body)), {})

@@ -74,7 +74,7 @@ def shaping_params(params: Mapping[str, Any]) -> dict[str, Any]:
     for choice, offered in CHOICES.items():
         if found.get(choice) == ("auto" if offered in found else "none"):
             del found[choice]
-    return {key: _ordered(value) for key, value in found.items()}
+    return {key: with_ordered_schemas(value) for key, value in found.items()}
 
 
 def canonical_message(message: Mapping[str, Any]) -> dict[str, Any]:
@@ -125,18 +125,20 @@ def _is_default(key: str, value: Any) -> bool:
     return type(value) is type(default) and bool(value == default)
 
 
-def _ordered(value: Any) -> Any:
+def with_ordered_schemas(value: Any) -> Any:
     """With `properties` that are not in the order of their names as a list of pairs."""
     if isinstance(value, dict):
         return {
-            key: _ordered_properties(item) if key == "properties" and isinstance(item, dict) else _ordered(item)
+            key: _ordered_properties(item)
+            if key == "properties" and isinstance(item, dict)
+            else with_ordered_schemas(item)
             for key, item in value.items()
         }
     if isinstance(value, list):
-        return [_ordered(item) for item in value]
+        return [with_ordered_schemas(item) for item in value]
     return orjson.Fragment(str(value)) if isinstance(value, int) and is_large(value) else value
 
 
 def _ordered_properties(properties: dict[str, Any]) -> Any:
-    ordered = {name: _ordered(schema) for name, schema in properties.items()}
+    ordered = {name: with_ordered_schemas(schema) for name, schema in properties.items()}
     return ordered if list(ordered) == sorted(ordered) else [list(pair) for pair in ordered.items()]

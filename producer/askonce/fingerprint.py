@@ -13,7 +13,8 @@ from typing import Any
 
 import orjson
 
-from askonce.canonical import canonical_messages, params_as_sent, shaping_params
+from askonce.canonical import params_as_sent
+from askonce.canonical_endpoints import scope_messages, scope_params
 
 FIRST_RULE = 1
 RULE = 2
@@ -21,6 +22,9 @@ RULE = 2
 
 1: of parameters and messages as they are sent. 2: of what they mean (`canonical`). For a question without parameters
 and earlier messages both make the same id."""
+
+CHAT = "chat"
+"""The endpoint of chat completions. Others are named in the scope."""
 
 Messages = Sequence[Mapping[str, Any]]
 
@@ -35,31 +39,33 @@ def scope_id(
     params: Mapping[str, Any],
     messages: Messages | None = None,
     rule: int = RULE,
+    endpoint: str = CHAT,
 ) -> str:
     """The id of all that must match exactly for an answer to be reused: 43 characters."""
     as_sent = rule == FIRST_RULE
     scope: dict[str, Any] = {
-        "history": history if as_sent else canonical_messages(history),
+        "history": history if as_sent else scope_messages(endpoint, history),
         "model": model,
         "namespace": namespace,
-        "params": params_as_sent(params) if as_sent else shaping_params(params),
+        "params": params_as_sent(params) if as_sent else scope_params(endpoint, params),
         "system": system,
         "template": template,
     }
     if messages is not None:
-        scope["messages"] = messages if as_sent else canonical_messages(messages)
+        scope["messages"] = messages if as_sent else scope_messages(endpoint, messages)
+    if endpoint != CHAT:
+        scope["endpoint"] = endpoint
     return _digest(orjson.dumps(scope, option=orjson.OPT_SORT_KEYS))
 
 
 @lru_cache(maxsize=4096)
 def plain_scope_id(
-    namespace: str, model: str, system: str | None, template: str | None, params: bytes, rule: int
+    namespace: str, model: str, system: str | None, template: str | None, params: bytes, rule: int, endpoint: str
 ) -> str:
     """The scope id of a question without history: a pipeline asks thousands under one. params: JSON, or empty."""
     known = json.loads(params) if params else {}
-    return scope_id(
-        namespace=namespace, model=model, system=system, template=template, history=(), params=known, rule=rule
-    )
+    fixed: dict[str, Any] = {"namespace": namespace, "model": model, "system": system, "template": template}
+    return scope_id(**fixed, history=(), params=known, rule=rule, endpoint=endpoint)
 
 
 def normalised(text: str) -> str:
@@ -70,7 +76,12 @@ def normalised(text: str) -> str:
 
 def fingerprint(scope: str, text: str) -> str:
     """The identity of a question: 43 characters."""
-    return _digest(f"{scope}\n{normalised(text)}".encode())
+    return verbatim(scope, normalised(text))
+
+
+def verbatim(scope: str, text: str) -> str:
+    """The identity of a question of which every blank counts: 43 characters."""
+    return _digest(f"{scope}\n{text}".encode())
 
 
 def _digest(data: bytes) -> str:

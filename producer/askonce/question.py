@@ -8,28 +8,32 @@ from typing import Any, ClassVar, Literal, Self, TypedDict, Unpack, overload
 from askonce import fingerprint as identity
 from askonce.canonical import canonical_messages
 from askonce.chat_request import fields_of_request
+from askonce.embedding_request import fields_of_embedding
 from askonce.json_values import as_json, dumps
+from askonce.provider_request import request_of
 from askonce.question_checks import (
     PLACEHOLDER,
+    check_endpoint,
     check_fixed_texts,
+    check_items,
     check_job_id,
-    check_messages,
     check_model,
     check_namespace,
     check_options,
     check_params,
     check_size,
     check_text,
-    require,
 )
+from askonce.response_request import fields_of_response, is_stateful
 
 SHARED_FIELDS = ("model", "system", "template", "history", "params", "messages")
-"""What all questions of one scope have in common, beside the namespace."""
-SCOPE_FIELDS = frozenset({*SHARED_FIELDS, "namespace", "rule"})
-UNSENT = frozenset({"stream", "stream_options", "timeout"})
+"""What all questions of one scope have in common, beside the namespace and the endpoint."""
+SCOPE_FIELDS = frozenset({*SHARED_FIELDS, "namespace", "rule", "endpoint"})
+FROM_BODY = {"responses": fields_of_response, "embeddings": fields_of_embedding}
 
 CacheMode = Literal["use", "refresh", "bypass"]
 Tier = Literal["standard", "flex", "batch"]
+Endpoint = Literal["chat", "responses", "embeddings"]
 Message = dict[str, Any]
 
 
@@ -50,6 +54,7 @@ class QuestionFields(TypedDict, total=False):
     semantic: bool
     messages: Sequence[Message] | None
     tier: Tier | None
+    endpoint: Endpoint
 
 
 class Remembered:
@@ -82,7 +87,7 @@ class Question:
         system: The system prompt.
         template: The fixed text around `text`, with `{text}` in its place. It is sent, and never embedded.
         history: Earlier messages of the conversation, oldest first.
-        params: Any other parameters of the chat completion. Unknown ones go to the provider as they are.
+        params: Any other parameters of the request. Unknown ones go to the provider as they are.
         namespace: The tenant: answers never cross namespaces. None takes the client's.
         cache: `use`, `refresh` (ask again and replace the cached answer) or `bypass` (neither read nor write).
         ttl: Seconds for which the answer may be reused. None takes the worker's setting.
@@ -94,6 +99,8 @@ class Question:
             only. `from_body` sets it where needed.
         tier: How it is paid in the bulk lane: `standard`, `flex` or `batch`. None takes the worker's setting.
             It is never part of the identity.
+        endpoint: What the provider is asked: `chat` completions, `responses`, or `embeddings`, which are matched
+            exactly only. A response that depends on what the provider keeps, or runs, bypasses the cache.
     """
 
     text: str
@@ -111,6 +118,7 @@ class Question:
     semantic: bool = True
     messages: Sequence[Message] | None = None
     tier: Tier | None = None
+    endpoint: Endpoint = "chat"
 
     rule: ClassVar[int] = identity.RULE
     """By which the scope id is made. A copy has another one where an older client has submitted the question."""
@@ -122,25 +130,34 @@ class Question:
         if isinstance(self.params, Mapping) and self.params:
             with suppress(RecursionError):  # it contains itself: `check` says so
                 object.__setattr__(self, "params", as_json(self.params))
+        if self.endpoint == "responses" and is_stateful(self.params, self.messages or self.history):
+            object.__setattr__(self, "cache", "bypass")
 
     @classmethod
     def from_body(cls, body: Mapping[str, Any], **options: Unpack[QuestionFields]) -> "Question":
-        """Makes a question of a chat-completion request.
+        """Makes a question of a request.
 
         Args:
-            body: The request, as it would go to `/v1/chat/completions`.
+            body: The request, as it would go to `/v1/chat/completions`, or to the `endpoint` in the options.
             **options: Fields that a request does not have, such as `cache` or `job_id`.
 
         Raises:
-            InvalidQuestion: The body is no object, or its messages or model are malformed.
+            InvalidQuestion: The body is no object, or its messages, input or model are malformed.
         """
-        return cls(**{**fields_of_request(body), **options})
+        fields_of = FROM_BODY.get(options.get("endpoint", "chat"), fields_of_request)
+        return cls(**{**fields_of(body), **options})
 
     @Remembered
     def scope(self) -> str:
         """The scope id: 43 characters for all that must match exactly. Needs a model and a namespace."""
         whose: dict[str, Any] = {"namespace": self.namespace or "default", "model": self.model or ""}
-        fixed = {**whose, "system": self.system, "template": self.template, "rule": self.rule}
+        fixed = {
+            **whose,
+            "system": self.system,
+            "template": self.template,
+            "rule": self.rule,
+            "endpoint": self.endpoint,
+        }
         if not self.history and self.messages is None:
             return identity.plain_scope_id(params=dumps(self.params) if self.params else b"", **fixed)
         return identity.scope_id(history=self.history, params=self.params, messages=self.messages, **fixed)
@@ -148,17 +165,18 @@ class Question:
     @Remembered
     def fingerprint(self) -> str:
         """The identity of the question: 43 characters for its scope and text."""
-        return identity.fingerprint(self.scope, self.text)
+        of = identity.verbatim if self.endpoint == "embeddings" else identity.fingerprint
+        return of(self.scope, self.text)
 
     @property
     def ruled(self) -> bool:
         """True where the rules of the scope id differ: of its parameters and earlier messages."""
-        return bool(self.history or self.params or self.messages)
+        return self.endpoint == "chat" and bool(self.history or self.params or self.messages)
 
     @property
     def exact_only(self) -> bool:
         """True where similarity says nothing about the answer."""
-        several = self.params.get("n") not in (None, 1)
+        several = self.params.get("n") not in (None, 1) or self.endpoint == "embeddings"
         return not self.semantic or self.messages is not None or several or self._calls_tools()
 
     def _calls_tools(self) -> bool:
@@ -175,13 +193,13 @@ class Question:
         """All messages, as they go to the provider."""
         if self.messages is not None:
             return list(self.messages)
-        system = [] if self.system is None else [{"role": "system", "content": self.system}]
+        apart = self.system is None or self.endpoint == "responses"
+        system = [] if apart else [{"role": "system", "content": self.system}]
         return [*system, *self.history, {"role": "user", "content": self.prompt()}]
 
     def request(self) -> dict[str, Any]:
-        """The chat-completion request."""
-        params = {key: value for key, value in self.params.items() if key not in UNSENT}
-        return {**params, "model": self.model, "messages": self.conversation()}
+        """What is sent to the provider."""
+        return request_of(self)
 
     def checked(self, *, namespace: str, model: str | None) -> "Question":
         """This question with the defaults filled in, and every field checked. Raises InvalidQuestion."""
@@ -191,7 +209,8 @@ class Question:
 
     def check(self) -> None:
         """Checks every field. Raises InvalidQuestion."""
-        check_text(self.text)
+        check_endpoint(self.endpoint, self.system, self.template)
+        check_text(self.text, verbatim=self.endpoint == "embeddings")
         check_model(self.model)
         check_namespace(self.namespace)
         if self.job_id is not None:
@@ -199,12 +218,8 @@ class Question:
         check_options(self.cache, self.semantic, self.ttl, self.threshold, self.tier)
         check_fixed_texts(self.system, self.template)
         if self.params != {}:
-            check_params(self.params)
-        if self.history != ():
-            check_messages(self.history)
-        if self.messages is not None:
-            check_messages(self.messages)
-            require(len(self.messages) > 0, "messages has at least one")
+            check_params(self.params, self.endpoint)
+        check_items(self.history, self.messages, self.endpoint)
         words = self.text + (self.system or "") + (self.template or "")
         check_size(words, self.history, self.params, self.messages, self.metadata)
 

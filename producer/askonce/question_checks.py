@@ -24,6 +24,9 @@ NAMESPACE = re.compile(r"[A-Za-z0-9._@-]{1,64}")
 JOB_ID = re.compile(r"[!-~]{1,200}")
 PLACEHOLDER = "{text}"
 TIERS = ("standard", "flex", "batch")
+ENDPOINTS = ("chat", "responses", "embeddings")
+FIELDS = {"chat": ("model", "messages"), "responses": ("model", "input", "instructions"), "embeddings": ("model",)}
+"""Of a request, by endpoint: what stands in fields of the question, and is no parameter."""
 
 
 def require(ok: bool, message: str) -> None:
@@ -31,10 +34,19 @@ def require(ok: bool, message: str) -> None:
         raise InvalidQuestion(message)
 
 
-def check_text(text: Any) -> None:
+def check_endpoint(endpoint: Any, system: Any, template: Any) -> None:
+    if endpoint == "chat":
+        return
+    require(endpoint in ENDPOINTS, f"endpoint is one of {', '.join(ENDPOINTS)}")
+    alone = endpoint != "embeddings" or (system is None and template is None)
+    require(alone, "embeddings have neither a system prompt nor a template")
+
+
+def check_text(text: Any, *, verbatim: bool = False) -> None:
+    """verbatim: blanks are a text."""
     if not _is_text(text):
         raise InvalidQuestion("the text is a string")
-    if not text or text.isspace():
+    if not text or (text.isspace() and not verbatim):
         raise InvalidQuestion("the text is empty")
 
 
@@ -75,16 +87,30 @@ def check_fixed_texts(system: Any, template: Any) -> None:
         require(isinstance(system, str), "system is a string")
 
 
-def check_params(params: Any) -> None:
+def check_params(params: Any, endpoint: str = "chat") -> None:
     require(isinstance(params, Mapping) and all(isinstance(key, str) for key in params), "params is an object")
     require(not params.get("stream"), "stream is not supported: answers come whole")
-    require("messages" not in params and "model" not in params, "model and messages are no parameters")
+    own = FIELDS[endpoint]
+    require(not any(name in params for name in own), f"{' and '.join(own)} are no parameters")
 
 
-def check_messages(messages: Any) -> None:
+def check_items(history: Any, messages: Any, endpoint: str) -> None:
+    """Earlier messages, and the whole conversation, of chat; items of the input of responses."""
+    if endpoint == "embeddings":
+        require(not history and messages is None, "embeddings have no messages")
+    if history != ():
+        _check_messages(history, endpoint)
+    if messages is None:
+        return
+    _check_messages(messages, endpoint)
+    require(len(messages) > 0 or endpoint == "responses", "messages has at least one")
+
+
+def _check_messages(messages: Any, endpoint: str) -> None:
     require(isinstance(messages, list | tuple), "messages are a list")
     for message in messages:
-        require(isinstance(message, dict) and isinstance(message.get("role"), str), "a message has a role")
+        has_role = isinstance(message, dict) and (endpoint != "chat" or isinstance(message.get("role"), str))
+        require(has_role, "a message has a role")
 
 
 def check_size(words: str, history: Any, params: Any, messages: Any, metadata: Any) -> None:

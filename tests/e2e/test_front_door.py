@@ -1,60 +1,22 @@
 """Applications that change their base URL, and nothing else: the official SDK and plain HTTP over real workers."""
 
 import asyncio
-import secrets
 
 import httpx
-import openai
 import orjson
 import pytest
-import pytest_asyncio
 
 from askonce.cli import main
 from support.front_door import front_door
+from support.front_door_fixtures import door_settings
 from support.worker_process import until, workers
 
 MESSAGES = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "What is a monad?"}]
 
 
-def settings_of(valkey_url, llm, prefix):
-    return {
-        "ASKONCE_REDIS_URL": valkey_url,
-        "ASKONCE_KEY_PREFIX": prefix,
-        "OPENAI_BASE_URL": llm.base_url,
-        "OPENAI_API_KEY": "test",
-    }
-
-
 @pytest.fixture
 def settings(valkey_url, llm_server, prefix):
-    return settings_of(valkey_url, llm_server, prefix)
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def door(valkey_url, llm_process):
-    """One for all tests that do not stop it: each asks in a namespace of its own."""
-    settings = settings_of(valkey_url, llm_process, f"test-{secrets.token_hex(4)}")
-    async with workers(1, settings), front_door(settings) as door:
-        yield door
-
-
-@pytest.fixture
-def namespace(llm_server):
-    return {"x-askonce-namespace": secrets.token_hex(4)}
-
-
-@pytest.fixture
-async def http(door, namespace):
-    async with httpx.AsyncClient(base_url=door.base_url, timeout=60, headers=namespace) as http:
-        yield http
-
-
-@pytest.fixture
-async def sdk(door, namespace):
-    async with openai.AsyncOpenAI(
-        base_url=door.base_url, api_key="none", max_retries=0, default_headers=namespace
-    ) as sdk:
-        yield sdk
+    return door_settings(valkey_url, llm_server, prefix)
 
 
 async def post(http, headers=None, **body):
@@ -84,6 +46,16 @@ async def test_the_official_sdk_needs_a_base_url_and_nothing_else(sdk, llm_serve
         final = await helper.get_final_completion()
     assert final.choices[0].message.content == whole.choices[0].message.content
     assert (await llm_server.stats())["chat"]["calls"] == 1
+
+
+async def test_headers_say_what_an_answer_cost_and_saved(http):
+    first, second = [await post(http, model="gpt-4o-mini") for _ in range(2)]
+    assert float(first.headers["x-askonce-cost"]) > 0
+    assert first.headers["x-askonce-saved"] == "0"
+    assert second.headers["x-askonce-cost"] == "0"
+    assert second.headers["x-askonce-saved"] == first.headers["x-askonce-cost"]
+    unknown = await post(http)
+    assert "x-askonce-cost" not in unknown.headers
 
 
 async def test_tool_calls_stream_as_they_come_whole(sdk, llm_server):

@@ -44,21 +44,25 @@ async def is_empty(redis, key):
     return await redis.xlen(key) == 0
 
 
-async def test_each_way_to_an_answer(client, settings, llm_server):
+@pytest.mark.parametrize("endpoint", ["chat", "responses"])
+async def test_each_way_to_an_answer(client, settings, llm_server, endpoint):
+    async def ask(text):
+        return await client.ask(text, endpoint=endpoint, timeout=20)
+
     async with workers(1, settings):
-        first = await client.ask("How tall is the red tower? [g1]", timeout=20)
+        first = await ask("How tall is the red tower? [g1]")
         assert (first.source, first.text) == ("llm", "answer to: How tall is the red tower? [g1]")
-        again = await client.ask("How tall is the red tower? [g1]", timeout=20)
+        again = await ask("How tall is the red tower? [g1]")
         assert (again.source, again.text) == ("exact", first.text)
         assert again.cached_at is not None
         await vectors_arrived(client, settings)
-        other = await client.ask("What height has the red tower? [g1]", timeout=20)
+        other = await ask("What height has the red tower? [g1]")
         assert (other.source, other.text) == ("semantic", first.text)
         assert other.matched_question == "How tall is the red tower? [g1]"
         assert 0.95 <= other.similarity < 1
-        stranger = await client.ask("Who built the blue bridge? [g2]", timeout=20)
+        stranger = await ask("Who built the blue bridge? [g2]")
         assert stranger.source == "llm"
-    assert (await llm_server.stats())["chat"]["calls"] == 2
+    assert (await llm_server.stats())[endpoint]["calls"] == 2
 
 
 async def test_a_chunk_with_equal_questions_costs_one_call(client, settings, llm_server):

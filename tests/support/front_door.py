@@ -12,8 +12,8 @@ from support.worker_process import environment, until
 
 
 class FrontDoor:
-    def __init__(self, process: asyncio.subprocess.Process, base_url: str) -> None:
-        self.process, self.base_url = process, base_url
+    def __init__(self, process: asyncio.subprocess.Process, base_url: str, settings: Mapping[str, str]) -> None:
+        self.process, self.base_url, self.settings = process, base_url, settings
 
     @property
     def root(self) -> str:
@@ -42,7 +42,7 @@ async def front_door(settings: Mapping[str, str], *arguments: str) -> AsyncItera
             return line.removeprefix("ready: ").strip() if line.endswith("\n") else ""
 
         try:
-            yield FrontDoor(process, await until(ready, seconds=90, what="the server"))
+            yield FrontDoor(process, await until(ready, seconds=90, what="the server"), settings)
         finally:
             if process.returncode is None:
                 process.kill()

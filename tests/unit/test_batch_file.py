@@ -276,7 +276,7 @@ MALFORMED = {
     "a number as short id": ({"id": 5, "question": "Why?"}, 'id is the number 5: write it as a text, "5"'),
     "a list as id": (request(custom_id=[5]), "custom_id is not a text"),
     "another method": (request(method="GET"), "method is not POST"),
-    "another url": (request(url="/v1/embeddings"), "url is not /v1/chat/completions"),
+    "another url": (request(url="/v1/images"), "url is none of /v1/chat/completions"),
     "no body": (request(body=None), "body is not an object"),
     "no messages": (request(body={"model": "m"}), "messages"),
     "an empty message": (request(body={"messages": [{"role": "user", "content": " "}]}), "the text is empty"),

@@ -18,6 +18,8 @@ def _text_tokens(text: str) -> int:
     return narrow // 4 + len(text) - narrow + 1
 
 
-def most_completed(question: Question) -> int:
-    """Tokens of all choices of the answer together; 0 where nothing bounds them."""
+def most_completed(question: Question) -> int | None:
+    """Tokens of all choices of the answer together; 0 where nothing bounds them, None where there are none: vectors."""
+    if question.endpoint == "embeddings":
+        return None
     return as_count(completion_limit(question.params)) * max(1, as_count(question.params.get("n")))

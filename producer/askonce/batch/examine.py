@@ -56,8 +56,8 @@ class Examination:
             return
         self.distinct[paid] += tokens
         limit = most_completed(line.question)
-        self.completion_limit[paid] += limit
-        self.unlimited += not limit
+        self.completion_limit[paid] += limit or 0
+        self.unlimited += limit == 0
 
 
 async def examine(path: str, form: Form) -> Examination:

@@ -5,6 +5,7 @@
     {"id": "7", "messages": […], "temperature": 0}  a chat completion's own fields
     …                                               the question itself, as plain text
 
+A request may be one to `/v1/responses` or `/v1/embeddings`, too; all inputs of an embeddings request are one question.
 A short line without an id is called `line-N`. Its fields that are null are absent.
 """
 
@@ -16,9 +17,13 @@ from typing import Any
 from askonce.batch.chat_params import FURTHER_PARAMS, PARAMS
 from askonce.errors import InvalidQuestion
 from askonce.json_values import loads
-from askonce.question import CacheMode, Question, Tier
+from askonce.question import CacheMode, Endpoint, Question, Tier
 
-URL = "/v1/chat/completions"
+URLS: Mapping[Any, Endpoint] = {
+    "/v1/chat/completions": "chat",
+    "/v1/responses": "responses",
+    "/v1/embeddings": "embeddings",
+}
 REQUEST_FIELDS = frozenset({"method", "url", "body"})
 ID_FIELDS = ("custom_id", "id")
 CONTENT_FIELDS = ("question", "prompt", "messages")
@@ -122,11 +127,13 @@ def _custom_id(record: Mapping[str, Any], number: int, *, required: bool) -> str
 def _request(record: Mapping[str, Any], form: Form) -> Question:
     if record.get("method") != "POST":
         raise InvalidQuestion("method is not POST")
-    if record.get("url") != URL:
-        raise InvalidQuestion(f"url is not {URL}")
+    url = record.get("url")
+    endpoint = URLS.get(url) if isinstance(url, str) else None
+    if endpoint is None:
+        raise InvalidQuestion(f"url is none of {', '.join(URLS)}")
     if not isinstance(record.get("body"), dict):
         raise InvalidQuestion("body is not an object")
-    return Question.from_body(record["body"], cache=form.cache, tier=form.tier)
+    return Question.from_body(record["body"], endpoint=endpoint, cache=form.cache, tier=form.tier)
 
 
 def _short(record: Mapping[str, Any], form: Form) -> Question:

@@ -15,6 +15,8 @@ from typing import Any
 from askonce.answer import Answer
 from askonce.batch.line_format import Line
 from askonce.question import Question
+from askonce.replies.embeddings import encoded_as
+from askonce.replies.shapes import shape_of
 
 CODES = {
     "expired": "batch_expired",
@@ -38,7 +40,7 @@ def output_record(line: Line, job_id: str, answer: Answer) -> dict[str, Any]:
         record["response"] = {
             "status_code": 200,
             "request_id": _request_id(job_id, answer),
-            "body": _body(job_id, answer),
+            "body": _body(job_id, answer, line.question),
         }
         record["askonce"] = {
             "line": line.number,
@@ -85,9 +87,13 @@ def _request_id(job_id: str, answer: Answer) -> str:
     return own if isinstance(own, str) else job_id
 
 
-def _body(job_id: str, answer: Answer) -> Mapping[str, Any]:
-    """As the provider sent it; an answer that `store` put into the cache gets what the format demands."""
+def _body(job_id: str, answer: Answer, question: Question | None) -> Mapping[str, Any]:
+    """As the provider sent it, vectors as the line wants them; an answer that `store` put into the cache gets what the
+    format demands."""
     body = answer.body or {}
-    if "id" in body and "created" in body:
+    shape = shape_of(body)
+    if shape == "embeddings":
+        return encoded_as(body, None if question is None else question.params.get("encoding_format"))
+    if shape == "responses" or ("id" in body and "created" in body):
         return body
     return {"id": f"chatcmpl-{job_id}", "created": answer.cached_at or int(time.time()), **body}

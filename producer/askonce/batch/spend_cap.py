@@ -96,7 +96,8 @@ class SpendCap:
     def _estimate(self, question: Question) -> Estimate:
         """At the standard tier's price: flex may turn out to be that."""
         model, prompt = question.model or "", estimated_tokens(question)
-        answer = most_completed(question) or self._longest.get(model, FIRST_GUESS)
+        most = most_completed(question)
+        answer = 0 if most is None else most or self._longest.get(model, FIRST_GUESS)
         cost = self._prices.total(model, (prompt, 0, answer)) if self._cost is not None else 0
         if cost is None:
             raise ValueError(f"{COST}: no price of {model} is known; {self._prices.hint}, or {TOKENS} bounds it")

@@ -9,6 +9,7 @@ from askonce.contract.completion import verdict
 from askonce.contract.counters import tokens as counted
 from askonce.prices.load import Prices, cost_of_reply
 from askonce.prices.money import from_nano, to_nano
+from askonce.replies.shapes import is_reply
 
 SOURCES = ("exact", "semantic", "inflight", "llm")
 STANDARD = "standard"
@@ -94,7 +95,7 @@ class RunTotals:
         self.sources[facts["source"]] += 1
         if facts["billed"]:
             self.tiers[facts.get("tier") or STANDARD] += 1
-        if "choices" in body and (found := verdict(body).value) != "good":
+        if is_reply(body) and (found := verdict(body).value) != "good":
             self.flaws[found] += 1
         if "unmatched" in facts:
             self.unmatched[facts["unmatched"]] += 1

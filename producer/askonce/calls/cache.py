@@ -67,7 +67,7 @@ class Cache(ClientBase):
 
         Args:
             question: The question, or its text.
-            text: The answer, or a provider's chat completion. One that a worker would not keep is refused.
+            text: The answer, or a provider's reply. One that a worker would not keep is refused.
             usage: The tokens of an answer given as text, as a provider reports them.
             **fields: Fields of the question, such as `model`. They replace those of a `Question`.
 
@@ -82,7 +82,7 @@ class Cache(ClientBase):
         checked = self._checked(question, fields)
         if checked.cache == "bypass":
             raise InvalidQuestion("a question that bypasses the cache cannot be stored in it")
-        body = checked_body(text, model=checked.model or "", usage=usage)
+        body = checked_body(text, checked, usage)
         return await self._backends.get().store(checked, body, checked.ttl or self._settings.cache_ttl)
 
     async def invalidate(self, *, model: str | None = None, namespace: str | None = None, all: bool = False) -> None:  # noqa: A002

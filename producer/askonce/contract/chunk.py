@@ -14,7 +14,10 @@ most readers of JSON. A scope is named by the first rule (`fingerprint`), unless
 
     {"identity": 2, "fields": {"model": "gpt-4o-mini", "params": {"temperature": 0}}}
 
-A worker that knows only the first rule finds no model there, and fails these questions as invalid.
+A worker that knows only the first rule finds no model there, and fails these questions as invalid. So does one that
+knows chat completions alone with a scope of another endpoint, which is written so:
+
+    {"endpoint": "responses", "asked": {"model": "gpt-4o-mini", "params": {"temperature": 0}}}
 """
 
 import json
@@ -28,13 +31,15 @@ from askonce.contract.trace_context import MOST, readable_traces
 from askonce.errors import InvalidQuestion
 from askonce.fingerprint import FIRST_RULE, RULE
 from askonce.json_values import dumps, has_large
-from askonce.question import SHARED_FIELDS, Question
-from askonce.question_checks import MAX_TTL, TIERS, check_job_id, check_namespace
+from askonce.question import SHARED_FIELDS, Endpoint, Question
+from askonce.question_checks import ENDPOINTS, MAX_TTL, TIERS, check_job_id, check_namespace
 
 VERSION = 1
 FUNCTION = "answer_chunk"
 """The name of the job that answers a chunk."""
 QUESTION_FIELDS = ("cache", "ttl", "threshold", "metadata", "semantic")
+GIVEN = ("system", "messages")
+"""Fields of a scope that are written when they are empty, too."""
 MAX_QUESTIONS = 10_000
 
 
@@ -102,9 +107,11 @@ def _add_own(item: dict[str, Any], question: Question) -> None:
 
 def _scope(question: Question) -> dict[str, Any]:
     values = {name: getattr(question, name) for name in SHARED_FIELDS}
-    scope = {name: value for name, value in values.items() if value or (name == "system" and value is not None)}
+    scope = {name: value for name, value in values.items() if value or (name in GIVEN and value is not None)}
     if has_large(question.params):
         scope["params_text"] = dumps(scope.pop("params")).decode()
+    if question.endpoint != "chat":
+        return {"endpoint": question.endpoint, "asked": scope}
     return {"identity": question.rule, "fields": scope} if question.ruled and question.rule != FIRST_RULE else scope
 
 
@@ -142,17 +149,27 @@ def unpack(payload: Any) -> Chunk:
 def _shared(scope: Any, namespace: str, reads: int) -> Question | InvalidQuestion:
     """All but the texts of the questions of one scope, checked once for all of them."""
     try:
-        fields = scope.get("fields", scope)
+        endpoint = _endpoint(scope)
+        fields = scope["asked"] if endpoint != "chat" else scope.get("fields", scope)
         known = {name: fields[name] for name in SHARED_FIELDS if name in fields}
         if "params_text" in fields:
             known["params"] = json.loads(fields["params_text"])
-        question = Question("-", namespace=namespace, **known).checked(namespace=namespace, model=None)
+        question = Question("-", namespace=namespace, endpoint=endpoint, **known).checked(
+            namespace=namespace, model=None
+        )
         question = question.with_fields(reads=reads)
         return question.with_fields(rule=_rule(scope.get("identity", FIRST_RULE))) if question.ruled else question
     except InvalidQuestion as error:
         return error
     except (TypeError, KeyError, AttributeError, ValueError) as error:
         return InvalidQuestion(f"malformed scope: {type(error).__name__}")
+
+
+def _endpoint(scope: Any) -> Endpoint:
+    endpoint: Endpoint = scope.get("endpoint", "chat")
+    if endpoint not in ENDPOINTS:
+        raise InvalidQuestion("it is asked of an endpoint that a newer release knows: upgrade the workers first")
+    return endpoint
 
 
 def _rule(rule: Any) -> int:

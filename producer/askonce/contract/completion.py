@@ -1,10 +1,14 @@
-"""What a completion is worth: whether it may be kept, and who else may have it. Pure."""
+"""What a reply is worth: whether it may be kept, and who else may have it. Pure."""
 
 from collections.abc import Mapping
 from enum import Enum
 from typing import Any
 
+from askonce.errors import InvalidQuestion
+from askonce.question import Question
 from askonce.readable import message_text
+from askonce.replies.embeddings import is_embeddings
+from askonce.replies.responses import as_message, ending_of, is_response, text_response
 
 FAULTS = ("error", "fail", "abort", "interrupt", "insufficient", "unavailable", "timeout", "cancel", "malformed")
 """What a `finish_reason` contains where the server ended the answer, not the model: `error` (OpenRouter, Mistral),
@@ -34,12 +38,26 @@ _WORST_FIRST = (
 
 def verdict(body: Mapping[str, Any]) -> CompletionVerdict:
     """The worst of its choices. Refused means that the provider says so, never a guess from the text."""
+    if is_embeddings(body):
+        return CompletionVerdict.GOOD
+    if is_response(body):
+        return _of_response(body)
     return min((_of_choice(choice) for choice in body["choices"]), key=_WORST_FIRST.index)
 
 
 def fault(body: Mapping[str, Any]) -> str | None:
     """Why the provider broke off this completion, in the provider's words. None where it did not."""
-    return next((found for choice in body["choices"] if (found := _fault_of(choice)) is not None), None)
+    if is_response(body):
+        return _fault_of_response(body)
+    return next((found for choice in body.get("choices") or () if (found := _fault_of(choice)) is not None), None)
+
+
+def reply_around(text: str, question: Question, usage: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """A reply to this question around a text that no provider sent. Raises InvalidQuestion where a text is none."""
+    if question.endpoint == "embeddings":
+        raise InvalidQuestion("a text is no embedding")
+    make = text_response if question.endpoint == "responses" else text_body
+    return make(text, model=question.model or "", usage=usage)
 
 
 def text_body(text: str, *, model: str, usage: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -50,6 +68,23 @@ def text_body(text: str, *, model: str, usage: Mapping[str, Any] | None = None) 
         "choices": [{"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}],
         "usage": dict(usage) if usage is not None else None,
     }
+
+
+def _of_response(body: Mapping[str, Any]) -> CompletionVerdict:
+    message, ending = as_message(body), ending_of(body)
+    if _fault_of_response(body) is not None:
+        return CompletionVerdict.FAULTY
+    if message["refusal"] or ending == "content_filter":
+        return CompletionVerdict.REFUSED
+    if body.get("status") != "completed":
+        return CompletionVerdict.TRUNCATED
+    said = message.get("tool_calls") or (message["content"] or "").strip()
+    return CompletionVerdict.GOOD if said else CompletionVerdict.EMPTY
+
+
+def _fault_of_response(body: Mapping[str, Any]) -> str | None:
+    status = body.get("status")
+    return f"the response ended as {status}" if status in ("failed", "cancelled") else None
 
 
 def _of_choice(choice: Mapping[str, Any]) -> CompletionVerdict:

@@ -25,7 +25,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from askonce.prices.counts import STANDARD, Tokens, as_count
+from askonce.prices.counts import STANDARD, Tokens, as_count, usage_of
 from askonce.prices.load import Prices
 from askonce.prices.money import from_nano
 
@@ -58,8 +58,8 @@ def percentile(buckets: Mapping[int, int], share: float) -> float | None:
 
 def tokens(body: Mapping[str, Any] | None) -> tuple[int, int, int]:
     """Tokens of the prompt, of the completion, and of the prompt out of the provider's cache; 0 where missing."""
-    usage = body.get("usage") if body is not None else None
-    if not isinstance(usage, Mapping):
+    usage = usage_of(body)
+    if usage is None:
         return 0, 0, 0
     details = usage.get("prompt_tokens_details")
     cached = details.get("cached_tokens") if isinstance(details, Mapping) else 0

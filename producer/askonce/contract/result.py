@@ -5,7 +5,8 @@ from typing import Any, cast
 from askonce.answer import Answer, AnswerError, ErrorKind
 from askonce.contract.records import VERSION, read_record, write_record
 from askonce.question import Question
-from askonce.readable import completion_of, text_of
+from askonce.readable import text_of
+from askonce.replies.shapes import reply_of
 
 FIELDS = (
     "source", "similarity", "matched_question", "model", "cached_at", "metadata", "body", "unmatched", "waited", "tier",
@@ -44,7 +45,7 @@ def read_result(job_id: str, raw: bytes) -> Answer | None:
     if record.get("status") not in ("answered", "failed"):
         raise ValueError("a result without a status")
     if record["status"] == "answered":
-        completion_of(record.get("body"))
+        reply_of(record.get("body"))
     fields = {name: record.get(name) for name in FIELDS}
     fields |= {name: None for name, kind in TYPES.items() if not isinstance(fields[name], kind)}
     return Answer(job_id, record["status"], error=_read_error(record), **fields)

@@ -12,13 +12,13 @@ from typing import Any
 
 import orjson
 
-from askonce.canonical import canonical_messages, shaping_params
+from askonce.canonical_endpoints import scope_messages, scope_params
 from askonce.explanation import Difference
 from askonce.question import Question
 from askonce.readable import read_object
 
 VERSION = 1
-PARTS = ("model", "system", "template", "history", "messages")
+PARTS = ("endpoint", "model", "system", "template", "history", "messages")
 EXCERPT = 60
 """Characters of a part."""
 MOST_PARAMS = 32
@@ -48,12 +48,13 @@ def read_scope(raw: bytes) -> Parts:
 
 def parts_of(question: Question) -> Parts:
     """Those that the question has."""
-    texts = {"model": question.model, "system": question.system, "template": question.template}
+    endpoint = None if question.endpoint == "chat" else question.endpoint
+    texts = {"endpoint": endpoint, "model": question.model, "system": question.system, "template": question.template}
     found = {name: _part(text, len(text)) for name, text in texts.items() if text is not None}
     for name, messages in (("history", question.history), ("messages", question.messages)):
         if messages:
-            found[name] = _part(_json(canonical_messages(messages)), len(messages))
-    params = dict(sorted(shaping_params(question.params).items()))
+            found[name] = _part(_json(scope_messages(question.endpoint, messages)), len(messages))
+    params = dict(sorted(scope_params(question.endpoint, question.params).items()))
     for name in [*params][:MOST_PARAMS]:
         found[f"params.{name}"] = _value(params.pop(name))
     return {**found, f"params.{REST}": _value(params)} if params else found

@@ -8,6 +8,12 @@ MOST_TOKENS = 2**31
 Tokens = tuple[int, int, int]
 """Read, read out of the provider's cache (a part of the first), and written."""
 STANDARD = "standard"
+CHAT_WORDS = {
+    "input_tokens": "prompt_tokens",
+    "input_tokens_details": "prompt_tokens_details",
+    "output_tokens": "completion_tokens",
+    "output_tokens_details": "completion_tokens_details",
+}
 USUAL = frozenset({"auto", "default", "standard", "on_demand"})
 """Tiers of a reply that are paid at the standard price."""
 
@@ -19,8 +25,18 @@ def as_count(value: Any, most: float = MOST_TOKENS) -> int:
 
 def completion_limit(params: Mapping[str, Any]) -> Any:
     """The most tokens that one choice of an answer may have, as the request says it."""
-    limit = params.get("max_completion_tokens")
-    return params.get("max_tokens") if limit is None else limit
+    limits = (params.get(name) for name in ("max_completion_tokens", "max_tokens", "max_output_tokens"))
+    return next((limit for limit in limits if limit is not None), None)
+
+
+def usage_of(body: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """The tokens of a reply in the words of a chat completion's: a response has others. None where it has none."""
+    usage = body.get("usage") if body is not None else None
+    if not isinstance(usage, Mapping):
+        return None
+    if "input_tokens" not in usage or "prompt_tokens" in usage:
+        return usage
+    return {CHAT_WORDS.get(str(name), str(name)): value for name, value in usage.items()}
 
 
 def tier_of_reply(body: Mapping[str, Any]) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from askonce.prices.counts import STANDARD, Tokens, tier_of_reply
+from askonce.prices.counts import STANDARD, Tokens, tier_of_reply, usage_of
 from askonce.prices.price_file import read_price_file
 
 
@@ -67,8 +67,8 @@ def cost_of_reply(prices: Prices, body: Mapping[str, Any], asked: str, *, tier: 
 
     asked: the model's name in the request, where the reply's has no price. tier: where the reply does not know it.
     """
-    usage, named = body.get("usage"), body.get("model")
-    if not isinstance(usage, Mapping):
+    usage, named = usage_of(body), body.get("model")
+    if usage is None:
         return None
     how = tier or tier_of_reply(body)
     cost = prices.cost(named, usage, how) if isinstance(named, str) and named else None

@@ -13,13 +13,17 @@ from starlette.routing import Route
 from askonce.client import Client
 from askonce.contract.keys import Keys
 from askonce.errors import AskOnceError
+from askonce.prices.load import load_prices
 from askonce.serve.chat import Chat
 from askonce.serve.doorman import Doorman
+from askonce.serve.embeddings import Embeddings
 from askonce.serve.orphans import end_with_parent
 from askonce.serve.page.page import Page
 from askonce.serve.provider import Provider
 from askonce.serve.refusals import Refused, json_response, refusal_of
+from askonce.serve.responses import Responses
 from askonce.serve.serve_settings import ServeSettings, serve_settings
+from askonce.serve.what_happened import WhatHappened
 from askonce.settings import client_settings
 from askonce.store.connection import Store
 from askonce.tasks import stop
@@ -35,7 +39,6 @@ def make_app(settings: ServeSettings) -> Starlette:
     client = Client(namespace=settings.namespace)
     store = Store(shared.redis_url)
     doorman = Doorman(store, Keys(shared.key_prefix), anonymous=settings.anonymous, local=not settings.open)
-    chat = Chat(client, doorman, timeout=settings.timeout)
     provider = Provider(doorman, base_url=settings.base_url, api_key=settings.api_key)
     page = Page(doorman, store)
 
@@ -54,9 +57,8 @@ def make_app(settings: ServeSettings) -> Starlette:
 
     return Starlette(
         routes=[
-            Route("/v1/chat/completions", chat.complete, methods=["POST"]),
-            Route("/v1/models", provider.models),
-            Route("/v1/models/{name:path}", provider.models),
+            *_asked(client, doorman, settings),
+            *_of_provider(provider),
             page.mount(),
             Route("/healthz", _alive),
             Route("/readyz", ready),
@@ -68,6 +70,29 @@ def make_app(settings: ServeSettings) -> Starlette:
         },
         lifespan=lifespan,
     )
+
+
+def _asked(client: Client, doorman: Doorman, settings: ServeSettings) -> list[Route]:
+    """What becomes questions."""
+    happened = WhatHappened(load_prices(settings.prices, base_url=settings.base_url))
+    chat = Chat(client, doorman, happened, timeout=settings.timeout)
+    responses = Responses(client, doorman, happened, timeout=settings.timeout)
+    embeddings = Embeddings(client, doorman, happened, timeout=settings.timeout)
+    return [
+        Route("/v1/chat/completions", chat.complete, methods=["POST"]),
+        Route("/v1/responses", responses.create, methods=["POST"]),
+        Route("/v1/embeddings", embeddings.create, methods=["POST"]),
+    ]
+
+
+def _of_provider(provider: Provider) -> list[Route]:
+    return [
+        Route("/v1/responses/{id}", provider.kept, methods=["GET", "DELETE"]),
+        Route("/v1/responses/{id}/input_items", provider.kept),
+        Route("/v1/responses/{id}/cancel", provider.kept, methods=["POST"]),
+        Route("/v1/models", provider.models),
+        Route("/v1/models/{name:path}", provider.models),
+    ]
 
 
 async def _alive(_: Request) -> Response:

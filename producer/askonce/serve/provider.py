@@ -1,13 +1,19 @@
-"""What the provider itself answers: its list of models."""
+"""What the provider itself answers: its list of models, and what it keeps of responses."""
+
+import re
 
 import httpx2
+from starlette.background import BackgroundTask
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 
 from askonce.serve.doorman import Doorman
 from askonce.serve.refusals import Refused
 
 SECONDS = 30.0
+PATIENCE = 600.0
+"""Seconds between two events of a response that streams."""
+ID = re.compile(r"[A-Za-z0-9_-]{1,200}")
 
 
 class Provider:
@@ -25,8 +31,34 @@ class Provider:
         try:
             reply = await self._http.get("models" if name is None else f"models/{name}")
         except httpx2.HTTPError as error:
-            raise Refused(503, f"the provider cannot be reached ({type(error).__name__})", retry_after=1) from None
+            raise _unreachable(error) from None
         return Response(reply.content, reply.status_code, media_type=reply.headers.get("content-type"))
+
+    async def kept(self, request: Request) -> Response:
+        """GET and DELETE /v1/responses/ID, its input items, and its cancelling. Raises Refused."""
+        await self._doorman.admit(request)
+        if not ID.fullmatch(request.path_params["id"]):
+            raise Refused(404, "there is no such response")
+        asked = self._http.build_request(
+            request.method,
+            request.url.path.removeprefix("/v1/"),
+            params=request.url.query.encode(),
+            timeout=httpx2.Timeout(SECONDS, read=PATIENCE),
+        )
+        try:
+            reply = await self._http.send(asked, stream=True)
+        except httpx2.HTTPError as error:
+            raise _unreachable(error) from None
+        return StreamingResponse(
+            reply.aiter_bytes(),
+            reply.status_code,
+            media_type=reply.headers.get("content-type"),
+            background=BackgroundTask(reply.aclose),
+        )
 
     async def aclose(self) -> None:
         await self._http.aclose()
+
+
+def _unreachable(error: httpx2.HTTPError) -> Refused:
+    return Refused(503, f"the provider cannot be reached ({type(error).__name__})", retry_after=1)

@@ -15,7 +15,7 @@ OPENAI = "https://api.openai.com/v1"
 @dataclass(frozen=True, slots=True)
 class ServeSettings:
     """namespace: of questions that name none. timeout: seconds for which a request waits for its answer. open: without
-    keys, anybody may ask, not only who is on this machine. base_url, api_key: the provider's."""
+    keys, anybody may ask, not only who is on this machine. base_url, api_key: the provider's. prices: in a file."""
 
     host: str = "127.0.0.1"
     port: int = 8080
@@ -25,6 +25,7 @@ class ServeSettings:
     open: bool = False
     base_url: str = OPENAI
     api_key: str | None = field(default=None, repr=False)
+    prices: str | None = None
 
     @property
     def anonymous(self) -> bool:
@@ -50,4 +51,5 @@ VARIABLES: dict[str, tuple[str, Callable[[str, Any], Any]]] = {
     "open": (f"{PREFIX}OPEN", flag),
     "base_url": ("OPENAI_BASE_URL", url),
     "api_key": ("OPENAI_API_KEY", url),
+    "prices": ("ASKONCE_PRICES", printable),
 }

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any, cast
 from urllib.parse import unquote
 
-from askonce.question import Question, QuestionFields
+from askonce.question import Endpoint, Question, QuestionFields
 from askonce.question_checks import PLACEHOLDER
 from askonce.serve.refusals import Refused
 
@@ -22,8 +22,10 @@ WISHES = ("cache", *NUMBERS, "namespace", "template")
 STREAMING = ("stream", "stream_options")
 
 
-def question_of(body: Mapping[str, Any], headers: Mapping[str, str], namespace: str | None) -> Question:
-    """The question that a chat-completion request asks. namespace: the only one allowed; None: any.
+def question_of(
+    body: Mapping[str, Any], headers: Mapping[str, str], namespace: str | None, endpoint: Endpoint = "chat"
+) -> Question:
+    """The question that a request asks. namespace: the only one allowed; None: any.
 
     Raises Refused, InvalidQuestion.
     """
@@ -34,6 +36,7 @@ def question_of(body: Mapping[str, Any], headers: Mapping[str, str], namespace: 
             raise Refused(403, f"this key is of the namespace {namespace!r} alone", code="namespace")
         fields["namespace"] = namespace
     asked = {name: value for name, value in body.items() if name not in (*STREAMING, BODY)}
+    fields["endpoint"] = endpoint
     question = Question.from_body(asked, **fields)
     return question if template is None else _taken_out(template, question)
 

@@ -6,12 +6,13 @@ from typing import Any
 
 import orjson
 
-from askonce.contract.completion import CompletionVerdict, text_body, verdict
+from askonce.contract.completion import CompletionVerdict, reply_around, verdict
 from askonce.contract.keys import LANES
 from askonce.errors import InvalidQuestion
 from askonce.question import Question
 from askonce.question_checks import MAX_TTL, check_job_id
-from askonce.readable import MAX_ANSWER_BYTES, completion_of, read_json
+from askonce.readable import MAX_ANSWER_BYTES, read_json
+from askonce.replies.shapes import NAMES, reply_of, shape_of
 from askonce.session.backend import Lane
 
 Questions = Iterable[Question | str] | AsyncIterable[Question | str]
@@ -53,20 +54,24 @@ def each_checked(job_ids: Iterable[str]) -> Iterable[str]:
         yield job_id
 
 
-def checked_body(answer: str | Mapping[str, Any], *, model: str, usage: Mapping[str, Any] | None) -> Mapping[str, Any]:
-    """The completion as it may be kept: made of a text, or a provider's own. Raises InvalidQuestion."""
+def checked_body(
+    answer: str | Mapping[str, Any], question: Question, usage: Mapping[str, Any] | None
+) -> Mapping[str, Any]:
+    """The reply as it may be kept: made of a text, or a provider's own. Raises InvalidQuestion."""
     if not isinstance(usage, Mapping | None):
         raise InvalidQuestion("usage is no object")
     if isinstance(answer, str):
-        answer = text_body(answer, model=model, usage=usage)
+        answer = reply_around(answer, question, usage)
     try:
+        if shape_of(answer) != question.endpoint:
+            raise ValueError("another endpoint's")
         found = verdict(answer)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise InvalidQuestion("the answer is neither a text nor a chat completion") from error
+        raise InvalidQuestion(f"the answer is neither a text nor {NAMES[question.endpoint]}") from error
     if found is not CompletionVerdict.GOOD:
         raise InvalidQuestion(f"the answer is {found.value}")
     try:
-        completion_of(read_json(orjson.dumps(answer), MAX_ANSWER_BYTES))
+        reply_of(read_json(orjson.dumps(answer), MAX_ANSWER_BYTES))
     except (ValueError, TypeError) as error:
         raise InvalidQuestion(f"the answer cannot be kept: {error}") from error
     return answer

@@ -7,7 +7,8 @@ from askonce.answer import Answer
 from askonce.contract.keys import Keys, epoch_fields, epoch_stamp
 from askonce.contract.records import read_record
 from askonce.question import Question
-from askonce.readable import completion_of, time_of
+from askonce.readable import time_of
+from askonce.replies.shapes import reply_of
 from askonce.store.connection import ScriptCall, Store
 from askonce.store.fetch import fetch_call, fetched, unread
 from askonce.store.wire import Command
@@ -80,7 +81,7 @@ def read_entry(question: Question, raw: bytes, stamp: str) -> Answer | None:
         entry = read_record(raw)
         if entry["epochs"] != stamp or entry["scope"] != question.scope:
             return None
-        body = completion_of(entry["body"])
+        body = reply_of(entry["body"])
         return Answer(
             question.job_id,
             "answered",

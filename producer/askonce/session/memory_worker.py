@@ -9,10 +9,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from askonce.answer import Answer, AnswerError, ErrorKind
-from askonce.contract.completion import CompletionVerdict, fault, text_body, verdict
+from askonce.contract.completion import CompletionVerdict, fault, reply_around, verdict
 from askonce.contract.keys import epoch_fields
 from askonce.explanation import Explanation
 from askonce.question import Question
+from askonce.replies.shapes import NAMES, shape_of
 from askonce.session.memory_entries import CachedAnswer, Epochs, explained
 
 Said = str | Mapping[str, Any] | Answer
@@ -128,16 +129,18 @@ class MemoryWorker:
             return failure("server_error", f"{type(error).__name__}: {error}")
         if isinstance(said, Answer):
             return said
-        body = text_body(said, model=question.model or "") if isinstance(said, str) else said
         kept = question.cache != "bypass" and epochs == self._stamp(question)
-        return self._judged(question, body, began if kept else None)
+        return self._judged(question, said, began if kept else None)
 
-    def _judged(self, question: Question, body: Mapping[str, Any], began: float | None) -> Answer:
+    def _judged(self, question: Question, said: str | Mapping[str, Any], began: float | None) -> Answer:
         """began: when it was asked; None where the answer may not be kept."""
         try:
+            body = reply_around(said, question) if isinstance(said, str) else said
             found, broken_off = verdict(body), fault(body)
+            if shape_of(body) != question.endpoint:
+                raise ValueError("another endpoint's")
         except (KeyError, TypeError, ValueError, AttributeError):
-            return failure("invalid_response", "what was said is no chat completion")
+            return failure("invalid_response", f"what was said is not {NAMES[question.endpoint]}")
         if broken_off is not None:
             return failure("server_error", broken_off)
         if began is not None and found is CompletionVerdict.GOOD:

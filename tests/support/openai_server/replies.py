@@ -33,15 +33,21 @@ def tokens_of(text: str) -> int:
     return len(text) // 4 + 1
 
 
+def messages_of(request: dict[str, Any]) -> list[dict[str, Any]]:
+    """Of either API: of responses, those among the items of the input."""
+    given = request["messages"] if "messages" in request else request.get("input", "")
+    return [{"role": "user", "content": given}] if isinstance(given, str) else given
+
+
 def user_text(request: dict[str, Any]) -> str:
-    content = next((m.get("content") for m in reversed(request["messages"]) if m.get("role") == "user"), "")
+    content = next((m.get("content") for m in reversed(messages_of(request)) if m.get("role") == "user"), "")
     if isinstance(content, list):
         return "".join(part.get("text", "") for part in content)
     return content or ""
 
 
 def prompt_tokens(request: dict[str, Any]) -> int:
-    return sum(len(m["content"]) if isinstance(m.get("content"), str) else 40 for m in request["messages"]) // 4 + 1
+    return sum(len(m["content"]) if isinstance(m.get("content"), str) else 40 for m in messages_of(request)) // 4 + 1
 
 
 def error(status: int, message: str, code: str | None = None) -> dict[str, Any]:

@@ -10,10 +10,12 @@ from urllib.parse import parse_qsl
 import orjson
 
 from askonce.contract.counters import tokens as counted
+from askonce.embedding_request import is_tokens
 from support.openai_server.batches import Batches
 from support.openai_server.counters import Counters
 from support.openai_server.http import Connection
 from support.openai_server.replies import completion, embeddings, error, prompt_tokens, tokens_of, user_text
+from support.openai_server.responses import response, stored
 from support.openai_server.script import Failure, Script
 
 
@@ -32,7 +34,7 @@ class Server:
 
     def _reset(self) -> None:
         self.connections = 0
-        self._endpoints = {"chat": Endpoint(), "embeddings": Endpoint()}
+        self._endpoints = {name: Endpoint() for name in ("chat", "embeddings", "responses")}
         self._batches = Batches(self._endpoints["chat"].script)
 
     def handle(self, connection: Connection, url: str, raw: bytes, headers: dict[str, str]) -> None:
@@ -40,6 +42,10 @@ class Server:
         try:
             if path.endswith("/chat/completions"):
                 self._chat(connection, raw, url, headers)
+            elif path.endswith("/responses"):
+                self._responses(connection, raw, url, headers)
+            elif "/responses/" in path:
+                connection.send_json(200, stored(path.rpartition("/responses/")[2]))
             elif path.endswith("/embeddings"):
                 self._embeddings(connection, raw, url, headers)
             elif path.startswith(("/v1/files", "/v1/batches")):
@@ -91,11 +97,25 @@ class Server:
 
         self._serve(connection, endpoint, [text], prompt_tokens(request), answer, request.get("service_tier"))
 
+    def _responses(self, connection: Connection, raw: bytes, url: str, headers: dict[str, str]) -> None:
+        request = orjson.loads(raw)
+        endpoint = self._endpoints["responses"]
+        seen, text = endpoint.seen, user_text(request)
+        seen.arrived(time.monotonic(), [text], raw, url, headers)
+        number = seen.calls
+
+        def answer(failure: Failure | None) -> bytes:
+            body = response(request, number, endpoint.script, failure)
+            seen.tokens(*counted(body))
+            return orjson.dumps(body)
+
+        self._serve(connection, endpoint, [text], prompt_tokens(request), answer, request.get("service_tier"))
+
     def _embeddings(self, connection: Connection, raw: bytes, url: str, headers: dict[str, str]) -> None:
         request = orjson.loads(raw)
         endpoint = self._endpoints["embeddings"]
         given = request["input"]
-        texts = [given] if isinstance(given, str) else given
+        texts = [str(each) for each in ([given] if isinstance(given, str) or is_tokens(given) else given)]
         tokens = sum(tokens_of(text) for text in texts)
         seen = endpoint.seen
         seen.arrived(time.monotonic(), texts, raw, url, headers)

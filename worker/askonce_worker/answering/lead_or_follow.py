@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import structlog
 
+from askonce.replies.shapes import is_reply
 from askonce_worker.answering.answers import EXPIRED, Failure, from_leader
 from askonce_worker.answering.asking import Asking
 from askonce_worker.answering.coalescing import AskYourself, Coalescer, Follow, Freed, Lead, Position, Stale
@@ -180,7 +181,7 @@ class LeadOrFollow:
             return outcome
         if isinstance(outcome, AskYourself):
             await self._asking.ask_alone(item)
-        elif "choices" in outcome.body:
+        elif is_reply(outcome.body):
             await self._outbound.send(from_leader(item, outcome.body, follow))
         else:
             await self._asking.publish_failed(item, outcome.body)

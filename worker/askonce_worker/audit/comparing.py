@@ -13,6 +13,7 @@ from typing import Any
 
 from askonce.json_values import dumps
 from askonce.readable import message_text, read_json
+from askonce.replies.shapes import messages_of
 
 SHORT = 40
 """Characters of a label, after normalising; at most `WORDS` words."""
@@ -48,7 +49,7 @@ def are_numbers(fresh: Mapping[str, Any], cached: Mapping[str, Any]) -> bool:
 
 def text_of_answer(body: Mapping[str, Any]) -> str:
     """What a judge is shown: the first choice, tool calls as JSON."""
-    message = body["choices"][0].get("message") or {}
+    message = messages_of(body)[0]
     text = message_text(message) or ""
     calls = message.get("tool_calls")
     return text if not calls else f"{text}\n{dumps(calls).decode()}".strip()
@@ -57,8 +58,7 @@ def text_of_answer(body: Mapping[str, Any]) -> str:
 def _said(body: Mapping[str, Any]) -> list[Any]:
     """By choice: normalised text, number or JSON, and the calls of tools."""
     said: list[Any] = []
-    for choice in body["choices"]:
-        message = choice.get("message") or {}
+    for message in messages_of(body):
         said.append(_value(message_text(message) or ""))
         calls = message.get("tool_calls")
         if calls:

@@ -9,7 +9,8 @@ from askonce.contract.keys import ARQ_JOB, Keys, epoch_fields, epoch_stamp
 from askonce.contract.pending import read_pending
 from askonce.contract.records import Body, open_record
 from askonce.question import Question
-from askonce.readable import completion_of, text_of, time_of
+from askonce.readable import text_of, time_of
+from askonce.replies.shapes import reply_of
 from askonce_worker.answering.chunk_end import left_out, seen
 from askonce_worker.answering.ports import Entry, LiveEntries, QuestionState
 from askonce_worker.cache.entry_reader import SMALL, EntryReader
@@ -185,7 +186,7 @@ def read_entry(fingerprint: str, raw: bytes) -> Entry | None:
             epochs=text_of(record, "epochs"),
             created_at=time_of(record, "created_at"),
             expires_at=time_of(record, "expires_at"),
-            body=Body(completion_of(record.get("body")), frames.get("body")),
+            body=Body(reply_of(record.get("body")), frames.get("body")),
         )
     except ValueError:
         return None

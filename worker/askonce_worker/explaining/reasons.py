@@ -65,6 +65,8 @@ def why_exact_only(question: Question) -> str:
     """Of a question that is matched exactly only, by itself."""
     if not question.semantic:
         return "semantic is False"
+    if question.endpoint == "embeddings":
+        return "vectors are of one text alone"
     if question.messages is not None:
         return "it is more than text"
     several = question.params.get("n")

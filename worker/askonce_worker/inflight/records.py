@@ -8,7 +8,8 @@ import numpy as np
 import orjson
 
 from askonce.contract.records import Body
-from askonce.readable import completion_of, read_object, text_of, time_of
+from askonce.readable import read_object, text_of, time_of
+from askonce.replies.shapes import is_reply, reply_of
 from askonce_worker.inflight.leader import Change, Ended, Leader, Led, Share
 from askonce_worker.inflight.shard import Record
 
@@ -104,9 +105,9 @@ def decode_settled(data: bytes) -> Settled:
 
 
 def _check_outcome(body: dict[str, Any]) -> None:
-    """A completion, or the failure of a question. Raises ValueError."""
-    if "choices" in body:
-        completion_of(body)
+    """A reply, or the failure of a question. Raises ValueError."""
+    if is_reply(body):
+        reply_of(body)
         return
     error = body.get("error")
     if not isinstance(error, dict) or not isinstance(error.get("status"), int | None) or not error.keys() <= FAILURE:

@@ -79,7 +79,8 @@ class Matcher:
 
     def reuse(self, question: Question) -> Reuse:
         """The question's text decides whether its answer is kept, not what surrounds it."""
-        kept = question.cache != "bypass" and not self._is_about_now(question.text)
+        vector = question.endpoint == "embeddings"  # of a question about now, too, it stays the same
+        kept = question.cache != "bypass" and (vector or not self._is_about_now(question.text))
         semantic = self._threshold is not None and not question.exact_only and question.cache != "bypass"
         too_long = semantic and question.template is None and len(question.text) > self._max_chars
         return Reuse(

@@ -1,7 +1,7 @@
 """The way in: bulk questions of tier `batch` that nothing answers now wait for a batch; their job is done with them.
 
 A question that a live leader asks at this moment follows it, as any other does. One that is near its deadline is asked
-at once.
+at once, and so is one of another endpoint than chat completions: batches are of these.
 """
 
 from askonce_worker.answering.chunk_end import left_out
@@ -24,7 +24,7 @@ class BatchParking:
     async def park(self, todo: list[OpenQuestion]) -> list[OpenQuestion]:
         """Those that are not parked."""
         latest = self._clock.now_ms() + self._margin_ms
-        waits = [item for item in todo if item.deadline > latest and item.tier == "batch"]
+        waits = [item for item in todo if item.deadline > latest and _is_for_batch(item)]
         joined = self._coalescer.join([item.ask() for item in waits])
         waits = [item for item, follow in zip(waits, joined, strict=True) if follow is None]
         if not waits:
@@ -34,6 +34,10 @@ class BatchParking:
         left_out(question.job_id for item in waits for question in item.all())
         parked = {item.key for item in waits}
         return [item for item in todo if item.key not in parked]
+
+
+def _is_for_batch(item: OpenQuestion) -> bool:
+    return item.tier == "batch" and item.question.endpoint == "chat"
 
 
 def _records(item: OpenQuestion) -> list[tuple[str, Parked, Packed]]:

@@ -1,10 +1,11 @@
-"""Reads what a provider sends as a chat completion. Whatever is not one becomes an error under its own name. Pure."""
+"""Reads what a provider sends as a completion or a response. Whatever is none becomes an error under its own name."""
 
 import json
 from typing import Any
 
 from askonce.contract.completion import fault
 from askonce.readable import MAX_ANSWER_BYTES, completion_of, read_json
+from askonce.replies.responses import response_of
 from askonce_worker.logs.redaction import Redactor
 from askonce_worker.providers.error_reply import error_in, is_html
 from askonce_worker.providers.provider import ProviderError
@@ -16,8 +17,9 @@ SUCCESS = ("0", "200")
 """Codes of gateways that send one with every reply."""
 
 
-def read_completion(raw: bytes, redactor: Redactor) -> dict[str, Any]:
-    """The body of a completion: at least one choice, each with a message, none cut off by a fault.
+def read_completion(raw: bytes, redactor: Redactor, endpoint: str = "chat") -> dict[str, Any]:
+    """The body of a completion: at least one choice, each with a message, none cut off by a fault. Or of a response:
+    items that have a type.
 
     A `model` or `usage` of a wrong type is left out: the answer was paid for all the same. Raises ProviderError.
     """
@@ -33,12 +35,13 @@ def read_completion(raw: bytes, redactor: Redactor) -> dict[str, Any]:
     if body.get("error"):
         raise _failed("the provider sent an error instead of an answer", {"error": body["error"]}, body, redactor)
     try:
-        completion = completion_of(body)
+        completion = response_of({**body, "object": "response"}) if endpoint == "responses" else completion_of(body)
     except ValueError as error:
-        raise _failed("the provider's reply has no choice", body, body, redactor, unnamed=INVALID) from error
+        lacks = "has no output" if endpoint == "responses" else "has no choice"
+        raise _failed(f"the provider's reply {lacks}", body, body, redactor, unnamed=INVALID) from error
     broken = fault(completion)
     if broken is not None:
-        errors = (choice["error"] for choice in completion["choices"] if choice.get("error"))
+        errors = (choice["error"] for choice in completion.get("choices") or () if choice.get("error"))
         raise _failed("the provider broke off the answer", {"error": next(errors, broken)}, body, redactor)
     return completion
 

@@ -36,7 +36,10 @@ def request_body(model: str, texts: Sequence[str], dimensions: int | None = None
 def vectors_of(raw: bytes, count: int) -> list[Vector | None]:
     """Unit vectors in the order of the texts. None for one that has no direction (null, NaN, zero), or another
     dimension than most of its neighbours. Raises BadReply."""
-    rows = [_row(item) for item in _items(raw, count)]
+    try:
+        rows = [_row(item) for item in rows_of(orjson.loads(raw), count)]
+    except orjson.JSONDecodeError as error:
+        raise BadReply("not an embeddings reply") from error
     sizes = Counter(row.size for row in rows if row is not None and row.size)
     vectors: list[Vector | None] = [None] * count
     if not sizes:
@@ -60,15 +63,16 @@ def _own(row: Vector) -> Vector:
     return vector
 
 
-def _items(raw: bytes, count: int) -> list[Any]:
+def rows_of(reply: Any, count: int) -> list[Any]:
+    """The vectors of a reply as they were sent, in the order of the inputs. Raises BadReply."""
     try:
-        data = orjson.loads(raw)["data"]
+        data = reply["data"]
         if all("index" in item for item in data):
             data = sorted(data, key=lambda item: item["index"])
             if [item["index"] for item in data] != list(range(len(data))):
                 raise BadReply("indexes are missing")
         items = [item["embedding"] for item in data]
-    except (orjson.JSONDecodeError, KeyError, TypeError) as error:
+    except (KeyError, TypeError) as error:
         raise BadReply("not an embeddings reply") from error
     if len(items) != count:
         raise BadReply(f"{len(items)} vectors for {count} texts")

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, quote, urlsplit
 
 AZURE_HOSTS = (".openai.azure.com", ".cognitiveservices.azure.com", ".services.ai.azure.com")
+RESPONSES = "/responses"
 VERSIONED = re.compile(r"/v\d")
 NO_VERSION = "Azure needs an api-version: end the URL in ?api-version=2024-10-21, or give the path /openai/v1"
 
@@ -30,8 +31,8 @@ class Endpoint:
     by_model: bool = False
 
     def path(self, path: str, model: str) -> str:
-        """The path of a request for this model."""
-        return f"/deployments/{quote(model, safe='')}{path}" if self.by_model else path
+        """The path of a request for this model. Responses name the deployment in their body."""
+        return f"/deployments/{quote(model, safe='')}{path}" if self.by_model and path != RESPONSES else path
 
 
 def endpoint_of(base_url: str) -> Endpoint:
@@ -41,7 +42,7 @@ def endpoint_of(base_url: str) -> Endpoint:
     azure = "api-version" in query or (parts.hostname or "").endswith(AZURE_HOSTS)
     if not azure:
         return Endpoint(parts._replace(query="", fragment="").geturl(), query)
-    path = path.removesuffix("/chat/completions").removesuffix("/embeddings")
+    path = path.removesuffix("/chat/completions").removesuffix("/embeddings").removesuffix(RESPONSES)
     if "api-version" not in query and not VERSIONED.search(path):
         raise ValueError(NO_VERSION)
     by_model = path in ("", "/openai", "/openai/deployments")

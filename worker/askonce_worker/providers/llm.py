@@ -1,4 +1,4 @@
-"""The LLM behind the port: one chat completion, with retries, within the time a question has left."""
+"""The LLM behind the port: one completion or response, with retries, within the time a question has left."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -21,7 +21,8 @@ from askonce_worker.providers.money_budget import Aside, MoneyBudget
 from askonce_worker.providers.provider import ProviderClient, ProviderError, post, retried
 from askonce_worker.providers.retry import Backoff
 
-PATH = "/chat/completions"
+PATHS = {"chat": "/chat/completions", "responses": "/responses"}
+"""By the endpoint of a question."""
 
 Again = Callable[[], Awaitable[None]]
 
@@ -53,7 +54,7 @@ class Request:
 
 
 class OpenAILLM:
-    """Asks for chat completions.
+    """Asks for chat completions and responses.
 
     Args:
         client: From `provider.connect`, with time for the longer one of the two timeouts.
@@ -157,8 +158,8 @@ class OpenAILLM:
         question, model, began = request.question, request.model, perf_counter()
         self._counts.called(question)
         try:
-            raw = await post(self._client, PATH, content, timeout=timeout, model=model)
-            body = read_completion(raw, self._client.redactor)
+            raw = await post(self._client, PATHS[question.endpoint], content, timeout=timeout, model=model)
+            body = read_completion(raw, self._client.redactor, question.endpoint)
         except BaseException as error:  # cancelled ones too: the provider may have begun to answer
             if isinstance(error, ProviderError) and TIER in request.added and lacks_capacity(error):
                 error.kind, error.final = NO_CAPACITY, False

@@ -26,7 +26,7 @@ from redis.asyncio import Redis
 
 from askonce.contract.keys import Keys
 from askonce.json_values import dumps
-from askonce.prices.counts import as_count, completion_limit
+from askonce.prices.counts import as_count, completion_limit, usage_of
 from askonce.question import Question
 from askonce.store.away import TROUBLE
 from askonce.store.scripts import Script
@@ -52,6 +52,9 @@ TOKEN_BYTES = 4
 FIRST_GUESS = 500.0
 """Tokens of an answer, before any of its model was seen; then their moving mean."""
 WEIGHT = 1 / 16
+TOGETHER = 1 / 16
+"""Of a request: what a text to be embedded takes, since it shares one with others. (A provider that counts more of them
+says when to come back.)"""
 
 
 def provider_name(base_url: str | None) -> str:
@@ -86,9 +89,12 @@ class RateBudget:
         model = question.model or ""
         if not self.limited:
             self._asked[model] = asyncio.get_running_loop().time()
-        return RateReservation(self, model, lane, self._estimate(question) if self.token_ms else 0.0)
+        requests = TOGETHER if question.endpoint == "embeddings" else 1.0
+        return RateReservation(self, model, lane, requests, self._estimate(question) if self.token_ms else 0.0)
 
     def _estimate(self, question: Question) -> float:
+        if question.endpoint == "embeddings":
+            return min(self._tpm, len(question.text) / TOKEN_BYTES + 1)
         params = question.params
         most, choices = as_count(completion_limit(params)), as_count(params.get("n"))
         answer = most or self._answers.get(question.model or "", FIRST_GUESS)
@@ -99,13 +105,20 @@ class RateBudget:
         """Whether Redis has to be asked, as far as this worker knows."""
         return self.limited or self._paused.get(model, 0.0) > asyncio.get_running_loop().time()
 
-    async def reserve(self, model: str, lane: str, tokens: float, moment: str, first: str) -> tuple[float, str]:
-        """Seconds to wait, and the moment that is reserved then, or '' where it is not. first: as in reserve.lua."""
+    async def reserve(
+        self, model: str, lane: str, needs: tuple[float, float], moment: str, first: str
+    ) -> tuple[float, str]:
+        """Seconds to wait, and the moment that is reserved then, or '' where it is not.
+
+        needs: requests and tokens. first: as in reserve.lua.
+        """
         burst = BURST if lane == "interactive" else BURST - KEPT
         places = [self._keys.rates(self._provider, model), self._keys.pause(self._provider, model)]
         spans = [self._window_ms * part for part in (burst, AHEAD, LATE)]
         wait, given, pause = await RESERVE(
-            self._redis, places, [self.request_ms, tokens * self.token_ms, *spans, moment, lane, first]
+            self._redis,
+            places,
+            [needs[0] * self.request_ms, needs[1] * self.token_ms, *spans, moment, lane, first],
         )
         self._note_pause(model, pause)
         if given:
@@ -178,7 +191,8 @@ class RateBudget:
 
     def learn(self, model: str, usage: Any) -> int | None:
         """The tokens that a call took, where the provider says so."""
-        if not isinstance(usage, Mapping):
+        usage = usage_of({"usage": usage})
+        if usage is None:
             return None
         answer, total = as_count(usage.get("completion_tokens")), as_count(usage.get("total_tokens"))
         if answer:
@@ -193,12 +207,13 @@ class RateBudget:
 
 
 class RateReservation:
-    """One call's share. tokens: estimated."""
+    """One call's share. requests: how many it is. tokens: estimated."""
 
-    def __init__(self, budget: RateBudget, model: str, lane: str, tokens: float) -> None:
+    def __init__(self, budget: RateBudget, model: str, lane: str, requests: float, tokens: float) -> None:
         self._budget = budget
         self._model = model
         self._lane = lane
+        self._requests = requests
         self._tokens = tokens
         self._moment = ""
         self._spent = False
@@ -209,7 +224,8 @@ class RateReservation:
         if not self._budget.in_force(self._model):
             return 0.0
         first = self._name if self._refused >= REFUSALS_BEFORE_FIRST else ""
-        wait, self._moment = await self._budget.reserve(self._model, self._lane, self._tokens, self._moment, first)
+        needs = self._requests, self._tokens
+        wait, self._moment = await self._budget.reserve(self._model, self._lane, needs, self._moment, first)
         self._refused = 0 if self._moment else self._refused + 1
         return wait
 
@@ -230,4 +246,4 @@ class RateReservation:
     def give_back(self) -> None:
         if self._moment and not self._spent:
             self._moment = ""
-            self._budget.correct(self._model, -1, -self._tokens)
+            self._budget.correct(self._model, -self._requests, -self._tokens)

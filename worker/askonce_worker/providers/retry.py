@@ -22,6 +22,10 @@ REQUEST_CODES = frozenset(
         "invalid_request_error", "invalid_argument", "invalid_api_key", "badrequesterror", "bad_request", "not_found",
         "not_found_error", "notfounderror", "model_not_found", "authentication_error", "permission_denied",
         "context_length_exceeded", "content_filter", "failed_precondition", "unauthenticated",
+        "invalid_prompt", "bio_policy", "misalignment_policy_violation", "data_residency_mismatch", "invalid_image",
+        "invalid_image_format", "invalid_base64_image", "invalid_image_url", "image_too_large", "image_too_small",
+        "image_parse_error", "image_content_policy_violation", "invalid_image_mode", "image_file_too_large",
+        "unsupported_image_media_type", "empty_image_file", "image_file_not_found",
     }
 )  # fmt: skip
 """What providers call their errors, in lower case: `code`, `type` or `status` of the error object."""

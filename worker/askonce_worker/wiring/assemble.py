@@ -16,7 +16,7 @@ from askonce_worker.answering.lead_or_follow import LeadOrFollow
 from askonce_worker.answering.llm_turns import LLMTurns
 from askonce_worker.answering.lookup import Lookup
 from askonce_worker.answering.pipeline import Pipeline
-from askonce_worker.answering.ports import Clock, Finished
+from askonce_worker.answering.ports import LLM, Clock, Finished
 from askonce_worker.answering.serving import Serving
 from askonce_worker.cache.exact import ExactCache
 from askonce_worker.cache.publisher import Publisher
@@ -100,7 +100,8 @@ async def service(settings: Settings, health: PartHealth, *, worker: str, clock:
         llm = llm_parts.llm_of(settings, shared.counts, shared.rates, shared.money, watched, stack)
         audited = _audit(settings, shared, worker, turns, llm, stack)
         lookup = _lookup(settings, shared, audited.serving, watched, clock)
-        lead_or_follow = _lead_or_follow(settings, shared, lookup, turns, llm, watched, clock)
+        asked = llm_parts.by_endpoint(settings, llm, shared.counts, shared.rates, shared.money, watched, stack)
+        lead_or_follow = _lead_or_follow(settings, shared, lookup, turns, asked, watched, clock)
         background = {**_background(settings, shared, worker, health, stack), **audited.background}
         await stack.enter_async_context(shared.coalescer)
         stack.push_async_callback(shared.publisher.aclose)
@@ -111,14 +112,8 @@ async def service(settings: Settings, health: PartHealth, *, worker: str, clock:
         gate, prompts = audited.gate(lookup, shared.publisher, clock), settings.log_prompts
         pipeline = Pipeline(lookup, shared.coalescer, lead_or_follow, parking, gate)
         jobs = ChunkJob(pipeline, shared.publisher, shared.refusals, watched.around, log_prompts=prompts)
-        yield Service(
-            jobs,
-            _explaining(shared, audited.serving, clock),
-            {**background, "batches": tending.run},
-            house,
-            audited,
-            watched,
-        )
+        explaining = _explaining(shared, audited.serving, clock)
+        yield Service(jobs, explaining, {**background, "batches": tending.run}, house, audited, watched)
 
 
 def _around(shared: _Shared, lookup: Lookup, clock: Clock) -> Around:
@@ -226,7 +221,7 @@ def _lead_or_follow(
     shared: _Shared,
     lookup: Lookup,
     turns: LLMTurns,
-    llm: OpenAILLM,
+    llm: LLM,
     watched: Watch,
     clock: Clock,
 ) -> LeadOrFollow:

@@ -2,6 +2,7 @@
 
 import random
 import time
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 
 import structlog
@@ -13,7 +14,9 @@ from askonce_worker.answering.llm_turns import LLMTurns
 from askonce_worker.providers import provider
 from askonce_worker.providers.additions import Additions, takes_cache_keys
 from askonce_worker.providers.allowance import Allowance
+from askonce_worker.providers.by_endpoint import ByEndpoint
 from askonce_worker.providers.call_counts import CallCounts
+from askonce_worker.providers.embedding_answers import EmbeddingAnswers
 from askonce_worker.providers.llm import OpenAILLM
 from askonce_worker.providers.money_budget import MoneyBudget
 from askonce_worker.providers.rate_budget import RateBudget, provider_name
@@ -21,7 +24,7 @@ from askonce_worker.providers.retry import Backoff
 from askonce_worker.providers.spend_limits import spend_limits
 from askonce_worker.settings import Settings
 from askonce_worker.wiring.observers import Watch
-from askonce_worker.wiring.parts import secret, slots_of
+from askonce_worker.wiring.parts import EMBEDDING_TIMEOUT, connect_embeddings, secret, slots_of
 
 log = structlog.get_logger()
 
@@ -56,13 +59,41 @@ def with_cache_keys(settings: Settings) -> bool:
     return settings.prompt_cache_key == "always"
 
 
-def llm_of(
-    settings: Settings, counts: CallCounts, rates: RateBudget, money: MoneyBudget, watched: Watch, stack: AsyncExitStack
-) -> OpenAILLM:
+def _on_retry(watched: Watch) -> Callable[[str, float, str], None]:
     def on_retry(kind: str, pause: float, model: str) -> None:
         log.warning("llm.retry", kind=kind, seconds=round(pause, 2))
         watched.retried(kind, model)
 
+    return on_retry
+
+
+def by_endpoint(
+    settings: Settings,
+    llm: OpenAILLM,
+    counts: CallCounts,
+    rates: RateBudget,
+    money: MoneyBudget,
+    watched: Watch,
+    stack: AsyncExitStack,
+) -> ByEndpoint:
+    """Embeddings come from the server that the worker's own are from."""
+    embeddings = EmbeddingAnswers(
+        connect_embeddings(settings, stack),
+        timeout=EMBEDDING_TIMEOUT,
+        backoff=Backoff(random.random),
+        money=money,
+        counts=counts,
+        on_retry=_on_retry(watched),
+        on_rate_limit=rates.pause,
+        on_call=watched.on_call,
+    )
+    stack.push_async_callback(embeddings.aclose)
+    return ByEndpoint(llm, embeddings)
+
+
+def llm_of(
+    settings: Settings, counts: CallCounts, rates: RateBudget, money: MoneyBudget, watched: Watch, stack: AsyncExitStack
+) -> OpenAILLM:
     client = provider.connect(
         api_key=secret(settings.openai_api_key) or "none",
         base_url=settings.openai_base_url,
@@ -76,7 +107,7 @@ def llm_of(
         backoff=Backoff(random.random),
         additions=Additions(cache_keys=with_cache_keys(settings), clock=time.monotonic),
         money=money,
-        on_retry=on_retry,
+        on_retry=_on_retry(watched),
         on_rate_limit=rates.pause,
         counts=counts,
         on_call=watched.on_call,

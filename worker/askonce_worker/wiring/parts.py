@@ -71,7 +71,7 @@ def waits_of(settings: Settings) -> Waits:
     return Waits(settings.semantic_wait_interactive, settings.semantic_wait)
 
 
-def embedder_of(settings: Settings, profile: Profile, watched: Watch, stack: AsyncExitStack) -> OpenAIEmbedder:
+def connect_embeddings(settings: Settings, stack: AsyncExitStack) -> provider.ProviderClient:
     client = provider.connect(
         api_key=secret(settings.embedding_api_key or settings.openai_api_key) or "none",
         base_url=settings.embedding_base_url or settings.openai_base_url,
@@ -79,8 +79,12 @@ def embedder_of(settings: Settings, profile: Profile, watched: Watch, stack: Asy
         most=MAX_EMBEDDINGS_BYTES,
     )
     stack.push_async_callback(client.close)
+    return client
+
+
+def embedder_of(settings: Settings, profile: Profile, watched: Watch, stack: AsyncExitStack) -> OpenAIEmbedder:
     return OpenAIEmbedder(
-        client,
+        connect_embeddings(settings, stack),
         model=settings.embedding_model,
         dimensions=settings.embedding_dimensions,
         max_tokens=profile.max_tokens,

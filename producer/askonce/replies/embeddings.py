@@ -1,0 +1,77 @@
+"""Bodies of the Embeddings API: a vector for each input, as numbers or as base64 of little-endian float32."""
+
+import binascii
+from array import array
+from base64 import b64decode, b64encode
+from collections.abc import Mapping
+from sys import byteorder
+from typing import Any
+
+BYTES = 4
+"""Of a number."""
+
+
+def is_embeddings(body: Any) -> bool:
+    return isinstance(body, Mapping) and body.get("object") == "list" and "data" in body
+
+
+def embeddings_of(body: Any) -> dict[str, Any]:
+    """Embeddings: each has a vector. Raises ValueError."""
+    data = body.get("data") if isinstance(body, dict) else None
+    if not isinstance(data, list) or not data or not all(map(_has_vector, data)):
+        raise ValueError("no embeddings")
+    if not isinstance(body.get("model"), str | None) or not isinstance(body.get("usage"), dict | None):
+        raise ValueError("embeddings with a malformed model or usage")
+    known: dict[str, Any] = body
+    return known
+
+
+def packed(vector: Any) -> Any:
+    """As base64: a fifth of the bytes of decimals. What is no list of floats stays as it is: its numbers may be of
+    another kind, such as bits or whole ones."""
+    if not isinstance(vector, list) or not all(isinstance(number, float) for number in vector):
+        return vector
+    return _encoded(vector)
+
+
+def encoded_as(body: Mapping[str, Any], encoding: Any) -> dict[str, Any]:
+    """The body with its vectors as the request wanted them: `base64`, else numbers."""
+    change = _as_base64 if encoding == "base64" else _as_numbers
+    data = [{**item, "embedding": change(item["embedding"])} for item in body["data"]]
+    return {**body, "data": data}
+
+
+def _has_vector(item: Any) -> bool:
+    vector = item.get("embedding") if isinstance(item, dict) else None
+    if isinstance(vector, str):
+        return _numbers_in(vector) is not None
+    return isinstance(vector, list) and bool(vector) and all(isinstance(each, int | float) for each in vector)
+
+
+def _as_base64(vector: Any) -> Any:
+    return vector if isinstance(vector, str) else _encoded(vector)
+
+
+def _as_numbers(vector: Any) -> Any:
+    return _numbers_in(vector) if isinstance(vector, str) else vector
+
+
+def _encoded(vector: list[float]) -> str:
+    numbers = array("f", vector)
+    if byteorder == "big":
+        numbers.byteswap()
+    return b64encode(numbers.tobytes()).decode()
+
+
+def _numbers_in(text: str) -> list[float] | None:
+    """None where it is no base64 of such numbers."""
+    try:
+        raw = b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        return None
+    if not raw or len(raw) % BYTES:
+        return None
+    numbers = array("f", raw)
+    if byteorder == "big":
+        numbers.byteswap()
+    return numbers.tolist()

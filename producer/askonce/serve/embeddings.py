@@ -1,0 +1,88 @@
+"""POST /v1/embeddings
+
+Each input is a question of its own, matched exactly. So what others have embedded is not paid for again, whatever
+stood beside it, and the answers come from the workers like all others: they outlive the request and the server.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import aclosing
+from typing import Any, cast
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from askonce.answer import Answer
+from askonce.client import Client
+from askonce.embedding_request import several_inputs
+from askonce.errors import AnswerTimeout, QuestionFailed
+from askonce.question import Question
+from askonce.replies.embeddings import encoded_as
+from askonce.serve.bodies import read_object
+from askonce.serve.doorman import Doorman
+from askonce.serve.hanging_up import while_connected
+from askonce.serve.refusals import Refused
+from askonce.serve.streaming import in_turn
+from askonce.serve.what_happened import WhatHappened
+from askonce.serve.wishes import question_of
+
+Pairs = AsyncGenerator[tuple[Question, Answer], None]
+ENCODINGS = ("float", "base64")
+
+
+class Embeddings:
+    """timeout: seconds for which a request waits, and its questions' deadline."""
+
+    def __init__(self, client: Client, doorman: Doorman, happened: WhatHappened, *, timeout: float) -> None:
+        self._client, self._doorman, self._happened, self._timeout = client, doorman, happened, timeout
+
+    async def create(self, request: Request) -> Response:
+        """Raises Refused, AskOnceError."""
+        key = await self._doorman.admit(request)
+        body = await read_object(request)
+        encoding = body.get("encoding_format") or ENCODINGS[0]
+        if encoding not in ENCODINGS:
+            raise Refused(400, f"encoding_format is one of {', '.join(ENCODINGS)}", param="encoding_format")
+        questions = [
+            question_of({**body, "input": each}, request.headers, key.namespace, "embeddings")
+            for each in several_inputs(body)
+        ]
+        answers = await while_connected(request, self._ask(questions))
+        parts = in_turn(_reply(answers, encoding))
+        return StreamingResponse(parts, media_type="application/json", headers=self._happened.headers_of_all(answers))
+
+    async def _ask(self, questions: Sequence[Question]) -> list[Answer]:
+        """In their order. Raises AskOnceError."""
+        if len(questions) == 1:
+            return [await self._client.ask(questions[0], timeout=self._timeout)]
+        asked = self._client.map(questions, in_flight=len(questions), lane="interactive", timeout=self._timeout)
+        try:
+            async with asyncio.timeout(self._timeout), aclosing(cast(Pairs, asked)) as pairs:
+                answers = [answer async for _, answer in pairs]
+        except TimeoutError as error:
+            raise AnswerTimeout("") from error
+        for answer in answers:
+            if answer.error is not None:
+                raise QuestionFailed(answer)
+        return answers
+
+
+def _reply(answers: Sequence[Answer], encoding: str) -> Iterator[bytes]:
+    """Vector by vector: thousands of them are megabytes of numbers, and others are served between two."""
+    separator = b'{"object":"list","data":['
+    for index, answer in enumerate(answers):
+        [item] = encoded_as(answer.body or {}, encoding)["data"]
+        yield separator + orjson.dumps({**item, "index": index})
+        separator = b","
+    facts = {"model": answers[0].model, "usage": _usage(answers)}
+    yield b"]," + orjson.dumps(facts)[1:]
+
+
+def _usage(answers: Sequence[Answer]) -> dict[str, Any]:
+    """As the provider counted each of them, when it was embedded."""
+    counts = {"prompt_tokens": 0, "total_tokens": 0}
+    for answer in answers:
+        for name in counts:
+            counts[name] += (answer.usage or {}).get(name, 0)
+    return counts

@@ -1,0 +1,38 @@
+"""POST /v1/responses
+
+A request that stands by itself is answered like any question. One that depends on what the provider keeps (an earlier
+response, a conversation, a stored prompt), or that uses tools of the provider's, goes through the worker to the
+provider and is never cached: budgets and limits hold for it, too.
+"""
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from askonce.client import Client
+from askonce.serve.bodies import read_object
+from askonce.serve.doorman import Doorman
+from askonce.serve.hanging_up import while_connected
+from askonce.serve.refusals import Refused, json_response
+from askonce.serve.response_events import response_events
+from askonce.serve.streaming import event_stream, streaming
+from askonce.serve.what_happened import WhatHappened
+from askonce.serve.wishes import question_of
+
+
+class Responses:
+    """timeout: seconds for which a request waits, and its question's deadline."""
+
+    def __init__(self, client: Client, doorman: Doorman, happened: WhatHappened, *, timeout: float) -> None:
+        self._client, self._doorman, self._happened, self._timeout = client, doorman, happened, timeout
+
+    async def create(self, request: Request) -> Response:
+        """Raises Refused, AskOnceError."""
+        key = await self._doorman.admit(request)
+        body = await read_object(request)
+        streams, _ = streaming(body)
+        if streams and body.get("background"):
+            raise Refused(400, "background: its events come by GET /v1/responses/ID?stream=true", param="stream")
+        question = question_of(body, request.headers, key.namespace, "responses")
+        answer = await while_connected(request, self._client.ask(question, timeout=self._timeout))
+        headers, found = self._happened.headers_of(answer), answer.body or {}
+        return event_stream(response_events(found), headers) if streams else json_response(found, headers=headers)

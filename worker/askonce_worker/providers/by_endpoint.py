@@ -1,0 +1,18 @@
+"""Whom a question is asked: a model, or one that makes vectors."""
+
+from askonce.question import Question, Tier
+from askonce_worker.answering.ports import LLM, Completion
+from askonce_worker.providers.llm import Again
+
+
+class ByEndpoint:
+    def __init__(self, llm: LLM, embeddings: LLM) -> None:
+        self._llm = llm
+        self._embeddings = embeddings
+
+    async def complete(
+        self, question: Question, *, timeout: float, tier: Tier = "standard", again: Again | None = None
+    ) -> Completion:
+        """As `LLM.complete`."""
+        asked = self._embeddings if question.endpoint == "embeddings" else self._llm
+        return await asked.complete(question, timeout=timeout, tier=tier, again=again)
