@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 WEIGHTS := worker/askonce_worker/local/llm-requirements.txt
 
-.PHONY: demo test lint types imports unit coverage bench format clean setup packages pythons engine busy docs tools audit soak
+.PHONY: sdks demo test lint types imports unit coverage bench format clean setup packages pythons engine busy docs tools audit soak
 
 setup: $(VENV)/.ready
 
@@ -76,6 +76,10 @@ tools: setup
 	tests/promtool.sh $(BIN)
 	tests/redis.sh $(BIN)
 	tests/chromium.sh
+
+# Applications of others, for the tests of the front door.
+sdks: setup
+	tests/sdks.sh $(BIN)
 
 # Known vulnerabilities of what is pinned. Needs a network that reaches the advisories; CI checks what it can without.
 audit:
