@@ -36,6 +36,7 @@ class NearEntry:
             guard by its name, such as `negation`. Empty: it would be used.
         differences: In what its scope differs, where that is known.
         score: What the policy in force makes of it. None where that is the similarity itself.
+        fingerprint: Its identity. Empty from a worker of an older release.
     """
 
     question: str
@@ -45,6 +46,7 @@ class NearEntry:
     refused_by: tuple[str, ...] = ()
     differences: tuple[Difference, ...] = ()
     score: float | None = None
+    fingerprint: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,18 +1,25 @@
 """The page in a real browser, over real workers: it shows, it changes, and nothing that somebody wrote runs in it."""
 
+import asyncio
 import os
+import re
 import secrets
 
+import httpx
+import orjson
 import pytest
 import pytest_asyncio
 from redis import Redis
+from selenium.webdriver.common.keys import Keys as Keyboard
 
 from askonce.contract.keys import Keys
+from askonce.operator.access_keys import AccessKeys
+from askonce.serve.page.viewers import csrf_of
 from support import page_data
-from support.asking import settings_for
+from support.asking import client_for, settings_for
 from support.browser import CHROMIUM, DRIVER, WIDTHS, browser
 from support.front_door import front_door
-from support.worker_process import workers
+from support.worker_process import until, workers
 
 pytestmark = pytest.mark.skipif(
     None in (CHROMIUM, DRIVER) and "CI" not in os.environ,
@@ -42,6 +49,31 @@ def nothing_leaves_the_machine(chromium):
     assert chromium.complaints() == []
 
 
+@pytest.fixture
+def ask(stack):
+    settings, _ = stack
+
+    def asked(*texts, namespace="shop", **fields):
+        async def each():
+            async with client_for(settings, namespace=namespace) as client:
+                return [await client.ask(text, timeout=60, **fields) for text in texts]
+
+        return asyncio.run(each())
+
+    return asked
+
+
+@pytest.fixture
+def http(stack):
+    with httpx.Client(base_url=stack[1].root, timeout=30) as http:
+        yield http
+
+
+HOSTILE = (
+    """<script>document.title = "owned"</script><img src="x" onerror="document.title = 'owned'">' " \u202e {{7*7}}"""
+)
+
+
 @pytest.mark.parametrize("width", WIDTHS)
 def test_savings_fit_a_desk_and_a_phone(chromium, width):
     chromium.be(width)
@@ -54,3 +86,135 @@ def test_savings_fit_a_desk_and_a_phone(chromium, width):
     chromium.wait(lambda: "period=month" in chromium.driver.current_url)
     assert "by the day" in chromium.one("figcaption").text
     assert chromium.overflow == 0
+
+
+def test_what_others_wrote_runs_nowhere_and_breaks_no_page(chromium, ask, llm_server):
+    llm_server.call("POST", "/control", {"chat": {"answer": HOSTILE}})
+    ask(f"what is {HOSTILE}? [gh1]", f"please what is {HOSTILE}? [gh1]")
+    for width in WIDTHS:
+        chromium.be(width)
+        assert HOSTILE[:40] in chromium.shown("/ui/matches", ".match", "document.title").text
+        chromium.open("/ui/entries?text=OWNED")
+        chromium.with_text(".list a", "document.title").click()
+        chromium.with_text("h1", "A cached answer")
+        assert chromium.text.count('<script>document.title = "owned"</script>') == 2  # the question, and the answer
+        for path in ("matches", "entries", "work"):
+            chromium.open(f"/ui/{path}")
+            assert chromium.driver.title.endswith(" · askonce")
+            assert chromium.overflow == 0, (path, width)
+    assert chromium.all("main script, main img") == []
+
+
+def test_a_wrong_match_is_reported_by_a_click_and_not_made_again(chromium, ask, llm_server):
+    asked, again = "How do I return a red parcel? [gw1]", "kindly, How do I return a red parcel? [gw1]"
+    assert [answer.source for answer in ask(asked, again)] in (["llm", "semantic"], ["llm", "inflight"])
+    chromium.be("desk")
+    match = chromium.shown("/ui/matches", ".match", again)
+    assert "reaches 0.95" in match.text
+    assert [mark.text.strip() for mark in match.find_elements("css selector", "mark")] == ["kindly,"]
+    match.find_element("css selector", "button[value=wrong]").click()
+    assert "never matched again" in chromium.with_text(".match", "as a person said").text
+    assert ask(again)[0].source == "llm"
+    chromium.shown("/ui/matches?show=judged", ".match", again)
+
+
+def test_labels_are_rows_for_evaluate(http):
+    [row] = [orjson.loads(line) for line in http.get("/ui/matches/labels.jsonl").content.splitlines()]
+    assert (row["same"], row["by"], row["namespace"]) == (False, "person", "shop")
+
+
+def test_a_question_is_explained_and_its_answer_seen_refreshed_and_deleted(chromium, ask, llm_server):
+    ask("Where is the cellar? [ge1]")
+    chromium.be("phone")
+    chromium.open("/ui/entries")
+    chromium.one("textarea[name=text]").send_keys("so Where is the cellar? [ge1]")
+    chromium.one("#why input[name=model]").send_keys("test-model")
+    chromium.one("#why input[name=namespace]").send_keys("shop")
+    chromium.one("#why button.primary").click()
+    assert "hit" in chromium.one(".explained .tag").text
+    assert "The answer to another question serves this one" in chromium.text
+    assert chromium.overflow == 0
+    chromium.with_text(".explained a", "Where is the cellar?").click()
+    chromium.with_text("button", "Ask again").click()
+    chromium.with_text("[role=status]", "It is being asked again")
+    address = chromium.driver.current_url.removesuffix("/refresh")
+
+    async def asked():
+        return (await llm_server.stats())["chat"]["calls"] == 2
+
+    asyncio.run(until(asked, what="the second call"))
+    chromium.driver.get(address)
+    chromium.with_text("button", "Delete").click()
+    chromium.wait(lambda: chromium.driver.switch_to.alert, "the question whether").accept()
+    chromium.with_text("h2", "In the cache")
+    assert ask("Where is the cellar? [ge1]")[0].source == "llm"
+
+
+def test_work_shows_what_was_given_up_and_an_invalidation_counts_first(chromium, ask, stack):
+    settings, _ = stack
+    keys = Keys(settings["ASKONCE_KEY_PREFIX"])
+    with Redis.from_url(settings["ASKONCE_REDIS_URL"]) as redis:
+        redis.hset(keys.dead, mapping=page_data.dead_letters())
+    chromium.be("desk")
+    chromium.open("/ui/work")
+    chromium.with_text(".tiles div", "Workers alive")
+    letter = chromium.with_text(".list li", "job-2")
+    letter.find_element("css selector", "button[value=drop]").click()
+    chromium.wait(lambda: "job-2" not in chromium.text and "job-1" in chromium.text)
+    assert ask("Who lives here? [gi1]", namespace="tower")[0].source == "llm"
+    chromium.one("form[action$=count] input[name=namespace]").send_keys("tower")
+    chromium.with_text("button", "Count them first").click()
+    assert "It touches 1 entries" in chromium.with_text("strong", "It touches").text
+    chromium.with_text("button", "Invalidate them").click()
+    chromium.with_text("h1", "Work")
+    assert ask("Who lives here? [gi1]", namespace="tower")[0].source == "llm"
+
+
+def test_a_change_needs_the_page_s_own_form(http):
+    page = http.get("/ui/work")
+    assert "script-src 'self'" in page.headers["content-security-policy"]
+    assert {"HttpOnly", "SameSite=strict"} <= set(page.headers["set-cookie"].split("; "))
+    csrf = re.search(r'name="csrf" value="([^"]+)"', page.text)[1]
+    refused = [
+        http.post("/ui/work/invalidate", data={}),
+        http.post("/ui/work/invalidate", data={"csrf": "x"}),
+        http.post("/ui/work/invalidate", data={"csrf": csrf}, headers={"sec-fetch-site": "cross-site"}),
+        http.get("/ui/work", headers={"host": "evil.example"}),
+    ]
+    assert [reply.status_code for reply in refused] == [403, 403, 403, 403]
+    assert http.post("/ui/work/count", data={"csrf": csrf, "model": "no-such"}).status_code == 200
+    assert http.get("/ui/nowhere").status_code == 404
+
+
+def test_who_has_a_key_logs_in_and_sees_and_changes_what_it_allows(chromium, http, stack):
+    settings, _ = stack
+    keys = AccessKeys(settings["ASKONCE_REDIS_URL"], key_prefix=settings["ASKONCE_KEY_PREFIX"])
+
+    async def added():
+        async with keys:
+            return await keys.add("ada", namespace="shop", rights=frozenset({"read"}))
+
+    async def removed():
+        async with keys:
+            await keys.remove("ada")
+
+    token = asyncio.run(added())
+    chromium.wait(lambda: chromium.open("/ui/") or "/login" in chromium.driver.current_url, "the need of a key")
+    chromium.one("input[name=key]").send_keys("wrong", Keyboard.ENTER)
+    chromium.with_text("[role=alert]", "not known")
+    assert all("403" in each for each in chromium.complaints())
+    chromium.one("input[name=key]").send_keys(token, Keyboard.ENTER)
+    chromium.with_text(".who", "Key ada")
+    namespaces = {each.text for each in chromium.all("select[name=namespace] option")}
+    assert namespaces == {"all", "shop"}
+    chromium.open("/ui/work")
+    assert "read only" in chromium.text
+    assert chromium.all("main form") == []
+    cookie = chromium.driver.get_cookie("askonce_page")["value"]
+    csrf = csrf_of(cookie)
+    denied = http.post("/ui/work/invalidate", data={"csrf": csrf}, headers={"cookie": f"askonce_page={cookie}"})
+    assert (denied.status_code, "no right to operator" in denied.text) == (403, True)
+    chromium.with_text("button", "Log out").click()
+    chromium.with_text("h1", "Log in")
+    assert http.get("/ui/work", headers={"cookie": f"askonce_page={cookie}"}).status_code == 303
+    asyncio.run(removed())

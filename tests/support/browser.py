@@ -9,7 +9,7 @@ from pathlib import Path
 
 import orjson
 from selenium import webdriver
-from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException
+from selenium.common.exceptions import NoAlertPresentException, NoSuchElementException, StaleElementReferenceException
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
@@ -23,7 +23,7 @@ OPTIONS = (
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 )  # fmt: skip
 PATIENCE = 20.0
-STALE = (NoSuchElementException, StaleElementReferenceException)
+STALE = (NoAlertPresentException, NoSuchElementException, StaleElementReferenceException)
 
 
 class Browser:
@@ -53,6 +53,15 @@ class Browser:
             return next((each for each in self.all(css) if text in each.text), None)
 
         return self.wait(found, f"{css} with {text!r}")
+
+    def shown(self, path: str, css: str, text: str):
+        """The same of a page that is loaded until it has one: what it shows comes within seconds."""
+
+        def found():
+            self.open(path)
+            return next((each for each in self.all(css) if text in each.text), None)
+
+        return self.wait(found, f"{css} with {text!r} at {path}")
 
     def wait(self, condition, what: str = "the condition"):
         return WebDriverWait(self.driver, PATIENCE, ignored_exceptions=STALE).until(lambda _: condition(), what)

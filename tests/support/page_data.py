@@ -3,8 +3,11 @@
 import math
 import random
 
+import orjson
 from redis import Redis
 
+from askonce import Question
+from askonce.contract.chunk import FUNCTION, pack
 from askonce.contract.keys import Keys
 from askonce.contract.packed_counters import live_hour
 
@@ -30,6 +33,24 @@ def counters(redis: Redis, keys: Keys, *, days: int = DAYS) -> None:
                 for bucket in (live_hour(hour), "total"):
                     pipe.hincrby(keys.stats(bucket), f"{name}|{namespace}|{model}", count)
     pipe.execute()
+
+
+def dead_letters() -> dict[str, bytes]:
+    """Two jobs that were given up."""
+    chunk = orjson.loads(
+        pack(
+            "shop", 60_000, [Question("Why is it dark?", model="m", job_id="q1").checked(namespace="shop", model=None)]
+        )
+    )
+    record = {"t": None, "f": FUNCTION, "a": [chunk], "k": {}, "et": 1}
+    letter = {
+        "lane": "bulk",
+        "cause": "its workers died three times",
+        "tries": 3,
+        "at": 1_732_400_000_000,
+        "record": record,
+    }
+    return {f"job-{number}": orjson.dumps(letter) for number in (1, 2)}
 
 
 def _hour(chance: random.Random, asked: int, hit_rate: float) -> dict[str, int]:

@@ -138,6 +138,8 @@ class Settings(BaseSettings):
     [the judge as a gate](errors-budget.md#the-judge-as-a-gate)."""
     audit_budget: Annotated[float, Field(ge=0)] = 1.0
     """What the judge may cost in a day, in the currency of the prices."""
+    matches_kept: Annotated[int, Field(ge=0, le=10_000)] = 500
+    """Matches of an hour that [the page](page.md) can show, with their texts. 0 keeps none."""
 
     # Money
     prices: Prices | None = None

@@ -45,6 +45,15 @@ class AuditKeys:
         settle_label.lua."""
         return f"{self.prefix}:audit:people"
 
+    def matches(self, hour: int | str) -> str:
+        """hash: id of a match -> its record (`matches.py`), those of this hour (Unix hours) that were least similar, at
+        most `MATCHES_KEPT`; 25 hours; keep_matches.lua."""
+        return f"{self.prefix}:audit:matches:{hour}"
+
+    def nearness(self, hour: int | str) -> str:
+        """sorted set: id of a match in `matches` -> its similarity; 25 hours; keep_matches.lua."""
+        return f"{self.prefix}:audit:nearness:{hour}"
+
     @property
     def due(self) -> str:
         """sorted set: group that has to be decided about -> since when (Unix s); record.lua, decide.lua."""

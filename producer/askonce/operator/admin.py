@@ -12,6 +12,7 @@ from askonce.contract.wrong_rates import WrongRates, decode_rates
 from askonce.operator.entry_count import EntryCount, count_entries
 from askonce.operator.history import History, read_history, read_totals
 from askonce.operator.live_state import SAMPLE, LiveState, read_state
+from askonce.operator.waiting import Waiting, read_waiting
 from askonce.prices.load import Prices
 from askonce.settings import client_settings
 from askonce.store.connection import Store
@@ -96,6 +97,14 @@ class Admin(Closing):
         [clock] = await self._store.pipeline([("TIME",)])
         seconds, micros = map(int, clock)
         return await read_state(self._store, self._keys, now_ms=seconds * 1000 + micros // 1000, sample=sample)
+
+    async def waiting(self) -> list[Waiting]:
+        """Whose questions wait, lane by lane.
+
+        Raises:
+            StoreUnreachable: Redis does not answer.
+        """
+        return await read_waiting(self._store, self._keys)
 
     async def count_entries(
         self, *, model: str | None = None, namespace: str | None = None, seconds: float = 2.0

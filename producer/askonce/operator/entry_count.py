@@ -14,8 +14,8 @@ from askonce.store.connection import Store
 PAGE = 500
 HEAD_BYTES = 2048
 """An entry's model and namespace stand within its first bytes; its question and its answer come later."""
-_TEXT = rb'("(?:[^"\\]|\\.)*+")'
-_NAMES = re.compile(rb'"model":' + _TEXT + rb',"namespace":' + _TEXT)
+TEXT = rb'("(?:[^"\\]|\\.)*+")'
+_NAMES = re.compile(rb'"model":' + TEXT + rb',"namespace":' + TEXT)
 _EPOCHS = re.compile(rb'"epochs":"([0-9.]+)"')
 
 
@@ -57,7 +57,7 @@ async def count_entries(
     """
     end = clock() + seconds
     total, epochs = await store.pipeline([("ZCARD", keys.touched), ("HGETALL", keys.epochs)])
-    count, current, seen = EntryCount(total), _current(epochs), set[bytes]()
+    count, current, seen = EntryCount(total), current_epochs(epochs), set[bytes]()
     first = 0
     while True:
         [page] = await store.pipeline([("ZREVRANGE", keys.touched, first, first + PAGE - 1)])
@@ -73,21 +73,35 @@ async def count_entries(
             return count
 
 
-def _current(reply: list[bytes]) -> dict[str, int]:
+def current_epochs(reply: list[bytes]) -> dict[str, int]:
     return {name.decode(): int(value) for name, value in zip(reply[::2], reply[1::2], strict=True)}
 
 
-def _count(
-    count: EntryCount, head: bytes, current: Mapping[str, int], model: str | None, namespace: str | None
-) -> None:
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What stands at the beginning of an entry. epochs: the stamp."""
+
+    model: str
+    namespace: str
+    epochs: str
+
+    def is_valid(self, current: Mapping[str, int]) -> bool:
+        """Whether no invalidation has met it."""
+        return self.epochs == ".".join(str(current.get(name, 0)) for name in epoch_fields(self.namespace, self.model))
+
+
+def read_head(head: bytes) -> Head | None:
     names, epochs = _NAMES.search(head), _EPOCHS.search(head)
     if names is None or epochs is None:
+        return None
+    return Head(orjson.loads(names[1]), orjson.loads(names[2]), epochs[1].decode())
+
+
+def _count(count: EntryCount, raw: bytes, current: Mapping[str, int], model: str | None, namespace: str | None) -> None:
+    head = read_head(raw)
+    if head is None or not head.is_valid(current):
         return
-    of_model, of_namespace = orjson.loads(names[1]), orjson.loads(names[2])
-    stamp = [str(current.get(name, 0)) for name in epoch_fields(of_namespace, of_model)]
-    if epochs[1].decode() != ".".join(stamp):
-        return  # an earlier invalidation has met it already
-    count.models[of_model] += 1
-    count.namespaces[of_namespace] += 1
-    if model in (None, of_model) and namespace in (None, of_namespace):
+    count.models[head.model] += 1
+    count.namespaces[head.namespace] += 1
+    if model in (None, head.model) and namespace in (None, head.namespace):
         count.matching += 1

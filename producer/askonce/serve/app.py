@@ -40,7 +40,7 @@ def make_app(settings: ServeSettings) -> Starlette:
     store = Store(shared.redis_url)
     doorman = Doorman(store, Keys(shared.key_prefix), anonymous=settings.anonymous, local=not settings.open)
     provider = Provider(doorman, base_url=settings.base_url, api_key=settings.api_key)
-    page = Page(doorman, store)
+    page = Page(client, doorman, store)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:

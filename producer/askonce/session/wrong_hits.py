@@ -40,11 +40,15 @@ class Report:
 def pair_report(*, namespace: str, model: str, scope: str, asked: str, matched: str, similarity: float = 0.0) -> Report:
     """The report that these two texts of a scope need different answers. matched: whose answer was given."""
     own, entry = identity.fingerprint(scope, asked), identity.fingerprint(scope, matched)
-    first, second = sorted([(own, asked), (entry, matched)])
-    pair = {"pair": [first[0], second[0]], "a": first[1], "b": second[1], "namespace": namespace, "model": model}
-    return Report(
-        orjson.dumps(pair), entry, namespace, model, Match(own, entry, asked, matched, similarity, namespace, model)
-    )
+    return match_report(Match(own, entry, asked, matched, similarity, namespace, model))
+
+
+def match_report(match: Match) -> Report:
+    """The report that these two need different answers."""
+    first, second = sorted([(match.asked, match.question), (match.entry, match.matched)])
+    whose = {"namespace": match.namespace, "model": match.model}
+    pair = {"pair": [first[0], second[0]], "a": first[1], "b": second[1], **whose}
+    return Report(orjson.dumps(pair), match.entry, match.namespace, match.model, match)
 
 
 def read_report(namespace: str, job_id: str, raw: bytes | None) -> Report:

@@ -164,7 +164,8 @@ class _Nearness:
             rules.insert(0, "threshold")
         age, left = self.known.now - entry.created_at, entry.expires_at - self.known.now
         refused = (*self.place(entry), *rules)
-        return NearEntry(text, similarity, max(0, age), max(0, left), refused, score=score)
+        times = max(0, age), max(0, left)
+        return NearEntry(text, similarity, *times, refused, score=score, fingerprint=entry.fingerprint)
 
     def place(self, entry: Entry) -> tuple[str, ...]:
         """Why the place at which it stands keeps an entry from the question."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import structlog
@@ -22,6 +22,7 @@ from askonce_worker.auditing.auditor import Auditor
 from askonce_worker.auditing.deciding import Decisions
 from askonce_worker.auditing.judge import Judge
 from askonce_worker.auditing.late_checks import LateChecks
+from askonce_worker.auditing.match_feed import MatchFeed
 from askonce_worker.auditing.policies import DecidedPolicies, OnePolicy, Policies
 from askonce_worker.auditing.ports import Judging, NoJudge
 from askonce_worker.auditing.recorder import Recorder
@@ -99,10 +100,10 @@ def audit(
     on_published: list[Callable[[list[Finished]], None]],
     stack: AsyncExitStack,
 ) -> Audit:
-    """on_published: gets one more."""
+    """on_published: gets more of them."""
     _warn(settings)
     if not is_audited(settings) or vectors is None:
-        return Audit(FirstMatch(matcher), {}, ())
+        return _with_feed(Audit(FirstMatch(matcher), {}, ()), settings, redis, keys, matcher, on_published, stack)
     budget = settings.error_budget
     policies = _policies(settings, redis, keys, refusals)
     judges = judge_parts(settings, redis, keys, stack)
@@ -120,7 +121,26 @@ def audit(
     if gate is not None:
         background["gate"] = gate.run
     jobs = [] if budget is None else _jobs(redis, keys, vectors, refusals, _terms(settings, budget))
-    return Audit(serving, background, jobs, gate)
+    audited = Audit(serving, background, jobs, gate)
+    return _with_feed(audited, settings, redis, keys, matcher, on_published, stack)
+
+
+def _with_feed(
+    audited: Audit,
+    settings: Settings,
+    redis: Redis,
+    keys: Keys,
+    matcher: Matcher,
+    on_published: list[Callable[[list[Finished]], None]],
+    stack: AsyncExitStack,
+) -> Audit:
+    """And what people may look through, unless a setting says that no texts are kept for it."""
+    if not settings.matches_kept or not matcher.is_semantic:
+        return audited
+    feed = MatchFeed(redis, keys, matcher, audited.serving, most=settings.matches_kept)
+    stack.push_async_callback(feed.aclose)
+    on_published.append(feed.published)
+    return replace(audited, background={**audited.background, "matches": feed.run})
 
 
 def _serving(settings: Settings, matcher: Matcher, policies: Policies, judge: Judging) -> AuditedServing:

@@ -29,12 +29,12 @@ POLICY = "; ".join(
 HEADERS = {
     "content-security-policy": POLICY,
     "x-content-type-options": "nosniff",
-    "referrer-policy": "no-referrer",
+    "referrer-policy": "same-origin",
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
     "cache-control": "no-store",
 }
-TABS = ("savings",)
+TABS = ("savings", "matches", "entries", "work")
 
 
 class Texts(dict[str, Any]):

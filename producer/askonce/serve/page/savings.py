@@ -11,8 +11,8 @@ from askonce.contract.wrong_rates import WrongRates
 from askonce.operator.admin import Admin, figures_of
 from askonce.operator.history import Counts, History
 from askonce.prices.load import Prices
-from askonce.serve.page.figures import KeptFigures
 from askonce.serve.page.forms import Form, query_of
+from askonce.serve.page.kept import Kept
 from askonce.serve.page.render import Renderer
 from askonce.serve.page.viewers import Viewer, Viewers
 
@@ -26,7 +26,7 @@ KINDS = ("exact", "semantic", "inflight", "llm", "failed")
 
 class Savings:
     def __init__(
-        self, viewers: Viewers, figures: KeptFigures, admin: Admin, prices: Prices, renderer: Renderer
+        self, viewers: Viewers, figures: Kept[History], admin: Admin, prices: Prices, renderer: Renderer
     ) -> None:
         self._viewers, self._figures, self._admin = viewers, figures, admin
         self._prices, self._renderer = prices, renderer
@@ -34,7 +34,7 @@ class Savings:
     async def show(self, request: Request) -> Response:
         """Raises LoginNeeded, Refused, StoreUnreachable."""
         viewer, form = await self._viewers.reader(request), query_of(request)
-        history = await self._figures.history()
+        history = await self._figures.value()
         facts = await asyncio.to_thread(_facts, history, self._prices, viewer, form)
         facts["wrong_rate"] = _wrong_rate(await self._admin.wrong_rates()) if viewer.namespace is None else None
         return self._renderer.page(request, "savings.html", viewer, tab="savings", **facts)

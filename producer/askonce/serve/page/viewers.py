@@ -73,6 +73,14 @@ class Viewers:
             raise LoginNeeded
         return Viewer(key, token, named=True)
 
+    async def changer(self, request: Request) -> tuple[Viewer, Form]:
+        """Of a request that changes something. Raises LoginNeeded, Refused, StoreUnreachable."""
+        viewer = await self.reader(request)
+        form = await checked_form(request, viewer.token)
+        if not viewer.may_change:
+            raise Refused(403, f"the key {viewer.key.name!r} has no right to operator", code="missing_right")
+        return viewer, form
+
     async def log_in(self, request: Request) -> Viewer | None:
         """None where the key is not known, or may not read. Raises Refused, StoreUnreachable."""
         form = await checked_form(request, request.cookies.get(COOKIE, ""))

@@ -54,6 +54,12 @@
       each.hidden = false;
       each.addEventListener("click", () => print());
     });
+    document.addEventListener("submit", event => {
+      const question = event.target.dataset.confirm;
+      if (question && !confirm(question)) {
+        event.preventDefault();
+      }
+    });
     document.querySelectorAll("form[data-auto]").forEach(form => form.addEventListener("change", () => form.requestSubmit()));
   }
 
