@@ -3,6 +3,7 @@
 import asyncio
 import random
 import time
+from collections import Counter
 
 import pytest
 from redis.asyncio import Redis
@@ -85,6 +86,17 @@ async def test_the_figures_are_the_same_before_and_after(redis, keys, admin):
     assert [key async for key in redis.scan_iter(keys.stats("hour:*"))] == [keys.stats(live_hour(now)).encode()]
     assert await figures(admin) == before
     assert await figures(admin, namespace="n", model="m") == tenant
+
+
+async def test_hours_and_days_add_up_to_their_periods(redis, keys, admin):
+    await until_the_hour_has_just_begun(redis)
+    now = await live_hours(redis, keys, back=30)
+    for _ in range(2):
+        history = await admin.history()
+        assert max(history.hours) == now * 3600
+        assert sum(history.hours.values(), Counter()) == history.periods["day"]
+        assert sum(history.days.values(), Counter()) == history.periods["month"] == history.periods["total"]
+        await pack(redis, keys)
 
 
 async def test_the_figures_are_the_same_while_hours_are_being_packed(redis, keys, admin):
