@@ -20,10 +20,10 @@ from redis.asyncio import Redis
 
 from askonce import Client, Question
 from askonce.contract.keys import Keys
-from askonce_worker.cache.semantic import connect_qdrant
 from askonce_worker.local.parts import choose_parts
 from askonce_worker.local.stack import Stack
 from support.llm_server import LLMServer
+from support.official_qdrant import official_client
 from support.worker_process import until, workers
 
 ROUNDS = 5
@@ -245,7 +245,7 @@ async def main():
             AsyncOpenAI(base_url=llm.base_url, api_key="test", max_retries=0) as openai,
         ):
             await single_questions(client, redis, openai, llm)
-            await bulk(client, redis, connect_qdrant(stack.environment["ASKONCE_QDRANT_URL"]), openai, llm, prefix)
+            await bulk(client, redis, official_client(stack.environment["ASKONCE_QDRANT_URL"]), openai, llm, prefix)
         await redis.aclose()
 
 

@@ -27,7 +27,7 @@ from redis.asyncio import Redis
 from askonce import Client
 from askonce.contract.keys import Keys
 from askonce_worker.cache import qdrant_messages as messages
-from askonce_worker.cache.semantic import connect_qdrant
+from askonce_worker.cache.qdrant_channel import QdrantChannel
 from askonce_worker.local.parts import choose_parts
 from askonce_worker.local.stack import Stack
 from support.llm_server import LLMServer
@@ -71,7 +71,7 @@ class Case:
         with self.redis_stack, self.qdrant:
             self.settings |= self.redis_stack.environment | self.qdrant.environment
             self.redis = Redis.from_url(self.settings["ASKONCE_REDIS_URL"])
-            self.vectors = connect_qdrant(self.settings["ASKONCE_QDRANT_URL"])
+            self.vectors = QdrantChannel(self.settings["ASKONCE_QDRANT_URL"])
             yield
             await self.redis.aclose()
             await self.vectors.close()

@@ -11,7 +11,8 @@ import orjson
 
 from askonce import Client, Question
 from askonce_worker.answering.ports import VectorQuery
-from askonce_worker.cache.semantic import QdrantSemanticCache, connect_qdrant
+from askonce_worker.cache.qdrant_channel import QdrantChannel
+from askonce_worker.cache.semantic import QdrantSemanticCache
 from support.openai_server.vectors import vectors
 
 MODEL = "m"
@@ -81,7 +82,7 @@ async def bulk(client: Client, load: Load, count: int, in_flight: int) -> dict[s
 async def recall(url: str, prefix: str, load: Load, count: int) -> float:
     """The share of searches in which Qdrant finds first what an exact search does."""
     cache = QdrantSemanticCache(
-        connect_qdrant(url), embedding_model=EMBEDDING, now=time.time, prefix=prefix, timeout=600
+        QdrantChannel(url), embedding_model=EMBEDDING, now=time.time, prefix=prefix, timeout=600
     )
     questions = load.rewordings(count)
     rows = vectors([question.text for question in questions], DIMENSION)

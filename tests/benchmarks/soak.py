@@ -30,7 +30,8 @@ from soak_report import Report
 from askonce import Client
 from askonce.contract.keys import Keys
 from askonce.tasks import stop
-from askonce_worker.cache.semantic import QdrantSemanticCache, connect_qdrant
+from askonce_worker.cache.qdrant_channel import QdrantChannel
+from askonce_worker.cache.semantic import QdrantSemanticCache
 from askonce_worker.local.parts import choose_parts
 from askonce_worker.local.stack import Stack
 from support.asking import settings_for
@@ -63,7 +64,7 @@ class Soak:
         self.pool = Pool(self.settings, directory)
         self.chaos = Chaos(self.pool, self.load, llm, self.redis, self.keys, lease=LEASE, seed=options.seed)
         self.memory = Memory()
-        self.channel = connect_qdrant(self.settings["ASKONCE_QDRANT_URL"])
+        self.channel = QdrantChannel(self.settings["ASKONCE_QDRANT_URL"])
         self.vectors = QdrantSemanticCache(
             self.channel, embedding_model=self.settings["ASKONCE_EMBEDDING_MODEL"], now=time.time, prefix=self.prefix
         )

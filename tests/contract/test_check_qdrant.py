@@ -6,11 +6,11 @@ from urllib.parse import urlsplit
 import pytest
 
 from askonce_worker.cache.qdrant_messages import collection_of
-from askonce_worker.cache.semantic import connect_qdrant
 from askonce_worker.check.qdrant_collection import collections
 from askonce_worker.check.servers import qdrant
 from askonce_worker.settings import Settings, SettingsError, load_settings
 from support.faulty_qdrant import faulty_qdrant
+from support.official_qdrant import official_client
 from support.ports import free_port
 from support.qdrant_limits import ApiKeys
 from support.tls import NAME, Authority, tls_proxy
@@ -70,7 +70,7 @@ async def test_a_key_that_only_reads_is_named(embedded_qdrant_url, prefix):
 
         settings = Settings(qdrant_url=server.url, qdrant_api_key="secret", key_prefix=prefix)
         assert (await qdrant(settings)).ok
-        client = connect_qdrant(server.url, api_key="secret")
+        client = official_client(server.url, api_key="secret")
         name = f"{prefix}-text-embedding-3-small-8"
         await client.grpc_collections.Create(collection_of(name, 8))
         found = await qdrant(read_only)

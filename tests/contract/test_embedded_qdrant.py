@@ -40,9 +40,9 @@ from qdrant_client.models import (
     VectorParams,
 )
 
-from askonce_worker.cache.semantic import connect_qdrant
 from askonce_worker.local.parts import choose_parts
 from askonce_worker.local.stack import PartDied, Stack
+from support.official_qdrant import official_client
 
 SIZE = 4
 
@@ -61,7 +61,7 @@ def where(key: str, value: object) -> Filter:
 
 @pytest.fixture
 async def client(embedded_qdrant_url):
-    client = connect_qdrant(embedded_qdrant_url)
+    client = official_client(embedded_qdrant_url)
     yield client
     await client.close()
 
@@ -278,7 +278,7 @@ async def test_data_is_kept_over_a_restart(tmp_path, end):
         return choose_parts(["qdrant"], data_dir=tmp_path)
 
     with Stack(parts()) as stack:
-        first = connect_qdrant(stack.environment["ASKONCE_QDRANT_URL"])
+        first = official_client(stack.environment["ASKONCE_QDRANT_URL"])
         await first.create_collection("kept", VectorParams(size=SIZE, distance=Distance.COSINE))
         await first.create_payload_index("kept", "scope", KeywordIndexParams(type="keyword", is_tenant=True))
         await first.upsert("kept", points())
@@ -290,7 +290,7 @@ async def test_data_is_kept_over_a_restart(tmp_path, end):
                 stack.wait()
 
     with Stack(parts()) as stack:
-        second = connect_qdrant(stack.environment["ASKONCE_QDRANT_URL"])
+        second = official_client(stack.environment["ASKONCE_QDRANT_URL"])
         found = await second.query_points("kept", query=[1.0, 0.0, 0.0, 0.0], query_filter=where("scope", "s1"))
         assert [point.id for point in found.points] == [1, 3, 5, 7, 9]
         assert (await second.get_collection("kept")).payload_schema["scope"].points == 9
@@ -301,7 +301,7 @@ async def test_a_half_made_collection_is_cleared_away(tmp_path):
     (tmp_path / "qdrant" / "half" / "shard").mkdir(parents=True)
 
     with Stack(choose_parts(["qdrant"], data_dir=tmp_path)) as stack:
-        client = connect_qdrant(stack.environment["ASKONCE_QDRANT_URL"])
+        client = official_client(stack.environment["ASKONCE_QDRANT_URL"])
         await client.create_collection("half", VectorParams(size=SIZE, distance=Distance.COSINE))
         assert (await client.count("half")).count == 0
         await client.close()

@@ -15,12 +15,14 @@ from askonce import Question
 from askonce.contract.unmatched import Unmatched
 from askonce_worker.answering.ports import SemanticCacheDown, StoredVector, VectorQuery
 from askonce_worker.cache.qdrant_address import address_fault, advice, too_old
+from askonce_worker.cache.qdrant_channel import QdrantChannel
 from askonce_worker.cache.qdrant_messages import collection_prefix, indexes_of
 from askonce_worker.cache.qdrant_quantization import kind_of
-from askonce_worker.cache.semantic import QdrantSemanticCache, connect_qdrant
+from askonce_worker.cache.semantic import QdrantSemanticCache
 from askonce_worker.pacing.limits import Waits
 from support import qdrant_refusals as refusals
 from support.faulty_qdrant import faulty_qdrant
+from support.official_qdrant import official_client
 from support.ports import free_port
 from support.qdrant_proxy import slow_qdrant
 
@@ -37,7 +39,7 @@ def prefix():
 
 @pytest.fixture
 async def direct(qdrant_url, prefix):
-    client = connect_qdrant(qdrant_url)
+    client = official_client(qdrant_url)
     yield client
     for collection in (await client.grpc_collections.List(qdrant.ListCollectionsRequest())).collections:
         if collection.name.startswith(prefix):
@@ -46,7 +48,7 @@ async def direct(qdrant_url, prefix):
 
 
 def cache_at(url, prefix, **options):
-    return QdrantSemanticCache(connect_qdrant(url), embedding_model="m", now=time.time, prefix=prefix, **options)
+    return QdrantSemanticCache(QdrantChannel(url), embedding_model="m", now=time.time, prefix=prefix, **options)
 
 
 async def described(client, prefix):

@@ -15,7 +15,8 @@ from qdrant_client import grpc as qdrant
 from askonce import Question
 from askonce_worker.answering.ports import StoredVector, VectorQuery
 from askonce_worker.cache import qdrant_messages as messages
-from askonce_worker.cache.semantic import QdrantSemanticCache, connect_qdrant
+from askonce_worker.cache.qdrant_channel import QdrantChannel
+from askonce_worker.cache.semantic import QdrantSemanticCache
 from support.faulty_qdrant import faulty_qdrant
 from support.worker_process import until
 
@@ -28,7 +29,7 @@ HAS_THE_FAULT = version("qdrant-edge-py").startswith(("0.6.", "0.7.", "0.8."))
 
 @pytest.fixture
 async def client(graph_qdrant_url):
-    client = connect_qdrant(graph_qdrant_url)
+    client = QdrantChannel(graph_qdrant_url)
     yield client
     await client.close()
 
@@ -37,7 +38,7 @@ async def client(graph_qdrant_url):
 async def cache(client, graph_qdrant_url):
     prefix = f"test-{uuid.uuid4().hex[:12]}"
     cache = QdrantSemanticCache(
-        connect_qdrant(graph_qdrant_url), embedding_model="m", now=time.time, prefix=prefix, timeout=60
+        QdrantChannel(graph_qdrant_url), embedding_model="m", now=time.time, prefix=prefix, timeout=60
     )
     yield cache
     for name in cache.collections:
@@ -151,7 +152,7 @@ async def test_a_collection_that_is_ready_is_only_looked_at(cache, graph_qdrant_
     query = VectorQuery("s", np.ones(DIMENSION, np.float32), 0.9)
     await cache.search([query])
     async with faulty_qdrant(graph_qdrant_url) as counted:
-        client = connect_qdrant(counted.url)
+        client = QdrantChannel(counted.url)
         prefix = cache._prefix.removesuffix("-m-")
         another = QdrantSemanticCache(client, embedding_model="m", now=time.time, prefix=prefix, timeout=60)
         await another.search([query])

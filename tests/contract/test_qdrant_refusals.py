@@ -16,8 +16,9 @@ from askonce import Question
 from askonce.contract.unmatched import Unmatched
 from askonce.tasks import stop
 from askonce_worker.answering.ports import SemanticCacheDown, StoredVector, VectorQuery, VectorRefused
+from askonce_worker.cache.qdrant_channel import QdrantChannel
 from askonce_worker.cache.qdrant_errors import VECTOR_FAULT
-from askonce_worker.cache.semantic import QdrantSemanticCache, connect_qdrant
+from askonce_worker.cache.semantic import QdrantSemanticCache
 from askonce_worker.check.servers import qdrant as checked
 from askonce_worker.pacing.halving import MAX_REQUESTS
 from askonce_worker.pacing.limits import Waits
@@ -232,7 +233,7 @@ async def test_a_cluster_that_takes_its_time_over_indexes_is_waited_for(cache, f
     """Longer than an ask waits: each index is agreed on by all peers."""
     waits = Waits(interactive=0.2)
     hasty = QdrantSemanticCache(
-        connect_qdrant(faulty.url), embedding_model=cache.model, now=time.time, prefix=cache.prefix, waits=waits
+        QdrantChannel(faulty.url), embedding_model=cache.model, now=time.time, prefix=cache.prefix, waits=waits
     )
     faulty.fault("CreateFieldIndex", seconds=0.3)
     assert await hasty.search([QUERY], lane="interactive") == [Unmatched.QDRANT_SLOW]
@@ -310,7 +311,7 @@ async def test_a_key_is_sent_and_a_wrong_one_named(cache, faulty):
 
 async def searched(url, key, cache):
     other = QdrantSemanticCache(
-        connect_qdrant(url, api_key=key), embedding_model=cache.model, now=time.time, prefix=cache.prefix
+        QdrantChannel(url, api_key=key), embedding_model=cache.model, now=time.time, prefix=cache.prefix
     )
     try:
         return await other.search([QUERY])

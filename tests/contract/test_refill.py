@@ -10,7 +10,8 @@ from structlog.testing import capture_logs
 from askonce.contract.keys import FILLED, FILLING
 from askonce.operator.admin import Admin
 from askonce.tasks import stop
-from askonce_worker.cache.semantic import QdrantSemanticCache, connect_qdrant
+from askonce_worker.cache.qdrant_channel import QdrantChannel
+from askonce_worker.cache.semantic import QdrantSemanticCache
 from askonce_worker.check.cache_state import vectors
 from askonce_worker.settings import Settings
 from askonce_worker.upkeep import refill
@@ -145,7 +146,7 @@ async def test_while_qdrant_is_away_no_text_is_embedded_twice(cache, embedders, 
     names = await put(cache, 300)
     await cache.fill().run(1)
     embedder, there = embedders(), cache.semantic
-    client = connect_qdrant(f"http://127.0.0.1:{free_port()}")
+    client = QdrantChannel(f"http://127.0.0.1:{free_port()}")
     cache.semantic = QdrantSemanticCache(client, embedding_model=cache.model, now=time.time, prefix=cache.prefix)
     with capture_logs() as logs:
         trying = asyncio.create_task(cache.refill(worker="w0", embedder=embedder).run())

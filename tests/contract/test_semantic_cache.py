@@ -14,8 +14,10 @@ from qdrant_client.models import Distance, VectorParams
 
 from askonce.contract.unmatched import Unmatched
 from askonce_worker.answering.ports import SemanticCacheDown, StoredVector, VectorQuery
+from askonce_worker.cache.qdrant_channel import QdrantChannel
 from askonce_worker.cache.qdrant_messages import collection_prefix, point_id
-from askonce_worker.cache.semantic import QdrantSemanticCache, connect_qdrant
+from askonce_worker.cache.semantic import QdrantSemanticCache
+from support.official_qdrant import official_client
 
 NOW = 1_800_000_000
 DIMENSION = 8
@@ -71,13 +73,13 @@ async def make(qdrant_url, clock, prefix):
 
     def one(model: str = "e5/small", **options) -> QdrantSemanticCache:
         cache = QdrantSemanticCache(
-            connect_qdrant(qdrant_url), embedding_model=model, now=clock, prefix=prefix, **options
+            QdrantChannel(qdrant_url), embedding_model=model, now=clock, prefix=prefix, **options
         )
         caches.append(cache)
         return cache
 
     yield one
-    client = connect_qdrant(qdrant_url)
+    client = official_client(qdrant_url)
     for collection in (await client.grpc_collections.List(qdrant.ListCollectionsRequest())).collections:
         if collection.name.startswith(prefix):
             await client.delete_collection(collection.name)
@@ -105,7 +107,7 @@ async def test_nothing_is_found_in_an_empty_cache(cache):
 
 
 async def test_no_queries_cost_no_call(clock):
-    unreachable = QdrantSemanticCache(connect_qdrant("http://127.0.0.1:1"), embedding_model="m", now=clock)
+    unreachable = QdrantSemanticCache(QdrantChannel("http://127.0.0.1:1"), embedding_model="m", now=clock)
     assert await unreachable.search([]) == []
     await unreachable.upsert([])
     await unreachable.close()
@@ -204,7 +206,7 @@ async def test_workers_that_start_together_make_one_collection(make):
 async def test_the_payload_is_what_the_contract_says_and_never_the_text(cache, qdrant_url, prefix):
     await cache.upsert([stored("my secret question", vector(1))])
 
-    client = connect_qdrant(qdrant_url)
+    client = official_client(qdrant_url)
     [point], _ = await client.scroll(f"{collection_prefix(prefix, 'e5/small')}{DIMENSION}", with_payload=True)
     await client.close()
 
@@ -223,7 +225,7 @@ async def test_the_payload_is_what_the_contract_says_and_never_the_text(cache, q
 async def test_what_is_filtered_on_is_indexed_and_nothing_else(cache, qdrant_url, prefix):
     await cache.search([asked(vector(1))])
 
-    client = connect_qdrant(qdrant_url)
+    client = official_client(qdrant_url)
     info = await client.get_collection(f"{collection_prefix(prefix, 'e5/small')}{DIMENSION}")
     await client.close()
 
@@ -234,7 +236,7 @@ async def test_what_is_filtered_on_is_indexed_and_nothing_else(cache, qdrant_url
 
 async def test_a_lost_collection_is_made_anew(cache, qdrant_url, prefix):
     await cache.upsert([stored("a", vector(1))])
-    client = connect_qdrant(qdrant_url)
+    client = official_client(qdrant_url)
     await client.delete_collection(f"{collection_prefix(prefix, 'e5/small')}{DIMENSION}")
     await client.close()
 
@@ -242,7 +244,7 @@ async def test_a_lost_collection_is_made_anew(cache, qdrant_url, prefix):
 
 
 async def test_a_server_that_is_not_there_is_said_at_once(clock):
-    cache = QdrantSemanticCache(connect_qdrant("http://127.0.0.1:1"), embedding_model="m", now=clock)
+    cache = QdrantSemanticCache(QdrantChannel("http://127.0.0.1:1"), embedding_model="m", now=clock)
     started = time.monotonic()
 
     with pytest.raises(SemanticCacheDown, match="UNAVAILABLE") as caught:
@@ -256,7 +258,7 @@ async def test_a_server_that_is_not_there_is_said_at_once(clock):
 async def test_a_server_that_says_nothing_is_left_after_the_timeout(clock):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
-        cache = QdrantSemanticCache(connect_qdrant(url), embedding_model="m", now=clock, timeout=0.3)
+        cache = QdrantSemanticCache(QdrantChannel(url), embedding_model="m", now=clock, timeout=0.3)
 
         with pytest.raises(SemanticCacheDown, match="DEADLINE_EXCEEDED"):
             await cache.count()
@@ -265,7 +267,7 @@ async def test_a_server_that_says_nothing_is_left_after_the_timeout(clock):
 
 
 async def test_a_vector_that_qdrant_refuses_is_no_error_of_others(cache, qdrant_url, prefix):
-    client = connect_qdrant(qdrant_url)
+    client = official_client(qdrant_url)
     misnamed = f"{collection_prefix(prefix, 'e5/small')}3"
     await client.create_collection(misnamed, vectors_config=VectorParams(size=DIMENSION, distance=Distance.COSINE))
 
@@ -277,12 +279,11 @@ async def test_a_vector_that_qdrant_refuses_is_no_error_of_others(cache, qdrant_
 @pytest.mark.parametrize(
     ("url", "target"),
     [
-        ("http://qdrant", ("qdrant", 6334)),
-        ("http://qdrant:6333", ("qdrant", 6334)),
-        ("http://qdrant:6334", ("qdrant", 6334)),
-        ("http://127.0.0.1:41234", ("127.0.0.1", 41234)),
+        ("http://qdrant", "qdrant:6334"),
+        ("http://qdrant:6333", "qdrant:6334"),
+        ("http://qdrant:6334", "qdrant:6334"),
+        ("http://127.0.0.1:41234", "127.0.0.1:41234"),
     ],
 )
 def test_the_port_is_grpcs(url, target):
-    remote = connect_qdrant(url)._client
-    assert (remote._host, remote._grpc_port) == target
+    assert QdrantChannel(url).target == target

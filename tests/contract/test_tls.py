@@ -8,7 +8,8 @@ from redis.exceptions import RedisError
 from askonce import Client
 from askonce.errors import StoreUnreachable
 from askonce_worker.answering.ports import SemanticCacheDown
-from askonce_worker.cache.semantic import QdrantSemanticCache, connect_qdrant
+from askonce_worker.cache.qdrant_channel import QdrantChannel
+from askonce_worker.cache.semantic import QdrantSemanticCache
 from askonce_worker.check.findings import findings
 from askonce_worker.redis.connection import connect_redis
 from askonce_worker.settings import Settings
@@ -91,7 +92,7 @@ async def test_qdrant_is_reached_under_its_own_name_alone(embedded_qdrant_url, p
 
 
 async def points_at(url, prefix):
-    client = connect_qdrant(url)
+    client = QdrantChannel(url)
     semantic = QdrantSemanticCache(client, embedding_model="m", now=lambda: 0.0, prefix=prefix, timeout=5)
     try:
         return await semantic.count()

@@ -13,7 +13,7 @@ from askonce.contract.keys import Keys
 from askonce.session.wrong_hits import WrongHits, pair_report
 from askonce.store.connection import Store
 from askonce.testing import FakeClient
-from askonce_worker.cache.semantic import connect_qdrant
+from support.official_qdrant import official_client
 from support.wired import MODEL, wired_workers
 from support.worker_process import until
 
@@ -105,7 +105,7 @@ async def test_the_fake_client_takes_reports_too():
 
 async def test_the_vector_of_a_dropped_entry_goes_too(two, llm_server, embedded_qdrant_url, prefix):
     one, other = two
-    qdrant = connect_qdrant(embedded_qdrant_url)
+    qdrant = official_client(embedded_qdrant_url)
     await one.ask(FIRST)
     await one.vectors_arrived()
     [collection] = [item.name for item in (await qdrant.get_collections()).collections if item.name.startswith(prefix)]

@@ -5,7 +5,8 @@ import asyncio
 import pytest
 
 from askonce import QueueFull
-from askonce_worker.cache.semantic import QdrantSemanticCache, connect_qdrant
+from askonce_worker.cache.qdrant_channel import QdrantChannel
+from askonce_worker.cache.semantic import QdrantSemanticCache
 from askonce_worker.local.parts import choose_parts
 from askonce_worker.local.stack import Stack
 from support.asking import Bench, client_for, collected, settings_for, until_asked
@@ -102,7 +103,7 @@ async def test_nothing_is_lost_while_qdrant_or_redis_is_away_or_redis_full(
 ):
     qdrant = Stack(choose_parts(["qdrant"], data_dir=tmp_path))
     settings = settings_for(own_valkey.url, qdrant.environment["ASKONCE_QDRANT_URL"], llm_server, prefix)
-    channel = connect_qdrant(settings["ASKONCE_QDRANT_URL"])
+    channel = QdrantChannel(settings["ASKONCE_QDRANT_URL"])
     semantic = QdrantSemanticCache(
         channel, embedding_model=settings["ASKONCE_EMBEDDING_MODEL"], now=lambda: 0.0, prefix=prefix
     )

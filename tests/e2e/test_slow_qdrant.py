@@ -8,7 +8,7 @@ import pytest
 from askonce import Question
 from askonce_worker.answering.ports import StoredVector
 from askonce_worker.cache import qdrant_messages as messages
-from askonce_worker.cache.semantic import connect_qdrant
+from askonce_worker.cache.qdrant_channel import QdrantChannel
 from support.asking import MODEL, Bench, answers_to, calls, client_for, paraphrases, settings_for
 from support.counting import counters
 from support.ports import free_port
@@ -131,7 +131,7 @@ async def test_a_qdrant_that_is_gone_is_done_without_after_a_while_and_used_when
 
 async def decoys(url, collection, scope):
     """So many other questions of the scope that a search takes a while."""
-    client, random = connect_qdrant(url), np.random.default_rng(1)
+    client, random = QdrantChannel(url), np.random.default_rng(1)
     expires = int(time.time()) + 3600
     for first in range(0, DECOYS, BATCH):
         rows = random.standard_normal((BATCH, DIMENSIONS)).astype(np.float32)

@@ -14,8 +14,9 @@ from askonce_worker.answering.ports import Embedding, NewEntry, StoredVector
 from askonce_worker.cache.exact import ExactCache
 from askonce_worker.cache.outbox import Outbox
 from askonce_worker.cache.publisher import Publisher
+from askonce_worker.cache.qdrant_channel import QdrantChannel
 from askonce_worker.cache.qdrant_messages import collection_prefix
-from askonce_worker.cache.semantic import QdrantSemanticCache, connect_qdrant
+from askonce_worker.cache.semantic import QdrantSemanticCache
 from askonce_worker.providers.call_counts import CallCounts
 from askonce_worker.upkeep.eviction import Eviction
 from askonce_worker.upkeep.fill import Fill
@@ -27,6 +28,7 @@ from askonce_worker.upkeep.refill_news import RefillNews, pace_of
 from askonce_worker.upkeep.relief import Relief
 from askonce_worker.upkeep.stale import StaleSweep
 from askonce_worker.upkeep.vectors import Vectors
+from support.official_qdrant import official_client
 
 DIMENSION = 8
 MAX_TOKENS = 480
@@ -58,13 +60,14 @@ class Cache:
         self.redis = Redis.from_url(redis_url)
         self.keys = Keys(prefix)
         self.prefix, self.model = prefix, model
-        self.client = connect_qdrant(qdrant_url)
+        self.client = official_client(qdrant_url)
+        self.channel = QdrantChannel(qdrant_url)
         self.embedder = Embedder(dimension)
         self.collection = f"{collection_prefix(prefix, model)}{dimension}"
         self.semantic = QdrantSemanticCache(
-            self.client, embedding_model=model, now=time.time, prefix=prefix, timeout=30
+            self.channel, embedding_model=model, now=time.time, prefix=prefix, timeout=30
         )
-        self.vectors = Vectors(self.redis, self.keys, QdrantUpkeep(self.client, prefix=prefix, embedding_model=model))
+        self.vectors = Vectors(self.redis, self.keys, QdrantUpkeep(self.channel, prefix=prefix, embedding_model=model))
         self.publisher = Publisher(
             self.redis,
             self.keys,
@@ -81,6 +84,7 @@ class Cache:
         for name in await self.collections():
             await self.client.delete_collection(name, timeout=60)
         await self.client.close()
+        await self.channel.close()
         await self.redis.aclose()
 
     # Filling it.

@@ -14,7 +14,7 @@ CALLED_FROM_OUTSIDE = {
     "askonce/commands/parser.py: _get_help_string",
     "askonce/serve/app.py: app_from_environment",
     "askonce/testing.py: FakeClient",
-    "askonce_worker/local/qdrant.py: HealthCheck",
+    "askonce_worker/cache/qdrant_channel.py: intercept_unary_unary",
     "askonce_worker/local/qdrant_errors.py: intercept_service",
     "askonce_worker/local/qdrant_points.py: DeleteFieldIndex",
     "askonce_worker/local/qdrant_points.py: SetPayload",

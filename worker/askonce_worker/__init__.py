@@ -6,6 +6,7 @@ from importlib.util import find_spec
 
 from askonce_worker.process.parent_watch import end_with_parent
 from askonce_worker.process.probe import is_probe, probe
+from askonce_worker.rest_free import load_qdrant_without_rest
 
 NEEDED = ("arq", "openai", "aiohttp", "qdrant_client", "numpy", "pydantic_settings", "structlog", "typer", "rich")
 
@@ -23,6 +24,7 @@ def main() -> None:
         # Comparing with the leaders in flight takes a millisecond; handing it out to threads takes longer.
         os.environ.setdefault(name, "1")
     os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")  # a child is another program: gRPC would only log of it
+    load_qdrant_without_rest()
     from askonce_worker.cli import app  # noqa: PLC0415 - it imports what may be missing, and numpy
 
     app()

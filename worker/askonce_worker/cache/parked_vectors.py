@@ -4,12 +4,12 @@ import time
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from qdrant_client import AsyncQdrantClient
 from qdrant_client import grpc as qdrant
 
 from askonce.contract.unmatched import Unmatched
 from askonce_worker.answering.ports import Candidate, SemanticCacheDown, StoredVector, Vector, VectorQuery
 from askonce_worker.cache import qdrant_messages as messages
+from askonce_worker.cache.qdrant_channel import QdrantChannel
 from askonce_worker.cache.qdrant_errors import is_missing, translated
 from askonce_worker.cache.semantic import QdrantSemanticCache
 
@@ -19,7 +19,7 @@ TIMEOUT = 30.0
 class QdrantParkedVectors:
     """cache: over the same collections, by a prefix of their own. `prefix`: what these collections begin with."""
 
-    def __init__(self, client: AsyncQdrantClient, cache: QdrantSemanticCache, prefix: str) -> None:
+    def __init__(self, client: QdrantChannel, cache: QdrantSemanticCache, prefix: str) -> None:
         self._client = client
         self._cache = cache
         self._prefix = prefix

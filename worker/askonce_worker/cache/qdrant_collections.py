@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterator
 
 import grpc
 import structlog
-from qdrant_client import AsyncQdrantClient
 from qdrant_client import grpc as qdrant
 
 from askonce_worker.answering.ports import SemanticCacheDown
 from askonce_worker.cache import qdrant_messages as messages
 from askonce_worker.cache.qdrant_address import advice, too_old
+from askonce_worker.cache.qdrant_channel import QdrantChannel
 from askonce_worker.cache.qdrant_errors import is_missing, translated
 from askonce_worker.cache.qdrant_quantization import Quantization, doubt, kind_of
 
@@ -31,7 +31,7 @@ class QdrantCollections:
 
     def __init__(
         self,
-        client: AsyncQdrantClient,
+        client: QdrantChannel,
         prefix: str,
         clock: Callable[[], float],
         quantization: Quantization = "none",
@@ -115,7 +115,7 @@ class QdrantCollections:
         self._ready.add(name)
 
     async def _check_version(self) -> None:
-        version = (await self._client.info()).version
+        version = (await self._client.greeting()).version
         refusal = too_old(version)
         if refusal is not None:
             raise SemanticCacheDown(refusal)

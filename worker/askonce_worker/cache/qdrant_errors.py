@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import grpc
-from qdrant_client.common.client_exceptions import ResourceExhaustedResponse
 
 from askonce_worker.answering.ports import SemanticCacheDown, VectorRefused
 from askonce_worker.pacing.trouble import Trouble, Undelivered
@@ -26,7 +25,7 @@ def translated() -> Iterator[None]:
     except grpc.RpcError as error:
         _pass_on_cancellation()
         raise _kind(error)(f"{error.code().name}: {error.details()}") from error
-    except (ResourceExhaustedResponse, grpc.aio.UsageError) as error:
+    except grpc.aio.UsageError as error:
         raise SemanticCacheDown(str(error)) from error
 
 
@@ -42,7 +41,7 @@ def _kind(error: grpc.RpcError) -> type[SemanticCacheDown]:
 
 
 def _pass_on_cancellation() -> None:
-    """With interceptors, as the official client has them, a cancelled call may end as a failed one."""
+    """With an interceptor, as an API key needs one, a cancelled call may end as a failed one."""
     task = asyncio.current_task()
     if task is not None and task.cancelling():
         raise asyncio.CancelledError
@@ -69,8 +68,6 @@ TROUBLES = {
 def undelivered(error: SemanticCacheDown, *, queries: int) -> Undelivered:
     """What a failure means for searches that wait. queries: in the request that failed; 0 where it was no search."""
     cause, words = _origin(error), str(error)[:MOST_WORDS]
-    if isinstance(cause, ResourceExhaustedResponse):
-        return Undelivered(Trouble.BUSY, pause=cause.retry_after_s, status=words)
     if isinstance(cause, TimeoutError):
         return Undelivered(Trouble.SLOW, status=words)
     if not isinstance(cause, grpc.RpcError):
@@ -81,7 +78,13 @@ def undelivered(error: SemanticCacheDown, *, queries: int) -> Undelivered:
         if code in MAYBE_ONE:
             of_a_query = queries > 1 or (queries == 1 and code not in REFUSALS)
             trouble = Trouble.UNFIT if of_a_query else Trouble.REFUSED
-    return Undelivered(trouble, status=words)
+    return Undelivered(trouble, pause=_pause(cause), status=words)
+
+
+def _pause(error: grpc.RpcError) -> float | None:
+    """For how many seconds a server that is asked too often wants to be left alone, if it says."""
+    said = dict(error.trailing_metadata() or ()).get("retry-after", "")
+    return float(said) if error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED and str(said).isdecimal() else None
 
 
 def _origin(error: BaseException) -> BaseException:

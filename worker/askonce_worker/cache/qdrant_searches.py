@@ -10,13 +10,12 @@ from collections.abc import Callable, Sequence
 
 import grpc
 import structlog
-from qdrant_client import AsyncQdrantClient
 from qdrant_client import grpc as qdrant
-from qdrant_client.common.client_exceptions import ResourceExhaustedResponse
 
 from askonce.contract.unmatched import Unmatched
 from askonce_worker.answering.ports import Candidate, SemanticCacheDown, VectorQuery
 from askonce_worker.cache import qdrant_messages as messages
+from askonce_worker.cache.qdrant_channel import QdrantChannel
 from askonce_worker.cache.qdrant_collections import QdrantCollections
 from askonce_worker.cache.qdrant_errors import is_missing, translated, undelivered
 from askonce_worker.pacing.halving import in_pieces
@@ -50,7 +49,7 @@ class QdrantSearches:
 
     def __init__(
         self,
-        client: AsyncQdrantClient,
+        client: QdrantChannel,
         collections: QdrantCollections,
         *,
         now: Callable[[], float],
@@ -111,14 +110,12 @@ class QdrantSearches:
     async def _greet(self, seconds: float) -> None:
         try:
             async with asyncio.timeout(seconds):
-                await self._client.info()
+                await self._client.greeting()
         except TimeoutError as error:
             raise Undelivered(Trouble.AWAY, status="silent") from error
         except grpc.RpcError as error:
             if error.code() in NO_WORD:
                 raise Undelivered(Trouble.AWAY, status=error.code().name) from error
-        except ResourceExhaustedResponse:
-            return  # a word of the server, as any other status is
 
     async def _send(self, batch: list[WantedSearch]) -> None:
         """One size of vectors, but for the moment at which a model changes its own."""

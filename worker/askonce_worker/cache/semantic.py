@@ -6,30 +6,25 @@ The question's text is not in it. How the calls go out, and why over gRPC: `qdra
 
 import asyncio
 import math
-import os
 import random
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
 from uuid import UUID
 
 import structlog
-from qdrant_client import AsyncQdrantClient
 from qdrant_client import grpc as qdrant
 
 from askonce.contract.unmatched import Unmatched
 from askonce_worker.answering.ports import Candidate, SemanticCacheDown, StoredVector, Vector, VectorQuery
 from askonce_worker.cache import qdrant_messages as messages
-from askonce_worker.cache.qdrant_address import address_fault, advice, grpc_port, too_old
+from askonce_worker.cache.qdrant_address import address_fault, advice, too_old
+from askonce_worker.cache.qdrant_channel import QdrantChannel
 from askonce_worker.cache.qdrant_collections import QdrantCollections
 from askonce_worker.cache.qdrant_errors import translated
 from askonce_worker.cache.qdrant_quantization import Quantization
 from askonce_worker.cache.qdrant_searches import QdrantSearches
 from askonce_worker.explaining.ports import Neighbour
 from askonce_worker.pacing.limits import Waits
-from askonce_worker.providers.address import is_loopback
 from askonce_worker.providers.retry import Backoff
 
 log = structlog.get_logger()
@@ -37,43 +32,8 @@ log = structlog.get_logger()
 LOOKING = 3.0
 STORING = 60.0
 """Seconds for a call. Vectors wait in the outbox meanwhile."""
-GREETING = 120
-"""Seconds for a call that names no time. The client's own 5 would end greetings, and take that for a reply."""
 PATIENT = Waits()
 LOOKS_AGAIN = 15.0
-_CHANNEL = {
-    # gRPC would wait up to two minutes before it tries again, long after Qdrant is back.
-    "grpc.initial_reconnect_backoff_ms": 200,
-    "grpc.max_reconnect_backoff_ms": 2000,
-    # A peer that vanished without a word is noticed; one that is busy is not taken for it.
-    "grpc.keepalive_time_ms": 30_000,
-    "grpc.keepalive_timeout_ms": 20_000,
-}
-
-
-def connect_qdrant(url: str, *, api_key: str | None = None) -> AsyncQdrantClient:
-    """A client of the gRPC endpoint. No I/O; the channel opens in the loop that makes the first call.
-
-    The port is gRPC's; REST's well-known one (6333), or none, stands for gRPC's well-known one (6334). Over https the
-    certificate has to be of that host, by an authority in SSL_CERT_FILE, or else one that gRPC knows.
-    """
-    parts = urlsplit(url)
-    return AsyncQdrantClient(
-        host=parts.hostname,
-        grpc_port=grpc_port(parts),
-        https=parts.scheme == "https",
-        prefer_grpc=True,
-        api_key=api_key,
-        check_compatibility=False,
-        timeout=GREETING,
-        grpc_options={**_CHANNEL, **_authorities(), "grpc.enable_http_proxy": 0 if is_loopback(url) else 1},
-    )
-
-
-def _authorities() -> dict[str, Any]:
-    """gRPC has a list of its own, and does not read SSL_CERT_FILE."""
-    path = os.environ.get("SSL_CERT_FILE")
-    return {"root_certificates": Path(path).read_bytes()} if path else {}
 
 
 class QdrantSemanticCache:
@@ -81,7 +41,7 @@ class QdrantSemanticCache:
 
     def __init__(
         self,
-        client: AsyncQdrantClient,
+        client: QdrantChannel,
         *,
         embedding_model: str,
         now: Callable[[], float],
@@ -191,7 +151,7 @@ def _neighbour(point: qdrant.ScoredPoint) -> Neighbour:
     )
 
 
-async def greet_qdrant(url: str, client: AsyncQdrantClient) -> None:
+async def greet_qdrant(url: str, client: QdrantChannel) -> None:
     """Says in the log why Qdrant does not answer, or that its version is too old. Ends once it has answered."""
     said = ""
     while True:
@@ -204,11 +164,11 @@ async def greet_qdrant(url: str, client: AsyncQdrantClient) -> None:
         await asyncio.sleep(LOOKS_AGAIN)
 
 
-async def _fault(url: str, client: AsyncQdrantClient) -> str | None:
+async def _fault(url: str, client: QdrantChannel) -> str | None:
     try:
         async with asyncio.timeout(LOOKING):
             with translated():
-                version = (await client.info()).version
+                version = (await client.greeting()).version
     except (SemanticCacheDown, TimeoutError) as error:
         return await address_fault(url) or str(error) or "no answer"
     if (less := advice(version)) is not None and too_old(version) is None:

@@ -4,12 +4,11 @@ import uuid
 from collections.abc import Iterator, Sequence
 
 import grpc
-from qdrant_client import AsyncQdrantClient
 from qdrant_client import grpc as qdrant
 
+from askonce_worker.cache.qdrant_channel import QdrantChannel
 from askonce_worker.cache.qdrant_messages import collection_prefix, is_of_model
 from askonce_worker.cache.qdrant_quantization import doubt, kind_of
-from askonce_worker.cache.semantic import connect_qdrant
 from askonce_worker.check.finding import Finding
 from askonce_worker.check.one_part import answer
 from askonce_worker.check.strict_mode import rates, refused
@@ -36,7 +35,7 @@ async def collections(settings: Settings) -> list[Finding]:
     """One finding for each collection of the embedding model; none where there is none. Never raises."""
     assert settings.qdrant_url is not None
     key = settings.qdrant_api_key.get_secret_value() if settings.qdrant_api_key else None
-    client = connect_qdrant(settings.qdrant_url.get_secret_value(), api_key=key)
+    client = QdrantChannel(settings.qdrant_url.get_secret_value(), api_key=key)
     try:
         names = await _names(client, settings)
         return [await _finding(client, settings, name) for name in names]
@@ -46,7 +45,7 @@ async def collections(settings: Settings) -> list[Finding]:
         await client.close()
 
 
-async def refuses_writes(client: AsyncQdrantClient, settings: Settings, names: Sequence[str]) -> str | None:
+async def refuses_writes(client: QdrantChannel, settings: Settings, names: Sequence[str]) -> str | None:
     """Why the worker's key will not do, from two deletions of what is not there."""
     ours = [name for name in names if _is_ours(settings, name)]
     try:
@@ -83,7 +82,7 @@ def remarks(info: qdrant.CollectionInfo, settings: Settings) -> Iterator[tuple[b
         yield False, ONE_COPY.format(shards=params.shard_number)
 
 
-async def _names(client: AsyncQdrantClient, settings: Settings) -> list[str]:
+async def _names(client: QdrantChannel, settings: Settings) -> list[str]:
     reply = await client.grpc_collections.List(qdrant.ListCollectionsRequest())
     return sorted(each.name for each in reply.collections if _is_ours(settings, each.name))
 
@@ -93,7 +92,7 @@ def _is_ours(settings: Settings, name: str) -> bool:
     return is_of_model(name, prefix, settings.embedding_dimensions)
 
 
-async def _finding(client: AsyncQdrantClient, settings: Settings, name: str) -> Finding:
+async def _finding(client: QdrantChannel, settings: Settings, name: str) -> Finding:
     async def ask() -> Finding:
         reply = await client.grpc_collections.Get(qdrant.GetCollectionInfoRequest(collection_name=name))
         info: qdrant.CollectionInfo = reply.result

@@ -12,7 +12,7 @@ from askonce.contract.keys import FILLED, FILLING, Keys
 from askonce.prices.load import load_prices
 from askonce.readable import read_object
 from askonce_worker.answering.ports import SemanticCacheDown
-from askonce_worker.cache.semantic import connect_qdrant
+from askonce_worker.cache.qdrant_channel import QdrantChannel
 from askonce_worker.matching.profiles import profile_of
 from askonce_worker.providers.provider import connect
 from askonce_worker.settings import Settings, matching_threshold
@@ -36,7 +36,7 @@ async def words(settings: Settings, redis: Redis, keys: Keys) -> list[str]:
     if settings.qdrant_url is None or matching_threshold(settings) is None:
         return []
     key = settings.qdrant_api_key.get_secret_value() if settings.qdrant_api_key else None
-    client = connect_qdrant(settings.qdrant_url.get_secret_value(), api_key=key)
+    client = QdrantChannel(settings.qdrant_url.get_secret_value(), api_key=key)
     model, dimensions, prefix = settings.embedding_model, settings.embedding_dimensions, settings.key_prefix
     upkeep = QdrantUpkeep(client, prefix=prefix, embedding_model=model, dimensions=dimensions, timeout=QDRANT_WITHIN)
     try:

@@ -2,8 +2,10 @@
 
 import dataclasses
 
+from qdrant_client.grpc import ListCollectionsRequest
+
 from askonce_worker.cache import qdrant_address
-from askonce_worker.cache.semantic import connect_qdrant
+from askonce_worker.cache.qdrant_channel import GREETING, QdrantChannel
 from askonce_worker.check import qdrant_collection
 from askonce_worker.check.advice import CERTIFICATE
 from askonce_worker.check.finding import Finding
@@ -43,10 +45,11 @@ async def qdrant(settings: Settings) -> Finding:
 
     async def ask() -> Finding:
         key = settings.qdrant_api_key.get_secret_value() if settings.qdrant_api_key else None
-        client = connect_qdrant(url, api_key=key)
+        client = QdrantChannel(url, api_key=key)
         try:
-            info = await client.info()
-            names = [item.name for item in (await client.get_collections()).collections]
+            info = await client.greeting()
+            reply = await client.grpc_collections.List(ListCollectionsRequest(), timeout=GREETING)
+            names = [item.name for item in reply.collections]
             reads_only = await qdrant_collection.refuses_writes(client, settings, names)
         finally:
             await client.close()

@@ -88,7 +88,7 @@ def qdrant_part(port: int, data_dir: Path | None) -> Part:
     _require("qdrant", "qdrant_edge")
     return Part(
         name="qdrant",
-        command=("askonce_worker.local.qdrant", "--port", str(port), *_kept(data_dir, "qdrant")),
+        command=("askonce_worker.local.qdrant_process", "--port", str(port), *_kept(data_dir, "qdrant")),
         port=port,
         answers=lambda: probes.qdrant_answers(port),
         environment={"ASKONCE_QDRANT_URL": f"http://127.0.0.1:{port}"},

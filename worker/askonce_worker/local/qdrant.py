@@ -91,7 +91,3 @@ def _tidy(turns: Turns, shards: Shards, stopping: Event) -> None:
         except Exception:
             log.exception("what is done between requests has failed")
             pause = EVERY
-
-
-if __name__ == "__main__":
-    main()

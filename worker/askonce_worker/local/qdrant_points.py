@@ -7,11 +7,11 @@ from typing import Any
 
 import qdrant_edge as edge
 from qdrant_client import grpc as qdrant
-from qdrant_client.conversions.conversion import grpc_to_payload
 
 from askonce_worker.local.qdrant_collection import Collection
 from askonce_worker.local.qdrant_errors import Unsupported, WrongInput, only
 from askonce_worker.local.qdrant_filters import optional_filter, to_filter, to_id
+from askonce_worker.local.qdrant_payloads import to_payload
 from askonce_worker.local.qdrant_searches import to_searches
 from askonce_worker.local.qdrant_shards import Shards
 from askonce_worker.local.qdrant_values import (
@@ -52,7 +52,7 @@ class PointsService(qdrant.PointsServicer):
     def SetPayload(self, request: qdrant.SetPayloadPoints, _context: Any) -> qdrant.PointsOperationResponse:
         only(request, "points_selector", "payload", *_WRITE)
         collection = self._shards.to_write(request.collection_name)
-        chosen, payload = _selected(request.points_selector), grpc_to_payload(request.payload)
+        chosen, payload = _selected(request.points_selector), to_payload(request.payload)
         if isinstance(chosen, list):
             collection.set_payload(chosen, payload)
         else:

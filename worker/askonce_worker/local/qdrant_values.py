@@ -8,10 +8,10 @@ from uuid import UUID
 
 import qdrant_edge as edge
 from qdrant_client import grpc as qdrant
-from qdrant_client.conversions.conversion import grpc_to_payload, json_to_value
 
 from askonce_worker.local.qdrant_errors import Unsupported, WrongInput, only
 from askonce_worker.local.qdrant_filters import to_id
+from askonce_worker.local.qdrant_payloads import from_payload, to_payload
 
 
 def to_point(message: qdrant.PointStruct, size: int) -> edge.Point:
@@ -22,7 +22,7 @@ def to_point(message: qdrant.PointStruct, size: int) -> edge.Point:
     only(vector, "data", "dense")
     numbers = vector.dense.data if vector.HasField("dense") else vector.data
     check_size(size, numbers)
-    return edge.Point(to_id(message.id), numbers[:], grpc_to_payload(message.payload))
+    return edge.Point(to_id(message.id), numbers[:], to_payload(message.payload))
 
 
 def check_size(expected: int, numbers: Sized) -> None:
@@ -55,7 +55,7 @@ def from_id(point: int | str | UUID) -> qdrant.PointId:
 def from_scored(point: edge.ScoredPoint) -> qdrant.ScoredPoint:
     return qdrant.ScoredPoint(
         id=from_id(point.id),
-        payload=_from_payload(point.payload),
+        payload=from_payload(point.payload),
         score=point.score,
         version=point.version,
         vectors=_from_vector(point.vector),
@@ -64,12 +64,8 @@ def from_scored(point: edge.ScoredPoint) -> qdrant.ScoredPoint:
 
 def from_record(record: edge.Record) -> qdrant.RetrievedPoint:
     return qdrant.RetrievedPoint(
-        id=from_id(record.id), payload=_from_payload(record.payload), vectors=_from_vector(record.vector)
+        id=from_id(record.id), payload=from_payload(record.payload), vectors=_from_vector(record.vector)
     )
-
-
-def _from_payload(payload: dict[str, Any] | None) -> dict[str, Any]:
-    return {key: json_to_value(value) for key, value in (payload or {}).items()}
 
 
 def _from_vector(vector: Any) -> qdrant.VectorsOutput | None:

@@ -6,12 +6,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import grpc
-from qdrant_client import AsyncQdrantClient
 from qdrant_client import grpc as qdrant
-from qdrant_client.common.client_exceptions import ResourceExhaustedResponse
 
 from askonce_worker.answering.ports import SemanticCacheDown
 from askonce_worker.cache import qdrant_messages as messages
+from askonce_worker.cache.qdrant_channel import QdrantChannel
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +29,7 @@ class QdrantUpkeep:
 
     def __init__(
         self,
-        client: AsyncQdrantClient,
+        client: QdrantChannel,
         *,
         prefix: str,
         embedding_model: str,
@@ -105,5 +104,5 @@ def _translated(*, missing_is_empty: bool = False) -> Iterator[None]:
     except grpc.RpcError as error:
         if not (missing_is_empty and error.code() == grpc.StatusCode.NOT_FOUND):
             raise SemanticCacheDown(f"{error.code().name}: {error.details()}") from error
-    except (ResourceExhaustedResponse, grpc.aio.UsageError) as error:
+    except grpc.aio.UsageError as error:
         raise SemanticCacheDown(str(error)) from error

@@ -12,8 +12,9 @@ from askonce_worker.answering.coalescing import Coalescer
 from askonce_worker.answering.lookup import Lookup
 from askonce_worker.answering.ports import Clock, ExactCache, Outbound
 from askonce_worker.cache.parked_vectors import QdrantParkedVectors
+from askonce_worker.cache.qdrant_channel import QdrantChannel
 from askonce_worker.cache.qdrant_messages import collection_prefix
-from askonce_worker.cache.semantic import QdrantSemanticCache, connect_qdrant
+from askonce_worker.cache.semantic import QdrantSemanticCache
 from askonce_worker.logs.redaction import Redactor
 from askonce_worker.logs.unreadable import Refusals
 from askonce_worker.matching.match import Matcher
@@ -163,7 +164,7 @@ def _api(settings: Settings, stack: AsyncExitStack) -> tuple[BatchApi, Redactor]
 def _vectors(settings: Settings, clock: Clock, stack: AsyncExitStack) -> QdrantParkedVectors | None:
     if settings.qdrant_url is None:
         return None
-    client = connect_qdrant(settings.qdrant_url.get_secret_value(), api_key=secret(settings.qdrant_api_key))
+    client = QdrantChannel(settings.qdrant_url.get_secret_value(), api_key=secret(settings.qdrant_api_key))
     prefix = f"{settings.key_prefix}-parked"
     cache = QdrantSemanticCache(
         client,

@@ -18,7 +18,8 @@ from askonce_worker.answering.ports import Candidate, Clock, Finished, VectorQue
 from askonce_worker.cache.exact import ExactCache
 from askonce_worker.cache.outbox import Outbox
 from askonce_worker.cache.publisher import Publisher
-from askonce_worker.cache.semantic import QdrantSemanticCache, connect_qdrant, greet_qdrant
+from askonce_worker.cache.qdrant_channel import QdrantChannel
+from askonce_worker.cache.semantic import QdrantSemanticCache, greet_qdrant
 from askonce_worker.cache.wrong_pairs import ReportedPairs
 from askonce_worker.health.parts import PartHealth
 from askonce_worker.inflight.coalescer import RedisCoalescer
@@ -100,7 +101,7 @@ def semantic_of(settings: Settings, clock: Clock, stack: AsyncExitStack) -> Qdra
         log.warning("semantic.off", reason="ASKONCE_QDRANT_URL is not set")
         return None
     url = settings.qdrant_url.get_secret_value()
-    client = connect_qdrant(url, api_key=secret(settings.qdrant_api_key))
+    client = QdrantChannel(url, api_key=secret(settings.qdrant_api_key))
     cache = QdrantSemanticCache(
         client,
         embedding_model=settings.embedding_model,

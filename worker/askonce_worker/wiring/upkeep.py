@@ -8,7 +8,8 @@ from redis.asyncio import Redis
 
 from askonce.contract.keys import Keys
 from askonce.prices.load import load_prices
-from askonce_worker.cache.semantic import QdrantSemanticCache, connect_qdrant
+from askonce_worker.cache.qdrant_channel import QdrantChannel
+from askonce_worker.cache.semantic import QdrantSemanticCache
 from askonce_worker.health.parts import PartHealth
 from askonce_worker.inflight.feed import Feed
 from askonce_worker.matching.never_cache import never_cached
@@ -97,7 +98,7 @@ def _fill(settings: Settings, redis: Redis, keys: Keys, vectors: Vectors, embedd
 def _qdrant(settings: Settings, stack: AsyncExitStack) -> QdrantUpkeep:
     assert settings.qdrant_url is not None
     key = settings.qdrant_api_key.get_secret_value() if settings.qdrant_api_key else None
-    client = connect_qdrant(settings.qdrant_url.get_secret_value(), api_key=key)
+    client = QdrantChannel(settings.qdrant_url.get_secret_value(), api_key=key)
     stack.push_async_callback(client.close)
     return QdrantUpkeep(
         client,
