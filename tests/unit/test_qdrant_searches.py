@@ -14,7 +14,7 @@ from support.worker_process import until
 class Back:
     """A Qdrant that answers greetings."""
 
-    async def info(self):
+    async def greeting(self):
         return None
 
 
