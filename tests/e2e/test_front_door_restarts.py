@@ -4,6 +4,7 @@ import asyncio
 from contextlib import AsyncExitStack
 
 import httpx
+import pytest
 
 from support.front_door import front_door
 from support.front_door_fixtures import door_settings
@@ -47,6 +48,7 @@ class Asking:
         await until(enough, seconds=90, what=f"{count} answers")
 
 
+@pytest.mark.timeout(300)  # it starts four processes, one after the other
 async def test_nothing_is_lost_when_the_server_and_redis_are_restarted(own_valkey, llm_server, prefix):  # noqa: F811
     await llm_server.control(chat={"latency_ms": 50})
     settings = door_settings(own_valkey.url, llm_server, prefix)
