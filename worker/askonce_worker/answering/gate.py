@@ -60,23 +60,23 @@ class JudgedMatches:
     async def _judged(self, ask: Ask, items: list[OpenQuestion]) -> None:
         left = (items[0].deadline - self._clock.now_ms()) / 1000
         choices = await self._admission.admit(items, within=max(0.0, min(MOST_WAITING, left / 2)))
-        answered = await asyncio.gather(
-            *(self._served(item, choice) for item, choice in zip(items, choices, strict=True) if choice is not None)
-        )
-        done = {key for key in answered if key}
-        await ask([item for item in items if item.key not in done])
+        admitted = zip(items, choices, strict=True)
+        served = await asyncio.gather(*(self._served(item, choice) for item, choice in admitted))
+        await ask([item for item, is_served in zip(items, served, strict=True) if not is_served])
 
-    async def _served(self, item: OpenQuestion, choice: Choice) -> str:
-        """The key of a question that needs no answer any more. Meanwhile its match may have been invalidated, or
-        reported, or somebody else has asked the same."""
-        key, hit = item.key, choice.hit or choice.spare
+    async def _served(self, item: OpenQuestion, choice: Choice | None) -> bool:
+        """Whether the question needs no answer any more. Meanwhile its match may have been invalidated, or reported, or
+        somebody else has asked the same."""
+        if choice is None:
+            return False
+        hit = choice.hit or choice.spare
         if await self._lookup.look_again(item, similar=False):
-            return key
+            return True
         if hit is None or not await self._lookup.stands(item.question, hit):
-            return ""
+            return False
         item.look, item.spare = choice.look, choice.spare
         if choice.hit is None:
-            return ""
+            return False
         await self._outbound.send(similar(item, choice.hit))
         self._admission.served(item, choice.hit)
-        return key
+        return True
