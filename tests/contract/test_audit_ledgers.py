@@ -101,7 +101,8 @@ async def ledger(redis, keys):
     )
 
 
-async def test_increments_of_all_workers_stay_while_the_ledger_is_compacted(redis, keys):
+async def test_increments_of_all_workers_stay_while_the_ledger_is_compacted(redis, keys, monkeypatch):
+    monkeypatch.setattr("askonce_worker.auditing.deciding.RESTS", 0)  # as many decisions as can be
     workers = [Recorder(redis, keys, worker=f"w{number}", period=PERIOD) for number in range(4)]
     job = decisions(redis, keys)
     done = asyncio.Event()
@@ -175,6 +176,7 @@ async def test_a_scorer_is_learnt_from_the_stored_records_and_not_while_qdrant_i
     await work(Recorder(redis, keys, worker="w2", period=PERIOD), policies(redis, keys), PERIOD, wrong_of=3)
     await decisions(redis, keys, vectors).run()
     assert decode_policy("p", await redis.get(keys.audit.policy(GROUP))).weights is not None
+    assert await redis.pttl(keys.audit.deciding(GROUP)) > 0, "it is left alone for a while"
 
 
 async def test_policies_are_read_in_one_command_and_not_again_while_they_are_fresh(redis, keys):

@@ -9,6 +9,7 @@ import pytest
 from rich.console import Console
 
 from askonce_worker.check.finding import Finding
+from askonce_worker.check.judging import judge
 from askonce_worker.check.providers import embeddings, llm
 from askonce_worker.check.table import table_of
 from askonce_worker.settings import Settings
@@ -49,6 +50,29 @@ async def test_a_refused_key_is_named(llm_server):
     assert not found.ok
     assert found.advice.startswith("the key is refused")
     assert "OPENAI_API_KEY" in found.advice
+
+
+@pytest.mark.parametrize(
+    ("says", "ok", "state"),
+    [
+        ("SD", True, "tells a right answer from a wrong one"),
+        ("SS", False, "does not tell a right answer from a wrong one"),
+        ("I cannot say.", False, "answers, but not with a letter for each pair"),
+    ],
+)
+async def test_the_judge_is_tried_once(llm_server, says, ok, state):
+    await llm_server.control(chat={"answer": says})
+    found = await judge(settings(llm_server, judge_model="small"))
+    assert (found.ok, found.state) == (ok, state)
+    [request] = (await llm_server.stats())["chat"]["requests"]
+    assert request["body"]["model"] == "small"
+
+
+async def test_a_judge_that_the_provider_does_not_have_is_named(llm_server):
+    await llm_server.fail("chat", "status", status=404)
+    found = await judge(settings(llm_server, judge_model="small"))
+    assert not found.ok
+    assert "ASKONCE_JUDGE_MODEL" in found.advice
 
 
 async def test_an_embedding_model_that_does_not_tell_texts_apart_is_named(llm_server):

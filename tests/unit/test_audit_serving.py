@@ -77,6 +77,22 @@ def test_what_nobody_can_judge_is_served():
     assert (choice.look.found, choice.look.comparable) == ("served", False)
 
 
+async def test_what_is_decided_between_the_search_and_the_choice_waits_for_the_next_search():
+    class Changing(OnePolicy):
+        async def refresh(self, groups):
+            pass
+
+    policies = Changing(Policy(3, 0.8, 1e-9))
+    audited = AuditedServing(
+        Matcher(threshold=0.7, max_chars=1000), policies, NoJudge(), profile=0.95, misses=True, bulk_tier="standard"
+    )
+    prepared = await audited.prepare([ASKED])
+    assert not prepared.needs_vectors(ASKED)
+    object.__setattr__(policies, "policy", Policy(4, -0.5, 1e-9, LEARNT))
+    assert audited.needs_vectors(ASKED)
+    assert prepared.choose(ASKED, "bulk", VECTOR, [hit()]).hit is not None
+
+
 def test_sentences_are_looked_at_where_a_judge_is_open():
     sentence = hit(answer="The tower is as tall as three hundred people are long.")
     assert chosen(Policy(3, 0.8, 1.0), sentence, judge=OpenJudge()).spare

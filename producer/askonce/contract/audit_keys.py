@@ -60,7 +60,8 @@ class AuditKeys:
         return f"{self.prefix}:audit:due"
 
     def deciding(self, group: str) -> str:
-        """string: a worker decides about the group; two minutes, or until it has; worker."""
+        """string: a worker decides about the group, or has just learnt from it; 15 s, renewed, then up to a minute;
+        worker."""
         return f"{self.prefix}:audit:deciding:{group}"
 
     def seen(self, hour: int | str) -> str:

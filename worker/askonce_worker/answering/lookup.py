@@ -113,8 +113,8 @@ class Lookup:
         wanted = [item for item in todo if item.vector is not None and item.reuse.from_cache]
         if not wanted:
             return todo
-        await self._serving.prepare([item.question for item in wanted])
-        searched, found = await self._search(wanted, lane, in_turn)
+        serving = await self._serving.prepare([item.question for item in wanted])
+        searched, found = await self._search(wanted, serving, lane, in_turn)
         waited = (self._clock.now_ms() - began) / 1000
         for item in searched:
             item.unmatched = None
@@ -124,7 +124,7 @@ class Lookup:
         finished: list[Finished] = []
         hit: set[str] = set()
         for item, candidates in zip(searched, found, strict=True):
-            choice = self._choose(item, candidates, entries)
+            choice = _choose(serving, item, candidates, entries)
             item.look, item.spare, item.doubt = choice.look, choice.spare, choice.doubt
             if choice.hit is not None:
                 hit.add(item.key)
@@ -175,12 +175,12 @@ class Lookup:
         return similar and not await self.similar([item], in_turn=in_turn)
 
     async def _search(
-        self, items: Sequence[OpenQuestion], lane: str, in_turn: bool
+        self, items: Sequence[OpenQuestion], serving: Serving, lane: str, in_turn: bool
     ) -> tuple[list[OpenQuestion], list[list[Candidate]]]:
         """Those that could be looked for, and what was found. The others say why not."""
         lane, within = lane or items[0].lane, self._within(items[0], in_turn)
         with self._stage("semantic", questions=len(items)):
-            queries = [self._query(item) for item in items]
+            queries = [_query(serving, item) for item in items]
             replies = await self._semantic_cache.search(queries, lane=lane, within=within, urgent=in_turn)
         searched, found = [], []
         for item, reply in zip(items, replies, strict=True):
@@ -207,12 +207,6 @@ class Lookup:
         for item, embedding in zip(items, found, strict=True):
             item.vector, item.unmatched = embedding.vector, embedding.unmatched
 
-    def _query(self, item: OpenQuestion) -> VectorQuery:
-        assert item.vector is not None
-        question, least = item.question, item.reuse.threshold
-        item.joins = self._serving.joins(question, item.reuse)
-        return VectorQuery(question.scope, item.vector, least, item.epochs, self._serving.needs_vectors(question))
-
     async def _live_entries(
         self, todo: Sequence[OpenQuestion], fingerprints: Sequence[str] = ()
     ) -> Mapping[str, Entry]:
@@ -222,15 +216,25 @@ class Lookup:
             item.epochs = epochs
         return found.entries
 
-    def _choose(self, item: OpenQuestion, candidates: Sequence[Candidate], entries: Mapping[str, Entry]) -> Choice:
-        """Among the candidates whose entries still stand and may serve this question."""
-        assert item.vector is not None
-        found = []
-        for candidate in candidates:
-            entry = entries.get(candidate.fingerprint)
-            if entry is not None and entry.scope == item.question.scope and entry.epochs == item.epochs:
-                found.append(Hit(entry, candidate.similarity, candidate.vector))
-        return self._serving.choose(item.question, item.lane, item.vector, found)
+
+def _query(serving: Serving, item: OpenQuestion) -> VectorQuery:
+    assert item.vector is not None
+    question, least = item.question, item.reuse.threshold
+    item.joins = serving.joins(question, item.reuse)
+    return VectorQuery(question.scope, item.vector, least, item.epochs, serving.needs_vectors(question))
+
+
+def _choose(
+    serving: Serving, item: OpenQuestion, candidates: Sequence[Candidate], entries: Mapping[str, Entry]
+) -> Choice:
+    """Among the candidates whose entries still stand and may serve this question."""
+    assert item.vector is not None
+    found = []
+    for candidate in candidates:
+        entry = entries.get(candidate.fingerprint)
+        if entry is not None and entry.scope == item.question.scope and entry.epochs == item.epochs:
+            found.append(Hit(entry, candidate.similarity, candidate.vector))
+    return serving.choose(item.question, item.lane, item.vector, found)
 
 
 def _opened(question: Question, batch: Batch, reuse: Reuse, epochs: str, tier: Tier, joins: float) -> OpenQuestion:

@@ -44,8 +44,9 @@ NOTHING = Choice()
 
 
 class Serving(Protocol):
-    async def prepare(self, questions: Sequence[Question]) -> None:
-        """To be awaited before these are looked for."""
+    async def prepare(self, questions: Sequence[Question]) -> "Serving":
+        """To be awaited before these are looked for. What it returns serves them by the same rules until that is done,
+        whatever is decided meanwhile."""
         ...
 
     def needs_vectors(self, question: Question) -> bool:
@@ -73,8 +74,8 @@ class FirstMatch:
     def __init__(self, matcher: Matcher) -> None:
         self._matcher = matcher
 
-    async def prepare(self, questions: Sequence[Question]) -> None:
-        pass
+    async def prepare(self, questions: Sequence[Question]) -> "FirstMatch":  # noqa: ARG002
+        return self
 
     def needs_vectors(self, question: Question) -> bool:  # noqa: ARG002
         return False

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -11,10 +12,13 @@ import structlog
 from redis.asyncio import Redis
 
 from askonce.contract.keys import Keys
+from askonce.store.away import TROUBLE
 from askonce.store.scripts import Script
+from askonce.tasks import stop
 from askonce_worker.answering.ports import SemanticCacheDown
 from askonce_worker.audit.deciding import PERIOD, Terms, decide, first_policy
 from askonce_worker.audit.judge_errors import judge_errors
+from askonce_worker.audit.learning import LEAST
 from askonce_worker.audit.ledger import Fields, Slice, add_up, compact, fields_of, slices_of
 from askonce_worker.audit.matches import Matches
 from askonce_worker.audit.policy import Policy, Unreadable, decode_policy, encode_policy
@@ -31,8 +35,11 @@ AT_ONCE = 50
 """Groups that are looked at in one run."""
 PAGE = 500
 """Groups in a round trip."""
-HELD = 120
-"""Seconds for which a group is left to the worker that decides about it."""
+HELD, RENEWED = 15, 4.0
+"""Seconds for which a group is left to the worker that decides about it, and after which it says that it lives."""
+RESTS, MOST_REST = 20, 60.0
+"""A group that was learnt from is left alone for so many times as long as that took, for so many seconds at most: where
+requests come fast, learning would take all of a core."""
 LEARNING = 20.0
 """Seconds for reading what a scorer learns from."""
 RUN = 5.0
@@ -74,12 +81,15 @@ class Decisions:
             name = group.decode()
             if not await self._redis.set(self._keys.audit.deciding(name), b"", nx=True, ex=HELD):
                 continue  # another worker does, or has failed to: it is tried again later
+            holding = asyncio.create_task(self._hold(name))
             try:
-                await self._decide(name)
+                rest = await self._decide(name)
             except (ArithmeticError, LookupError, ValueError) as error:  # the other groups do not wait for this one
                 log.error("audit.not_decided", group=name, error=type(error).__name__, reason=str(error)[:200])
             else:
-                await self._redis.delete(self._keys.audit.deciding(name))
+                await self._redis.pexpire(self._keys.audit.deciding(name), int(1000 * rest))
+            finally:
+                await stop(holding)
 
     async def forget(self) -> None:
         """Makes room for new groups, in the place of those whose ledgers have passed."""
@@ -94,7 +104,15 @@ class Decisions:
             if gone:
                 await self._redis.hdel(self._keys.audit.groups, *gone)
 
-    async def _decide(self, group: str) -> None:
+    async def _hold(self, group: str) -> None:
+        """Until it is cancelled."""
+        while True:
+            await asyncio.sleep(RENEWED)
+            with suppress(*TROUBLE):
+                await self._redis.expire(self._keys.audit.deciding(group), HELD)
+
+    async def _decide(self, group: str) -> float:
+        """Seconds for which the group is to be left alone."""
         keys = self._keys.audit
         pipe = self._redis.pipeline(transaction=False)
         pipe.get(keys.policy(group))
@@ -104,23 +122,21 @@ class Decisions:
         before = self._policy_before(group, raw)
         if before is None:
             await self._redis.zrem(keys.due, group)
-            return
+            return 0.0
         fields = _numbers(found)
         slices = compact(slices_of(fields))
-        policy = await asyncio.to_thread(
-            decide,
-            _after_all(before, fields),
-            slices,
-            await self._learnable(group),
-            self._terms,
-            judge_errors(_numbers(agreement)),
-        )
+        records = await self._learnable(group)
+        began = self._clock()
+        facts = _after_all(before, fields), slices, records, self._terms, judge_errors(_numbers(agreement))
+        policy = await asyncio.to_thread(decide, *facts)
+        spent = self._clock() - began if len(records) >= LEAST else 0.0
         names = [keys.policy(group), keys.ledger(group), keys.due]
         since = int(fields.get("since", 0))
         args = [raw or b"", encode_policy(policy), group, since, KEPT, PERIOD, *_changes(fields, slices)]
         if await DECIDE(self._redis, names, args):
             log.info("audit.decided", group=group, version=policy.version, threshold=policy.threshold,
                      chance=round(policy.chance, 4), learnt=policy.weights is not None)  # fmt: skip
+        return min(MOST_REST, RESTS * spent)
 
     def _policy_before(self, group: str, raw: bytes | None) -> Policy | None:
         """None for one of a newer release, which decides then."""

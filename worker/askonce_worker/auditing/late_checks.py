@@ -15,7 +15,7 @@ from askonce.contract.completion import CompletionVerdict, verdict
 from askonce.question import Question, Tier
 from askonce.store.away import TROUBLE
 from askonce.tasks import stop
-from askonce_worker.answering.ports import LLM, Completion, LLMError, NewEntry, Outbound, Reservation
+from askonce_worker.answering.ports import LLM, Clock, Completion, LLMError, NewEntry, Outbound, Reservation
 from askonce_worker.answering.tiers import tier_of
 from askonce_worker.audit.looks import Look
 
@@ -37,10 +37,11 @@ class Turns(Protocol):
 class LateChecks:
     """tier: how bulk questions are paid."""
 
-    def __init__(self, turns: Turns, llm: LLM, outbound: Outbound, *, tier: Tier) -> None:
+    def __init__(self, turns: Turns, llm: LLM, outbound: Outbound, clock: Clock, *, tier: Tier) -> None:
         self._turns = turns
         self._llm = llm
         self._outbound = outbound
+        self._clock = clock
         self._tier = tier
         self._slots = asyncio.Semaphore(AT_ONCE)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -65,9 +66,10 @@ class LateChecks:
         await stop(*self._tasks)
 
     async def _check(self, question: Question, look: Look) -> None:
-        completion = None
+        completion, asked = None, 0
         try:
             async with asyncio.timeout(TIMEOUT), self._slots, self._turns(question, "bulk") as turn:
+                asked = self._clock.now_ms()
                 completion = await self._ask(question, turn)
         except (LLMError, TimeoutError) as error:
             log.debug("audit.not_checked", error=type(error).__name__)
@@ -75,7 +77,7 @@ class LateChecks:
             for told in self._under_way.pop((question.fingerprint, look.entry)):
                 told(completion)
         if completion is not None:
-            await self._keep(question, look, completion)
+            await self._keep(question, look, completion, asked)
 
     async def _ask(self, question: Question, turn: Reservation) -> Completion:
         turn.spent()
@@ -84,12 +86,13 @@ class LateChecks:
         turn.spent(completion.body.get("usage"))
         return completion
 
-    async def _keep(self, question: Question, look: Look, completion: Completion) -> None:
-        """It was paid for: whoever asks the same again gets it. And a scorer can learn from its vector."""
+    async def _keep(self, question: Question, look: Look, completion: Completion, asked: int) -> None:
+        """It was paid for: whoever asks the same again gets it, unless somebody has asked later. And a scorer can learn
+        from its vector."""
         if verdict(completion.body) is not CompletionVerdict.GOOD:
             return
         try:
-            entry = NewEntry(question, completion.body, look.epochs, look.question, semantic=True)
+            entry = NewEntry(question, completion.body, look.epochs, look.question, semantic=True, asked_ms=asked)
             await self._outbound.send([], entries=[entry])
         except TROUBLE as error:
             log.warning("audit.not_kept", error=type(error).__name__)

@@ -1,7 +1,7 @@
 """The policies in force, as one worker knows them: read where they are needed, and at most twice a second each."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -40,6 +40,19 @@ class OnePolicy:
 
     def of(self, group: str) -> Policy:  # noqa: ARG002
         return self.policy
+
+
+@dataclass(frozen=True, slots=True)
+class TakenPolicies:
+    """Those of some groups, as they were."""
+
+    policies: Mapping[str, Policy]
+
+    async def refresh(self, groups: Iterable[str]) -> None:
+        pass
+
+    def of(self, group: str) -> Policy:
+        return self.policies[group]
 
 
 class DecidedPolicies:

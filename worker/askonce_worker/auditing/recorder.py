@@ -32,6 +32,8 @@ KEPT = 41 * 86_400
 """Seconds after the last request of a group."""
 MOST_GROUPS = 10_000
 MOST_WAITING = 10_000
+MOST_SUMS = 10_000
+"""Of an hour, by their groups: about 600 KB, of some thousand groups. Those of further groups stand under no name."""
 AT_ONCE = 100
 """Groups, and labels, of one call: a longer script would keep other clients of Redis waiting."""
 MOST_LABELS = 5_000
@@ -143,7 +145,7 @@ class Recorder:
         groups = [(name, self._groups.pop(name)) for name in list(self._groups)[:AT_ONCE]]
         labels, self._labels = self._labels[:AT_ONCE], self._labels[AT_ONCE:]
         args: list[Any] = [f"{self._keys.prefix}:audit:", self._number, self._period, KEPT, MOST_GROUPS, MOST_WAITING]
-        args.append(len(groups))
+        args += [len(groups), MOST_SUMS]
         for name, gathered in groups:
             args += [name, gathered.record, gathered.requests, *_counted(gathered.ledger), *_counted(gathered.seen)]
             args += [len(gathered.records), *gathered.records]

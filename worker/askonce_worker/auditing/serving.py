@@ -18,7 +18,7 @@ from askonce_worker.audit.looks import Look, draw
 from askonce_worker.audit.matches import PLAIN, Matches, among
 from askonce_worker.audit.policy import Policy, Verdict
 from askonce_worker.audit.scale import COSINE, bins_of
-from askonce_worker.auditing.policies import Policies
+from askonce_worker.auditing.policies import Policies, TakenPolicies
 from askonce_worker.auditing.ports import Judging
 from askonce_worker.matching.match import Matcher, Reuse
 
@@ -57,8 +57,18 @@ class AuditedServing:
         self._bulk_tier: Tier = bulk_tier
         self._gated = gated
 
-    async def prepare(self, questions: Sequence[Question]) -> None:
-        await self._policies.refresh(map(group_of, questions))
+    async def prepare(self, questions: Sequence[Question]) -> "AuditedServing":
+        groups = {group_of(question) for question in questions}
+        await self._policies.refresh(groups)
+        return AuditedServing(
+            self._matcher,
+            TakenPolicies({group: self._policies.of(group) for group in groups}),
+            self._judging,
+            profile=self._profile,
+            misses=self._misses,
+            bulk_tier=self._bulk_tier,
+            gated=self._gated,
+        )
 
     def needs_vectors(self, question: Question) -> bool:
         return self._policies.of(group_of(question)).weights is not None

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from askonce_worker.check import cache_state, providers, qdrant_collection, servers
+from askonce_worker.check import cache_state, judging, providers, qdrant_collection, servers
 from askonce_worker.check.finding import Finding
 from askonce_worker.check.money import money
 from askonce_worker.check.one_part import answer
@@ -17,7 +17,15 @@ async def findings(settings: Settings) -> list[Finding]:
     parts = await asyncio.gather(
         servers.redis(settings), servers.qdrant(settings), providers.embeddings(settings), providers.llm(settings)
     )
-    found = [*parts, await _service(settings), _similarity(settings), cache_state.lifetimes(settings), money(settings)]
+    judge = [await judging.judge(settings)] if settings.judge_model else []
+    found = [
+        *parts,
+        *judge,
+        await _service(settings),
+        _similarity(settings),
+        cache_state.lifetimes(settings),
+        money(settings),
+    ]
     if settings.qdrant_url is not None:
         found += [*await qdrant_collection.collections(settings), await _vectors(settings)]
     return [*found, *_unknown()]

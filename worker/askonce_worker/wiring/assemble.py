@@ -52,8 +52,7 @@ class Service:
     Attributes:
         jobs: what arq runs.
         explaining: the job that explains a question.
-        background: what runs beside the jobs.
-        maintenance, audit: the periodic jobs.
+        background: what runs beside the jobs. maintenance, audit: the periodic ones.
         watch: the metrics and traces.
     """
 
@@ -98,7 +97,7 @@ async def service(settings: Settings, health: PartHealth, *, worker: str, clock:
         shared = _shared(settings, watched, worker, clock, stack)
         turns = llm_parts.turns_of(settings, shared.rates, shared.money, watched)
         llm = llm_parts.llm_of(settings, shared.counts, shared.rates, shared.money, watched, stack)
-        audited = _audit(settings, shared, worker, turns, llm, stack)
+        audited = _audit(settings, shared, worker, turns, llm, clock, stack)
         lookup = _lookup(settings, shared, audited.serving, watched, clock)
         asked = llm_parts.by_endpoint(settings, llm, shared.counts, shared.rates, shared.money, watched, stack)
         lead_or_follow = _lead_or_follow(settings, shared, lookup, turns, asked, watched, clock)
@@ -171,20 +170,21 @@ def _shared(settings: Settings, watched: Watch, worker: str, clock: Clock, stack
 
 
 def _audit(
-    settings: Settings, shared: _Shared, worker: str, turns: LLMTurns, llm: OpenAILLM, stack: AsyncExitStack
+    settings: Settings, of: _Shared, worker: str, turns: LLMTurns, llm: OpenAILLM, clock: Clock, stack: AsyncExitStack
 ) -> audit.Audit:
     return audit.audit(
         settings,
-        shared.redis,
-        shared.keys,
-        shared.vectors,
-        shared.searcher,
-        shared.refusals,
+        of.redis,
+        of.keys,
+        of.vectors,
+        of.searcher,
+        of.refusals,
         worker=worker,
         turns=turns,
         llm=llm,
-        outbound=shared.publisher,
-        on_published=shared.on_published,
+        outbound=of.publisher,
+        clock=clock,
+        on_published=of.on_published,
         stack=stack,
     )
 

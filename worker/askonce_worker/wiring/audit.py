@@ -97,6 +97,7 @@ def audit(
     turns: LLMTurns,
     llm: LLM,
     outbound: Outbound,
+    clock: Clock,
     on_published: list[Callable[[list[Finished]], None]],
     stack: AsyncExitStack,
 ) -> Audit:
@@ -109,7 +110,7 @@ def audit(
     judges = judge_parts(settings, redis, keys, stack)
     judge = NoJudge() if judges is None else judges.judge()
     recorder = Recorder(redis, keys, worker=worker, period=PERIOD if budget else 0)
-    late = LateChecks(turns, llm, outbound, tier=settings.bulk_tier)
+    late = LateChecks(turns, llm, outbound, clock, tier=settings.bulk_tier)
     stack.push_async_callback(recorder.aclose)
     stack.push_async_callback(late.aclose)
     on_published.append(Auditor(recorder, policies, judge, late).published)

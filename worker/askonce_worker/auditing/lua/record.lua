@@ -1,16 +1,20 @@
 -- Adds what a worker has learnt of its hits: to ledgers, to the sums of this hour, to labels and records.
+-- Where Redis is nearly full the sums go on, and neither labels, nor records, nor groups are new.
+--
+-- Uses: nearly_full
 --
 -- KEYS: groups, labels, waiting, due, tally
 -- ARGV: 1 prefix of all of these   2 number of the worker's tally: it counts once, however often it is sent
 --       3 requests of a group after which it has to be decided about, 0 for never   4 seconds for which all is kept
---       5 most groups   6 most that wait for a person   7 how many groups
+--       5 most groups   6 most that wait for a person   7 how many groups   8 most sums of an hour by their group
 --       then of each: its id, its record, requests, how many fields of the ledger, then field, value of each;
 --       how many sums, then name, value of each; how many records, then each
 --       then how many labels; of each: id of a match that waits, or '', and the label
 -- Returns 1, or 0 if this tally had been counted.
 local clock = redis.call('TIME')
 local hour = ARGV[1] .. 'seen:' .. math.floor(clock[1] / 3600)
-local at = 7
+local at = 8
+local full = nearly_full()
 
 local function take()
   at = at + 1
@@ -35,18 +39,21 @@ redis.call('SET', KEYS[5], ARGV[2], 'EX', 86400)
 for _ = 1, ARGV[7] do
   local group, record, requests = take(), take(), take()
   local known = redis.call('HEXISTS', KEYS[1], group) == 1
-  if not known and redis.call('HLEN', KEYS[1]) < tonumber(ARGV[5]) then
+  if not known and not full and redis.call('HLEN', KEYS[1]) < tonumber(ARGV[5]) then
     redis.call('HSET', KEYS[1], group, record)
     known = true
   end
   local ledger = ARGV[1] .. 'ledger:' .. group
   add_all(known and ledger, '')
-  add_all(known and hour, group .. '|')
+  -- The sums of groups that are too many stand under no name.
+  local own = known and (redis.call('HEXISTS', hour, group .. '|answered') == 1
+    or redis.call('HLEN', hour) < tonumber(ARGV[8]))
+  add_all(hour, (own and group or '') .. '|')
   local records = ARGV[1] .. 'records:' .. group
   local count = tonumber(take())
   for _ = 1, count do
     local found = take()
-    if known then
+    if known and not full then
       redis.call('XADD', records, 'MAXLEN', '~', 8000, '*', 'record', found)
     end
   end
@@ -67,8 +74,10 @@ end
 redis.call('EXPIRE', hour, ARGV[4])
 for _ = 1, take() do
   local waits, label = take(), take()
-  redis.call('XADD', KEYS[2], 'MAXLEN', '~', 10000, '*', 'label', label)
-  if waits ~= '' then
+  if not full then
+    redis.call('XADD', KEYS[2], 'MAXLEN', '~', 10000, '*', 'label', label)
+  end
+  if waits ~= '' and not full then
     if redis.call('HLEN', KEYS[3]) >= tonumber(ARGV[6]) then
       redis.call('HDEL', KEYS[3], redis.call('HRANDFIELD', KEYS[3]))
     end
