@@ -21,7 +21,7 @@ from support.worker_process import environment, start_worker, until
 PRODUCER = "PRODUCER_PASSWORD"
 MODEL = "gpt-4o-mini"
 
-OF_CHECKS = ("askonce_wrong_", "askonce_error_budget", "askonce_policy_", "askonce_judge_")
+OF_CHECKS = ("askonce_wrong_", "askonce_error_budget", "askonce_policy_", "askonce_judge_", "askonce_gate_")
 
 
 def compose_probes():
@@ -84,7 +84,8 @@ async def every_metric_exists(settings, client, llm_server):
     unseen = {"askonce_installation_unmatched_total", "askonce_lookup_waits_total"}
     unseen |= {name for name in names() if name.startswith(OF_CHECKS)}  # no hit is checked here
     unseen |= {"askonce_budget_spent_dollars", "askonce_budget_limit_dollars"}
-    assert names() - (await scrape(settings)).names == unseen
+    missing = names() - (await scrape(settings)).names
+    assert missing | {"askonce_lookup_waits_total"} == unseen  # a busy machine has let some wait
 
 
 async def redis_keeps_what_it_is_told(url):

@@ -16,7 +16,10 @@ TOPICS = 16
 """The even ones are near each other and have one answer; of the odd ones, which are less near, 'kindly' has another."""
 SENTENCES = 16
 """The topic whose answers are sentences."""
-BATCH, BATCHES = 150, 16
+WORDINGS = 40
+"""Of each topic."""
+BATCH, FIRST, ALL = 100, 300, 1200
+"""Questions at once; before there is a policy, and in all."""
 
 
 @pytest.fixture
@@ -53,22 +56,29 @@ async def teach(llm_server):
 
 def stream():
     chosen = random.Random(7)
-    texts = {topic: paraphrases(f"how do I open the box of {tag(topic)}") for topic in range(TOPICS + 1)}
-    return [chosen.choice(texts[chosen.randrange(TOPICS + 1)]) for _ in range(BATCH * BATCHES)]
+    texts = {topic: paraphrases(f"how do I open the box of {tag(topic)}", WORDINGS) for topic in range(TOPICS + 1)}
+    return [chosen.choice(texts[chosen.randrange(TOPICS + 1)]) for _ in range(ALL)]
+
+
+def batches(texts):
+    return [texts[at : at + BATCH] for at in range(0, len(texts), BATCH)]
 
 
 async def test_wrong_answers_stay_within_the_budget_whatever_happens_to_a_worker(settings, llm_server):
     await teach(llm_server)
-    asked, answers = stream(), []
+    texts, answers = stream(), []
+    asked = [*4 * texts[:FIRST], *texts[FIRST:]]  # a group is decided about from 1,000 requests on
     keys = Keys(settings["ASKONCE_KEY_PREFIX"])
     async with (
         workers(2, settings) as pool,
         client_for(settings) as client,
         Redis.from_url(settings["ASKONCE_REDIS_URL"]) as redis,
     ):
-        for number in range(BATCHES):
-            ids = await client.submit_many(asked[number * BATCH : (number + 1) * BATCH], lane="bulk")
-            if number == BATCHES // 2:
+        for number, batch in enumerate(batches(asked)):
+            if number * BATCH == 4 * FIRST:
+                await until(lambda: is_used(redis, keys), seconds=60, what="a policy that uses the budget")
+            ids = await client.submit_many(batch, lane="bulk")
+            if number == (len(asked) - ALL // 2) // BATCH:
                 await pool[0].kill()
             answers += await collected(client, ids, seconds=90)
         [group] = [key.decode() for key in await redis.hkeys(keys.audit.groups)]
@@ -93,8 +103,15 @@ def right_or_wrong(asked, answers):
     by_other = [(text, answer) for text, answer in zip(asked, answers, strict=True)
                 if answer.source in {"semantic", "inflight"} and SENTENCE not in text]  # fmt: skip
     wrong = sum(answer.text != answer_to(text) for text, answer in by_other)
-    assert by_other
+    assert len(by_other) > 0.02 * len(asked)
     assert wrong <= 1.5 * BUDGET * len(asked)
+
+
+async def is_used(redis, keys):
+    """The profile serves none of the topics."""
+    raw = await redis.get(keys.audit.policy(group_id("default", MODEL, None)))
+    policy = None if raw is None else decode_policy("policy", raw)
+    return policy is not None and policy.threshold is not None and policy.threshold < 0.98
 
 
 async def seen(redis, keys):
