@@ -86,11 +86,18 @@ class Packed:
 def pool_of(question: Question, bounded: Collection[str]) -> str:
     """Which questions may share a file: those of a model, and of a namespace with a budget (bounded) those alone."""
     namespace, model = question.namespace or "", question.model or ""
-    return f"|{namespace}|{model}" if namespace in bounded else model
+    if namespace in bounded:
+        return f"|{namespace}|{model}"
+    return f"||{model}" if model.startswith("|") else model
 
 
 def model_of(pool: str) -> str:
-    return pool.split("|", 2)[2] if pool.startswith("|") else pool
+    return pool.split("|", 2)[-1] if pool.startswith("|") else pool
+
+
+def is_bounded(pool: str) -> bool:
+    """Whether it is of a namespace with a budget."""
+    return pool.startswith("|") and not pool.startswith("||")
 
 
 def parked_id(question: Question, epochs: str, asked: int, *, shared: bool) -> str:

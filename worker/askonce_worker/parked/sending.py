@@ -11,11 +11,13 @@ from dataclasses import replace
 
 import structlog
 
+from askonce.store.away import AWAY
+from askonce_worker.logs.error_origin import place
 from askonce_worker.parked.batch_record import UNSENT, BatchRecord, epochs_record
 from askonce_worker.parked.batches import NOW, REMEMBERED, Batches, new_name
 from askonce_worker.parked.pauses import Pauses
 from askonce_worker.parked.provider_api import ENDED, BatchApi
-from askonce_worker.parked.records import model_of
+from askonce_worker.parked.records import is_bounded
 from askonce_worker.parked.refusal import ABSENT, IN_BETWEEN, NO_FILE, Refusal, of_request
 from askonce_worker.parked.request_file import RequestFiles
 from askonce_worker.parked.splitting import Splitting
@@ -73,17 +75,27 @@ class Sending:
         """
         now = await self._batches.now_ms()
         for pool, since in (await self._batches.pools()).items():
-            limit, its = await self._batches.limit(pool), [batch for batch in batches if batch.pool == pool]
-            tight = limit.most < self._most
-            one = tight or pool != model_of(pool)
-            if now < limit.until or (tight and its) or (one and any(batch.state in UNSENT for batch in its)):
-                continue
-            left = await self._store.count(f"ready:{pool}")
-            if not left:
-                await self._store.gather(new_name(), pool, 1)  # it has none any more: forgets since when
-            while left >= limit.most or (left > 0 and now - since >= self._wait_ms):
-                await self._gather(pool, limit.most)
-                left = 0 if one else left - limit.most
+            try:
+                its = [batch for batch in batches if batch.pool == pool]
+                await self._gather_pool(pool, its, late=now - since >= self._wait_ms, now=now)
+            except (LockLost, *AWAY):
+                raise
+            except Exception as error:  # noqa: BLE001 - whatever it was, it is of one pool alone
+                log.error("batch.not_gathered", pool=pool, error=type(error).__name__, where=place(error))
+
+    async def _gather_pool(self, pool: str, its: Sequence[BatchRecord], *, late: bool, now: int) -> None:
+        """its: batches of this pool. late: it has waited for long enough."""
+        limit = await self._batches.limit(pool)
+        tight = limit.most < self._most
+        one = tight or is_bounded(pool)
+        if now < limit.until or (tight and its) or (one and any(batch.state in UNSENT for batch in its)):
+            return
+        left = await self._store.count(f"ready:{pool}")
+        if not left:
+            await self._store.gather(new_name(), pool, 1)  # it has none any more: forgets since when
+        while left >= limit.most or (left > 0 and late):
+            await self._gather(pool, limit.most)
+            left = 0 if one else left - limit.most
 
     async def _gather(self, pool: str, most: int) -> None:
         name, left = new_name(), most
