@@ -2,6 +2,7 @@
 
 import math
 import random
+import time
 
 import orjson
 from redis import Redis
@@ -36,7 +37,7 @@ def counters(redis: Redis, keys: Keys, *, days: int = DAYS) -> None:
 
 
 def dead_letters() -> dict[str, bytes]:
-    """Two jobs that were given up."""
+    """Two jobs that were given up just now."""
     chunk = orjson.loads(
         pack(
             "shop", 60_000, [Question("Why is it dark?", model="m", job_id="q1").checked(namespace="shop", model=None)]
@@ -47,7 +48,7 @@ def dead_letters() -> dict[str, bytes]:
         "lane": "bulk",
         "cause": "its workers died three times",
         "tries": 3,
-        "at": 1_732_400_000_000,
+        "at": int(time.time() * 1000),
         "record": record,
     }
     return {f"job-{number}": orjson.dumps(letter) for number in (1, 2)}

@@ -108,10 +108,13 @@ class Figures:
         rest = [max(0, all_of_it - sum(parts)) for all_of_it, *parts in zip(whole, *without, strict=True)]
         return {STANDARD: (rest[0], rest[1], rest[2]), **counted}
 
+    @property
+    def questions(self) -> int:
+        return sum(self.counts[name] for name in SOURCES)
+
     def report(self) -> dict[str, Any]:
         """As `askonce stats --json` prints it. Durations in seconds."""
-        counts = self.counts
-        questions = sum(counts[name] for name in SOURCES)
+        counts, questions = self.counts, self.questions
         free = sum(counts[name] for name in FREE)
         return {
             "questions": questions,

@@ -135,13 +135,23 @@ class Admin(Closing):
 
 
 def figures_of(
-    counts: Mapping[bytes, int], prices: Prices, *, namespace: str | None = None, model: str | None = None
+    counts: Mapping[bytes, int],
+    prices: Prices,
+    *,
+    namespace: str | None = None,
+    model: str | None = None,
+    most: int | None = None,
 ) -> dict[str, Any]:
-    """What `stats` says of one period: the figures of all, and `by` namespace and model."""
+    """What `stats` says of one period: the figures of all, and `by` namespace and model.
+
+    most: of these, so many with the most questions; `groups` is how many there are. None: all, by their names.
+    """
     figures = {
         key: each
         for key, each in sorted(read_counters(counts, prices).items())
         if namespace in (None, key[0]) and model in (None, key[1])
     }
-    by = [{"namespace": key[0], "model": key[1], **each.report()} for key, each in figures.items()]
-    return {**total(figures.values()).report(), "by": by}
+    shown = figures if most is None else dict(sorted(figures.items(), key=lambda each: -each[1].questions)[:most])
+    by = [{"namespace": key[0], "model": key[1], **each.report()} for key, each in shown.items()]
+    report = {**total(figures.values()).report(), "by": by}
+    return report if most is None else {**report, "groups": len(figures)}

@@ -22,8 +22,8 @@ log = structlog.get_logger()
 
 KEEP_MATCHES = Script("askonce_worker.auditing", "keep_matches")
 PAUSE = 0.5
-MOST_AT_ONCE = 200
-"""In half a second of one worker: a longer script would keep other clients of Redis waiting."""
+MOST_AT_ONCE = 50
+"""In half a second of one worker: to note them takes it time."""
 LAST_CALL = 2.0
 """Seconds."""
 

@@ -10,10 +10,12 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
+TIMES = 10
+"""What takes long to read is kept for so many times as long: reading it takes a tenth of a core at most."""
 
 
 class Kept(Generic[T]):
-    """read: makes a connection of its own, and closes it. seconds: how long what it has read is taken as it is."""
+    """read: makes a connection of its own, and closes it. seconds: how long that is kept, at least."""
 
     def __init__(self, read: Callable[[], Coroutine[Any, Any, T]], seconds: float) -> None:
         self._read, self._seconds = read, seconds
@@ -26,8 +28,10 @@ class Kept(Generic[T]):
         async with self._reading:
             value = self._value
             if value is None or time.monotonic() >= self._until:
+                began = time.monotonic()
                 value = self._value = await asyncio.to_thread(asyncio.run, self._read())
-                self._until = time.monotonic() + self._seconds
+                took = time.monotonic() - began
+                self._until = began + took + max(self._seconds, TIMES * took)
             return value
 
     def forget(self) -> None:

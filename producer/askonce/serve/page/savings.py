@@ -1,12 +1,14 @@
 """Savings: what was asked, what it cost, and what was saved."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from askonce.contract.counters import WAITS
 from askonce.contract.wrong_rates import WrongRates
 from askonce.operator.admin import Admin, figures_of
 from askonce.operator.history import Counts, History
@@ -21,6 +23,7 @@ PERIODS = ("day", "hour", "month", "total")
 BY_HOUR = ("hour", "day")
 """Periods whose chart has a point an hour; the others one a day."""
 MOST_ROWS = 50
+WAITED = tuple(name.encode() for name in WAITS)
 KINDS = ("exact", "semantic", "inflight", "llm", "failed")
 
 
@@ -43,8 +46,7 @@ class Savings:
 def _facts(history: History, prices: Prices, viewer: Viewer, form: Form) -> dict[str, Any]:
     period = form.one_of("period", PERIODS)
     namespace, model = viewer.only(form.text("namespace")), form.text("model") or None
-    report = figures_of(history.periods[period], prices, namespace=namespace, model=model)
-    rows = sorted(report["by"], key=lambda row: -row["questions"])
+    report = figures_of(history.periods[period], prices, namespace=namespace, model=model, most=MOST_ROWS)
     known = {tuple(name.decode().split("|", 2)[1:]) for name in history.periods["total"]}
     seen = [(space, name) for space, name in known if viewer.sees(space)]
     return {
@@ -56,8 +58,8 @@ def _facts(history: History, prices: Prices, viewer: Viewer, form: Form) -> dict
         "models": sorted({name for _, name in seen if name}),
         "figures": report,
         "counted": {kind: _answers(report, kind) for kind in KINDS},
-        "rows": rows[:MOST_ROWS],
-        "more": len(rows) - MOST_ROWS,
+        "rows": report["by"],
+        "more": report["groups"] - MOST_ROWS,
         "currency": prices.currency,
         "hint": prices.hint,
         "at": history.at_ms / 1000,
@@ -74,10 +76,24 @@ def _wrong_rate(rates: WrongRates | None) -> dict[str, Any] | None:
 
 def _chart(parts: Mapping[int, Counts], prices: Prices, namespace: str | None, model: str | None) -> dict[str, Any]:
     """A column for each hour or day. times: when they begin (Unix s)."""
-    reports = [figures_of(counts, prices, namespace=namespace, model=model) for counts in parts.values()]
+    wanted = (
+        None if namespace is None else namespace.encode(),
+        None if model is None else model.encode(),
+    )
+    reports = [figures_of(_by_model(counts, *wanted), prices) for counts in parts.values()]
     columns = {kind: [_answers(report, kind) for report in reports] for kind in KINDS}
     money = {name: [report[f"money_{name}"] or 0 for report in reports] for name in ("spent", "saved")}
     return {"times": list(parts), **columns, **money}
+
+
+def _by_model(counts: Counts, namespace: bytes | None, model: bytes | None) -> Counts:
+    """Without namespaces and waits: there are thousands of them, and a chart shows none."""
+    found: Counts = Counter()
+    for raw, count in counts.items():
+        name, space, of = raw.split(b"|", 2)
+        if name.partition(b":")[0] not in WAITED and namespace in (None, space) and model in (None, of):
+            found[name + b"||" + of] += count
+    return found
 
 
 def _answers(report: Mapping[str, Any], kind: str) -> int:
