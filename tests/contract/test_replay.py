@@ -14,7 +14,7 @@ from askonce.prices.price_file import FilePrices
 from askonce_worker.cli import app
 from askonce_worker.replay.replaying import Progress, Replay
 from askonce_worker.replay.sources.choosing import Reading
-from askonce_worker.replay.stopping import Stop, on_interrupt
+from askonce_worker.replay.stopping import on_interrupt
 from askonce_worker.settings import load_settings
 
 MODEL = "test-embedding"
@@ -219,19 +219,23 @@ def test_the_riskiest_pairs_are_rows_that_evaluate_takes(replay, tmp_path):
 
 
 def test_what_was_played_before_an_interrupt_is_reported(replay, tmp_path):
-    stop = Stop()
     log = write(tmp_path / "log.jsonl", [row(at, f"Question {at}?") for at in range(1500)])
-    progress = Progress(on_bytes=lambda _: None, on_calls=lambda _: None, on_call=lambda: setattr(stop, "is_set", True))
     work = Replay(tmp_path, load_settings(), FilePrices({}), threshold=None, vectors=None)
-    report = work.run([log], Reading(), stop, progress, strict=False)
+    with on_interrupt() as stop:
+        interrupt = lambda: setattr(stop, "is_set", True)  # noqa: E731
+        progress = Progress(on_bytes=lambda _: None, on_calls=lambda _: None, on_call=interrupt)
+        report = work.run([log], Reading(), stop, progress, strict=False)
     assert not report["log"]["complete"]
     assert 0 < report["log"]["played"] < 1500
     assert report["log"]["calls"] == 1500
 
 
-def test_the_second_interrupt_ends_at_once():
+def test_the_second_interrupt_ends_at_once_and_what_begins_later_has_a_first_one():
     with on_interrupt() as stop:
-        os.kill(os.getpid(), signal.SIGINT)
-        assert stop.is_set
+        for _ in range(2):
+            stop.arm()
+            assert not stop.is_set
+            os.kill(os.getpid(), signal.SIGINT)
+            assert stop.is_set
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), signal.SIGINT)

@@ -69,7 +69,7 @@ class Replay:
             )
             if not read.calls:
                 raise BadLog(_nothing(read))
-            stop.is_set = False
+            stop.arm()
             progress.on_calls(read.calls)
             return asyncio.run(self._played(paths, spool, read, stop, progress))
 

@@ -12,23 +12,28 @@ class Stop:
 
     def __init__(self) -> None:
         self.is_set = False
+        self._before = signal.getsignal(signal.SIGINT)
+
+    def arm(self) -> None:
+        """For what begins now. In the main thread alone: elsewhere nothing is changed."""
+        self.is_set = False
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, self._end)
+
+    def disarm(self) -> None:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, self._before)
+
+    def _end(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - a signal handler
+        self.is_set = True
+        self.disarm()
 
 
 @contextmanager
 def on_interrupt() -> Iterator[Stop]:
-    """In the main thread alone: elsewhere nothing is changed."""
     stop = Stop()
-    if threading.current_thread() is not threading.main_thread():
-        yield stop
-        return
-    before = signal.getsignal(signal.SIGINT)
-
-    def end(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - a signal handler
-        stop.is_set = True
-        signal.signal(signal.SIGINT, before)
-
-    signal.signal(signal.SIGINT, end)
+    stop.arm()
     try:
         yield stop
     finally:
-        signal.signal(signal.SIGINT, before)
+        stop.disarm()
