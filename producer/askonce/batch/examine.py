@@ -7,7 +7,7 @@ from typing import Any
 from askonce.batch.estimated import estimated_tokens, most_completed
 from askonce.batch.journal import Journal
 from askonce.batch.line_format import Form, Line
-from askonce.batch.lines import name_of, open_input, read_lines
+from askonce.batch.sampling import Blocks
 from askonce.batch.source import read_raw, unique
 from askonce.prices.counts import STANDARD
 from askonce.prices.load import Prices
@@ -60,11 +60,11 @@ class Examination:
         self.unlimited += limit == 0
 
 
-async def examine(path: str, form: Form) -> Examination:
+async def examine(blocks: Blocks, form: Form) -> Examination:
     """Reads the whole input. Raises ValueError, OSError."""
     findings, ids, questions = Examination(), Journal(None), Journal(None)
     try:
-        async for block in read_lines(open_input(path), name_of(path)):
+        async for block in blocks:
             for raw in block:
                 line = unique(ids, read_raw(raw, form))
                 findings.add(line, repeated=_repeated(questions, line))

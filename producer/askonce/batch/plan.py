@@ -12,6 +12,7 @@ from askonce.batch.lines import name_of, open_input, read_lines
 from askonce.batch.sampling import Blocks, Survey, sampled, survey
 from askonce.batch.source import Source
 from askonce.batch.spend_cap import SpendCap
+from askonce.batch.table.table import Table, check_files, open_table
 from askonce.batch.template_option import written
 from askonce.batch.totals import RunTotals
 from askonce.json_values import dumps
@@ -39,6 +40,9 @@ class Options:
         max_cost: Billionths that may be spent; None for no bound.
         max_tokens: The same in tokens.
         twice: The option, if any, that reads the input twice.
+        table: The path of the table that is made of the input; its answers are gathered in `output` before.
+        prompt: What is asked of each row of a table.
+        id_column: Where the custom ids of its rows stand.
     """
 
     input: str
@@ -52,22 +56,36 @@ class Options:
     max_cost: int | None
     max_tokens: int | None
     twice: str | None
+    table: str | None = None
+    prompt: str | None = None
+    id_column: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Options that can be carried out. survey: of an input that is a file."""
+    """Options that can be carried out. survey: of an input that is a file. table: where each row of one is asked."""
 
     options: Options
     prices: Prices
     survey: Survey | None
+    table: Table | None = None
 
     @property
     def form(self) -> Form:
         return self.options.form
 
+    def lines(self) -> Blocks:
+        """Raises ValueError."""
+        if self.table is not None:
+            return self.table.lines()
+        return read_lines(open_input(self.options.input), name_of(self.options.input))
+
 
 def make_plan(options: Options) -> Plan:
+    if options.table is not None and options.prompt is not None:
+        check_files(options.input, options.table)
+        table, found = open_table(options.input, options.table, options.prompt, options.id_column)
+        return Plan(options, load_prices(options.prices), found, table)
     is_file = _look(options.input, options.output)
     if not is_file and options.twice:
         raise ValueError(f"{options.twice} reads the input twice: name a file")
@@ -112,6 +130,8 @@ def settings(plan: Plan) -> dict[str, str | None]:
         "--text": str(form.as_text),
         "--ordered": str(options.ordered),
         "--errors": options.errors,
+        "--prompt": options.prompt,
+        "--id": options.id_column,
     }
 
 
@@ -129,7 +149,7 @@ async def look_at(plan: Plan, note: Note) -> Look:
     if plan.survey is not None:
         sample = plan.survey.sample
     else:
-        sample, blocks = await sampled(read_lines(open_input(options.input), name_of(options.input)))
+        sample, blocks = await sampled(plan.lines())
     lines = await asyncio.to_thread(_read, sample, plan.form)
     SpendCap(plan.prices, RunTotals(), cost=options.max_cost, tokens=None).check(_questions(lines))
     if options.template != "auto":
@@ -161,7 +181,7 @@ async def source_of(plan: Plan, look: Look, ledger: Ledger, note: Note) -> Sourc
             ledger.journal.put("templates", rows)
             ledger.save()  # before anything is asked: another sample of a stream might find others
         templates = loaded(rows)
-    blocks = look.blocks or read_lines(open_input(options.input), name_of(options.input))
+    blocks = look.blocks or plan.lines()
     cap = SpendCap(plan.prices, ledger.totals, cost=options.max_cost, tokens=options.max_tokens)
     return Source(blocks, ledger, plan.form, templates, cap, is_stream=plan.survey is None)
 

@@ -15,6 +15,7 @@ from askonce.batch.plan import Plan, look_at, make_plan, settings, source_of
 from askonce.batch.run import Run
 from askonce.batch.source import Source
 from askonce.batch.summary import RunReport
+from askonce.batch.table.finish import finish, refuse_stranger
 from askonce.client import Client
 from askonce.commands.batch_arguments import (
     IN_FLIGHT,
@@ -56,7 +57,7 @@ async def run(client: Client, args: argparse.Namespace) -> int:
 
 
 async def _examined(plan: Plan) -> Examination:
-    findings = await examine(plan.options.input, plan.form)
+    findings = await examine(plan.lines(), plan.form)
     for reason in findings.reasons:
         complain(reason)
     if findings.malformed > len(findings.reasons):
@@ -84,7 +85,10 @@ def _shown(value: object) -> str | None:
 
 
 async def _run(client: Client, args: argparse.Namespace, plan: Plan) -> int:
-    paths = choose_paths(args.input, args.output, args.errors)
+    paths = choose_paths(args.input, plan.options.output, args.errors)
+    if plan.table is not None:
+        refuse_stranger(plan.table, paths.journal, restart=args.restart)
+        complain(plan.table.how)
     look = await look_at(plan, complain)
     ledger = open_ledger(paths, settings(plan), plan.prices, restart=args.restart)
     try:
@@ -92,6 +96,10 @@ async def _run(client: Client, args: argparse.Namespace, plan: Plan) -> int:
         source = await source_of(plan, look, ledger, complain)
         progress = Progress(ledger.totals, plan.survey.lines if plan.survey else None, plan.prices.currency)
         await _answer(client, args, ledger, source, progress)
+        if plan.table is not None and ledger.complete:
+            await finish(plan.table, paths, plan.prices, plan.form.model)
+        elif plan.table is not None:
+            complain(f"{plan.table.output} is written once all rows are done")
         report = RunReport(
             ledger.totals,
             progress.seconds,

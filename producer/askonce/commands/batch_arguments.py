@@ -16,6 +16,7 @@ from askonce.commands.question_arguments import (
 from askonce.prices.money import to_nano
 from askonce.question_checks import TIERS
 from askonce.settings import client_settings
+from askonce.tables.rows import kind_of
 
 IN_FLIGHT, IN_FLIGHT_BATCH = 5000, 100_000
 """Questions at once. What waits for a batch of the provider waits for hours, however many there are."""
@@ -25,11 +26,15 @@ USUAL = {"template": "auto", "cache": "use", "namespace": "default"}
 
 
 def add_batch_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("input", metavar="IN.jsonl", help="requests, one a line, plain or packed; - is stdin")
+    parser.add_argument(
+        "input", metavar="IN.jsonl", help="requests, one a line, plain or packed; - is stdin; with --prompt a table"
+    )
     parser.add_argument("output", metavar="OUT.jsonl", help="answers, one a line; - is stdout")
     parser.add_argument("--errors", metavar="FILE", help="failed lines (default: OUT.errors.jsonl; of stdout: stdout)")
     parser.add_argument("--text", action="store_true", help="the input is plain text: each line is a question")
     parser.add_argument("--ordered", action="store_true", help="keep the order of the input")
+    parser.add_argument("--prompt", metavar="TEXT", help="ask it of each row of a table: 'Classify: {column}'")
+    parser.add_argument("--id", metavar="COLUMN", help="where the custom ids of a table's rows stand")
     add_file_template_argument(parser)
     parser.add_argument("--allow-misfits", action="store_true", help="go on where the template fits no line")
     parser.add_argument("--model", help="of lines that name none (default: ASKONCE_MODEL)")
@@ -69,7 +74,8 @@ def _money(given: str) -> str:
 
 def options_from(args: argparse.Namespace) -> Options:
     """Raises ValueError."""
-    template = file_template_from(args.template)
+    _check_table(args)
+    template = file_template_from(args.template) if args.prompt is None else "none"
     form = Form(
         namespace=args.namespace,
         model=client_settings({"model": args.model}).model,
@@ -82,7 +88,7 @@ def options_from(args: argparse.Namespace) -> Options:
     )
     return Options(
         input=args.input,
-        output=args.output,
+        output=args.output if args.prompt is None else f"{args.output}.answers.jsonl",
         errors=args.errors,
         form=form,
         template=template,
@@ -92,7 +98,22 @@ def options_from(args: argparse.Namespace) -> Options:
         max_cost=None if args.max_cost is None else to_nano(args.max_cost),
         max_tokens=args.max_tokens_total,
         twice="--strict" if args.strict else "--retry-failed" if args.retry_failed else None,
+        table=None if args.prompt is None else args.output,
+        prompt=args.prompt,
+        id_column=args.id,
     )
+
+
+def _check_table(args: argparse.Namespace) -> None:
+    """Raises ValueError."""
+    tables = {kind_of(path) for path in (args.input, args.output)} - {"jsonl"}
+    if args.prompt is None:
+        if args.id is not None:
+            raise ValueError("--id is a column of a table, which --prompt asks about")
+        if tables and not args.text:
+            raise ValueError(f"a table ({', '.join(sorted(tables))}) needs --prompt: 'Classify: {{column}}'")
+    elif args.text or args.template != "auto":
+        raise ValueError(f"--prompt and {'--text' if args.text else '--template'}: a table's prompt is its template")
 
 
 def retry_command(args: argparse.Namespace) -> str:
@@ -100,6 +121,8 @@ def retry_command(args: argparse.Namespace) -> str:
     words = ["askonce", "batch", args.input, args.output]
     for name in (
         "errors",
+        "prompt",
+        "id",
         "template",
         "model",
         "system",

@@ -1,6 +1,6 @@
 """Rows of a Parquet file, by its row groups. Needs pyarrow, of the extra `askonce[tables]`."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from askonce.tables.row import Row
 
@@ -25,11 +25,16 @@ class ParquetRows:
             reason = error.strerror if isinstance(error, OSError) and error.strerror else "it is no Parquet file"
             raise ValueError(f"{path}: {reason}") from error
 
-    def rows(self) -> Iterator[Row]:
-        """Once."""
+    @property
+    def names(self) -> list[str]:
+        """Of the columns."""
+        return list(self._file.schema_arrow.names)
+
+    def rows(self, columns: Sequence[str] | None = None) -> Iterator[Row]:
+        """Once. columns: those that are read; None: all."""
         number = 0
         try:
-            for batch in self._file.iter_batches(ROWS):
+            for batch in self._file.iter_batches(ROWS, columns=columns):
                 for fields in batch.to_pylist():
                     number += 1
                     yield Row(number, fields)

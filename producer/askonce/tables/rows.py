@@ -2,13 +2,13 @@
 
 import os
 import sys
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Literal, Protocol
 
 from askonce.json_values import loads
-from askonce.tables.csv_rows import CsvRows
+from askonce.tables.csv_rows import Check, CsvRows
 from askonce.tables.lines import RawLine, Splitter
 from askonce.tables.packed import BLOCK, PlainInput
 from askonce.tables.parquet_rows import ParquetRows
@@ -36,21 +36,30 @@ def kind_of(path: str) -> Kind:
     return KINDS.get(suffixes[-1], "jsonl") if suffixes else "jsonl"
 
 
-def read_rows(path: str, *, kind: Kind | None = None, on_bytes: OnBytes = lambda _: None) -> Iterator[Row]:
+def read_rows(
+    path: str,
+    *,
+    kind: Kind | None = None,
+    on_bytes: OnBytes = lambda _: None,
+    check: Check | None = None,
+    columns: Sequence[str] | None = None,
+) -> Iterator[Row]:
     """Each row, the malformed ones with their reason. `-` is stdin.
 
     Args:
         path: The file.
         kind: What it is; None: as its name says.
         on_bytes: Called with the number of bytes read since the last call. (Of Parquet it is not called.)
+        check: Looks at the names of the columns that a CSV or TSV file begins with.
+        columns: Those of Parquet that are read; None: all.
 
     Raises ValueError where the file cannot be read, or is damaged.
     """
     kind = kind or kind_of(path)
     if kind == "parquet":
-        yield from ParquetRows(path).rows()
+        yield from ParquetRows(path).rows(columns)
         return
-    divider: Divider = JsonRows() if kind == "jsonl" else CsvRows(separators="\t" if kind == "tsv" else ",;\t")
+    divider: Divider = JsonRows() if kind == "jsonl" else CsvRows(check, "\t" if kind == "tsv" else ",;\t")
     name = "stdin" if path == "-" else path
     plain = PlainInput(name)
     with closing(_blocks(path)) as blocks:

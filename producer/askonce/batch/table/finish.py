@@ -1,0 +1,74 @@
+"""The table of the answers, written as a whole once every row is done.
+
+It is written under another name first: a reader finds the whole table or the one before it, of each kind of file.
+Parquet could not go on where a killed process stopped; so the answers stand in a batch's own files until then.
+"""
+
+import asyncio
+import os
+from contextlib import closing
+from pathlib import Path
+
+from askonce.batch.opening import Paths
+from askonce.batch.table.results import NONE, Results
+from askonce.batch.table.table import ADDED, Table
+from askonce.batch.table.writers import NUMBERS, ROWS, open_writer
+from askonce.prices.load import Prices
+from askonce.tables.rows import kind_of, read_rows
+
+
+def refuse_stranger(table: Table, journal: Path | None, *, restart: bool) -> None:
+    """Raises ValueError where the output is there already and no run of ours made it."""
+    if Path(table.output).exists() and not restart and not (journal and journal.exists()):
+        raise ValueError(f"{table.output} is there already, and no journal of a batch beside it; --restart starts over")
+
+
+async def finish(table: Table, paths: Paths, prices: Prices, model: str | None) -> None:
+    """Writes the table. Raises OSError, and ValueError where the input has changed since."""
+    if paths.out is not None and paths.errors is not None:
+        with closing(Results((paths.out, paths.errors), prices, model or "")) as results:
+            await asyncio.to_thread(_write, table, results)
+
+
+def _write(table: Table, results: Results) -> None:
+    path = Path(table.output)
+    part = path.with_name(f"{path.name}.part")
+    try:
+        if kind_of(table.input) == kind_of(table.output) == "parquet":
+            _widen_parquet(table.input, part, results)
+        else:
+            _write_rows(table, part, results)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _write_rows(table: Table, part: Path, results: Results) -> None:
+    with closing(open_writer(part, kind_of(table.output), (*table.columns, *ADDED))) as writer:
+        for row in read_rows(table.input):
+            writer.write({**(row.fields or {}), **results.of(row.number)})
+    _sync(part)
+
+
+def _widen_parquet(source: str, part: Path, results: Results) -> None:
+    """The columns of the input as they are, whatever their types."""
+    import pyarrow as pa  # noqa: PLC0415 - of an extra
+    from pyarrow import parquet  # noqa: PLC0415
+
+    number = 0
+    with parquet.ParquetFile(source) as file:
+        schema = file.schema_arrow
+        for name in NONE:
+            schema = schema.append(pa.field(name, pa.float64() if name in NUMBERS else pa.string()))
+        with parquet.ParquetWriter(part, schema) as writer:
+            for batch in file.iter_batches(ROWS):
+                found = [results.of(number + place) for place in range(1, batch.num_rows + 1)]
+                number += batch.num_rows
+                added = [pa.array([each[name] for each in found], schema.field(name).type) for name in NONE]
+                writer.write_batch(pa.RecordBatch.from_arrays([*batch.columns, *added], schema=schema))
+    _sync(part)
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())

@@ -1,0 +1,121 @@
+"""`--prompt`: a text with names of columns in braces, which each row fills. `{{` and `}}` are braces."""
+
+import difflib
+import math
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from askonce.json_values import dumps
+from askonce.question_checks import PLACEHOLDER
+
+PART = re.compile(r"\{\{|\}\}|\{([^{}]+)\}|[{}]")
+FEW = 10
+"""A column has few values where, in a sample, each of them stands in so many rows on average."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """What is asked of each row.
+
+    Attributes:
+        parts: Fixed texts, and between them the names of columns: the first, third, … part is a text.
+        compared: The column that is matched by similarity, while the others must be equal. None: all must be equal.
+    """
+
+    parts: tuple[str, ...]
+    compared: str | None = None
+
+    @property
+    def columns(self) -> list[str]:
+        """Each once, in the order of the prompt."""
+        return list(dict.fromkeys(self.parts[1::2]))
+
+    def fill(self, fields: Mapping[str, Any]) -> dict[str, Any]:
+        """The question of a row: some fields of `Question`. Raises ValueError for a row that has nothing to ask."""
+        cells = {column: cell_text(fields.get(column)) for column in self.columns}
+        if not any(text.strip() for text in cells.values()):
+            raise ValueError(f"nothing stands in {_listed(self.columns)}")
+        if self.compared is not None and cells[self.compared].strip():
+            template = self._around({**cells, self.compared: PLACEHOLDER})
+            if template == PLACEHOLDER:
+                return {"question": cells[self.compared]}
+            if template.count(PLACEHOLDER) == 1:
+                return {"question": cells[self.compared], "template": template}
+        return {"question": self._around(cells), "semantic": False}
+
+    def _around(self, cells: Mapping[str, str]) -> str:
+        return "".join(cells[part] if place % 2 else part for place, part in enumerate(self.parts))
+
+
+def parse_prompt(given: str) -> Prompt:
+    """Raises ValueError."""
+    parts, text, end = [], "", 0
+    for found in PART.finditer(given):
+        text += given[end : found.start()]
+        end = found.end()
+        if found[1] is not None:
+            parts += [text, found[1].strip()]
+            text = ""
+        elif found[0] in ("{", "}"):
+            raise ValueError(f"--prompt: a {found[0]} alone: write {found[0] * 2} for a brace, {{column}} for a column")
+        else:
+            text += found[0][0]
+    if not parts:
+        raise ValueError("--prompt names no column: write {column} where its text belongs")
+    return Prompt((*parts, text + given[end:]))
+
+
+def check_columns(names: Collection[str], known: Collection[str], option: str) -> None:
+    """Raises ValueError for a name that no column has."""
+    for name in names:
+        if name not in known:
+            nearest = difflib.get_close_matches(name, known, 1)
+            hint = f"did you mean {nearest[0]}?" if nearest else f"there are {_listed(list(known)[:20])}"
+            raise ValueError(f"{option}: there is no column {name}; {hint}")
+
+
+def with_compared(prompt: Prompt, sample: Sequence[Sequence[str]]) -> tuple[Prompt, str]:
+    """The prompt with the column that is compared, and why it is that one.
+
+    A value that becomes part of the template must be equal, which is never wrong; it is cheap where there are few of
+    them. So where all columns but one have few values, that one is compared. Where several vary freely, a row has no
+    single text: two of them are alike in one and differ in the other, which an embedding of both would not tell.
+
+    Args:
+        sample: The cells of some rows, in the order of `columns`.
+    """
+    columns = prompt.columns
+    free = [
+        column
+        for column, cells in zip(columns, zip(*sample, strict=True), strict=False)
+        if len(set(cells)) * FEW > len(cells)
+    ]
+    if len(columns) == 1:
+        free = columns
+    if len(free) == 1 and prompt.parts[1::2].count(free[0]) == 1:
+        others = [column for column in columns if column != free[0]]
+        equal = f"; {_listed(others)} must be equal (few values)" if others else ""
+        return replace(prompt, compared=free[0]), f"{{{free[0]}}} is matched by similarity{equal}"
+    if len(free) == 1:
+        return prompt, f"matched exactly only: {{{free[0]}}} stands in the prompt twice"
+    why = f"{_listed(free)} vary, and one column alone can be compared" if free else "all columns have few values"
+    return prompt, f"matched exactly only: {why}"
+
+
+def cell_text(value: Any) -> str:
+    """A cell as a person would write it. Raises ValueError for bytes."""
+    if isinstance(value, str):
+        return value
+    if value is None:
+        return ""
+    if isinstance(value, float) and math.isnan(value):
+        return ""  # as pandas writes what is missing
+    if isinstance(value, bytes):
+        raise ValueError("a cell holds bytes, no text")
+    return dumps(value).decode() if isinstance(value, bool | int | float | list | dict) else str(value)
+
+
+def _listed(names: Sequence[str]) -> str:
+    return " and ".join(f"{{{name}}}" for name in names)

@@ -1,0 +1,131 @@
+"""The rows of a table as lines of a batch."""
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from askonce.batch.sampling import Reservoir, Survey
+from askonce.batch.table.prompt import Prompt, cell_text, check_columns, parse_prompt, with_compared
+from askonce.batch.table.writers import check_can_write
+from askonce.json_values import dumps
+from askonce.tables.lines import RawLine
+from askonce.tables.parquet_rows import ParquetRows
+from askonce.tables.row import Row
+from askonce.tables.rows import kind_of, read_rows
+
+BLOCK = 256
+"""Rows that are read between two looks at the loop."""
+ADDED = ("answer", "source", "similarity", "error", "cost")
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table of which each row is asked.
+
+    Attributes:
+        input, output: Paths.
+        columns: Of the input.
+        id_column: Whose values are the custom ids.
+        how: Which column is compared, and why.
+    """
+
+    input: str
+    output: str
+    columns: tuple[str, ...]
+    prompt: Prompt
+    id_column: str | None
+    how: str
+
+    async def lines(self) -> AsyncIterator[list[RawLine]]:
+        """Raises ValueError where the file is damaged."""
+        block: list[RawLine] = []
+        for row in _rows(self.input, self.prompt, self.id_column, {}):
+            block.append(_line(row, self.prompt, self.id_column))
+            if len(block) >= BLOCK:
+                yield block
+                block = []
+                await asyncio.sleep(0)
+        yield block
+
+
+def check_files(source: str, output: str) -> None:
+    """Raises ValueError where there is nothing to read or write."""
+    if "-" in (source, output):
+        raise ValueError("--prompt reads the table twice, and writes it at the end: name two files")
+    for path, is_there in ((Path(source), Path(source).is_file()), (Path(output).parent, Path(output).parent.is_dir())):
+        if not is_there:
+            raise ValueError(f"{path}: there is no such {'file' if path == Path(source) else 'directory'}")
+    if Path(output).is_dir():
+        raise ValueError(f"{output} is a directory")
+    if Path(output).resolve() == Path(source).resolve():
+        raise ValueError(f"{output} is the input already, and cannot be the output too")
+    check_can_write(output, kind_of(output))
+
+
+def open_table(source: str, output: str, prompt: str, id_column: str | None) -> tuple[Table, Survey]:
+    """Reads the table twice. Raises ValueError, OSError."""
+    parsed = parse_prompt(prompt)
+    columns: dict[str, None] = {}
+    if kind_of(source) == "parquet":
+        columns = dict.fromkeys(ParquetRows(source).names)
+        _check(columns, parsed, id_column)  # of names that it has not, Parquet reads nothing
+    reservoir = Reservoir()
+    for row in _rows(source, parsed, id_column, columns):
+        columns.update(dict.fromkeys(row.fields or ()))
+        reservoir.add(RawLine(row.number, _sampled(row, parsed)))
+    _check(columns, parsed, id_column)
+    cells: list[list[str]] = [orjson.loads(data) for data in reservoir.sample]
+    parsed, how = with_compared(parsed, cells)
+    table = Table(source, output, tuple(columns), parsed, id_column, how)
+    with Path(source).open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    filled = (_line(Row(0, dict(zip(parsed.columns, row, strict=True))), parsed, None) for row in cells)
+    return table, Survey(digest, reservoir.seen, [line.data for line in filled if line.data is not None])
+
+
+def _sampled(row: Row, prompt: Prompt) -> bytes | None:
+    """The cells that are asked, as JSON; None for a row that cannot be."""
+    try:
+        return None if row.fields is None else dumps([cell_text(row.fields.get(name)) for name in prompt.columns])
+    except ValueError:
+        return None
+
+
+def _check(columns: dict[str, None], prompt: Prompt, id_column: str | None) -> None:
+    if not columns:
+        return  # an empty file
+    check_columns(prompt.columns, columns, "--prompt")
+    check_columns([id_column] if id_column else [], columns, "--id")
+    taken = [name for name in ADDED if name in columns]
+    if taken:
+        raise ValueError(f"the input has a column {taken[0]} already, which the output adds: rename it")
+
+
+def _rows(source: str, prompt: Prompt, id_column: str | None, names: dict[str, None]) -> Iterator[Row]:
+    """names: gets those that a CSV file begins with."""
+    columns = dict.fromkeys([*prompt.columns, *([id_column] if id_column else [])])
+
+    def check(found: list[str]) -> None:
+        twice = next((name for name in found if found.count(name) > 1), None)
+        if twice is not None:
+            raise ValueError(f"{source} has two columns {twice}: rename one")
+        names.update(dict.fromkeys(found))
+
+    return read_rows(source, check=check, columns=list(columns))
+
+
+def _line(row: Row, prompt: Prompt, id_column: str | None) -> RawLine:
+    if row.fields is None:
+        return RawLine(row.number, None, row.reason)
+    try:
+        line: dict[str, Any] = prompt.fill(row.fields)
+        if id_column is not None:
+            line["id"] = cell_text(row.fields.get(id_column)) or None
+    except ValueError as error:
+        return RawLine(row.number, None, str(error))
+    return RawLine(row.number, dumps(line))

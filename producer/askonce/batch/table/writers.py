@@ -1,0 +1,109 @@
+"""Tables as they are written: JSON lines, CSV, TSV, Parquet."""
+
+import csv
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from askonce.batch.table.prompt import cell_text
+from askonce.json_values import dumps
+from askonce.tables.parquet_rows import MISSING
+from askonce.tables.rows import Kind
+
+ROWS = 16_384
+"""Of a row group of Parquet, which is in memory until it is written."""
+NUMBERS = ("similarity", "cost")
+
+
+class Writer(Protocol):
+    def write(self, fields: Mapping[str, Any]) -> None:
+        """Writes one row."""
+
+    def close(self) -> None: ...
+
+
+def open_writer(path: Path, kind: Kind, columns: Sequence[str]) -> Writer:
+    """Raises OSError."""
+    if kind == "jsonl":
+        return JsonWriter(path)
+    if kind == "parquet":
+        return TextParquetWriter(path, columns)
+    return CsvWriter(path, columns, "\t" if kind == "tsv" else ",")
+
+
+def check_can_write(path: str, kind: Kind) -> None:
+    """Before anything is asked. Raises ValueError."""
+    if Path(path).suffix.lower() in (".gz", ".zst"):
+        raise ValueError(f"{path}: the table is written plain: leave out {Path(path).suffix}")
+    if kind == "parquet":
+        try:
+            import pyarrow as pa  # noqa: F401, PLC0415 - of an extra
+        except ImportError as error:
+            raise ValueError(f"{path}: {MISSING}") from error
+
+
+class JsonWriter:
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("wb")
+
+    def write(self, fields: Mapping[str, Any]) -> None:
+        self._file.write(dumps({name: _plain(value) for name, value in fields.items()}) + b"\n")
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class CsvWriter:
+    def __init__(self, path: Path, columns: Sequence[str], separator: str) -> None:
+        self._file = path.open("w", encoding="utf-8", newline="")
+        self._rows = csv.DictWriter(self._file, columns, delimiter=separator, lineterminator="\n")
+        self._rows.writeheader()
+
+    def write(self, fields: Mapping[str, Any]) -> None:
+        self._rows.writerow({name: cell_text(_plain(value)) for name, value in fields.items()})
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class TextParquetWriter:
+    """Of rows of texts: all columns of the input are texts, whatever JSON lines held."""
+
+    def __init__(self, path: Path, columns: Sequence[str]) -> None:
+        import pyarrow as pa  # noqa: PLC0415 - of an extra
+        from pyarrow import parquet  # noqa: PLC0415
+
+        self._rows: list[Mapping[str, Any]] = []
+        self._make = pa.Table.from_pylist
+        number, text = pa.float64(), pa.string()
+        self._schema = pa.schema([(name, number if name in NUMBERS else text) for name in columns])
+        self._file = parquet.ParquetWriter(path, self._schema)
+
+    def write(self, fields: Mapping[str, Any]) -> None:
+        self._rows.append({name: _text(name, value) for name, value in fields.items()})
+        if len(self._rows) >= ROWS:
+            self._flush()
+
+    def close(self) -> None:
+        self._flush()
+        self._file.close()
+
+    def _flush(self) -> None:
+        if self._rows:
+            self._file.write_table(self._make(self._rows, schema=self._schema))
+        self._rows.clear()
+
+
+def _text(name: str, value: Any) -> Any:
+    return value if name in NUMBERS or value is None else cell_text(_plain(value))
+
+
+def _plain(value: Any) -> Any:
+    """What JSON has no word for, such as a date of Parquet, as a text."""
+    if isinstance(value, dict):
+        return {name: _plain(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, bytes):
+        return value.hex()
+    return value if isinstance(value, str | int | float | None) else str(value)
