@@ -161,13 +161,15 @@ async def test_with_a_budget_misses_are_labels_and_ledgers_add_up(settings, llm_
 async def test_without_either_setting_there_is_nothing_of_it(settings, llm_server):
     async with wired_workers(1, settings) as [worker]:
         audit = worker.service.audit
-        assert (type(audit.serving), audit.background, list(audit.periodic)) == (FirstMatch, {}, [])
+        assert (type(audit.serving), list(audit.periodic)) == (FirstMatch, [])
+        assert set(audit.background) == {"matches"}  # for who looks through them: nothing is asked
         await worker.ask(FIRST)
         await worker.vectors_arrived()
         [answer] = await worker.ask(OTHER)
         assert answer.source == "semantic"
     async with wired_workers(1, settings) as [worker]:
-        assert [key async for key in worker.redis.scan_iter(f"{worker.keys.prefix}:audit:*")] == []
+        kept = {key.decode().split(":")[2] async for key in worker.redis.scan_iter(f"{worker.keys.prefix}:audit:*")}
+        assert kept == {"matches", "nearness"}
 
 
 async def test_a_judge_tells_sentences_apart_within_its_budget(settings, llm_server):
