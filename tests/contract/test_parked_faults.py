@@ -3,7 +3,9 @@
 import asyncio
 import tempfile
 
+from askonce_worker.parked import batches
 from askonce_worker.parked import store as parked_store
+from askonce_worker.parked.batches import Batches
 from askonce_worker.parked.provider_api import BatchApi
 from askonce_worker.parked.store import LockLost, ParkedStore
 from askonce_worker.providers.provider import ProviderError
@@ -186,3 +188,35 @@ async def test_records_that_cannot_be_read_hold_up_no_other(batch_worker, llm_se
         found = await answers(worker, await park(worker, *distinct(2)))
         await in_place(worker, parked_store.ASIDE, 64)
     assert {answer.source for answer in found} == {"llm"}
+
+
+async def test_files_stay_for_a_while_so_that_a_redis_from_before_their_end_finds_them(
+    batch_worker, llm_server, monkeypatch
+):
+    monkeypatch.setattr(batches, "FILES_STAY", 600_000)
+    real, looks = Batches.files, []
+
+    async def files(self, count):
+        looks.append(await real(self, count))
+        return looks[-1]
+
+    monkeypatch.setattr(Batches, "files", files)
+    async with wired_workers(1, batch_worker) as [worker]:
+        await answers(worker, await park(worker, *distinct(2)))
+        waiting = worker.keys.parked("files")
+
+        async def are_noted():
+            return await worker.redis.zcard(waiting) == 2
+
+        await until(are_noted, seconds=60, what="files to be deleted")
+        looks.clear()
+
+        async def was_looked():
+            return len(looks) > 2
+
+        await until(was_looked, seconds=60, what="some looks")
+        assert not any(looks)
+        assert len((await seen(llm_server))[0]["files"]) == 2
+        await worker.redis.zadd(waiting, dict.fromkeys(await worker.redis.zrange(waiting, 0, -1), 1))
+        await nothing_left(worker)
+    assert (await seen(llm_server))[0]["files"] == []

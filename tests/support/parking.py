@@ -22,6 +22,7 @@ def hurried(monkeypatch):
     """Rounds follow each other at once, and nothing is waited for longer than a test can."""
     monkeypatch.setattr(tending, "IDLE", 0.02)
     monkeypatch.setattr(batches, "FIRST_PAUSE", 200)
+    monkeypatch.setattr(batches, "FILES_STAY", 0)
     monkeypatch.setattr(Pauses, "__init__", partialmethod(Pauses.__init__, first=0.02, most=0.1))
     monkeypatch.setattr(Sending, "__init__", partialmethod(Sending.__init__, arrives=3.0, listed=1.0))
 

@@ -20,6 +20,8 @@ NOW = "now"
 FIRST_PAUSE, LONGEST_PAUSE = 60_000, 1_800_000
 """Milliseconds before a provider that takes no more is asked again."""
 
+FILES_STAY = 600_000
+"""Milliseconds: after a Redis has come back without its last seconds they are read again, and nothing is paid twice."""
 REMEMBERED = 3600
 """Seconds until a provider without batches is asked for them again."""
 
@@ -125,8 +127,10 @@ class Batches:
             await self._redis.hset(key, pool, orjson.dumps(record))
 
     async def files(self, count: int) -> list[str]:
-        """At the provider, which no batch needs any more."""
-        return [name.decode() for name in await self._redis.zrange(self._keys.parked("files"), 0, count - 1)]
+        """At the provider, which no batch has needed for FILES_STAY milliseconds."""
+        latest = await self.now_ms() - FILES_STAY
+        found = await self._redis.zrangebyscore(self._keys.parked("files"), "-inf", latest, start=0, num=count)
+        return [name.decode() for name in found]
 
     async def forget_file(self, file_id: str) -> None:
         await self._redis.zrem(self._keys.parked("files"), file_id)

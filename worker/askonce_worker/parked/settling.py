@@ -16,6 +16,7 @@ from askonce.question import Question, Tier
 from askonce_worker.answering.answers import EXPIRED, Failure, failed, from_cache
 from askonce_worker.answering.ports import Clock, Completion, Entry, Finished, NewEntry, Outbound
 from askonce_worker.matching.match import Matcher
+from askonce_worker.parked.arriving import Arriving
 from askonce_worker.parked.lines import Outcome
 from askonce_worker.parked.outcomes import LANE, asked, from_batch, is_same, with_waiters
 from askonce_worker.parked.records import Parked, Waiter
@@ -61,6 +62,7 @@ class Settling:
         matcher: Matcher,
         twins: Twins,
         clock: Clock,
+        arriving: Arriving,
         *,
         prices: Prices,
         money: MoneyBudget,
@@ -70,6 +72,7 @@ class Settling:
         self._matcher = matcher
         self._twins = twins
         self._clock = clock
+        self._arriving = arriving
         self._prices = prices
         self._money = money
 
@@ -164,6 +167,8 @@ class Settling:
         entries = [entry for parcel in parcels for entry in parcel.entries]
         if finished or entries:
             await self._outbound.send(finished, entries=entries)
+        if entries:
+            await self._arriving.note()
         again = await self._store.done([(each.parked, each.counts, each.own) for each in parcels], batch=batch)
         left = set(again)
         await self._twins.forget([parcel.parked for parcel in parcels if parcel.parked.id not in left])

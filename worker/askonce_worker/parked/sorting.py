@@ -16,6 +16,7 @@ from askonce_worker.answering.open_question import OpenQuestion
 from askonce_worker.answering.ports import Clock
 from askonce_worker.logs.error_origin import place
 from askonce_worker.matching.match import Matcher
+from askonce_worker.parked.arriving import Arriving
 from askonce_worker.parked.outcomes import LANE
 from askonce_worker.parked.pending import Pending
 from askonce_worker.parked.records import Parked, Waiter, pool_of, reworded
@@ -43,10 +44,12 @@ class Sorting:
         twins: Twins,
         settling: Settling,
         clock: Clock,
+        arriving: Arriving,
         bounded: Collection[str],
     ) -> None:
         """bounded: namespaces with a budget."""
         self._bounded = bounded
+        self._arriving = arriving
         self._store = store
         self._lookup = lookup
         self._pending = pending
@@ -56,9 +59,15 @@ class Sorting:
         self._clock = clock
         self._in_trouble_since: float | None = None
 
+    async def begin(self) -> None:
+        """This worker has the lock now: what the one before has settled may be on its way still."""
+        await self._arriving.note()
+
     async def step(self) -> bool:
         """Sorts some. True: there are more."""
         ids = await self._store.ids(NEW, 0, AT_ONCE)
+        if ids and not await self._arriving.are_there():
+            return False
         by_namespace: dict[str, list[Parked]] = defaultdict(list)
         for parked in await self._store.read_from(NEW, ids):
             by_namespace[parked.question.namespace or ""].append(parked)

@@ -74,6 +74,7 @@ class Tending:
                     self._store.token = token
                     if token:
                         await self._done(self._store.look_at_unreadable())
+                        await self._done(self._sorting.begin())
                     while token:
                         await self.round()
                         await asyncio.sleep(IDLE)

@@ -18,6 +18,7 @@ from askonce_worker.cache.semantic import QdrantSemanticCache
 from askonce_worker.logs.redaction import Redactor
 from askonce_worker.logs.unreadable import Refusals
 from askonce_worker.matching.match import Matcher
+from askonce_worker.parked.arriving import Arriving
 from askonce_worker.parked.batches import Batches
 from askonce_worker.parked.collecting import Collecting
 from askonce_worker.parked.parking import BatchParking
@@ -65,7 +66,11 @@ def parked_of(settings: Settings, around: Around, stack: AsyncExitStack) -> tupl
     prices = prices_of(settings, settings.batch_base_url)
     money = money_of(settings, around.redis, around.keys, "batches", prices, stack)
     store = ParkedStore(
-        around.redis, around.keys, around.refusals, result_ttl=settings.result_ttl, on_nearly_spent=money.warn
+        around.redis,
+        around.keys,
+        around.refusals,
+        result_ttl=settings.result_ttl,
+        on_nearly_spent=money.warn,
     )
     parking = BatchParking(store, around.coalescer, around.clock, margin=settings.batch_margin)
     return parking, _tending(settings, around, store, prices, money, stack)
@@ -82,6 +87,7 @@ class _Tools:
     splitting: Splitting
     pauses: Pauses
     twins: Twins
+    arriving: Arriving
 
 
 def _tending(
@@ -90,10 +96,11 @@ def _tending(
     margin, clock = settings.batch_margin, around.clock
     batches = Batches(around.redis, around.keys, store, around.refusals, most=settings.batch_max_requests)
     twins = Twins(_vectors(settings, clock, stack))
-    settling = Settling(store, around.outbound, around.matcher, twins, clock, prices=prices, money=money)
+    arriving = Arriving(around.redis, around.keys)
+    settling = Settling(store, around.outbound, around.matcher, twins, clock, arriving, prices=prices, money=money)
     pending = Pending(around.exact, around.matcher, settling)
     splitting = Splitting(store, batches, settling, clock, margin=margin)
-    tools = _Tools(store, batches, settling, pending, splitting, Pauses(random.random), twins)
+    tools = _Tools(store, batches, settling, pending, splitting, Pauses(random.random), twins, arriving)
     api, redactor = _api(settings, stack)
     return Tending(
         around.redis,
@@ -119,6 +126,7 @@ def _sorting(settings: Settings, tools: _Tools, around: Around) -> Sorting:
         twins=tools.twins,
         settling=tools.settling,
         clock=around.clock,
+        arriving=tools.arriving,
         bounded=spend_limits(settings.budgets),
     )
 
