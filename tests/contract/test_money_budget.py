@@ -101,8 +101,8 @@ async def test_who_finds_the_rest_held_waits_for_it(make, monkeypatch):
     one, other = await make(nano=15_000), await make(nano=15_000)
     real, refused = MoneyBudget._is_taken, asyncio.Event()
 
-    async def is_taken(self, aside, seconds):
-        taken = await real(self, aside, seconds)
+    async def is_taken(self, aside, seconds, **options):
+        taken = await real(self, aside, seconds, **options)
         if not taken:
             refused.set()
         return taken
@@ -274,7 +274,8 @@ def test_budgets_as_people_write_them():
 
 
 @pytest.mark.parametrize(
-    "setting", ["200/day", "a=200", "a=200/year", "a=0/day", "a=-1/day", "a=1e9/day", "a=2000000/day", "a=1.2.3/day",
+    "setting", ["200/day", "a=200", "a=200/year", "a=0/day", "a=0.0000000001/day", "a=-1/day", "a=1e9/day",
+                "a=2000000/day", "a=1.2.3/day",
                 "a b=1/day", "a=1/day, a=2/day", "a|b=1/day"]
 )  # fmt: skip
 def test_what_is_no_budget_is_refused(setting):

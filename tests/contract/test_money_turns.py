@@ -39,8 +39,8 @@ async def money(worker):
 async def test_who_waits_for_money_keeps_no_turn_from_others(settings, llm_server, monkeypatch):
     real, refused = MoneyBudget.take, asyncio.Event()
 
-    async def take(self, question, seconds):
-        wait = await real(self, question, seconds)
+    async def take(self, question, seconds, **options):
+        wait = await real(self, question, seconds, **options)
         if wait:
             refused.set()
         return wait

@@ -13,6 +13,11 @@ class BudgetKeys:
         """hash: `namespace|fact` of its money (budget_now.lua); for ever."""
         return f"{self.prefix}:budgets"
 
+    @property
+    def longest(self) -> str:
+        """hash: model -> tokens of its longest answer; a month after one was longer; keep_longest.lua."""
+        return f"{self.prefix}:budgets:longest"
+
     def held(self, namespace: str) -> str:
         """sorted set: `call:billionths` -> when it lapses (Unix ms); until it is settled."""
         return f"{self.prefix}:budgets:held:{namespace}"

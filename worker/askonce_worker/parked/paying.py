@@ -16,6 +16,9 @@ from askonce_worker.parked.store import ParkedStore
 from askonce_worker.providers.money_budget import MoneyBudget
 
 Line = tuple[Parked, bytes]
+GUESSED = 10
+"""What part of a budget a batch may take whose answers nothing bounds, while none of the model was seen: they may be so
+many times as long as is guessed."""
 
 
 @dataclass(slots=True)
@@ -34,8 +37,11 @@ class Paying:
         self._settling = settling
         self._money = money
 
-    async def afford(self, lines: Sequence[Line]) -> Paid:
-        """Questions over the budget fail, with the kind `budget`."""
+    async def afford(self, lines: Sequence[Line], *, first: bool) -> Paid:
+        """Questions over the budget fail, with the kind `budget`.
+
+        first: no other batch of their pool runs.
+        """
         paid = Paid()
         bounded: dict[str, list[Line]] = defaultdict(list)
         for line in lines:
@@ -46,20 +52,17 @@ class Paying:
                 bounded[namespace].append(line)
         refused: list[tuple[Parked, LLMError]] = []
         for namespace, some in bounded.items():
-            refused += await self._set_aside(namespace, some, paid)
+            refused += await self._set_aside(namespace, some, paid, first=first)
         await self._settling.refused([(parked, failure_of(error)) for parked, error in refused])
         return paid
 
-    async def _set_aside(self, namespace: str, lines: Sequence[Line], paid: Paid) -> list[tuple[Parked, LLMError]]:
+    async def _set_aside(
+        self, namespace: str, lines: Sequence[Line], paid: Paid, *, first: bool
+    ) -> list[tuple[Parked, LLMError]]:
         """Returns those that are over the budget."""
         limit = self._money.limit_of(namespace)
         assert limit is not None
-        refused, wanted = [], []
-        for parked, line in lines:
-            try:
-                wanted.append((parked, line, self._money.estimate(parked.question, len(line), TIER)))
-            except LLMError as error:
-                refused.append((parked, error))
+        wanted, refused = await self._estimated(lines, paid, guesses=limit.nano // GUESSED if first else 0)
         if not wanted:
             return refused
         spent, verdicts = await self._store.afford(namespace, limit, [(parked.id, nano) for parked, _, nano in wanted])
@@ -71,3 +74,25 @@ class Paying:
             else:
                 paid.lines.append((parked, line))
         return refused
+
+    async def _estimated(
+        self, lines: Sequence[Line], paid: Paid, *, guesses: int
+    ) -> tuple[list[tuple[Parked, bytes, int]], list[tuple[Parked, LLMError]]]:
+        """Lines with what they may cost, and those that have no price.
+
+        guesses: billionths for those about whose answers nothing is known, but for one of them; 0 for none at all.
+        """
+        wanted, refused, guessed = [], [], 0
+        for parked, line in lines:
+            blind = await self._money.is_guessed(parked.question)
+            try:
+                nano = self._money.estimate(parked.question, len(line), TIER)
+            except LLMError as error:
+                refused.append((parked, error))
+                continue
+            if blind and (not guesses or (guessed and guessed + nano > guesses)):
+                paid.waits.append(parked.id)
+                continue
+            guessed += nano if blind else 0
+            wanted.append((parked, line, nano))
+        return wanted, refused

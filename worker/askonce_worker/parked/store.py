@@ -35,7 +35,8 @@ class LockLost(Exception):
 
 
 class ParkedStore:
-    """token: of the lock, while this worker holds it. on_nearly_spent: told of namespaces, once a day or month."""
+    """token: of the lock, while this worker holds it. limits: what namespaces may spend. on_nearly_spent: told of
+    them, once a day or month."""
 
     def __init__(
         self,
@@ -44,8 +45,10 @@ class ParkedStore:
         refusals: Refusals,
         *,
         result_ttl: float,
+        limits: Mapping[str, SpendLimit],
         on_nearly_spent: Callable[[str], None],
     ) -> None:
+        self._limits = limits
         self._on_nearly_spent = on_nearly_spent
         self.token: bytes | str = ""
         self._redis: Any = redis
@@ -151,7 +154,7 @@ class ParkedStore:
             args: list[Any] = [self._prefix, self.token, self._keys.stats("hour:"), batch]
             for parked, counts, own in some:
                 fields = "\n".join(waiter.field for waiter in parked.waiters)
-                args += (parked.id, fields, _lines(counts), _lines(own), _billed(own))
+                args += (parked.id, fields, _lines(counts), _lines(own), _billed(own), self._payer(parked))
             keys = [self._keys.parked_lock, self._keys.stats("total")]
             nearly, *replies = await DONE(self._redis, keys, args)
             self._tell(nearly)
@@ -162,7 +165,7 @@ class ParkedStore:
         """Counts lines of a batch that were paid for in vain, as `done` does. Once, however often they are read."""
         args: list[Any] = [self._prefix, self.token, self._keys.stats("hour:"), batch]
         for parked, counts, own in lines:
-            args += (parked.id, _lines(counts), _lines(own), _billed(own))
+            args += (parked.id, _lines(counts), _lines(own), _billed(own), self._payer(parked))
         self._tell(await WASTE(self._redis, [self._keys.parked_lock, self._keys.stats("total")], args))
 
     async def afford(
@@ -212,6 +215,12 @@ class ParkedStore:
         keys = [self._keys.parked_lock, self._keys.queue("bulk"), self._keys.wake, self._keys.fair, self._keys.load]
         results = f"{self._keys.prefix}:result:"
         return keys, [self._prefix, self.token, ARQ_JOB, FUNCTION, self._result_ttl_ms, results, *args]
+
+    def _payer(self, parked: Parked) -> str:
+        """As charged.lua reads it."""
+        namespace = parked.question.namespace or ""
+        limit = self._limits.get(namespace)
+        return f"{namespace}||" if limit is None else f"{namespace}|{limit.period}|{limit.nano}"
 
     def _tell(self, nearly: Any) -> None:
         for namespace in self._checked(nearly).decode().split():

@@ -17,21 +17,27 @@ class Allowance:
         self._seconds = seconds
 
     def __call__(self, question: Question, lane: str) -> "Share":
-        return Share(self._rates(question, lane), self._money, question, self._seconds)
+        return Share(self._rates(question, lane), self._money, question, self._seconds, patient=lane == "bulk")
 
 
 class Share:
-    """Of one call. Money comes first: who waits for it takes nothing of the provider's limits meanwhile."""
+    """Of one call. Money comes first: who waits for it takes nothing of the provider's limits meanwhile.
 
-    def __init__(self, rate: RateReservation, money: MoneyBudget, question: Question, seconds: float) -> None:
+    patient: it waits for what batches hold, too.
+    """
+
+    def __init__(
+        self, rate: RateReservation, money: MoneyBudget, question: Question, seconds: float, *, patient: bool
+    ) -> None:
         self._rate = rate
         self._money = money
         self._question = question
         self._seconds = seconds
+        self._patient = patient
         self._lacks_money = False
 
     async def take(self) -> float:
-        wait = await self._money.take(self._question, self._seconds)
+        wait = await self._money.take(self._question, self._seconds, patient=self._patient)
         self._lacks_money = wait > 0
         return wait or await self._rate.take()
 

@@ -27,6 +27,7 @@ from askonce.question import Question
 from askonce.store.away import TROUBLE
 from askonce.store.scripts import Script
 from askonce_worker.answering.ports import LLMError
+from askonce_worker.providers.longest_answers import LongestAnswers
 from askonce_worker.providers.spend_limits import SpendLimit
 
 log = structlog.get_logger()
@@ -64,8 +65,8 @@ class MoneyBudget:
         self._worker = worker
         self._limits = limits
         self._prices = prices
-        self._longest: dict[str, int] = {}
-        self._in_hand: dict[str, Aside] = {}
+        self._longest = LongestAnswers(redis, keys)
+        self._in_hand: dict[str, Aside | LLMError] = {}
         self._full: dict[str, float] = {}
         self._settled: dict[str, list[Aside]] = {}
         self._settling: asyncio.Task[None] | None = None
@@ -82,6 +83,8 @@ class MoneyBudget:
             yield Aside(namespace, "", 0)
             return
         aside = self._in_hand.pop(_name_of(question), None)
+        if isinstance(aside, LLMError):
+            raise aside
         if aside is None:
             aside = await self.reserve(namespace, self.estimate(question, size), seconds, until)
         try:
@@ -89,9 +92,10 @@ class MoneyBudget:
         finally:
             self.settle(aside)
 
-    async def take(self, question: Question, seconds: float) -> float:
+    async def take(self, question: Question, seconds: float, *, patient: bool) -> float:
         """Sets aside what the next `call` of this question may cost, without waiting for others.
 
+        patient: it may wait for what batches hold, which take hours.
         Returns the seconds after which to ask again; 0: it is set aside, or the call itself will say why it is not.
         """
         namespace, name = question.namespace or "", _name_of(question)
@@ -102,11 +106,13 @@ class MoneyBudget:
             return self._full[namespace] - now + 4 * PAUSE * random.random()
         aside = self._aside(namespace, 0)
         try:
+            await self._longest.look_up(question.model or "")
             aside.nano = self.estimate(question, len(dumps(question.request())))
-            if await self._is_taken(aside, seconds):
+            if await self._is_taken(aside, seconds, patient=patient):
                 self._in_hand[name] = aside
                 return 0.0
-        except LLMError:
+        except LLMError as error:
+            self._in_hand[name] = error
             return 0.0
         except BaseException:  # it may have been set aside all the same
             self._undo(aside)
@@ -117,7 +123,7 @@ class MoneyBudget:
     def give_back(self, question: Question) -> None:
         """What was taken for it and no call has used."""
         aside = self._in_hand.pop(_name_of(question), None)
-        if aside is not None:
+        if isinstance(aside, Aside):
             self._undo(aside)
 
     async def reserve(self, namespace: str, nano: int, seconds: float, until: float) -> Aside:
@@ -138,7 +144,7 @@ class MoneyBudget:
             words = f"calls under way held what is left of the budget of {namespace} until the question's deadline"
             raise LLMError("budget", words, final=False) from error
 
-    async def _is_taken(self, aside: Aside, seconds: float) -> bool:
+    async def _is_taken(self, aside: Aside, seconds: float, *, patient: bool = True) -> bool:
         """False where others hold what is left."""
         namespace, limit = aside.namespace, self._limits[aside.namespace]
         verdict, spent, nearly = await RESERVE(
@@ -150,6 +156,9 @@ class MoneyBudget:
             self.warn(namespace)
         if verdict == b"over":
             raise self.refusal(namespace, int(spent), aside.nano)
+        if verdict == b"batches" and not patient:
+            words = f"batches hold what is left of the budget of {namespace} for this {limit.period}"
+            raise LLMError("budget", words, final=True)
         return bool(verdict == b"taken")
 
     def _aside(self, namespace: str, nano: int) -> Aside:
@@ -167,9 +176,17 @@ class MoneyBudget:
 
     def learn(self, model: str, tokens: int) -> None:
         """An answer had so many."""
-        self._longest[model] = max(tokens, self._longest.get(model, 0))
+        if self._limits:
+            self._longest.learn(model, tokens)
+
+    async def is_guessed(self, question: Question) -> bool:
+        """Whether nothing bounds its answer, and nobody has seen one of its model."""
+        if as_count(completion_limit(question.params)):
+            return False
+        return await self._longest.look_up(question.model or "") is None
 
     async def aclose(self) -> None:
+        await self._longest.aclose()
         if self._settling is not None:
             await asyncio.wait({self._settling})
 
@@ -195,7 +212,7 @@ class MoneyBudget:
     def estimate(self, question: Question, size: int, tier: str = STANDARD) -> int:
         """Billionths that a request of so many bytes may cost. Raises LLMError of kind `budget`: it has no price."""
         model, params = question.model or "", question.params
-        most = as_count(completion_limit(params)) or self._longest.get(model, FIRST_GUESS)
+        most = as_count(completion_limit(params)) or self._longest.of(model) or FIRST_GUESS
         answer = most * max(1, as_count(params.get("n")))
         cost = self._prices.total(model, (size // TOKEN_BYTES + 1, 0, answer), tier)
         if cost is None:

@@ -43,6 +43,7 @@ def _read(part: str) -> tuple[str, SpendLimit]:
         amount = Decimal(read[2])
     except (InvalidQuestion, InvalidOperation) as error:
         raise ValueError(f"{part!r} is not NAMESPACE=AMOUNT/day or /month") from error
-    if not 0 < amount <= MOST:
-        raise ValueError(f"{part!r}: the amount is above 0 and at most {MOST:,}")
-    return read[1], SpendLimit(to_nano(amount), read[3])
+    nano = to_nano(amount) if amount <= MOST else 0
+    if nano < 1:
+        raise ValueError(f"{part!r}: the amount is at least a billionth and at most {MOST:,}")
+    return read[1], SpendLimit(nano, read[3])

@@ -70,6 +70,7 @@ def parked_of(settings: Settings, around: Around, stack: AsyncExitStack) -> tupl
         around.keys,
         around.refusals,
         result_ttl=settings.result_ttl,
+        limits=spend_limits(settings.budgets),
         on_nearly_spent=money.warn,
     )
     parking = BatchParking(store, around.coalescer, around.clock, margin=settings.batch_margin)

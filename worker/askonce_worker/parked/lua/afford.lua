@@ -1,5 +1,6 @@
 -- Sets aside what lines of a batch may cost, out of the budget of their namespace. Once, however often it is sent.
 -- It belongs to the question: whoever moves it out of its batch, or forgets it, gives it back (fenced.lua).
+-- A fifth of what is left stays for those who wait for no batch; unless nobody holds anything.
 --
 -- Uses: fenced
 -- Uses: askonce_worker.providers.budget_now
@@ -20,7 +21,7 @@ for i = 6, #ARGV, 2 do
   if redis.call('HEXISTS', key, 'aside') == 0 then
     if spent + nano > limit then
       verdict = 'over'
-    elseif spent + held + nano > limit then
+    elseif held > 0 and 5 * (held + nano) > 4 * (limit - spent) then
       verdict = 'wait'
     elseif redis.call('EXISTS', key) == 1 then
       redis.call('HSET', key, 'aside', ARGV[i + 1], 'payer', namespace)

@@ -8,7 +8,7 @@
 -- KEYS: lock, totals
 -- ARGV: 1 prefix of the keys   2 token   3 prefix of the hourly counters   4 batch, or ''
 --       5... of each: id, fields of those who have their answer (joined by line feeds), counters (`name count` of each,
---       joined by line feeds), counters of the batch alike, what it was billed (as in charged.lua)
+--       joined by line feeds), counters of the batch alike, what it was billed, who pays (both as in charged.lua)
 -- Returns the namespaces that keep_spent names, and for each: 1 forgotten, 2 somebody more waits: look again, 0 unknown;
 -- or {-1} where another worker has the lock.
 if not is_holder(KEYS[1], ARGV[2]) then
@@ -17,7 +17,7 @@ end
 local prefix, counts, own, spent, replies = ARGV[1], {}, {}, {}, {''}
 
 redis.call('ZREM', prefix .. 'new', '')
-for i = 5, #ARGV, 5 do
+for i = 5, #ARGV, 6 do
   local key = prefix .. 'question:' .. ARGV[i]
   local reply = redis.call('EXISTS', key)
   if reply == 1 then
@@ -28,7 +28,7 @@ for i = 5, #ARGV, 5 do
       rescore(prefix, ARGV[i])
       reply = 2
     else
-      charge(prefix, ARGV[i], ARGV[i + 4], spent)
+      charge(prefix, ARGV[i], ARGV[i + 4], ARGV[i + 5], spent)
       forget(prefix, ARGV[i])
       add(counts, ARGV[i + 2])
       add(own, ARGV[i + 3])

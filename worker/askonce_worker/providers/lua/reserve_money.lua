@@ -5,7 +5,8 @@
 -- KEYS: budgets, what is held, what has lapsed, workers
 -- ARGV: 1 namespace   2 period   3 limit in billionths   4 a name for the call, `worker/…`   5 what it may cost, in
 --       billionths   6 ms after which it lapses
--- Returns {'taken', 'wait' (others hold the rest) or 'over', money spent, 1 if it is the first to see 80 % spent}.
+-- Returns {'taken', 'wait' (others hold the rest), 'batches' (they hold it) or 'over', money spent, 1 if it is the first to
+-- see 80 % spent}.
 local limit, nano = tonumber(ARGV[3]), tonumber(ARGV[5])
 local spent, held, ends, keep = budget_now(KEYS, ARGV[1], ARGV[2], limit)
 local clock = redis.call('TIME')
@@ -34,7 +35,11 @@ local verdict = 'taken'
 if spent + nano > limit then
   verdict = 'over'
 elseif spent + held + nano > limit then
-  verdict = 'wait'
+  local by_calls = 0
+  for _, other in ipairs(redis.call('ZRANGE', KEYS[2], 0, -1)) do
+    by_calls = by_calls + tonumber(string.match(other, ':(%d+)$') or 0)
+  end
+  verdict = spent + held - by_calls + nano > limit and 'batches' or 'wait'
 else
   held = held + nano
   redis.call('ZADD', KEYS[2], now_ms + ARGV[6], member)
