@@ -7,6 +7,7 @@ import re
 import shlex
 import urllib.request
 
+import openai
 import orjson
 import pytest
 from redis import Redis
@@ -21,6 +22,7 @@ from askonce_worker.check.findings import findings
 from askonce_worker.settings import Settings
 from support.acl import TEMPLATE, guarded_valkey  # noqa: F401
 from support.asking import settings_for
+from support.front_door import front_door
 from support.jobs import job_record
 from support.worker_process import until, workers
 
@@ -58,13 +60,14 @@ def operate(guarded_valkey, prefix, monkeypatch, capsys):
     return ran
 
 
-async def test_each_user_does_its_work(guarded_valkey, settings, llm_server, prefix, operate):
+async def test_each_user_does_its_work(guarded_valkey, settings, llm_server, prefix, operate, tmp_path):
     producer = Client(guarded_valkey.url_of("producer"), key_prefix=prefix, model="test-model")
     async with producer, workers(1, settings) as [worker]:
         job_id = await produces(producer)
         await works(guarded_valkey, prefix)
         await asyncio.to_thread(scraped, settings["ASKONCE_METRICS_PORT"])
         await operates(operate, guarded_valkey, prefix, producer, job_id)
+        await serves({**settings, "ASKONCE_REDIS_URL": guarded_valkey.url_of("operator")}, tmp_path / "files")
         found = await findings(Settings(**{n.removeprefix("ASKONCE_").lower() if "ASKONCE" in n else n: v
                                            for n, v in settings.items()}))  # fmt: skip
         assert {finding.part for finding in found if not finding.ok} <= {"llm", "embeddings"}, found
@@ -125,6 +128,28 @@ async def operates(operate, guarded, prefix, producer, job_id):
         assert (await client.explain(question, timeout=20)).explained_by == "worker"
     with Redis.from_url(guarded.url) as redis:
         await gives_up(operate, redis, Keys(prefix))
+
+
+async def serves(settings, files):
+    """The Batch API, from the upload to the end of a batch."""
+    body = {"model": "test-model", "messages": [{"role": "user", "content": "served? [g7]"}]}
+    line = {"custom_id": "1", "method": "POST", "url": "/v1/chat/completions", "body": body}
+    async with (
+        front_door(settings, "--files", str(files)) as door,
+        openai.AsyncOpenAI(base_url=door.base_url, api_key="none", max_retries=0) as sdk,
+    ):
+        file = await sdk.files.create(file=("in.jsonl", orjson.dumps(line)), purpose="batch")
+        asked = {"input_file_id": file.id, "endpoint": line["url"], "completion_window": "24h"}
+        batch = await sdk.batches.create(**asked)
+
+        async def ended():
+            found = await sdk.batches.retrieve(batch.id)
+            return found if found.completed_at else None
+
+        assert (await until(ended, seconds=60, what="the end of the batch")).request_counts.completed == 1
+        await sdk.batches.cancel((await sdk.batches.create(**asked)).id)
+        assert [each.id for each in (await sdk.batches.list(after=batch.id)).data] == []
+        assert len((await sdk.files.list(order="asc", after=file.id)).data) > 0
 
 
 async def gives_up(operate, redis, keys):

@@ -277,3 +277,8 @@ def test_it_does_not_serve_strangers_without_keys(settings, monkeypatch, capsys)
     assert "there are no keys" in capsys.readouterr().err
     assert main(["serve", "--port", "99999"]) == 2
     assert "--port: '99999' is not a whole number from 0 to 65535" in capsys.readouterr().err
+    monkeypatch.setenv("ASKONCE_SERVE_PORT", "x")
+    assert main(["serve"]) == 2
+    assert "ASKONCE_SERVE_PORT: 'x'" in capsys.readouterr().err
+    assert main(["serve", "--port", "0", "--files", "/dev/null/x"]) == 2
+    assert "/dev/null/x" in capsys.readouterr().err

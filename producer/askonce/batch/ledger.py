@@ -54,7 +54,7 @@ class Ledger:
         return len(self._done) >= UNSAVED or self._bytes >= UNSAVED_BYTES
 
     @property
-    def complete(self) -> bool:
+    def is_complete(self) -> bool:
         return bool(self.journal.get("complete"))
 
     def job_id(self, line: int) -> str:
@@ -81,7 +81,11 @@ class Ledger:
         self._commit(done)
         self.broken = False
 
-    def finish(self) -> None:
+    async def keep(self) -> None:
+        """As `save`, for a `Run`."""
+        self.save()
+
+    async def complete(self) -> None:
         """Saves, and notes that every line of the input is done."""
         self.journal.put("complete", True)
         self.save()
@@ -113,7 +117,7 @@ class Ledger:
         for file, size, end in files[: 1 if self._errors is self._out else 2]:
             if not file.regular:
                 continue
-            if self.complete and file.size > size:
+            if self.is_complete and file.size > size:
                 raise file.changed()
             for record in file.repair(size, end, self._run):
                 self._done.append((record["askonce"]["line"], is_failed(record)))

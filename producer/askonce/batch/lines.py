@@ -4,7 +4,7 @@ import asyncio
 import os
 import stat
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator
 from concurrent.futures import CancelledError
 
 from askonce.tables.lines import Divider, RawLine, Splitter
@@ -38,8 +38,17 @@ async def read_lines(fd: int, name: str, divider: Divider | None = None) -> Asyn
         OSError: The input cannot be read.
         ValueError: It is damaged, or not UTF-8.
     """
+    blocks = _file(fd) if stat.S_ISREG(os.fstat(fd).st_mode) else _pipe(fd)
+    async for lines in divided(blocks, name, divider):
+        yield lines
+
+
+async def divided(
+    blocks: AsyncIterable[bytes], name: str, divider: Divider | None = None
+) -> AsyncIterator[list[RawLine]]:
+    """The lines of blocks, plain or packed. Raises ValueError where they are damaged, or not UTF-8."""
     divider, plain = divider or Splitter(), PlainInput(name)
-    async for block in _file(fd) if stat.S_ISREG(os.fstat(fd).st_mode) else _pipe(fd):
+    async for block in blocks:
         for part in plain.feed(block):
             yield list(divider.feed(part))
     for part in plain.end():

@@ -1,17 +1,17 @@
 """Questions out, answers in, lines on disk."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable
 from contextlib import aclosing
-from typing import cast
+from typing import Any, Protocol, cast
 
 import orjson
 
 from askonce.answer import Answer
-from askonce.batch.ledger import Ledger
+from askonce.batch.line_format import Line
 from askonce.batch.output_format import output_record
 from askonce.batch.redis_watch import RedisWatch
-from askonce.batch.source import Source
+from askonce.batch.spend_cap import SpendCap
 from askonce.client import Client
 from askonce.contract.counters import tokens
 from askonce.question import Question
@@ -27,10 +27,37 @@ Mapped = AsyncGenerator[tuple[Question, Answer]]
 Held = tuple[str, "asyncio.Future[Answer]"]
 
 
+class Lines(Protocol):
+    """Where the lines come from. underway, cap: as those of `Source`."""
+
+    underway: dict[str, Line]
+    cap: SpendCap
+
+    def questions(self) -> AsyncIterator[Question]: ...
+
+
+class Book(Protocol):
+    """Where they go. is_full: a save is due. broken: a save has failed, and there are no further ones."""
+
+    broken: bool
+
+    @property
+    def is_full(self) -> bool: ...
+
+    def add(self, record: dict[str, Any], *, asked: str | None) -> None: ...
+
+    async def keep(self) -> None:
+        """Writes all that was added before the call, for good. Raises OSError."""
+
+    async def complete(self) -> None:
+        """The same, and no more will come."""
+
+
 class Run:
     """One run over the lines of a source.
 
     Args:
+        every: Seconds between two saves.
         in_flight: The most questions under way.
         ordered: Lines are written in the order of the input.
         timeout: Seconds to each question's deadline; None for the client's `job_ttl`.
@@ -41,8 +68,8 @@ class Run:
     def __init__(
         self,
         client: Client,
-        source: Source,
-        ledger: Ledger,
+        source: Lines,
+        ledger: Book,
         *,
         in_flight: int,
         ordered: bool,
@@ -50,7 +77,10 @@ class Run:
         namespace: str,
         show: Callable[[], None],
         note: Callable[[str], None],
+        every: float = SECONDS,
     ) -> None:
+        self._every = every
+        self._saving = asyncio.Lock()
         self._client = client
         self._source = source
         self._ledger = ledger
@@ -87,9 +117,9 @@ class Run:
             raise
         finally:
             await stop(keeper, *(task for _, task in self._held if isinstance(task, asyncio.Task)))
-            self._save()
+            await self._save()
         if not self._source.cap.reached:
-            self._ledger.finish()
+            await self._ledger.complete()
 
     async def _answers(self) -> None:
         async with aclosing(self._map(self._source.questions())) as answers:
@@ -105,7 +135,7 @@ class Run:
                 if len(self._held) > self._in_flight or self._held_bytes > HELD_BYTES:
                     await self._release(self._in_flight if self._held_bytes <= HELD_BYTES else 0)
                 if self._ledger.is_full:
-                    self._save()
+                    await self._save()
         await self._release(0)
 
     def _map(self, questions: AsyncIterable[Question] | Iterable[Question]) -> Mapped:
@@ -162,23 +192,24 @@ class Run:
 
     async def _keep(self) -> None:
         while True:
-            await asyncio.sleep(SECONDS)
+            await asyncio.sleep(self._every)
             self._write_held()
-            self._save()
+            await self._save()
             await self._redis.check()
 
     async def _look(self) -> None:
         if self._source.underway:
             await self._client.status([next(iter(self._source.underway))], namespace=self._namespace)
 
-    def _save(self) -> None:
+    async def _save(self) -> None:
         """Writes to disk. Only then may results be forgotten."""
-        if self._ledger.broken:
-            return
-        self._ledger.save()
-        received, self._received = self._received, []
-        self._client.forget(received, namespace=self._namespace)
-        self._show()
+        async with self._saving:
+            if self._ledger.broken:
+                return
+            received, self._received = self._received, []
+            await self._ledger.keep()
+            self._client.forget(received, namespace=self._namespace)
+            self._show()
 
 
 def _known(answer: Answer) -> "asyncio.Future[Answer]":

@@ -126,7 +126,7 @@ def _retry(ledger: Ledger, *, ordered: bool) -> int | None:
     """How many lines are run again, where that is known. Raises ValueError."""
     if not ledger.totals.done:
         raise ValueError("--retry-failed: there was no run before")
-    if not ledger.complete:
+    if not ledger.is_complete:
         complain("the last run has not finished: going on with it; a further --retry-failed runs what failed in it")
         return None
     retried = ledger.retry()

@@ -19,7 +19,7 @@ EXAMPLES = (
 ENVIRONMENT = (SETTINGS, "OPENAI_")
 """What is taken of the file with settings: the provider's address too, for what it answers itself."""
 
-OPTIONS = ("host", "port", "processes", "timeout")
+OPTIONS = ("host", "port", "processes", "timeout", "files")
 """Those with a value."""
 
 
@@ -29,6 +29,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--processes", help="how many share the port (default: ASKONCE_SERVE_PROCESSES, else 1)")
     parser.add_argument(
         "--timeout", help="seconds for which a request waits (default: ASKONCE_SERVE_TIMEOUT, else 600)"
+    )
+    parser.add_argument(
+        "--files", help="where the Batch API keeps files: a directory, or s3://BUCKET/PREFIX (ASKONCE_SERVE_FILES)"
     )
     parser.add_argument("--open", action="store_true", help="without keys, let in who is not on this machine, too")
 
@@ -61,6 +64,7 @@ def _environment(args: argparse.Namespace) -> Mapping[str, str]:
         "SERVE_PORT": args.port,
         "SERVE_PROCESSES": args.processes,
         "SERVE_TIMEOUT": args.timeout,
+        "SERVE_FILES": args.files,
         "SERVE_OPEN": "1" if args.open else None,
         "SERVE_NAMESPACE": args.namespace,
         "REDIS_URL": args.url,

@@ -14,6 +14,7 @@ from askonce.client import Client
 from askonce.contract.keys import Keys
 from askonce.errors import AskOnceError
 from askonce.prices.load import load_prices
+from askonce.serve.batch_api import BatchApi
 from askonce.serve.chat import Chat
 from askonce.serve.doorman import Doorman
 from askonce.serve.embeddings import Embeddings
@@ -41,12 +42,14 @@ def make_app(settings: ServeSettings) -> Starlette:
     doorman = Doorman(store, Keys(shared.key_prefix), anonymous=settings.anonymous, local=not settings.open)
     provider = Provider(doorman, base_url=settings.base_url, api_key=settings.api_key)
     page = Page(client, doorman, store)
+    batch_api = BatchApi(settings, shared, client, store, doorman)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             for part in (store, client, provider, page):
                 stack.push_async_callback(part.aclose)
+            await stack.enter_async_context(batch_api.running())
             if settings.processes > 1:
                 stack.push_async_callback(stop, asyncio.create_task(end_with_parent()))
             yield
@@ -59,15 +62,12 @@ def make_app(settings: ServeSettings) -> Starlette:
         routes=[
             *_asked(client, doorman, settings),
             *_of_provider(provider),
+            *batch_api.routes,
             page.mount(),
             Route("/healthz", _alive),
             Route("/readyz", ready),
         ],
-        exception_handlers={
-            Refused: _refused,
-            AskOnceError: _not_answered,
-            HTTPException: _no_route,
-        },
+        exception_handlers=HANDLERS,
         lifespan=lifespan,
     )
 
@@ -109,8 +109,18 @@ async def _not_answered(_: Request, error: Exception) -> Response:
     return refusal_of(error)
 
 
+async def _no_files(_: Request, error: Exception) -> Response:
+    """What else touches files or sockets has errors of its own."""
+    if isinstance(error, FileNotFoundError):
+        return Refused(404, "the file is gone", code="file_not_found").response()
+    return Refused(503, "the files cannot be reached", code="files_unreachable", retry_after=1).response()
+
+
 async def _no_route(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     reply = Refused(error.status_code, f"{request.method} {request.url.path}: {error.detail.lower()}").response()
     reply.headers.update(error.headers or {})
     return reply
+
+
+HANDLERS = {Refused: _refused, AskOnceError: _not_answered, OSError: _no_files, HTTPException: _no_route}

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from askonce.question_checks import MAX_TTL
 from askonce.serve.doorman import is_loopback
 from askonce.settings import flag, number, printable, tidied, url
 
@@ -15,7 +16,11 @@ OPENAI = "https://api.openai.com/v1"
 @dataclass(frozen=True, slots=True)
 class ServeSettings:
     """namespace: of questions that name none. timeout: seconds for which a request waits for its answer. open: without
-    keys, anybody may ask, not only who is on this machine. base_url, api_key: the provider's. prices: in a file."""
+    keys, anybody may ask, not only who is on this machine. base_url, api_key: the provider's. prices: in a file.
+
+    files: where those of the Batch API are, a directory or `s3://bucket/prefix`. file_bytes, file_lines: the most that
+    one may have. file_lifetime: seconds. batches: that each process runs at once; 0 leaves them to other servers.
+    """
 
     host: str = "127.0.0.1"
     port: int = 8080
@@ -23,6 +28,11 @@ class ServeSettings:
     processes: int = 1
     timeout: float = 600.0
     open: bool = False
+    files: str | None = None
+    file_bytes: int = 209_715_200
+    file_lines: int = 50_000
+    file_lifetime: int = 2_592_000
+    batches: int = 2
     base_url: str = OPENAI
     api_key: str | None = field(default=None, repr=False)
     prices: str | None = None
@@ -49,6 +59,11 @@ VARIABLES: dict[str, tuple[str, Callable[[str, Any], Any]]] = {
     "processes": (f"{PREFIX}PROCESSES", number(int, 1, 256)),
     "timeout": (f"{PREFIX}TIMEOUT", number(float, 1, 86_400)),
     "open": (f"{PREFIX}OPEN", flag),
+    "files": (f"{PREFIX}FILES", printable),
+    "file_bytes": (f"{PREFIX}FILE_BYTES", number(int, 1, 10**12)),
+    "file_lines": (f"{PREFIX}FILE_LINES", number(int, 1, 10**7)),
+    "file_lifetime": (f"{PREFIX}FILE_LIFETIME", number(int, 60, MAX_TTL)),
+    "batches": (f"{PREFIX}BATCHES", number(int, 0, 64)),
     "base_url": ("OPENAI_BASE_URL", url),
     "api_key": ("OPENAI_API_KEY", url),
     "prices": ("ASKONCE_PRICES", printable),

@@ -11,6 +11,7 @@ from uvicorn.supervisors.multiprocess import Multiprocess
 from askonce.operator.access_keys import AccessKeys
 from askonce.serve.http_protocol import PatientProtocol
 from askonce.serve.serve_settings import ServeSettings, serve_settings
+from askonce.served.blobs import open_blobs
 
 APP = "askonce.serve.app:app_from_environment"
 BACKLOG = 2048
@@ -23,6 +24,7 @@ def serve(say: Callable[[str], None]) -> int:
     """Serves until SIGTERM or SIGINT. Raises ValueError, OSError, StoreUnreachable."""
     settings = serve_settings()
     asyncio.run(_refuse_strangers(settings))
+    asyncio.run(_find_files(settings))
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     listening = socket.create_server((settings.host, settings.port), family=family, backlog=BACKLOG)
     listening.set_inheritable(True)
@@ -59,6 +61,12 @@ async def _refuse_strangers(settings: ServeSettings) -> None:
                 f"there are no keys, and {settings.host} can be reached from other machines: make one with "
                 "`askonce keys add NAME`, or say --open to let in everybody"
             )
+
+
+async def _find_files(settings: ServeSettings) -> None:
+    """Raises ValueError, OSError where the place for files cannot be used."""
+    if settings.files is not None:
+        await open_blobs(settings.files).delete(["files/none"])
 
 
 class _One(Server):

@@ -1,0 +1,140 @@
+"""/v1/files"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from starlette.datastructures import FormData, UploadFile
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
+
+from askonce.serve.refusals import Refused, json_response
+from askonce.serve.tenant import Tenants
+from askonce.serve.upload import blocks_of, too_large, uploaded
+from askonce.served.batches import Batches
+from askonce.served.file_record import FileRecord
+from askonce.served.files import Files, TooLarge
+
+PURPOSE = "batch"
+MOST_LISTED = 10_000
+LEAST_LIFETIME, MOST_LIFETIME = 3600, 2_592_000
+"""Seconds, as OpenAI's."""
+LONGEST_NAME = 255
+
+
+class FileRoutes:
+    def __init__(self, tenants: Tenants, files: Files, batches: Batches) -> None:
+        self._tenants, self._files, self._batches = tenants, files, batches
+
+    def routes(self) -> list[Route]:
+        return [
+            Route("/v1/files", self.create, methods=["POST"]),
+            Route("/v1/files", self.list),
+            Route("/v1/files/{name}", self.get),
+            Route("/v1/files/{name}", self.delete, methods=["DELETE"]),
+            Route("/v1/files/{name}/content", self.content),
+        ]
+
+    async def create(self, request: Request) -> Response:
+        """Raises Refused, StoreUnreachable, OSError."""
+        _, namespace = await self._tenants.of(request)
+        async with uploaded(request, self._files.most) as form:
+            file, lifetime = form.get("file"), _lifetime(form)
+            if not isinstance(file, UploadFile):
+                raise Refused(400, "the form has no file", param="file")
+            purpose = form.get("purpose")
+            if purpose != PURPOSE:
+                raise Refused(400, f"the purpose of a file is {PURPOSE}: others are not served here", param="purpose")
+            filename = (file.filename or "input.jsonl")[:LONGEST_NAME]
+            try:
+                record = await self._files.add(
+                    namespace, filename, PURPOSE, blocks_of(file), lifetime=lifetime, most=self._files.most
+                )
+            except TooLarge:
+                raise too_large(self._files.most) from None
+        return json_response(record.shown())
+
+    async def list(self, request: Request) -> Response:
+        """Raises Refused, StoreUnreachable."""
+        _, namespace = await self._tenants.of(request)
+        asked = request.query_params
+        order = asked.get("order", "desc")
+        if order not in ("asc", "desc"):
+            raise Refused(400, "order is asc or desc", param="order")
+        found, more = await self._files.page(
+            namespace,
+            purpose=asked.get("purpose"),
+            after=asked.get("after"),
+            limit=limit_of(asked, MOST_LISTED, MOST_LISTED),
+            newest_first=order == "desc",
+        )
+        return json_response(page_of([each.shown() for each in found], more))
+
+    async def get(self, request: Request) -> Response:
+        """Raises Refused, StoreUnreachable."""
+        return json_response((await self._file(request)).shown())
+
+    async def content(self, request: Request) -> Response:
+        """Raises Refused, StoreUnreachable, OSError."""
+        record = await self._file(request)
+        blocks = self._files.content(record)
+        first = await anext(blocks, b"")  # a status can be told only before
+
+        async def all_of_it() -> Any:
+            yield first
+            async for block in blocks:
+                yield block
+
+        headers = {"content-length": str(record.size), "x-content-type-options": "nosniff"}
+        return StreamingResponse(all_of_it(), media_type="application/octet-stream", headers=headers)
+
+    async def delete(self, request: Request) -> Response:
+        """Raises Refused, StoreUnreachable, OSError."""
+        record = await self._file(request)
+        reader = await self._batches.reading(record.namespace, record.id)
+        if reader is not None:
+            raise Refused(409, f"{reader} reads this file: cancel it first, or wait for its end", code="file_in_use")
+        await self._files.delete(record)
+        return json_response({"id": record.id, "object": "file", "deleted": True})
+
+    async def _file(self, request: Request) -> FileRecord:
+        _, namespace = await self._tenants.of(request)
+        name = request.path_params["name"]
+        record = await self._files.get(namespace, name)
+        if record is None:
+            raise Refused(404, f"No such File object: {name}", param="id")
+        return record
+
+
+def limit_of(asked: Mapping[str, str], default: int, most: int) -> int:
+    """Raises Refused."""
+    given = asked.get("limit", str(default))
+    if not given.isdecimal() or not 1 <= int(given) <= most:
+        raise Refused(400, f"limit is a whole number from 1 to {most}", param="limit")
+    return int(given)
+
+
+def page_of(shown: list[Mapping[str, Any]], more: bool) -> Mapping[str, Any]:
+    ids = [each["id"] for each in shown]
+    ends = {"first_id": ids[0] if ids else None, "last_id": ids[-1] if ids else None}
+    return {"object": "list", "data": shown, **ends, "has_more": more}
+
+
+def _lifetime(form: FormData) -> int | None:
+    """Raises Refused."""
+    anchor, seconds = form.get("expires_after[anchor]"), form.get("expires_after[seconds]")
+    if anchor is None and seconds is None:
+        return None
+    return checked_lifetime({"anchor": anchor, "seconds": seconds}, "expires_after")
+
+
+def checked_lifetime(given: Any, param: str) -> int | None:
+    """Raises Refused."""
+    if given is None:
+        return None
+    seconds = str(given.get("seconds")) if isinstance(given, Mapping) else ""
+    if not isinstance(given, Mapping) or given.get("anchor") != "created_at" or not seconds.isdecimal():
+        raise Refused(400, f"{param} has an anchor, created_at, and seconds", param=param)
+    if not LEAST_LIFETIME <= int(seconds) <= MOST_LIFETIME:
+        raise Refused(400, f"{param}: seconds are from {LEAST_LIFETIME} to {MOST_LIFETIME}", param=param)
+    return int(seconds)

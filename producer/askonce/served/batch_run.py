@@ -1,0 +1,168 @@
+"""One batch, from its check to its end: whoever holds its lease goes on where the last one was."""
+
+import asyncio
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import cast
+
+import orjson
+
+from askonce.batch.line_format import Form
+from askonce.batch.run import Run
+from askonce.client import Client
+from askonce.question import CacheMode, Tier
+from askonce.readable import read_json
+from askonce.served.blobs import Blobs
+from askonce.served.checking import check
+from askonce.served.ending import ended
+from askonce.served.file_record import blob_of
+from askonce.served.files import Files
+from askonce.served.lease import Lease
+from askonce.served.part_ledger import PartLedger, folder_of
+from askonce.served.results import Results
+from askonce.served.undone import Undone
+from askonce.session.iteration import batched
+from askonce.tasks import stop
+from askonce.templates.template import Templates, dumped, loaded
+
+log = logging.getLogger("askonce")
+
+IN_FLIGHT = 5000
+SAVED_EVERY = 5.0
+"""Seconds between two parts."""
+LAST = 60.0
+"""Seconds that calls under way have once a batch is cancelled or its window has ended: they are paid for."""
+LOOKS = 2.0
+TOGETHER = 5000
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What the check has found out, as it is kept beside the parts. last: the number of the last line."""
+
+    last: int
+    templates: Templates
+
+    def dump(self) -> bytes:
+        return orjson.dumps({"format": 1, "last": self.last, "templates": dumped(self.templates)})
+
+
+class BatchRun:
+    """model: of requests that name none. most: lines of a batch. now: Unix s of Redis's clock."""
+
+    def __init__(
+        self, client: Client, blobs: Blobs, files: Files, lease: Lease, *, model: str | None, most: int, now: float
+    ) -> None:
+        self._client, self._blobs, self._files, self._lease = client, blobs, files, lease
+        self._most = most
+        record = lease.record
+        self._until = asyncio.get_running_loop().time() + record.expires_at - now
+        wishes = record.wishes
+        self._form = Form(
+            record.namespace, model, cache=cast("CacheMode", wishes.cache), tier=cast("Tier | None", wishes.tier)
+        )
+
+    async def all(self) -> None:
+        """Raises OSError, LeaseLost, StoreUnreachable: then it is gone on with later."""
+        if self._lease.status == "validating" and not await self._is_sound():
+            return
+        plan = await self._plan()
+        ledger = PartLedger(self._blobs, self._lease, plan.last)
+        await ledger.load()
+        status = self._ended_before()
+        if status is None:
+            status = await self._answer(ledger, plan)
+        elif status != "completed":
+            await self._cancel(map(ledger.job_id, ledger.undone()))
+        if status == "completed":
+            await self._lease.advance("finalizing")
+        await Results(self._blobs, self._files, self._lease, ledger).write(status)
+
+    def _ended_before(self) -> str | None:
+        """How the batch has ended while another server ran it, or none."""
+        known = {"cancelling": "cancelled", "finalizing": "completed"}.get(self._lease.status)
+        return known or ("expired" if asyncio.get_running_loop().time() >= self._until else None)
+
+    @property
+    def _input(self) -> str:
+        return blob_of(self._lease.record.input_file_id)
+
+    async def _is_sound(self) -> bool:
+        record = self._lease.record
+        found = await check(
+            self._blobs.read(self._input), record.input_file_id, endpoint=record.endpoint, most=self._most
+        )
+        if found.errors:
+            await self._lease.advance("failed", ended=True, errors=orjson.dumps(found.errors), total=found.lines)
+            return False
+        templates = await asyncio.to_thread(found.templates, self._form)
+        await self._blobs.write(self._place, Plan(found.last, templates).dump())
+        await self._lease.advance("in_progress", total=found.lines)
+        return True
+
+    @property
+    def _place(self) -> str:
+        return f"{folder_of(self._lease.record.id)}/plan.json"
+
+    async def _plan(self) -> Plan:
+        """One that was cancelled before its check has none: then nothing of it was asked."""
+        try:
+            record = read_json(b"".join([block async for block in self._blobs.read(self._place)]))
+        except FileNotFoundError:
+            return Plan(0, Templates())
+        return Plan(record["last"], loaded(record["templates"]))
+
+    async def _answer(self, ledger: PartLedger, plan: Plan) -> str:
+        """How the batch has ended."""
+        record = self._lease.record
+        source = Undone(self._blobs.read(self._input), record.input_file_id, ledger, self._form, plan.templates)
+        run = Run(
+            self._client,
+            source,
+            ledger,
+            in_flight=IN_FLIGHT,
+            ordered=False,
+            timeout=self._until + LAST - asyncio.get_running_loop().time(),  # what ends them is `_drain`
+            namespace=record.namespace,
+            show=lambda: None,
+            note=lambda text: log.warning("%s: %s", record.id, text),
+            every=SAVED_EVERY,
+        )
+        running = asyncio.create_task(run.all())
+        try:
+            status = await self._ended(running)
+            if status == "completed":
+                await running
+            else:
+                source.stopped, ledger.ends = True, status
+                await self._drain(running, source)
+            return status
+        finally:
+            await ended(running)
+
+    async def _ended(self, running: "asyncio.Task[None]") -> str:
+        """What comes first."""
+        cancelled = asyncio.create_task(self._lease.cancelled.wait())
+        try:
+            left = max(0.0, self._until - asyncio.get_running_loop().time())
+            await asyncio.wait({running, cancelled}, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+            if running.done():
+                return "completed"
+            return "cancelled" if cancelled.done() else "expired"
+        finally:
+            await stop(cancelled)
+
+    async def _drain(self, running: "asyncio.Task[None]", source: Undone) -> None:
+        """Cancels what no worker has begun, and takes what comes of the rest."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + LAST
+        while not running.done() and loop.time() < until:
+            await self._cancel(list(source.underway))
+            await asyncio.wait({running}, timeout=LOOKS)
+        if running.done():
+            await running
+
+    async def _cancel(self, job_ids: Iterable[str]) -> None:
+        for part in batched(job_ids, TOGETHER):
+            await self._client.cancel(part, namespace=self._lease.record.namespace)

@@ -1,0 +1,88 @@
+"""Batches of a namespace: made, looked at, cancelled. Who runs them is `running.py`."""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from askonce.contract.served_keys import ServedKeys
+from askonce.served.batch_record import BatchRecord, first_fields, read_batch
+from askonce.store.connection import ScriptCall, Store
+from askonce.store.scripts import Script
+
+CREATE, CANCEL = (Script("askonce.served", name) for name in ("create_served", "cancel_served"))
+ID = re.compile(r"batch_[0-9a-f]{24}")
+TOGETHER = 100
+
+
+class Batches:
+    """kept: seconds after its end for which a batch is known. All raise StoreUnreachable."""
+
+    def __init__(self, store: Store, keys: ServedKeys, *, kept: int) -> None:
+        self._store, self._keys, self._kept = store, keys, kept
+
+    async def create(self, record: BatchRecord, *, seconds: int) -> BatchRecord | None:
+        """A new one, with its times; None where its file is gone. seconds: of its window."""
+        keys, space = self._keys, record.namespace
+        fields = [part for pair in first_fields(record).items() for part in pair]
+        call = ScriptCall(
+            CREATE,
+            [
+                keys.file(space, record.input_file_id),
+                keys.batch(space, record.id),
+                keys.batches(space),
+                keys.open,
+            ],
+            [record.id, f"{space}/{record.id}", seconds, self._kept, *fields],
+        )
+        if not await self._store.script(call.script, call.keys, call.args):
+            return None
+        return await self.get(space, record.id)
+
+    async def get(self, namespace: str, name: str) -> BatchRecord | None:
+        if not ID.fullmatch(name):
+            return None
+        [reply] = await self._store.pipeline([("HGETALL", self._keys.batch(namespace, name))])
+        return read_batch(reply)
+
+    async def cancel(self, namespace: str, name: str) -> str:
+        """Its status afterwards; '' where there is none."""
+        if not ID.fullmatch(name):
+            return ""
+        status: bytes = await self._store.script(CANCEL, [self._keys.batch(namespace, name)], [])
+        return status.decode()
+
+    async def page(self, namespace: str, *, after: str | None, limit: int) -> tuple[list[BatchRecord], bool]:
+        """The newest ones, or those older than one; and whether there are more."""
+        index, begin, found = self._keys.batches(namespace), 0, list[BatchRecord]()
+        if after is not None:
+            [at] = await self._store.pipeline([("ZREVRANK", index, after)])
+            begin = 0 if at is None else int(at) + 1
+        while len(found) <= limit:
+            [names] = await self._store.pipeline([("ZREVRANGE", index, begin, begin + TOGETHER - 1)])
+            if not names:
+                break
+            found += await self._known(namespace, names)
+            begin += len(names)
+        return found[:limit], len(found) > limit
+
+    async def reading(self, namespace: str, file: str) -> str | None:
+        """A batch that still reads this file."""
+        for each in await open_batches(self._store, self._keys):
+            if (each.namespace, each.input_file_id) == (namespace, file):
+                return each.id
+        return None
+
+    async def _known(self, namespace: str, names: Sequence[Any]) -> list[BatchRecord]:
+        keys = [self._keys.batch(namespace, name.decode()) for name in names]
+        replies = await self._store.pipeline([("HGETALL", key) for key in keys])
+        return [record for record in map(read_batch, replies) if record is not None]
+
+
+async def open_batches(store: Store, keys: ServedKeys) -> list[BatchRecord]:
+    """Of all namespaces, those that have not ended."""
+    [members] = await store.pipeline([("ZRANGE", keys.open, 0, -1)])
+    if not members:
+        return []
+    places = [member.decode().partition("/") for member in members]
+    replies = await store.pipeline([("HGETALL", keys.batch(namespace, name)) for namespace, _, name in places])
+    return [record for record in map(read_batch, replies) if record is not None]

@@ -1,0 +1,63 @@
+"""Files in a bucket of S3, or of anything that speaks as it does. Who may, and where it is: variables `AWS_…`."""
+
+from collections.abc import AsyncIterator, Sequence
+
+import obstore
+from obstore.exceptions import BaseError, NotFoundError
+from obstore.store import S3Store
+
+from askonce.served.blobs import BLOCK, S3
+
+PART = 8 * 1024 * 1024
+"""Bytes of a part of an upload: S3 takes 10,000 of them."""
+AT_ONCE = 2
+"""Parts under way."""
+
+
+class Bucket:
+    """url: `s3://bucket/prefix`. Raises ValueError."""
+
+    def __init__(self, url: str) -> None:
+        bucket, _, prefix = url.removeprefix(S3).partition("/")
+        if not bucket:
+            raise ValueError(f"{url}: it is s3://BUCKET/PREFIX")
+        try:
+            self._store = S3Store(bucket, prefix=prefix or None)
+        except BaseError as error:
+            raise ValueError(f"{url}: {error}") from error
+
+    async def write(self, name: str, data: bytes | AsyncIterator[bytes]) -> None:
+        try:
+            await obstore.put_async(self._store, name, data, chunk_size=PART, max_concurrency=AT_ONCE)
+        except BaseError as error:
+            raise OSError(_words(error)) from error
+
+    async def read(self, name: str) -> AsyncIterator[bytes]:
+        try:
+            found = await obstore.get_async(self._store, name)
+            async for block in found.stream(BLOCK):
+                yield bytes(block)
+        except NotFoundError as error:
+            raise FileNotFoundError(name) from error
+        except BaseError as error:
+            raise OSError(_words(error)) from error
+
+    async def names(self, folder: str) -> list[str]:
+        try:
+            return sorted([each["path"] async for part in obstore.list(self._store, folder) for each in part])
+        except BaseError as error:
+            raise OSError(_words(error)) from error
+
+    async def delete(self, names: Sequence[str]) -> None:
+        for name in names:
+            try:
+                await obstore.delete_async(self._store, name)
+            except NotFoundError:
+                continue
+            except BaseError as error:
+                raise OSError(_words(error)) from error
+
+
+def _words(error: BaseError) -> str:
+    """Its first line: the others are of the library's insides."""
+    return str(error).partition("\n")[0]

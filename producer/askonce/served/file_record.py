@@ -1,0 +1,64 @@
+"""A file as Redis knows it: all but its bytes."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import orjson
+
+from askonce.readable import read_object, text_of, time_of
+
+FORMAT = 1
+"""Of the record. A release reads its own and the older ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileRecord:
+    """size: bytes. created_at, expires_at: Unix s."""
+
+    id: str
+    namespace: str
+    filename: str
+    purpose: str
+    size: int
+    created_at: int
+    expires_at: int
+
+    @property
+    def blob(self) -> str:
+        return blob_of(self.id)
+
+    def shown(self) -> Mapping[str, Any]:
+        """As OpenAI's API shows a file."""
+        return {
+            "id": self.id,
+            "object": "file",
+            "bytes": self.size,
+            "created_at": self.created_at,
+            "expires_at": self.expires_at,
+            "filename": self.filename,
+            "purpose": self.purpose,
+            "status": "processed",
+            "status_details": None,
+        }
+
+
+def blob_of(name: str) -> str:
+    return f"files/{name}"
+
+
+def write_file(record: FileRecord) -> bytes:
+    return orjson.dumps({"format": FORMAT, **asdict(record)})
+
+
+def read_file(raw: bytes | None) -> FileRecord | None:
+    """None for what is gone, or cannot be read by this release."""
+    try:
+        record = read_object(raw or b"null")
+        if record.get("format") != FORMAT:
+            return None
+        fields: dict[str, Any] = {name: text_of(record, name) for name in ("id", "namespace", "filename", "purpose")}
+        fields |= {name: time_of(record, name) for name in ("size", "created_at", "expires_at")}
+        return FileRecord(**fields)
+    except ValueError:
+        return None

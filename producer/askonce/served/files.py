@@ -1,0 +1,120 @@
+"""Files of a namespace: what is in Redis about them, and their bytes."""
+
+import re
+import secrets
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+from askonce.contract.served_keys import ServedKeys
+from askonce.served.blobs import Blobs
+from askonce.served.file_record import FileRecord, blob_of, read_file, write_file
+from askonce.store.connection import Store
+
+ID = re.compile(r"file-[0-9a-f]{24}[oe]?")
+TOGETHER = 500
+"""Records in one round trip."""
+
+
+class TooLarge(ValueError):
+    """A file has more bytes than it may."""
+
+
+class Files:
+    """most: bytes of a file. lifetime: seconds, where nobody says how long a file lives. All raise StoreUnreachable;
+    what touches bytes, OSError too."""
+
+    def __init__(self, store: Store, keys: ServedKeys, blobs: Blobs, *, most: int, lifetime: int) -> None:
+        self.most, self.lifetime = most, lifetime
+        self._store, self._keys, self._blobs = store, keys, blobs
+
+    async def add(
+        self,
+        namespace: str,
+        filename: str,
+        purpose: str,
+        data: AsyncIterator[bytes],
+        *,
+        name: str | None = None,
+        lifetime: int | None = None,
+        most: int | None = None,
+    ) -> FileRecord:
+        """name: its id, where a file of this id may be there already, and is the same. Raises TooLarge."""
+        name = name or f"file-{secrets.token_hex(12)}"
+        [(seconds, _)] = await self._store.pipeline([("TIME",)])
+        created, until = int(seconds), int(seconds) + (lifetime or self.lifetime)
+        # Before there are any bytes, it is known when they go: so none stay for ever where this process is killed.
+        await self._store.pipeline([("ZADD", self._keys.expiries, until, f"{namespace}/{name}")])
+        counted = _Counted(data, most)
+        await self._blobs.write(blob_of(name), counted.blocks())
+        record = FileRecord(name, namespace, filename, purpose, counted.size, created, until)
+        index = self._keys.files(namespace)
+        await self._store.pipeline(
+            [
+                ("SET", self._keys.file(namespace, name), write_file(record), "EX", until - created),
+                ("ZADD", index, created * 1000, name),
+                ("EXPIRE", index, until - created, "NX"),
+                ("EXPIRE", index, until - created, "GT"),
+            ]
+        )
+        return record
+
+    async def get(self, namespace: str, name: str) -> FileRecord | None:
+        if not ID.fullmatch(name):
+            return None
+        [raw] = await self._store.pipeline([("GET", self._keys.file(namespace, name))])
+        return read_file(raw)
+
+    def content(self, record: FileRecord) -> AsyncIterator[bytes]:
+        """Raises FileNotFoundError, OSError."""
+        return self._blobs.read(record.blob)
+
+    async def delete(self, record: FileRecord) -> None:
+        """First nobody finds it any more, then its bytes go; a sweep takes those that a killed process leaves."""
+        namespace, name = record.namespace, record.id
+        await self._store.pipeline(
+            [
+                ("DEL", self._keys.file(namespace, name)),
+                ("ZREM", self._keys.files(namespace), name),
+                ("ZADD", self._keys.expiries, 0, f"{namespace}/{name}"),
+            ]
+        )
+        await self._blobs.delete([record.blob])
+        await self._store.pipeline([("ZREM", self._keys.expiries, f"{namespace}/{name}")])
+
+    async def page(
+        self, namespace: str, *, purpose: str | None, after: str | None, limit: int, newest_first: bool
+    ) -> tuple[list[FileRecord], bool]:
+        """Those that come after a file, and whether there are more."""
+        index, found = self._keys.files(namespace), list[FileRecord]()
+        rank, span = ("ZREVRANK", "ZREVRANGE") if newest_first else ("ZRANK", "ZRANGE")
+        begin = 0
+        if after is not None:
+            [at] = await self._store.pipeline([(rank, index, after)])
+            begin = 0 if at is None else int(at) + 1
+        while len(found) <= limit:
+            [names] = await self._store.pipeline([(span, index, begin, begin + TOGETHER - 1)])
+            if not names:
+                break
+            found += [each for each in await self._known(namespace, names) if purpose in (None, each.purpose)]
+            begin += len(names)
+        return found[:limit], len(found) > limit
+
+    async def _known(self, namespace: str, names: Sequence[Any]) -> list[FileRecord]:
+        keys = [self._keys.file(namespace, name.decode()) for name in names]
+        [raws] = await self._store.pipeline([("MGET", *keys)])
+        return [record for record in map(read_file, raws) if record is not None]
+
+
+class _Counted:
+    """Blocks as they go by, and how many bytes they were."""
+
+    def __init__(self, data: AsyncIterator[bytes], most: int | None) -> None:
+        self.size = 0
+        self._data, self._most = data, most
+
+    async def blocks(self) -> AsyncIterator[bytes]:
+        async for block in self._data:
+            self.size += len(block)
+            if self._most is not None and self.size > self._most:
+                raise TooLarge(f"the file has more than {self._most:,} bytes")
+            yield block

@@ -1,0 +1,120 @@
+"""A batch that this process runs, and no other: for as long as it says so in time."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from askonce.contract.served_keys import ServedKeys
+from askonce.errors import AskOnceError
+from askonce.served.batch_record import BatchRecord, read_batch
+from askonce.store.connection import Store
+from askonce.store.scripts import Script
+from askonce.tasks import stop
+
+CLAIM, KEEP, ADVANCE = (Script("askonce.served", name) for name in ("claim_served", "keep_served", "advance_served"))
+SECONDS = 10.0
+"""After which a batch goes to another server where its own is not heard of."""
+RENEWED = 3.0
+
+
+class LeaseLost(Exception):
+    """Another server runs the batch."""
+
+
+@dataclass(slots=True)
+class Counts:
+    """Lines that are answered, and lines that failed."""
+
+    completed: int = 0
+    failed: int = 0
+
+
+class Lease:
+    """kept: seconds after its end for which a batch is known. status: as it was when Redis was last asked."""
+
+    def __init__(self, store: Store, keys: ServedKeys, record: BatchRecord, fence: int, *, kept: int) -> None:
+        self.record, self.fence, self.status = record, fence, record.status
+        self.counts = Counts()
+        self.cancelled = asyncio.Event()
+        self._store, self._kept = store, kept
+        self._member = f"{record.namespace}/{record.id}"
+        self._places = [keys.open, keys.batch(record.namespace, record.id)]
+        self._note(record.status)
+
+    async def confirm(self) -> None:
+        """Raises LeaseLost, StoreUnreachable."""
+        await self._keep(SECONDS)
+
+    async def advance(self, status: str, *, ended: bool = False, **fields: str | bytes | int) -> str:
+        """The status that it then has: that of a cancelled batch stays until its end. Raises LeaseLost."""
+        kept = self._kept if ended else 0
+        reply: bytes = await self._store.script(
+            ADVANCE,
+            self._places,
+            [self._member, self.fence, status, kept, *(part for pair in fields.items() for part in pair)],
+        )
+        return self._note(reply.decode())
+
+    async def give_back(self, pause: float) -> None:
+        """Another server, or this one, may take it after a pause. Raises LeaseLost, StoreUnreachable."""
+        await self._keep(pause)
+
+    @asynccontextmanager
+    async def held(self) -> AsyncIterator[None]:
+        """Renews it meanwhile. What is inside is cancelled where it is lost, and LeaseLost raised."""
+        main, lost = asyncio.current_task(), list[LeaseLost]()
+        assert main is not None
+
+        def ended(task: "asyncio.Task[None]") -> None:
+            error = None if task.cancelled() else task.exception()
+            if error is not None:
+                lost.append(error if isinstance(error, LeaseLost) else LeaseLost(repr(error)))
+                main.cancel()
+
+        renewing = asyncio.create_task(self._renew())
+        renewing.add_done_callback(ended)
+        try:
+            yield
+        except asyncio.CancelledError:
+            if not lost:
+                raise
+            main.uncancel()
+            raise lost[0] from None
+        finally:
+            await stop(renewing)
+
+    async def _renew(self) -> None:
+        clock = asyncio.get_running_loop().time
+        heard = clock()
+        while True:
+            await asyncio.sleep(RENEWED)
+            try:
+                await self.confirm()
+                heard = clock()
+            except AskOnceError:
+                if clock() - heard > SECONDS:
+                    raise LeaseLost("Redis does not answer") from None
+
+    async def _keep(self, seconds: float) -> None:
+        reply: bytes = await self._store.script(
+            KEEP,
+            self._places,
+            [self._member, self.fence, int(seconds * 1000), self.counts.completed, self.counts.failed],
+        )
+        self._note(reply.decode())
+
+    def _note(self, status: str) -> str:
+        if not status:
+            raise LeaseLost(f"another server runs {self.record.id}")
+        self.status = status
+        if status == "cancelling":
+            self.cancelled.set()
+        return status
+
+
+async def claimed(store: Store, keys: ServedKeys, *, kept: int) -> Lease | None:
+    """A batch that no server runs. None where there is none, or it cannot be read by this release."""
+    reply = await store.script(CLAIM, [keys.open], [keys.batch("", "").removesuffix(":"), int(SECONDS * 1000)])
+    record = read_batch(reply[3]) if reply else None
+    return None if record is None else Lease(store, keys, record, int(reply[2]), kept=kept)

@@ -1,0 +1,133 @@
+"""What of a batch is done: parts of its results, beside the files. They say themselves which lines they are of.
+
+So another server goes on from the last part that was written, and it takes neither a disk of its own nor an order in
+which lines are done. Two that write at the same time, as after a pause of one of them, harm nothing: each line goes
+into the result once.
+"""
+
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import orjson
+
+from askonce.batch.ledger import is_failed
+from askonce.batch.lines import divided
+from askonce.batch.output_format import REQUEST
+from askonce.served.blobs import Blobs
+from askonce.served.lease import Lease
+from askonce.served.unasked import WORDS, unasked
+
+UNSAVED = 2000
+UNSAVED_BYTES = 16 * 1024 * 1024
+"""Most of one kind that is not written yet: lines, and their bytes."""
+KINDS = ("done", "failed")
+CANCELLED = WORDS["cancelled"][0]
+
+
+def folder_of(batch: str) -> str:
+    return f"parts/{batch}"
+
+
+class PartLedger:
+    """broken: a part could not be written. lines_of_input: blank ones too. ends: how the batch ends, where that is why
+    lines are cancelled."""
+
+    def __init__(self, blobs: Blobs, lease: Lease, lines_of_input: int) -> None:
+        self.ends = "cancelled"
+        self.broken, self.lines_of_input = False, lines_of_input
+        self._blobs, self._lease, self._batch = blobs, lease, lease.record.id
+        self._done = Marks(lines_of_input)
+        self._unsaved: dict[str, list[bytes]] = {kind: [] for kind in KINDS}
+        self._bytes = 0
+        self._number = 0
+
+    @property
+    def is_full(self) -> bool:
+        return self._bytes >= UNSAVED_BYTES or any(len(lines) >= UNSAVED for lines in self._unsaved.values())
+
+    def is_done(self, line: int) -> bool:
+        return line in self._done
+
+    def job_id(self, line: int) -> str:
+        """The job id of a line: the same one on every server."""
+        return f"{self._batch}-{line}"
+
+    async def load(self) -> None:
+        """Finds out what is done already. Raises OSError."""
+        for kind in KINDS:
+            async for _ in self.lines(kind, self._done):
+                self._count(kind)
+
+    async def lines(self, kind: str, seen: "Marks") -> AsyncIterator[bytes]:
+        """The lines of all parts of a kind that are not seen yet. Raises OSError."""
+        own = f'{{"id":"{REQUEST}{self._batch}-'.encode()
+        for name in await self._blobs.names(folder_of(self._batch)):
+            if name.startswith(f"{folder_of(self._batch)}/{kind}-"):
+                async for block in divided(self._blobs.read(name), name):
+                    for raw in block:
+                        line = raw.data or b""
+                        if seen.add(_number_in(line, own)):
+                            yield line + b"\n"
+
+    def add(self, record: dict[str, Any], *, asked: str | None) -> None:  # noqa: ARG002 - of those who count money
+        kind = "failed" if is_failed(record) else "done"
+        if record["error"] is not None and record["error"]["code"] == CANCELLED:
+            record["error"] = unasked(self.ends, record["askonce"]["line"])
+        line = orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE)
+        self._unsaved[kind].append(line)
+        self._bytes += len(line)
+        self._done.add(record["askonce"]["line"])
+        self._count(kind)
+
+    async def keep(self) -> None:
+        """Raises OSError, LeaseLost, StoreUnreachable: then the results stay in Redis."""
+        unsaved, self._unsaved = self._unsaved, {kind: [] for kind in KINDS}
+        self._bytes = 0
+        if not any(unsaved.values()):
+            return
+        self.broken = True
+        for kind, lines in unsaved.items():
+            if lines:
+                name = f"{folder_of(self._batch)}/{kind}-{self._lease.fence:06}-{self._number:06}.jsonl"
+                self._number += 1
+                await self._blobs.write(name, b"".join(lines))
+        await self._lease.confirm()
+        self.broken = False
+
+    async def complete(self) -> None:
+        """As `keep`."""
+        await self.keep()
+
+    def undone(self) -> Iterator[int]:
+        """Lines that are not done, blank ones too."""
+        return (line for line in range(1, self.lines_of_input + 1) if line not in self._done)
+
+    def _count(self, kind: str) -> None:
+        if kind == "done":
+            self._lease.counts.completed += 1
+        else:
+            self._lease.counts.failed += 1
+
+
+class Marks:
+    """A set of lines, in an eighth of a byte each. most: the last one that there can be."""
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self._bits = bytearray(most // 8 + 1)
+
+    def add(self, line: int) -> bool:
+        """Whether it is new, and can be."""
+        if not 0 < line <= self.most or line in self:
+            return False
+        self._bits[line // 8] |= 1 << line % 8
+        return True
+
+    def __contains__(self, line: int) -> bool:
+        return bool(self._bits[line // 8] >> line % 8 & 1)
+
+
+def _number_in(line: bytes, own: bytes) -> int:
+    """Which line of the input a record is of, by its job id; 0 for what is no record of this batch."""
+    digits = line[len(own) : len(own) + 20].partition(b'"')[0].partition(b".")[0]
+    return int(digits) if line.startswith(own) and digits.isdigit() else 0

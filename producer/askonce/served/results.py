@@ -1,0 +1,86 @@
+"""The end of a batch: its parts become the file of what was answered, and the file of what was not."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import orjson
+
+from askonce.batch.lines import divided
+from askonce.batch.output_format import REQUEST
+from askonce.json_values import loads
+from askonce.served.blobs import Blobs
+from askonce.served.file_record import blob_of
+from askonce.served.files import Files
+from askonce.served.lease import Lease
+from askonce.served.part_ledger import Marks, PartLedger, folder_of
+from askonce.served.unasked import WORDS, unasked
+
+PURPOSE = "batch_output"
+
+
+class Results:
+    """Writes the two files of a batch. Doing so again, as after a kill, makes the same ones."""
+
+    def __init__(self, blobs: Blobs, files: Files, lease: Lease, ledger: PartLedger) -> None:
+        self._blobs, self._files, self._lease, self._ledger = blobs, files, lease, ledger
+        self._left = 0
+
+    async def write(self, status: str) -> None:
+        """Ends the batch in this status. Raises OSError, LeaseLost, StoreUnreachable."""
+        seen, fields, counts = Marks(self._ledger.lines_of_input), dict[str, str | bytes | int](), self._lease.counts
+        if counts.completed:
+            fields["output_file_id"] = await self._file("o", "output", self._ledger.lines("done", seen))
+        undone = status in WORDS and any(True for _ in self._ledger.undone())
+        if counts.failed or undone:
+            lines = self._failed(seen, status if undone else None)
+            fields["error_file_id"] = await self._file("e", "errors", lines)
+        failed = counts.failed + self._left
+        await self._lease.advance(status, ended=True, completed=counts.completed, failed=failed, **fields)
+        await self._blobs.delete(await self._blobs.names(folder_of(self._lease.record.id)))
+
+    async def _file(self, letter: str, what: str, lines: AsyncIterator[bytes]) -> str:
+        record = self._lease.record
+        name = f"file-{record.id.removeprefix('batch_')}{letter}"
+        made = await self._files.add(
+            record.namespace,
+            f"{record.id}_{what}.jsonl",
+            PURPOSE,
+            _together(lines),
+            name=name,
+            lifetime=record.wishes.output_lifetime,
+        )
+        return made.id
+
+    async def _failed(self, seen: Marks, status: str | None) -> AsyncIterator[bytes]:
+        async for line in self._ledger.lines("failed", seen):
+            yield line
+        if status is None:
+            return
+        source = blob_of(self._lease.record.input_file_id)
+        async for block in divided(self._blobs.read(source), source):
+            for raw in block:
+                if seen.add(raw.number):
+                    self._left += 1
+                    yield orjson.dumps(self._unasked(raw.number, raw.data, status), option=orjson.OPT_APPEND_NEWLINE)
+
+    def _unasked(self, number: int, raw: bytes | None, status: str) -> dict[str, Any]:
+        custom_id = loads(raw or b"{}").get("custom_id")  # the line was looked at before: it is an object
+        return {
+            "id": f"{REQUEST}{self._ledger.job_id(number)}",
+            "custom_id": custom_id,
+            "response": None,
+            "error": unasked(status, number),
+        }
+
+
+async def _together(lines: AsyncIterator[bytes], size: int = 256 * 1024) -> AsyncIterator[bytes]:
+    """Blocks of many lines."""
+    held, total = list[bytes](), 0
+    async for line in lines:
+        held.append(line)
+        total += len(line)
+        if total >= size:
+            yield b"".join(held)
+            held, total = [], 0
+    if held:
+        yield b"".join(held)

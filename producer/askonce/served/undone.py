@@ -1,0 +1,60 @@
+"""The lines of a batch that are still to be asked, for a `Run`."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from askonce.batch.line_format import Form, Line
+from askonce.batch.lines import divided
+from askonce.batch.source import read_raw
+from askonce.batch.spend_cap import SpendCap
+from askonce.batch.totals import RunTotals
+from askonce.prices.load import NoPrices
+from askonce.question import Question
+from askonce.served.part_ledger import PartLedger
+from askonce.templates.template import Templates
+
+MOST_BYTES = 64 * 1024 * 1024
+"""Of lines under way."""
+PAUSE = 0.05
+
+
+class Undone:
+    """underway: lines that were handed out, by job id. What has their answers takes them out. stopped: no more are.
+
+    cap: none. (Keys and namespaces have budgets of their own.)
+    """
+
+    def __init__(
+        self, blocks: AsyncIterator[bytes], name: str, ledger: PartLedger, form: Form, templates: Templates
+    ) -> None:
+        self.underway: dict[str, Line] = {}
+        self.cap = SpendCap(NoPrices(), RunTotals(), cost=None, tokens=None)
+        self.stopped = False
+        self._blocks, self._name = blocks, name
+        self._ledger, self._form, self._templates = ledger, form, templates
+        self._sizes: dict[str, int] = {}
+        self._bytes = 0
+
+    async def questions(self) -> AsyncIterator[Question]:
+        """With their job ids. That of a malformed line is malformed itself, so the client fails it without asking."""
+        async for block in divided(self._blocks, self._name):
+            for raw in block:
+                if self._ledger.is_done(raw.number):
+                    continue
+                line = read_raw(raw, self._form)
+                if line.question is not None:
+                    line = Line(line.number, line.custom_id, self._templates.fit(line.question))
+                await self._room()
+                if self.stopped:
+                    return
+                job_id = self._ledger.job_id(line.number)
+                self.underway[job_id], self._sizes[job_id] = line, len(raw.data or b"")
+                self._bytes += self._sizes[job_id]
+                yield (line.question or Question("")).with_fields(job_id=job_id)
+            await asyncio.sleep(0)
+
+    async def _room(self) -> None:
+        while self._bytes > MOST_BYTES and not self.stopped:
+            await asyncio.sleep(PAUSE)
+            self._sizes = {job_id: size for job_id, size in self._sizes.items() if job_id in self.underway}
+            self._bytes = sum(self._sizes.values())
