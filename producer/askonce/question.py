@@ -10,6 +10,7 @@ from askonce.canonical import canonical_messages
 from askonce.chat_request import fields_of_request
 from askonce.embedding_request import fields_of_embedding
 from askonce.json_values import as_json, dumps
+from askonce.payer import Payer
 from askonce.provider_request import request_of
 from askonce.question_checks import (
     PLACEHOLDER,
@@ -122,9 +123,10 @@ class Question:
 
     rule: ClassVar[int] = identity.RULE
     """By which the scope id is made. A copy has another one where an older client has submitted the question."""
-
     reads: ClassVar[int] = 0
     """The newest version of compressed results that its submitter reads, as a worker knows from its chunk."""
+    payer: ClassVar[Payer | None] = None
+    """The key of the front door that it came with, where that has a bound. It is never part of the identity."""
 
     def __post_init__(self) -> None:
         if isinstance(self.params, Mapping) and self.params:

@@ -280,5 +280,5 @@ def test_it_does_not_serve_strangers_without_keys(settings, monkeypatch, capsys)
     monkeypatch.setenv("ASKONCE_SERVE_PORT", "x")
     assert main(["serve"]) == 2
     assert "ASKONCE_SERVE_PORT: 'x'" in capsys.readouterr().err
-    assert main(["serve", "--port", "0", "--files", "/dev/null/x"]) == 2
+    assert main(["serve", "--host", "127.0.0.1", "--port", "0", "--files", "/dev/null/x"]) == 2
     assert "/dev/null/x" in capsys.readouterr().err

@@ -29,3 +29,5 @@ def test_a_failed_answer_never_looks_like_a_success(kind, status, body, replied,
     assert reply.headers.get("x-should-retry") == retry
     error = orjson.loads(reply.body)["error"]
     assert error["message"] == (body or {"message": "why"})["message"]
+    if kind in ("quota", "budget"):
+        assert (error["type"], error["code"]) == ("insufficient_quota", "insufficient_quota")

@@ -96,7 +96,7 @@ async def _run(client: Client, args: argparse.Namespace, plan: Plan) -> int:
         source = await source_of(plan, look, ledger, complain)
         progress = Progress(ledger.totals, plan.survey.lines if plan.survey else None, plan.prices.currency)
         await _answer(client, args, ledger, source, progress)
-        if plan.table is not None and ledger.complete:
+        if plan.table is not None and ledger.is_complete:
             await finish(plan.table, paths, plan.prices, plan.form.model)
         elif plan.table is not None:
             complain(f"{plan.table.output} is written once all rows are done")

@@ -7,23 +7,28 @@ from typing import Any
 
 import orjson
 
+from askonce.payer import PERIODS, Payer
+from askonce.prices.money import NANO
 from askonce.readable import read_object, text_of, time_of
 
 FORMAT = 1
 """Of the record. A release reads its own and the older ones."""
+MOST_NANO = 1_000_000 * NANO
+"""The scripts count exactly up to nine times as much."""
 RIGHTS = ("ask", "read", "operator")
 """ask: questions. read: the figures, and the texts of entries. operator: changes to what is cached and queued."""
 
 
 @dataclass(frozen=True, slots=True)
 class AccessKey:
-    """namespace: the only one that it may ask in; None: any. created_at: Unix seconds."""
+    """namespace: the only one that it may ask in; None: any. created_at: Unix seconds. payer: its bound, if any."""
 
     name: str
     digest: str
     namespace: str | None
     rights: frozenset[str]
     created_at: int
+    payer: Payer | None = None
 
 
 def new_token() -> str:
@@ -43,6 +48,7 @@ def write_key(key: AccessKey) -> bytes:
             "namespace": key.namespace,
             "rights": sorted(key.rights),
             "created_at": key.created_at,
+            **({} if key.payer is None else {"budget": {"nano": key.payer.nano, "period": key.payer.period}}),
         }
     )
 
@@ -55,10 +61,27 @@ def read_key(name: str, raw: bytes) -> AccessKey | None:
             return None
         namespace = None if record.get("namespace") is None else text_of(record, "namespace")
         return AccessKey(
-            name, text_of(record, "digest"), namespace, _rights(record["rights"]), time_of(record, "created_at")
+            name,
+            text_of(record, "digest"),
+            namespace,
+            _rights(record["rights"]),
+            time_of(record, "created_at"),
+            _payer(name, record.get("budget")),
         )
     except (ValueError, KeyError, TypeError):
         return None
+
+
+def _payer(name: str, budget: Any) -> Payer | None:
+    """Raises KeyError, TypeError, ValueError."""
+    return None if budget is None else payer_of(name, int(budget["nano"]), budget["period"])
+
+
+def payer_of(name: str, nano: int, period: str) -> Payer:
+    """Raises ValueError."""
+    if not 0 < nano <= MOST_NANO or period not in PERIODS:
+        raise ValueError(f"a budget is AMOUNT/day or AMOUNT/month, above 0 and at most {MOST_NANO // NANO:,}")
+    return Payer(name, nano, period)
 
 
 def _rights(names: Any) -> frozenset[str]:

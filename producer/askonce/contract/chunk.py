@@ -9,8 +9,9 @@ The scopes of a chunk are written once each, since the questions of a pipeline m
 
 `scope` is an index into the scopes, 0 where it is missing. `traces`, which may be missing, has the W3C `traceparent` of
 each trace that a question was submitted in. `zstd`, which may be missing, is the newest version of compressed results
-(`records.py`) that those who fetch them read. `params_text` stands for `params` whose whole numbers are too large for
-most readers of JSON. A scope is named by the first rule (`fingerprint`), unless it is written so:
+(`records.py`) that those who fetch them read. `payer`, which may be missing, is the key of the front door that pays:
+`{"key": "shop", "nano": 200000000000, "period": "day"}`. `params_text` stands for `params` whose whole numbers are too
+large for most readers of JSON. A scope is named by the first rule (`fingerprint`), unless it is written so:
 
     {"identity": 2, "fields": {"model": "gpt-4o-mini", "params": {"temperature": 0}}}
 
@@ -31,6 +32,7 @@ from askonce.contract.trace_context import MOST, readable_traces
 from askonce.errors import InvalidQuestion
 from askonce.fingerprint import FIRST_RULE, RULE
 from askonce.json_values import dumps, has_large
+from askonce.payer import PERIODS, Payer
 from askonce.question import SHARED_FIELDS, Endpoint, Question
 from askonce.question_checks import ENDPOINTS, MAX_TTL, TIERS, check_job_id, check_namespace
 
@@ -65,7 +67,8 @@ class Chunk:
 def pack(
     namespace: str, timeout_ms: int, questions: Sequence[Question], traces: Sequence[str] = (), *, reads: int = 0
 ) -> bytes:
-    """Checked questions of one namespace, each with its job id. reads: the newest version of compressed results."""
+    """Checked questions of one namespace and payer, each with its job id. reads: the newest version of compressed
+    results."""
     scopes: list[dict[str, Any]] = []
     indexes: dict[tuple[str, bytes], int] = {}
     packed = []
@@ -86,6 +89,9 @@ def pack(
         chunk["traces"] = list(traces[:MOST])
     if reads:
         chunk["zstd"] = reads
+    payer = questions[0].payer
+    if payer is not None:
+        chunk["payer"] = {"key": payer.key, "nano": payer.nano, "period": payer.period}
     return orjson.dumps(chunk)
 
 
@@ -132,7 +138,8 @@ def unpack(payload: Any) -> Chunk:
     if not isinstance(items, list) or not 0 < len(items) <= MAX_QUESTIONS:
         raise ValueError(f"a chunk has 1 to {MAX_QUESTIONS} questions")
     reads = payload.get("zstd")
-    shared = [_shared(scope, str(namespace), reads if type(reads) is int else 0) for scope in scopes]
+    own = {"reads": reads if type(reads) is int else 0, "payer": _payer(payload.get("payer"))}
+    shared = [_shared(scope, str(namespace), own) for scope in scopes]
     questions: list[Question] = []
     bad: list[BadQuestion] = []
     for item in items:
@@ -146,8 +153,18 @@ def unpack(payload: Any) -> Chunk:
     return Chunk(str(namespace), timeout_ms, tuple(questions), tuple(bad), readable_traces(payload.get("traces")))
 
 
-def _shared(scope: Any, namespace: str, reads: int) -> Question | InvalidQuestion:
-    """All but the texts of the questions of one scope, checked once for all of them."""
+def _payer(given: Any) -> Payer | None:
+    """Raises ValueError: what nobody can read, nobody may spend."""
+    if given is None:
+        return None
+    key, nano, period = (given.get(name) for name in ("key", "nano", "period")) if isinstance(given, dict) else "???"
+    if not isinstance(key, str) or type(nano) is not int or not 0 < nano < 2**53 or period not in PERIODS:
+        raise ValueError("the payer of a chunk is malformed")
+    return Payer(key, nano, period)
+
+
+def _shared(scope: Any, namespace: str, own: dict[str, Any]) -> Question | InvalidQuestion:
+    """All but the texts of the questions of one scope, checked once for all of them. own: fields of the chunk."""
     try:
         endpoint = _endpoint(scope)
         fields = scope["asked"] if endpoint != "chat" else scope.get("fields", scope)
@@ -157,7 +174,7 @@ def _shared(scope: Any, namespace: str, reads: int) -> Question | InvalidQuestio
         question = Question("-", namespace=namespace, endpoint=endpoint, **known).checked(
             namespace=namespace, model=None
         )
-        question = question.with_fields(reads=reads)
+        question = question.with_fields(**own)
         return question.with_fields(rule=_rule(scope.get("identity", FIRST_RULE))) if question.ruled else question
     except InvalidQuestion as error:
         return error

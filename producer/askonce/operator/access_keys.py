@@ -5,6 +5,7 @@ import re
 from askonce.closing import Closing
 from askonce.contract.access_key import AccessKey, digest_of, new_token, read_key, write_key
 from askonce.contract.keys import Keys
+from askonce.payer import Payer
 from askonce.settings import client_settings
 from askonce.store.connection import Store
 
@@ -24,8 +25,8 @@ class AccessKeys(Closing):
         self._where = Keys(settings.key_prefix).front_door.access
         self._store = Store(settings.redis_url)
 
-    async def add(self, name: str, *, namespace: str | None, rights: frozenset[str]) -> str:
-        """Makes a key, and returns its token, which is nowhere kept.
+    async def add(self, name: str, *, namespace: str | None, rights: frozenset[str], payer: Payer | None = None) -> str:
+        """Makes a key, and returns its token, which is nowhere kept. payer: its bound.
 
         Raises:
             ValueError: The name is malformed, or taken.
@@ -35,7 +36,7 @@ class AccessKeys(Closing):
             raise ValueError("the name of a key is 1 to 64 of A-Z a-z 0-9 . _ @ -")
         token = new_token()
         [(seconds, _)] = await self._store.pipeline([("TIME",)])
-        record = write_key(AccessKey(name, digest_of(token), namespace, rights, int(seconds)))
+        record = write_key(AccessKey(name, digest_of(token), namespace, rights, int(seconds), payer))
         # A call that is repeated after a lost reply finds its own record.
         [added, found] = await self._store.pipeline(
             [("HSETNX", self._where, name, record), ("HGET", self._where, name)]

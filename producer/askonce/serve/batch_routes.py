@@ -46,7 +46,7 @@ class BatchRoutes:
 
     async def create(self, request: Request) -> Response:
         """Raises Refused, StoreUnreachable."""
-        _, namespace = await self._tenants.of(request)
+        key, namespace = await self._tenants.of(request)
         body = await read_object(request)
         window = _text(body, "completion_window")
         seconds = _window(window)
@@ -63,6 +63,7 @@ class BatchRoutes:
             0,
             "validating",
             _metadata(body.get("metadata")),
+            key.payer,
             _wishes(body, request.headers),
         )
         made = await self._batches.create(record, seconds=seconds)

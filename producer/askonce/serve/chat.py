@@ -24,7 +24,7 @@ class Chat:
         """Raises Refused, AskOnceError."""
         key = await self._doorman.admit(request)
         body = await read_object(request)
-        question = question_of(body, request.headers, key.namespace)
+        question = question_of(body, request.headers, key)
         streams, usage = streaming(body)
         answer = await while_connected(request, self._client.ask(question, timeout=self._timeout))
         headers = self._happened.headers_of(answer)

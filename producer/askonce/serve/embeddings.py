@@ -45,8 +45,7 @@ class Embeddings:
         if encoding not in ENCODINGS:
             raise Refused(400, f"encoding_format is one of {', '.join(ENCODINGS)}", param="encoding_format")
         questions = [
-            question_of({**body, "input": each}, request.headers, key.namespace, "embeddings")
-            for each in several_inputs(body)
+            question_of({**body, "input": each}, request.headers, key, "embeddings") for each in several_inputs(body)
         ]
         answers = await while_connected(request, self._ask(questions))
         parts = in_turn(_reply(answers, encoding))

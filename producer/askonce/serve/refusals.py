@@ -34,8 +34,11 @@ TYPES = {
     404: "invalid_request_error",
     429: "rate_limit_error",
 }
+SPENT = frozenset({"quota", "budget"})
+"""Kinds that OpenAI's clients know as `insufficient_quota`."""
 FINAL = frozenset({"quota", "budget", "bad_request", "invalid_question"})
 """Kinds that asking again does not help, as a client's own retries are told."""
+TOO_MANY = 429
 BAD_REPLY = 502
 """Where the provider answered with success, and with something that is no answer."""
 AGAIN = 5.0
@@ -69,6 +72,11 @@ def refusal_of(error: AskOnceError) -> Response:
     return _refused(error).response()
 
 
+def _insufficient(message: str) -> Response:
+    error = {"message": message, "type": "insufficient_quota", "param": None, "code": "insufficient_quota"}
+    return json_response({"error": error}, TOO_MANY)
+
+
 def _refused(error: AskOnceError) -> Refused:
     if isinstance(error, InvalidQuestion):
         return Refused(400, str(error), code="invalid_question")
@@ -98,5 +106,7 @@ def _failed(answer: Answer) -> Response:
     status = given or STATUSES.get(kind, 503)
     again = AGAIN if kind not in FINAL and status in {429, 503} else 0
     response = Refused(status, message, code=kind, retry_after=again).response()
+    if kind in SPENT and status == TOO_MANY:
+        response = _insufficient(message)
     response.headers.update(headers)
     return response

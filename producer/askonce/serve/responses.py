@@ -32,7 +32,7 @@ class Responses:
         streams, _ = streaming(body)
         if streams and body.get("background"):
             raise Refused(400, "background: its events come by GET /v1/responses/ID?stream=true", param="stream")
-        question = question_of(body, request.headers, key.namespace, "responses")
+        question = question_of(body, request.headers, key, "responses")
         answer = await while_connected(request, self._client.ask(question, timeout=self._timeout))
         headers, found = self._happened.headers_of(answer), answer.body or {}
         return event_stream(response_events(found), headers) if streams else json_response(found, headers=headers)

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any, cast
 from urllib.parse import unquote
 
+from askonce.contract.access_key import AccessKey
 from askonce.question import Endpoint, Question, QuestionFields
 from askonce.question_checks import PLACEHOLDER
 from askonce.serve.refusals import Refused
@@ -23,13 +24,13 @@ STREAMING = ("stream", "stream_options")
 
 
 def question_of(
-    body: Mapping[str, Any], headers: Mapping[str, str], namespace: str | None, endpoint: Endpoint = "chat"
+    body: Mapping[str, Any], headers: Mapping[str, str], key: AccessKey, endpoint: Endpoint = "chat"
 ) -> Question:
-    """The question that a request asks. namespace: the only one allowed; None: any.
+    """The question that a request with this key asks, in the key's namespace, if it has one, and at its expense.
 
     Raises Refused, InvalidQuestion.
     """
-    fields = _fields(body.get(BODY), headers)
+    fields, namespace = _fields(body.get(BODY), headers), key.namespace
     template = fields.pop("template", None)
     if namespace is not None:
         if fields.get("namespace", namespace) != namespace:
@@ -37,7 +38,7 @@ def question_of(
         fields["namespace"] = namespace
     asked = {name: value for name, value in body.items() if name not in (*STREAMING, BODY)}
     fields["endpoint"] = endpoint
-    question = Question.from_body(asked, **fields)
+    question = Question.from_body(asked, **fields).with_fields(payer=key.payer)
     return question if template is None else _taken_out(template, question)
 
 

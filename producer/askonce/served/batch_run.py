@@ -116,7 +116,9 @@ class BatchRun:
     async def _answer(self, ledger: PartLedger, plan: Plan) -> str:
         """How the batch has ended."""
         record = self._lease.record
-        source = Undone(self._blobs.read(self._input), record.input_file_id, ledger, self._form, plan.templates)
+        source = Undone(
+            self._blobs.read(self._input), record.input_file_id, ledger, self._form, plan.templates, record.payer
+        )
         run = Run(
             self._client,
             source,

@@ -8,6 +8,7 @@ from askonce.batch.lines import divided
 from askonce.batch.source import read_raw
 from askonce.batch.spend_cap import SpendCap
 from askonce.batch.totals import RunTotals
+from askonce.payer import Payer
 from askonce.prices.load import NoPrices
 from askonce.question import Question
 from askonce.served.part_ledger import PartLedger
@@ -25,8 +26,15 @@ class Undone:
     """
 
     def __init__(
-        self, blocks: AsyncIterator[bytes], name: str, ledger: PartLedger, form: Form, templates: Templates
+        self,
+        blocks: AsyncIterator[bytes],
+        name: str,
+        ledger: PartLedger,
+        form: Form,
+        templates: Templates,
+        payer: Payer | None,
     ) -> None:
+        self._payer = payer
         self.underway: dict[str, Line] = {}
         self.cap = SpendCap(NoPrices(), RunTotals(), cost=None, tokens=None)
         self.stopped = False
@@ -50,7 +58,7 @@ class Undone:
                 job_id = self._ledger.job_id(line.number)
                 self.underway[job_id], self._sizes[job_id] = line, len(raw.data or b"")
                 self._bytes += self._sizes[job_id]
-                yield (line.question or Question("")).with_fields(job_id=job_id)
+                yield (line.question or Question("")).with_fields(job_id=job_id, payer=self._payer)
             await asyncio.sleep(0)
 
     async def _room(self) -> None:

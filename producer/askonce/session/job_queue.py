@@ -12,6 +12,7 @@ from askonce.contract.keys import ARQ_JOB, Keys, epoch_fields, epoch_stamp
 from askonce.errors import InvalidQuestion, QueueFull
 from askonce.fingerprint import FIRST_RULE
 from askonce.json_values import dumps
+from askonce.payer import Payer
 from askonce.question import Question
 from askonce.readable import MAX_RECORD_BYTES
 from askonce.session.batching import Batcher
@@ -36,17 +37,15 @@ Outcome = InvalidQuestion | QueueFull | None
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """What all questions of a chunk have in common.
-
-    listener: the client that is notified of the answers, or ''. trace: the `traceparent` under which one question was
-    submitted, or ''; questions of other traces may share its chunk.
-    """
+    """What all questions of a chunk have in common. payer: theirs. listener: the client that is told of the answers, or
+    ''. trace: the `traceparent` under which one question was submitted, or ''; others may share its chunk."""
 
     lane: str
     namespace: str
     timeout_ms: int
     listener: str = ""
     trace: str = field(default="", compare=False)
+    payer: Payer | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +64,7 @@ Chunk = tuple[Route, list[Placed], dict[str, None]]
 
 
 def new_job_id() -> str:
-    """96 random bits: among a billion live ids, two are equal once in 10**11 times. Redis holds each id three times or
-    more, so a shorter one saves memory."""
+    """96 random bits: among a billion live ids, two are equal once in 10**11 times. Each is in Redis thrice or more."""
     return secrets.token_hex(12)
 
 
@@ -168,7 +166,8 @@ class JobQueue:
         chunks: list[Chunk] = []
         sizes: dict[Route, int] = {}
         unfilled: dict[Route, tuple[list[Placed], set[str | None], dict[str, None]]] = {}
-        for place, (route, question) in enumerate(questions):
+        for place, (common, question) in enumerate(questions):
+            route = common if question.payer is None else replace(common, payer=question.payer)
             found = unfilled.get(route)
             size = sizes.get(route, 0) + _size(question)
             full = found is None or len(found[0]) == self._chunk_size or size > MAX_CHUNK_BYTES

@@ -92,8 +92,8 @@ class Asking:
         try:
             completion = await self._complete(item, turn)
         except LLMError as error:
-            settlement = Settlement.PERMANENT if error.final else Settlement.TRANSIENT
-            settle = self._coalescer.settling(lead, settlement, failure_of(error))
+            settlement = Settlement.PERMANENT if error.final and not error.own else Settlement.TRANSIENT
+            settle = self._coalescer.settling(lead, settlement, None if error.own else failure_of(error))
             await self.publish_failed(item, failure_of(error), settle=settle)
         else:
             await self._deliver(item, lead, completion)

@@ -230,16 +230,15 @@ class LLMError(Exception):
 
     kind: `rate_limit`, `quota`, `timeout`, `connection`, `server_error`, `invalid_response`, `bad_request` (a 4xx),
     or `budget`. final: asking again would not help (a 4xx, an exhausted quota).
-    status and body: the provider's, where there was a response.
+    status and body: the provider's, where there was a response. own: it is about who asks, not about what is asked.
     """
+
+    own = False
 
     def __init__(self, kind: str, message: str, *, final: bool, status: int | None = None, body: Any = None) -> None:
         super().__init__(message)
-        self.kind = kind
-        self.message = message
-        self.final = final
-        self.status = status
-        self.body = body
+        self.kind, self.message, self.final = kind, message, final
+        self.status, self.body = status, body
 
 
 class SemanticCacheDown(Exception):

@@ -17,12 +17,14 @@ from askonce.contract.counters import tokens
 from askonce.contract.records import Body
 from askonce.embedding_request import inputs_of
 from askonce.json_values import dumps
+from askonce.payer import Payer
 from askonce.question import Question, Tier
 from askonce.tasks import stop
 from askonce_worker.answering.ports import Completion, LLMError
 from askonce_worker.providers.call_counts import CallCounts
 from askonce_worker.providers.calls import Call, OnCall, kind_of, not_told
 from askonce_worker.providers.embedding_bodies import Reply, read_reply, shares
+from askonce_worker.providers.key_budget import KeyBudget
 from askonce_worker.providers.llm import Again
 from askonce_worker.providers.money_budget import MoneyBudget
 from askonce_worker.providers.provider import ProviderClient, ProviderError, post, retried
@@ -37,7 +39,7 @@ MOST_BYTES = 300_000
 """Of one request: both OpenAI's, who counts tokens. No tokenizer makes more of them than there are bytes."""
 BAD_INPUT = frozenset({400, 413, 422})
 
-Group = tuple[str, str, bytes]
+Group = tuple[str, str, bytes, Payer | None]
 """Namespace, model and parameters: who pays, and what a request has once."""
 
 
@@ -62,7 +64,7 @@ class EmbeddingAnswers:
         *,
         timeout: float,
         backoff: Backoff,
-        money: MoneyBudget,
+        money: MoneyBudget | KeyBudget,
         counts: CallCounts,
         on_retry: Callable[[str, float, str], None],
         on_rate_limit: Callable[[str, float], None],
@@ -91,7 +93,8 @@ class EmbeddingAnswers:
         loop = asyncio.get_running_loop()
         inputs, until = inputs_of(question.text, question.params), loop.time() + timeout
         found: asyncio.Future[Completion] = loop.create_future()
-        group = (question.namespace or "", question.model or "", dumps(_shared(question), sort_keys=True))
+        shared = dumps(_shared(question), sort_keys=True)
+        group = (question.namespace or "", question.model or "", shared, question.payer)
         waiting = self._waiting.setdefault(group, [])
         waiting.append(Wanted(question, inputs, len(question.text.encode()), until, again, found))
         if len(waiting) == 1:

@@ -17,6 +17,7 @@ from askonce_worker.providers.additions import AT_ONCE, NO_CAPACITY, TIER, Addit
 from askonce_worker.providers.call_counts import CallCounts
 from askonce_worker.providers.calls import Call, OnCall, kind_of, not_told
 from askonce_worker.providers.completion_reply import OK, read_completion
+from askonce_worker.providers.key_budget import KeyBudget
 from askonce_worker.providers.money_budget import Aside, MoneyBudget
 from askonce_worker.providers.provider import ProviderClient, ProviderError, post, retried
 from askonce_worker.providers.retry import Backoff
@@ -77,7 +78,7 @@ class OpenAILLM:
         flex_timeout: float,
         backoff: Backoff,
         additions: Additions,
-        money: MoneyBudget,
+        money: MoneyBudget | KeyBudget,
         on_retry: Callable[[str, float, str], None] | None = None,
         on_rate_limit: Callable[[str, float], None] | None = None,
         counts: CallCounts | None = None,

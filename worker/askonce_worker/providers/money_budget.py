@@ -4,8 +4,7 @@ Before each try at the provider what it may cost is set aside in Redis, and afte
 so a budget is passed by no more than what the calls under way cost beyond their estimates. What a killed worker has set
 aside is not held once its sign of life has run out, and counts as spent, since its calls may have been paid.
 
-A prompt is estimated by its length. Of an answer the bound of its request is taken, or else the longest answer of its
-model so far.
+A prompt is estimated by its length, an answer by the bound of its request, or else the longest one of its model so far.
 """
 
 import asyncio
@@ -184,6 +183,9 @@ class MoneyBudget:
         if as_count(completion_limit(question.params)):
             return False
         return await self._longest.look_up(question.model or "") is None
+
+    def beside(self, limits: Mapping[str, SpendLimit]) -> "MoneyBudget":
+        return MoneyBudget(self._redis, self._keys, worker=self._worker, limits=limits, prices=self._prices)
 
     async def aclose(self) -> None:
         await self._longest.aclose()

@@ -17,6 +17,7 @@ from askonce_worker.providers.allowance import Allowance
 from askonce_worker.providers.by_endpoint import ByEndpoint
 from askonce_worker.providers.call_counts import CallCounts
 from askonce_worker.providers.embedding_answers import EmbeddingAnswers
+from askonce_worker.providers.key_budget import KeyBudget
 from askonce_worker.providers.llm import OpenAILLM
 from askonce_worker.providers.money_budget import MoneyBudget
 from askonce_worker.providers.rate_budget import RateBudget, provider_name
@@ -77,11 +78,13 @@ def by_endpoint(
     stack: AsyncExitStack,
 ) -> ByEndpoint:
     """Embeddings come from the server that the worker's own are from."""
+    keys = KeyBudget(money)
+    stack.push_async_callback(keys.aclose)
     embeddings = EmbeddingAnswers(
         connect_embeddings(settings, stack),
         timeout=EMBEDDING_TIMEOUT,
         backoff=Backoff(random.random),
-        money=money,
+        money=keys,
         counts=counts,
         on_retry=_on_retry(watched),
         on_rate_limit=rates.pause,
@@ -100,13 +103,15 @@ def llm_of(
         timeout=max(settings.llm_timeout, settings.flex_timeout),
     )
     stack.push_async_callback(client.close)
+    keys = KeyBudget(money)
+    stack.push_async_callback(keys.aclose)
     return OpenAILLM(
         client,
         timeout=settings.llm_timeout,
         flex_timeout=settings.flex_timeout,
         backoff=Backoff(random.random),
         additions=Additions(cache_keys=with_cache_keys(settings), clock=time.monotonic),
-        money=money,
+        money=keys,
         on_retry=_on_retry(watched),
         on_rate_limit=rates.pause,
         counts=counts,
