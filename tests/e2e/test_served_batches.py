@@ -152,13 +152,13 @@ async def test_what_is_refused_says_why(sdk):
         ({"extra_body": {"output_expires_after": {"anchor": "now", "seconds": 3600}}}, "output_expires_after"),
         ({"extra_body": {"endpoint": None}}, "endpoint"),
     ]:
-        assert await status_of(create(**{**usual, **changes}), word) == 400
+        assert await status_of(create(**{**usual, **changes}), word) == FILE_LINES
     assert await status_of(create(**{**usual, "input_file_id": "file-nope"}), "No such File") == 404
     assert await status_of(sdk.batches.retrieve("batch_../../x"), "batch") == 404
     assert await status_of(sdk.files.retrieve("file-" + "0" * 24), "No such File") == 404
-    assert await status_of(upload(file=("a", b"1"), purpose="fine-tune"), "purpose") == 400
+    assert await status_of(upload(file=("a", b"1"), purpose="fine-tune"), "purpose") == FILE_LINES
     assert await status_of(upload(file=("a", b"1" * 600_000), purpose="batch"), "over") == 413
-    assert await status_of(sdk.files.list(limit=0), "limit") == 400
+    assert await status_of(sdk.files.list(limit=0), "limit") == FILE_LINES
     ended = await at_its_end(sdk, await create(**usual))
     assert await status_of(sdk.batches.cancel(ended.id), "Cannot cancel a batch with status 'completed'") == 409
 
@@ -199,7 +199,7 @@ async def test_each_namespace_has_files_and_batches_of_its_own(door, sdk):
 @pytest.mark.parametrize(("window", "status"), [("24h", "cancelled"), ("3s", "expired")])
 async def test_an_end_before_time_keeps_what_is_answered(sdk, window, status, llm_server):
     await llm_server.control(chat={"latency_ms": 400})
-    batch = await made(sdk, questions(400, status[0]), completion_window=window)
+    batch = await made(sdk, questions(FILE_LINES, status[0]), completion_window=window)
 
     async def some():
         return (await sdk.batches.retrieve(batch.id)).request_counts.completed
@@ -213,9 +213,9 @@ async def test_an_end_before_time_keeps_what_is_answered(sdk, window, status, ll
     assert ended.status == status
     done = await lines_of(sdk, ended.output_file_id) if ended.output_file_id else []
     left = await lines_of(sdk, ended.error_file_id)
-    assert len(done) == ended.request_counts.completed < 400
-    assert len(done) + len(left) == 400
-    assert {line["custom_id"] for line in [*done, *left]} == {f"id-{n}" for n in range(400)}
+    assert len(done) == ended.request_counts.completed < FILE_LINES
+    assert len(done) + len(left) == FILE_LINES
+    assert {line["custom_id"] for line in [*done, *left]} == {f"id-{n}" for n in range(FILE_LINES)}
     assert {line["error"]["code"] for line in left} == {f"batch_{status}"}
     assert (await llm_server.stats())["chat"]["calls"] == len(done)
 

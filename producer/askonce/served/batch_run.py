@@ -75,8 +75,8 @@ class BatchRun:
             status = await self._answer(ledger, plan)
         elif status != "completed":
             await self._cancel(map(ledger.job_id, ledger.undone()))
-        if status == "completed":
-            await self._lease.advance("finalizing")
+        if status == "completed" and await self._lease.advance("finalizing") == "cancelling":
+            status = "cancelled"  # after its last answer
         await Results(self._blobs, self._files, self._lease, ledger).write(status)
 
     def _ended_before(self) -> str | None:
