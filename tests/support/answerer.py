@@ -21,7 +21,8 @@ class Answerer:
     """answering: as `FakeClient`'s. asked: the questions that no cache answered."""
 
     def __init__(self, url, keys: Keys, answering) -> None:
-        self.redis = Redis.from_pool(BlockingConnectionPool.from_url(url, protocol=2, max_connections=16, timeout=20))
+        # Whoever waits for a connection waits as long as it takes: who gets one next is by chance.
+        self.redis = Redis.from_pool(BlockingConnectionPool.from_url(url, protocol=2, max_connections=16, timeout=None))
         self.keys = keys
         self.asked = []
         self._answering = answering
