@@ -123,7 +123,7 @@ async def test_a_batch_is_answered_and_described_as_openai_does(sdk, llm_server)
         (jsonl(request(None, "a")), "missing_required_parameter", 1),
         (jsonl(request("1", "a", body="b")), "invalid_type", 1),
         (b"\n\n", "empty_file", None),
-        (b"\x1f\x8bnothing", "invalid_file", None),
+        (b"\xff\xfe1\x00", "invalid_file", None),
         (b"\n" + questions(FILE_LINES + 1), "too_many_tasks", None),
     ],
 )
@@ -158,7 +158,10 @@ async def test_what_is_refused_says_why(sdk):
     assert await status_of(sdk.files.retrieve("file-" + "0" * 24), "No such File") == 404
     assert await status_of(upload(file=("a", b"1"), purpose="fine-tune"), "purpose") == 400
     assert await status_of(upload(file=("a", b"1" * 600_000), purpose="batch"), "over") == 413
+    assert await status_of(upload(file=("a", b"\x1f\x8bnothing"), purpose="batch"), "gzip") == 400
     assert await status_of(sdk.files.list(limit=0), "limit") == 400
+    assert await status_of(create(**usual, extra_headers={"x-askonce-ttl": "60"}), "x-askonce-ttl") == 400
+    assert await status_of(sdk.models.retrieve("../files"), "there is no") == 404
     ended = await at_its_end(sdk, await create(**usual))
     assert await status_of(sdk.batches.cancel(ended.id), "Cannot cancel a batch with status 'completed'") == 409
 

@@ -108,7 +108,12 @@ class Run:
         main = asyncio.current_task()
         assert main is not None
         keeper = asyncio.create_task(self._keep())
-        keeper.add_done_callback(lambda task: None if task.cancelled() else main.cancel())
+
+        def failed(task: "asyncio.Task[None]") -> None:
+            if not task.cancelled():
+                main.cancel()
+
+        keeper.add_done_callback(failed)
         try:
             await self._answers()
         except asyncio.CancelledError:
@@ -116,7 +121,8 @@ class Run:
                 await keeper  # raises what stopped us: the disk is full, or the like
             raise
         finally:
-            await stop(keeper, *(task for _, task in self._held if isinstance(task, asyncio.Task)))
+            keeper.remove_done_callback(failed)
+            await self._end(keeper)
             await self._save()
         if not self._source.cap.reached:
             await self._ledger.complete()
@@ -196,6 +202,14 @@ class Run:
             self._write_held()
             await self._save()
             await self._redis.check()
+
+    async def _end(self, keeper: "asyncio.Task[None]") -> None:
+        """Ends what is under way; a save comes to its end first."""
+        try:
+            async with self._saving:
+                await stop(keeper)
+        finally:
+            await stop(keeper, *(task for _, task in self._held if isinstance(task, asyncio.Task)))
 
     async def _look(self) -> None:
         if self._source.underway:

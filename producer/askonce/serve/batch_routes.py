@@ -26,6 +26,8 @@ SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 LONGEST = 14 * 86_400
 """Seconds of a window: a question has a deadline, and a worker's settings of its own for it."""
 CACHES = ("use", "refresh", "bypass")
+TAKEN = ("cache", "tier", "namespace")
+"""Of the wishes in headers."""
 MOST_PAIRS, LONGEST_KEY, LONGEST_VALUE = 16, 64, 512
 """Of metadata, as OpenAI's."""
 
@@ -64,7 +66,7 @@ class BatchRoutes:
             "validating",
             _metadata(body.get("metadata")),
             key.payer,
-            _wishes(body, request.headers),
+            wishes_of(body, request.headers),
         )
         made = await self._batches.create(record, seconds=seconds)
         if made is None:
@@ -137,8 +139,12 @@ def _metadata(given: Any) -> Mapping[str, str] | None:
     return dict(pairs)
 
 
-def _wishes(body: Mapping[str, Any], headers: Mapping[str, str]) -> Wishes:
-    """Of headers, or of `askonce` in the body."""
+def wishes_of(body: Mapping[str, Any], headers: Mapping[str, str]) -> Wishes:
+    """Of headers, or of `askonce` in the body. Raises Refused."""
+    for name in headers:
+        if name.startswith(HEADER) and name.removeprefix(HEADER) not in TAKEN:
+            taken = ", ".join(HEADER + each for each in TAKEN)
+            raise Refused(400, f"a batch takes no {name}: it takes {taken}", param=name)
     given = body.get(BODY) or {}
     if not isinstance(given, Mapping):
         raise Refused(400, f"{BODY} is an object", param=BODY)

@@ -12,14 +12,18 @@ from askonce.serve.refusals import Refused, json_response
 from askonce.serve.tenant import Tenants
 from askonce.serve.upload import blocks_of, too_large, uploaded
 from askonce.served.batches import Batches
+from askonce.served.checking import PACKED
 from askonce.served.file_record import FileRecord
 from askonce.served.files import Files, TooLarge
+from askonce.tables.packed import LONGEST_MARK, is_packed
 
 PURPOSE = "batch"
 MOST_LISTED = 10_000
 LEAST_LIFETIME, MOST_LIFETIME = 3600, 2_592_000
 """Seconds, as OpenAI's."""
 LONGEST_NAME = 255
+DIGITS = 10
+"""Most of a number."""
 
 
 class FileRoutes:
@@ -45,6 +49,9 @@ class FileRoutes:
             purpose = form.get("purpose")
             if purpose != PURPOSE:
                 raise Refused(400, f"the purpose of a file is {PURPOSE}: others are not served here", param="purpose")
+            if is_packed(await file.read(LONGEST_MARK)):
+                raise Refused(400, PACKED, param="file")
+            await file.seek(0)
             filename = (file.filename or "input.jsonl")[:LONGEST_NAME]
             try:
                 record = await self._files.add(
@@ -108,10 +115,10 @@ class FileRoutes:
 
 def limit_of(asked: Mapping[str, str], default: int, most: int) -> int:
     """Raises Refused."""
-    given = asked.get("limit", str(default))
-    if not given.isdecimal() or not 1 <= int(given) <= most:
+    given = _whole(asked.get("limit", default))
+    if not 1 <= given <= most:
         raise Refused(400, f"limit is a whole number from 1 to {most}", param="limit")
-    return int(given)
+    return given
 
 
 def page_of(shown: list[Mapping[str, Any]], more: bool) -> Mapping[str, Any]:
@@ -132,9 +139,16 @@ def checked_lifetime(given: Any, param: str) -> int | None:
     """Raises Refused."""
     if given is None:
         return None
-    seconds = str(given.get("seconds")) if isinstance(given, Mapping) else ""
-    if not isinstance(given, Mapping) or given.get("anchor") != "created_at" or not seconds.isdecimal():
+    if not isinstance(given, Mapping) or given.get("anchor") != "created_at" or given.get("seconds") is None:
         raise Refused(400, f"{param} has an anchor, created_at, and seconds", param=param)
-    if not LEAST_LIFETIME <= int(seconds) <= MOST_LIFETIME:
+    seconds = _whole(given["seconds"])
+    if not LEAST_LIFETIME <= seconds <= MOST_LIFETIME:
         raise Refused(400, f"{param}: seconds are from {LEAST_LIFETIME} to {MOST_LIFETIME}", param=param)
-    return int(seconds)
+    return seconds
+
+
+def _whole(given: Any) -> int:
+    """-1 for what is no whole number, or has too many digits."""
+    if isinstance(given, str) and len(given) <= DIGITS and given.isdecimal():
+        return int(given)
+    return given if isinstance(given, int) else -1

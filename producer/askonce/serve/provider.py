@@ -1,6 +1,7 @@
 """What the provider itself answers: its list of models, and what it keeps of responses."""
 
 import re
+from urllib.parse import quote
 
 import httpx2
 from starlette.background import BackgroundTask
@@ -14,6 +15,8 @@ SECONDS = 30.0
 PATIENCE = 600.0
 """Seconds between two events of a response that streams."""
 ID = re.compile(r"[A-Za-z0-9_-]{1,200}")
+NEVER = frozenset("?#\\")
+"""In a path that is relayed."""
 
 
 class Provider:
@@ -28,8 +31,9 @@ class Provider:
         """GET /v1/models, and /v1/models/NAME. Raises Refused."""
         await self._doorman.admit(request)
         name = request.path_params.get("name")
+        path = "models" if name is None else relayed(f"models/{name}")
         try:
-            reply = await self._http.get("models" if name is None else f"models/{name}")
+            reply = await self._http.get(path)
         except httpx2.HTTPError as error:
             raise _unreachable(error) from None
         return Response(reply.content, reply.status_code, media_type=reply.headers.get("content-type"))
@@ -41,8 +45,8 @@ class Provider:
             raise Refused(404, "there is no such response")
         asked = self._http.build_request(
             request.method,
-            request.url.path.removeprefix("/v1/"),
-            params=request.url.query.encode(),
+            relayed(request.scope["path"].removeprefix("/v1/")),
+            params=request.scope["query_string"],
             timeout=httpx2.Timeout(SECONDS, read=PATIENCE),
         )
         try:
@@ -58,6 +62,14 @@ class Provider:
 
     async def aclose(self) -> None:
         await self._http.aclose()
+
+
+def relayed(path: str) -> str:
+    """A path below the provider's `/v1`, which leads nowhere else: it is asked with our own key. Raises Refused."""
+    segments = path.split("/")
+    if not path.isprintable() or NEVER & set(path) or {"", ".", ".."} & set(segments):
+        raise Refused(404, f"there is no {path!r}", code="not_found")
+    return "/".join(quote(each, safe=":@") for each in segments)
 
 
 def _unreachable(error: httpx2.HTTPError) -> Refused:

@@ -139,9 +139,11 @@ class BatchRun:
             else:
                 source.stopped, ledger.ends = True, status
                 await self._drain(running, source)
-            return status
         finally:
             await ended(running)
+        if not ledger.is_written:
+            raise OSError("answers are not written yet")
+        return status
 
     async def _ended(self, running: "asyncio.Task[None]") -> str:
         """What comes first."""

@@ -1,5 +1,6 @@
 """The look at a whole input before anything of it is asked: what OpenAI's Batch API refuses, a batch fails for."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,11 +11,14 @@ from askonce.batch.lines import divided
 from askonce.batch.sampling import Reservoir
 from askonce.json_values import loads
 from askonce.tables.lines import RawLine
+from askonce.tables.packed import LONGEST_MARK, is_packed
 from askonce.templates.find_templates import find_templates
 from askonce.templates.template import Templates
 
 SHOWN = 100
 """Errors that are listed."""
+PACKED = "the file is packed (gzip or zstd): a batch takes plain JSON lines"
+OWN = "askonce"
 Fault = tuple[str, str, str | None]
 """Code, message and parameter, in OpenAI's words where it has some."""
 
@@ -40,15 +44,16 @@ class Checked:
 
 
 async def check(blocks: AsyncIterator[bytes], name: str, *, endpoint: str, most: int) -> Checked:
-    """most: lines. Raises OSError."""
+    """most: lines, blank ones too. Raises OSError."""
     found, ids = Checked(), Journal(None)
     try:
-        async for block in divided(blocks, name):
+        async for block in divided(_plain(blocks), name):
+            await asyncio.sleep(0)
             for raw in block:
                 found.lines += 1
                 found.last = raw.number
-                if found.lines > most:
-                    found.fail(("too_many_tasks", f"the batch has more than {most:,} requests", None))
+                if raw.number > most:
+                    found.fail(("too_many_tasks", f"the file has more than {most:,} lines", None))
                     return found
                 found.sample.add(raw)
                 fault = _fault(raw, endpoint, ids)
@@ -61,6 +66,16 @@ async def check(blocks: AsyncIterator[bytes], name: str, *, endpoint: str, most:
     if not found.lines:
         found.fail(("empty_file", "the input file has no requests", None))
     return found
+
+
+async def _plain(blocks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Raises ValueError for what is packed, before it is unpacked: a few bytes may become any number."""
+    first = b""
+    async for block in blocks:
+        first += block[: LONGEST_MARK - len(first)]
+        if is_packed(first):
+            raise ValueError(PACKED)
+        yield block
 
 
 def _fault(raw: RawLine, endpoint: str, ids: Journal) -> Fault | None:
@@ -87,6 +102,8 @@ def _wrong(record: dict[str, Any], endpoint: str) -> Fault | None:
         return "url_mismatch", f"the URL of this request is not the batch's endpoint, {endpoint}", "url"
     if not isinstance(record["body"], dict):
         return "invalid_type", "body is an object", "body"
+    if OWN in record["body"]:
+        return "unknown_parameter", f"{OWN} stands in the body of the batch, for all its lines", f"body.{OWN}"
     return None
 
 

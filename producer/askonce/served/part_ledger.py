@@ -45,6 +45,11 @@ class PartLedger:
     def is_full(self) -> bool:
         return self._bytes >= UNSAVED_BYTES or any(len(lines) >= UNSAVED for lines in self._unsaved.values())
 
+    @property
+    def is_written(self) -> bool:
+        """Whether all that was added is in a part."""
+        return not any(self._unsaved.values())
+
     def is_done(self, line: int) -> bool:
         return line in self._done
 
@@ -80,19 +85,27 @@ class PartLedger:
         self._count(kind)
 
     async def keep(self) -> None:
-        """Raises OSError, LeaseLost, StoreUnreachable: then the results stay in Redis."""
-        unsaved, self._unsaved = self._unsaved, {kind: [] for kind in KINDS}
-        self._bytes = 0
-        if not any(unsaved.values()):
+        """Raises OSError, LeaseLost, StoreUnreachable: then the results stay in Redis, and the lines here."""
+        if self.is_written:
             return
+        unsaved, self._unsaved = self._unsaved, {kind: [] for kind in KINDS}
+        size, self._bytes = self._bytes, 0
         self.broken = True
+        try:
+            await self._write(unsaved)
+            await self._lease.confirm()
+        except BaseException:  # cancelled, too
+            self._unsaved = {kind: lines + self._unsaved[kind] for kind, lines in unsaved.items()}
+            self._bytes += size
+            raise
+        self.broken = False
+
+    async def _write(self, unsaved: dict[str, list[bytes]]) -> None:
         for kind, lines in unsaved.items():
             if lines:
                 name = f"{folder_of(self._batch)}/{kind}-{self._lease.fence:06}-{self._number:06}.jsonl"
                 self._number += 1
                 await self._blobs.write(name, b"".join(lines))
-        await self._lease.confirm()
-        self.broken = False
 
     async def complete(self) -> None:
         """As `keep`."""

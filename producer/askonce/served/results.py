@@ -12,7 +12,7 @@ from askonce.served.blobs import Blobs
 from askonce.served.file_record import blob_of
 from askonce.served.files import Files
 from askonce.served.lease import Lease
-from askonce.served.part_ledger import Marks, PartLedger, folder_of
+from askonce.served.part_ledger import KINDS, Marks, PartLedger, folder_of
 from askonce.served.unasked import WORDS, unasked
 
 PURPOSE = "batch_output"
@@ -24,16 +24,19 @@ class Results:
     def __init__(self, blobs: Blobs, files: Files, lease: Lease, ledger: PartLedger) -> None:
         self._blobs, self._files, self._lease, self._ledger = blobs, files, lease, ledger
         self._left = 0
+        self._written = dict.fromkeys(KINDS, 0)
 
     async def write(self, status: str) -> None:
         """Ends the batch in this status. Raises OSError, LeaseLost, StoreUnreachable."""
         seen, fields, counts = Marks(self._ledger.lines_of_input), dict[str, str | bytes | int](), self._lease.counts
         if counts.completed:
-            fields["output_file_id"] = await self._file("o", "output", self._ledger.lines("done", seen))
+            fields["output_file_id"] = await self._file("o", "output", self._lines("done", seen))
         undone = status in WORDS and any(True for _ in self._ledger.undone())
         if counts.failed or undone:
             lines = self._failed(seen, status if undone else None)
             fields["error_file_id"] = await self._file("e", "errors", lines)
+        if self._written != {"done": counts.completed, "failed": counts.failed}:
+            raise OSError(f"the parts have {self._written} lines, and not {counts}")
         failed = counts.failed + self._left
         await self._lease.advance(status, ended=True, completed=counts.completed, failed=failed, **fields)
         await self._blobs.delete(await self._blobs.names(folder_of(self._lease.record.id)))
@@ -51,8 +54,13 @@ class Results:
         )
         return made.id
 
+    async def _lines(self, kind: str, seen: Marks) -> AsyncIterator[bytes]:
+        async for line in self._ledger.lines(kind, seen):
+            self._written[kind] += 1
+            yield line
+
     async def _failed(self, seen: Marks, status: str | None) -> AsyncIterator[bytes]:
-        async for line in self._ledger.lines("failed", seen):
+        async for line in self._lines("failed", seen):
             yield line
         if status is None:
             return

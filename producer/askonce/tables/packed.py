@@ -14,6 +14,11 @@ WIDE = {b"\xff\xfe\x00\x00": "UTF-32", b"\x00\x00\xfe\xff": "UTF-32", b"\xff\xfe
 LONGEST_MARK = 4
 
 
+def is_packed(first: bytes) -> bool:
+    """By the first bytes of an input."""
+    return first.startswith((GZIP, ZSTD))
+
+
 class Unpacker(Protocol):
     def feed(self, block: bytes) -> Iterator[bytes]:
         """Plain blocks of a bounded size."""

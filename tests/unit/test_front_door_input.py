@@ -1,0 +1,53 @@
+"""What the front door refuses before anybody else sees it."""
+
+import pytest
+
+from askonce.serve.batch_routes import wishes_of
+from askonce.serve.file_routes import checked_lifetime, limit_of
+from askonce.serve.provider import relayed
+from askonce.serve.refusals import Refused
+
+WRONG = ["", ".", "..", "../files", "a/../../files", "a//b", "a/", "a?b", "a#b", "a\\..\\b", "a\n", "a\x00", "a\x7f"]
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_name_that_leads_elsewhere_is_not_relayed(name):
+    with pytest.raises(Refused) as caught:
+        relayed(f"models/{name}")
+    assert caught.value.status == 404
+
+
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [
+        ("gpt-4o", "gpt-4o"),
+        ("org/model:free", "org/model:free"),
+        ("ft:gpt-4o:o::id@1", "ft:gpt-4o:o::id@1"),
+        ("..%2Ffiles", "..%252Ffiles"),
+        ("a b;c", "a%20b%3Bc"),
+    ],
+)
+def test_a_name_is_relayed_as_one(name, path):
+    assert relayed(f"models/{name}") == f"models/{path}"
+
+
+@pytest.mark.parametrize("given", ["0", "11", "-1", "", "a", "1" * 5000])
+def test_a_limit_is_a_small_number(given):
+    with pytest.raises(Refused, match="limit"):
+        limit_of({"limit": given}, 1, 10)
+    assert limit_of({"limit": "10"}, 1, 10) == 10
+
+
+@pytest.mark.parametrize("seconds", [None, 1, "1", "9" * 5000, 10**4000, 3600.5, [3600]])
+def test_a_lifetime_is_a_number_of_seconds(seconds):
+    with pytest.raises(Refused, match="seconds"):
+        checked_lifetime({"anchor": "created_at", "seconds": seconds}, "expires_after")
+    assert checked_lifetime({"anchor": "created_at", "seconds": "3600"}, "expires_after") == 3600
+    assert checked_lifetime({"anchor": "created_at", "seconds": 3600}, "expires_after") == 3600
+
+
+@pytest.mark.parametrize("name", ["threshold", "ttl", "template"])
+def test_a_wish_that_no_batch_has_is_refused_by_name(name):
+    with pytest.raises(Refused, match=f"x-askonce-{name}"):
+        wishes_of({}, {f"x-askonce-{name}": "1"})
+    assert wishes_of({}, {"x-askonce-cache": "bypass", "x-askonce-namespace": "n"}).cache == "bypass"
