@@ -7,9 +7,10 @@ import pytest
 
 from askonce import Question
 from askonce.operator.budgets import read_budgets
+from askonce.payer import Payer
 from askonce.prices.price_file import FilePrices
 from askonce_worker.providers.money_budget import MoneyBudget
-from askonce_worker.providers.spend_limits import spend_limits
+from askonce_worker.providers.spend_limits import SpendLimit
 from support.asking import MODEL, settings_for
 from support.inflight import alive
 from support.wired import wired_workers
@@ -36,7 +37,9 @@ async def money(worker):
     return state.spent, state.held
 
 
-async def test_who_waits_for_money_keeps_no_turn_from_others(settings, llm_server, monkeypatch):
+@pytest.mark.parametrize("payer", [None, Payer("poor", 1_500_000, "day")])
+async def test_who_waits_for_money_keeps_no_turn_from_others(settings, llm_server, monkeypatch, payer):
+    account = "default" if payer is None else "key:poor"
     real, refused = MoneyBudget.take, asyncio.Event()
 
     async def take(self, question, seconds, **options):
@@ -47,13 +50,13 @@ async def test_who_waits_for_money_keeps_no_turn_from_others(settings, llm_serve
 
     monkeypatch.setattr(MoneyBudget, "take", take)
     await llm_server.control(chat={"completion_tokens": 50})
-    async with wired_workers(1, settings) as [worker]:
+    async with wired_workers(1, settings if payer is None else settings | {"ASKONCE_BUDGETS": ""}) as [worker]:
         for name in ("another", "worker-0"):
             await alive(worker.redis, worker.keys, name, seconds=600)
-        limits, prices = spend_limits(BUDGETS), FilePrices(PRICES)
+        limits, prices = {account: SpendLimit(1_500_000, "day")}, FilePrices(PRICES)
         other = MoneyBudget(worker.redis, worker.keys, worker="another", limits=limits, prices=prices)
-        aside = await other.reserve("default", 1_000_000, 60, asyncio.get_running_loop().time() + 30)
-        waiting = asyncio.create_task(worker.ask(QUESTION))
+        aside = await other.reserve(account, 1_000_000, 60, asyncio.get_running_loop().time() + 30)
+        waiting = asyncio.create_task(worker.ask(QUESTION.with_fields(payer=payer)))
         await asyncio.wait_for(refused.wait(), 60)
         free = await worker.client.submit(Question("And who? [g2]", namespace="free"))
         await asyncio.wait_for(worker.run_next(), 60)

@@ -1,17 +1,17 @@
-"""What a call needs before it is made: a share of the provider's limits, and one of its namespace's budget."""
+"""What a call needs before it is made: a share of the provider's limits, and one of what its payers may spend."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from askonce.question import Question
-from askonce_worker.providers.money_budget import MoneyBudget
+from askonce_worker.providers.key_budget import KeyBudget
 from askonce_worker.providers.rate_budget import RateBudget, RateReservation
 
 
 class Allowance:
     """seconds: that the longest call takes."""
 
-    def __init__(self, rates: RateBudget, money: MoneyBudget, *, seconds: float) -> None:
+    def __init__(self, rates: RateBudget, money: KeyBudget, *, seconds: float) -> None:
         self._rates = rates
         self._money = money
         self._seconds = seconds
@@ -27,7 +27,7 @@ class Share:
     """
 
     def __init__(
-        self, rate: RateReservation, money: MoneyBudget, question: Question, seconds: float, *, patient: bool
+        self, rate: RateReservation, money: KeyBudget, question: Question, seconds: float, *, patient: bool
     ) -> None:
         self._rate = rate
         self._money = money

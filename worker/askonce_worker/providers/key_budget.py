@@ -23,18 +23,13 @@ class KeyBudget:
     @asynccontextmanager
     async def call(self, question: Question, size: int, seconds: float, until: float) -> AsyncIterator[Aside]:
         """As `MoneyBudget.call`."""
-        payer = question.payer
-        if payer is None:
+        if question.payer is None:
             async with self._namespaces.call(question, size, seconds, until) as aside:
                 yield aside
             return
-        account = f"key:{payer.key}"
-        self._limits[account] = SpendLimit(payer.nano, payer.period)
         async with AsyncExitStack() as stack:
             try:
-                own = await stack.enter_async_context(
-                    self._own.call(question.with_fields(namespace=account), size, seconds, until)
-                )
+                own = await stack.enter_async_context(self._own.call(self._of_key(question), size, seconds, until))
             except LLMError as error:
                 error.own = True
                 raise
@@ -45,6 +40,22 @@ class KeyBudget:
             finally:
                 own.cost = aside.cost
 
+    async def take(self, question: Question, seconds: float, *, patient: bool) -> float:
+        """As `MoneyBudget.take`. Who waits for his namespace holds nothing of his key's meanwhile."""
+        if question.payer is None:
+            return await self._namespaces.take(question, seconds, patient=patient)
+        own = self._of_key(question)
+        wait = await self._own.take(own, seconds, patient=patient)
+        if not wait and (wait := await self._namespaces.take(question, seconds, patient=patient)):
+            self._own.give_back(own)
+        return wait
+
+    def give_back(self, question: Question) -> None:
+        """As `MoneyBudget.give_back`."""
+        if question.payer is not None:
+            self._own.give_back(self._of_key(question))
+        self._namespaces.give_back(question)
+
     def learn(self, model: str, tokens: int) -> None:
         """An answer had so many."""
         self._namespaces.learn(model, tokens)
@@ -52,3 +63,11 @@ class KeyBudget:
 
     async def aclose(self) -> None:
         await self._own.aclose()
+
+    def _of_key(self, question: Question) -> Question:
+        """The question under the account of its key."""
+        payer = question.payer
+        assert payer is not None
+        account = f"key:{payer.key}"
+        self._limits[account] = SpendLimit(payer.nano, payer.period)
+        return question.with_fields(namespace=account)

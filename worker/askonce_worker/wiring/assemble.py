@@ -30,8 +30,8 @@ from askonce_worker.logs.unreadable import Refusals
 from askonce_worker.matching.match import Matcher
 from askonce_worker.providers.call_counts import CallCounts
 from askonce_worker.providers.embeddings import OpenAIEmbedder
+from askonce_worker.providers.key_budget import KeyBudget
 from askonce_worker.providers.llm import OpenAILLM
-from askonce_worker.providers.money_budget import MoneyBudget
 from askonce_worker.providers.rate_budget import RateBudget
 from askonce_worker.redis.connection import connect_redis
 from askonce_worker.redis.facts import EvictionWatch
@@ -85,7 +85,7 @@ class _Shared:
     counts: CallCounts
     prices: Prices
     rates: RateBudget
-    money: MoneyBudget
+    money: KeyBudget
     on_published: list[Callable[[list[Finished]], None]]
 
 
@@ -164,7 +164,7 @@ def _shared(settings: Settings, watched: Watch, worker: str, clock: Clock, stack
         counts=counts,
         prices=prices,
         rates=llm_parts.rates_of(settings, redis, keys),
-        money=llm_parts.money_of(settings, redis, keys, worker, prices, stack),
+        money=llm_parts.with_keys(llm_parts.money_of(settings, redis, keys, worker, prices, stack), stack),
         on_published=on_published,
     )
 

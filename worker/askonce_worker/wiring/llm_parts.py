@@ -42,7 +42,14 @@ def money_of(
     return money
 
 
-def turns_of(settings: Settings, rates: RateBudget, money: MoneyBudget, watched: Watch) -> LLMTurns:
+def with_keys(money: MoneyBudget, stack: AsyncExitStack) -> KeyBudget:
+    """One for all endpoints: what is taken before a turn is used by the call."""
+    keys = KeyBudget(money)
+    stack.push_async_callback(keys.aclose)
+    return keys
+
+
+def turns_of(settings: Settings, rates: RateBudget, money: KeyBudget, watched: Watch) -> LLMTurns:
     allowance = Allowance(rates, money, seconds=max(settings.llm_timeout, settings.flex_timeout))
     return LLMTurns(slots_of(settings), allowance, watched.stage)
 
@@ -73,18 +80,16 @@ def by_endpoint(
     llm: OpenAILLM,
     counts: CallCounts,
     rates: RateBudget,
-    money: MoneyBudget,
+    money: KeyBudget,
     watched: Watch,
     stack: AsyncExitStack,
 ) -> ByEndpoint:
     """Embeddings come from the server that the worker's own are from."""
-    keys = KeyBudget(money)
-    stack.push_async_callback(keys.aclose)
     embeddings = EmbeddingAnswers(
         connect_embeddings(settings, stack),
         timeout=EMBEDDING_TIMEOUT,
         backoff=Backoff(random.random),
-        money=keys,
+        money=money,
         counts=counts,
         on_retry=_on_retry(watched),
         on_rate_limit=rates.pause,
@@ -95,7 +100,7 @@ def by_endpoint(
 
 
 def llm_of(
-    settings: Settings, counts: CallCounts, rates: RateBudget, money: MoneyBudget, watched: Watch, stack: AsyncExitStack
+    settings: Settings, counts: CallCounts, rates: RateBudget, money: KeyBudget, watched: Watch, stack: AsyncExitStack
 ) -> OpenAILLM:
     client = provider.connect(
         api_key=secret(settings.openai_api_key) or "none",
@@ -103,15 +108,13 @@ def llm_of(
         timeout=max(settings.llm_timeout, settings.flex_timeout),
     )
     stack.push_async_callback(client.close)
-    keys = KeyBudget(money)
-    stack.push_async_callback(keys.aclose)
     return OpenAILLM(
         client,
         timeout=settings.llm_timeout,
         flex_timeout=settings.flex_timeout,
         backoff=Backoff(random.random),
         additions=Additions(cache_keys=with_cache_keys(settings), clock=time.monotonic),
-        money=keys,
+        money=money,
         on_retry=_on_retry(watched),
         on_rate_limit=rates.pause,
         counts=counts,
