@@ -52,15 +52,15 @@ class AccessKeys(Closing):
 
     async def all(self) -> list[AccessKey]:
         """Those that this release can read, by name. Raises StoreUnreachable."""
-        return await read_keys(self._store, self._where)
+        return [key for key in (await read_keys(self._store, self._where)).values() if key is not None]
 
     async def aclose(self) -> None:
         """Closes the connection."""
         await self._store.aclose()
 
 
-async def read_keys(store: Store, where: str) -> list[AccessKey]:
+async def read_keys(store: Store, where: str) -> dict[str, AccessKey | None]:
+    """By name; None: one that this release cannot read. Raises StoreUnreachable."""
     [reply] = await store.pipeline([("HGETALL", where)])
     records = dict(zip(reply[::2], reply[1::2], strict=True)) if isinstance(reply, list) else reply
-    found = [read_key(name.decode(), raw) for name, raw in sorted(records.items())]
-    return [key for key in found if key is not None]
+    return {name.decode(): read_key(name.decode(), raw) for name, raw in sorted(records.items())}

@@ -32,6 +32,7 @@ class Doorman:
     def __init__(self, store: Store, keys: Keys, *, anonymous: bool, local: bool) -> None:
         self._store, self._where, self._anonymous, self._local = store, keys.front_door.access, anonymous, local
         self._known: Mapping[str, AccessKey] = {}
+        self._has_keys = False
         self._read_at = -FRESH
         self._reading = asyncio.Lock()
 
@@ -55,7 +56,8 @@ class Doorman:
 
     async def lets_in_anybody(self, request: Request) -> bool:
         """Whether nobody needs a key. Raises Refused, StoreUnreachable."""
-        if await self._keys() or not self._anonymous:
+        await self._keys()
+        if self._has_keys or not self._anonymous:
             return False
         _refuse_pages_of_others(request, local=self._local)
         return True
@@ -69,7 +71,9 @@ class Doorman:
             async with self._reading:
                 if time.monotonic() - self._read_at >= FRESH:
                     found = await read_keys(self._store, self._where)
-                    self._known, self._read_at = {key.digest: key for key in found}, time.monotonic()
+                    self._known = {key.digest: key for key in found.values() if key is not None}
+                    self._has_keys = bool(found)  # those of a later release close the door as well
+                    self._read_at = time.monotonic()
         return self._known
 
 
