@@ -3,7 +3,7 @@
 https://developers.openai.com/api/reference/resources/responses/streaming-events
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import count
 from typing import Any
 
@@ -52,20 +52,21 @@ def _begun(item: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _message(item: Mapping[str, Any], at: Mapping[str, Any]) -> Iterator[Event]:
-    for index, part in enumerate(item.get("content") or ()):
+    for index, part in enumerate(_listed(item.get("content"))):
         yield from _part(part, {**at, "content_index": index})
 
 
-def _part(part: Mapping[str, Any], at: Mapping[str, Any]) -> Iterator[Event]:
-    name = part.get("type", "")
-    words = WORDS.get(name, "")
-    text = part.get(words)
+def _part(part: Any, at: Mapping[str, Any]) -> Iterator[Event]:
+    """One that is of no known form comes whole."""
+    name = part.get("type") if isinstance(part, Mapping) else None
+    words = WORDS.get(name, "") if isinstance(name, str) else ""
+    text = part.get(words) if words else None
     if not isinstance(text, str):
         yield "response.content_part.added", {**at, "part": part}
         yield "response.content_part.done", {**at, "part": part}
         return
     with_logprobs = name == "output_text"
-    annotations = part.get("annotations") or ()
+    annotations = _listed(part.get("annotations"))
     bare = {**part, words: ""} | ({"annotations": [], "logprobs": []} if with_logprobs else {})
     yield "response.content_part.added", {**at, "part": bare}
     for piece in _pieces(text):
@@ -88,14 +89,23 @@ def _call(item: Mapping[str, Any], at: Mapping[str, Any]) -> Iterator[Event]:
 
 
 def _reasoning(item: Mapping[str, Any], at: Mapping[str, Any]) -> Iterator[Event]:
-    for index, part in enumerate(item.get("summary") or ()):
-        here, text = {**at, "summary_index": index}, part.get("text", "")
+    for index, part in enumerate(_listed(item.get("summary"))):
+        here, text = {**at, "summary_index": index}, part.get("text") if isinstance(part, Mapping) else None
+        if not isinstance(text, str):
+            yield "response.reasoning_summary_part.added", {**here, "part": part}
+            yield "response.reasoning_summary_part.done", {**here, "part": part}
+            continue
         yield "response.reasoning_summary_part.added", {**here, "part": {**part, "text": ""}}
         for piece in _pieces(text):
             yield "response.reasoning_summary_text.delta", {**here, "delta": piece}
         yield "response.reasoning_summary_text.done", {**here, "text": text}
         yield "response.reasoning_summary_part.done", {**here, "part": part}
     yield from _message(item, at)
+
+
+def _listed(value: Any) -> Sequence[Any]:
+    """Nothing where it is no list: the status of a stream is out, and its answer is paid."""
+    return value if isinstance(value, list) else ()
 
 
 def _pieces(text: str) -> Iterator[str]:
