@@ -17,7 +17,8 @@ RESPONSE_DEFAULTS: Mapping[str, Any] = {
 """`store` counts: an answer that the provider did not keep cannot be continued by whoever gets it."""
 RESPONSE_UNSHAPING = UNSHAPING - {"store"} | {"prompt_cache_options"}
 EMBEDDING_UNSHAPING = UNSHAPING | {"encoding_format"}
-"""A vector is kept in one form, and handed out in the form that is wanted."""
+"""A vector of floats is kept in one form, and handed out in the form that is wanted."""
+OF_FLOATS = frozenset({"dimensions", "input"})
 
 
 def scope_params(endpoint: str, params: Mapping[str, Any]) -> dict[str, Any]:
@@ -59,7 +60,19 @@ def _is_default(key: str, value: Any) -> bool:
     return type(value) is type(default) and bool(value == default)
 
 
+def has_floats(params: Mapping[str, Any]) -> bool:
+    """Whether the vectors are of floats: a parameter of the provider's own may make them bits or whole numbers, which
+    the same base64 would hide."""
+    return _shaping_embeddings(params).keys() <= OF_FLOATS
+
+
 def _embedding_params(params: Mapping[str, Any]) -> dict[str, Any]:
+    encoding = params.get("encoding_format")
+    kept = {} if encoding is None or has_floats(params) else {"encoding_format": encoding}
+    return _shaping_embeddings(params) | kept
+
+
+def _shaping_embeddings(params: Mapping[str, Any]) -> dict[str, Any]:
     return {
         key: plain_numbers(value)
         for key, value in params.items()

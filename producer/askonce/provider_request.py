@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from askonce.canonical_endpoints import has_floats
 from askonce.embedding_request import FORM, inputs_of
 
 UNSENT = frozenset({"stream", "stream_options", "timeout"})
@@ -39,7 +40,8 @@ def request_of(question: Asked) -> dict[str, Any]:
         return asked | _instructions(question) | _input(question)
     if question.endpoint == "embeddings":
         asked.pop(FORM, None)
-        return asked | {"input": inputs_of(question.text, question.params), "encoding_format": BASE64}
+        encoding = {"encoding_format": BASE64} if has_floats(question.params) else {}
+        return asked | {"input": inputs_of(question.text, question.params)} | encoding
     return asked | {"messages": question.conversation()}
 
 

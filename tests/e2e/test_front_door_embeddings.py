@@ -49,6 +49,20 @@ async def test_numbers_and_base64_are_the_same_vector(http, sdk):
     assert len(longer.data[0].embedding) == 384
 
 
+async def test_vectors_of_a_provider_s_own_kind_stay_as_they_came(http, llm_server):
+    """The stand-in sends floats: seen is that nothing is asked for or read otherwise than was wanted."""
+    body = {"model": "e", "input": "whole", "output_dtype": "int8", "dimensions": 8}
+    numbers = [(await http.post("/embeddings", json=body)).json()["data"][0]["embedding"] for _ in range(2)]
+    assert isinstance(numbers[0], list)
+    assert numbers[0] == numbers[1]
+    wanted = {**body, "encoding_format": "base64"}
+    found = [(await http.post("/embeddings", json=wanted)).json()["data"][0]["embedding"] for _ in range(2)]
+    assert isinstance(found[0], str)
+    assert found[0] == found[1]
+    sent = [request["body"].get("encoding_format") for request in (await seen(llm_server))["requests"]]
+    assert sent == [None, "base64"]
+
+
 @pytest.mark.parametrize("given", [[1, 2, 3], [[1, 2], [3]]])
 async def test_tokens_go_to_the_provider_as_they_are(sdk, llm_server, given):
     found = [await sdk.embeddings.create(model="e", input=given) for _ in range(2)]

@@ -155,6 +155,14 @@ def test_inputs_come_out_as_they_went_in(given):
     assert scope(question) != scope(embedding(given))
 
 
+def test_a_provider_s_own_parameters_keep_the_encoding_that_was_asked_for():
+    bits = embedding("a", output_dtype="int8", encoding_format="base64", dimensions=8)
+    assert bits.request()["encoding_format"] == "base64"
+    assert "encoding_format" not in embedding("a", output_dtype="int8").request()
+    assert scope(bits) != scope(embedding("a", output_dtype="int8", dimensions=8))
+    assert embedding("a", output_dtype=None, user="u").request()["encoding_format"] == "base64"
+
+
 def test_tokens_are_no_text():
     tokens, text = embedding([1, 2]), embedding("[1,2]")
     assert tokens.text == text.text

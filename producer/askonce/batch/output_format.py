@@ -14,6 +14,7 @@ from typing import Any
 
 from askonce.answer import Answer
 from askonce.batch.line_format import Line
+from askonce.canonical_endpoints import has_floats
 from askonce.question import Question
 from askonce.replies.embeddings import encoded_as
 from askonce.replies.shapes import shape_of
@@ -93,7 +94,8 @@ def _body(job_id: str, answer: Answer, question: Question | None) -> Mapping[str
     body = answer.body or {}
     shape = shape_of(body)
     if shape == "embeddings":
-        return encoded_as(body, None if question is None else question.params.get("encoding_format"))
+        params = {} if question is None else question.params
+        return encoded_as(body, params.get("encoding_format")) if has_floats(params) else body
     if shape == "responses" or ("id" in body and "created" in body):
         return body
     return {"id": f"chatcmpl-{job_id}", "created": answer.cached_at or int(time.time()), **body}

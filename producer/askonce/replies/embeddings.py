@@ -1,4 +1,4 @@
-"""Bodies of the Embeddings API: a vector for each input, as numbers or as base64 of little-endian float32."""
+"""Bodies of the Embeddings API: a vector for each input, as numbers or as base64, mostly of little-endian float32."""
 
 import binascii
 from array import array
@@ -35,16 +35,21 @@ def packed(vector: Any) -> Any:
 
 
 def encoded_as(body: Mapping[str, Any], encoding: Any) -> dict[str, Any]:
-    """The body with its vectors as the request wanted them: `base64`, else numbers."""
+    """The body, of floats, with its vectors as the request wanted them: `base64`, else numbers."""
     change = _as_base64 if encoding == "base64" else _as_numbers
     data = [{**item, "embedding": change(item["embedding"])} for item in body["data"]]
     return {**body, "data": data}
 
 
+def is_of_floats(vector: Any) -> bool:
+    """Whether what is base64 can be such."""
+    return not isinstance(vector, str) or _numbers_in(vector) is not None
+
+
 def _has_vector(item: Any) -> bool:
     vector = item.get("embedding") if isinstance(item, dict) else None
     if isinstance(vector, str):
-        return _numbers_in(vector) is not None
+        return bool(_bytes_in(vector))
     return isinstance(vector, list) and bool(vector) and all(isinstance(each, int | float) for each in vector)
 
 
@@ -53,7 +58,8 @@ def _as_base64(vector: Any) -> Any:
 
 
 def _as_numbers(vector: Any) -> Any:
-    return _numbers_in(vector) if isinstance(vector, str) else vector
+    numbers = _numbers_in(vector) if isinstance(vector, str) else None
+    return vector if numbers is None else numbers
 
 
 def _encoded(vector: list[float]) -> str:
@@ -65,13 +71,18 @@ def _encoded(vector: list[float]) -> str:
 
 def _numbers_in(text: str) -> list[float] | None:
     """None where it is no base64 of such numbers."""
-    try:
-        raw = b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
-        return None
+    raw = _bytes_in(text)
     if not raw or len(raw) % BYTES:
         return None
     numbers = array("f", raw)
     if byteorder == "big":
         numbers.byteswap()
     return numbers.tolist()
+
+
+def _bytes_in(text: str) -> bytes | None:
+    """None where it is no base64."""
+    try:
+        return b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        return None

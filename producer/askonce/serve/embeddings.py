@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from askonce.answer import Answer
+from askonce.canonical_endpoints import has_floats
 from askonce.client import Client
 from askonce.embedding_request import several_inputs
 from askonce.errors import AnswerTimeout, QuestionFailed
@@ -41,12 +42,10 @@ class Embeddings:
         """Raises Refused, AskOnceError."""
         key = await self._doorman.admit(request)
         body = await read_object(request)
-        encoding = body.get("encoding_format") or ENCODINGS[0]
-        if encoding not in ENCODINGS:
-            raise Refused(400, f"encoding_format is one of {', '.join(ENCODINGS)}", param="encoding_format")
         questions = [
             question_of({**body, "input": each}, request.headers, key, "embeddings") for each in several_inputs(body)
         ]
+        encoding = _encoding(questions[0])
         answers = await while_connected(request, self._ask(questions))
         parts = in_turn(_reply(answers, encoding))
         return StreamingResponse(parts, media_type="application/json", headers=self._happened.headers_of_all(answers))
@@ -67,11 +66,22 @@ class Embeddings:
         return answers
 
 
-def _reply(answers: Sequence[Answer], encoding: str) -> Iterator[bytes]:
+def _encoding(question: Question) -> str | None:
+    """As which its vectors are wanted; None: as the provider sent them. Raises Refused."""
+    if not has_floats(question.params):
+        return None
+    encoding = question.params.get("encoding_format") or ENCODINGS[0]
+    if encoding not in ENCODINGS:
+        raise Refused(400, f"encoding_format is one of {', '.join(ENCODINGS)}", param="encoding_format")
+    return str(encoding)
+
+
+def _reply(answers: Sequence[Answer], encoding: str | None) -> Iterator[bytes]:
     """Vector by vector: thousands of them are megabytes of numbers, and others are served between two."""
     separator = b'{"object":"list","data":['
     for index, answer in enumerate(answers):
-        [item] = encoded_as(answer.body or {}, encoding)["data"]
+        body = answer.body or {}
+        [item] = (body if encoding is None else encoded_as(body, encoding))["data"]
         yield separator + orjson.dumps({**item, "index": index})
         separator = b","
     facts = {"model": answers[0].model, "usage": _usage(answers)}

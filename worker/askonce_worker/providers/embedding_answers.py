@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 
+from askonce.canonical_endpoints import has_floats
 from askonce.contract.counters import tokens
 from askonce.contract.records import Body
 from askonce.embedding_request import inputs_of
@@ -147,7 +148,7 @@ class EmbeddingAnswers:
     async def _try(self, batch: list[Wanted], until: float) -> list[Completion]:
         question = batch[0].question
         inputs = [each for wanted in batch for each in wanted.inputs]
-        content = dumps({**_shared(question), "input": inputs, "encoding_format": "base64"})
+        content = dumps({**_shared(question), "input": inputs})
         seconds = min(self._timeout, until - asyncio.get_running_loop().time())
         async with self._money.call(question, len(content), seconds, until) as aside:
             try:
@@ -163,7 +164,8 @@ class EmbeddingAnswers:
         counted = 0, 0, 0
         self._counts.called(question)
         try:
-            reply = read_reply(await post(self._client, PATH, content, timeout=seconds, model=model), inputs)
+            raw = await post(self._client, PATH, content, timeout=seconds, model=model)
+            reply = read_reply(raw, inputs, floats=has_floats(question.params))
             counted = tokens(reply.body)
             return reply
         except BaseException as failure:
@@ -179,7 +181,7 @@ class EmbeddingAnswers:
 def _shared(question: Question) -> dict[str, Any]:
     """All of its request but the input."""
     request = question.request()
-    del request["input"], request["encoding_format"]
+    del request["input"]
     return request
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from askonce.prices.counts import as_count
 from askonce.readable import MAX_RECORD_BYTES, read_object
-from askonce.replies.embeddings import embeddings_of, packed
+from askonce.replies.embeddings import embeddings_of, is_of_floats, packed
 from askonce_worker.providers.embedding_reply import BadReply, rows_of
 from askonce_worker.providers.provider import ProviderError
 from askonce_worker.providers.retry import RetryDecision
@@ -30,24 +30,29 @@ class Reply:
         ends = list(accumulate(counts))
         for at, (count, end) in enumerate(zip(counts, ends, strict=True)):
             vectors = enumerate(self.vectors[end - count : end])
-            data = [{"object": "embedding", "index": index, "embedding": packed(each)} for index, each in vectors]
+            data = [{"object": "embedding", "index": index, "embedding": each} for index, each in vectors]
             own = {name: values[at] for name, values in shared.items()}
             yield {**self.body, "object": "list", "data": data, **({"usage": own} if usage else {})}
 
 
-def read_reply(raw: bytes, count: int) -> Reply:
-    """Raises ProviderError for what is not one vector for each input."""
+def read_reply(raw: bytes, count: int, *, floats: bool) -> Reply:
+    """floats: the vectors are of such, and are kept in one form; any others stay as they came.
+
+    Raises ProviderError for what is not one vector for each input.
+    """
     try:
         body = read_object(raw, 4 * MAX_RECORD_BYTES)
         vectors = rows_of(body, count)
         embeddings_of({"data": [{"embedding": each} for each in vectors]})
+        if floats and not all(map(is_of_floats, vectors)):
+            raise ValueError("base64 of no floats")
     except (ValueError, BadReply) as error:
         raise ProviderError(RetryDecision("invalid_response", final=False), str(error), status=200) from error
     del body["data"]
     for name, kind in (("model", str), ("usage", dict)):
         if not isinstance(body.get(name), kind | None):
             del body[name]
-    return Reply(body, vectors)
+    return Reply(body, list(map(packed, vectors)) if floats else vectors)
 
 
 def shares(whole: int, sizes: Sequence[int]) -> list[int]:
