@@ -142,8 +142,7 @@ async def test_all_that_are_due_leave_in_one_round(batch_worker, llm_server, mon
         async with taking(worker):
             found = await answers(worker, ids)
     assert {answer.source for answer in found} == {"llm"}
-    assert left
-    assert {after for _, after in left} == {0}
+    assert (10, 0) in left
 
 
 async def test_a_refusal_is_told_without_the_providers_words(batch_worker, llm_server, capfd):
