@@ -13,7 +13,7 @@ README = (DEPLOY / "README.md").read_text()
 
 
 def test_the_collection_made_by_hand_is_like_the_workers_own_but_for_its_shards():
-    path, body = re.search(r"PUT /collections/(\S+)\n((?:    .*\n)+)", README).groups()
+    path, body = re.search(r"PUT /collections/(\S+)\n((?s:.*?))```", README).groups()
     told = json.loads(body)
     own = collection_of(path, told["vectors"]["size"])
     default = Settings.model_fields["embedding_model"].default
