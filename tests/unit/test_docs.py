@@ -1,0 +1,72 @@
+"""Every block of the docs says what it is, and what can be known of it without running it holds."""
+
+import csv
+import io
+import json
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from support.doc_blocks import ELSEWHERE, FOREIGN, PAGES, READ, ROOT, RUN, SHOWN, blocks_of, indented, is_run
+
+BLOCKS = [block for page in PAGES for block in blocks_of(page)]
+COMMAND = re.compile(r"^(?:\$ |(?:askonce(?:-worker)?|curl|docker|make|pip|python) |(?:from|import) \w)", re.MULTILINE)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_block_is_fenced(page):
+    assert indented(page) == []
+
+
+def test_every_block_is_run_or_read_or_only_shown():
+    assert {block.language for block in BLOCKS} <= RUN | READ | SHOWN
+    assert [str(block) for block in BLOCKS if block.language in SHOWN and COMMAND.search(block.text)] == []
+
+
+def test_a_console_shows_commands_and_what_they_print():
+    consoles = [block for block in BLOCKS if block.language == "console"]
+    assert consoles
+    assert [str(block) for block in consoles if not block.text.startswith("$ ")] == []
+
+
+def test_python_that_is_not_run_is_python():
+    for block in BLOCKS:
+        if block.language == "python" and not is_run(block):
+            compile(block.text, str(block), "exec")
+
+
+def test_what_is_read_can_be():
+    for block in BLOCKS:
+        if block.language in READ:
+            {"csv": table, "http": request, "json": records, "yaml": yaml.safe_load}[block.language](block.text)
+
+
+def records(text):
+    try:
+        return [json.loads(text)]
+    except ValueError:
+        return [json.loads(line) for line in text.splitlines()]
+
+
+def table(text):
+    assert len({len(row) for row in csv.reader(io.StringIO(text))}) == 1
+
+
+def request(text):
+    line, _, body = text.partition("\n")
+    assert re.fullmatch(r"(?:PUT|PATCH|POST) /\S+", line)
+    json.loads(body)
+
+
+def test_what_is_run_elsewhere_is():
+    tests = Path(__file__).parents[1] / "e2e"
+    assert [name for name, file in ELSEWHERE.items() if f'part("{name}")' not in (tests / file).read_text()] == []
+    assert {block.name for block in BLOCKS} >= ELSEWHERE.keys()
+
+
+def test_packages_that_are_not_here_are_shown_somewhere():
+    text = "\n".join(block.text for block in BLOCKS if block.language == "python")
+    assert [name for name in FOREIGN if not re.search(rf"^(?:from|import) {name}\b", text, re.MULTILINE)] == []
+    assert (ROOT / "README.md").is_file()
