@@ -200,4 +200,4 @@ def test_the_error_of_a_try_is_kept_as_cause(llm_process: LLMServer) -> None:
             await llm.close()
 
     error = asyncio.run(ask())
-    assert "NotFoundError" in "".join(traceback.format_exception(error))
+    assert "HTTPStatusError" in "".join(traceback.format_exception(error))
