@@ -7,12 +7,18 @@ import re
 from pathlib import Path
 
 import pytest
+import typer
 import yaml
 
+from askonce.cli import COMMANDS
+from askonce.commands.parser import command_parser
+from askonce_worker.cli import app
 from support.doc_blocks import ELSEWHERE, FOREIGN, PAGES, READ, ROOT, RUN, SHOWN, blocks_of, indented, is_run
 
 BLOCKS = [block for page in PAGES for block in blocks_of(page)]
 COMMAND = re.compile(r"^(?:\$ |(?:askonce(?:-worker)?|curl|docker|make|pip|python) |(?:from|import) \w)", re.MULTILINE)
+OPTIONS_OF_OTHERS = {"--include-body"}
+"""Of Helicone's export."""
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -70,3 +76,24 @@ def test_packages_that_are_not_here_are_shown_somewhere():
     text = "\n".join(block.text for block in BLOCKS if block.language == "python")
     assert [name for name in FOREIGN if not re.search(rf"^(?:from|import) {name}\b", text, re.MULTILINE)] == []
     assert (ROOT / "README.md").is_file()
+
+
+def options():
+    """Of each command of both programs."""
+    [found] = [action for action in command_parser(COMMANDS)._actions if hasattr(action, "choices") and action.choices]
+    known = {f"askonce {name}": set(parser._option_string_actions) for name, parser in found.choices.items()}
+    for name, command in typer.main.get_command(app).commands.items():
+        known[f"askonce-worker {name}"] = {option for each in command.params for option in each.opts} | {"--help"}
+    return known
+
+
+def test_every_command_and_option_that_prose_names_is_one():
+    known = options()
+    every = set().union(*known.values()) | OPTIONS_OF_OTHERS
+    for page in PAGES:
+        prose = re.sub(r"^```.*?^```$", "", (ROOT / page).read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
+        for code in re.findall(r"`([^`\n]+)`", prose):
+            named = re.match(r"askonce(?:-worker)? [a-z-]+", code)
+            allowed = known[named[0]] if named else every
+            if named or code.startswith("--"):
+                assert set(re.findall(r"(?<!\S)--[a-z-]+", code)) <= allowed, f"{page}: {code}"
