@@ -48,6 +48,7 @@ async def test_what_is_written_is_read_listed_and_deleted(blobs):
     assert await content(blobs, "parts/b/2.jsonl") == b""
     assert await blobs.names("parts/b") == ["parts/b/1.jsonl", "parts/b/2.jsonl"]
     assert await blobs.names("parts/c") == []
+    assert await blobs.names("parts/b", older=3600) == []
     await blobs.delete(["parts/b/1.jsonl", "parts/b/2.jsonl", "parts/b/3.jsonl"])
     assert await blobs.names("parts") == []
     with pytest.raises(FileNotFoundError):
@@ -67,6 +68,29 @@ async def test_what_comes_half_way_is_not_there(blobs):
         await blobs.write("files/b", broken())
     assert await content(blobs, "files/a") == b"before"
     assert await blobs.names("files") == ["files/a"]
+
+
+async def test_a_place_that_is_away_is_neither_empty_nor_made_anew(tmp_path):
+    place = tmp_path / "files"
+    blobs = open_blobs(str(place))
+    await blobs.write("files/a", b"1")
+    place.rename(tmp_path / "away")
+    for is_mount_point in (False, True):
+        if is_mount_point:
+            place.mkdir()
+        for work in (
+            content(blobs, "files/a"),
+            blobs.names("parts"),
+            blobs.delete(["files/a"]),
+            blobs.write("files/b", b"1"),
+            blobs.write("parts/b/1", b"1"),
+        ):
+            with pytest.raises(OSError, match="mounted") as caught:
+                await work
+            assert not isinstance(caught.value, FileNotFoundError)
+    place.rmdir()
+    (tmp_path / "away").rename(place)
+    assert await content(blobs, "files/a") == b"1"
 
 
 async def test_a_place_that_is_none_is_refused_or_away(monkeypatch, tmp_path):

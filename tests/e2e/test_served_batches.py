@@ -5,43 +5,25 @@ from collections import Counter
 
 import httpx
 import openai
-import orjson
 import pytest
 import pytest_asyncio
 
+from askonce.operator.access_keys import AccessKeys
 from support.front_door import front_door
+from support.served import (
+    FILE_LINES,
+    MOST_FILES,
+    URL,
+    at_its_end,
+    jsonl,
+    lines_of,
+    made,
+    questions,
+    request,
+    sdk_of,
+    settings_of,
+)
 from support.worker_process import until, workers
-
-URL = "/v1/chat/completions"
-ENDED = {"completed", "failed", "expired", "cancelled"}
-FILE_BYTES, FILE_LINES = 400_000, 1000
-
-
-def request(custom_id, text, **changes):
-    body = {"model": "m", "messages": [{"role": "user", "content": text}]}
-    return {"custom_id": custom_id, "method": "POST", "url": URL, "body": body, **changes}
-
-
-def jsonl(*requests):
-    return b"".join(orjson.dumps(each) + b"\n" for each in requests)
-
-
-def questions(count, subject="a"):
-    return jsonl(*[request(f"id-{n}", f"What is {subject}{n:03}?") for n in range(count)])
-
-
-def settings_of(valkey_url, llm, directory):
-    return {
-        "ASKONCE_REDIS_URL": valkey_url,
-        "ASKONCE_KEY_PREFIX": f"test-{secrets.token_hex(4)}",
-        "ASKONCE_SERVE_FILES": str(directory),
-        "ASKONCE_SERVE_FILE_BYTES": str(FILE_BYTES),
-        "ASKONCE_SERVE_FILE_LINES": str(FILE_LINES),
-        "ASKONCE_CHUNKS": "2",
-        "ASKONCE_CHUNK_SIZE": "16",
-        "OPENAI_BASE_URL": llm.base_url,
-        "OPENAI_API_KEY": "test",
-    }
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -51,34 +33,10 @@ async def door(valkey_url, llm_process, tmp_path_factory):
         yield door
 
 
-def sdk_of(door, namespace):
-    return openai.AsyncOpenAI(
-        base_url=door.base_url, api_key="none", max_retries=0, default_headers={"x-askonce-namespace": namespace}
-    )
-
-
 @pytest.fixture
 async def sdk(door, llm_server):
     async with sdk_of(door, secrets.token_hex(4)) as sdk:
         yield sdk
-
-
-async def made(sdk, data, **options):
-    file = await sdk.files.create(file=("in.jsonl", data), purpose="batch")
-    options = {"endpoint": URL, "completion_window": "24h", **options}
-    return await sdk.batches.create(input_file_id=file.id, **options)
-
-
-async def at_its_end(sdk, batch, seconds=60):
-    async def ended():
-        found = await sdk.batches.retrieve(batch.id)
-        return found if found.status in ENDED else None
-
-    return await until(ended, seconds=seconds, what="the end of the batch")
-
-
-async def lines_of(sdk, file_id):
-    return [orjson.loads(line) for line in (await sdk.files.content(file_id)).content.splitlines()]
 
 
 async def test_a_batch_is_answered_and_described_as_openai_does(sdk, llm_server):
@@ -179,6 +137,22 @@ async def test_a_form_that_is_none_is_refused(door, sdk):
             assert (reply.status_code, "message" in reply.json()["error"]) == (400, True)
 
 
+async def test_a_namespace_may_have_so_many_files_and_open_batches(sdk, llm_server):
+    await llm_server.control(chat={"latency_ms": 1000})
+    batches = [await made(sdk, questions(1, each)) for each in "uvw"]
+    create = {"input_file_id": batches[0].input_file_id, "endpoint": URL, "completion_window": "24h"}
+    with pytest.raises(openai.RateLimitError, match="3 open batches") as caught:
+        await sdk.batches.create(**create)
+    assert (caught.value.code, caught.value.response.headers["x-should-retry"]) == ("rate_limit_exceeded", "false")
+    for batch in batches:
+        await at_its_end(sdk, batch)
+    await at_its_end(sdk, await sdk.batches.create(**create))  # four files of theirs, four of results
+    for _ in range(MOST_FILES - 7):
+        await sdk.files.create(file=b"1", purpose="batch")
+    with pytest.raises(openai.BadRequestError, match="file storage quota"):
+        await sdk.files.create(file=b"1", purpose="batch")
+
+
 async def test_each_namespace_has_files_and_batches_of_its_own(door, sdk):
     batches = [await made(sdk, questions(1, "z")) for _ in range(3)]
     assert [each.id for each in (await sdk.batches.list(limit=2)).data] == [batches[2].id, batches[1].id]
@@ -244,6 +218,54 @@ async def test_killed_servers_lose_nothing_and_nothing_is_paid_twice(valkey_url,
             assert (await llm_server.stats())["chat"]["calls"] == 300
             assert await second.stop() == 0
     assert not [*tmp_path.glob("parts/*")]
+
+
+async def test_servers_that_are_stopped_hand_over_and_what_is_paid_for_is_never_listed_as_cancelled(
+    valkey_url, llm_server, tmp_path
+):
+    settings = settings_of(valkey_url, llm_server, tmp_path)
+    await llm_server.control(chat={"latency_ms": 2000})
+
+    async def calls():
+        return (await llm_server.stats())["chat"]["in_flight"]
+
+    async with workers(1, settings):
+        async with front_door(settings) as first, sdk_of(first, "n") as sdk:
+            batch = await made(sdk, questions(FILE_LINES))
+            await until(calls, seconds=60, what="the first calls")
+            assert await first.stop() == 0
+        async with front_door(settings) as second, sdk_of(second, "n") as sdk:
+            assert (await sdk.batches.retrieve(batch.id)).status == "in_progress"
+            await until(calls, seconds=60, what="further calls")
+            await sdk.batches.cancel(batch.id)
+            assert await second.stop() == 0
+        async with front_door(settings) as third, sdk_of(third, "n") as sdk:
+            ended = await at_its_end(sdk, batch)
+            assert ended.status == "cancelled"
+            done = await lines_of(sdk, ended.output_file_id)
+            left = await lines_of(sdk, ended.error_file_id)
+            assert len(done) == (await llm_server.stats())["chat"]["calls"] < FILE_LINES
+            assert {line["custom_id"] for line in [*done, *left]} == {f"id-{n}" for n in range(FILE_LINES)}
+            assert {line["error"]["code"] for line in left} == {"batch_cancelled"}
+
+
+async def test_a_key_that_is_removed_reads_nothing_and_its_batches_are_cancelled(valkey_url, llm_server, tmp_path):
+    settings = settings_of(valkey_url, llm_server, tmp_path)
+    await llm_server.control(chat={"latency_ms": 500})
+    async with AccessKeys(valkey_url, key_prefix=settings["ASKONCE_KEY_PREFIX"]) as keys:
+        ada, bob = [await keys.add(name, namespace="n", rights=frozenset({"ask"})) for name in ("ada", "bob")]
+        async with (
+            workers(1, settings),
+            front_door(settings) as door,
+            sdk_of(door, "n", ada) as removed,
+            sdk_of(door, "n", bob) as kept,
+        ):
+            batches = [await made(sdk, questions(FILE_LINES // 2, name)) for sdk, name in ((removed, "a"), (kept, "b"))]
+            await keys.remove("ada")
+            ended = [await at_its_end(kept, batch) for batch in batches]
+            assert [each.status for each in ended] == ["cancelled", "completed"]
+            with pytest.raises(openai.AuthenticationError):
+                await removed.files.content(batches[0].input_file_id)
 
 
 async def test_without_a_place_for_files_it_says_what_to_do(valkey_url, llm_server, tmp_path):

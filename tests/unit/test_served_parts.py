@@ -14,6 +14,7 @@ from askonce.served.checking import check
 from askonce.served.lease import Counts
 from askonce.served.part_ledger import PartLedger
 from askonce.served.results import Results
+from askonce.tables.lines import MAX_LINE
 from askonce.testing import FakeClient
 
 URL = "/v1/chat/completions"
@@ -61,9 +62,8 @@ class Lease:
 
 
 class Files:
-    async def add(self, namespace, filename, purpose, data, **_):
+    async def put(self, namespace, name, filename, purpose, data, lifetime):
         _ = [block async for block in data]
-        return SimpleNamespace(id="file-1")
 
 
 def record(line):
@@ -110,6 +110,17 @@ async def test_a_save_that_is_under_way_at_the_last_answer_comes_to_its_end(ledg
         await running
     assert await written(ledger) == [1, 2, 3]
     assert len(blobs.kept) == blobs.writes
+
+
+async def test_an_answer_of_any_length_is_read_back(ledger):
+    long = record(1)
+    long["response"]["body"] = {"content": "x" * (MAX_LINE + 1)}
+    ledger.add(long, asked="m")
+    ledger.add(record(2), asked="m")
+    await ledger.keep()
+    assert await written(ledger) == [1, 2]
+    await Results(ledger._blobs, Files(), ledger._lease, ledger).write("completed")
+    assert ledger._lease.statuses == ["completed"]
 
 
 @pytest.mark.parametrize("how", ["cancelled", "failed"])

@@ -31,13 +31,17 @@ class ServedKeys:
         """sorted set: batch -> when it was made (Unix ms); as long as the batches in it; create_served.lua."""
         return f"{self.prefix}:served:batches:{namespace}"
 
-    @property
-    def open(self) -> str:
-        """sorted set: `namespace/batch` that has not ended -> from when on a server may take it (Unix ms), its lease;
-        until it has ended; create_served.lua, claim_served.lua, keep_served.lua, advance_served.lua."""
-        return f"{self.prefix}:served:open"
+    def open(self, namespace: str) -> str:
+        """sorted set: batch that has not ended -> from when on a server may take it (Unix ms), its lease; until it has
+        ended; create_served.lua, claim_served.lua, keep_served.lua, advance_served.lua."""
+        return f"{self.prefix}:served:open:{namespace}"
 
     @property
-    def sweep(self) -> str:
-        """string: a server has looked for expired files of late; a minute; sweep."""
-        return f"{self.prefix}:served:sweep"
+    def due(self) -> str:
+        """sorted set: namespace with open batches -> from when on a server may take one of them (Unix ms); until it has
+        none; note_due.lua."""
+        return f"{self.prefix}:served:due"
+
+    def sweep(self, what: str) -> str:
+        """string: a server has cleared this away of late; a minute, or an hour; sweep."""
+        return f"{self.prefix}:served:sweep:{what}"

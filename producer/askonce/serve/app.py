@@ -13,6 +13,7 @@ from starlette.routing import Route
 from askonce.client import Client
 from askonce.contract.keys import Keys
 from askonce.errors import AskOnceError
+from askonce.operator.known_keys import KnownKeys
 from askonce.prices.load import load_prices
 from askonce.serve.batch_api import BatchApi
 from askonce.serve.chat import Chat
@@ -39,10 +40,11 @@ def make_app(settings: ServeSettings) -> Starlette:
     shared = client_settings({})
     client = Client(namespace=settings.namespace)
     store = Store(shared.redis_url)
-    doorman = Doorman(store, Keys(shared.key_prefix), anonymous=settings.anonymous, local=not settings.open)
+    known = KnownKeys(store, Keys(shared.key_prefix).front_door.access)
+    doorman = Doorman(known, anonymous=settings.anonymous, local=not settings.open)
     provider = Provider(doorman, base_url=settings.base_url, api_key=settings.api_key)
     page = Page(client, doorman, store)
-    batch_api = BatchApi(settings, shared, client, store, doorman)
+    batch_api = BatchApi(settings, shared, client, store, known, doorman)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:

@@ -9,6 +9,7 @@ from starlette.routing import BaseRoute, Route
 
 from askonce.client import Client
 from askonce.contract.served_keys import ServedKeys
+from askonce.operator.known_keys import KnownKeys
 from askonce.serve.batch_routes import BatchRoutes
 from askonce.serve.doorman import Doorman
 from askonce.serve.file_routes import FileRoutes
@@ -29,7 +30,13 @@ class BatchApi:
     """Without a place for files it says so."""
 
     def __init__(
-        self, settings: ServeSettings, shared: ClientSettings, client: Client, store: Store, doorman: Doorman
+        self,
+        settings: ServeSettings,
+        shared: ClientSettings,
+        client: Client,
+        store: Store,
+        known: KnownKeys,
+        doorman: Doorman,
     ) -> None:
         self._doorman = doorman
         self._running: Running | None = None
@@ -41,8 +48,8 @@ class BatchApi:
             ]
             return
         keys, blobs, kept = ServedKeys(shared.key_prefix), open_blobs(settings.files), settings.file_lifetime
-        files = Files(store, keys, blobs, most=settings.file_bytes, lifetime=kept)
-        batches = Batches(store, keys, kept=kept)
+        files = Files(store, keys, blobs, most=settings.file_bytes, count=settings.most_files, lifetime=kept)
+        batches = Batches(store, keys, kept=kept, most=settings.open_batches)
         tenants = Tenants(doorman, default=settings.namespace)
         self._running = Running(
             client,
@@ -50,6 +57,7 @@ class BatchApi:
             keys,
             blobs,
             files,
+            known,
             model=shared.model,
             most=settings.batches,
             lines=settings.file_lines,
@@ -72,6 +80,4 @@ class BatchApi:
     async def _nowhere(self, request: Request) -> Response:
         await self._doorman.admit(request)
         where = "start it with --files DIRECTORY, or --files s3://BUCKET/PREFIX"
-        response = Refused(501, f"this server keeps no files: {where}", code="no_files").response()
-        response.headers["x-should-retry"] = "false"
-        return response
+        return Refused(501, f"this server keeps no files: {where}", code="no_files", final=True).response()

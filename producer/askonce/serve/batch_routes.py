@@ -17,14 +17,12 @@ from askonce.serve.refusals import Refused, json_response
 from askonce.serve.tenant import Tenants
 from askonce.serve.wishes import BODY, HEADER
 from askonce.served.batch_record import BatchRecord, Wishes
-from askonce.served.batches import Batches
+from askonce.served.batches import LONGEST, Batches, TooMany
 
 ENDPOINTS = tuple(URLS)
 LISTED, MOST_LISTED = 20, 100
 WINDOW = re.compile(r"([1-9]\d{0,3})([smhd])")
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
-LONGEST = 14 * 86_400
-"""Seconds of a window: a question has a deadline, and a worker's settings of its own for it."""
 CACHES = ("use", "refresh", "bypass")
 TAKEN = ("cache", "tier", "namespace")
 """Of the wishes in headers."""
@@ -65,10 +63,14 @@ class BatchRoutes:
             0,
             "validating",
             _metadata(body.get("metadata")),
-            key.payer,
+            key.name,
             wishes_of(body, request.headers),
         )
-        made = await self._batches.create(record, seconds=seconds)
+        try:
+            made = await self._batches.create(record, seconds=seconds)
+        except TooMany:
+            message = f"{namespace!r} has {self._batches.most} open batches, the most that it may: wait for an end"
+            raise Refused(429, message, code="rate_limit_exceeded", final=True) from None
         if made is None:
             raise Refused(404, f"No such File object: {record.input_file_id}", param="input_file_id")
         self._look()

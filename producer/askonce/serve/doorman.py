@@ -1,21 +1,14 @@
 """Who is let in: by a bearer token, or, where no key was ever added, whoever is on this machine."""
 
-import asyncio
 import ipaddress
-import time
-from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from starlette.requests import Request
 
 from askonce.contract.access_key import AccessKey, digest_of
-from askonce.contract.keys import Keys
-from askonce.operator.access_keys import read_keys
+from askonce.operator.known_keys import KnownKeys
 from askonce.serve.refusals import Refused
-from askonce.store.connection import Store
 
-FRESH = 2.0
-"""Seconds for which the keys are taken as they were read."""
 ANYBODY = AccessKey("", "", None, frozenset({"ask", "read", "operator"}), 0)
 
 
@@ -29,12 +22,8 @@ def is_loopback(host: str) -> bool:
 class Doorman:
     """anonymous: whether anybody gets in while there are no keys. local: only who is on this machine."""
 
-    def __init__(self, store: Store, keys: Keys, *, anonymous: bool, local: bool) -> None:
-        self._store, self._where, self._anonymous, self._local = store, keys.front_door.access, anonymous, local
-        self._known: Mapping[str, AccessKey] = {}
-        self._has_keys = False
-        self._read_at = -FRESH
-        self._reading = asyncio.Lock()
+    def __init__(self, keys: KnownKeys, *, anonymous: bool, local: bool) -> None:
+        self._keys, self._anonymous, self._local = keys, anonymous, local
 
     async def admit(self, request: Request, right: str = "ask") -> AccessKey:
         """The key of whoever asks. Raises Refused, StoreUnreachable."""
@@ -56,25 +45,14 @@ class Doorman:
 
     async def lets_in_anybody(self, request: Request) -> bool:
         """Whether nobody needs a key. Raises Refused, StoreUnreachable."""
-        await self._keys()
-        if self._has_keys or not self._anonymous:
+        if await self._keys.by_name() or not self._anonymous:  # those of a later release close the door as well
             return False
         _refuse_pages_of_others(request, local=self._local)
         return True
 
     async def key_of(self, digest: str) -> AccessKey | None:
         """The key with this digest. Raises StoreUnreachable."""
-        return (await self._keys()).get(digest)
-
-    async def _keys(self) -> Mapping[str, AccessKey]:
-        if time.monotonic() - self._read_at >= FRESH:
-            async with self._reading:
-                if time.monotonic() - self._read_at >= FRESH:
-                    found = await read_keys(self._store, self._where)
-                    self._known = {key.digest: key for key in found.values() if key is not None}
-                    self._has_keys = bool(found)  # those of a later release close the door as well
-                    self._read_at = time.monotonic()
-        return self._known
+        return (await self._keys.by_digest()).get(digest)
 
 
 def _refuse_pages_of_others(request: Request, *, local: bool) -> None:

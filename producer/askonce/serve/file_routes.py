@@ -11,7 +11,7 @@ from starlette.routing import Route
 from askonce.serve.refusals import Refused, json_response
 from askonce.serve.tenant import Tenants
 from askonce.serve.upload import blocks_of, too_large, uploaded
-from askonce.served.batches import Batches
+from askonce.served.batches import Batches, TooMany
 from askonce.served.checking import PACKED
 from askonce.served.file_record import FileRecord
 from askonce.served.files import Files, TooLarge
@@ -54,11 +54,12 @@ class FileRoutes:
             await file.seek(0)
             filename = (file.filename or "input.jsonl")[:LONGEST_NAME]
             try:
-                record = await self._files.add(
-                    namespace, filename, PURPOSE, blocks_of(file), lifetime=lifetime, most=self._files.most
-                )
+                record = await self._files.upload(namespace, filename, PURPOSE, blocks_of(file), lifetime=lifetime)
             except TooLarge:
                 raise too_large(self._files.most) from None
+            except TooMany:
+                most = f"{namespace!r} has {self._files.count} files, the most that it may"
+                raise Refused(400, f"You have exceeded your file storage quota: {most}. Delete old ones.") from None
         return json_response(record.shown())
 
     async def list(self, request: Request) -> Response:

@@ -46,18 +46,28 @@ AGAIN = 5.0
 
 
 class Refused(Exception):
-    """A request that gets no answer. retry_after: seconds."""
+    """A request that gets no answer. retry_after: seconds. final: a client's own retries are told not to try."""
 
     def __init__(
-        self, status: int, message: str, *, code: str | None = None, param: str | None = None, retry_after: float = 0
+        self,
+        status: int,
+        message: str,
+        *,
+        code: str | None = None,
+        param: str | None = None,
+        retry_after: float = 0,
+        final: bool = False,
     ) -> None:
         super().__init__(message)
         self.status, self.message, self.code, self.param, self.retry_after = status, message, code, param, retry_after
+        self.final = final
 
     def response(self) -> Response:
         kind = TYPES.get(self.status, "server_error" if self.status >= 500 else "invalid_request_error")
         error = {"message": self.message, "type": kind, "param": self.param, "code": self.code}
         headers = {} if not self.retry_after else {"retry-after": str(max(1, round(self.retry_after)))}
+        if self.final:
+            headers["x-should-retry"] = "false"
         return json_response({"error": error}, self.status, headers)
 
 

@@ -20,6 +20,7 @@ class ServeSettings:
 
     files: where those of the Batch API are, a directory or `s3://bucket/prefix`. file_bytes, file_lines: the most that
     one may have. file_lifetime: seconds. batches: that each process runs at once; 0 leaves them to other servers.
+    most_files, open_batches: of a namespace.
     """
 
     host: str = "127.0.0.1"
@@ -33,6 +34,8 @@ class ServeSettings:
     file_lines: int = 50_000
     file_lifetime: int = 2_592_000
     batches: int = 2
+    most_files: int = 10_000
+    open_batches: int = 100
     base_url: str = OPENAI
     api_key: str | None = field(default=None, repr=False)
     prices: str | None = None
@@ -64,6 +67,8 @@ VARIABLES: dict[str, tuple[str, Callable[[str, Any], Any]]] = {
     "file_lines": (f"{PREFIX}FILE_LINES", number(int, 1, 10**7)),
     "file_lifetime": (f"{PREFIX}FILE_LIFETIME", number(int, 60, MAX_TTL)),
     "batches": (f"{PREFIX}BATCHES", number(int, 0, 64)),
+    "most_files": (f"{PREFIX}MOST_FILES", number(int, 1, 10**7)),
+    "open_batches": (f"{PREFIX}OPEN_BATCHES", number(int, 1, 10**6)),
     "base_url": ("OPENAI_BASE_URL", url),
     "api_key": ("OPENAI_API_KEY", url),
     "prices": ("ASKONCE_PRICES", printable),

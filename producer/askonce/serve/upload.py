@@ -14,6 +14,8 @@ from askonce.served.blobs import BLOCK
 
 SILENCE = 30.0
 """Seconds in which the next bytes have to come."""
+LONGEST = 3600.0
+"""Seconds in which all of them have to come."""
 OTHER = 64 * 1024
 """Bytes of a form beside its file, at most."""
 FIELDS = 16
@@ -31,7 +33,10 @@ async def uploaded(request: Request, most: int) -> AsyncIterator[FormData]:
         request.headers, _bytes_of(request, most), max_files=1, max_fields=FIELDS, max_part_size=OTHER
     )
     try:
-        form = await parser.parse()
+        async with asyncio.timeout(LONGEST):
+            form = await parser.parse()
+    except TimeoutError:
+        raise Refused(408, f"the body did not come within {LONGEST:.0f} s") from None
     except MultiPartException as error:
         raise Refused(400, f"the form is malformed: {error.message}") from None
     except ClientDisconnect:

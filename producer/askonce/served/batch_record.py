@@ -6,7 +6,6 @@ from typing import Any
 
 import orjson
 
-from askonce.payer import Payer
 from askonce.readable import read_json
 
 FORMAT = b"1"
@@ -34,7 +33,7 @@ class Wishes:
 
 @dataclass(frozen=True, slots=True)
 class BatchRecord:
-    """payer: the bound of the key that it came with.
+    """key: the name of the one that it came with; '' where nobody needed one.
 
     times: by the status that began then; Unix s. counts: total, completed, failed. errors: as OpenAI's.
     """
@@ -48,7 +47,7 @@ class BatchRecord:
     expires_at: int
     status: str
     metadata: Mapping[str, str] | None = None
-    payer: Payer | None = None
+    key: str = ""
     wishes: Wishes = field(default_factory=Wishes)
     times: Mapping[str, int] = field(default_factory=dict)
     counts: Mapping[str, int] = field(default_factory=dict)
@@ -88,7 +87,7 @@ def first_fields(record: BatchRecord) -> dict[str, str | bytes | int]:
         "window": record.window,
         "metadata": orjson.dumps(record.metadata),
         "wishes": orjson.dumps(wishes),
-        "payer": orjson.dumps(record.payer),
+        "key": record.key,
         "status": record.status,
     }
 
@@ -112,7 +111,7 @@ def read_batch(reply: Mapping[bytes, bytes] | list[bytes]) -> BatchRecord | None
             created_at=number("created_at"),
             expires_at=number("expires_at"),
             metadata=read_json(fields[b"metadata"]),
-            payer=None if fields.get(b"payer", b"null") == b"null" else Payer(**read_json(fields[b"payer"])),
+            key=fields.get(b"key", b"").decode(),
             wishes=Wishes(**read_json(fields[b"wishes"])),
             times={name: number(f"{name}_at") for name in TIMES if fields.get(f"{name}_at".encode())},
             counts={name: number(name) for name in ("total", "completed", "failed")},

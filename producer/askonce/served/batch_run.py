@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import cast
 
@@ -18,11 +18,12 @@ from askonce.served.checking import check
 from askonce.served.ending import ended
 from askonce.served.file_record import blob_of
 from askonce.served.files import Files
+from askonce.served.last_answers import LastAnswers
 from askonce.served.lease import Lease
 from askonce.served.part_ledger import PartLedger, folder_of
+from askonce.served.paying import Paying
 from askonce.served.results import Results
 from askonce.served.undone import Undone
-from askonce.session.iteration import batched
 from askonce.tasks import stop
 from askonce.templates.template import Templates, dumped, loaded
 
@@ -33,8 +34,7 @@ SAVED_EVERY = 5.0
 """Seconds between two parts."""
 LAST = 60.0
 """Seconds that calls under way have once a batch is cancelled or its window has ended: they are paid for."""
-LOOKS = 2.0
-TOGETHER = 5000
+GONE = b'[{"code":"file_not_found","message":"the input file is gone","param":"input_file_id","line":null}]'
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +52,21 @@ class BatchRun:
     """model: of requests that name none. most: lines of a batch. now: Unix s of Redis's clock."""
 
     def __init__(
-        self, client: Client, blobs: Blobs, files: Files, lease: Lease, *, model: str | None, most: int, now: float
+        self,
+        client: Client,
+        blobs: Blobs,
+        files: Files,
+        lease: Lease,
+        paying: Paying,
+        *,
+        model: str | None,
+        most: int,
+        now: float,
     ) -> None:
-        self._client, self._blobs, self._files, self._lease = client, blobs, files, lease
+        self._client, self._blobs, self._files, self._lease, self._paying = client, blobs, files, lease, paying
         self._most = most
         record = lease.record
+        self._input = blob_of(record.input_file_id)
         self._until = asyncio.get_running_loop().time() + record.expires_at - now
         wishes = record.wishes
         self._form = Form(
@@ -64,17 +74,27 @@ class BatchRun:
         )
 
     async def all(self) -> None:
-        """Raises OSError, LeaseLost, StoreUnreachable: then it is gone on with later."""
+        """Raises OSError, LeaseLost, AskOnceError: then it is gone on with later."""
+        try:
+            await self._paying.look()
+            await self._to_its_end()
+        except FileNotFoundError as error:
+            if not self._is_over:  # no file of an open batch is ever deleted: the place may be another for a while
+                raise OSError(f"{error.filename or error} is not there") from error
+            log.warning("%s: %s is not there", self._lease.record.id, error.filename or error)
+            await self._lease.advance("failed", ended=True, errors=GONE)
+
+    async def _to_its_end(self) -> None:
         if self._lease.status == "validating" and not await self._is_sound():
             return
         plan = await self._plan()
         ledger = PartLedger(self._blobs, self._lease, plan.last)
         await ledger.load()
-        status = self._ended_before()
-        if status is None:
-            status = await self._answer(ledger, plan)
-        elif status != "completed":
-            await self._cancel(map(ledger.job_id, ledger.undone()))
+        status = self._ended_before() or await self._answer(ledger, plan)
+        if status != "completed":
+            await LastAnswers(self._client, ledger, self._form, seconds=LAST).take(self._read(), self._input)
+        if not ledger.is_written:
+            raise OSError("answers are not written yet")
         if status == "completed" and await self._lease.advance("finalizing") == "cancelling":
             status = "cancelled"  # after its last answer
         await Results(self._blobs, self._files, self._lease, ledger).write(status)
@@ -82,17 +102,18 @@ class BatchRun:
     def _ended_before(self) -> str | None:
         """How the batch has ended while another server ran it, or none."""
         known = {"cancelling": "cancelled", "finalizing": "completed"}.get(self._lease.status)
-        return known or ("expired" if asyncio.get_running_loop().time() >= self._until else None)
+        return known or ("expired" if self._is_over else None)
 
     @property
-    def _input(self) -> str:
-        return blob_of(self._lease.record.input_file_id)
+    def _is_over(self) -> bool:
+        return asyncio.get_running_loop().time() >= self._until
+
+    def _read(self) -> AsyncIterator[bytes]:
+        return self._blobs.read(self._input)
 
     async def _is_sound(self) -> bool:
         record = self._lease.record
-        found = await check(
-            self._blobs.read(self._input), record.input_file_id, endpoint=record.endpoint, most=self._most
-        )
+        found = await check(self._read(), record.input_file_id, endpoint=record.endpoint, most=self._most)
         if found.errors:
             await self._lease.advance("failed", ended=True, errors=orjson.dumps(found.errors), total=found.lines)
             return False
@@ -110,22 +131,22 @@ class BatchRun:
         try:
             record = read_json(b"".join([block async for block in self._blobs.read(self._place)]))
         except FileNotFoundError:
+            if self._lease.status != "cancelling" or "in_progress" in self._lease.record.times:
+                raise
             return Plan(0, Templates())
         return Plan(record["last"], loaded(record["templates"]))
 
     async def _answer(self, ledger: PartLedger, plan: Plan) -> str:
         """How the batch has ended."""
         record = self._lease.record
-        source = Undone(
-            self._blobs.read(self._input), record.input_file_id, ledger, self._form, plan.templates, record.payer
-        )
+        source = Undone(self._read(), record.input_file_id, ledger, self._form, plan.templates, self._paying)
         run = Run(
             self._client,
             source,
             ledger,
             in_flight=IN_FLIGHT,
             ordered=False,
-            timeout=self._until + LAST - asyncio.get_running_loop().time(),  # what ends them is `_drain`
+            timeout=self._until + LAST - asyncio.get_running_loop().time(),
             namespace=record.namespace,
             show=lambda: None,
             note=lambda text: log.warning("%s: %s", record.id, text),
@@ -134,39 +155,20 @@ class BatchRun:
         running = asyncio.create_task(run.all())
         try:
             status = await self._ended(running)
-            if status == "completed":
-                await running
-            else:
-                source.stopped, ledger.ends = True, status
-                await self._drain(running, source)
         finally:
             await ended(running)
-        if not ledger.is_written:
-            raise OSError("answers are not written yet")
+        if status == "completed":
+            running.result()
         return status
 
     async def _ended(self, running: "asyncio.Task[None]") -> str:
         """What comes first."""
-        cancelled = asyncio.create_task(self._lease.cancelled.wait())
+        others = [asyncio.create_task(self._lease.cancelled.wait()), asyncio.create_task(self._paying.watch())]
         try:
             left = max(0.0, self._until - asyncio.get_running_loop().time())
-            await asyncio.wait({running, cancelled}, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({running, others[0]}, timeout=left, return_when=asyncio.FIRST_COMPLETED)
             if running.done():
                 return "completed"
-            return "cancelled" if cancelled.done() else "expired"
+            return "cancelled" if self._lease.cancelled.is_set() else "expired"
         finally:
-            await stop(cancelled)
-
-    async def _drain(self, running: "asyncio.Task[None]", source: Undone) -> None:
-        """Cancels what no worker has begun, and takes what comes of the rest."""
-        loop = asyncio.get_running_loop()
-        until = loop.time() + LAST
-        while not running.done() and loop.time() < until:
-            await self._cancel(list(source.underway))
-            await asyncio.wait({running}, timeout=LOOKS)
-        if running.done():
-            await running
-
-    async def _cancel(self, job_ids: Iterable[str]) -> None:
-        for part in batched(job_ids, TOGETHER):
-            await self._client.cancel(part, namespace=self._lease.record.namespace)
+            await stop(*others)

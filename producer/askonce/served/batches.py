@@ -12,16 +12,26 @@ from askonce.store.scripts import Script
 CREATE, CANCEL = (Script("askonce.served", name) for name in ("create_served", "cancel_served"))
 ID = re.compile(r"batch_[0-9a-f]{24}")
 TOGETHER = 100
+LONGEST = 14 * 86_400
+"""Seconds of a window: a question has a deadline, and a worker's settings of its own for it."""
+
+
+class TooMany(Exception):
+    """A namespace has as many open batches, or files, as it may."""
 
 
 class Batches:
-    """kept: seconds after its end for which a batch is known. All raise StoreUnreachable."""
+    """kept: seconds after its end for which a batch is known. most: open ones of a namespace.
 
-    def __init__(self, store: Store, keys: ServedKeys, *, kept: int) -> None:
+    All raise StoreUnreachable.
+    """
+
+    def __init__(self, store: Store, keys: ServedKeys, *, kept: int, most: int) -> None:
+        self.most = most
         self._store, self._keys, self._kept = store, keys, kept
 
     async def create(self, record: BatchRecord, *, seconds: int) -> BatchRecord | None:
-        """A new one, with its times; None where its file is gone. seconds: of its window."""
+        """A new one, with its times; None where its file is gone. seconds: of its window. Raises TooMany."""
         keys, space = self._keys, record.namespace
         fields = [part for pair in first_fields(record).items() for part in pair]
         call = ScriptCall(
@@ -30,11 +40,15 @@ class Batches:
                 keys.file(space, record.input_file_id),
                 keys.batch(space, record.id),
                 keys.batches(space),
-                keys.open,
+                keys.open(space),
+                keys.due,
             ],
-            [record.id, f"{space}/{record.id}", seconds, self._kept, *fields],
+            [record.id, space, seconds, self._kept, LONGEST, self.most, *fields],
         )
-        if not await self._store.script(call.script, call.keys, call.args):
+        made = await self._store.script(call.script, call.keys, call.args)
+        if made < 0:
+            raise TooMany
+        if not made:
             return None
         return await self.get(space, record.id)
 
@@ -67,10 +81,8 @@ class Batches:
 
     async def reading(self, namespace: str, file: str) -> str | None:
         """A batch that still reads this file."""
-        for each in await open_batches(self._store, self._keys):
-            if (each.namespace, each.input_file_id) == (namespace, file):
-                return each.id
-        return None
+        found = await open_batches(self._store, self._keys, namespace)
+        return next((each.id for each in found if each.input_file_id == file), None)
 
     async def _known(self, namespace: str, names: Sequence[Any]) -> list[BatchRecord]:
         keys = [self._keys.batch(namespace, name.decode()) for name in names]
@@ -78,11 +90,10 @@ class Batches:
         return [record for record in map(read_batch, replies) if record is not None]
 
 
-async def open_batches(store: Store, keys: ServedKeys) -> list[BatchRecord]:
-    """Of all namespaces, those that have not ended."""
-    [members] = await store.pipeline([("ZRANGE", keys.open, 0, -1)])
-    if not members:
+async def open_batches(store: Store, keys: ServedKeys, namespace: str) -> list[BatchRecord]:
+    """Those of a namespace that have not ended."""
+    [names] = await store.pipeline([("ZRANGE", keys.open(namespace), 0, -1)])
+    if not names:
         return []
-    places = [member.decode().partition("/") for member in members]
-    replies = await store.pipeline([("HGETALL", keys.batch(namespace, name)) for namespace, _, name in places])
+    replies = await store.pipeline([("HGETALL", keys.batch(namespace, name.decode())) for name in names])
     return [record for record in map(read_batch, replies) if record is not None]

@@ -9,7 +9,10 @@ S3 = "s3://"
 
 
 class Blobs(Protocol):
-    """Names are made of letters, digits and `/ - . _`. All raise OSError where the place cannot be reached."""
+    """Names are made of letters, digits and `/ - . _`, below `files/` and `parts/`.
+
+    All raise OSError where the place cannot be reached.
+    """
 
     async def write(self, name: str, data: bytes | AsyncIterator[bytes]) -> None:
         """Puts it there whole, or not at all. What was there under this name is replaced."""
@@ -18,12 +21,15 @@ class Blobs(Protocol):
         """Raises FileNotFoundError."""
         ...
 
-    async def names(self, folder: str) -> list[str]:
-        """All in a folder and below, sorted."""
+    async def names(self, folder: str, *, older: float = 0.0) -> list[str]:
+        """All in a folder and below, sorted. older: those alone that were written so many seconds ago."""
         ...
 
     async def delete(self, names: Sequence[str]) -> None:
         """Those that are not there count as deleted."""
+
+    async def tidy(self, older: float) -> None:
+        """Deletes what was left half-written so many seconds ago."""
 
 
 def open_blobs(place: str) -> Blobs:

@@ -1,6 +1,7 @@
 """Files in a bucket of S3, or of anything that speaks as it does. Who may, and where it is: variables `AWS_…`."""
 
 from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime, timedelta
 
 import obstore
 from obstore.exceptions import BaseError, NotFoundError
@@ -42,11 +43,13 @@ class Bucket:
         except BaseError as error:
             raise OSError(_words(error)) from error
 
-    async def names(self, folder: str) -> list[str]:
+    async def names(self, folder: str, *, older: float = 0.0) -> list[str]:
+        before = datetime.now(UTC) - timedelta(seconds=older)
         try:
-            return sorted([each["path"] async for part in obstore.list(self._store, folder) for each in part])
+            found = [each async for part in obstore.list(self._store, folder) for each in part]
         except BaseError as error:
             raise OSError(_words(error)) from error
+        return sorted(each["path"] for each in found if not older or each["last_modified"] < before)
 
     async def delete(self, names: Sequence[str]) -> None:
         for name in names:
@@ -56,6 +59,9 @@ class Bucket:
                 continue
             except BaseError as error:
                 raise OSError(_words(error)) from error
+
+    async def tidy(self, older: float) -> None:
+        """S3 shows nobody what is half-written. A rule of the bucket clears it away: AbortIncompleteMultipartUpload."""
 
 
 def _words(error: BaseError) -> str:

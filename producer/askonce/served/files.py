@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 from askonce.contract.served_keys import ServedKeys
+from askonce.served.batches import TooMany
 from askonce.served.blobs import Blobs
 from askonce.served.file_record import FileRecord, blob_of, read_file, write_file
 from askonce.store.connection import Store
@@ -13,6 +14,8 @@ from askonce.store.connection import Store
 ID = re.compile(r"file-[0-9a-f]{24}[oe]?")
 TOGETHER = 500
 """Records in one round trip."""
+UNWRITTEN = 86_400
+"""Seconds after which a file that is still not written counts as given up."""
 
 
 class TooLarge(ValueError):
@@ -20,43 +23,75 @@ class TooLarge(ValueError):
 
 
 class Files:
-    """most: bytes of a file. lifetime: seconds, where nobody says how long a file lives. All raise StoreUnreachable;
-    what touches bytes, OSError too."""
+    """most: bytes of a file. count: most files of a namespace, for uploads. lifetime: seconds, where nobody says how
+    long a file lives. All raise StoreUnreachable; what touches bytes, OSError too."""
 
-    def __init__(self, store: Store, keys: ServedKeys, blobs: Blobs, *, most: int, lifetime: int) -> None:
-        self.most, self.lifetime = most, lifetime
+    def __init__(self, store: Store, keys: ServedKeys, blobs: Blobs, *, most: int, count: int, lifetime: int) -> None:
+        self.most, self.count, self.lifetime = most, count, lifetime
         self._store, self._keys, self._blobs = store, keys, blobs
 
-    async def add(
-        self,
-        namespace: str,
-        filename: str,
-        purpose: str,
-        data: AsyncIterator[bytes],
-        *,
-        name: str | None = None,
-        lifetime: int | None = None,
-        most: int | None = None,
+    async def upload(
+        self, namespace: str, filename: str, purpose: str, data: AsyncIterator[bytes], *, lifetime: int | None
     ) -> FileRecord:
-        """name: its id, where a file of this id may be there already, and is the same. Raises TooLarge."""
-        name = name or f"file-{secrets.token_hex(12)}"
-        [(seconds, _)] = await self._store.pipeline([("TIME",)])
-        created, until = int(seconds), int(seconds) + (lifetime or self.lifetime)
-        # Before there are any bytes, it is known when they go: so none stay for ever where this process is killed.
-        await self._store.pipeline([("ZADD", self._keys.expiries, until, f"{namespace}/{name}")])
-        counted = _Counted(data, most)
-        await self._blobs.write(blob_of(name), counted.blocks())
-        record = FileRecord(name, namespace, filename, purpose, counted.size, created, until)
+        """Raises TooLarge, TooMany."""
+        name = f"file-{secrets.token_hex(12)}"
+        if await self._begin(namespace, name) > self.count:
+            await self._undo(namespace, name)
+            raise TooMany
+        try:
+            return await self._write(namespace, filename, purpose, _Counted(data, self.most), name, lifetime)
+        except BaseException:
+            await self._undo(namespace, name)
+            raise
+
+    async def put(
+        self, namespace: str, name: str, filename: str, purpose: str, data: AsyncIterator[bytes], lifetime: int | None
+    ) -> None:
+        """name: its id. Where there is one already, it is the same, and written anew."""
+        await self._begin(namespace, name)
+        await self._write(namespace, filename, purpose, _Counted(data, None), name, lifetime)
+
+    async def _begin(self, namespace: str, name: str) -> int:
+        """How many files the namespace has with this one. Before it has any bytes, it is known when they go: none stay
+        for ever where this process is killed."""
+        now = await self._now()
+        _, _, count = await self._store.pipeline(
+            [
+                ("ZADD", self._keys.expiries, now + UNWRITTEN, f"{namespace}/{name}"),
+                ("ZADD", self._keys.files(namespace), now * 1000, name),
+                ("ZCARD", self._keys.files(namespace)),
+            ]
+        )
+        return int(count)
+
+    async def _undo(self, namespace: str, name: str) -> None:
+        await self._store.pipeline(
+            [("ZREM", self._keys.files(namespace), name), ("ZREM", self._keys.expiries, f"{namespace}/{name}")]
+        )
+
+    async def _write(
+        self, namespace: str, filename: str, purpose: str, data: "_Counted", name: str, lifetime: int | None
+    ) -> FileRecord:
+        created = await self._now()
+        until = created + (lifetime or self.lifetime)
+        await self._blobs.write(blob_of(name), data.blocks())
+        record = FileRecord(name, namespace, filename, purpose, data.size, created, until)
         index = self._keys.files(namespace)
         await self._store.pipeline(
             [
                 ("SET", self._keys.file(namespace, name), write_file(record), "EX", until - created),
+                ("ZADD", self._keys.expiries, until, f"{namespace}/{name}"),
                 ("ZADD", index, created * 1000, name),
                 ("EXPIRE", index, until - created, "NX"),
                 ("EXPIRE", index, until - created, "GT"),
             ]
         )
         return record
+
+    async def _now(self) -> int:
+        """Unix s of Redis's clock."""
+        [(seconds, _)] = await self._store.pipeline([("TIME",)])
+        return int(seconds)
 
     async def get(self, namespace: str, name: str) -> FileRecord | None:
         if not ID.fullmatch(name):
@@ -79,7 +114,7 @@ class Files:
             ]
         )
         await self._blobs.delete([record.blob])
-        await self._store.pipeline([("ZREM", self._keys.expiries, f"{namespace}/{name}")])
+        await self._undo(namespace, name)
 
     async def page(
         self, namespace: str, *, purpose: str | None, after: str | None, limit: int, newest_first: bool

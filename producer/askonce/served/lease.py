@@ -12,7 +12,8 @@ from askonce.store.connection import Store
 from askonce.store.scripts import Script
 from askonce.tasks import stop
 
-CLAIM, KEEP, ADVANCE = (Script("askonce.served", name) for name in ("claim_served", "keep_served", "advance_served"))
+NAMES = ("claim_served", "keep_served", "advance_served", "cancel_served")
+CLAIM, KEEP, ADVANCE, CANCEL = (Script("askonce.served", name) for name in NAMES)
 SECONDS = 10.0
 """After which a batch goes to another server where its own is not heard of."""
 RENEWED = 3.0
@@ -38,8 +39,9 @@ class Lease:
         self.counts = Counts()
         self.cancelled = asyncio.Event()
         self._store, self._kept = store, kept
-        self._member = f"{record.namespace}/{record.id}"
-        self._places = [keys.open, keys.batch(record.namespace, record.id)]
+        space, name = record.namespace, record.id
+        self._batch, self._names = keys.batch(space, name), [name, space]
+        self._places = [keys.open(space), self._batch, keys.due]
         self._note(record.status)
 
     async def confirm(self) -> None:
@@ -52,9 +54,14 @@ class Lease:
         reply: bytes = await self._store.script(
             ADVANCE,
             self._places,
-            [self._member, self.fence, status, kept, *(part for pair in fields.items() for part in pair)],
+            [*self._names, self.fence, status, kept, *(part for pair in fields.items() for part in pair)],
         )
         return self._note(reply.decode())
+
+    async def cancel(self) -> None:
+        """As who made the batch may. Raises StoreUnreachable."""
+        reply: bytes = await self._store.script(CANCEL, [self._batch], [])
+        self._note(reply.decode())
 
     async def give_back(self, pause: float) -> None:
         """Another server, or this one, may take it after a pause. Raises LeaseLost, StoreUnreachable."""
@@ -100,7 +107,7 @@ class Lease:
         reply: bytes = await self._store.script(
             KEEP,
             self._places,
-            [self._member, self.fence, int(seconds * 1000), self.counts.completed, self.counts.failed],
+            [*self._names, self.fence, int(seconds * 1000), self.counts.completed, self.counts.failed],
         )
         self._note(reply.decode())
 
@@ -115,6 +122,7 @@ class Lease:
 
 async def claimed(store: Store, keys: ServedKeys, *, kept: int) -> Lease | None:
     """A batch that no server runs. None where there is none, or it cannot be read by this release."""
-    reply = await store.script(CLAIM, [keys.open], [keys.batch("", "").removesuffix(":"), int(SECONDS * 1000)])
+    prefixes = [keys.open(""), keys.batch("", "").removesuffix(":")]
+    reply = await store.script(CLAIM, [keys.due], [*prefixes, int(SECONDS * 1000)])
     record = read_batch(reply[3]) if reply else None
     return None if record is None else Lease(store, keys, record, int(reply[2]), kept=kept)

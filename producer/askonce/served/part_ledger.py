@@ -5,6 +5,7 @@ which lines are done. Two that write at the same time, as after a pause of one o
 into the result once.
 """
 
+import sys
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -15,25 +16,23 @@ from askonce.batch.lines import divided
 from askonce.batch.output_format import REQUEST
 from askonce.served.blobs import Blobs
 from askonce.served.lease import Lease
-from askonce.served.unasked import WORDS, unasked
+from askonce.tables.lines import Splitter
 
 UNSAVED = 2000
 UNSAVED_BYTES = 16 * 1024 * 1024
 """Most of one kind that is not written yet: lines, and their bytes."""
 KINDS = ("done", "failed")
-CANCELLED = WORDS["cancelled"][0]
+PARTS = "parts"
 
 
 def folder_of(batch: str) -> str:
-    return f"parts/{batch}"
+    return f"{PARTS}/{batch}"
 
 
 class PartLedger:
-    """broken: a part could not be written. lines_of_input: blank ones too. ends: how the batch ends, where that is why
-    lines are cancelled."""
+    """broken: a part could not be written. lines_of_input: blank ones too."""
 
     def __init__(self, blobs: Blobs, lease: Lease, lines_of_input: int) -> None:
-        self.ends = "cancelled"
         self.broken, self.lines_of_input = False, lines_of_input
         self._blobs, self._lease, self._batch = blobs, lease, lease.record.id
         self._done = Marks(lines_of_input)
@@ -68,7 +67,9 @@ class PartLedger:
         own = f'{{"id":"{REQUEST}{self._batch}-'.encode()
         for name in await self._blobs.names(folder_of(self._batch)):
             if name.startswith(f"{folder_of(self._batch)}/{kind}-"):
-                async for block in divided(self._blobs.read(name), name):
+                async for block in divided(
+                    self._blobs.read(name), name, Splitter(sys.maxsize)
+                ):  # an answer may be long
                     for raw in block:
                         line = raw.data or b""
                         if seen.add(_number_in(line, own)):
@@ -76,8 +77,6 @@ class PartLedger:
 
     def add(self, record: dict[str, Any], *, asked: str | None) -> None:  # noqa: ARG002 - of those who count money
         kind = "failed" if is_failed(record) else "done"
-        if record["error"] is not None and record["error"]["code"] == CANCELLED:
-            record["error"] = unasked(self.ends, record["askonce"]["line"])
         line = orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE)
         self._unsaved[kind].append(line)
         self._bytes += len(line)

@@ -44,15 +44,9 @@ class Results:
     async def _file(self, letter: str, what: str, lines: AsyncIterator[bytes]) -> str:
         record = self._lease.record
         name = f"file-{record.id.removeprefix('batch_')}{letter}"
-        made = await self._files.add(
-            record.namespace,
-            f"{record.id}_{what}.jsonl",
-            PURPOSE,
-            _together(lines),
-            name=name,
-            lifetime=record.wishes.output_lifetime,
-        )
-        return made.id
+        lifetime = record.wishes.output_lifetime
+        await self._files.put(record.namespace, name, f"{record.id}_{what}.jsonl", PURPOSE, _together(lines), lifetime)
+        return name
 
     async def _lines(self, kind: str, seen: Marks) -> AsyncIterator[bytes]:
         async for line in self._ledger.lines(kind, seen):

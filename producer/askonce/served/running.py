@@ -1,4 +1,4 @@
-"""Runs batches, in each server, as long as it lives; and clears away files whose lifetime is over."""
+"""Runs batches, in each server, as long as it lives; and clears away what nobody needs."""
 
 import asyncio
 import logging
@@ -10,13 +10,14 @@ from typing import Any
 from askonce.client import Client
 from askonce.contract.served_keys import ServedKeys
 from askonce.errors import AskOnceError
+from askonce.operator.known_keys import KnownKeys
 from askonce.served.batch_run import BatchRun
-from askonce.served.batches import open_batches
 from askonce.served.blobs import Blobs
 from askonce.served.ending import ended
-from askonce.served.file_record import blob_of
 from askonce.served.files import Files
 from askonce.served.lease import Lease, LeaseLost, claimed
+from askonce.served.paying import Paying
+from askonce.served.sweep import Sweep
 from askonce.store.connection import Store
 from askonce.tasks import stop
 
@@ -26,9 +27,6 @@ EVERY = 1.0
 """Seconds between two looks for a batch."""
 AGAIN = 10.0
 """Seconds until a batch is gone on with, after something failed."""
-SWEEP_EVERY = 60
-SWEPT = 500
-"""Most files that a sweep deletes."""
 
 
 class Running:
@@ -41,6 +39,7 @@ class Running:
         keys: ServedKeys,
         blobs: Blobs,
         files: Files,
+        known: KnownKeys,
         *,
         model: str | None,
         most: int,
@@ -48,6 +47,7 @@ class Running:
         kept: int,
     ) -> None:
         self._client, self._store, self._keys, self._blobs, self._files = client, store, keys, blobs, files
+        self._known, self._sweep = known, Sweep(store, keys, blobs)
         self._model, self._most, self._lines, self._kept = model, most, lines, kept
         self._runs: set[asyncio.Task[None]] = set()
         self._wanted = asyncio.Event()
@@ -68,7 +68,8 @@ class Running:
 
     async def _look(self) -> None:
         while True:
-            await _tried(self._sweep())
+            await _tried(self._sweep.expired())
+            await _tried(self._sweep.left_behind())
             if len(self._runs) < self._most:
                 await _tried(self._take())
             with suppress(TimeoutError):
@@ -95,6 +96,7 @@ class Running:
                     self._blobs,
                     self._files,
                     lease,
+                    Paying(self._known, lease),
                     model=self._model,
                     most=self._lines,
                     now=float(seconds),
@@ -103,10 +105,6 @@ class Running:
                 return
         except LeaseLost as error:
             log.warning("%s", error)
-            return
-        except FileNotFoundError:
-            gone = b'[{"code":"file_not_found","message":"the input file is gone","param":"input_file_id","line":null}]'
-            await _tried(lease.advance("failed", ended=True, errors=gone))
             return
         except asyncio.CancelledError:
             pause = 0.0
@@ -117,27 +115,6 @@ class Running:
             log.exception("%s: going on in %.0f s", lease.record.id, pause)
         finally:
             await _tried(lease.give_back(pause))
-
-    async def _sweep(self) -> None:
-        """One server a minute deletes the bytes of files whose lifetime is over, unless a batch still reads them."""
-        [first] = await self._store.pipeline([("SET", self._keys.sweep, "1", "NX", "EX", SWEEP_EVERY)])
-        if not first:
-            return
-        [(seconds, _)] = await self._store.pipeline([("TIME",)])
-        [members] = await self._store.pipeline(
-            [("ZRANGEBYSCORE", self._keys.expiries, "-inf", int(seconds), "LIMIT", 0, SWEPT)]
-        )
-        if not members:
-            return
-        read = {f"{each.namespace}/{each.input_file_id}" for each in await open_batches(self._store, self._keys)}
-        for member in (raw.decode() for raw in members):
-            if member in read:
-                continue
-            namespace, _, name = member.partition("/")
-            await self._blobs.delete([blob_of(name)])
-            await self._store.pipeline(
-                [("ZREM", self._keys.files(namespace), name), ("ZREM", self._keys.expiries, member)]
-            )
 
 
 async def _tried(work: Coroutine[Any, Any, Any]) -> None:

@@ -8,10 +8,10 @@ from askonce.batch.lines import divided
 from askonce.batch.source import read_raw
 from askonce.batch.spend_cap import SpendCap
 from askonce.batch.totals import RunTotals
-from askonce.payer import Payer
 from askonce.prices.load import NoPrices
 from askonce.question import Question
 from askonce.served.part_ledger import PartLedger
+from askonce.served.paying import Paying
 from askonce.templates.template import Templates
 
 MOST_BYTES = 64 * 1024 * 1024
@@ -20,7 +20,7 @@ PAUSE = 0.05
 
 
 class Undone:
-    """underway: lines that were handed out, by job id. What has their answers takes them out. stopped: no more are.
+    """underway: lines that were handed out, by job id. What has their answers takes them out.
 
     cap: none. (Keys and namespaces have budgets of their own.)
     """
@@ -32,12 +32,11 @@ class Undone:
         ledger: PartLedger,
         form: Form,
         templates: Templates,
-        payer: Payer | None,
+        paying: Paying,
     ) -> None:
-        self._payer = payer
+        self._paying = paying
         self.underway: dict[str, Line] = {}
         self.cap = SpendCap(NoPrices(), RunTotals(), cost=None, tokens=None)
-        self.stopped = False
         self._blocks, self._name = blocks, name
         self._ledger, self._form, self._templates = ledger, form, templates
         self._sizes: dict[str, int] = {}
@@ -53,16 +52,14 @@ class Undone:
                 if line.question is not None:
                     line = Line(line.number, line.custom_id, self._templates.fit(line.question))
                 await self._room()
-                if self.stopped:
-                    return
                 job_id = self._ledger.job_id(line.number)
                 self.underway[job_id], self._sizes[job_id] = line, len(raw.data or b"")
                 self._bytes += self._sizes[job_id]
-                yield (line.question or Question("")).with_fields(job_id=job_id, payer=self._payer)
+                yield (line.question or Question("")).with_fields(job_id=job_id, payer=self._paying.payer)
             await asyncio.sleep(0)
 
     async def _room(self) -> None:
-        while self._bytes > MOST_BYTES and not self.stopped:
+        while self._bytes > MOST_BYTES:
             await asyncio.sleep(PAUSE)
             self._sizes = {job_id: size for job_id, size in self._sizes.items() if job_id in self.underway}
             self._bytes = sum(self._sizes.values())

@@ -36,9 +36,10 @@ class Divider(Protocol):
 
 
 class Splitter:
-    """Lines out of blocks. Blank ones are left out."""
+    """Lines out of blocks. Blank ones are left out. most: bytes of a line."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = MAX_LINE) -> None:
+        self._most = most
         self._rest = b""
         self._number = 0
         self._too_long = False
@@ -47,7 +48,7 @@ class Splitter:
         *whole, rest = (self._rest + block).split(b"\n")
         for data in whole:
             yield from self._line(data)
-        if len(rest) > MAX_LINE:
+        if len(rest) > self._most:
             self._too_long, rest = True, b""
         self._rest = rest
 
@@ -58,7 +59,7 @@ class Splitter:
 
     def _line(self, data: bytes) -> Iterator[RawLine]:
         self._number += 1
-        too_long, self._too_long = self._too_long or len(data) > MAX_LINE, False
+        too_long, self._too_long = self._too_long or len(data) > self._most, False
         if self._number == 1:
             data = data.removeprefix(b"\xef\xbb\xbf")
         if too_long:

@@ -1,31 +1,32 @@
 -- Takes a batch that no server runs: one of the namespace of which fewest are run, the one that waits for longest.
 --
--- KEYS: open batches
--- ARGV: 1 what the key of a batch begins with   2 ms of the lease
+-- Uses: note_due
+--
+-- KEYS: due namespaces
+-- ARGV: 1 what the keys of open batches begin with   2 what the key of a batch begins with   3 ms of the lease
 -- Returns {} or {namespace, batch, fence, its fields and values}.
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
-local taken = {}
-for _, member in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '(' .. now, '+inf')) do
-  local namespace = string.match(member, '^[^/]*')
-  taken[namespace] = (taken[namespace] or 0) + 1
-end
-local best, fewest
-for _, member in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now)) do
-  local count = taken[string.match(member, '^[^/]*')] or 0
+local namespace, fewest
+-- However many wait, only some are looked at: those that wait for longest.
+for _, each in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', 0, 100)) do
+  local count = redis.call('ZCOUNT', ARGV[1] .. each, '(' .. now, '+inf')
   if not fewest or count < fewest then
-    best, fewest = member, count
+    namespace, fewest = each, count
   end
 end
-if not best then
+if not namespace then
   return {}
 end
-local namespace, name = string.match(best, '^([^/]*)/(.*)$')
-local key = ARGV[1] .. namespace .. ':' .. name
+local open = ARGV[1] .. namespace
+local name = redis.call('ZRANGE', open, 0, 0)[1]
+local key = ARGV[2] .. namespace .. ':' .. (name or '')
 if redis.call('EXISTS', key) == 0 then
-  redis.call('ZREM', KEYS[1], best)
+  redis.call('ZREM', open, name or '')
+  note_due(KEYS[1], open, namespace)
   return {}
 end
-redis.call('ZADD', KEYS[1], now + ARGV[2], best)
+redis.call('ZADD', open, now + ARGV[3], name)
+note_due(KEYS[1], open, namespace)
 local fence = redis.call('HINCRBY', key, 'fence', 1)
 return {namespace, name, fence, redis.call('HGETALL', key)}

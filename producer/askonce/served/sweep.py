@@ -1,0 +1,64 @@
+"""Clears away what nobody needs: files whose lifetime is over, and what killed processes have left behind."""
+
+from itertools import groupby
+
+from askonce.contract.served_keys import ServedKeys
+from askonce.served.batches import LONGEST, open_batches
+from askonce.served.blobs import Blobs
+from askonce.served.file_record import blob_of
+from askonce.served.part_ledger import PARTS
+from askonce.store.connection import Store
+
+EXPIRED_EVERY, LEFT_EVERY = 60, 3600
+"""Seconds between two looks, by whichever server comes first."""
+SWEPT = 500
+"""Most files that a look deletes."""
+OLD = LONGEST + 86_400
+"""Seconds after which no batch needs its parts: another Redis's may be in the same place, of which we know nothing."""
+HALF_WRITTEN = 86_400
+"""Seconds without a further byte, after which nobody is writing any more."""
+
+
+class Sweep:
+    """Each raises StoreUnreachable, OSError."""
+
+    def __init__(self, store: Store, keys: ServedKeys, blobs: Blobs) -> None:
+        self._store, self._keys, self._blobs = store, keys, blobs
+
+    async def expired(self) -> None:
+        """The bytes of files whose lifetime is over, unless a batch still reads them."""
+        if not await self._is_first("expired", EXPIRED_EVERY):
+            return
+        [(seconds, _)] = await self._store.pipeline([("TIME",)])
+        [members] = await self._store.pipeline(
+            [("ZRANGEBYSCORE", self._keys.expiries, "-inf", int(seconds), "LIMIT", 0, SWEPT)]
+        )
+        places = sorted(member.decode().split("/") for member in members)
+        for namespace, group in groupby(places, key=lambda place: place[0]):
+            read = {each.input_file_id for each in await open_batches(self._store, self._keys, namespace)}
+            for _, name in group:
+                if name not in read:
+                    await self._forget(namespace, name)
+
+    async def _forget(self, namespace: str, name: str) -> None:
+        await self._blobs.delete([blob_of(name)])
+        await self._store.pipeline(
+            [("ZREM", self._keys.files(namespace), name), ("ZREM", self._keys.expiries, f"{namespace}/{name}")]
+        )
+
+    async def left_behind(self) -> None:
+        """Parts of batches that ended otherwise than by their results, and what is half-written."""
+        if not await self._is_first("left", LEFT_EVERY):
+            return
+        await self._blobs.tidy(HALF_WRITTEN)
+        old = await self._blobs.names(PARTS, older=OLD)
+        if not old:
+            return
+        [namespaces] = await self._store.pipeline([("ZRANGE", self._keys.due, 0, -1)])
+        names = await self._store.pipeline([("ZRANGE", self._keys.open(each.decode()), 0, -1) for each in namespaces])
+        still = {name.decode() for part in names for name in part}
+        await self._blobs.delete([name for name in old if name.split("/")[1] not in still])
+
+    async def _is_first(self, what: str, seconds: int) -> bool:
+        [first] = await self._store.pipeline([("SET", self._keys.sweep(what), "1", "NX", "EX", seconds)])
+        return bool(first)

@@ -1,0 +1,172 @@
+"""Who runs a batch: what it waits for, and who pays."""
+
+import contextlib
+
+import orjson
+import pytest
+from redis.asyncio import Redis
+
+from askonce.contract.keys import Keys
+from askonce.contract.served_keys import ServedKeys
+from askonce.errors import AskOnceError
+from askonce.operator.access_keys import AccessKeys
+from askonce.operator.known_keys import KnownKeys
+from askonce.payer import Payer
+from askonce.served import running
+from askonce.served.batch_record import BatchRecord
+from askonce.served.batches import Batches
+from askonce.served.directory import Directory
+from askonce.served.files import Files
+from askonce.served.lease import claimed
+from askonce.served.paying import Paying
+from askonce.served.running import Running
+from askonce.store.connection import Store
+from askonce.testing import FakeClient
+from support.worker_process import until
+
+URL = "/v1/chat/completions"
+DAY = 86_400
+
+
+@pytest.fixture
+async def store(valkey_url):
+    store = Store(valkey_url)
+    yield store
+    await store.aclose()
+
+
+@pytest.fixture
+def keys(prefix):
+    return ServedKeys(prefix)
+
+
+@pytest.fixture
+def blobs(tmp_path):
+    return Directory(str(tmp_path / "files"))
+
+
+@pytest.fixture
+def files(store, keys, blobs):
+    return Files(store, keys, blobs, most=10_000, count=10, lifetime=DAY)
+
+
+@pytest.fixture
+def batches(store, keys):
+    return Batches(store, keys, kept=DAY, most=10)
+
+
+@pytest.fixture
+def known(store, prefix):
+    return KnownKeys(store, Keys(prefix).front_door.access)
+
+
+@pytest.fixture
+async def made(files, batches):
+    async def new(*, seconds=DAY, key=""):
+        async def lines():
+            for number in range(3):
+                body = {"model": "m", "messages": [{"role": "user", "content": f"{number}?"}]}
+                yield orjson.dumps({"custom_id": str(number), "method": "POST", "url": URL, "body": body}) + b"\n"
+
+        file = await files.upload("n", "in.jsonl", "batch", lines(), lifetime=None)
+        record = BatchRecord(
+            f"batch_{file.id.removeprefix('file-')}", "n", URL, file.id, "24h", 0, 0, "validating", key=key
+        )
+        return await batches.create(record, seconds=seconds)
+
+    return new
+
+
+@pytest.fixture
+def run(store, keys, blobs, files, known):
+    @contextlib.asynccontextmanager
+    async def runs():
+        async with FakeClient() as client:
+            several = Running(client, store, keys, blobs, files, known, model=None, most=2, lines=10, kept=DAY)
+            async with several.running():
+                yield
+
+    return runs
+
+
+async def test_a_batch_waits_for_a_place_that_is_away_and_says_so(made, batches, run, tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(running, "AGAIN", 0.1)
+    batch, place = await made(), tmp_path / "files"
+
+    async def said():
+        return [each for each in caplog.messages if "is its volume mounted?" in each]
+
+    async def ended():
+        found = await batches.get("n", batch.id)
+        return found if found.times.get("completed") or found.times.get("failed") else None
+
+    place.rename(tmp_path / "away")
+    async with run():
+        await until(said, what="a word of it")
+        assert batch.id in caplog.messages[0]
+        assert await ended() is None
+        (tmp_path / "away").rename(place)
+        found = await until(ended, what="the end")
+    assert (found.status, found.counts) == ("completed", {"total": 3, "completed": 3, "failed": 0})
+
+
+async def test_a_file_that_is_gone_fails_its_batch_at_the_end_of_the_window(
+    made, batches, run, blobs, monkeypatch, caplog
+):
+    monkeypatch.setattr(running, "AGAIN", 0.1)
+    batch = await made(seconds=3)
+    await blobs.delete([f"files/{batch.input_file_id}"])
+
+    async def ended():
+        found = await batches.get("n", batch.id)
+        return found if found.times.get("failed") else None
+
+    async with run():
+        found = await until(ended, what="the end")
+    assert [each["code"] for each in found.errors] == ["file_not_found"]
+    assert any("going on in" in each for each in caplog.messages)
+
+
+async def test_the_bound_of_a_key_is_that_of_the_day(made, store, keys, known, valkey_url, prefix, monkeypatch):
+    monkeypatch.setattr("askonce.operator.known_keys.FRESH", 0.0)
+    rights, where = frozenset({"ask"}), Keys(prefix).front_door.access
+    await made(key="ada")
+    lease = await claimed(store, keys, kept=DAY)
+    paying = Paying(known, lease)
+    async with AccessKeys(valkey_url, key_prefix=prefix) as access:
+        for nano in (5, 7):
+            await access.add("ada", namespace="n", rights=rights, payer=Payer("ada", nano, "day"))
+            await paying.look()
+            assert paying.payer == Payer("ada", nano, "day")
+            await access.remove("ada")
+        async with Redis.from_url(valkey_url) as redis:
+            await redis.hset(where, "ada", b'{"format": 999}')
+            with pytest.raises(AskOnceError, match="later release"):
+                await paying.look()
+            await redis.hdel(where, "ada")
+        assert not lease.cancelled.is_set()
+        await access.add("ada", namespace="another", rights=rights)
+        await paying.look()
+    assert lease.cancelled.is_set()
+    assert lease.status == "cancelling"
+
+
+async def test_a_batch_that_needed_no_key_is_cancelled_by_none(made, store, keys, known, valkey_url, prefix):
+    await made()
+    lease = await claimed(store, keys, kept=DAY)
+    async with AccessKeys(valkey_url, key_prefix=prefix) as access:
+        await access.add("ada", namespace="n", rights=frozenset({"ask"}))
+    await Paying(known, lease).look()
+    assert (lease.cancelled.is_set(), lease.status) == (False, "validating")
+
+
+async def test_a_batch_whose_key_is_gone_ends_without_being_asked(made, batches, run):
+    batch = await made(key="gone")
+
+    async def ended():
+        found = await batches.get("n", batch.id)
+        return found if found.times.get("cancelled") else None
+
+    async with run():
+        found = await until(ended, what="the end")
+    assert (found.counts["completed"], found.output_file_id) == (0, None)

@@ -1,0 +1,145 @@
+"""What nobody needs any more is cleared away, and nothing else."""
+
+import os
+import time
+
+import pytest
+
+from askonce.contract.served_keys import ServedKeys
+from askonce.served.batch_record import BatchRecord
+from askonce.served.batches import Batches, TooMany
+from askonce.served.directory import Directory
+from askonce.served.files import Files
+from askonce.served.lease import claimed
+from askonce.served.sweep import HALF_WRITTEN, OLD, Sweep
+from askonce.store.connection import Store
+
+DAY = 86_400
+
+
+@pytest.fixture
+async def store(valkey_url):
+    store = Store(valkey_url)
+    yield store
+    await store.aclose()
+
+
+@pytest.fixture
+def keys(prefix):
+    return ServedKeys(prefix)
+
+
+@pytest.fixture
+def blobs(tmp_path):
+    return Directory(str(tmp_path))
+
+
+@pytest.fixture
+def files(store, keys, blobs):
+    return Files(store, keys, blobs, most=100, count=3, lifetime=DAY)
+
+
+@pytest.fixture
+def batches(store, keys):
+    return Batches(store, keys, kept=DAY, most=3)
+
+
+async def one(data=b"1"):
+    yield data
+
+
+async def uploaded(files, namespace="n"):
+    return await files.upload(namespace, "in.jsonl", "batch", one(), lifetime=None)
+
+
+async def made(batches, file, number, *, seconds=DAY):
+    record = BatchRecord(
+        f"batch_{number:024x}", file.namespace, "/v1/chat/completions", file.id, "24h", 0, 0, "validating"
+    )
+    return await batches.create(record, seconds=seconds)
+
+
+async def test_parts_of_no_open_batch_and_what_is_half_written_go_once_they_are_old(
+    store, keys, files, batches, blobs, tmp_path
+):
+    batch = await made(batches, await uploaded(files), 1)
+    ages = {
+        f"parts/{batch.id}/done-1": OLD + 60,
+        "parts/batch_gone/done-1": OLD + 60,
+        "parts/batch_other/done-1": OLD - 60,
+        "parts/batch_gone/.done-2.ab": HALF_WRITTEN + 60,
+        "parts/batch_other/.done-2.ab": HALF_WRITTEN - 60,
+        "files/.file-1.ab": HALF_WRITTEN + 60,
+        "files/file-2": OLD + 60,
+    }
+    for name, age in ages.items():
+        await blobs.write(name, b"1")
+        os.utime(tmp_path / name, (time.time() - age,) * 2)
+    await Sweep(store, keys, blobs).left_behind()
+    left = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()}
+    gone = {"parts/batch_gone/done-1", "parts/batch_gone/.done-2.ab", "files/.file-1.ab"}
+    assert left & ages.keys() == ages.keys() - gone
+    assert not (tmp_path / "parts/batch_gone").exists()
+
+
+async def test_the_bytes_of_a_file_go_with_its_lifetime_unless_a_batch_reads_it(store, keys, files, batches, blobs):
+    read, unread = await uploaded(files), await uploaded(files)
+    await made(batches, read, 1)
+    await store.pipeline([("ZADD", keys.expiries, 1, f"n/{each.id}") for each in (read, unread)])
+    await Sweep(store, keys, blobs).expired()
+    assert await blobs.names("files") == [read.blob]
+
+
+async def test_a_namespace_has_so_many_files_and_open_batches_and_no_more(store, keys, files, batches):
+    kept = [await uploaded(files) for _ in range(3)]
+    with pytest.raises(TooMany):
+        await uploaded(files)
+    other = await uploaded(files, "other")
+    await files.delete(kept[0])
+
+    async def broken():
+        yield b"1"
+        raise OSError("full")
+
+    with pytest.raises(OSError, match="full"):
+        await files.upload("n", "in.jsonl", "batch", broken(), lifetime=None)
+    kept[0] = await uploaded(files)
+    await files.put("n", "file-" + "0" * 24 + "o", "out.jsonl", "batch_output", one(), None)  # results always find room
+
+    for number in range(3):
+        assert await made(batches, kept[0], number)
+    with pytest.raises(TooMany):
+        await made(batches, kept[0], 3)
+    assert (await made(batches, kept[0], 2)).id  # sent again after a lost reply
+    assert await made(batches, other, 9)
+    lease = await claimed(store, keys, kept=DAY)
+    await lease.advance("failed", ended=True)
+    assert await made(batches, kept[0], 3)
+
+
+async def test_the_namespace_of_which_fewest_are_run_has_its_turn(store, keys, files, batches):
+    one, other = await uploaded(files, "one"), await uploaded(files, "other")
+    for number in range(3):
+        await made(batches, one, number)
+    await made(batches, other, 9)
+    leases = [await claimed(store, keys, kept=DAY) for _ in range(5)]
+    assert [int(lease.record.id[6:], 16) for lease in leases[:4]] == [0, 9, 1, 2]
+    assert leases[4] is None
+    await leases[3].give_back(0)
+    assert (await claimed(store, keys, kept=DAY)).record.id == leases[3].record.id
+    for lease in leases[:3]:
+        await lease.advance("completed", ended=True)
+    [left] = await store.pipeline([("ZRANGE", keys.due, 0, -1)])
+    assert left == [b"one"]
+
+
+async def test_a_short_batch_takes_no_longer_one_off_the_list(store, keys, files, batches):
+    file = await uploaded(files)
+    await made(batches, file, 1, seconds=14 * DAY)
+    created = time.time() - 4 * DAY
+    await store.pipeline([("ZADD", keys.batches("n"), created * 1000, f"batch_{1:024x}")])
+    await made(batches, file, 2, seconds=3)
+    found, _ = await batches.page("n", after=None, limit=10)
+    assert [int(each.id[6:], 16) for each in found] == [2, 1]
+    [ttl] = await store.pipeline([("TTL", keys.batches("n"))])
+    assert ttl >= 14 * DAY
