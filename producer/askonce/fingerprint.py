@@ -58,14 +58,27 @@ def scope_id(
     return _digest(orjson.dumps(scope, option=orjson.OPT_SORT_KEYS))
 
 
-@lru_cache(maxsize=4096)
 def plain_scope_id(
     namespace: str, model: str, system: str | None, template: str | None, params: bytes, rule: int, endpoint: str
 ) -> str:
     """The scope id of a question without history: a pipeline asks thousands under one. params: JSON, or empty."""
+    size = len(system or "") + len(template or "") + len(params)
+    made = _of_short if size <= SHORT else _of_long
+    return made(namespace, model, system, template, params, rule, endpoint)
+
+
+def _plain_scope_id(
+    namespace: str, model: str, system: str | None, template: str | None, params: bytes, rule: int, endpoint: str
+) -> str:
     known = json.loads(params) if params else {}
     fixed: dict[str, Any] = {"namespace": namespace, "model": model, "system": system, "template": template}
     return scope_id(**fixed, history=(), params=known, rule=rule, endpoint=endpoint)
+
+
+SHORT = 2048
+"""Characters of a scope up to which many are remembered: 8 MB of them, and of the long ones a few, of 1 MB at most."""
+_of_short = lru_cache(maxsize=4096)(_plain_scope_id)
+_of_long = lru_cache(maxsize=16)(_plain_scope_id)
 
 
 def normalised(text: str) -> str:

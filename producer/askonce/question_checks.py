@@ -20,7 +20,8 @@ MAX_BYTES = 1_048_576
 MAX_METADATA_BYTES = 16_384
 MAX_TTL = 10 * 365 * 86_400
 
-NAMESPACE = re.compile(r"[A-Za-z0-9._@-]{1,64}")
+MAX_NAMESPACE = 64
+NAMESPACE = re.compile(rf"[A-Za-z0-9._@-]{{1,{MAX_NAMESPACE}}}")
 JOB_ID = re.compile(r"[!-~]{1,200}")
 PLACEHOLDER = "{text}"
 TIERS = ("standard", "flex", "batch")
@@ -58,7 +59,7 @@ def check_model(model: Any) -> None:
 
 
 def check_namespace(namespace: Any) -> None:
-    if not _is_text(namespace) or not _is_namespace(namespace):
+    if not _is_text(namespace) or len(namespace) > MAX_NAMESPACE or not _is_namespace(namespace):
         raise InvalidQuestion("a namespace is 1 to 64 of A-Z a-z 0-9 . _ @ -")
 
 

@@ -15,6 +15,7 @@ from typing import Any, Literal, get_args
 
 import orjson
 
+from askonce.fingerprint import SHORT
 from askonce.readable import read_object, text_of, time_of
 
 FORMAT = 1
@@ -94,10 +95,18 @@ class Record:
     by: By = ""
 
 
-@lru_cache(maxsize=4096)
 def group_id(namespace: str, model: str, template: str | None) -> str:
     """22 characters."""
+    made = _of_short if len(template or "") <= SHORT else _of_long
+    return made(namespace, model, template)
+
+
+def _group_id(namespace: str, model: str, template: str | None) -> str:
     return _digest(orjson.dumps([namespace, model, template]))
+
+
+_of_short = lru_cache(maxsize=4096)(_group_id)
+_of_long = lru_cache(maxsize=16)(_group_id)
 
 
 def pair_id(asked: str, entry: str) -> str:
