@@ -9,14 +9,17 @@ import stat
 import subprocess
 import sys
 import time
+import urllib.request
 from contextlib import suppress
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psutil
 import pytest
 import redis
 
 from support.ports import free_port
+from support.worker_process import workers
 
 PROGRAM = "import typer; from askonce_worker.local.command import local; typer.run(local)"
 STOP_WITHIN = 30.0
@@ -25,14 +28,14 @@ STOP_WITHIN = 30.0
 class Local:
     """The command, with its children as they were when it was ready."""
 
-    def __init__(self, directory: Path, *arguments: str) -> None:
+    def __init__(self, directory: Path, *arguments: str, program: str = PROGRAM, **settings: str) -> None:
         self.directory = directory
         self.temporary = directory / "temporary"
         self.temporary.mkdir(exist_ok=True)
         self.process = subprocess.Popen(
-            [sys.executable, "-c", PROGRAM, *arguments],
+            [sys.executable, "-c", program, *arguments],
             cwd=directory,
-            env={**os.environ, "TMPDIR": str(self.temporary)},
+            env={**os.environ, "TMPDIR": str(self.temporary), **settings},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -48,6 +51,11 @@ class Local:
                 self.children = psutil.Process(self.process.pid).children(recursive=True)
                 return line
         raise AssertionError(self.process.stderr.read())
+
+    def line(self) -> str:
+        """The next one that it prints."""
+        assert self.process.stdout is not None
+        return self.process.stdout.readline()
 
     def child(self, word: str) -> psutil.Process:
         """The child with this word in its command line."""
@@ -72,8 +80,8 @@ class Local:
 def local(tmp_path):
     running = []
 
-    def start(*arguments: str, directory: Path = tmp_path) -> Local:
-        running.append(Local(directory, *arguments))
+    def start(*arguments: str, **settings: str) -> Local:
+        running.append(Local(tmp_path, *arguments, **settings))
         return running[-1]
 
     yield start
@@ -91,6 +99,7 @@ def sourced(file: Path) -> dict[str, str]:
 
 
 FAST = ("--services", "redis,qdrant")
+WITH_DOOR = ("--services", "redis,front-door")
 
 
 def test_it_is_ready_when_the_file_is_written_and_the_file_says_where(local, tmp_path):
@@ -109,7 +118,7 @@ def test_it_is_ready_when_the_file_is_written_and_the_file_says_where(local, tmp
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_stops_everything_and_leaves_nothing_behind(local, how):
-    stack = local(*FAST)
+    stack = local("--services", "redis,qdrant,front-door")
     stack.until_ready()
     assert list(stack.temporary.iterdir())
 
@@ -123,7 +132,7 @@ def test_a_signal_stops_everything_and_leaves_nothing_behind(local, how):
 def test_the_hint_to_read_the_file_works_in_every_shell_that_is_here(local, tmp_path):
     stack = local("--services", "redis", "--env-file", "my variables.env")
     stack.until_ready()
-    *_, line = (stack.process.stdout.readline() for _ in range(3))
+    *_, line = (stack.line() for _ in range(3))
     hint = line.split(": ", 1)[1]
     for shell in filter(shutil.which, ("sh", "bash", "zsh")):
         shown = subprocess.run([shell, "-c", f"{hint}\nenv"], cwd=tmp_path, capture_output=True, text=True, check=True)
@@ -165,8 +174,9 @@ def test_a_signal_while_it_starts_stops_it_too(local, tmp_path):
 
 
 def test_a_killed_parent_leaves_no_child(local):
-    stack = local(*FAST)
+    stack = local("--services", "redis,qdrant,front-door")
     stack.until_ready()
+    assert stack.child("serve")
     assert list(stack.temporary.iterdir())
 
     stack.process.kill()
@@ -273,7 +283,7 @@ async def test_all_four_answer_as_in_production(local, tmp_path):
     import numpy as np
     from openai import AsyncOpenAI
 
-    stack = local()
+    stack = local("--services", "redis,qdrant,embeddings,llm")
     stack.until_ready()
     variables = sourced(tmp_path / ".askonce.env")
 
@@ -310,10 +320,50 @@ def test_a_vector_is_sent_in_one_piece_so_that_it_waits_for_no_delayed_acknowled
     assert len(json.loads(reply)["data"][0]["embedding"]) == 384
 
 
+async def test_what_speaks_openais_api_asks_at_the_front_door(local, tmp_path, llm_server):
+    from openai import AsyncOpenAI
+
+    stack = local(
+        *WITH_DOOR, "--data-dir", "data", OPENAI_BASE_URL=llm_server.base_url, OPENAI_API_KEY="theirs",
+        ASKONCE_SERVE_HOST="0.0.0.0", ASKONCE_SERVE_FILES="s3://not-these/", ASKONCE_KEY_PREFIX="mine",
+    )  # fmt: skip
+    assert stack.until_ready().startswith("ready: redis, front-door")
+    *_, asking, page = (stack.line().split()[-1] for _ in range(5))
+    assert sourced(tmp_path / ".askonce.env").items() >= {("ASKONCE_SERVE_BASE_URL", asking)}
+    assert "OPENAI_BASE_URL" not in sourced(tmp_path / ".askonce.env")  # it stays where the worker finds the LLM
+    settings = {**sourced(tmp_path / ".askonce.env"), "ASKONCE_KEY_PREFIX": "mine"}
+    async with (
+        workers(1, {**settings, "OPENAI_BASE_URL": llm_server.base_url, "OPENAI_API_KEY": "theirs"}),
+        AsyncOpenAI(base_url=asking, api_key="none", max_retries=0) as sdk,
+    ):
+        for source in ("llm", "exact"):
+            question = [{"role": "user", "content": "who is at the door?"}]
+            reply = await sdk.chat.completions.with_raw_response.create(model="m", messages=question)
+            assert reply.parse().choices[0].message.content == "answer to: who is at the door?"
+            assert reply.headers["x-askonce-source"] == source
+        file = await sdk.files.create(file=("in.jsonl", b"{}\n"), purpose="batch")
+        assert [each.name for each in (tmp_path / "data/front-door").rglob("file-*")] == [file.id]
+        with urllib.request.urlopen(page, timeout=30) as shown:
+            assert b"<h1>Savings" in shown.read()
+    [listening] = [each.laddr for each in stack.child("serve").net_connections() if each.status == psutil.CONN_LISTEN]
+    assert (listening.ip, listening.port) == ("127.0.0.1", urlsplit(asking).port)
+    stack.process.terminate()
+    assert stack.ended() == 0
+
+
+def test_without_its_extra_there_is_no_front_door_and_a_line_says_so(local, tmp_path):
+    stack = local(*WITH_DOOR, program=f"import sys; sys.modules['uvicorn'] = None; {PROGRAM}")
+    assert stack.line() == "no front door: uvicorn is not installed (pip install 'askonce[serve]' brings it)\n"
+    assert stack.until_ready().startswith("ready: redis (")
+    assert set(sourced(tmp_path / ".askonce.env")) == {"ASKONCE_REDIS_URL"}
+
+
 @pytest.mark.timeout(240)
 async def test_the_first_steps_answer_a_question_and_its_rewording_with_one_call(local, tmp_path):
+    from openai import AsyncOpenAI
+
     stack = local()
-    stack.until_ready()
+    assert stack.until_ready().startswith("ready: redis, qdrant, embeddings, llm, front-door")
     clean = {k: v for k, v in os.environ.items() if not k.startswith(("ASKONCE_", "OPENAI_"))}
     with subprocess.Popen(
         [sys.executable, "-m", "askonce_worker", "run"], cwd=tmp_path, env=clean, stderr=subprocess.PIPE, text=True
@@ -328,6 +378,11 @@ async def test_the_first_steps_answer_a_question_and_its_rewording_with_one_call
                 )
                 for question in ("What is the capital of France?", "What is the capital city of France?")
             ]  # fmt: skip
+            variables = sourced(tmp_path / ".askonce.env")
+            async with AsyncOpenAI(base_url=variables["ASKONCE_SERVE_BASE_URL"], api_key="none") as sdk:
+                question = [{"role": "user", "content": "What is the capital of France?"}]
+                model = variables["ASKONCE_MODEL"]
+                again = await sdk.chat.completions.with_raw_response.create(model=model, messages=question)
         finally:
             worker.terminate()
             worker.communicate(timeout=60)
@@ -335,3 +390,5 @@ async def test_the_first_steps_answer_a_question_and_its_rewording_with_one_call
     assert first["source"] == "llm"
     assert second["source"] in ("semantic", "inflight")
     assert second["text"] == first["text"]
+    assert again.headers["x-askonce-source"] == "exact"
+    assert again.parse().choices[0].message.content == first["text"]

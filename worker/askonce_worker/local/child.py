@@ -1,12 +1,14 @@
 """What every child process of the stack does: it ends when its parent does, and its directory is its own."""
 
 import os
+import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from threading import Thread
 from typing import IO
 
 if sys.platform != "win32":
@@ -14,12 +16,30 @@ if sys.platform != "win32":
 
 LOCK_PATIENCE = 6.0
 """Seconds to wait for a predecessor that is still stopping."""
+GRACE = 2.5
+"""Seconds in which a server may end what it does: an append-only file reaches the disk."""
 
 
 def wait_for_parent() -> None:
     """Return when the parent closes our stdin, or is gone: a pipe tells of a SIGKILL too."""
     while os.read(0, 4096):
         pass
+
+
+def run_server(command: Sequence[str]) -> int:
+    """Its exit code, when it has ended. It watches no stdin and would outlive us, so it is ended when our parent is."""
+    server = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+    Thread(target=_stop_with_parent, args=(server,), daemon=True).start()
+    return server.wait()
+
+
+def _stop_with_parent(server: subprocess.Popen[bytes]) -> None:
+    wait_for_parent()
+    server.terminate()
+    try:
+        server.wait(GRACE)
+    except subprocess.TimeoutExpired:
+        server.kill()
 
 
 @contextmanager

