@@ -3,6 +3,7 @@
 import json
 import re
 
+from askonce.serve.serve_settings import VARIABLES
 from askonce.store.redis_url import connection_options
 from askonce_worker.cache.qdrant_messages import collection_of, collection_prefix
 from askonce_worker.check.one_part import redacted
@@ -34,6 +35,7 @@ def test_every_setting_that_is_named_is_one():
     found = re.findall(r"`([A-Z]+(?:_[A-Z]+)+)`", README)
     named = {name.removeprefix("ASKONCE_") for name in found} - {"PORT"}
     known = {name.upper() for name in Settings.model_fields}
+    known |= {variable.removeprefix("ASKONCE_") for variable, _ in VARIABLES.values()}
     assert len(named) > 10
     assert named <= known
 

@@ -20,13 +20,11 @@ from askonce.contract.keys import ARQ_JOB, Keys
 from askonce.errors import StoreUnreachable
 from askonce_worker.check.findings import findings
 from askonce_worker.settings import Settings
-from support.acl import TEMPLATE, guarded_valkey  # noqa: F401
+from support.acl import TEMPLATE, USERS, guarded_valkey  # noqa: F401
 from support.asking import settings_for
 from support.front_door import front_door
 from support.jobs import job_record
 from support.worker_process import until, workers
-
-USERS = ("producer", "worker", "operator")
 
 
 @pytest.fixture
@@ -67,7 +65,7 @@ async def test_each_user_does_its_work(guarded_valkey, settings, llm_server, pre
         await works(guarded_valkey, prefix)
         await asyncio.to_thread(scraped, settings["ASKONCE_METRICS_PORT"])
         await operates(operate, guarded_valkey, prefix, producer, job_id)
-        await serves({**settings, "ASKONCE_REDIS_URL": guarded_valkey.url_of("operator")}, tmp_path / "files")
+        await serves({**settings, "ASKONCE_REDIS_URL": guarded_valkey.url_of("front-door")}, tmp_path / "files")
         found = await findings(Settings(**{n.removeprefix("ASKONCE_").lower() if "ASKONCE" in n else n: v
                                            for n, v in settings.items()}))  # fmt: skip
         assert {finding.part for finding in found if not finding.ok} <= {"llm", "embeddings"}, found
@@ -131,11 +129,11 @@ async def operates(operate, guarded, prefix, producer, job_id):
 
 
 async def serves(settings, files):
-    """The Batch API, from the upload to the end of a batch."""
+    """The Batch API, from the upload to the end of a batch. (All its tests have the rights of this user.)"""
     body = {"model": "test-model", "messages": [{"role": "user", "content": "served? [g7]"}]}
     line = {"custom_id": "1", "method": "POST", "url": "/v1/chat/completions", "body": body}
     async with (
-        front_door(settings, "--files", str(files)) as door,
+        front_door(settings, "--files", str(files), guarded=False) as door,
         openai.AsyncOpenAI(base_url=door.base_url, api_key="none", max_retries=0) as sdk,
     ):
         file = await sdk.files.create(file=("in.jsonl", orjson.dumps(line)), purpose="batch")
@@ -192,6 +190,12 @@ OWN = {
         "ZADD {p}:leases:bulk 1 j", "ZADD {p}:workers 1 w", "HSET {p}:tokens:bulk j x", "XADD {p}:feed:0 * a b",
         "HSET {p}:leaders:0 a b", "HSET {p}:collections c 1", "EVAL 'return 1' 0",
     ),
+    "front-door": (
+        "SET {p}:entry:f x", "EXPIRE {p}:entry:f 1", "HSET {p}:access n x", "HDEL {p}:access n",
+        "XADD {p}:outbox * a b", "ZADD {p}:leases:bulk 1 j", "ZADD {p}:workers 1 w", "HSET {p}:leaders:0 a b",
+        "HGET {p}:parked:question:q a", "SET {p}:audit:policy:g x", "SET {p}:scope:s x", "HGET {p}:collections c",
+        "EVAL 'return 1' 0",
+    ),
 }  # fmt: skip
 
 
@@ -241,6 +245,7 @@ def test_no_user_has_more_of_what_is_dangerous_than_info(guarded_valkey):
             assert given & risky <= {"info"}, user
             assert not [word for word in rights["categories"] if word.startswith("+")]
             assert rights["channels"] in ([], [b""], "")
+            assert [row[1] for row in rights["selectors"]] == (["-@all +del"] if user == "front-door" else []), user
 
 
 def test_the_template_names_every_key_and_holds_no_password(prefix):

@@ -10,6 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+import httpx
 import pytest
 from redis.asyncio import Redis
 
@@ -101,6 +102,29 @@ async def code_of(image, settings, command):
     return await (await start(image, settings, command, stdout=asyncio.subprocess.DEVNULL)).wait()
 
 
+async def it_serves(image, settings):
+    """The front door, too: its user may write to the place for files, and to /tmp, through which uploads go."""
+    assert await code_of(image, settings, ["python", "-c", "import obstore"]) == 0
+    files = image.parent / "files"
+    files.mkdir()
+    os.chown(files, USER, USER)
+    command = ["askonce", "serve", "--port", "0", "--files", str(files)]
+    door = await start(image, settings, command, stdout=asyncio.subprocess.PIPE)
+    try:
+        root = (await asyncio.wait_for(door.stdout.readline(), 60)).decode().removeprefix("ready: ").strip()
+        body = {"model": "test-model", "messages": [{"role": "user", "content": "who is inside?"}]}
+        async with httpx.AsyncClient(base_url=root, timeout=60) as http:
+            assert (await http.post("/chat/completions", json=body)).headers["x-askonce-source"] == "exact"
+            large = {"file": ("in.jsonl", b"\n" * 3_000_000)}  # too large to be kept in memory
+            assert (await http.post("/files", data={"purpose": "batch"}, files=large)).status_code == 200
+        door.terminate()
+        assert await asyncio.wait_for(door.wait(), 60) == 0
+    finally:
+        if door.returncode is None:
+            door.kill()
+            await door.wait()
+
+
 @pytest.mark.timeout(300)
 async def test_the_images_commands_run_as_its_user_on_a_tree_he_cannot_change(
     image, valkey_url, embedded_qdrant_url, llm_server, prefix
@@ -120,6 +144,7 @@ async def test_the_images_commands_run_as_its_user_on_a_tree_he_cannot_change(
             assert (await client.ask("who is inside?", timeout=30)).source == "llm"
         assert await code_of(image, settings, ["askonce", "stats"]) == 0
         assert await code_of(image, settings, ["askonce", "ask", "who is inside?", "--model", "test-model"]) == 0
+        await it_serves(image, settings)
         worker.terminate()
         assert await asyncio.wait_for(worker.wait(), 30) == 0
     finally:

@@ -17,7 +17,7 @@ from support.sentinel import until
 
 @contextmanager
 def acl_redis(directory: Path, passwords: Mapping[str, str], prefix: str) -> Iterator[int]:
-    """Its port. passwords: PRODUCER_PASSWORD, WORKER_PASSWORD, OPERATOR_PASSWORD."""
+    """Its port. passwords: PRODUCER_PASSWORD, WORKER_PASSWORD, OPERATOR_PASSWORD, FRONT_DOOR_PASSWORD."""
     for name in ("bin", "run", "data"):
         (directory / name).mkdir(parents=True)
     (directory / "bin/valkey-server").symlink_to(get_binary_path())

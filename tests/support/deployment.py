@@ -9,6 +9,7 @@ import yaml
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 KUBERNETES = DEPLOY / "kubernetes"
+FRONT_DOOR = KUBERNETES / "front-door"
 VARIABLE = re.compile(r"\$\{(\w+)(?::([?-])([^}]*))?\}")
 
 
@@ -38,27 +39,27 @@ def compose_environment(service: str) -> dict[str, str]:
     return {name: value for block in [*files, found["environment"]] for name, value in block.items()}
 
 
-def manifests() -> dict[str, dict[str, Any]]:
-    """The objects that kustomization.yaml lists, by their kind."""
-    listed = kustomization()["resources"]
-    objects = [found for name in listed for found in yaml.safe_load_all((KUBERNETES / name).read_text())]
+def manifests(folder: Path = KUBERNETES) -> dict[str, dict[str, Any]]:
+    """The objects that the folder's kustomization.yaml lists, by their kind: one of each."""
+    listed = kustomization(folder)["resources"]
+    objects = [found for name in listed for found in yaml.safe_load_all((folder / name).read_text())]
     assert len({found["kind"] for found in objects}) == len(objects)
     return {found["kind"]: found for found in objects}
 
 
-def kustomization() -> dict[str, Any]:
-    return yaml.safe_load((KUBERNETES / "kustomization.yaml").read_text())
+def kustomization(folder: Path = KUBERNETES) -> dict[str, Any]:
+    return yaml.safe_load((folder / "kustomization.yaml").read_text())
 
 
-def pod() -> dict[str, Any]:
-    return manifests()["Deployment"]["spec"]["template"]["spec"]
+def pod(folder: Path = KUBERNETES) -> dict[str, Any]:
+    return manifests(folder)["Deployment"]["spec"]["template"]["spec"]
 
 
-def pod_environment() -> dict[str, str]:
-    """What the worker's container sees, with the Secret made of secret.example."""
-    secret = env_file(KUBERNETES / "secret.example")
+def pod_environment(folder: Path = KUBERNETES) -> dict[str, str]:
+    """What the container sees, with the Secret made of secret.example."""
+    secret = env_file(folder / "secret.example")
     environment = {}
-    for variable in pod()["containers"][0]["env"]:
+    for variable in pod(folder)["containers"][0]["env"]:
         source = variable.get("valueFrom")
         environment[variable["name"]] = secret[source["secretKeyRef"]["key"]] if source else variable["value"]
     return environment

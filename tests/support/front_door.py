@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
+from support.acl import the_front_doors_rights
 from support.worker_process import environment, until
 
 
@@ -26,14 +27,18 @@ class FrontDoor:
 
 
 @contextlib.asynccontextmanager
-async def front_door(settings: Mapping[str, str], *arguments: str) -> AsyncIterator[FrontDoor]:
-    """Whatever is left of it at the end is killed."""
+async def front_door(settings: Mapping[str, str], *arguments: str, guarded: bool = True) -> AsyncIterator[FrontDoor]:
+    """Whatever is left of it at the end is killed. guarded: as the user that deploy/redis/users.acl has for it."""
     command = [sys.executable, "-m", "askonce.cli", "serve", "--port", "0", *arguments]
-    with tempfile.TemporaryDirectory() as directory:
+    with tempfile.TemporaryDirectory() as directory, contextlib.ExitStack() as stack:
+        url = settings["ASKONCE_REDIS_URL"]
+        if guarded:
+            url = stack.enter_context(the_front_doors_rights(url, settings.get("ASKONCE_KEY_PREFIX", "askonce")))
+        env = environment({**settings, "ASKONCE_REDIS_URL": url})
         said = Path(directory) / "said"
         with said.open("wb") as output:
             process = await asyncio.create_subprocess_exec(
-                *command, env=environment(settings), cwd=directory, stdin=asyncio.subprocess.DEVNULL, stdout=output
+                *command, env=env, cwd=directory, stdin=asyncio.subprocess.DEVNULL, stdout=output
             )
 
         async def ready() -> str:

@@ -88,3 +88,8 @@ class _Several(Multiprocess):
         super().init_processes()
         if all(process.wait_until_ready(START, self.should_exit) for process in self.processes):
             self._on_ready()
+
+    def terminate_all(self) -> None:
+        for each in self.sockets:  # else the kernel would go on to accept for us, until the last process has ended
+            each.close()
+        super().terminate_all()
