@@ -91,6 +91,8 @@ async def produces(client):
     answers = [answer async for answer in client.as_completed(ids, timeout=20, forget=True)]
     assert {answer.status for answer in answers} == {"answered"}
     assert set((await client.status(ids)).values()) == {"answered"}
+    repeats = [f"and number {n}? [g2{n}]" for n in range(3)]
+    assert [answer.source async for _, answer in client.map(repeats, timeout=20)] == ["exact"] * 3
     await client.cancel(ids)
     assert (await client.explain("and how do I ask? [g1]", timeout=20)).explained_by == "worker"
     return job_id

@@ -17,7 +17,7 @@ K = TypeVar("K")
 
 def fetch_call(keys: Sequence[str]) -> ScriptCall:
     """Its reply has, for each key, the value, None (there is none), or 0: not read, ask again."""
-    return ScriptCall(FETCH, keys, [MOST_BYTES])
+    return ScriptCall(FETCH, [], [MOST_BYTES, *keys])
 
 
 async def fetched(store: Store, keys: Sequence[str]) -> AsyncIterator[tuple[str, bytes | None]]:
