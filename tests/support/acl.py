@@ -33,10 +33,12 @@ def the_front_doors_rights(url: str, prefix: str) -> Iterator[str]:
     name, where = f"front-door-{secrets.token_hex(4)}", urlsplit(url)
     with Redis.from_url(url) as redis:
         redis.execute_command("ACL", "SETUSER", name, *rights.split()[2:])
-        yield where._replace(netloc=f"{name}:of-front-door@{where.netloc}").geturl()
-        denied = [entry for entry in redis.acl_log() if entry["username"] == name]
-        redis.acl_deluser(name)
-    assert denied == []
+        try:
+            yield where._replace(netloc=f"{name}:of-front-door@{where.netloc}").geturl()
+        finally:  # what was refused explains what went wrong
+            denied = [entry for entry in redis.acl_log() if entry["username"] == name]
+            redis.acl_deluser(name)
+            assert denied == []
 
 
 class GuardedValkey:
