@@ -26,6 +26,12 @@ def test_every_block_is_fenced(page):
     assert indented(page) == []
 
 
+def test_every_page_is_named_where_models_and_people_look():
+    pages = {Path(page).name for page in PAGES if page.startswith("docs/")} - {"index.md"}
+    told, navigation = (ROOT / "docs" / "llms.txt").read_text("utf-8"), (ROOT / "mkdocs.yml").read_text("utf-8")
+    assert [page for page in pages if f"({page})" not in told or f": {page}\n" not in navigation] == []
+
+
 def test_every_block_is_run_or_read_or_only_shown():
     assert {block.language for block in BLOCKS} <= RUN | READ | SHOWN
     assert [str(block) for block in BLOCKS if block.language in SHOWN and COMMAND.search(block.text)] == []
