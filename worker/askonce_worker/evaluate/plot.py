@@ -95,12 +95,10 @@ def _mark(panel: Any, file: Measured, report: Report) -> None:
     panel.annotate(
         f"recommended: {report.threshold:.4g}",
         at,
-        (24, -28),
-        textcoords="offset points",
+        (110 * report.max_error, 0.4 * at[1]),  # right of the limit, below the curves
         color=GUARDED,
         fontsize=9,
         arrowprops={"arrowstyle": "-", "color": GUARDED, "linewidth": 0.8},
-        bbox={"boxstyle": "round,pad=0.2", "facecolor": "white", "edgecolor": "none", "alpha": 0.85},
     )
 
 
