@@ -3,17 +3,17 @@
 import asyncio
 import contextlib
 import signal
-import sys
 import tempfile
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
 from support.acl import the_front_doors_rights
+from support.starting import Process, start_module
 from support.worker_process import environment, until
 
 
 class FrontDoor:
-    def __init__(self, process: asyncio.subprocess.Process, base_url: str, settings: Mapping[str, str]) -> None:
+    def __init__(self, process: Process, base_url: str, settings: Mapping[str, str]) -> None:
         self.process, self.base_url, self.settings = process, base_url, settings
 
     @property
@@ -29,17 +29,14 @@ class FrontDoor:
 @contextlib.asynccontextmanager
 async def front_door(settings: Mapping[str, str], *arguments: str, guarded: bool = True) -> AsyncIterator[FrontDoor]:
     """Whatever is left of it at the end is killed. guarded: as the user that deploy/redis/users.acl has for it."""
-    command = [sys.executable, "-m", "askonce.cli", "serve", "--port", "0", *arguments]
+    command = ("askonce.cli", "serve", "--port", "0", *arguments)
     with tempfile.TemporaryDirectory() as directory, contextlib.ExitStack() as stack:
         url = settings["ASKONCE_REDIS_URL"]
         if guarded:
             url = stack.enter_context(the_front_doors_rights(url, settings.get("ASKONCE_KEY_PREFIX", "askonce")))
         env = environment({**settings, "ASKONCE_REDIS_URL": url})
         said = Path(directory) / "said"
-        with said.open("wb") as output:
-            process = await asyncio.create_subprocess_exec(
-                *command, env=env, cwd=directory, stdin=asyncio.subprocess.DEVNULL, stdout=output
-            )
+        process = await start_module(*command, environment=env, directory=Path(directory), output=said)
 
         async def ready() -> str:
             assert process.returncode is None, "the server ended"

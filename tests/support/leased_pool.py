@@ -1,10 +1,8 @@
 """Leased workers as processes, on one server and prefix. For the tests of the queue."""
 
-import asyncio
 import contextlib
 import json
 import os
-import sys
 import tempfile
 import uuid
 from pathlib import Path
@@ -14,6 +12,7 @@ from redis.asyncio import Redis
 
 from askonce.contract.keys import Keys
 from support.jobs import put
+from support.starting import start_module
 from support.worker_process import WorkerProcess, until
 
 LEASE = 1.5
@@ -40,12 +39,9 @@ class Pool:
     async def start(self, **orders):
         log = self.directory / f"{len(self.workers)}.log"
         told = {"url": self.url, "prefix": self.keys.prefix, "lease": LEASE, **orders}
-        with log.open("ab") as output:
-            process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "support.leased_worker", json.dumps(told),
-                env={**os.environ, "PYTHONPATH": str(TESTS)}, stdin=asyncio.subprocess.DEVNULL,
-                stdout=output, stderr=output,
-            )  # fmt: skip
+        environment = {**os.environ, "PYTHONPATH": str(TESTS)}
+        files = {"directory": TESTS, "output": log, "errors": log}
+        process = await start_module("support.leased_worker", json.dumps(told), environment=environment, **files)
         worker = WorkerProcess(process, log)
         self.workers.append(worker)
         name = f"worker-{process.pid}"

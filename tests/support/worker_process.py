@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Mapping
@@ -14,6 +13,7 @@ from redis.asyncio import Connection, ConnectionPool, Redis
 
 from askonce.contract.keys import Keys
 from askonce.store.redis_url import connection_options
+from support.starting import Process, start_module
 
 
 async def until(condition, *, seconds: float = 20.0, what: str = "the condition"):
@@ -29,7 +29,7 @@ async def until(condition, *, seconds: float = 20.0, what: str = "the condition"
 
 
 class WorkerProcess:
-    def __init__(self, process: asyncio.subprocess.Process, log: Path) -> None:
+    def __init__(self, process: Process, log: Path) -> None:
         self.process = process
         self.log = log
 
@@ -100,9 +100,6 @@ def redis_of(url: str) -> Redis:
 
 
 async def start_worker(settings: Mapping[str, str], log: Path, *arguments: str) -> WorkerProcess:
-    with log.open("ab") as output:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "askonce_worker", "run", *arguments,
-            env=environment(settings), stdin=asyncio.subprocess.DEVNULL, stdout=output, stderr=output, cwd=log.parent,
-        )  # fmt: skip
+    files = {"directory": log.parent, "output": log, "errors": log}
+    process = await start_module("askonce_worker", "run", *arguments, environment=environment(settings), **files)
     return WorkerProcess(process, log)

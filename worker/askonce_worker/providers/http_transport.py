@@ -4,8 +4,10 @@ The SDK brings such a transport too. That one calls a refused or broken connecti
 HTTP escape as aiohttp's own error, and lets no more than 100 requests run at once.
 """
 
+import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
+from functools import cache
 
 import aiohttp
 import httpx2
@@ -23,7 +25,7 @@ class AiohttpTransport(httpx2.AsyncBaseTransport):
 
     def __init__(self, *, keep_alive: float) -> None:
         self._keep_alive = keep_alive
-        self._tls = httpx2.create_ssl_context()
+        self._tls = _tls()
         self._session: aiohttp.ClientSession | None = None
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
@@ -56,6 +58,12 @@ class AiohttpTransport(httpx2.AsyncBaseTransport):
                 max_field_size=MAX_HEADER,
             )
         return self._session
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    """One for all connections: reading the certificates of the authorities takes a twentieth of a second."""
+    return httpx2.create_ssl_context()
 
 
 class _Body(httpx2.AsyncByteStream):
