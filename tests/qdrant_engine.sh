@@ -5,6 +5,6 @@ cd "$(dirname "$0")/.."
 engine=qdrant-edge-py==0.6.1  # Qdrant 1.17
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-"$1/python" -m pip install --quiet --disable-pip-version-check --no-deps --target "$work" "$engine"
+tests/install.sh "$1" "$1/python" --no-deps --target "$work" "$engine"
 PYTHONPATH="$work" ASKONCE_TEST_QDRANTS=graph "$1/pytest" -n 2 -p no:cacheprovider \
   tests/contract/test_qdrant_*.py tests/contract/test_semantic_cache.py

