@@ -3,7 +3,9 @@
 import json
 import re
 
-from askonce.serve.serve_settings import VARIABLES
+from askonce.serve.serve_settings import VARIABLES, ServeSettings
+from askonce.serve.server import GRACE
+from askonce.serve.upload import OTHER
 from askonce.store.redis_url import connection_options
 from askonce_worker.cache.qdrant_messages import collection_of, collection_prefix
 from askonce_worker.check.one_part import redacted
@@ -38,6 +40,16 @@ def test_every_setting_that_is_named_is_one():
     known |= {variable.removeprefix("ASKONCE_") for variable, _ in VARIABLES.values()}
     assert len(named) > 10
     assert named <= known
+
+
+def test_what_stands_before_the_front_door_lets_files_through_and_waits_as_long_as_it_does():
+    [megabytes], [seconds] = (
+        re.findall(r"client_max_body_size (\d+)m", README),
+        re.findall(r"read_timeout (\d+)s", README),
+    )
+    assert int(megabytes) << 20 >= ServeSettings().file_bytes + OTHER
+    assert int(seconds) > ServeSettings().timeout
+    assert f"have {GRACE} s" in README
 
 
 def test_every_file_that_is_named_is_there():
