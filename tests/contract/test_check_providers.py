@@ -13,6 +13,7 @@ from askonce_worker.check.judging import judge
 from askonce_worker.check.providers import embeddings, llm
 from askonce_worker.check.table import table_of
 from askonce_worker.settings import Settings
+from support.strict_providers import Azure, serving
 
 
 @pytest.fixture(autouse=True)
@@ -29,6 +30,16 @@ async def test_a_provider_without_a_list_of_models_is_asked_for_one_token(llm_se
     found = await llm(settings(llm_server, model="m"))
     assert (found.ok, found.state) == (True, "answers, but lists no models")
     assert (await llm_server.stats())["chat"]["texts"] == {"ready?": 1}
+
+
+@pytest.mark.parametrize("base", ["?api-version=2024-10-21", "/openai/v1"])
+async def test_deployments_of_azure_are_asked_by_their_names(base):
+    with serving(Azure("chat-prod", "embed-prod", key="right")) as azure:
+        named = {"OPENAI_BASE_URL": f"http://127.0.0.1:{azure.port}{base}", "embedding_model": "embed-prod"}
+        found = await llm(Settings(OPENAI_API_KEY="right", model="chat-prod", **named))
+        assert (found.ok, found.state) == (True, "answers, but the model is not among the 2 it lists")
+        assert (await embeddings(Settings(OPENAI_API_KEY="right", **named))).state == "384 dimensions"
+        assert "status 404" in (await llm(Settings(OPENAI_API_KEY="right", model="gpt-4o", **named))).state
 
 
 async def test_without_a_list_and_without_a_model_nothing_is_asked(llm_server):

@@ -73,8 +73,10 @@ class ProviderClient(openai.AsyncOpenAI):
         return f"AsyncOpenAI/Python {openai.__version__}"  # gateways know this one
 
     async def _prepare_options(self, options: FinalRequestOptions) -> FinalRequestOptions:
-        """The SDK's hook. Azure takes the key in a header of its own."""
+        """The SDK's hook. Azure takes the key in a header of its own, and the model of the SDK's calls in the path."""
         options = await super()._prepare_options(options)
+        if isinstance(options.json_data, Mapping) and "model" in options.json_data:
+            options.url = self.endpoint.path(options.url, str(options.json_data["model"]))
         if self.endpoint.azure:
             given = options.headers if isinstance(options.headers, Mapping) else {}
             options.headers = {**given, "api-key": self.api_key, "Authorization": openai.Omit()}
