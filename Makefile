@@ -8,7 +8,7 @@ unexport PYTHONDONTWRITEBYTECODE
 INSTALL := tests/install.sh $(BIN) $(BIN)/python
 WEIGHTS := worker/askonce_worker/local/llm-requirements.txt
 
-.PHONY: sdks demo test lint types imports unit coverage bench format clean setup packages pythons engine busy docs tools audit soak
+.PHONY: sdks examples demo test lint types imports unit coverage bench format clean setup packages pythons engine busy docs tools audit soak
 
 setup: $(VENV)/.ready
 
@@ -84,9 +84,14 @@ tools: | $(BIN)/python
 	tests/redis.sh $(BIN)
 	tests/chromium.sh
 
-# Applications of others, for the tests of the front door.
+# Applications of others, for the tests of the front door and of the examples.
 sdks: setup
 	tests/sdks.sh $(BIN)
+
+# The examples, those for Airflow and Dagster too: the gate runs the others.
+examples: setup sdks
+	tests/schedulers.sh $(BIN)
+	$(BIN)/pytest tests/e2e/test_examples.py
 
 # Known vulnerabilities of what is pinned. Needs a network that reaches the advisories; CI checks what it can without.
 audit:
