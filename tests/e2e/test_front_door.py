@@ -4,6 +4,7 @@ import asyncio
 from urllib.parse import urlsplit
 
 import httpx
+import openai
 import orjson
 import pytest
 
@@ -186,6 +187,35 @@ async def test_slow_readers_of_a_stream_hold_up_nobody(door, http, llm_server):
             assert part, "the stream ended early"
             seen = seen[-100:] + part
         writer.close()
+
+
+async def test_a_stream_whose_answer_takes_long_gets_comments_and_then_the_answer_or_the_error(settings, llm_server):
+    patient = {**settings, "ASKONCE_SERVE_KEEP_ALIVE": "0.2"}
+    await llm_server.control(chat={"latency_ms": 1000})
+    async with (
+        workers(1, settings),
+        front_door(patient) as door,
+        httpx.AsyncClient(base_url=door.base_url, timeout=60) as http,
+        openai.AsyncOpenAI(base_url=door.base_url, api_key="none", max_retries=0) as sdk,
+    ):
+        reply = await post(http, stream=True)
+        assert reply.text.count(": waiting for the answer\n\n") > 1
+        assert reply.text.endswith("data: [DONE]\n\n")
+        assert (await post(http, stream=True)).text.startswith("data: ")  # now it is at hand
+        stream = await sdk.chat.completions.create(model="m", messages=MESSAGES, temperature=0.5, stream=True)
+        assert (
+            "".join([chunk.choices[0].delta.content or "" async for chunk in stream]) == "answer to: What is a monad?"
+        )
+        events = [event async for event in await sdk.responses.create(model="m", input="Who?", stream=True)]
+        assert (events[0].type, events[-1].type) == ("response.created", "response.completed")
+
+        await llm_server.fail("chat", "status", status=400, message="no such voice")
+        for call in (
+            sdk.chat.completions.create(model="m", messages=MESSAGES, temperature=0.6, stream=True),
+            sdk.responses.create(model="m", input="Who else?", stream=True),
+        ):
+            with pytest.raises(openai.APIError, match="no such voice"):
+                _ = [event async for event in await call]
 
 
 async def test_two_processes_share_the_port_and_end_what_is_under_way_when_told_to_stop(settings, llm_server):

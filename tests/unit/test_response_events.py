@@ -21,3 +21,11 @@ def test_a_stream_comes_to_its_end_whatever_a_part_is(item):
     *_, done, last = [orjson.loads(event.partition(b"data: ")[2]) for event in response_events(body)]
     assert (done["type"], done["item"]) == ("response.output_item.done", item)
     assert (last["type"], last["response"]) == ("response.completed", body)
+
+
+def test_what_comes_at_the_end_is_not_in_the_first_event():
+    later = {"usage": {"total_tokens": 3}, "incomplete_details": {"reason": "max_output_tokens"}, "completed_at": 7}
+    body = {"object": "response", "status": "incomplete", "output": [], "error": None, **later}
+    first, *_, last = [orjson.loads(event.partition(b"data: ")[2]) for event in response_events(body)]
+    assert first["response"] == {**body, **dict.fromkeys(later), "status": "in_progress"}
+    assert (last["type"], last["response"]) == ("response.incomplete", body)

@@ -25,6 +25,7 @@ from askonce.serve.provider import Provider
 from askonce.serve.refusals import Refused, json_response, refusal_of
 from askonce.serve.responses import Responses
 from askonce.serve.serve_settings import ServeSettings, serve_settings
+from askonce.serve.streaming import EventStreams
 from askonce.serve.what_happened import WhatHappened
 from askonce.settings import client_settings
 from askonce.store.connection import Store
@@ -77,8 +78,9 @@ def make_app(settings: ServeSettings) -> Starlette:
 def _asked(client: Client, doorman: Doorman, settings: ServeSettings) -> list[Route]:
     """What becomes questions."""
     happened = WhatHappened(load_prices(settings.prices, base_url=settings.base_url))
-    chat = Chat(client, doorman, happened, timeout=settings.timeout)
-    responses = Responses(client, doorman, happened, timeout=settings.timeout)
+    streams = EventStreams(happened, quiet=settings.keep_alive)
+    chat = Chat(client, doorman, happened, streams, timeout=settings.timeout)
+    responses = Responses(client, doorman, happened, streams, timeout=settings.timeout)
     embeddings = Embeddings(client, doorman, happened, timeout=settings.timeout)
     return [
         Route("/v1/chat/completions", chat.complete, methods=["POST"]),

@@ -35,6 +35,11 @@ def completion_chunks(body: Mapping[str, Any], *, usage: bool) -> Iterator[bytes
     yield END
 
 
+def failed_chunk(error: Mapping[str, Any]) -> bytes:
+    """The last event where there is no answer. OpenAI's clients raise it."""
+    return _event({"error": error})
+
+
 def _deltas(message: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """What each event adds to the message: first the role and all that comes whole, then the words in pieces."""
     first = {"role": "assistant", **message}
@@ -63,5 +68,5 @@ def _choice(index: int, delta: dict[str, Any], finish_reason: str | None) -> dic
     return {"index": index, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
 
 
-def _event(chunk: dict[str, Any]) -> bytes:
+def _event(chunk: Mapping[str, Any]) -> bytes:
     return b"data: " + orjson.dumps(chunk) + b"\n\n"

@@ -16,15 +16,23 @@ GONE = 499
 
 async def while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:
     """What the work comes to. Its request has to be read to its end. Raises Refused where the client goes first."""
+    return (await begun(request, work, seconds=None)).result()
+
+
+async def begun(request: Request, work: Coroutine[Any, Any, T], *, seconds: float | None) -> "asyncio.Task[T]":
+    """The same, of which the caller has to take care: done, or after so many seconds still under way."""
     task = asyncio.create_task(work)
     gone = asyncio.create_task(_until_gone(request))
     try:
-        await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
-        if not task.done():
+        await asyncio.wait({task, gone}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        if gone.done() and not task.done():
             raise Refused(GONE, "the client is gone")
-        return task.result()
+    except BaseException:
+        await stop(task)
+        raise
     finally:
-        await stop(task, gone)
+        await stop(gone)
+    return task
 
 
 async def _until_gone(request: Request) -> None:

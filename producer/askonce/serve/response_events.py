@@ -16,17 +16,28 @@ CALLS = {"function_call": "function_call_arguments", "custom_tool_call": "custom
 """What the events of a call are called."""
 WORDS = {"output_text": "text", "refusal": "refusal", "reasoning_text": "text"}
 """Where a part has its words, by its type, after which its events are called."""
+LATER = ("usage", "error", "incomplete_details", "completed_at")
+"""What a response has at its end."""
 
 Event = tuple[str, dict[str, Any]]
 
 
 def response_events(body: Mapping[str, Any]) -> Iterator[bytes]:
     """The events of a response, as the provider would have streamed it. body: as it came to be in the end."""
-    begun = {**body, "status": "in_progress", "output": [], "usage": None}
+    begun = {**body, "status": "in_progress", "output": [], **{name: None for name in LATER if name in body}}
     numbers = count()
     for name, fields in _events(body, begun):
-        data = orjson.dumps({"type": name, "sequence_number": next(numbers), **fields})
-        yield b"event: " + name.encode() + b"\ndata: " + data + b"\n\n"
+        yield _event(name, {"sequence_number": next(numbers), **fields})
+
+
+def failed_response(error: Mapping[str, Any]) -> bytes:
+    """The only event where there is no answer: OpenAI's, and `error` as a whole, which makes its clients raise it."""
+    known = {name: error.get(name) for name in ("code", "message", "param")}
+    return _event("error", {"sequence_number": 0, **known, "error": error})
+
+
+def _event(name: str, fields: Mapping[str, Any]) -> bytes:
+    return b"event: " + name.encode() + b"\ndata: " + orjson.dumps({"type": name, **fields}) + b"\n\n"
 
 
 def _events(body: Mapping[str, Any], begun: Mapping[str, Any]) -> Iterator[Event]:

@@ -5,16 +5,19 @@ response, a conversation, a stored prompt), or that uses tools of the provider's
 provider and is never cached: budgets and limits hold for it, too.
 """
 
+from collections.abc import Iterator
+
 from starlette.requests import Request
 from starlette.responses import Response
 
+from askonce.answer import Answer
 from askonce.client import Client
 from askonce.serve.bodies import read_object
 from askonce.serve.doorman import Doorman
 from askonce.serve.hanging_up import while_connected
 from askonce.serve.refusals import Refused, json_response
-from askonce.serve.response_events import response_events
-from askonce.serve.streaming import event_stream, streaming
+from askonce.serve.response_events import failed_response, response_events
+from askonce.serve.streaming import EventStreams, streaming
 from askonce.serve.what_happened import WhatHappened
 from askonce.serve.wishes import question_of
 
@@ -22,8 +25,11 @@ from askonce.serve.wishes import question_of
 class Responses:
     """timeout: seconds for which a request waits, and its question's deadline."""
 
-    def __init__(self, client: Client, doorman: Doorman, happened: WhatHappened, *, timeout: float) -> None:
+    def __init__(
+        self, client: Client, doorman: Doorman, happened: WhatHappened, streams: EventStreams, *, timeout: float
+    ) -> None:
         self._client, self._doorman, self._happened, self._timeout = client, doorman, happened, timeout
+        self._streams = streams
 
     async def create(self, request: Request) -> Response:
         """Raises Refused, AskOnceError."""
@@ -33,6 +39,12 @@ class Responses:
         if streams and body.get("background"):
             raise Refused(400, "background: its events come by GET /v1/responses/ID?stream=true", param="stream")
         question = question_of(body, request.headers, key, "responses")
-        answer = await while_connected(request, self._client.ask(question, timeout=self._timeout))
-        headers, found = self._happened.headers_of(answer), answer.body or {}
-        return event_stream(response_events(found), headers) if streams else json_response(found, headers=headers)
+        asked = self._client.ask(question, timeout=self._timeout)
+        if streams:
+            return await self._streams.of(request, asked, _events, failed_response)
+        answer = await while_connected(request, asked)
+        return json_response(answer.body or {}, headers=self._happened.headers_of(answer))
+
+
+def _events(answer: Answer) -> Iterator[bytes]:
+    return response_events(answer.body or {})

@@ -15,8 +15,9 @@ OPENAI = "https://api.openai.com/v1"
 
 @dataclass(frozen=True, slots=True)
 class ServeSettings:
-    """namespace: of questions that name none. timeout: seconds for which a request waits for its answer. open: without
-    keys, anybody may ask, not only who is on this machine. base_url, api_key: the provider's. prices: in a file.
+    """namespace: of questions that name none. timeout: seconds for which a request waits for its answer. keep_alive:
+    seconds for which a stream is silent. open: without keys, anybody may ask, not only who is on this machine.
+    base_url, api_key: the provider's. prices: in a file.
 
     files: where those of the Batch API are, a directory or `s3://bucket/prefix`. file_bytes, file_lines: the most that
     one may have. file_lifetime: seconds. batches: that each process runs at once; 0 leaves them to other servers.
@@ -28,6 +29,7 @@ class ServeSettings:
     namespace: str = "default"
     processes: int = 1
     timeout: float = 600.0
+    keep_alive: float = 20.0
     open: bool = False
     files: str | None = None
     file_bytes: int = 209_715_200
@@ -61,6 +63,7 @@ VARIABLES: dict[str, tuple[str, Callable[[str, Any], Any]]] = {
     "namespace": (f"{PREFIX}NAMESPACE", printable),
     "processes": (f"{PREFIX}PROCESSES", number(int, 1, 256)),
     "timeout": (f"{PREFIX}TIMEOUT", number(float, 1, 86_400)),
+    "keep_alive": (f"{PREFIX}KEEP_ALIVE", number(float, 0.1, 86_400)),
     "open": (f"{PREFIX}OPEN", flag),
     "files": (f"{PREFIX}FILES", printable),
     "file_bytes": (f"{PREFIX}FILE_BYTES", number(int, 1, 10**12)),

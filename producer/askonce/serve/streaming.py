@@ -1,11 +1,26 @@
 """Answers as Server-Sent Events: what a request says of them, and how they leave."""
 
-from collections.abc import AsyncIterator, Iterator, Mapping
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from typing import Any
 
+from starlette.requests import Request
 from starlette.responses import StreamingResponse
 
-from askonce.serve.refusals import Refused
+from askonce.answer import Answer
+from askonce.errors import AskOnceError
+from askonce.json_values import loads
+from askonce.serve.hanging_up import begun
+from askonce.serve.refusals import Refused, refusal_of
+from askonce.serve.what_happened import WhatHappened
+from askonce.tasks import stop
+
+Events = Callable[[Answer], Iterator[bytes]]
+Failed = Callable[[Mapping[str, Any]], bytes]
+"""The event that says an error, as it would be in the body of a reply."""
+COMMENT = b": waiting for the answer\n\n"
+EVENTS = "text/event-stream"
+HEADERS = {"cache-control": "no-cache"}
 
 
 def streaming(body: Mapping[str, Any]) -> tuple[bool, bool]:
@@ -20,9 +35,40 @@ def streaming(body: Mapping[str, Any]) -> tuple[bool, bool]:
     return streams, options.get("include_usage") is True
 
 
-def event_stream(events: Iterator[bytes], headers: Mapping[str, str]) -> StreamingResponse:
-    more = {**headers, "cache-control": "no-cache"}
-    return StreamingResponse(in_turn(events), media_type="text/event-stream", headers=more)
+class EventStreams:
+    """happened: what headers say. quiet: seconds for which nothing is sent, before and between two comments."""
+
+    def __init__(self, happened: WhatHappened, *, quiet: float) -> None:
+        self._happened, self._quiet = happened, quiet
+
+    async def of(
+        self, request: Request, work: Coroutine[Any, Any, Answer], events: Events, failed: Failed
+    ) -> StreamingResponse:
+        """The answer in events, or, where it takes long, comments until it comes.
+
+        Raises Refused, AskOnceError: as long as no comment was sent, an error has its status.
+        """
+        task = await begun(request, work, seconds=self._quiet)
+        if not task.done():
+            return StreamingResponse(self._late(task, events, failed), media_type=EVENTS, headers=HEADERS)
+        answer = task.result()
+        headers = {**self._happened.headers_of(answer), **HEADERS}
+        return StreamingResponse(in_turn(events(answer)), media_type=EVENTS, headers=headers)
+
+    async def _late(self, task: "asyncio.Task[Answer]", events: Events, failed: Failed) -> AsyncIterator[bytes]:
+        try:
+            while not task.done():
+                yield COMMENT
+                await asyncio.wait({task}, timeout=self._quiet)
+            try:
+                answer = task.result()
+            except AskOnceError as error:
+                yield failed(loads(bytes(refusal_of(error).body))["error"])
+                return
+            for part in events(answer):
+                yield part
+        finally:
+            await stop(task)
 
 
 async def in_turn(parts: Iterator[bytes]) -> AsyncIterator[bytes]:
