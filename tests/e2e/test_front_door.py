@@ -191,7 +191,8 @@ async def test_slow_readers_of_a_stream_hold_up_nobody(door, http, llm_server):
 
 async def test_a_stream_whose_answer_takes_long_gets_comments_and_then_the_answer_or_the_error(settings, llm_server):
     patient = {**settings, "ASKONCE_SERVE_KEEP_ALIVE": "0.2"}
-    await llm_server.control(chat={"latency_ms": 1000})
+    slow = {"latency_ms": 1000}
+    await llm_server.control(chat=slow, responses=slow)
     async with (
         workers(1, settings),
         front_door(patient) as door,
@@ -209,13 +210,15 @@ async def test_a_stream_whose_answer_takes_long_gets_comments_and_then_the_answe
         events = [event async for event in await sdk.responses.create(model="m", input="Who?", stream=True)]
         assert (events[0].type, events[-1].type) == ("response.created", "response.completed")
 
-        await llm_server.fail("chat", "status", status=400, message="no such voice")
+        for endpoint in ("chat", "responses"):
+            await llm_server.fail(endpoint, "status", status=400, message="no such voice", **slow)
         for call in (
             sdk.chat.completions.create(model="m", messages=MESSAGES, temperature=0.6, stream=True),
             sdk.responses.create(model="m", input="Who else?", stream=True),
         ):
-            with pytest.raises(openai.APIError, match="no such voice"):
+            with pytest.raises(openai.APIError, match="no such voice") as caught:
                 _ = [event async for event in await call]
+            assert not isinstance(caught.value, openai.APIStatusError)  # it came after a comment
 
 
 async def test_two_processes_share_the_port_and_end_what_is_under_way_when_told_to_stop(settings, llm_server):
