@@ -12,6 +12,7 @@ import pytest_asyncio
 from redis import Redis
 from selenium.webdriver.common.keys import Keys as Keyboard
 
+from askonce import Question
 from askonce.contract.keys import Keys
 from askonce.operator.access_keys import AccessKeys
 from askonce.serve.page.viewers import csrf_of
@@ -30,6 +31,7 @@ pytestmark = pytest.mark.skipif(
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def stack(valkey_url, embedded_qdrant_url, llm_process):
     settings = settings_for(valkey_url, embedded_qdrant_url, llm_process, f"test-{secrets.token_hex(4)}")
+    settings |= {"ASKONCE_BATCH_WAIT": "0.05", "ASKONCE_BATCH_MARGIN": "2"}
     with Redis.from_url(valkey_url) as redis:
         page_data.counters(redis, Keys(settings["ASKONCE_KEY_PREFIX"]), days=2)
     async with workers(1, settings), front_door(settings) as door:
@@ -150,7 +152,7 @@ def test_a_question_is_explained_and_its_answer_seen_refreshed_and_deleted(chrom
     assert ask("Where is the cellar? [ge1]")[0].source == "llm"
 
 
-def test_work_shows_what_was_given_up_and_an_invalidation_counts_first(chromium, ask, stack):
+def test_work_shows_what_was_given_up_and_an_invalidation_counts_first(chromium, ask, stack, llm_server):
     settings, _ = stack
     keys = Keys(settings["ASKONCE_KEY_PREFIX"])
     with Redis.from_url(settings["ASKONCE_REDIS_URL"]) as redis:
@@ -161,6 +163,10 @@ def test_work_shows_what_was_given_up_and_an_invalidation_counts_first(chromium,
     letter = chromium.with_text(".list li", "job-2")
     letter.find_element("css selector", "button[value=drop]").click()
     chromium.wait(lambda: "job-2" not in chromium.text and "job-1" in chromium.text)
+    chromium.with_text(".list li", "job-1").find_element("css selector", "button[value=replay]").click()
+    chromium.wait(lambda: "job-1" not in chromium.text)
+    assert ask("Why is it dark?", model="m")[0].source in ("exact", "inflight")  # it is asked again, once
+    assert llm_server.call("GET", "/stats", None)["chat"]["texts"]["Why is it dark?"] == 1
     assert ask("Who lives here? [gi1]", namespace="tower")[0].source == "llm"
     chromium.one("form[action$=count] input[name=namespace]").send_keys("tower")
     chromium.with_text("button", "Count them first").click()
@@ -168,6 +174,46 @@ def test_work_shows_what_was_given_up_and_an_invalidation_counts_first(chromium,
     chromium.with_text("button", "Invalidate them").click()
     chromium.with_text("h1", "Work")
     assert ask("Who lives here? [gi1]", namespace="tower")[0].source == "llm"
+
+
+def test_new_matches_announce_themselves_while_a_provider_s_batch_is_cancelled(chromium, ask, stack, llm_server):
+    settings, _ = stack
+    llm_server.call("POST", "/control", {"batches": {"seconds": 3600}})
+    asked, again = "How is the weather at sea? [gn1]", "kindly, How is the weather at sea? [gn1]"
+
+    async def parked():
+        async with client_for(settings, namespace="shop") as client:
+            return await client.submit(Question("Who can wait? [gp1]", tier="batch"))
+
+    asyncio.run(parked())
+    chromium.be("desk")
+    chromium.open("/ui/matches?order=new")
+    assert chromium.all(".news a") == []
+    assert [answer.source for answer in ask(asked, again)] in (["llm", "semantic"], ["llm", "inflight"])
+    with chromium.another_tab():
+        row = chromium.shown("/ui/work", "tbody tr", "in_progress")
+        row.find_element("css selector", "button.danger").click()
+        chromium.wait(lambda: chromium.driver.switch_to.alert, "the question whether").dismiss()
+        row.find_element("css selector", "button.danger").click()
+        chromium.wait(lambda: chromium.driver.switch_to.alert, "the question whether").accept()
+        row = chromium.shown("/ui/work", "tbody tr", "cancelled")
+        assert row.find_elements("css selector", "button") == []
+    chromium.with_text(".news a", "new").click()
+    assert again in chromium.one(".match").text
+
+
+def test_savings_are_printed_without_what_is_for_the_screen_alone(chromium):
+    chromium.be("desk")
+    chromium.open("/ui/")
+    chromium.driver.execute_script("window.print = () => { document.body.dataset.printed = 'yes'; }")
+    chromium.with_text("[data-print]", "Print").click()
+    assert chromium.one("body").get_attribute("data-printed") == "yes"
+    for_screen = (".bar", ".filters", ".no-print")
+    assert [any(each.is_displayed() for each in chromium.all(css)) for css in for_screen] == [True, True, True]
+    with chromium.on_paper():
+        assert [any(each.is_displayed() for each in chromium.all(css)) for css in for_screen] == [False, False, False]
+        assert [each.is_displayed() for each in chromium.all(".chart canvas")] == [True, True]
+        assert chromium.overflow == 0
 
 
 def test_a_change_needs_the_page_s_own_form(http):

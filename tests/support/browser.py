@@ -85,6 +85,26 @@ class Browser:
         """What the console says: errors of scripts, and what the policy has forbidden."""
         return [entry["message"] for entry in self.driver.get_log("browser") if entry["level"] == "SEVERE"]
 
+    @contextlib.contextmanager
+    def on_paper(self) -> Iterator[None]:
+        """Inside, the page looks as it is printed."""
+        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+        try:
+            yield
+        finally:
+            self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+
+    @contextlib.contextmanager
+    def another_tab(self) -> Iterator[None]:
+        """Inside, that is the one looked at; the page before goes on."""
+        before = self.driver.current_window_handle
+        self.driver.switch_to.new_window("tab")
+        try:
+            yield
+        finally:
+            self.driver.close()
+            self.driver.switch_to.window(before)
+
     def picture(self) -> bytes:
         """The whole page, as a PNG."""
         size = self.driver.execute_script("return [innerWidth, document.documentElement.scrollHeight]")
