@@ -27,3 +27,16 @@ async def test_keys_of_a_later_release_alone_let_nobody_in(valkey_url, prefix):
             assert await keys.all() == []
     finally:
         await store.aclose()
+
+
+@pytest.mark.parametrize("host", [b"evil.example", b"[", b""])
+async def test_without_keys_nobody_gets_in_by_a_name_of_his_own(valkey_url, prefix, host):
+    request = Request({"type": "http", "headers": [(b"host", host)]})
+    store = Store(valkey_url)
+    try:
+        doorman = Doorman(KnownKeys(store, Keys(prefix).front_door.access), anonymous=True, local=True)
+        with pytest.raises(Refused) as refused:
+            await doorman.admit(request)
+        assert refused.value.status == 403
+    finally:
+        await store.aclose()

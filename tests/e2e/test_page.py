@@ -183,7 +183,7 @@ def test_new_matches_announce_themselves_while_a_provider_s_batch_is_cancelled(c
 
     async def parked():
         async with client_for(settings, namespace="shop") as client:
-            return await client.submit(Question("Who can wait? [gp1]", tier="batch"))
+            return await client.submit(Question("Who can wait? [gp1]", tier="batch"), lane="bulk")
 
     asyncio.run(parked())
     chromium.be("desk")
@@ -191,10 +191,10 @@ def test_new_matches_announce_themselves_while_a_provider_s_batch_is_cancelled(c
     assert chromium.all(".news a") == []
     assert [answer.source for answer in ask(asked, again)] in (["llm", "semantic"], ["llm", "inflight"])
     with chromium.another_tab():
-        row = chromium.shown("/ui/work", "tbody tr", "in_progress")
-        row.find_element("css selector", "button.danger").click()
+        button = chromium.shown("/ui/work", "tbody button.danger", "Cancel")
+        button.click()
         chromium.wait(lambda: chromium.driver.switch_to.alert, "the question whether").dismiss()
-        row.find_element("css selector", "button.danger").click()
+        button.click()
         chromium.wait(lambda: chromium.driver.switch_to.alert, "the question whether").accept()
         row = chromium.shown("/ui/work", "tbody tr", "cancelled")
         assert row.find_elements("css selector", "button") == []

@@ -1,6 +1,7 @@
 """Who is let in: by a bearer token, or, where no key was ever added, whoever is on this machine."""
 
 import ipaddress
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from starlette.requests import Request
@@ -55,10 +56,19 @@ class Doorman:
         return (await self._keys.by_digest()).get(digest)
 
 
+@lru_cache(maxsize=16)
+def _leads_here(host: str) -> bool:
+    """host: as a request names it, with its port."""
+    try:
+        return is_loopback(urlsplit(f"//{host}").hostname or "")
+    except ValueError:
+        return False
+
+
 def _refuse_pages_of_others(request: Request, *, local: bool) -> None:
     """Any page can make its reader's browser send requests here, and under a name of its own that leads here."""
     host = request.headers.get("host", "")
-    if local and not is_loopback(urlsplit(f"//{host}").hostname or ""):
+    if local and not _leads_here(host):
         raise Refused(403, f"without keys this answers to localhost alone, not to {host!r}", code="other_host")
     origin = request.headers.get("origin")
     site = request.headers.get("sec-fetch-site", "none")

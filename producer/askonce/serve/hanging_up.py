@@ -12,6 +12,8 @@ from askonce.tasks import stop
 T = TypeVar("T")
 GONE = 499
 """Nobody reads this status; proxies write it into their logs."""
+AT_ONCE = 0.05
+"""Seconds in which a hit is there: until then nobody looks out for the client, which would take longer than the hit."""
 
 
 async def while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:
@@ -22,17 +24,24 @@ async def while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:
 async def begun(request: Request, work: Coroutine[Any, Any, T], *, seconds: float | None) -> "asyncio.Task[T]":
     """The same, of which the caller has to take care: done, or after so many seconds still under way."""
     task = asyncio.create_task(work)
+    try:
+        done, _ = await asyncio.wait({task}, timeout=AT_ONCE)
+        if not done:
+            await _unless_gone(request, task, seconds)
+    except BaseException:
+        await stop(task)
+        raise
+    return task
+
+
+async def _unless_gone(request: Request, task: "asyncio.Task[Any]", seconds: float | None) -> None:
     gone = asyncio.create_task(_until_gone(request))
     try:
         await asyncio.wait({task, gone}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         if gone.done() and not task.done():
             raise Refused(GONE, "the client is gone")
-    except BaseException:
-        await stop(task)
-        raise
     finally:
         await stop(gone)
-    return task
 
 
 async def _until_gone(request: Request) -> None:
