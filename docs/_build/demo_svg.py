@@ -4,8 +4,10 @@ import os
 import pty
 import re
 import sys
+from html import unescape
 from pathlib import Path
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.terminal_theme import MONOKAI
 from rich.text import Text
@@ -14,8 +16,12 @@ import rich._export_format as formats
 
 PICTURE = Path(__file__).parents[1] / "demo.svg"
 WIDTH = 96
-LINES = 46
-"""Of the end: what was matched, what was kept apart, and what it came to."""
+CELL = 12.2
+"""Width of a character in rich's pictures."""
+FIRST, BEHIND = "what was matched to what", "next:"
+"""The lines between which the picture is: what was matched, what was kept apart, and what it came to."""
+WIDE = r"[^\x00-\u2dff]+"
+"""Characters of two cells. Rich gives a text the width of as many cells as it has characters."""
 
 
 def main() -> int:
@@ -23,7 +29,7 @@ def main() -> int:
     seen = bytearray()
     status = pty.spawn([str(Path(sys.executable).parent / "askonce-worker"), "demo"], lambda fd: _keep(fd, seen))
     if status == 0:
-        PICTURE.write_text(_drawn(seen.decode("utf-8", "replace")), "utf-8")
+        PICTURE.write_text(drawn(seen.decode("utf-8", "replace")), "utf-8")
     return os.waitstatus_to_exitcode(status)
 
 
@@ -33,12 +39,20 @@ def _keep(fd: int, seen: bytearray) -> bytes:
     return data
 
 
-def _drawn(printed: str) -> str:
-    lines = [line.split("\r")[-1] for line in printed.replace("\r\n", "\n").split("\n")]
+def drawn(printed: str) -> str:
+    text = Text.from_ansi("\n".join(line.split("\r")[-1] for line in printed.replace("\r\n", "\n").split("\n")))
+    text = text[text.plain.index(FIRST) : text.plain.index(BEHIND)]
+    text.rstrip()
+    text.highlight_regex(WIDE, "not blink")  # a part of its own, so that what follows stands in its column
     console = Console(record=True, width=WIDTH, file=open(os.devnull, "w"), legacy_windows=False)  # noqa: SIM115
-    console.print(Text.from_ansi("\n".join(lines[-LINES:])), soft_wrap=True)
+    console.print(text, soft_wrap=True)
     own_fonts = re.sub(r"@font-face \{\{.*?\}\}", "", formats.CONSOLE_SVG_FORMAT, flags=re.DOTALL)
-    return console.export_svg(title="make demo", theme=MONOKAI, code_format=own_fonts)
+    picture = console.export_svg(title="make demo", theme=MONOKAI, code_format=own_fonts)
+    return re.sub(rf'textLength="[\d.]+"([^>]*>)({WIDE})<', _widened, picture)
+
+
+def _widened(found: re.Match[str]) -> str:
+    return f'textLength="{CELL * cell_len(unescape(found[2])):g}"{found[1]}{found[2]}<'
 
 
 if __name__ == "__main__":
