@@ -8,7 +8,7 @@ unexport PYTHONDONTWRITEBYTECODE
 INSTALL := tests/install.sh $(BIN) $(BIN)/python
 WEIGHTS := worker/askonce_worker/local/llm-requirements.txt
 
-.PHONY: sdks examples demo test lint types imports unit coverage bench format clean setup packages pythons engine busy docs tools audit soak
+.PHONY: sdks examples demo test lint types imports unit coverage bench bench-peers bench-report format clean setup packages pythons engine busy docs tools audit soak
 
 setup: $(VENV)/.ready
 
@@ -51,6 +51,15 @@ coverage: setup
 
 bench: setup
 	$(BIN)/python tests/benchmarks/run.py
+
+# The same work by other caches and queues, each in an environment of its own (Linux on x86-64); a table, and peers.json.
+bench-peers: setup
+	tests/peers.sh $(BIN)
+	$(BIN)/python tests/benchmarks/bench_peers.py --json peers.json
+
+# The tables in the documentation, from peers.json if it is there, else from the figures that are kept.
+bench-report: setup
+	$(BIN)/python tests/benchmarks/peers/report.py $(wildcard peers.json)
 
 # Twenty minutes of mixed load under random kills; nobody may edit the tree meanwhile.
 soak: setup

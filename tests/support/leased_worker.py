@@ -92,7 +92,7 @@ def suspects(orders: dict[str, Any]) -> None:
         started.append(subprocess.Popen([sys.executable, "-m", "support.leased_worker", told]))
 
 
-async def leased(orders: dict[str, Any]) -> None:
+async def leased(orders: dict[str, Any], noop: Any = noop) -> None:
     redis = connect_redis(orders["url"], reconnects=0)
     job_claimer.POLL = orders.get("poll", job_claimer.POLL)
     answers = Answers(Redis.from_url(orders["url"]), orders["prefix"])
