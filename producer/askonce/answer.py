@@ -17,6 +17,7 @@ ErrorKind = Literal[
     "connection",
     "crashed",
     "expired",
+    "invalid_answer",
     "invalid_question",
     "invalid_response",
     "quota",
@@ -56,12 +57,15 @@ class Answer:
         cached_at: Unix seconds at which the answer was stored, for one out of the cache.
         error: Why there is no answer, for a failed one.
         metadata: The question's, as it was.
-        body: The provider's reply, untouched: a chat completion, a response, or embeddings. Of a failed one its error.
+        body: The provider's reply, untouched: a chat completion, a response, or embeddings. Of a failed one its error;
+            of one of kind `invalid_answer` the reply that does not fit, for who has paid for it.
         unmatched: Why the question was asked without looking for similar ones first, such as `embeddings_slow`. None
             for one that was matched as it should be.
         waited: Seconds that the look for similar questions took, where it waited for a slow server.
         tier: How the call for it was paid, where not in the standard tier: `flex`, `batch`, or the provider's word.
         cost: What that call cost, by the worker's prices. None for one without a call of its own, or without a price.
+        parsed: Where a schema was given, what the text says: an object of the pydantic model, or the value of the JSON.
+            None where the model called tools or refused.
     """
 
     job_id: str | None
@@ -78,6 +82,7 @@ class Answer:
     waited: float | None = None
     tier: str | None = None
     cost: float | None = None
+    parsed: Any = None
 
     @property
     def text(self) -> str | None:
@@ -91,7 +96,7 @@ class Answer:
 
     @property
     def usage(self) -> Mapping[str, Any] | None:
-        """The tokens of the call that made this answer, as the provider counts them."""
+        """The tokens of the call that made this answer, as the provider counts them; a repaired one took two calls."""
         return self.body.get("usage") if self.body is not None else None
 
     @property

@@ -1,14 +1,15 @@
 """One request: the text, the model, and all that shapes the answer."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal, Self, TypedDict, Unpack, overload
+from typing import Any, ClassVar, Literal, TypedDict, Unpack
 
 from askonce import fingerprint as identity
 from askonce.canonical import canonical_messages
 from askonce.chat_request import fields_of_request
 from askonce.embedding_request import fields_of_embedding
+from askonce.errors import InvalidQuestion
 from askonce.json_values import as_json, dumps
 from askonce.payer import Payer
 from askonce.provider_request import request_of
@@ -25,7 +26,9 @@ from askonce.question_checks import (
     check_size,
     check_text,
 )
+from askonce.remembered import Remembered
 from askonce.response_request import fields_of_response, is_stateful
+from askonce.schemas.wanted import Schema, with_format
 
 SHARED_FIELDS = ("model", "system", "template", "history", "params", "messages")
 """What all questions of one scope have in common, beside the namespace and the endpoint."""
@@ -56,24 +59,7 @@ class QuestionFields(TypedDict, total=False):
     messages: Sequence[Message] | None
     tier: Tier | None
     endpoint: Endpoint
-
-
-class Remembered:
-    """`cached_property` without its lock, which takes longer than the work on Python 3.11."""
-
-    def __init__(self, work: Callable[["Question"], str]) -> None:
-        self._work, self._name = work, work.__name__
-        self.__doc__ = work.__doc__
-
-    @overload
-    def __get__(self, question: None, owner: type) -> Self: ...
-    @overload
-    def __get__(self, question: "Question", owner: type) -> str: ...
-    def __get__(self, question: "Question | None", owner: type) -> Self | str:
-        if question is None:
-            return self
-        found = question.__dict__[self._name] = self._work(question)
-        return found
+    schema: Schema | None
 
 
 @dataclass(frozen=True)
@@ -102,6 +88,8 @@ class Question:
             It is never part of the identity.
         endpoint: What the provider is asked: `chat` completions, `responses`, or `embeddings`, which are matched
             exactly only. A response that depends on what the provider keeps, or runs, bypasses the cache.
+        schema: What the answer has to fit: a pydantic model or a JSON schema, which is sent as `response_format`; True
+            for the one in `params`. An answer that does not fit is repaired once, or fails as `invalid_answer`.
     """
 
     text: str
@@ -120,6 +108,7 @@ class Question:
     messages: Sequence[Message] | None = None
     tier: Tier | None = None
     endpoint: Endpoint = "chat"
+    schema: Schema | None = None
 
     rule: ClassVar[int] = identity.RULE
     """By which the scope id is made. A copy has another one where an older client has submitted the question."""
@@ -132,6 +121,9 @@ class Question:
         if isinstance(self.params, Mapping) and self.params:
             with suppress(RecursionError):  # it contains itself: `check` says so
                 object.__setattr__(self, "params", as_json(self.params))
+        if self.schema is not None:
+            with suppress(InvalidQuestion, AttributeError):  # `check` says so
+                object.__setattr__(self, "params", with_format(self.params, self.schema, self.endpoint))
         if self.endpoint == "responses" and is_stateful(self.params, self.messages or self.history):
             object.__setattr__(self, "cache", "bypass")
 
@@ -221,6 +213,7 @@ class Question:
         check_fixed_texts(self.system, self.template)
         if self.params != {}:
             check_params(self.params, self.endpoint)
+        with_format(self.params, self.schema, self.endpoint)
         check_items(self.history, self.messages, self.endpoint)
         words = self.text + (self.system or "") + (self.template or "")
         check_size(words, self.history, self.params, self.messages, self.metadata)

@@ -13,6 +13,7 @@ from askonce.contract.completion import CompletionVerdict, fault, text_body, ver
 from askonce.contract.keys import ARQ_JOB, LANES, Keys, epoch_fields, epoch_stamp
 from askonce.contract.result import result_record
 from askonce.session.exact_lookup import read_entry
+from askonce.session.parsed import with_parsed
 from askonce.tasks import stop
 from support.delivering import deliver
 
@@ -123,13 +124,16 @@ class Answerer:
         if broken_off is not None:
             error = AnswerError("server_error", broken_off)
             return Answer(None, "failed", error=error, metadata=question.metadata)
-        if question.cache != "bypass" and verdict(body) is CompletionVerdict.GOOD:
+        answer = Answer(None, "answered", source="llm", model=question.model, metadata=question.metadata, body=body)
+        answer = with_parsed(answer, question.schema)
+        if question.cache != "bypass" and verdict(body) is CompletionVerdict.GOOD and answer.error is None:
             facts = {"scope": question.scope, "epochs": stamp, "model": question.model, "namespace": question.namespace}
+            facts |= {"valid": True} if question.schema else {}
             record = orjson.dumps({**facts, "question": question.text, "body": body})[1:]
             ttl = int((question.ttl or 3600) * 1000)
             stored = [question.fingerprint, record, ttl, stamp, "\n".join(epochs), b"", b"", "", 0]
             await deliver(self.redis, self.keys, stored=stored)
-        return Answer(None, "answered", source="llm", model=question.model, metadata=question.metadata, body=body)
+        return answer
 
     async def publish(self, question, answer):
         name = f"{question.namespace}:{question.job_id}"

@@ -11,6 +11,7 @@ from askonce.explanation import Explanation
 from askonce.question import Question, QuestionFields
 from askonce.question_checks import check_model, check_namespace
 from askonce.session.arguments import checked_body, checked_ids, checked_seconds
+from askonce.session.parsed import with_parsed
 
 
 class Cache(ClientBase):
@@ -24,13 +25,15 @@ class Cache(ClientBase):
             **fields: Fields of the question, such as `model`. They replace those of a `Question`.
 
         Returns:
-            The cached answer to exactly this question, or None.
+            The cached answer to exactly this question, or None: also for one that is not known to fit its `schema`.
 
         Raises:
             InvalidQuestion: The question is malformed.
             StoreUnreachable: Redis does not answer.
         """
-        return await self._backends.get().lookup(self._checked(question, fields))
+        checked = self._checked(question, fields)
+        answer = await self._backends.get().lookup(checked)
+        return None if answer is None else with_parsed(answer, checked.schema)
 
     async def explain(
         self, question: Question | str, *, timeout: float = 10.0, **fields: Unpack[QuestionFields]

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Iterable
 from askonce.answer import Answer
 from askonce.calls.base import ClientBase
 from askonce.question import Question
+from askonce.schemas.wanted import Schema
 from askonce.session.arguments import Questions, checked_lane, checked_seconds, each_checked, several
 from askonce.session.backend import Lane
 from askonce.session.bulk import submit_many
@@ -51,6 +52,7 @@ class ManyQuestions(ClientBase):
         forget: bool = False,
         timeout: float | None = None,
         namespace: str | None = None,
+        schema: Schema | None = None,
     ) -> AsyncIterator[Answer]:
         """Waits for the answers to many jobs.
 
@@ -59,6 +61,7 @@ class ManyQuestions(ClientBase):
             forget: Whether a result is dropped a minute after it is yielded.
             timeout: Seconds for all of them. None waits as long as the workers need.
             namespace: The jobs' namespace. None takes the client's.
+            schema: The questions': it makes `answer.parsed` of each text.
 
         Yields:
             Answers as they come, failed ones too: of an unknown job one of kind `unknown_job`.
@@ -68,8 +71,8 @@ class ManyQuestions(ClientBase):
             StoreUnreachable: Redis does not answer.
         """
         seconds = None if timeout is None else checked_seconds(timeout, zero=True)
-        ids = each_checked(job_ids)
-        return as_completed(self._backends.get(), self._space(namespace), ids, forget=forget, timeout=seconds)
+        backend, space, ids = self._backends.get(), self._space(namespace), each_checked(job_ids)
+        return as_completed(backend, space, ids, forget=forget, timeout=seconds, schema=schema)
 
     def map(
         self,

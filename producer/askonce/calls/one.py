@@ -6,10 +6,12 @@ from askonce.answer import Answer
 from askonce.calls.base import ClientBase
 from askonce.errors import QuestionFailed
 from askonce.question import Question, QuestionFields
+from askonce.schemas.wanted import Schema
 from askonce.session import one_answer
 from askonce.session.arguments import checked_ids, checked_lane, checked_seconds
 from askonce.session.backend import Lane
 from askonce.session.job_queue import new_job_id
+from askonce.session.parsed import with_parsed
 
 
 class OneQuestion(ClientBase):
@@ -37,7 +39,8 @@ class OneQuestion(ClientBase):
         """
         checked = self._checked(question, fields)
         seconds = self._timeout if timeout is None else checked_seconds(timeout)
-        return _answered(await one_answer.ask(self._backends.get(), checked, seconds))
+        answer = await one_answer.ask(self._backends.get(), checked, seconds)
+        return _answered(with_parsed(answer, checked.schema))
 
     async def submit(
         self,
@@ -71,13 +74,16 @@ class OneQuestion(ClientBase):
         await self._backends.get().put_one(checked, checked_lane(lane), self._deadline(timeout), listen=False)
         return job_id
 
-    async def result(self, job_id: str, *, timeout: float = 30.0, namespace: str | None = None) -> Answer:
+    async def result(
+        self, job_id: str, *, timeout: float = 30.0, namespace: str | None = None, schema: Schema | None = None
+    ) -> Answer:
         """Waits for the answer to a job that any process submitted.
 
         Args:
             job_id: The job's id.
             timeout: Seconds to wait. With 0 it never waits.
             namespace: The job's namespace. None takes the client's.
+            schema: The question's: it makes `answer.parsed` of the text.
 
         Returns:
             The answer, which is never a failed one.
@@ -90,7 +96,8 @@ class OneQuestion(ClientBase):
         """
         (job_id,) = checked_ids([job_id])
         seconds = checked_seconds(timeout, zero=True)
-        return _answered(await one_answer.result(self._backends.get(), self._space(namespace), job_id, seconds))
+        answer = await one_answer.result(self._backends.get(), self._space(namespace), job_id, seconds)
+        return _answered(with_parsed(answer, schema))
 
 
 def _answered(answer: Answer) -> Answer:

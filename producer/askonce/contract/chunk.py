@@ -11,7 +11,12 @@ The scopes of a chunk are written once each, since the questions of a pipeline m
 each trace that a question was submitted in. `zstd`, which may be missing, is the newest version of compressed results
 (`records.py`) that those who fetch them read. `payer`, which may be missing, is the key of the front door that pays:
 `{"key": "shop", "nano": 200000000000, "period": "day"}`. `params_text` stands for `params` whose whole numbers are too
-large for most readers of JSON. A scope is named by the first rule (`fingerprint`), unless it is written so:
+large for most readers of JSON. `"schema": true` of a question says that its answer has to fit the JSON schema in its
+`params`, else it is repaired or fails. The schema alone is no such wish: who sends one to a server that does not keep
+to it gets that server's answer, as ever, and pays for no repair. Workers that do not know the field answer as if it
+were not there, and what they cache is looked at again by those that do.
+
+A scope is named by the first rule (`fingerprint`), unless it is written so:
 
     {"identity": 2, "fields": {"model": "gpt-4o-mini", "params": {"temperature": 0}}}
 
@@ -109,6 +114,8 @@ def _add_own(item: dict[str, Any], question: Question) -> None:
         item["semantic"] = False
     if question.tier is not None:
         item["tier"] = question.tier
+    if question.schema is not None:
+        item["schema"] = True
 
 
 def _scope(question: Question) -> dict[str, Any]:
@@ -213,6 +220,8 @@ def _question(item: dict[str, Any], job_id: str, shared: list[Question | Invalid
     own = {name: item[name] for name in QUESTION_FIELDS if name in item}
     if item.get("tier") in TIERS:  # a newer client may know more of them
         own["tier"] = item["tier"]
+    if item.get("schema") is True:
+        own["schema"] = True
     question = known.with_fields(text=item["text"], job_id=job_id, **own)
     question.check()
     return question

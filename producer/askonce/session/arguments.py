@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import AsyncIterable, Iterable, Mapping
+from dataclasses import fields
 from typing import Any
 
 import orjson
@@ -13,13 +14,18 @@ from askonce.question import Question
 from askonce.question_checks import MAX_TTL, check_job_id
 from askonce.readable import MAX_ANSWER_BYTES, read_json
 from askonce.replies.shapes import NAMES, reply_of, shape_of
+from askonce.schemas.wanted import without_format
 from askonce.session.backend import Lane
 
 Questions = Iterable[Question | str] | AsyncIterable[Question | str]
 
 
 def fields_of(question: Question) -> dict[str, Any]:
-    return {name: getattr(question, name) for name in Question.__dataclass_fields__}
+    """As it was made: what its schema has added to its parameters comes again, or that of another one does."""
+    made_of = {each.name: getattr(question, each.name) for each in fields(question)}
+    if question.schema in (None, True):
+        return made_of
+    return {**made_of, "params": without_format(question.params, question.endpoint)}
 
 
 def checked_seconds(value: Any, *, zero: bool = False) -> float:

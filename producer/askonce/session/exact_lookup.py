@@ -76,10 +76,15 @@ def _group(question: Question) -> Group:
 
 
 def read_entry(question: Question, raw: bytes, stamp: str) -> Answer | None:
-    """The answer in an entry; None for one of older epochs, and for one that cannot be read."""
+    """The answer in an entry; None for one of older epochs, and for one that cannot be read.
+
+    None too where the answer has to fit a schema, and no worker has seen that it does: a worker looks at it then.
+    """
     try:
         entry = read_record(raw)
         if entry["epochs"] != stamp or entry["scope"] != question.scope:
+            return None
+        if question.schema is not None and entry.get("valid") is not True:
             return None
         body = reply_of(entry["body"])
         return Answer(

@@ -16,6 +16,7 @@ from askonce.session.iteration import batches
 from askonce.session.job_queue import Outcome, new_job_ids
 from askonce.session.listener import PATIENCE
 from askonce.session.map_item import MapItem, MapOptions
+from askonce.session.parsed import with_parsed
 from askonce.session.streams import failed, outcome
 from askonce.store.away import passes
 from askonce.tasks import stop
@@ -60,7 +61,7 @@ class Mapper:
                     self._backend.count_hit(item.question, answer, item.took)
                 elif item.own and item.heard is not None:
                     self._backend.forget(item.job, own=True)
-                yield item.question, answer
+                yield item.question, with_parsed(answer, item.question.schema)
             await feeder
         finally:
             await stop(feeder)

@@ -15,6 +15,7 @@ from askonce.explanation import Explanation
 from askonce.question import Question
 from askonce.replies.shapes import NAMES, shape_of
 from askonce.session.memory_entries import CachedAnswer, Epochs, explained
+from askonce.session.parsed import with_parsed
 
 Said = str | Mapping[str, Any] | Answer
 Answering = Callable[[Question], Said | Awaitable[Said]]
@@ -58,7 +59,7 @@ class MemoryWorker:
         entry = self._entries.get(question.fingerprint)
         if entry is None or entry.expires <= time.monotonic() or entry.epochs != self._stamp(question):
             return None
-        return Answer(
+        answer = Answer(
             question.job_id,
             "answered",
             source="exact",
@@ -67,6 +68,7 @@ class MemoryWorker:
             metadata=question.metadata,
             body=entry.body,
         )
+        return answer if with_parsed(answer, question.schema).error is None else None
 
     def store(self, question: Question, body: Mapping[str, Any], ttl: float, asked: float | None = None) -> None:
         """asked: when; an answer that was asked for earlier does not replace a newer one. None: now."""
@@ -143,9 +145,11 @@ class MemoryWorker:
             return failure("invalid_response", f"what was said is not {NAMES[question.endpoint]}")
         if broken_off is not None:
             return failure("server_error", broken_off)
-        if began is not None and found is CompletionVerdict.GOOD:
+        answer = Answer(None, "answered", source="llm", model=body.get("model") or question.model, body=body)
+        answer = with_parsed(answer, question.schema)
+        if began is not None and found is CompletionVerdict.GOOD and answer.error is None:
             self.store(question, dict(body), question.ttl or self._cache_ttl, began)
-        return Answer(None, "answered", source="llm", model=body.get("model") or question.model, body=body)
+        return answer
 
 
 def failure(kind: ErrorKind, message: str) -> Answer:

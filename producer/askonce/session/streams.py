@@ -6,8 +6,10 @@ from collections.abc import AsyncIterator, Iterable
 
 from askonce.answer import Answer, AnswerError, ErrorKind
 from askonce.errors import UnknownJob
+from askonce.schemas.wanted import Schema
 from askonce.session.backend import Backend
 from askonce.session.iteration import batched
+from askonce.session.parsed import with_parsed
 
 WINDOW = 2000
 """Jobs that are waited for at a time."""
@@ -27,7 +29,13 @@ def outcome(job: str, future: asyncio.Future[Answer]) -> Answer:
 
 
 async def as_completed(
-    backend: Backend, namespace: str, job_ids: Iterable[str], *, forget: bool, timeout: float | None
+    backend: Backend,
+    namespace: str,
+    job_ids: Iterable[str],
+    *,
+    forget: bool,
+    timeout: float | None,
+    schema: Schema | None,
 ) -> AsyncIterator[Answer]:
     deadline = None if timeout is None else asyncio.get_running_loop().time() + timeout
     parts = batched((f"{namespace}:{job_id}" for job_id in job_ids), PART)
@@ -45,7 +53,7 @@ async def as_completed(
             answer = outcome(job, future)
             if forget:
                 backend.forget(job)
-            yield answer
+            yield with_parsed(answer, schema)
     finally:
         arrivals.drop()
 

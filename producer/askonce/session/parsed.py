@@ -1,0 +1,33 @@
+"""`Answer.parsed`: what the text of an answer says, as an object."""
+
+from dataclasses import replace
+from typing import Any
+
+from askonce.answer import Answer, AnswerError
+from askonce.contract.completion import CompletionVerdict, verdict
+from askonce.json_values import loads
+from askonce.schemas.wanted import Schema, is_model
+
+MOST_WORDS = 1000
+"""Characters of what a model says of a text that does not fit."""
+
+
+def with_parsed(answer: Answer, schema: Schema | None) -> Answer:
+    """The answer with its object. Where its text makes none it is a failed one, kind `invalid_answer`.
+
+    Workers have seen to it that the text fits the JSON schema. What a model demands beyond that is looked at here, and
+    so is the answer of a worker that does not know schemas yet.
+    """
+    text = answer.text
+    if schema is None or text is None or answer.body is None or verdict(answer.body) is CompletionVerdict.REFUSED:
+        return answer
+    try:
+        return replace(answer, parsed=_parse(text, schema))
+    except ValueError as error:
+        words = f"the answer does not fit its schema: {error}"[:MOST_WORDS]
+        return replace(answer, status="failed", error=AnswerError("invalid_answer", words))
+
+
+def _parse(text: str, schema: Any) -> Any:
+    """Raises ValueError, as pydantic does."""
+    return schema.model_validate_json(text) if is_model(schema) else loads(text)
