@@ -26,6 +26,7 @@ STATUSES = {
     "expired": 408,
     "cancelled": 409,
     "unknown_job": 404,
+    "invalid_answer": 502,
 }
 """By the kind of a failed answer where the provider sent no status. Any other kind is 503: it may pass."""
 TYPES = {
@@ -36,7 +37,7 @@ TYPES = {
 }
 SPENT = frozenset({"quota", "budget"})
 """Kinds that OpenAI's clients know as `insufficient_quota`."""
-FINAL = frozenset({"quota", "budget", "bad_request", "invalid_question"})
+FINAL = frozenset({"quota", "budget", "bad_request", "invalid_question", "invalid_answer"})
 """Kinds that asking again does not help, as a client's own retries are told."""
 TOO_MANY = 429
 BAD_REPLY = 502

@@ -13,8 +13,9 @@ from askonce_worker.answering.ports import Completion, Entry, Finished, LLMError
 from askonce_worker.answering.serving import Hit
 
 Failure = dict[str, Any]
-"""`{"error": {kind, message, status}, "body": ...}`, as followers read it."""
+"""`{"error": {kind, message, status}, "body": ..., "cost": ...}`; followers read the first two."""
 
+INVALID = "invalid_answer"
 EXPIRED: Failure = {"error": {"kind": "expired", "message": "the question's deadline passed before it was answered"}}
 
 
@@ -86,10 +87,20 @@ def joined(question: Question, lane: str, body: dict[str, Any], follow: Follow) 
 
 def failed(question: Question, lane: str, failure: Failure) -> Finished:
     error = AnswerError(**failure["error"])
-    answer = Answer(question.job_id, "failed", error=error, metadata=question.metadata, body=failure.get("body"))
+    body, cost = failure.get("body"), failure.get("cost")
+    paid = None if cost is None else from_nano(cost)
+    answer = Answer(question.job_id, "failed", error=error, metadata=question.metadata, body=body, cost=paid)
     return Finished(question, answer, lane=lane)
 
 
 def failure_of(error: LLMError) -> Failure:
     body = error.body if isinstance(error.body, dict) else None
-    return {"error": {"kind": error.kind, "message": error.message, "status": error.status}, "body": body}
+    failure = {"error": {"kind": error.kind, "message": error.message, "status": error.status}, "body": body}
+    return failure if error.cost is None else {**failure, "cost": error.cost}
+
+
+def for_others(failure: Failure) -> Failure:
+    """The same for those who did not pay for it: an answer that does not fit is with him alone who did."""
+    if failure["error"]["kind"] != INVALID:
+        return failure
+    return {"error": failure["error"]}

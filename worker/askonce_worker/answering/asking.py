@@ -6,7 +6,7 @@ from typing import Any
 import structlog
 
 from askonce.contract.completion import CompletionVerdict, verdict
-from askonce_worker.answering.answers import Failure, failed, failure_of, from_llm, similar
+from askonce_worker.answering.answers import Failure, failed, failure_of, for_others, from_llm, similar
 from askonce_worker.answering.coalescing import Coalescer, Lead, Settlement
 from askonce_worker.answering.llm_turns import LLMTurns
 from askonce_worker.answering.open_question import OpenQuestion
@@ -79,7 +79,8 @@ class Asking:
         log.debug("question.failed", kind=failure["error"]["kind"], status=failure["error"].get("status"))
         if await self.serve_spare(item, settle=settle):
             return
-        await self._outbound.send([failed(each, item.lane, failure) for each in item.all()], settle=settle)
+        copies = [failed(each, item.lane, for_others(failure)) for each in item.copies]
+        await self._outbound.send([failed(item.question, item.lane, failure), *copies], settle=settle)
 
     async def serve_spare(self, item: OpenQuestion, *, settle: Settle = ()) -> bool:
         """Serves what was asked only to check a hit by that hit, if it still stands."""
@@ -93,8 +94,9 @@ class Asking:
             completion = await self._complete(item, turn)
         except LLMError as error:
             settlement = Settlement.PERMANENT if error.final and not error.own else Settlement.TRANSIENT
-            settle = self._coalescer.settling(lead, settlement, None if error.own else failure_of(error))
-            await self.publish_failed(item, failure_of(error), settle=settle)
+            failure = failure_of(error)
+            settle = self._coalescer.settling(lead, settlement, None if error.own else for_others(failure))
+            await self.publish_failed(item, failure, settle=settle)
         else:
             await self._deliver(item, lead, completion)
 

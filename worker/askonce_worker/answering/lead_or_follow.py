@@ -2,13 +2,15 @@
 
 import asyncio
 from collections.abc import Sequence
+from typing import Any
 
 import structlog
 
 from askonce.replies.shapes import is_reply
-from askonce_worker.answering.answers import EXPIRED, Failure, from_leader
+from askonce_worker.answering.answers import EXPIRED, INVALID, Failure, from_leader
 from askonce_worker.answering.asking import Asking
 from askonce_worker.answering.coalescing import AskYourself, Coalescer, Follow, Freed, Lead, Position, Stale
+from askonce_worker.answering.fitting import Fits, unchecked
 from askonce_worker.answering.llm_turns import LLMTurns
 from askonce_worker.answering.lookup import NOT_IN_TIME, Lookup
 from askonce_worker.answering.open_question import OpenQuestion
@@ -36,9 +38,11 @@ class LeadOrFollow:
         turns: LLMTurns,
         asking: Asking,
         outbound: Outbound,
+        fits: Fits = unchecked,
         stage: Stage = unobserved,
     ) -> None:
         self.takeovers = 0
+        self._fits = fits
         self._lookup = lookup
         self._coalescer = coalescer
         self._turns = turns
@@ -181,8 +185,17 @@ class LeadOrFollow:
             return outcome
         if isinstance(outcome, AskYourself):
             await self._asking.ask_alone(item)
+        elif not self._is_for(item, outcome.body):
+            return Freed()
         elif is_reply(outcome.body):
             await self._outbound.send(from_leader(item, outcome.body, follow))
         else:
             await self._asking.publish_failed(item, outcome.body)
         return None
+
+    def _is_for(self, item: OpenQuestion, body: dict[str, Any]) -> bool:
+        """Whether a leader's outcome is an answer to this question too, of which alone it may be that it has to fit a
+        schema; or of the leader's alone: then it may have failed for that."""
+        if is_reply(body):
+            return self._fits(item.question, body) is None
+        return item.question.schema is not None or body["error"]["kind"] != INVALID

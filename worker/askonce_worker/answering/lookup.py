@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from askonce.contract.unmatched import Unmatched
 from askonce.question import Question, Tier
 from askonce_worker.answering.answers import EXPIRED, failed, from_cache, similar
+from askonce_worker.answering.fitting import Fits, unchecked
 from askonce_worker.answering.open_question import OpenQuestion, group_same
 from askonce_worker.answering.ports import (
     Candidate,
@@ -63,12 +64,14 @@ class Lookup:
         outbound: Outbound,
         llm_seconds: float = 60.0,
         bulk_tier: Tier = "standard",
+        fits: Fits = unchecked,
         stage: Stage = unobserved,
     ) -> None:
         """llm_seconds: what a look for similar questions leaves of a question's time, or half of it if that is less.
 
-        bulk_tier: of the bulk lane's questions that name none.
+        bulk_tier: of the bulk lane's questions that name none. fits: of similar ones; `exact` knows by itself.
         """
+        self._fits = fits
         self._clock = clock
         self._exact_cache = exact
         self._embedder = embedder
@@ -124,7 +127,7 @@ class Lookup:
         finished: list[Finished] = []
         hit: set[str] = set()
         for item, candidates in zip(searched, found, strict=True):
-            choice = _choose(serving, item, candidates, entries)
+            choice = self._choose(serving, item, candidates, entries)
             item.look, item.spare, item.doubt = choice.look, choice.spare, choice.doubt
             if choice.hit is not None:
                 hit.add(item.key)
@@ -132,6 +135,21 @@ class Lookup:
         if finished:
             await self._outbound.send(finished)
         return [item for item in todo if item.key not in hit]
+
+    def _choose(
+        self, serving: Serving, item: OpenQuestion, candidates: Sequence[Candidate], entries: Mapping[str, Entry]
+    ) -> Choice:
+        """Among the candidates whose entries still stand and may serve this question."""
+        assert item.vector is not None
+        found = []
+        for candidate in candidates:
+            entry = entries.get(candidate.fingerprint)
+            if entry is not None and entry.epochs == item.epochs and self._may_serve(item.question, entry):
+                found.append(Hit(entry, candidate.similarity, candidate.vector))
+        return serving.choose(item.question, item.lane, item.vector, found)
+
+    def _may_serve(self, question: Question, entry: Entry) -> bool:
+        return entry.scope == question.scope and (entry.valid or self._fits(question, entry.body) is None)
 
     async def is_outdated(self, todo: Sequence[OpenQuestion]) -> bool:
         """One round trip. True: an invalidation came since the last look; from here on they are matched after it."""
@@ -151,8 +169,9 @@ class Lookup:
         name = hit.entry.fingerprint
         found = await self._exact_cache.live_entries([name], [question])
         entry = found.entries.get(name)
-        stands = entry is not None and entry.scope == question.scope and entry.epochs == found.epochs[0]
-        return stands and self._matcher.matches(question, hit.entry.question, hit.similarity)
+        if entry is None or entry.epochs != found.epochs[0] or not self._may_serve(question, entry):
+            return False
+        return self._matcher.matches(question, hit.entry.question, hit.similarity)
 
     async def look_again(self, item: OpenQuestion, *, in_turn: bool = False, similar: bool = True) -> bool:
         """Both caches once more, for a question that has waited. True: it is answered, with all its copies.
@@ -222,19 +241,6 @@ def _query(serving: Serving, item: OpenQuestion) -> VectorQuery:
     question, least = item.question, item.reuse.threshold
     item.joins = serving.joins(question, item.reuse)
     return VectorQuery(question.scope, item.vector, least, item.epochs, serving.needs_vectors(question))
-
-
-def _choose(
-    serving: Serving, item: OpenQuestion, candidates: Sequence[Candidate], entries: Mapping[str, Entry]
-) -> Choice:
-    """Among the candidates whose entries still stand and may serve this question."""
-    assert item.vector is not None
-    found = []
-    for candidate in candidates:
-        entry = entries.get(candidate.fingerprint)
-        if entry is not None and entry.scope == item.question.scope and entry.epochs == item.epochs:
-            found.append(Hit(entry, candidate.similarity, candidate.vector))
-    return serving.choose(item.question, item.lane, item.vector, found)
 
 
 def _opened(question: Question, batch: Batch, reuse: Reuse, epochs: str, tier: Tier, joins: float) -> OpenQuestion:

@@ -85,7 +85,8 @@ def group_same(todo: list[OpenQuestion]) -> list[OpenQuestion]:
         if question.cache != "use":
             groups.append(item)
             continue
-        rules = (question.fingerprint, question.semantic, question.threshold, question.ttl, question.tier)
+        wishes = (question.semantic, question.threshold, question.ttl, question.tier, question.schema)
+        rules = (question.fingerprint, *wishes)
         leader = first.setdefault(rules, item)
         if leader is item:
             groups.append(item)

@@ -38,13 +38,14 @@ class Embedding:
 
 @dataclass(frozen=True, slots=True)
 class VectorQuery:
+    """threshold: the least cosine of a candidate. vectors: whether those of the candidates are needed."""
+
     scope: str
     vector: Vector
     threshold: float
-    """The least cosine similarity of a candidate."""
     epochs: str = ""
     """The stamp that its entry must have; '' for any. Stale ones would take the places of those that count."""
-    vectors: bool = False  # whether the candidates' vectors are needed
+    vectors: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,7 @@ class StoredVector:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One cached answer. created_at and expires_at: Unix seconds of Redis's clock."""
+    """One cached answer. created_at, expires_at: Unix seconds of Redis. valid: it was seen to fit its schema."""
 
     fingerprint: str
     question: str
@@ -81,14 +82,14 @@ class Entry:
     created_at: int
     expires_at: int
     body: dict[str, Any]
+    valid: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class QuestionState:
     """What Redis knows of a question.
 
-    pending: it still waits for its answer, and in this job. epochs: the stamp of now. entry: its own answer in the
-    cache, if valid.
+    pending: it still waits for its answer, and in this job. epochs: the stamp of now. entry: its own in the cache.
     """
 
     pending: bool
@@ -108,8 +109,7 @@ class LiveEntries:
 @dataclass(frozen=True, slots=True)
 class Finished:
     """A question and its answer, on their way out. hit: the fingerprint of the entry that served it. lane: its job's.
-    look: the match that is to be looked at now. count: the questions that it stands for, copies included.
-    """
+    look: the match that is to be looked at now. count: the questions that it stands for, copies included."""
 
     question: Question
     answer: Answer
@@ -124,8 +124,7 @@ class NewEntry:
     """An answer on its way into the cache.
 
     epochs: the stamp under which its question began. semantic: whether it may be found by similarity, once it has a
-    vector. asked_ms: when the LLM was asked, Unix ms of Redis's clock, 0 for now; an answer that was asked for later
-    stays.
+    vector. asked_ms: when the LLM was asked, Unix ms of Redis's clock, 0 for now; one that was asked later stays.
     """
 
     question: Question
@@ -229,11 +228,13 @@ class LLMError(Exception):
     """The LLM gave no answer.
 
     kind: `rate_limit`, `quota`, `timeout`, `connection`, `server_error`, `invalid_response`, `bad_request` (a 4xx),
-    or `budget`. final: asking again would not help (a 4xx, an exhausted quota).
+    `budget` or `invalid_answer`. final: asking again would not help (a 4xx, an exhausted quota).
     status and body: the provider's, where there was a response. own: it is about who asks, not about what is asked.
+    cost: billionths, of an answer that was paid for in vain.
     """
 
     own = False
+    cost: int | None = None
 
     def __init__(self, kind: str, message: str, *, final: bool, status: int | None = None, body: Any = None) -> None:
         super().__init__(message)

@@ -12,6 +12,7 @@ from askonce.question import Question
 from askonce.readable import text_of, time_of
 from askonce.replies.shapes import reply_of
 from askonce_worker.answering.chunk_end import left_out, seen
+from askonce_worker.answering.fitting import Fits, unchecked
 from askonce_worker.answering.ports import Entry, LiveEntries, QuestionState
 from askonce_worker.cache.entry_reader import SMALL, EntryReader
 from askonce_worker.cache.wrong_pairs import ReportedPairs
@@ -24,11 +25,17 @@ PENDING_AT = len('{"fingerprint":"') + 43 + len('",')
 
 
 class ExactCache:
-    """reported: is kept up with Redis by each lookup."""
+    """reported: is kept up with Redis by each lookup. fits: by it an entry is one for its question."""
 
     def __init__(
-        self, redis: Redis, keys: Keys, reported: ReportedPairs | None = None, refusals: Refusals | None = None
+        self,
+        redis: Redis,
+        keys: Keys,
+        reported: ReportedPairs | None = None,
+        refusals: Refusals | None = None,
+        fits: Fits = unchecked,
     ) -> None:
+        self._fits = fits
         self._redis = redis
         self._keys = keys
         self._reported = reported or ReportedPairs(keys)
@@ -109,9 +116,14 @@ class ExactCache:
         entry = None
         if raw is not None and question.cache == "use":
             entry = self._read(question.fingerprint, raw)
-            if entry is not None and (entry.epochs != epochs or entry.scope != question.scope):
+            if entry is not None and not self._is_for(question, entry, epochs):
                 entry = None
         return QuestionState(pending, epochs, entry)
+
+    def _is_for(self, question: Question, entry: Entry, epochs: str) -> bool:
+        if entry.epochs != epochs or entry.scope != question.scope:
+            return False
+        return entry.valid or self._fits(question, entry.body) is None
 
     async def entries(self, fingerprints: Sequence[str]) -> dict[str, Entry]:
         if not fingerprints:
@@ -187,6 +199,7 @@ def read_entry(fingerprint: str, raw: bytes) -> Entry | None:
             created_at=time_of(record, "created_at"),
             expires_at=time_of(record, "expires_at"),
             body=Body(reply_of(record.get("body")), frames.get("body")),
+            valid=record.get("valid") is True,
         )
     except ValueError:
         return None

@@ -159,6 +159,8 @@ class Packing:
         snapshot = " ".join(named[:200].split()) if isinstance(named, str) else ""
         # Upkeep reads what stands before the question, and no further.
         head = {**facts, "semantic": entry.semantic, "snapshot": snapshot}
+        if question.schema is not None:
+            head["valid"] = True  # nothing else is kept of such a question
         record = {**head, "question": question.text, "body": entry.body}
         return [
             question.fingerprint,

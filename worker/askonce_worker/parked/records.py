@@ -27,7 +27,7 @@ NEVER = 9_007_199_254_740_991
 """A deadline (Unix ms) of a question for which nobody waits any more: the largest whole number that a score holds."""
 KEEPS = ("cache", "ttl")
 """Whether and how long its answer is kept: said by the first, also when nobody waits any more."""
-OWN = ("cache", "ttl", "threshold", "semantic", "metadata")
+OWN = ("cache", "ttl", "threshold", "semantic", "metadata", "schema")
 
 
 class Unreadable(ValueError):

@@ -14,6 +14,7 @@ from askonce.contract.unmatched import Unmatched
 from askonce.prices.load import Prices
 from askonce.question import Question, Tier
 from askonce_worker.answering.answers import EXPIRED, Failure, failed, from_cache
+from askonce_worker.answering.fitting import Fits, unchecked
 from askonce_worker.answering.ports import Clock, Completion, Entry, Finished, NewEntry, Outbound
 from askonce_worker.matching.match import Matcher
 from askonce_worker.parked.arriving import Arriving
@@ -66,7 +67,9 @@ class Settling:
         *,
         prices: Prices,
         money: MoneyBudget,
+        fits: Fits = unchecked,
     ) -> None:
+        self._fits = fits
         self._store = store
         self._outbound = outbound
         self._matcher = matcher
@@ -175,16 +178,19 @@ class Settling:
         return again
 
     async def _without_strangers(self, parked: Parked, body: Mapping[str, Any]) -> Parked:
-        """A refusal is for those who asked in these very words; and a match may have been reported as wrong since."""
-        refused = verdict(body) is CompletionVerdict.REFUSED
-        strangers = [
-            each for each in parked.waiters if not (is_same(parked, each) or self._may_have(parked, each, refused))
-        ]
+        """A refusal is for those who asked in these very words; a match may have been reported as wrong since; and who
+        wants an answer that fits a schema asks at once, since a batch is not asked to repair one."""
+        strangers = [each for each in parked.waiters if not self._may_have(parked, each, body)]
         await self.ask_alone(parked, strangers)
         return with_waiters(parked, [waiter for waiter in parked.waiters if waiter not in strangers])
 
-    def _may_have(self, parked: Parked, waiter: Waiter, refused: bool) -> bool:
+    def _may_have(self, parked: Parked, waiter: Waiter, body: Mapping[str, Any]) -> bool:
+        if self._fits(waiter.question, body) is not None:
+            return False
+        if is_same(parked, waiter):
+            return True
         similarity = waiter.similarity or 0.0
+        refused = verdict(body) is CompletionVerdict.REFUSED
         return not refused and self._matcher.matches(waiter.question, parked.question.text, similarity)
 
     async def ask_alone(self, parked: Parked, waiters: Sequence[Waiter]) -> None:
@@ -194,7 +200,8 @@ class Settling:
     def _entries(self, reply: Reply, vector: Any) -> list[NewEntry]:
         question, body = asked(reply.parked), reply.body
         reuse = self._matcher.reuse(question)
-        if not reuse.kept or verdict(body) is not CompletionVerdict.GOOD:
+        flawed = any(self._fits(waiter.question, body) for waiter in reply.parked.waiters)
+        if not reuse.kept or flawed or verdict(body) is not CompletionVerdict.GOOD:
             return []
         return [NewEntry(question, body, reply.began, vector, reuse.semantic, reply.called)]
 

@@ -106,9 +106,11 @@ class Sorting:
 
     def _item(self, parked: Parked, epochs: str) -> OpenQuestion:
         first, *copies = sorted(parked.waiters, key=_looseness)  # what serves the strictest may serve all
-        reuse = self._matcher.reuse(first.question)
+        typed = any(waiter.question.schema for waiter in parked.waiters)
+        question = first.question.with_fields(schema=True) if typed else first.question
+        reuse = self._matcher.reuse(question)
         now = self._clock.now_ms()
-        item = OpenQuestion(first.question, LANE, parked.deadline, now, reuse, epochs, epochs)
+        item = OpenQuestion(question, LANE, parked.deadline, now, reuse, epochs, epochs)
         item.vector = parked.vector if reuse.semantic else None
         item.copies = [waiter.question for waiter in copies]
         return item

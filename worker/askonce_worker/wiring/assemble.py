@@ -31,10 +31,10 @@ from askonce_worker.matching.match import Matcher
 from askonce_worker.providers.call_counts import CallCounts
 from askonce_worker.providers.embeddings import OpenAIEmbedder
 from askonce_worker.providers.key_budget import KeyBudget
-from askonce_worker.providers.llm import OpenAILLM
 from askonce_worker.providers.rate_budget import RateBudget
 from askonce_worker.redis.connection import connect_redis
 from askonce_worker.redis.facts import EvictionWatch
+from askonce_worker.schemas.schemas import Schemas
 from askonce_worker.settings import Settings
 from askonce_worker.upkeep.housekeeping import Maintenance
 from askonce_worker.wiring import audit, llm_parts, parts, upkeep
@@ -79,6 +79,7 @@ class _Shared:
     searcher: Matcher  # knows more than the matcher lets pass, for policies
     exact: ExactCache
     embedder: OpenAIEmbedder
+    schemas: Schemas
     vectors: QdrantSemanticCache | None
     coalescer: RedisCoalescer
     publisher: Publisher
@@ -96,7 +97,7 @@ async def service(settings: Settings, health: PartHealth, *, worker: str, clock:
     async with AsyncExitStack() as stack:
         shared = _shared(settings, watched, worker, clock, stack)
         turns = llm_parts.turns_of(settings, shared.rates, shared.money, watched)
-        llm = llm_parts.llm_of(settings, shared.counts, shared.rates, shared.money, watched, stack)
+        llm = llm_parts.llm_of(settings, shared.counts, shared.rates, shared.money, shared.schemas, watched, stack)
         audited = _audit(settings, shared, worker, turns, llm, clock, stack)
         lookup = _lookup(settings, shared, audited.serving, watched, clock)
         asked = llm_parts.by_endpoint(settings, llm, shared.counts, shared.rates, shared.money, watched, stack)
@@ -126,6 +127,7 @@ def _around(shared: _Shared, lookup: Lookup, clock: Clock) -> Around:
         lookup=lookup,
         outbound=shared.publisher,
         clock=clock,
+        fits=shared.schemas.flaw,
     )
 
 
@@ -147,7 +149,7 @@ def _shared(settings: Settings, watched: Watch, worker: str, clock: Clock, stack
     profile = parts.matching_profile(settings)
     redis = connect_redis(settings.redis_url.get_secret_value())
     stack.push_async_callback(redis.aclose)
-    reported = ReportedPairs(keys, refusals)
+    reported, schemas = ReportedPairs(keys, refusals), Schemas()
     on_published = watched.on_published
     return _Shared(
         redis=redis,
@@ -156,7 +158,8 @@ def _shared(settings: Settings, watched: Watch, worker: str, clock: Clock, stack
         reported=reported,
         matcher=audit.matcher_of(settings, profile.threshold, reported),
         searcher=audit.matcher_of(settings, audit.searched_from(settings), reported),
-        exact=ExactCache(redis, keys, reported, refusals),
+        exact=ExactCache(redis, keys, reported, refusals, schemas.flaw),
+        schemas=schemas,
         embedder=parts.embedder_of(settings, profile, watched, stack),
         vectors=parts.semantic_of(settings, clock, stack),
         coalescer=parts.coalescer_of(settings, redis, keys, worker, reported),
@@ -170,7 +173,7 @@ def _shared(settings: Settings, watched: Watch, worker: str, clock: Clock, stack
 
 
 def _audit(
-    settings: Settings, of: _Shared, worker: str, turns: LLMTurns, llm: OpenAILLM, clock: Clock, stack: AsyncExitStack
+    settings: Settings, of: _Shared, worker: str, turns: LLMTurns, llm: LLM, clock: Clock, stack: AsyncExitStack
 ) -> audit.Audit:
     return audit.audit(
         settings,
@@ -200,6 +203,7 @@ def _lookup(settings: Settings, shared: _Shared, serving: Serving, watched: Watc
         outbound=shared.publisher,
         llm_seconds=settings.llm_timeout,
         bulk_tier=settings.bulk_tier,
+        fits=shared.schemas.flaw,
         stage=watched.stage,
     )
 
@@ -241,5 +245,6 @@ def _lead_or_follow(
         turns=turns,
         asking=asking,
         outbound=shared.publisher,
+        fits=shared.schemas.flaw,
         stage=watched.stage,
     )

@@ -11,6 +11,7 @@ from redis.asyncio import Redis
 from askonce.contract.keys import Keys
 from askonce.prices.load import Prices, load_prices
 from askonce_worker.answering.llm_turns import LLMTurns
+from askonce_worker.answering.ports import LLM
 from askonce_worker.providers import provider
 from askonce_worker.providers.additions import Additions, takes_cache_keys
 from askonce_worker.providers.allowance import Allowance
@@ -23,6 +24,8 @@ from askonce_worker.providers.money_budget import MoneyBudget
 from askonce_worker.providers.rate_budget import RateBudget, provider_name
 from askonce_worker.providers.retry import Backoff
 from askonce_worker.providers.spend_limits import spend_limits
+from askonce_worker.schemas.repairing import RepairingLLM
+from askonce_worker.schemas.schemas import Schemas
 from askonce_worker.settings import Settings
 from askonce_worker.wiring.observers import Watch
 from askonce_worker.wiring.parts import EMBEDDING_TIMEOUT, connect_embeddings, secret, slots_of
@@ -77,7 +80,7 @@ def _on_retry(watched: Watch) -> Callable[[str, float, str], None]:
 
 def by_endpoint(
     settings: Settings,
-    llm: OpenAILLM,
+    llm: LLM,
     counts: CallCounts,
     rates: RateBudget,
     money: KeyBudget,
@@ -100,15 +103,21 @@ def by_endpoint(
 
 
 def llm_of(
-    settings: Settings, counts: CallCounts, rates: RateBudget, money: KeyBudget, watched: Watch, stack: AsyncExitStack
-) -> OpenAILLM:
+    settings: Settings,
+    counts: CallCounts,
+    rates: RateBudget,
+    money: KeyBudget,
+    schemas: Schemas,
+    watched: Watch,
+    stack: AsyncExitStack,
+) -> RepairingLLM:
     client = provider.connect(
         api_key=secret(settings.openai_api_key) or "none",
         base_url=settings.openai_base_url,
         timeout=max(settings.llm_timeout, settings.flex_timeout),
     )
     stack.push_async_callback(client.close)
-    return OpenAILLM(
+    llm = OpenAILLM(
         client,
         timeout=settings.llm_timeout,
         flex_timeout=settings.flex_timeout,
@@ -120,3 +129,4 @@ def llm_of(
         counts=counts,
         on_call=watched.on_call,
     )
+    return RepairingLLM(llm, fits=schemas.flaw, refuse=schemas.refusal, on_repair=watched.retried)

@@ -9,6 +9,7 @@ from redis.asyncio import Redis
 from askonce.contract.keys import Keys
 from askonce.prices.load import Prices
 from askonce_worker.answering.coalescing import Coalescer
+from askonce_worker.answering.fitting import Fits
 from askonce_worker.answering.lookup import Lookup
 from askonce_worker.answering.ports import Clock, ExactCache, Outbound
 from askonce_worker.cache.parked_vectors import QdrantParkedVectors
@@ -60,6 +61,7 @@ class Around:
     lookup: Lookup
     outbound: Outbound
     clock: Clock
+    fits: Fits
 
 
 def parked_of(settings: Settings, around: Around, stack: AsyncExitStack) -> tuple[BatchParking, Tending]:
@@ -98,7 +100,9 @@ def _tending(
     batches = Batches(around.redis, around.keys, store, around.refusals, most=settings.batch_max_requests)
     twins = Twins(_vectors(settings, clock, stack))
     arriving = Arriving(around.redis, around.keys)
-    settling = Settling(store, around.outbound, around.matcher, twins, clock, arriving, prices=prices, money=money)
+    settling = Settling(
+        store, around.outbound, around.matcher, twins, clock, arriving, prices=prices, money=money, fits=around.fits
+    )
     pending = Pending(around.exact, around.matcher, settling)
     splitting = Splitting(store, batches, settling, clock, margin=margin)
     tools = _Tools(store, batches, settling, pending, splitting, Pauses(random.random), twins, arriving)

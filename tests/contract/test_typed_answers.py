@@ -1,0 +1,283 @@
+"""Answers that have to fit a schema, by workers as they are wired: looked at, repaired once, or failed; never kept."""
+
+import asyncio
+
+import orjson
+import pytest
+
+from askonce import Question
+from askonce.contract.records import read_record
+from askonce_worker.answering.answers import INVALID
+from support.asking import settings_for
+from support.parking import answers, nothing_left, taking
+from support.wired import MODEL, wired_workers
+
+SCHEMA = {
+    "type": "object",
+    "properties": {"label": {"enum": ["refund", "order"]}, "sure": {"type": "number"}},
+    "required": ["label", "sure"],
+    "additionalProperties": False,
+}
+FORMAT = {"type": "json_schema", "json_schema": {"name": "answer", "schema": SCHEMA}}
+GOOD = '{"label": "refund", "sure": 0.9}'
+BAD = '{"label": "perhaps", "sure": 0.9}'
+NOW = [40_000, 0, 160_000]
+
+
+@pytest.fixture
+def settings(valkey_url, embedded_qdrant_url, llm_server, prefix):
+    return settings_for(valkey_url, embedded_qdrant_url, llm_server, prefix)
+
+
+@pytest.fixture
+async def worker(settings):
+    async with wired_workers(1, settings) as [made]:
+        yield made
+
+
+@pytest.fixture
+async def says(llm_server):
+    """Has the LLM say these texts in turn, and then the last one for ever."""
+
+    async def order(*texts):
+        *first, last = texts
+        rules = [{"kind": "reply", "reply": {"message": {"content": text}}, "times": 1} for text in first]
+        await llm_server.control(chat={"failures": rules, "answer": last})
+
+    return order
+
+
+def typed(text="Where is my money? [g1]", **fields):
+    return Question(text, schema=SCHEMA, **fields)
+
+
+def untyped(text="Where is my money? [g1]", **fields):
+    return Question(text, params={"response_format": FORMAT}, **fields)
+
+
+async def requests(llm_server):
+    return [each["body"] for each in (await llm_server.stats())["chat"]["requests"]]
+
+
+async def entry_of(worker, question):
+    filled = question.filled(namespace="default", model=MODEL)
+    raw = await worker.redis.get(worker.keys.entry(filled.fingerprint))
+    return None if raw is None else read_record(raw)
+
+
+async def test_an_answer_that_fits_is_kept_and_serves_the_client_without_a_worker(worker, says, llm_server):
+    await says(GOOD)
+    [answer] = await worker.ask(typed())
+    assert (answer.source, answer.text) == ("llm", GOOD)
+    again = await worker.client.ask(typed(), timeout=5)
+    assert (again.source, again.parsed) == ("exact", {"label": "refund", "sure": 0.9})
+    assert len(await requests(llm_server)) == 1
+
+
+async def test_one_that_does_not_fit_is_repaired_and_kept_under_its_own_question(worker, says, llm_server):
+    await says(BAD, GOOD)
+    question = typed(system="Be brief.", template="A mail: {text}", history=[{"role": "user", "content": "Hi"}])
+    [answer] = await worker.ask(question)
+    assert (answer.source, answer.text) == ("llm", GOOD)
+    first, repair = await requests(llm_server)
+    *conversation, said, told = repair["messages"]
+    assert conversation == first["messages"]
+    assert said == {"role": "assistant", "content": BAD}
+    assert told["role"] == "user"
+    assert "$.label: 'perhaps' is not one of ['refund', 'order']" in told["content"]
+    assert repair["response_format"] == first["response_format"]
+    assert (await worker.client.ask(question, timeout=5)).source == "exact"
+
+
+async def test_a_repair_is_paid_for_and_counted(worker, says, llm_server, settings, tmp_path):
+    (tmp_path / "prices.json").write_bytes(orjson.dumps({MODEL: {"input": 1.0, "output": 2.0}}))
+    async with wired_workers(1, settings | {"ASKONCE_PRICES": str(tmp_path / "prices.json")}) as [priced]:
+        await says(BAD, GOOD)
+        [answer] = await priced.ask(typed())
+        totals = await priced.redis.hgetall(priced.keys.stats("total"))
+    counted = {name.decode().partition("|")[0]: int(value) for name, value in totals.items()}
+    assert counted["calls"] == 2
+    usage = answer.usage
+    assert counted["tokens_in"] == usage["prompt_tokens"]
+    assert counted["tokens_out"] == usage["completion_tokens"]
+    assert answer.cost == pytest.approx((usage["prompt_tokens"] + 2 * usage["completion_tokens"]) / 1e6)
+    assert counted["cost"] == round(answer.cost * 1e9)
+
+
+async def test_one_that_does_not_fit_after_its_repair_fails_and_is_asked_again_the_next_time(worker, says, llm_server):
+    await says(BAD)
+    [first] = await worker.ask(typed())
+    assert (first.status, first.error.kind, first.error.status) == ("failed", INVALID, None)
+    assert "$.label: 'perhaps' is not one of" in first.error.message
+    assert first.usage["total_tokens"] > 0, "who paid for it is told"
+    assert await entry_of(worker, typed()) is None
+    await says(GOOD)
+    [again] = await worker.ask(typed())
+    assert (again.source, again.text) == ("llm", GOOD)
+    assert len(await requests(llm_server)) == 3
+
+
+@pytest.mark.parametrize(
+    "said, words",
+    [
+        ("A refund, I think.", "it is not JSON"),
+        (f"```json\n{GOOD}\n```", "it is not JSON"),
+        ('{"label": "refund"}', "'sure' is a required property"),
+        ("", "it is empty"),
+        ('{"label": "refund", "sure": 1, "x": 2}', "the property 'x' is not allowed"),
+        ("[" * 200 + "]" * 200, "nested too deeply"),
+    ],
+)
+async def test_the_llm_is_told_what_is_wrong(worker, says, llm_server, said, words):
+    await says(said, GOOD)
+    [answer] = await worker.ask(typed())
+    assert answer.text == GOOD
+    assert words in (await requests(llm_server))[1]["messages"][-1]["content"]
+
+
+@pytest.mark.parametrize(
+    "kind, status, calls",
+    [
+        ("length", "failed", 1),
+        ("refusal", "answered", 1),
+        ("content_filter", "answered", 1),
+        ("tool_calls", "answered", 1),
+    ],
+)
+async def test_what_is_no_answer_to_the_schema_is_not_repaired(worker, llm_server, says, kind, status, calls):
+    await says(BAD)
+    await llm_server.fail("chat", kind)
+    [answer] = await worker.ask(typed())
+    assert answer.status == status
+    assert len(await requests(llm_server)) == calls
+    if status == "failed":
+        assert (answer.error.kind, "finish_reason length" in answer.error.message) == (INVALID, True)
+
+
+async def test_who_does_not_ask_for_it_gets_what_the_llm_says(worker, says, llm_server):
+    await says(BAD)
+    [answer] = await worker.ask(untyped())
+    assert (answer.source, answer.text) == ("llm", BAD)
+    assert len(await requests(llm_server)) == 1
+    assert "valid" not in await entry_of(worker, untyped())
+
+
+async def test_an_entry_that_does_not_fit_is_a_miss_for_who_asks_for_it_and_is_replaced(worker, says, llm_server):
+    await says(BAD)
+    await worker.ask(untyped())
+    await worker.vectors_arrived()
+    await says(GOOD)
+    [same, near] = [*await worker.ask(typed()), *await worker.ask(typed("please Where is my money? [g1]"))]
+    assert (same.source, same.text) == ("llm", GOOD)
+    assert near.text == GOOD
+    [as_ever] = await worker.ask(untyped())
+    assert (as_ever.source, as_ever.text) == ("exact", GOOD)
+
+
+async def test_an_entry_that_fits_serves_although_nobody_looked_at_it_before(worker, says, llm_server):
+    await says(GOOD)
+    await worker.ask(untyped())
+    await worker.vectors_arrived()
+    [same] = await worker.ask(typed())
+    [near] = await worker.ask(typed("please Where is my money? [g1]"))
+    assert (same.source, near.source) == ("exact", "semantic")
+    assert len(await requests(llm_server)) == 1
+
+
+async def test_equal_questions_share_a_repair_and_a_failure(worker, says, llm_server):
+    await llm_server.control(chat={"latency_ms": 200})
+    await says(BAD, GOOD)
+    found = await worker.ask(*[typed() for _ in range(4)])
+    assert {answer.text for answer in found} == {GOOD}
+    assert len(await requests(llm_server)) == 2
+    await says(BAD)
+    found = await worker.ask(*[typed("And my order? [g7]") for _ in range(4)])
+    assert {answer.error.kind for answer in found} == {INVALID}
+    assert len(await requests(llm_server)) == 4
+    assert sum(answer.usage is not None for answer in found) == 1, "one of them has paid"
+
+
+async def test_copies_in_a_chunk_share_a_failure_that_one_has_paid(worker, says, llm_server):
+    await says(BAD)
+    ids = await worker.client.submit_many([typed(job_id=f"copy-{n}") for n in range(3)], lane="bulk")
+    await worker.run_next("bulk")
+    found = [answer async for answer in worker.client.as_completed(ids, timeout=20)]
+    assert {answer.error.kind for answer in found} == {INVALID}
+    assert sum(answer.usage is not None for answer in found) == 1
+    assert len(await requests(llm_server)) == 2
+
+
+async def test_a_follower_that_wants_a_schema_does_not_take_what_does_not_fit(worker, says, llm_server):
+    await llm_server.control(chat={"latency_ms": 300})
+    await says(BAD, GOOD)
+    leading = asyncio.create_task(worker.ask(untyped()))
+    await _until_asked(llm_server, 1)
+    [follower] = await worker.ask(typed())
+    [leader] = await leading
+    assert (leader.text, follower.text) == (BAD, GOOD)
+    assert len(await requests(llm_server)) == 2
+
+
+async def test_a_follower_without_a_schema_asks_where_its_leader_failed_for_its_own(worker, says, llm_server):
+    await llm_server.control(chat={"latency_ms": 300})
+    await says(BAD)
+    leading = asyncio.create_task(worker.ask(typed()))
+    await _until_asked(llm_server, 1)
+    [follower] = await worker.ask(untyped())
+    [leader] = await leading
+    assert (leader.error.kind, follower.source, follower.text) == (INVALID, "llm", BAD)
+    assert len(await requests(llm_server)) == 3
+
+
+async def test_a_repair_that_fails_fails_as_any_call_does(worker, says, llm_server):
+    await says(BAD, GOOD)
+    await llm_server.fail("chat", "status", status=400, message="too long", after=0)
+    [answer] = await worker.ask(typed())
+    assert answer.error.kind == "bad_request"
+
+
+@pytest.mark.parametrize(
+    "schema, words",
+    [
+        ({"type": "nothing"}, "the schema is none"),
+        ({"$ref": "http://127.0.0.1:9/schema.json"}, "nothing outside of it is read"),
+        ({"$ref": "#/$defs/missing"}, "which is not in it"),
+        ({"properties": {"a": {"pattern": "(?=a)b"}}}, "looks around or back"),
+    ],
+)
+async def test_a_schema_that_cannot_be_looked_at_is_not_paid_for(worker, llm_server, schema, words):
+    [answer] = await worker.ask(Question("What?", schema=schema))
+    assert (answer.error.kind, words in answer.error.message) == ("invalid_question", True)
+    assert await requests(llm_server) == []
+
+
+async def test_responses_are_repaired_too(worker, says, llm_server):
+    await says(BAD, GOOD)
+    [answer] = await worker.ask(typed(endpoint="responses", system="Be brief."))
+    assert answer.text == GOOD
+    first, repair = await requests(llm_server)
+    assert repair["text"] == first["text"]
+    assert repair["instructions"] == "Be brief."
+    assert [item["role"] for item in repair["input"]] == ["user", "assistant", "user"]
+
+
+async def test_lines_of_a_batch_that_do_not_fit_are_asked_at_once(batch_worker, says, llm_server):
+    good, bad = "Money? [g1]", "Order? [g2]"
+    rule = {"kind": "reply", "reply": {"message": {"content": BAD}}, "contains": bad}
+    await llm_server.control(chat={"answer": GOOD}, batches={"lines": [rule]})
+    async with wired_workers(1, batch_worker) as [worker]:
+        async with taking(worker):
+            ids = await worker.client.submit_many([typed(good), typed(bad), untyped(bad)], lane="bulk")
+            first, second, as_ever = await answers(worker, ids)
+        assert (first.text, first.tier) == (GOOD, "batch")
+        assert (second.text, second.tier) == (GOOD, None)
+        assert as_ever.text == BAD
+        assert (await entry_of(worker, typed(bad)))["valid"] is True
+        await nothing_left(worker)
+    assert len(await requests(llm_server)) == 1
+
+
+async def _until_asked(llm_server, count):
+    async with asyncio.timeout(20):
+        while (await llm_server.stats(brief=True))["chat"]["calls"] < count:
+            await asyncio.sleep(0.02)

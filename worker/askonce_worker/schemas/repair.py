@@ -1,0 +1,40 @@
+"""A further try of an answer that does not fit: what is asked, and what both calls come to. Pure."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from askonce.contract.records import Body
+from askonce.question import Question
+from askonce.readable import message_text
+from askonce.replies.shapes import messages_of
+from askonce_worker.answering.ports import Completion
+
+ASKED = """\
+Your answer does not fit the JSON schema: {flaw}
+
+Answer again: with JSON that fits the schema, and nothing else."""
+
+
+def repair_of(question: Question, body: Mapping[str, Any], flaw: str) -> Question:
+    """The conversation, the answer that does not fit, and why."""
+    said = next((text for message in messages_of(body) if (text := message_text(message))), None)
+    answer = [] if said is None else [{"role": "assistant", "content": said}]
+    asked = {"role": "user", "content": ASKED.format(flaw=flaw)}
+    return question.with_fields(messages=(*question.conversation(), *answer, asked))
+
+
+def both(first: Completion, second: Completion) -> Completion:
+    """The second one, at the price of both."""
+    usage = _sum(first.body.get("usage"), second.body.get("usage"))
+    costs = [each.cost for each in (first, second) if each.cost is not None]
+    return Completion(Body({**second.body, "usage": usage}), sum(costs) if costs else None, second.tier)
+
+
+def _sum(one: Any, other: Any) -> Any:
+    """Tokens of two calls, kind by kind."""
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        return {name: _sum(one.get(name), other.get(name)) for name in {**one, **other}}
+    numbers = [each for each in (one, other) if isinstance(each, int | float) and not isinstance(each, bool)]
+    if len(numbers) == 2:
+        return sum(numbers)
+    return one if other is None else other
