@@ -18,6 +18,7 @@ from askonce.batch.chat_params import FURTHER_PARAMS, PARAMS
 from askonce.errors import InvalidQuestion
 from askonce.json_values import loads
 from askonce.question import CacheMode, Endpoint, Question, Tier
+from askonce.schemas.wanted import Schema, schema_in
 
 URLS: Mapping[Any, Endpoint] = {
     "/v1/chat/completions": "chat",
@@ -27,7 +28,7 @@ URLS: Mapping[Any, Endpoint] = {
 REQUEST_FIELDS = frozenset({"method", "url", "body"})
 ID_FIELDS = ("custom_id", "id")
 CONTENT_FIELDS = ("question", "prompt", "messages")
-OWN_FIELDS = frozenset({"cache", "ttl", "threshold", "semantic", "metadata", "tier"})
+OWN_FIELDS = frozenset({"cache", "ttl", "threshold", "semantic", "metadata", "tier", "schema"})
 SHORT_FIELDS = OWN_FIELDS | {"model", "system", "template", "history", "params"}
 ALIKE = 0.8
 """How alike a field of a request must be to a known one to be that one misspelt."""
@@ -39,6 +40,7 @@ class Form:
 
     Attributes:
         as_text: A line is a question as it stands.
+        schema: What answers have to fit, of whole requests too; a line's own schema goes before it.
     """
 
     namespace: str
@@ -49,6 +51,7 @@ class Form:
     cache: CacheMode = "use"
     tier: Tier | None = None
     as_text: bool = False
+    schema: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +136,13 @@ def _request(record: Mapping[str, Any], form: Form) -> Question:
         raise InvalidQuestion(f"url is none of {', '.join(URLS)}")
     if not isinstance(record.get("body"), dict):
         raise InvalidQuestion("body is not an object")
-    return Question.from_body(record["body"], endpoint=endpoint, cache=form.cache, tier=form.tier)
+    schema = _schema(form, record["body"], endpoint)
+    return Question.from_body(record["body"], endpoint=endpoint, cache=form.cache, tier=form.tier, schema=schema)
+
+
+def _schema(form: Form, params: Mapping[str, Any], endpoint: Endpoint = "chat") -> Schema | None:
+    """What the answer to a line has to fit that says nothing of it, but for a schema that it may send."""
+    return True if form.schema is not None and schema_in(params, endpoint) is not None else form.schema
 
 
 def _short(record: Mapping[str, Any], form: Form) -> Question:
@@ -174,9 +183,10 @@ def _unknown(name: str) -> str:
 
 
 def _filled(text: Any, form: Form, given: Mapping[str, Any]) -> Question:
-    own = {"cache": form.cache, "tier": form.tier}
+    params = {**form.params, **given.get("params", {})}
+    own = {"cache": form.cache, "tier": form.tier, "schema": _schema(form, params)}
     fields: dict[str, Any] = {"system": form.system, "template": form.template, **own, **given}
-    return Question(text, **{**fields, "params": {**form.params, **fields.get("params", {})}})
+    return Question(text, **{**fields, "params": params})
 
 
 def _conversation(messages: Any, form: Form, given: Mapping[str, Any]) -> Question:
@@ -190,7 +200,7 @@ def _conversation(messages: Any, form: Form, given: Mapping[str, Any]) -> Questi
     if form.system is not None and isinstance(messages, list) and not _has_system(messages):
         messages = [{"role": "system", "content": form.system}, *messages]
     body = {**form.params, **given.get("params", {}), **other, "messages": messages}
-    return Question.from_body(body, **{"cache": form.cache, "tier": form.tier, **own})
+    return Question.from_body(body, **{"cache": form.cache, "tier": form.tier, "schema": _schema(form, body), **own})
 
 
 def _refuse_misspelt(given: Mapping[str, Any]) -> None:

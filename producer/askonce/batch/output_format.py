@@ -69,7 +69,7 @@ def _asked(question: Question) -> dict[str, Any]:
 def _failure(line: Line, job_id: str, answer: Answer) -> dict[str, Any]:
     error = answer.error
     assert error is not None
-    facts = {"line": line.number, "kind": error.kind, "billed": False}
+    facts = {"line": line.number, "kind": error.kind, **_paid(answer)}
     if error.status is not None and error.status >= 400:
         detail = answer.body.get("error", answer.body) if answer.body else None
         if not isinstance(detail, Mapping):
@@ -77,6 +77,14 @@ def _failure(line: Line, job_id: str, answer: Answer) -> dict[str, Any]:
         response = {"status_code": error.status, "request_id": job_id, "body": {"error": detail}}
         return {"response": response, "askonce": facts}
     return {"error": _error(CODES.get(error.kind, error.kind), error.message, line.number), "askonce": facts}
+
+
+def _paid(answer: Answer) -> dict[str, Any]:
+    """An answer that does not fit its schema was paid for all the same, by the line that has it."""
+    if answer.usage is None or answer.source not in (None, "llm"):
+        return {"billed": False}
+    cost = {} if answer.cost is None else {"cost": answer.cost}
+    return {"billed": True, "model": answer.body.get("model") if answer.body else None, "usage": answer.usage, **cost}
 
 
 def _error(code: str, message: str, line: int) -> dict[str, Any]:

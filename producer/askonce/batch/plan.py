@@ -18,6 +18,7 @@ from askonce.batch.totals import RunTotals
 from askonce.json_values import dumps
 from askonce.prices.load import Prices, load_prices
 from askonce.question import Question
+from askonce.schemas.wanted import schema_of
 from askonce.templates.find_templates import find_templates
 from askonce.templates.template import Template, Templates, dumped, loaded
 
@@ -84,7 +85,8 @@ class Plan:
 def make_plan(options: Options) -> Plan:
     if options.table is not None and options.prompt is not None:
         check_files(options.input, options.table)
-        table, found = open_table(options.input, options.table, options.prompt, options.id_column)
+        schema = None if options.form.schema is None else schema_of(options.form.schema)
+        table, found = open_table(options.input, options.table, options.prompt, options.id_column, schema)
         return Plan(options, load_prices(options.prices), found, table)
     is_file = _look(options.input, options.output)
     if not is_file and options.twice:
@@ -132,6 +134,7 @@ def settings(plan: Plan) -> dict[str, str | None]:
         "--errors": options.errors,
         "--prompt": options.prompt,
         "--id": options.id_column,
+        "--schema": None if form.schema is None else dumps(form.schema).decode(),
     }
 
 

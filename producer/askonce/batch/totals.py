@@ -83,13 +83,15 @@ class RunTotals:
 
     def add(self, record: dict[str, Any], prices: Prices, *, asked: str | None = None) -> None:
         """Counts one record of the output. asked: the model of its request, where that is known."""
-        response, error = record["response"], record["error"]
+        response, error, facts = record["response"], record["error"], record["askonce"]
         if error is not None:
             self.errors[error["code"]] += 1
+            if facts.get("billed"):
+                self._add_usage(self.spent, facts, self._cost_of(facts, facts, prices, asked or ""))
         elif response["status_code"] != 200:
             self.errors[f"HTTP {response['status_code']}"] += 1
         else:
-            self._add_answer(record["askonce"], response["body"], prices, asked or "")
+            self._add_answer(facts, response["body"], prices, asked or "")
 
     def _add_answer(self, facts: Mapping[str, Any], body: dict[str, Any], prices: Prices, asked: str) -> None:
         self.sources[facts["source"]] += 1
@@ -101,11 +103,15 @@ class RunTotals:
             self.unmatched[facts["unmatched"]] += 1
         if "waited" in facts:
             self.waited["waited"] += 1
-        known = to_nano(facts["cost"]) if "cost" in facts and not prices.own else None
-        cost = cost_of_reply(prices, body, asked, tier=facts.get("tier")) if known is None else known
+        cost = self._cost_of(facts, body, prices, asked)
         self._add_usage(self.spent if facts["billed"] else self.saved, body, cost)
 
-    def _add_usage(self, tokens: TokenCount, body: dict[str, Any], cost: int | None) -> None:
+    def _cost_of(self, facts: Mapping[str, Any], body: Mapping[str, Any], prices: Prices, asked: str) -> int | None:
+        if "cost" in facts and not prices.own:
+            return to_nano(facts["cost"])
+        return cost_of_reply(prices, body, asked, tier=facts.get("tier"))
+
+    def _add_usage(self, tokens: TokenCount, body: Mapping[str, Any], cost: int | None) -> None:
         prompt, completion, cached = counted(body)
         tokens.prompt += prompt
         tokens.completion += completion

@@ -10,8 +10,10 @@ from askonce.commands.question_arguments import (
     add_cache_argument,
     add_file_template_argument,
     add_param_argument,
+    add_schema_argument,
     file_template_from,
     params_from,
+    schema_from,
 )
 from askonce.prices.money import to_nano
 from askonce.question_checks import TIERS
@@ -40,6 +42,7 @@ def add_batch_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", help="of lines that name none (default: ASKONCE_MODEL)")
     parser.add_argument("--system", help="the system prompt of lines that are not whole requests")
     add_param_argument(parser, "a parameter of lines that are not whole requests")
+    add_schema_argument(parser)
     add_cache_argument(parser)
     parser.add_argument("--tier", choices=TIERS, help="how calls are paid (default: the workers' ASKONCE_BULK_TIER)")
     parser.add_argument("--timeout", type=float, metavar="SECONDS", help="from now to each question's deadline")
@@ -85,6 +88,7 @@ def options_from(args: argparse.Namespace) -> Options:
         cache=args.cache,
         tier=args.tier,
         as_text=args.text,
+        schema=schema_from(args.schema),
     )
     return Options(
         input=args.input,
@@ -126,6 +130,7 @@ def retry_command(args: argparse.Namespace) -> str:
         "template",
         "model",
         "system",
+        "schema",
         "cache",
         "tier",
         "url",

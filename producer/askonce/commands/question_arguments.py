@@ -4,6 +4,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from askonce.batch.line_format import decoded
@@ -11,6 +12,8 @@ from askonce.batch.template_option import template_text
 from askonce.errors import InvalidQuestion
 from askonce.json_values import loads
 from askonce.question import Question
+from askonce.readable import BOM
+from askonce.schemas.wanted import schema_of
 
 
 def add_question_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,6 +24,7 @@ def add_question_arguments(parser: argparse.ArgumentParser) -> None:
         "--template", metavar="TEXT|FILE", help="the fixed text around the question, with {text} in it; or its file"
     )
     add_param_argument(parser, "a parameter, such as temperature=0")
+    add_schema_argument(parser)
     add_cache_argument(parser)
 
 
@@ -31,6 +35,12 @@ def add_job_arguments(parser: argparse.ArgumentParser) -> None:
 
 def add_param_argument(parser: argparse.ArgumentParser, what: str) -> None:
     parser.add_argument("--param", action="append", default=[], metavar="KEY=JSON", help=f"{what}; may be repeated")
+
+
+def add_schema_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--schema", metavar="FILE", help="a JSON schema that answers have to fit; it is sent as response_format"
+    )
 
 
 def add_cache_argument(parser: argparse.ArgumentParser) -> None:
@@ -61,6 +71,7 @@ def question_from(args: argparse.Namespace) -> Question:
         template=None if args.template is None else template_text(args.template),
         params=params_from(args.param),
         cache=args.cache,
+        schema=schema_from(args.schema),
         job_id=vars(args).get("job_id"),
     )
 
@@ -83,6 +94,24 @@ def _param(given: str) -> tuple[str, Any]:
         return name, loads(value)
     except ValueError:
         return name, value  # a bare word is a string
+
+
+def schema_from(given: str | None) -> dict[str, Any] | None:
+    """The JSON schema in a file. Raises ValueError."""
+    if given is None:
+        return None
+    try:
+        schema = loads(Path(given).read_bytes().removeprefix(BOM))
+    except OSError as error:
+        raise ValueError(f"--schema {given}: {error.strerror or error}") from error
+    except ValueError as error:
+        raise ValueError(f"--schema {given}: not JSON: {getattr(error, 'msg', error)}") from error
+    try:
+        schema_of(schema)
+    except InvalidQuestion as error:
+        raise ValueError(f"--schema {given}: {error}") from error
+    known: dict[str, Any] = schema
+    return known
 
 
 def file_template_from(given: str) -> str:

@@ -10,9 +10,9 @@ from contextlib import closing
 from pathlib import Path
 
 from askonce.batch.opening import Paths
-from askonce.batch.table.results import NONE, Results
-from askonce.batch.table.table import ADDED, Table
-from askonce.batch.table.writers import NUMBERS, ROWS, open_writer
+from askonce.batch.table.results import Results
+from askonce.batch.table.table import Table
+from askonce.batch.table.writers import ROWS, TEXT, arrow_type, open_writer, typed_cell
 from askonce.prices.load import Prices
 from askonce.tables.rows import kind_of, read_rows
 
@@ -26,7 +26,7 @@ def refuse_stranger(table: Table, journal: Path | None, *, restart: bool) -> Non
 async def finish(table: Table, paths: Paths, prices: Prices, model: str | None) -> None:
     """Writes the table. Raises OSError, and ValueError where the input has changed since."""
     if paths.out is not None and paths.errors is not None:
-        with closing(Results((paths.out, paths.errors), prices, model or "")) as results:
+        with closing(Results((paths.out, paths.errors), prices, model or "", table.answers)) as results:
             await asyncio.to_thread(_write, table, results)
 
 
@@ -35,7 +35,7 @@ def _write(table: Table, results: Results) -> None:
     part = path.with_name(f"{path.name}.part")
     try:
         if kind_of(table.input) == kind_of(table.output) == "parquet":
-            _widen_parquet(table.input, part, results)
+            _widen_parquet(table, part, results)
         else:
             _write_rows(table, part, results)
         part.replace(path)
@@ -44,27 +44,31 @@ def _write(table: Table, results: Results) -> None:
 
 
 def _write_rows(table: Table, part: Path, results: Results) -> None:
-    with closing(open_writer(part, kind_of(table.output), (*table.columns, *ADDED))) as writer:
+    columns = {**dict.fromkeys(table.columns, TEXT), **table.added}
+    with closing(open_writer(part, kind_of(table.output), columns)) as writer:
         for row in read_rows(table.input):
             writer.write({**(row.fields or {}), **results.of(row.number)})
     _sync(part)
 
 
-def _widen_parquet(source: str, part: Path, results: Results) -> None:
+def _widen_parquet(table: Table, part: Path, results: Results) -> None:
     """The columns of the input as they are, whatever their types."""
     import pyarrow as pa  # noqa: PLC0415 - of an extra
     from pyarrow import parquet  # noqa: PLC0415
 
-    number = 0
-    with parquet.ParquetFile(source) as file:
+    number, kinds = 0, table.added
+    with parquet.ParquetFile(table.input) as file:
         schema = file.schema_arrow
-        for name in NONE:
-            schema = schema.append(pa.field(name, pa.float64() if name in NUMBERS else pa.string()))
+        for name, kind in kinds.items():
+            schema = schema.append(pa.field(name, arrow_type(kind)))
         with parquet.ParquetWriter(part, schema) as writer:
             for batch in file.iter_batches(ROWS):
                 found = [results.of(number + place) for place in range(1, batch.num_rows + 1)]
                 number += batch.num_rows
-                added = [pa.array([each[name] for each in found], schema.field(name).type) for name in NONE]
+                added = [
+                    pa.array([typed_cell(each[name], kind) for each in found], arrow_type(kind))
+                    for name, kind in kinds.items()
+                ]
                 writer.write_batch(pa.RecordBatch.from_arrays([*batch.columns, *added], schema=schema))
     _sync(part)
 

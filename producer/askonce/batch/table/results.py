@@ -8,15 +8,16 @@ from typing import Any, BinaryIO
 
 import orjson
 
+from askonce.batch.table.added import FACTS, cells_of
 from askonce.contract.completion import verdict
 from askonce.prices.load import Prices, cost_of_reply
 from askonce.prices.money import from_nano
 from askonce.readable import message_text
 from askonce.replies.shapes import messages_of
+from askonce.schemas.columns import Columns
 
 Added = dict[str, Any]
-"""The columns that the output adds: `answer`, `source`, `similarity`, `error`, `cost`."""
-NONE: Added = {"answer": None, "source": None, "similarity": None, "error": None, "cost": None}
+"""The cells that the output adds to a row."""
 
 
 class Results:
@@ -25,11 +26,14 @@ class Results:
     Args:
         paths: The output and the error file.
         asked: The model of rows whose reply names none that has a price.
+        answers: The columns of what is answered.
     """
 
-    def __init__(self, paths: tuple[Path, Path], prices: Prices, asked: str) -> None:
+    def __init__(self, paths: tuple[Path, Path], prices: Prices, asked: str, answers: Columns) -> None:
         self._prices = prices
         self._asked = asked
+        self._answers = answers
+        self._none: Added = dict.fromkeys((*answers, *FACTS))
         self._places = array("q")
         self._closing = ExitStack()
         self._files: list[BinaryIO] = [self._closing.enter_context(path.open("rb")) for path in paths]
@@ -53,10 +57,11 @@ class Results:
         if error is None and response["status_code"] != 200:
             error = response["body"]["error"]
         if error is not None:
-            return {**NONE, "error": f"{facts['kind']}: {error.get('message')}", "cost": 0.0}
+            return {**self._none, "error": f"{facts['kind']}: {error.get('message')}", "cost": facts.get("cost", 0.0)}
+        text = message_text(next(iter(messages_of(response["body"])), {}))
         return {
-            **NONE,
-            "answer": message_text(next(iter(messages_of(response["body"])), {})),
+            **self._none,
+            **cells_of(text, self._answers),
             "source": facts["source"],
             "similarity": facts["similarity"],
             "error": None if (found := verdict(response["body"]).value) == "good" else found,

@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,9 +10,11 @@ from typing import Any
 import orjson
 
 from askonce.batch.sampling import Reservoir, Survey
+from askonce.batch.table.added import FACTS, answer_columns
 from askonce.batch.table.prompt import Prompt, cell_text, check_columns, parse_prompt, with_compared
 from askonce.batch.table.writers import check_can_write
 from askonce.json_values import dumps
+from askonce.schemas.columns import Columns
 from askonce.tables.lines import RawLine
 from askonce.tables.parquet_rows import ParquetRows
 from askonce.tables.row import Row
@@ -20,7 +22,6 @@ from askonce.tables.rows import kind_of, read_rows
 
 BLOCK = 256
 """Rows that are read between two looks at the loop."""
-ADDED = ("answer", "source", "similarity", "error", "cost")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,7 @@ class Table:
     Attributes:
         input, output: Paths.
         columns: Of the input.
+        answers: The columns of what is answered.
         id_column: Whose values are the custom ids.
         how: Which column is compared, and why.
     """
@@ -37,9 +39,15 @@ class Table:
     input: str
     output: str
     columns: tuple[str, ...]
+    answers: Columns
     prompt: Prompt
     id_column: str | None
     how: str
+
+    @property
+    def added(self) -> Columns:
+        """All columns that the output has beside those of the input."""
+        return {**self.answers, **FACTS}
 
     async def lines(self) -> AsyncIterator[list[RawLine]]:
         """Raises ValueError where the file is damaged."""
@@ -67,21 +75,23 @@ def check_files(source: str, output: str) -> None:
     check_can_write(output, kind_of(output))
 
 
-def open_table(source: str, output: str, prompt: str, id_column: str | None) -> tuple[Table, Survey]:
+def open_table(
+    source: str, output: str, prompt: str, id_column: str | None, schema: Mapping[str, Any] | None
+) -> tuple[Table, Survey]:
     """Reads the table twice. Raises ValueError, OSError."""
-    parsed = parse_prompt(prompt)
+    parsed, answers = parse_prompt(prompt), answer_columns(schema)
     columns: dict[str, None] = {}
     if kind_of(source) == "parquet":
         columns = dict.fromkeys(ParquetRows(source).names)
-        _check(columns, parsed, id_column)  # of names that it has not, Parquet reads nothing
+        _check(columns, parsed, id_column, answers)  # of names that it has not, Parquet reads nothing
     reservoir = Reservoir()
     for row in _rows(source, parsed, id_column, columns):
         columns.update(dict.fromkeys(row.fields or ()))
         reservoir.add(RawLine(row.number, _sampled(row, parsed)))
-    _check(columns, parsed, id_column)
+    _check(columns, parsed, id_column, answers)
     cells: list[list[str]] = [orjson.loads(data) for data in reservoir.sample]
     parsed, how = with_compared(parsed, cells)
-    table = Table(source, output, tuple(columns), parsed, id_column, how)
+    table = Table(source, output, tuple(columns), answers, parsed, id_column, how)
     with Path(source).open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     filled = (_line(Row(0, dict(zip(parsed.columns, row, strict=True))), parsed, None) for row in cells)
@@ -96,12 +106,12 @@ def _sampled(row: Row, prompt: Prompt) -> bytes | None:
         return None
 
 
-def _check(columns: dict[str, None], prompt: Prompt, id_column: str | None) -> None:
+def _check(columns: dict[str, None], prompt: Prompt, id_column: str | None, answers: Columns) -> None:
     if not columns:
         return  # an empty file
     check_columns(prompt.columns, columns, "--prompt")
     check_columns([id_column] if id_column else [], columns, "--id")
-    taken = [name for name in ADDED if name in columns]
+    taken = [name for name in (*answers, *FACTS) if name in columns]
     if taken:
         raise ValueError(f"the input has a column {taken[0]} already, which the output adds: rename it")
 

@@ -7,12 +7,15 @@ from typing import Any, Protocol
 
 from askonce.batch.table.prompt import cell_text
 from askonce.json_values import dumps
+from askonce.schemas.columns import Columns
+from askonce.schemas.columns import Kind as ColumnKind
 from askonce.tables.parquet_rows import MISSING
 from askonce.tables.rows import Kind
 
 ROWS = 16_384
 """Of a row group of Parquet, which is in memory until it is written."""
-NUMBERS = ("similarity", "cost")
+TEXT: ColumnKind = "text"
+MOST_INTEGER = 2**63
 
 
 class Writer(Protocol):
@@ -22,13 +25,13 @@ class Writer(Protocol):
     def close(self) -> None: ...
 
 
-def open_writer(path: Path, kind: Kind, columns: Sequence[str]) -> Writer:
+def open_writer(path: Path, kind: Kind, columns: Columns) -> Writer:
     """Raises OSError."""
     if kind == "jsonl":
         return JsonWriter(path)
     if kind == "parquet":
         return TextParquetWriter(path, columns)
-    return CsvWriter(path, columns, "\t" if kind == "tsv" else ",")
+    return CsvWriter(path, list(columns), "\t" if kind == "tsv" else ",")
 
 
 def check_can_write(path: str, kind: Kind) -> None:
@@ -67,20 +70,20 @@ class CsvWriter:
 
 
 class TextParquetWriter:
-    """Of rows of texts: all columns of the input are texts, whatever JSON lines held."""
+    """Of rows of texts: all columns of the input are texts, whatever JSON lines held. Those of answers have kinds."""
 
-    def __init__(self, path: Path, columns: Sequence[str]) -> None:
+    def __init__(self, path: Path, columns: Columns) -> None:
         import pyarrow as pa  # noqa: PLC0415 - of an extra
         from pyarrow import parquet  # noqa: PLC0415
 
         self._rows: list[Mapping[str, Any]] = []
         self._make = pa.Table.from_pylist
-        number, text = pa.float64(), pa.string()
-        self._schema = pa.schema([(name, number if name in NUMBERS else text) for name in columns])
+        self._columns = columns
+        self._schema = pa.schema([(name, arrow_type(kind)) for name, kind in columns.items()])
         self._file = parquet.ParquetWriter(path, self._schema)
 
     def write(self, fields: Mapping[str, Any]) -> None:
-        self._rows.append({name: _text(name, value) for name, value in fields.items()})
+        self._rows.append({name: typed_cell(value, self._columns[name]) for name, value in fields.items()})
         if len(self._rows) >= ROWS:
             self._flush()
 
@@ -94,8 +97,24 @@ class TextParquetWriter:
         self._rows.clear()
 
 
-def _text(name: str, value: Any) -> Any:
-    return value if name in NUMBERS or value is None else cell_text(_plain(value))
+def arrow_type(kind: ColumnKind) -> Any:
+    """Of a column of Parquet."""
+    import pyarrow as pa  # noqa: PLC0415 - of an extra
+
+    types = {"integer": pa.int64(), "number": pa.float64(), "boolean": pa.bool_()}
+    return types.get(kind, pa.string())
+
+
+def typed_cell(value: Any, kind: ColumnKind) -> Any:
+    """As a column of Parquet takes it. A whole number that is too large for one is left out."""
+    if value is None:
+        return None
+    if kind == "integer":
+        whole = int(value)
+        return whole if -MOST_INTEGER <= whole < MOST_INTEGER else None
+    if kind == "number":
+        return float(value)
+    return value if kind == "boolean" else cell_text(_plain(value))
 
 
 def _plain(value: Any) -> Any:
