@@ -1,6 +1,5 @@
 """Answers that are to fit a schema, as a client sees them: objects, or failures."""
 
-import asyncio
 from dataclasses import dataclass
 
 import orjson
@@ -118,10 +117,3 @@ async def test_a_schema_that_is_none_is_refused_before_anything_is_asked(client,
     [(_, answer)] = [each async for each in client.map([Question("q", **fields)])]
     assert answer.error.kind == "invalid_question"
     assert service.asked == []
-
-
-async def test_equal_questions_at_the_same_time_share_one_object(client, service):
-    service.answering = labelling
-    answers = await asyncio.gather(*(client.ask("refund", schema=Label) for _ in range(5)))
-    assert {answer.parsed.label for answer in answers} == {"refund"}
-    assert len(service.asked) == 1

@@ -21,7 +21,6 @@ SCHEMA = {
 FORMAT = {"type": "json_schema", "json_schema": {"name": "answer", "schema": SCHEMA}}
 GOOD = '{"label": "refund", "sure": 0.9}'
 BAD = '{"label": "perhaps", "sure": 0.9}'
-NOW = [40_000, 0, 160_000]
 
 
 @pytest.fixture
@@ -55,8 +54,15 @@ def untyped(text="Where is my money? [g1]", **fields):
     return Question(text, params={"response_format": FORMAT}, **fields)
 
 
-async def requests(llm_server):
-    return [each["body"] for each in (await llm_server.stats())["chat"]["requests"]]
+async def ask(worker, *questions):
+    """All at once, each a job of its own. Failed ones are answers, too."""
+    names = [await worker.client.submit(question) for question in questions]
+    await asyncio.gather(*(worker.run_next() for _ in names))
+    return [answer async for name in names async for answer in worker.client.as_completed([name], timeout=20)]
+
+
+async def requests(llm_server, endpoint="chat"):
+    return [each["body"] for each in (await llm_server.stats())[endpoint]["requests"]]
 
 
 async def entry_of(worker, question):
@@ -67,7 +73,7 @@ async def entry_of(worker, question):
 
 async def test_an_answer_that_fits_is_kept_and_serves_the_client_without_a_worker(worker, says, llm_server):
     await says(GOOD)
-    [answer] = await worker.ask(typed())
+    [answer] = await ask(worker, typed())
     assert (answer.source, answer.text) == ("llm", GOOD)
     again = await worker.client.ask(typed(), timeout=5)
     assert (again.source, again.parsed) == ("exact", {"label": "refund", "sure": 0.9})
@@ -77,7 +83,7 @@ async def test_an_answer_that_fits_is_kept_and_serves_the_client_without_a_worke
 async def test_one_that_does_not_fit_is_repaired_and_kept_under_its_own_question(worker, says, llm_server):
     await says(BAD, GOOD)
     question = typed(system="Be brief.", template="A mail: {text}", history=[{"role": "user", "content": "Hi"}])
-    [answer] = await worker.ask(question)
+    [answer] = await ask(worker, question)
     assert (answer.source, answer.text) == ("llm", GOOD)
     first, repair = await requests(llm_server)
     *conversation, said, told = repair["messages"]
@@ -93,7 +99,7 @@ async def test_a_repair_is_paid_for_and_counted(worker, says, llm_server, settin
     (tmp_path / "prices.json").write_bytes(orjson.dumps({MODEL: {"input": 1.0, "output": 2.0}}))
     async with wired_workers(1, settings | {"ASKONCE_PRICES": str(tmp_path / "prices.json")}) as [priced]:
         await says(BAD, GOOD)
-        [answer] = await priced.ask(typed())
+        [answer] = await ask(priced, typed())
         totals = await priced.redis.hgetall(priced.keys.stats("total"))
     counted = {name.decode().partition("|")[0]: int(value) for name, value in totals.items()}
     assert counted["calls"] == 2
@@ -106,13 +112,13 @@ async def test_a_repair_is_paid_for_and_counted(worker, says, llm_server, settin
 
 async def test_one_that_does_not_fit_after_its_repair_fails_and_is_asked_again_the_next_time(worker, says, llm_server):
     await says(BAD)
-    [first] = await worker.ask(typed())
+    [first] = await ask(worker, typed())
     assert (first.status, first.error.kind, first.error.status) == ("failed", INVALID, None)
     assert "$.label: 'perhaps' is not one of" in first.error.message
     assert first.usage["total_tokens"] > 0, "who paid for it is told"
     assert await entry_of(worker, typed()) is None
     await says(GOOD)
-    [again] = await worker.ask(typed())
+    [again] = await ask(worker, typed())
     assert (again.source, again.text) == ("llm", GOOD)
     assert len(await requests(llm_server)) == 3
 
@@ -130,7 +136,7 @@ async def test_one_that_does_not_fit_after_its_repair_fails_and_is_asked_again_t
 )
 async def test_the_llm_is_told_what_is_wrong(worker, says, llm_server, said, words):
     await says(said, GOOD)
-    [answer] = await worker.ask(typed())
+    [answer] = await ask(worker, typed())
     assert answer.text == GOOD
     assert words in (await requests(llm_server))[1]["messages"][-1]["content"]
 
@@ -147,7 +153,7 @@ async def test_the_llm_is_told_what_is_wrong(worker, says, llm_server, said, wor
 async def test_what_is_no_answer_to_the_schema_is_not_repaired(worker, llm_server, says, kind, status, calls):
     await says(BAD)
     await llm_server.fail("chat", kind)
-    [answer] = await worker.ask(typed())
+    [answer] = await ask(worker, typed())
     assert answer.status == status
     assert len(await requests(llm_server)) == calls
     if status == "failed":
@@ -156,7 +162,7 @@ async def test_what_is_no_answer_to_the_schema_is_not_repaired(worker, llm_serve
 
 async def test_who_does_not_ask_for_it_gets_what_the_llm_says(worker, says, llm_server):
     await says(BAD)
-    [answer] = await worker.ask(untyped())
+    [answer] = await ask(worker, untyped())
     assert (answer.source, answer.text) == ("llm", BAD)
     assert len(await requests(llm_server)) == 1
     assert "valid" not in await entry_of(worker, untyped())
@@ -164,22 +170,22 @@ async def test_who_does_not_ask_for_it_gets_what_the_llm_says(worker, says, llm_
 
 async def test_an_entry_that_does_not_fit_is_a_miss_for_who_asks_for_it_and_is_replaced(worker, says, llm_server):
     await says(BAD)
-    await worker.ask(untyped())
+    await ask(worker, untyped())
     await worker.vectors_arrived()
     await says(GOOD)
-    [same, near] = [*await worker.ask(typed()), *await worker.ask(typed("please Where is my money? [g1]"))]
+    [same, near] = [*await ask(worker, typed()), *await ask(worker, typed("please Where is my money? [g1]"))]
     assert (same.source, same.text) == ("llm", GOOD)
     assert near.text == GOOD
-    [as_ever] = await worker.ask(untyped())
+    [as_ever] = await ask(worker, untyped())
     assert (as_ever.source, as_ever.text) == ("exact", GOOD)
 
 
 async def test_an_entry_that_fits_serves_although_nobody_looked_at_it_before(worker, says, llm_server):
     await says(GOOD)
-    await worker.ask(untyped())
+    await ask(worker, untyped())
     await worker.vectors_arrived()
-    [same] = await worker.ask(typed())
-    [near] = await worker.ask(typed("please Where is my money? [g1]"))
+    [same] = await ask(worker, typed())
+    [near] = await ask(worker, typed("please Where is my money? [g1]"))
     assert (same.source, near.source) == ("exact", "semantic")
     assert len(await requests(llm_server)) == 1
 
@@ -187,11 +193,11 @@ async def test_an_entry_that_fits_serves_although_nobody_looked_at_it_before(wor
 async def test_equal_questions_share_a_repair_and_a_failure(worker, says, llm_server):
     await llm_server.control(chat={"latency_ms": 200})
     await says(BAD, GOOD)
-    found = await worker.ask(*[typed() for _ in range(4)])
+    found = await ask(worker, *[typed() for _ in range(4)])
     assert {answer.text for answer in found} == {GOOD}
     assert len(await requests(llm_server)) == 2
     await says(BAD)
-    found = await worker.ask(*[typed("And my order? [g7]") for _ in range(4)])
+    found = await ask(worker, *[typed("And my order? [g7]") for _ in range(4)])
     assert {answer.error.kind for answer in found} == {INVALID}
     assert len(await requests(llm_server)) == 4
     assert sum(answer.usage is not None for answer in found) == 1, "one of them has paid"
@@ -210,9 +216,9 @@ async def test_copies_in_a_chunk_share_a_failure_that_one_has_paid(worker, says,
 async def test_a_follower_that_wants_a_schema_does_not_take_what_does_not_fit(worker, says, llm_server):
     await llm_server.control(chat={"latency_ms": 300})
     await says(BAD, GOOD)
-    leading = asyncio.create_task(worker.ask(untyped()))
+    leading = asyncio.create_task(ask(worker, untyped()))
     await _until_asked(llm_server, 1)
-    [follower] = await worker.ask(typed())
+    [follower] = await ask(worker, typed())
     [leader] = await leading
     assert (leader.text, follower.text) == (BAD, GOOD)
     assert len(await requests(llm_server)) == 2
@@ -221,19 +227,19 @@ async def test_a_follower_that_wants_a_schema_does_not_take_what_does_not_fit(wo
 async def test_a_follower_without_a_schema_asks_where_its_leader_failed_for_its_own(worker, says, llm_server):
     await llm_server.control(chat={"latency_ms": 300})
     await says(BAD)
-    leading = asyncio.create_task(worker.ask(typed()))
+    leading = asyncio.create_task(ask(worker, typed()))
     await _until_asked(llm_server, 1)
-    [follower] = await worker.ask(untyped())
+    [follower] = await ask(worker, untyped())
     [leader] = await leading
     assert (leader.error.kind, follower.source, follower.text) == (INVALID, "llm", BAD)
     assert len(await requests(llm_server)) == 3
 
 
-async def test_a_repair_that_fails_fails_as_any_call_does(worker, says, llm_server):
-    await says(BAD, GOOD)
-    await llm_server.fail("chat", "status", status=400, message="too long", after=0)
-    [answer] = await worker.ask(typed())
-    assert answer.error.kind == "bad_request"
+async def test_a_repair_that_is_refused_fails_as_any_call_does(worker, llm_server):
+    first = {"kind": "reply", "reply": {"message": {"content": BAD}}, "times": 1}
+    await llm_server.control(chat={"failures": [first, {"kind": "status", "status": 400, "message": "too long"}]})
+    [answer] = await ask(worker, typed())
+    assert (answer.error.kind, answer.error.status) == ("bad_request", 400)
 
 
 @pytest.mark.parametrize(
@@ -246,16 +252,18 @@ async def test_a_repair_that_fails_fails_as_any_call_does(worker, says, llm_serv
     ],
 )
 async def test_a_schema_that_cannot_be_looked_at_is_not_paid_for(worker, llm_server, schema, words):
-    [answer] = await worker.ask(Question("What?", schema=schema))
+    [answer] = await ask(worker, Question("What?", schema=schema))
     assert (answer.error.kind, words in answer.error.message) == ("invalid_question", True)
     assert await requests(llm_server) == []
 
 
-async def test_responses_are_repaired_too(worker, says, llm_server):
-    await says(BAD, GOOD)
-    [answer] = await worker.ask(typed(endpoint="responses", system="Be brief."))
+async def test_responses_are_repaired_too(worker, llm_server):
+    message = {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": BAD}]}
+    rule = {"kind": "reply", "reply": {"output": [message]}, "times": 1}
+    await llm_server.control(responses={"failures": [rule], "answer": GOOD})
+    [answer] = await ask(worker, typed(endpoint="responses", system="Be brief."))
     assert answer.text == GOOD
-    first, repair = await requests(llm_server)
+    first, repair = await requests(llm_server, "responses")
     assert repair["text"] == first["text"]
     assert repair["instructions"] == "Be brief."
     assert [item["role"] for item in repair["input"]] == ["user", "assistant", "user"]

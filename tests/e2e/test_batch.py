@@ -4,6 +4,7 @@ ASKONCE_TEST_BATCH_LINES=20000 runs the large test at its full size.
 """
 
 import asyncio
+import csv
 import os
 import random
 import re
@@ -177,3 +178,36 @@ async def test_provider_errors_become_failed_lines_and_are_tried_again(batch_set
     assert sorted(record["custom_id"] for record in records(tmp_path / "out.jsonl")) == sorted(
         f"q{i}" for i in range(50)
     )
+
+
+async def test_a_table_gets_a_column_for_each_property_of_a_schema(batch_settings, llm_server, tmp_path):
+    (tmp_path / "label.json").write_text(
+        '{"type": "object", "properties": {"label": {"enum": ["refund", "order"]}, "sure": {"type": "number"}}, '
+        '"required": ["label", "sure"], "additionalProperties": false}'
+    )
+    texts = [f"Where is {n}? [g{n}]" for n in range(30)]
+    (tmp_path / "in.csv").write_text("text\n" + "\n".join(texts) + "\n")
+    for text in texts[3:5]:
+        await llm_server.fail("chat", "reply", reply={"message": {"content": "I think"}}, contains=text, times=1)
+    repair = {"reply": {"message": {"content": "I think"}}, "contains": "does not fit the JSON schema", "times": 1}
+    await llm_server.fail("chat", "reply", **repair)  # one of the two is mended
+    command = Command(tmp_path, {**batch_settings, "ASKONCE_MODEL": MODEL})
+    arguments = ("--prompt", "Classify: {text}", "--schema", "label.json")
+    async with workers(1, batch_settings):
+        code, _, errors = await command.run(*arguments, source="in.csv", out="out.csv")
+        assert code == 1, errors
+        rows = rows_of(tmp_path / "out.csv")
+        [failed] = [row for row in rows if row["error"]]
+        assert failed["error"].startswith("invalid_answer: the answer does not fit its schema: it is not JSON")
+        assert {(row["label"], row["sure"]) for row in rows if row is not failed} == {("refund", "0.5")}
+        assert (await llm_server.stats(brief=True))["chat"]["calls"] == 32
+        code, out, errors = await command.run(*arguments, "--retry-failed", "--json", source="in.csv", out="out.csv")
+        assert code == 0, errors
+        assert orjson.loads(out)["failed"] == 0
+        assert {row["label"] for row in rows_of(tmp_path / "out.csv")} == {"refund"}
+        assert (await llm_server.stats(brief=True))["chat"]["calls"] == 33
+
+
+def rows_of(path):
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))

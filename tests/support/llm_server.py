@@ -7,9 +7,9 @@
         stats = await server.stats()
         assert stats["chat"]["texts"]["How do I read a CSV file?"] == 1
 
-Answers are `answer to: <the last user message>`; the model is the asked one plus `-2024-07-18`; `system_fingerprint`
-is a checksum of the whole request body. Embeddings: see `support.openai_server.vectors` (near where they have words in
-common, or a tag like `[g17]`).
+Answers are `answer to: <the last user message>`, or JSON that fits the schema that is asked for; the model is the asked
+one plus `-2024-07-18`; `system_fingerprint` is a checksum of the whole request body. Embeddings: see
+`support.openai_server.vectors` (near where they have words in common, or a tag like `[g17]`).
 
 Orders for `chat` and `embeddings` (`control(chat={...}, embeddings={...})`; what is not named stays as it is):
 

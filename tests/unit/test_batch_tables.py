@@ -8,6 +8,7 @@ import orjson
 import pytest
 
 from askonce.batch.table.prompt import parse_prompt, with_compared
+from askonce.contract.completion import text_body
 from askonce.testing import FakeClient
 from support.batch_runs import BROKEN, batch, records
 
@@ -168,3 +169,125 @@ async def test_the_estimate_reads_the_table_too(files, capsys):
     async with FakeClient() as askonce:
         assert await batch(askonce, "in.csv", "out.csv", "--prompt", "{text}", "--dry-run", "--json") == 0
     assert orjson.loads(capsys.readouterr().out)["exact_repeats"] == 1
+
+
+SCHEMA = {
+    "type": "object",
+    "properties": {
+        "label": {"$ref": "#/$defs/Label"},
+        "sure": {"type": ["number", "null"]},
+        "count": {"anyOf": [{"type": "integer"}, {"type": "null"}]},
+        "urgent": {"type": "boolean"},
+        "words": {"type": "array"},
+    },
+    "$defs": {"Label": {"enum": ["refund", "order"]}},
+}
+SAID = {"label": "refund", "sure": 1, "count": 3.0, "urgent": True, "words": ["a", {"b": None}], "more": 1}
+NONE_OF_IT = dict.fromkeys(SCHEMA["properties"])
+
+
+def typed(question):
+    return "no idea" if question.text == "bad?" else orjson.dumps(SAID).decode()
+
+
+@pytest.fixture
+def table(files):
+    (files / "label.json").write_bytes(orjson.dumps(SCHEMA))
+    (files / "in.csv").write_text("n,text\n1,good?\n2,bad?\n")
+    return files
+
+
+async def test_the_properties_of_a_schema_are_columns_in_place_of_the_answer(table):
+    async with FakeClient(typed) as askonce:
+        assert await batch(askonce, "in.csv", "out.csv", "--prompt", "{text}", "--schema", "label.json") == 1
+        assert {question.params["response_format"]["type"] for question in askonce.asked} == {"json_schema"}
+    good, bad = rows_of(table / "out.csv")
+    assert list(good) == ["n", "text", *SCHEMA["properties"], *ADDED[1:]]
+    assert [good[name] for name in SCHEMA["properties"]] == ["refund", "1", "3.0", "true", '["a",{"b":null}]']
+    assert [bad[name] for name in SCHEMA["properties"]] == [""] * 5
+    assert bad["error"].startswith("invalid_answer: the answer does not fit its schema")
+
+
+async def test_json_lines_keep_lists_and_parquet_has_types(table):
+    pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    async with FakeClient(typed) as askonce:
+        for output in ("out.jsonl", "out.parquet"):
+            assert await batch(askonce, "in.csv", output, "--prompt", "{text}", "--schema", "label.json") == 1
+        parquet.write_table(parquet.read_table(table / "out.parquet").select(["n", "text"]), table / "in.parquet")
+        assert await batch(askonce, "in.parquet", "wide.parquet", "--prompt", "{text}", "--schema", "label.json") == 1
+    good, bad = records(table / "out.jsonl")
+    assert (good["words"], good["count"], bad["words"]) == (["a", {"b": None}], 3.0, None)
+    for name in ("out.parquet", "wide.parquet"):
+        done = parquet.read_table(table / name)
+        types = {field.name: str(field.type) for field in done.schema}
+        assert [types[each] for each in SCHEMA["properties"]] == ["string", "double", "int64", "bool", "string"]
+        good, bad = done.to_pylist()
+        assert {each: good[each] for each in SCHEMA["properties"]} == {
+            "label": "refund", "sure": 1.0, "count": 3, "urgent": True, "words": '["a",{"b":null}]',
+        }  # fmt: skip
+        assert {each: bad[each] for each in SCHEMA["properties"]} == NONE_OF_IT
+
+
+async def test_a_schema_of_other_lines_is_their_own(table):
+    own = {"type": "json_schema", "json_schema": {"name": "mine", "schema": {"type": "integer"}}}
+    request = {"model": "m", "messages": [{"role": "user", "content": "whole"}]}
+    lines = [
+        {"id": "short", "question": "short"},
+        {"id": "said", "question": "said", "schema": {"type": "string"}},
+        {"id": "sent", "question": "sent", "params": {"response_format": own}},
+        {"id": "messages", "messages": [{"role": "user", "content": "messages"}]},
+        {"custom_id": "whole", "method": "POST", "url": "/v1/chat/completions", "body": request},
+        {"custom_id": "vectors", "method": "POST", "url": "/v1/embeddings", "body": {"model": "m", "input": "x"}},
+    ]
+    (table / "in.jsonl").write_bytes(b"\n".join(map(orjson.dumps, lines)))
+    async with FakeClient(lambda question: "1") as askonce:
+        assert await batch(askonce, "in.jsonl", "out.jsonl", "--schema", "label.json", "--template", "none") == 1
+        formats = {each.text: each.params["response_format"]["json_schema"] for each in askonce.asked}
+    assert {text: each["schema"].get("type") for text, each in formats.items()} == {
+        "short": "object", "said": "string", "sent": "integer", "messages": "object", "whole": "object",
+    }  # fmt: skip
+    assert formats["sent"]["name"] == "mine"
+    [failed] = records(table / "out.errors.jsonl")
+    assert (failed["custom_id"], "embeddings have no schema" in failed["error"]["message"]) == ("vectors", True)
+
+
+async def test_what_an_answer_cost_that_does_not_fit_is_in_the_sums(table, capsys):
+    body = text_body("no idea", model="m", usage={"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15})
+    (table / "prices.json").write_text('{"models": {"m": {"input": 1000, "output": 1000}}}')
+    async with FakeClient(lambda question: body, model="m") as askonce:
+        arguments = ("in.csv", "out.csv", "--prompt", "{text}", "--schema", "label.json", "--prices", "prices.json")
+        assert await batch(askonce, *arguments, "--json") == 1
+    report = orjson.loads(capsys.readouterr().out)
+    assert (report["spent"]["prompt_tokens"], report["spent"]["completion_tokens"]) == (20, 10)
+    assert report["spent"]["cost"] == pytest.approx(0.03)
+    [first, _] = records(table / "out.csv.answers.errors.jsonl")
+    assert (first["askonce"]["billed"], first["askonce"]["usage"]["total_tokens"]) == (True, 15)
+
+
+@pytest.mark.parametrize(
+    ("schema", "says"),
+    [
+        ('{"type": "object"}', "has no properties"),
+        ('{"properties": {"cost": {}}}', "rename the property"),
+        ('{"properties": {"text": {}}}', "a column text already"),
+        ("[1]", "a JSON schema"),
+        ("{", "not JSON"),
+    ],
+)
+async def test_a_schema_that_makes_no_table_is_refused_before_anything_is_asked(table, schema, says):
+    (table / "label.json").write_text(schema)
+    async with FakeClient() as askonce:
+        with pytest.raises(ValueError, match=says):
+            await batch(askonce, "in.csv", "out.csv", "--prompt", "{text}", "--schema", "label.json")
+        assert askonce.asked == []
+
+
+async def test_another_schema_is_another_run(table):
+    arguments = ("in.csv", "out.csv", "--prompt", "{text}", "--schema", "label.json")
+    async with FakeClient(typed) as askonce:
+        await batch(askonce, *arguments)
+        (table / "label.json").write_text('{"properties": {"label": {}}}')
+        with pytest.raises(ValueError, match="--schema was"):
+            await batch(askonce, *arguments)

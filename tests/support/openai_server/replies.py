@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import orjson
 
-from support.openai_server.script import Failure, Script
+from support.openai_server.script import DEFAULT_ANSWER, Failure, Script
 from support.openai_server.vectors import vectors
 
 TROUBLED: dict[str, dict[str, Any]] = {
@@ -57,13 +57,35 @@ def error(status: int, message: str, code: str | None = None) -> dict[str, Any]:
     }
 
 
+def schema_of(request: dict[str, Any]) -> dict[str, Any] | None:
+    """The JSON schema that a request asks for, by either API."""
+    given = (request.get("response_format") or {}).get("json_schema") or (request.get("text") or {}).get("format") or {}
+    return given.get("schema")
+
+
+def instance_of(schema: dict[str, Any]) -> Any:
+    """What fits a plain schema: of types, enumerations and properties."""
+    if "enum" in schema:
+        return schema["enum"][0]
+    if "properties" in schema:
+        return {name: instance_of(part) for name, part in schema["properties"].items()}
+    of_types = {"string": "some text", "number": 0.5, "integer": 1, "boolean": True, "array": []}
+    return of_types.get(schema.get("type"), {})
+
+
+def said(request: dict[str, Any], script: Script) -> str:
+    """What was ordered; without an order, JSON that fits the schema, if there is one."""
+    schema = schema_of(request) if script.answer == DEFAULT_ANSWER else None
+    return script.answer if schema is None else orjson.dumps(instance_of(schema)).decode()
+
+
 def completion(
     request: dict[str, Any], raw: bytes, number: int, script: Script, failure: Failure | None
 ) -> dict[str, Any]:
     """`system_fingerprint` is a checksum of the whole request: two requests that differ anywhere differ in it."""
     text = user_text(request)
     digest = f"{zlib.crc32(raw):08x}"
-    answer = script.answer.replace("{text}", text).replace("{number}", str(number)).replace("{digest}", digest)
+    answer = said(request, script).replace("{text}", text).replace("{number}", str(number)).replace("{digest}", digest)
     choice: dict[str, Any] = {
         "index": 0,
         "message": {"role": "assistant", "content": answer, "refusal": None},

@@ -3,7 +3,7 @@
 import time
 from typing import Any
 
-from support.openai_server.replies import prompt_tokens, tokens_of, user_text
+from support.openai_server.replies import prompt_tokens, said, tokens_of, user_text
 from support.openai_server.script import Failure, Script
 
 ECHOED = (
@@ -17,7 +17,7 @@ REASONING = {"id": "rs_1", "type": "reasoning", "summary": [{"type": "summary_te
 
 
 def response(request: dict[str, Any], number: int, script: Script, failure: Failure | None) -> dict[str, Any]:
-    text = script.answer.replace("{text}", user_text(request)).replace("{number}", str(number))
+    text = said(request, script).replace("{text}", user_text(request)).replace("{number}", str(number))
     output: list[dict[str, Any]] = [REASONING] if request.get("reasoning") else []
     if any(tool.get("type") == "web_search" for tool in request.get("tools") or ()):
         output.append(SEARCH)

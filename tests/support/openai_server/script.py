@@ -7,6 +7,8 @@ from typing import Any
 
 import orjson
 
+DEFAULT_ANSWER = "answer to: {text}"
+
 
 @dataclass
 class Failure:
@@ -80,7 +82,7 @@ class Script:
         self.latency_ms: float | tuple[float, float] = 0.0
         self.failures: list[Failure] = []
         self.limit: Limit | None = None
-        self.answer = "answer to: {text}"
+        self.answer = DEFAULT_ANSWER
         self.completion_tokens: int | None = None
         self.dimensions = 384
         self.ignores_dimensions = False

@@ -17,8 +17,8 @@ from askonce.schemas.strict import resolved
 from askonce_worker.schemas.keywords import BOUNDED, BadPattern, matcher
 from askonce_worker.schemas.work import TooMuchWork, Work
 
-STEPS = 200_000
-"""Of one look: of a second or so."""
+LEAST_STEPS, MOST_STEPS = 20_000, 100_000
+"""Of one look, by the characters that are looked at: of a second or so at most."""
 SHOWN = 3
 """Errors that are told."""
 MOST_WORDS = 300
@@ -69,7 +69,7 @@ class Looker:
 
 
 def _errors(validator: Any, instance: Any, size: int) -> Iterator[str]:
-    WORK.begin(STEPS, size)
+    WORK.begin(min(LEAST_STEPS + size, MOST_STEPS), size)
     try:
         for error in validator.iter_errors(instance):
             yield _words(error)

@@ -2,7 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from askonce.contract.completion import CompletionVerdict, verdict
 from askonce.json_values import dumps
@@ -12,7 +12,9 @@ from askonce.replies.embeddings import is_embeddings
 from askonce.replies.shapes import finish_reason_of, messages_of
 from askonce.schemas.wanted import MOST_BYTES, schema_in
 from askonce_worker.answering.fitting import Flaw
-from askonce_worker.schemas.looking import BadSchema, Looker
+
+if TYPE_CHECKING:
+    from askonce_worker.schemas.looking import Looker
 
 KEPT = 64
 """Schemas that are remembered: each takes up to half a megabyte."""
@@ -45,7 +47,7 @@ class Schemas:
         flaws = (_flaw(looker, message) for message in messages_of(body))
         return next((flaw for flaw in flaws if flaw is not None), None)
 
-    def _looker(self, question: Question) -> Looker | str:
+    def _looker(self, question: Question) -> "Looker | str":
         raw = dumps(schema_in(question.params, question.endpoint))
         looker = self._lookers.get(raw)
         if looker is None:
@@ -56,8 +58,10 @@ class Schemas:
         return looker
 
 
-def _make(raw: bytes) -> Looker | str:
+def _make(raw: bytes) -> "Looker | str":
     """Or why there is none."""
+    from askonce_worker.schemas.looking import Looker  # noqa: PLC0415 - few workers need it, and it takes its time
+
     if len(raw) > MOST_BYTES:
         return f"the schema is over {MOST_BYTES} bytes"
     try:
@@ -66,7 +70,7 @@ def _make(raw: bytes) -> Looker | str:
         return str(error)
 
 
-def _flaw(looker: Looker, message: Mapping[str, Any]) -> Flaw | None:
+def _flaw(looker: "Looker", message: Mapping[str, Any]) -> Flaw | None:
     if message.get("tool_calls") or message.get("function_call"):
         return None
     text = (message_text(message) or "").strip()
@@ -81,6 +85,6 @@ def _flaw(looker: Looker, message: Mapping[str, Any]) -> Flaw | None:
         return Flaw(f"it is not JSON: {error}")
     try:
         errors = looker.errors(value, len(raw))
-    except BadSchema as error:
+    except ValueError as error:
         return Flaw(str(error), mends=False)
     return Flaw("; ".join(errors)) if errors else None

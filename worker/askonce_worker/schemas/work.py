@@ -6,6 +6,8 @@ from typing import Any
 Check = Callable[[Any, Any, Any, Any], Iterator[Any] | None]
 """What a keyword of JSON Schema does: of a validator, the keyword's value, an instance and the schema around."""
 
+MEMBERS = 8
+"""Of a keyword's value, or of what it looks at, that take a step: most are told by a look into a table."""
 REPR = 64
 """Characters of an instance that cost one step to write into an error."""
 
@@ -15,7 +17,7 @@ class TooMuchWork(Exception):
 
 
 class Work:
-    """Steps: about one for each keyword, each member of its value and each member of the instance."""
+    """Steps: one for each keyword that looks at a value, and more for one with many members."""
 
     def __init__(self) -> None:
         self._left = 0
@@ -31,7 +33,7 @@ class Work:
 
     def _counted(self, check: Check) -> Check:
         def looked(validator: Any, value: Any, instance: Any, schema: Any) -> Iterator[Any]:
-            self._take(1 + _members(value) + _members(instance))
+            self._take(1 + (_members(value) + _members(instance)) // MEMBERS)
             for error in check(validator, value, instance, schema) or ():
                 self._take(self._error)
                 yield error
