@@ -2,10 +2,12 @@
 
 import pytest
 
+from askonce.contract.access_key import AccessKey
 from askonce.serve.batch_routes import wishes_of
 from askonce.serve.file_routes import checked_lifetime, limit_of
 from askonce.serve.provider import relayed
 from askonce.serve.refusals import Refused
+from askonce.serve.wishes import question_of
 
 WRONG = ["", ".", "..", "../files", "a/../../files", "a//b", "a/", "a?b", "a#b", "a\\..\\b", "a\n", "a\x00", "a\x7f"]
 
@@ -51,3 +53,17 @@ def test_a_wish_that_no_batch_has_is_refused_by_name(name):
     with pytest.raises(Refused, match=f"x-askonce-{name}"):
         wishes_of({}, {f"x-askonce-{name}": "1"})
     assert wishes_of({}, {"x-askonce-cache": "bypass", "x-askonce-namespace": "n"}).cache == "bypass"
+
+
+FORMAT = {"type": "json_schema", "json_schema": {"name": "n", "schema": {"type": "integer"}}}
+KEY = AccessKey("shop", "-", None, frozenset(), 0)
+BODY = {"model": "m", "messages": [{"role": "user", "content": "How many?"}], "response_format": FORMAT}
+
+
+def test_an_answer_has_to_fit_its_schema_where_the_request_says_so():
+    assert question_of(BODY, {}, KEY).schema is None
+    assert question_of(BODY, {"x-askonce-schema": "true"}, KEY).schema is True
+    assert question_of({**BODY, "askonce": {"schema": True}}, {}, KEY).schema is True
+    for headers, body in (({"x-askonce-schema": "yes"}, BODY), ({}, {**BODY, "askonce": {"schema": {}}})):
+        with pytest.raises(Refused, match="schema is true"):
+            question_of(body, headers, KEY)

@@ -18,6 +18,7 @@ from askonce.serve.refusals import refusal_of
         ("quota", None, None, 429, "false"),
         ("budget", None, None, 429, "false"),
         ("expired", None, None, 408, None),
+        ("invalid_answer", None, None, 502, "false"),
     ],
 )
 def test_a_failed_answer_never_looks_like_a_success(kind, status, body, replied, retry):

@@ -17,9 +17,15 @@ from askonce import Answer, Client, ErrorKind, Question, QuestionFields, QueueFu
 from askonce.testing import FakeClient
 
 
+class Label:
+    pass
+
+
 async def use(client: Client) -> None:
     answer: Answer = await client.ask("x", model="m", cache="refresh", params={"seed": 1}, timeout=3)
     job_id: str = await client.submit(Question("x"), lane="bulk", metadata=[1], timeout=3)
+    typed: Answer = await client.ask("x", schema=Label)
+    fetched: Answer = await client.result(job_id, schema={"type": "object"})
     found: Answer | None = await client.lookup("x", system="s", history=[{"role": "user", "content": "hi"}])
     stored: bool = await client.store("x", "an answer", ttl=5.0)
     async for question, mapped in client.map(["x"]):
