@@ -18,7 +18,7 @@ SCHEMA = {
     "required": ["label", "sure"],
     "additionalProperties": False,
 }
-FORMAT = {"type": "json_schema", "json_schema": {"name": "answer", "schema": SCHEMA}}
+FORMAT = {"type": "json_schema", "json_schema": {"name": "answer", "schema": SCHEMA, "strict": True}}
 GOOD = '{"label": "refund", "sure": 0.9}'
 BAD = '{"label": "perhaps", "sure": 0.9}'
 
@@ -58,7 +58,8 @@ async def ask(worker, *questions):
     """All at once, each a job of its own. Failed ones are answers, too."""
     names = [await worker.client.submit(question) for question in questions]
     await asyncio.gather(*(worker.run_next() for _ in names))
-    return [answer async for name in names async for answer in worker.client.as_completed([name], timeout=20)]
+    found = {answer.job_id: answer async for answer in worker.client.as_completed(names, timeout=20)}
+    return [found[name] for name in names]
 
 
 async def requests(llm_server, endpoint="chat"):
@@ -96,7 +97,7 @@ async def test_one_that_does_not_fit_is_repaired_and_kept_under_its_own_question
 
 
 async def test_a_repair_is_paid_for_and_counted(worker, says, llm_server, settings, tmp_path):
-    (tmp_path / "prices.json").write_bytes(orjson.dumps({MODEL: {"input": 1.0, "output": 2.0}}))
+    (tmp_path / "prices.json").write_bytes(orjson.dumps({"models": {MODEL: {"input": 1.0, "output": 2.0}}}))
     async with wired_workers(1, settings | {"ASKONCE_PRICES": str(tmp_path / "prices.json")}) as [priced]:
         await says(BAD, GOOD)
         [answer] = await ask(priced, typed())

@@ -16,7 +16,8 @@ class Ask:
     """An open question, as the coalescer sees it.
 
     key: unique among the open questions of this worker. asked_ms: when it was submitted, Unix ms of Redis's clock.
-    slow: as a leader it may take long, since its tier does. patient: it may follow such a one.
+    slow: as a leader it may take long, since its tier does. patient: it may follow such a one. avoids: leaders whose
+    outcome was no answer to it.
     """
 
     key: str
@@ -30,6 +31,7 @@ class Ask:
     asked_ms: int = 0
     slow: bool = False
     patient: bool = True
+    avoids: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

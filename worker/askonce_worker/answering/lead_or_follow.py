@@ -186,6 +186,7 @@ class LeadOrFollow:
         if isinstance(outcome, AskYourself):
             await self._asking.ask_alone(item)
         elif not self._is_for(item, outcome.body):
+            item.avoids |= {follow.leader}  # it would be found again for as long as its answer may be joined
             return Freed()
         elif is_reply(outcome.body):
             await self._outbound.send(from_leader(item, outcome.body, follow))

@@ -25,7 +25,8 @@ class OpenQuestion:
     unmatched: why it is not compared with others by similarity. waited: seconds, where that took long. called: when the
     LLM was asked, Unix ms of Redis's clock. copies: the same question once more in the same chunk; each gets the same
     answer. look: the match that is to be compared with its own answer. spare: what
-    serves it if the LLM fails; it has to be asked itself. doubt: a match that a judge may let serve.
+    serves it if the LLM fails; it has to be asked itself. doubt: a match that a judge may let serve. avoids: leaders
+    that it has followed, whose outcome was no answer to it.
     """
 
     question: Question
@@ -46,6 +47,7 @@ class OpenQuestion:
     look: Look | None = None
     spare: Hit | None = None
     doubt: Doubt | None = None
+    avoids: frozenset[str] = frozenset()
 
     @property
     def key(self) -> str:
@@ -69,6 +71,7 @@ class OpenQuestion:
             asked_ms=self.asked,
             slow=self.tier == "flex",
             patient=self.lane == "bulk",
+            avoids=self.avoids,
         )
 
 

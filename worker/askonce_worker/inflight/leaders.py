@@ -149,6 +149,8 @@ class View:
         return not self._reported(claimant.fingerprint, leader.fingerprint)
 
     def _is_open(self, known: TrackedLeader, claim: Claimant, now: float, *, same: bool) -> bool:
+        if known.leader.id in claim.ask.avoids:
+            return False
         if known.ended is None:
             return claim.ask.patient or not known.leader.slow
         if known.share == "same" and not same:
