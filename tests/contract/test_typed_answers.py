@@ -9,6 +9,7 @@ from askonce import Question
 from askonce.contract.records import read_record
 from askonce_worker.answering.answers import INVALID
 from support.asking import settings_for
+from support.counting import counters
 from support.parking import answers, nothing_left, taking
 from support.wired import MODEL, wired_workers
 
@@ -101,7 +102,7 @@ async def test_a_repair_is_paid_for_and_counted(worker, says, llm_server, settin
     async with wired_workers(1, settings | {"ASKONCE_PRICES": str(tmp_path / "prices.json")}) as [priced]:
         await says(BAD, GOOD)
         [answer] = await ask(priced, typed())
-        totals = await priced.redis.hgetall(priced.keys.stats("total"))
+        totals = await counters(priced.redis, priced.keys)
     counted = {name.decode().partition("|")[0]: int(value) for name, value in totals.items()}
     assert counted["calls"] == 2
     usage = answer.usage
