@@ -97,7 +97,7 @@ tools: | $(BIN)/python
 sdks: setup
 	tests/sdks.sh $(BIN)
 
-# The examples, those for Airflow and Dagster too: the gate runs the others.
+# The examples, those for Airflow and Dagster too, which take a minute: the gate runs the others.
 examples: setup sdks
 	tests/schedulers.sh $(BIN)
 	$(BIN)/pytest tests/e2e/test_examples.py

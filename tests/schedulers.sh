@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Airflow and Dagster for their examples, each in an environment of its own. They take minutes, so the gate does without.
+# Airflow and Dagster for their examples, each in an environment of its own. Their runs take a minute, so the gate does without.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 bin=$(realpath "$1")

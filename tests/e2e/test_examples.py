@@ -118,7 +118,7 @@ def test_notebook(example):
 
 
 def scheduled(name):
-    """They take minutes to install, so the gate does without them."""
+    """They take a minute to run, so the gate does without them."""
     there = (Path(sys.prefix) / name).exists()
     return pytest.mark.skipif(not there, reason="`make examples` installs it")
 
