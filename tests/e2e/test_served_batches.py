@@ -157,6 +157,8 @@ async def test_each_namespace_has_files_and_batches_of_its_own(door, sdk):
     batches = [await made(sdk, questions(1, "z")) for _ in range(3)]
     assert [each.id for each in (await sdk.batches.list(limit=2)).data] == [batches[2].id, batches[1].id]
     assert [each.id async for each in sdk.batches.list(limit=2)] == [each.id for each in reversed(batches)]
+    files = [each.input_file_id for each in batches]
+    assert [each.id async for each in sdk.files.list(purpose="batch", order="asc")] == files
     async with sdk_of(door, secrets.token_hex(4)) as other:
         assert [each async for each in other.batches.list()] == []
         assert [each async for each in other.files.list()] == []

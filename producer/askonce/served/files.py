@@ -54,11 +54,11 @@ class Files:
     async def _begin(self, namespace: str, name: str) -> int:
         """How many files the namespace has with this one. Before it has any bytes, it is known when they go: none stay
         for ever where this process is killed."""
-        now = await self._now()
+        now_ms = await self._now_ms()
         _, _, count = await self._store.pipeline(
             [
-                ("ZADD", self._keys.expiries, now + UNWRITTEN, f"{namespace}/{name}"),
-                ("ZADD", self._keys.files(namespace), now * 1000, name),
+                ("ZADD", self._keys.expiries, now_ms // 1000 + UNWRITTEN, f"{namespace}/{name}"),
+                ("ZADD", self._keys.files(namespace), now_ms, name),
                 ("ZCARD", self._keys.files(namespace)),
             ]
         )
@@ -72,7 +72,8 @@ class Files:
     async def _write(
         self, namespace: str, filename: str, purpose: str, data: "_Counted", name: str, lifetime: int | None
     ) -> FileRecord:
-        created = await self._now()
+        now_ms = await self._now_ms()
+        created = now_ms // 1000
         until = created + (lifetime or self.lifetime)
         await self._blobs.write(blob_of(name), data.blocks())
         record = FileRecord(name, namespace, filename, purpose, data.size, created, until)
@@ -81,17 +82,17 @@ class Files:
             [
                 ("SET", self._keys.file(namespace, name), write_file(record), "EX", until - created),
                 ("ZADD", self._keys.expiries, until, f"{namespace}/{name}"),
-                ("ZADD", index, created * 1000, name),
+                ("ZADD", index, now_ms, name),
                 ("EXPIRE", index, until - created, "NX"),
                 ("EXPIRE", index, until - created, "GT"),
             ]
         )
         return record
 
-    async def _now(self) -> int:
-        """Unix s of Redis's clock."""
-        [(seconds, _)] = await self._store.pipeline([("TIME",)])
-        return int(seconds)
+    async def _now_ms(self) -> int:
+        """Of Redis's clock: files of one second are listed in the order in which they came."""
+        [(seconds, micros)] = await self._store.pipeline([("TIME",)])
+        return int(seconds) * 1000 + int(micros) // 1000
 
     async def get(self, namespace: str, name: str) -> FileRecord | None:
         if not ID.fullmatch(name):
