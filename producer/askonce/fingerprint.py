@@ -58,15 +58,6 @@ def scope_id(
     return _digest(orjson.dumps(scope, option=orjson.OPT_SORT_KEYS))
 
 
-def plain_scope_id(
-    namespace: str, model: str, system: str | None, template: str | None, params: bytes, rule: int, endpoint: str
-) -> str:
-    """The scope id of a question without history: a pipeline asks thousands under one. params: JSON, or empty."""
-    size = len(system or "") + len(template or "") + len(params)
-    made = _of_short if size <= SHORT else _of_long
-    return made(namespace, model, system, template, params, rule, endpoint)
-
-
 def _plain_scope_id(
     namespace: str, model: str, system: str | None, template: str | None, params: bytes, rule: int, endpoint: str
 ) -> str:
@@ -77,8 +68,9 @@ def _plain_scope_id(
 
 SHORT = 2048
 """Characters of a scope up to which many are remembered: 8 MB of them, and of the long ones a few, of 1 MB at most."""
-_of_short = lru_cache(maxsize=4096)(_plain_scope_id)
-_of_long = lru_cache(maxsize=16)(_plain_scope_id)
+short_scope_id = lru_cache(maxsize=4096)(_plain_scope_id)
+long_scope_id = lru_cache(maxsize=16)(_plain_scope_id)
+"""The scope ids of questions without history: a pipeline asks thousands under one. params: JSON, or empty."""
 
 
 def normalised(text: str) -> str:

@@ -144,17 +144,15 @@ class Question:
     @Remembered
     def scope(self) -> str:
         """The scope id: 43 characters for all that must match exactly. Needs a model and a namespace."""
-        whose: dict[str, Any] = {"namespace": self.namespace or "default", "model": self.model or ""}
-        fixed = {
-            **whose,
-            "system": self.system,
-            "template": self.template,
-            "rule": self.rule,
-            "endpoint": self.endpoint,
-        }
+        namespace, model, system, template = self.namespace or "default", self.model or "", self.system, self.template
         if not self.history and self.messages is None:
-            return identity.plain_scope_id(params=dumps(self.params) if self.params else b"", **fixed)
-        return identity.scope_id(history=self.history, params=self.params, messages=self.messages, **fixed)
+            params = dumps(self.params) if self.params else b""
+            size = len(system or "") + len(template or "") + len(params)
+            made = identity.short_scope_id if size <= identity.SHORT else identity.long_scope_id
+            return made(namespace, model, system, template, params, self.rule, self.endpoint)
+        fixed: dict[str, Any] = {"namespace": namespace, "model": model, "system": system, "template": template}
+        varied: dict[str, Any] = {"history": self.history, "params": self.params, "messages": self.messages}
+        return identity.scope_id(**fixed, **varied, rule=self.rule, endpoint=self.endpoint)
 
     @Remembered
     def fingerprint(self) -> str:
