@@ -15,6 +15,7 @@ from askonce.errors import (
     UnknownJob,
 )
 from askonce.explanation import Difference, ExactEntry, Explanation, InForce, NearEntry
+from askonce.frames.enrich import enrich
 from askonce.question import Question, QuestionFields
 
 __version__ = "0.1.0"
@@ -41,6 +42,7 @@ __all__ = [
     "UnknownJob",
     "__version__",
     "ask",
+    "enrich",
     "explain",
     "run",
 ]

@@ -1,27 +1,20 @@
 """`ask`, `explain` and `run`: for scripts, notebooks and threads, whether a loop runs there already or not."""
 
 import asyncio
-import contextlib
-import math
-import threading
-import time
-from collections.abc import AsyncIterator, Coroutine, Iterable
-from concurrent.futures import Future, wait
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
-from typing import Any, TypeVar, Unpack
+from typing import Unpack
 
 from askonce.answer import Answer
-from askonce.background import BACKGROUND, TICK
+from askonce.background import BACKGROUND
 from askonce.calls.base import ClientOptions
 from askonce.client import Client
 from askonce.errors import AnswerTimeout
 from askonce.explanation import Explanation
+from askonce.own_loop import on_a_loop_of_its_own
 from askonce.question import Question, QuestionFields
 from askonce.session.attendance import no_workers
 from askonce.session.backend import Lane
-
-T = TypeVar("T")
-GRACE = 5.0
 
 
 def ask(
@@ -98,7 +91,8 @@ def run(
     Ctrl-C ends the wait. What was submitted goes on, and is found in the cache the next time.
 
     Args:
-        questions: Questions, or their texts. A generator is read as there is room.
+        questions: Questions, or their texts: a list, a column of a data frame, or a generator, which is read as there
+            is room.
         client: Asks, and is closed afterwards. None makes one of `options`.
         in_flight: Most questions under way at a time.
         lane: `bulk` or `interactive`.
@@ -111,11 +105,26 @@ def run(
     Raises:
         AnswerTimeout: Not all are answered within `timeout`. Answers that came are in the cache.
         StoreUnreachable: Redis does not answer.
+        TypeError: It is a whole data frame.
     """
+    asked = chosen(client, options)
+    return on_a_loop_of_its_own(_answers(asked, timeout, _values(questions), in_flight, lane), timeout)
+
+
+def chosen(client: Client | None, options: ClientOptions) -> Client:
+    """The client that asks. Raises TypeError where there are options for one that is made already."""
     if client is not None and options:
         raise TypeError(f"{next(iter(options))} is the client's own: give a client, or its options")
-    asked = client or Client(**options)
-    return _on_a_loop_of_its_own(_answers(asked, timeout, questions, in_flight, lane), timeout)
+    return client or Client(**options)
+
+
+def _values(questions: Iterable[Question | str]) -> Iterable[Question | str]:
+    """Those of a column. One of Arrow yields scalars of its own."""
+    if hasattr(questions, "columns"):
+        raise TypeError("a whole data frame: give a column, as frame['text'], or use askonce.enrich(frame, prompt)")
+    if hasattr(questions, "__arrow_c_array__") or hasattr(questions, "__arrow_c_stream__"):
+        return (value.as_py() if hasattr(value, "as_py") else value for value in questions)
+    return questions
 
 
 async def _answers(
@@ -139,35 +148,3 @@ async def _deadline(client: Client, timeout: float | None, found: list[Answer]) 
         late = f"no answer to question {len(found) + 1} within {timeout:g} s"
         reason = await no_workers(client.workers_alive)
         raise AnswerTimeout("", f"{late}: {reason}" if reason else late) from error
-
-
-def _on_a_loop_of_its_own(work: Coroutine[Any, Any, T], timeout: float | None) -> T:
-    began: Future[tuple[asyncio.AbstractEventLoop, asyncio.Task[Any] | None]] = Future()
-    ended: Future[T] = Future()
-
-    async def main() -> T:
-        began.set_result((asyncio.get_running_loop(), asyncio.current_task()))
-        return await work
-
-    def target() -> None:
-        try:
-            ended.set_result(asyncio.run(main()))
-        except BaseException as error:  # noqa: BLE001 - the caller gets it
-            ended.set_exception(error)
-
-    # A daemon: questions out of a generator that hangs must not keep the program from ending.
-    thread = threading.Thread(target=target, name="askonce", daemon=True)
-    try:
-        thread.start()  # Ctrl-C may come while it starts
-        until = math.inf if timeout is None else time.monotonic() + timeout + GRACE
-        while not ended.done() and time.monotonic() < until:
-            wait([ended], min(TICK, max(0.0, until - time.monotonic())))
-    except BaseException:
-        with contextlib.suppress(RuntimeError, TimeoutError):  # it has just ended by itself, or never began
-            loop, task = began.result(GRACE)
-            loop.call_soon_threadsafe(task.cancel if task else loop.stop)
-            wait([ended], GRACE)
-        raise
-    if not ended.done():
-        raise AnswerTimeout("", f"not all answers within {timeout:g} s: the source of the questions blocks")
-    return ended.result()

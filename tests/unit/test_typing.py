@@ -39,6 +39,7 @@ async def use(client: Client) -> None:
 def more(fields: QuestionFields) -> None:
     answer: Answer = askonce.ask("x", timeout=3, **fields)
     answers: list[Answer] = askonce.run(["x"], model="m", timeout=3, namespace="n")
+    column: list[str] = askonce.enrich(["a"], "{text}", client=FakeClient(), compared="text", tier="batch")
     kind: ErrorKind | None = answer.error.kind if answer.error else None
     FakeClient({"x": "y"}, namespace="n", max_queued=3)
     Question.from_body({}, job_id="j")
@@ -57,6 +58,7 @@ async def use(client: Client) -> None:
     await client.store("x", "an answer", tll=5)
     askonce.ask("x", templat="y")
     askonce.run(["x"], modle="y")
+    askonce.enrich(["x"], "{text}", modle="y")
     Question.from_body({}, jobid="j")
     FakeClient(modle="y")
     AnswerError("quotas", "message")
@@ -87,7 +89,7 @@ def test_a_type_checker_takes_right_calls_and_refuses_each_wrong_one(checker, tm
     wrong.write_text(WRONG)
     found = checker(wrong)
     lines = {int(line) for line in re.findall(r"wrong\.py:(\d+):.*error", found)}
-    calls = range(FIRST_WRONG, FIRST_WRONG + 9)
+    calls = range(FIRST_WRONG, FIRST_WRONG + 10)
     assert set(calls) <= lines, found
     wrong.unlink()
     right.write_text(RIGHT)
@@ -118,6 +120,7 @@ def test_what_is_exported():
         "UnknownJob",
         "__version__",
         "ask",
+        "enrich",
         "explain",
         "run",
     ]

@@ -6,9 +6,9 @@ from typing import Any
 
 from askonce.batch.estimated import estimated_tokens, most_completed
 from askonce.batch.journal import Journal
-from askonce.batch.line_format import Form, Line
+from askonce.batch.line_format import Form, Line, read_raw
 from askonce.batch.sampling import Blocks
-from askonce.batch.source import read_raw, unique
+from askonce.batch.source import unique
 from askonce.prices.counts import STANDARD
 from askonce.prices.load import Prices
 from askonce.prices.money import from_nano

@@ -19,6 +19,7 @@ from askonce.errors import InvalidQuestion
 from askonce.json_values import loads
 from askonce.question import CacheMode, Endpoint, Question, Tier
 from askonce.schemas.wanted import Schema, schema_in
+from askonce.tables.lines import RawLine
 
 URLS: Mapping[Any, Endpoint] = {
     "/v1/chat/completions": "chat",
@@ -51,7 +52,7 @@ class Form:
     cache: CacheMode = "use"
     tier: Tier | None = None
     as_text: bool = False
-    schema: Mapping[str, Any] | None = None
+    schema: Schema | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +91,12 @@ def read_line(number: int, raw: bytes, form: Form) -> Line:
         return Line(number, custom_id, question)
     except InvalidQuestion as error:
         return Line(number, custom_id, reason=str(error))
+
+
+def read_raw(raw: RawLine, form: Form) -> Line:
+    if raw.data is None:
+        return Line(raw.number, reason=raw.reason)
+    return read_line(raw.number, raw.data, form)
 
 
 def decoded(raw: bytes) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from askonce.batch.journal import Journal
 from askonce.batch.ledger import Ledger
-from askonce.batch.line_format import Form, Line, read_line
+from askonce.batch.line_format import Form, Line, read_raw
 from askonce.batch.sampling import Blocks
 from askonce.batch.spend_cap import SpendCap
 from askonce.question import Question
@@ -103,12 +103,6 @@ class Source:
                 self._add_to_digest(raw)
         if block[-1].number >= last and self._digest.hexdigest() != self._known["digest"]:
             raise ValueError(CHANGED)
-
-
-def read_raw(raw: RawLine, form: Form) -> Line:
-    if raw.data is None:
-        return Line(raw.number, reason=raw.reason)
-    return read_line(raw.number, raw.data, form)
 
 
 def unique(journal: Journal, line: Line) -> Line:

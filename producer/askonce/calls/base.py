@@ -62,6 +62,16 @@ class ClientBase(Closing):
     def _make_backend(self) -> Backend:
         return Session(self._settings)
 
+    @property
+    def namespace(self) -> str:
+        """The tenant of questions that name none."""
+        return self._namespace
+
+    @property
+    def model(self) -> str | None:
+        """The model of questions that name none, where there is one."""
+        return self._settings.model
+
     async def workers_alive(self) -> int:
         """Counts the workers that are alive.
 

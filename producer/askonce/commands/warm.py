@@ -7,11 +7,10 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
-from askonce.batch.line_format import Form
+from askonce.batch.line_format import Form, read_raw
 from askonce.batch.lines import name_of, open_input, read_lines
 from askonce.batch.plan import NO_MODEL, choose_templates
 from askonce.batch.sampling import Blocks, sampled, survey
-from askonce.batch.source import read_raw
 from askonce.client import Client
 from askonce.commands.output import complain, say, say_json
 from askonce.commands.question_arguments import (

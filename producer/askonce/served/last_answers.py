@@ -9,10 +9,9 @@ from contextlib import aclosing, suppress
 from typing import cast
 
 from askonce.answer import Answer
-from askonce.batch.line_format import Form
+from askonce.batch.line_format import Form, read_raw
 from askonce.batch.lines import divided
 from askonce.batch.output_format import output_record
-from askonce.batch.source import read_raw
 from askonce.client import Client
 from askonce.errors import AnswerTimeout
 from askonce.served.part_ledger import PartLedger

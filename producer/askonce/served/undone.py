@@ -3,9 +3,8 @@
 import asyncio
 from collections.abc import AsyncIterator
 
-from askonce.batch.line_format import Form, Line
+from askonce.batch.line_format import Form, Line, read_raw
 from askonce.batch.lines import divided
-from askonce.batch.source import read_raw
 from askonce.batch.spend_cap import SpendCap
 from askonce.batch.totals import RunTotals
 from askonce.prices.load import NoPrices

@@ -10,6 +10,7 @@ from contextlib import closing
 from pathlib import Path
 
 from askonce.batch.opening import Paths
+from askonce.batch.table.added import Adding
 from askonce.batch.table.results import Results
 from askonce.batch.table.table import Table
 from askonce.batch.table.writers import ROWS, TEXT, arrow_type, open_writer, typed_cell
@@ -26,7 +27,8 @@ def refuse_stranger(table: Table, journal: Path | None, *, restart: bool) -> Non
 async def finish(table: Table, paths: Paths, prices: Prices, model: str | None) -> None:
     """Writes the table. Raises OSError, and ValueError where the input has changed since."""
     if paths.out is not None and paths.errors is not None:
-        with closing(Results((paths.out, paths.errors), prices, model or "", table.answers)) as results:
+        adding = Adding(table.answers, prices, model or "")
+        with closing(Results((paths.out, paths.errors), adding)) as results:
             await asyncio.to_thread(_write, table, results)
 
 

@@ -34,9 +34,7 @@ class Prompt:
 
     def fill(self, fields: Mapping[str, Any]) -> dict[str, Any]:
         """The question of a row: some fields of `Question`. Raises ValueError for a row that has nothing to ask."""
-        cells = {column: cell_text(fields.get(column)) for column in self.columns}
-        if not any(text.strip() for text in cells.values()):
-            raise ValueError(f"nothing stands in {_listed(self.columns)}")
+        cells = self.cells(fields)
         if self.compared is not None and cells[self.compared].strip():
             template = self._around({**cells, self.compared: PLACEHOLDER})
             if template == PLACEHOLDER:
@@ -45,12 +43,20 @@ class Prompt:
                 return {"question": cells[self.compared], "template": template}
         return {"question": self._around(cells), "semantic": False}
 
+    def cells(self, fields: Mapping[str, Any]) -> dict[str, str]:
+        """The text of each column. Raises ValueError where one has none, or all are empty."""
+        missing = [column for column in self.columns if is_null(fields.get(column))]
+        cells = {column: cell_text(fields.get(column)) for column in self.columns}
+        if missing or not any(text.strip() for text in cells.values()):
+            raise ValueError(f"nothing stands in {_listed(missing or self.columns)}")
+        return cells
+
     def _around(self, cells: Mapping[str, str]) -> str:
         return "".join(cells[part] if place % 2 else part for place, part in enumerate(self.parts))
 
 
-def parse_prompt(given: str) -> Prompt:
-    """Raises ValueError."""
+def parse_prompt(given: str, option: str = "--prompt") -> Prompt:
+    """Raises ValueError. option: what an error message calls it."""
     parts, text, end = [], "", 0
     for found in PART.finditer(given):
         text += given[end : found.start()]
@@ -59,11 +65,11 @@ def parse_prompt(given: str) -> Prompt:
             parts += [text, found[1].strip()]
             text = ""
         elif found[0] in ("{", "}"):
-            raise ValueError(f"--prompt: a {found[0]} alone: write {found[0] * 2} for a brace, {{column}} for a column")
+            raise ValueError(f"{option}: a {found[0]} alone: write {found[0] * 2} for a brace, {{column}} for a column")
         else:
             text += found[0][0]
     if not parts:
-        raise ValueError("--prompt names no column: write {column} where its text belongs")
+        raise ValueError(f"{option} names no column: write {{column}} where its text belongs")
     return Prompt((*parts, text + given[end:]))
 
 
@@ -104,17 +110,23 @@ def with_compared(prompt: Prompt, sample: Sequence[Sequence[str]]) -> tuple[Prom
     return prompt, f"matched exactly only: {why}"
 
 
+def is_null(value: Any) -> bool:
+    """NaN is what pandas writes for what is missing."""
+    return value is None or (isinstance(value, float) and math.isnan(value))
+
+
 def cell_text(value: Any) -> str:
     """A cell as a person would write it. Raises ValueError for bytes."""
     if isinstance(value, str):
         return value
-    if value is None:
+    if is_null(value):
         return ""
-    if isinstance(value, float) and math.isnan(value):
-        return ""  # as pandas writes what is missing
     if isinstance(value, bytes):
         raise ValueError("a cell holds bytes, no text")
-    return dumps(value).decode() if isinstance(value, bool | int | float | list | dict) else str(value)
+    try:
+        return dumps(value).decode() if isinstance(value, bool | int | float | list | dict) else str(value)
+    except TypeError as error:
+        raise ValueError("a cell holds a list of what is neither text nor number") from error
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -1,27 +1,21 @@
-"""The rows of a table as lines of a batch."""
+"""A file that is a table, and what is asked of each of its rows."""
 
-import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import orjson
-
-from askonce.batch.sampling import Reservoir, Survey
-from askonce.batch.table.added import FACTS, answer_columns
-from askonce.batch.table.prompt import Prompt, cell_text, check_columns, parse_prompt, with_compared
+from askonce.batch.sampling import Survey
+from askonce.batch.table.added import FACTS, answer_columns, refuse_taken
+from askonce.batch.table.asked import line_of, lines_of, sampled
+from askonce.batch.table.prompt import Prompt, check_columns, parse_prompt, with_compared
 from askonce.batch.table.writers import check_can_write
-from askonce.json_values import dumps
 from askonce.schemas.columns import Columns
 from askonce.tables.lines import RawLine
 from askonce.tables.parquet_rows import ParquetRows
 from askonce.tables.row import Row
 from askonce.tables.rows import kind_of, read_rows
-
-BLOCK = 256
-"""Rows that are read between two looks at the loop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,16 +43,9 @@ class Table:
         """All columns that the output has beside those of the input."""
         return {**self.answers, **FACTS}
 
-    async def lines(self) -> AsyncIterator[list[RawLine]]:
+    def lines(self) -> AsyncIterator[list[RawLine]]:
         """Raises ValueError where the file is damaged."""
-        block: list[RawLine] = []
-        for row in _rows(self.input, self.prompt, self.id_column, {}):
-            block.append(_line(row, self.prompt, self.id_column))
-            if len(block) >= BLOCK:
-                yield block
-                block = []
-                await asyncio.sleep(0)
-        yield block
+        return lines_of(_rows(self.input, self.prompt, self.id_column, {}), self.prompt, self.id_column)
 
 
 def check_files(source: str, output: str) -> None:
@@ -84,26 +71,20 @@ def open_table(
     if kind_of(source) == "parquet":
         columns = dict.fromkeys(ParquetRows(source).names)
         _check(columns, parsed, id_column, answers)  # of names that it has not, Parquet reads nothing
-    reservoir = Reservoir()
-    for row in _rows(source, parsed, id_column, columns):
-        columns.update(dict.fromkeys(row.fields or ()))
-        reservoir.add(RawLine(row.number, _sampled(row, parsed)))
+
+    def rows() -> Iterator[Row]:
+        for row in _rows(source, parsed, id_column, columns):
+            columns.update(dict.fromkeys(row.fields or ()))
+            yield row
+
+    seen, cells = sampled(rows(), parsed)
     _check(columns, parsed, id_column, answers)
-    cells: list[list[str]] = [orjson.loads(data) for data in reservoir.sample]
-    parsed, how = with_compared(parsed, cells)
-    table = Table(source, output, tuple(columns), answers, parsed, id_column, how)
+    compared, how = with_compared(parsed, cells)
+    table = Table(source, output, tuple(columns), answers, compared, id_column, how)
     with Path(source).open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    filled = (_line(Row(0, dict(zip(parsed.columns, row, strict=True))), parsed, None) for row in cells)
-    return table, Survey(digest, reservoir.seen, [line.data for line in filled if line.data is not None])
-
-
-def _sampled(row: Row, prompt: Prompt) -> bytes | None:
-    """The cells that are asked, as JSON; None for a row that cannot be."""
-    try:
-        return None if row.fields is None else dumps([cell_text(row.fields.get(name)) for name in prompt.columns])
-    except ValueError:
-        return None
+    filled = (line_of(Row(0, dict(zip(compared.columns, row, strict=True))), compared) for row in cells)
+    return table, Survey(digest, seen, [line.data for line in filled if line.data is not None])
 
 
 def _check(columns: dict[str, None], prompt: Prompt, id_column: str | None, answers: Columns) -> None:
@@ -111,9 +92,7 @@ def _check(columns: dict[str, None], prompt: Prompt, id_column: str | None, answ
         return  # an empty file
     check_columns(prompt.columns, columns, "--prompt")
     check_columns([id_column] if id_column else [], columns, "--id")
-    taken = [name for name in (*answers, *FACTS) if name in columns]
-    if taken:
-        raise ValueError(f"the input has a column {taken[0]} already, which the output adds: rename it")
+    refuse_taken(answers, columns, "the input")
 
 
 def _rows(source: str, prompt: Prompt, id_column: str | None, names: dict[str, None]) -> Iterator[Row]:
@@ -127,15 +106,3 @@ def _rows(source: str, prompt: Prompt, id_column: str | None, names: dict[str, N
         names.update(dict.fromkeys(found))
 
     return read_rows(source, check=check, columns=list(columns))
-
-
-def _line(row: Row, prompt: Prompt, id_column: str | None) -> RawLine:
-    if row.fields is None:
-        return RawLine(row.number, None, row.reason)
-    try:
-        line: dict[str, Any] = prompt.fill(row.fields)
-        if id_column is not None:
-            line["id"] = cell_text(row.fields.get(id_column)) or None
-    except ValueError as error:
-        return RawLine(row.number, None, str(error))
-    return RawLine(row.number, dumps(line))

@@ -106,15 +106,21 @@ def arrow_type(kind: ColumnKind) -> Any:
 
 
 def typed_cell(value: Any, kind: ColumnKind) -> Any:
-    """As a column of Parquet takes it. A whole number that is too large for one is left out."""
+    """As a column of Parquet takes it. What has no place in one is left out: a whole number that is too large, and what
+    is of another kind in an answer that nobody has held against its schema."""
     if value is None:
         return None
-    if kind == "integer":
-        whole = int(value)
-        return whole if -MOST_INTEGER <= whole < MOST_INTEGER else None
-    if kind == "number":
-        return float(value)
-    return value if kind == "boolean" else cell_text(_plain(value))
+    if kind == "boolean":
+        return value if isinstance(value, bool) else None
+    if kind in ("integer", "number"):
+        return _number(value, whole=kind == "integer") if isinstance(value, int | float) else None
+    return cell_text(_plain(value))
+
+
+def _number(value: float, *, whole: bool) -> float | None:
+    if whole:
+        return int(value) if -MOST_INTEGER <= value < MOST_INTEGER else None
+    return float(value)
 
 
 def _plain(value: Any) -> Any:

@@ -1,0 +1,56 @@
+"""The rows of a table, of a file or in memory, as lines of a batch."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from typing import Any
+
+import orjson
+
+from askonce.batch.sampling import Reservoir
+from askonce.batch.table.prompt import Prompt, cell_text
+from askonce.json_values import dumps
+from askonce.tables.lines import RawLine
+from askonce.tables.row import Row
+
+BLOCK = 256
+"""Rows that are read between two looks at the loop."""
+
+
+async def lines_of(rows: Iterable[Row], prompt: Prompt, id_column: str | None = None) -> AsyncIterator[list[RawLine]]:
+    """In lists. id_column: whose values are the custom ids."""
+    block: list[RawLine] = []
+    for row in rows:
+        block.append(line_of(row, prompt, id_column))
+        if len(block) >= BLOCK:
+            yield block
+            block = []
+            await asyncio.sleep(0)
+    yield block
+
+
+def line_of(row: Row, prompt: Prompt, id_column: str | None = None) -> RawLine:
+    if row.fields is None:
+        return RawLine(row.number, None, row.reason)
+    try:
+        line: dict[str, Any] = prompt.fill(row.fields)
+        if id_column is not None:
+            line["id"] = cell_text(row.fields.get(id_column)) or None
+    except ValueError as error:
+        return RawLine(row.number, None, str(error))
+    return RawLine(row.number, dumps(line))
+
+
+def sampled(rows: Iterable[Row], prompt: Prompt) -> tuple[int, list[list[str]]]:
+    """How many rows there are, and of some of them the cells that are asked."""
+    reservoir = Reservoir()
+    for row in rows:
+        reservoir.add(RawLine(row.number, _cells(row, prompt)))
+    return reservoir.seen, [orjson.loads(data) for data in reservoir.sample]
+
+
+def _cells(row: Row, prompt: Prompt) -> bytes | None:
+    """As JSON; None for a row that cannot be asked."""
+    try:
+        return None if row.fields is None else dumps(list(prompt.cells(row.fields).values()))
+    except ValueError:
+        return None

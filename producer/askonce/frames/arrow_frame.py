@@ -1,0 +1,56 @@
+"""Arrow's own tables, and whatever else can be read through Arrow's C interface: DuckDB, Daft, nanoarrow, …"""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+ROWS = 4096
+"""That are Python objects at a time."""
+
+
+class ArrowFrame:
+    """A `pyarrow.Table`. back: makes of one what was given."""
+
+    def __init__(self, table: Any, back: Callable[[Any], Any]) -> None:
+        self._table = table
+        self._back = back
+
+    @property
+    def names(self) -> list[str]:
+        return list(self._table.column_names)
+
+    @property
+    def rows(self) -> int:
+        return int(self._table.num_rows)
+
+    def cells(self, places: Sequence[int]) -> Iterator[tuple[Any, ...]]:
+        yield from cells_of(self._table.select(list(places)))
+
+    def widened(self, added: Any) -> Any:
+        table = self._table
+        for field, column in zip(added.schema, added.columns, strict=True):
+            table = table.append_column(field, column)
+        return self._back(table)
+
+
+def cells_of(table: Any) -> Iterator[tuple[Any, ...]]:
+    """The rows of a `pyarrow.Table`."""
+    for batch in table.to_batches(max_chunksize=ROWS):
+        yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
+
+
+def arrow_of(frame: object) -> tuple[Any, Callable[[Any], Any]]:
+    """A table, and the way back. A reader is read to its end: its rows are needed twice."""
+    import pyarrow as pa  # noqa: PLC0415 - of an extra
+
+    if isinstance(frame, pa.RecordBatchReader):
+        return frame.read_all(), lambda table: table.to_reader()
+    if isinstance(frame, pa.RecordBatch):
+        return pa.Table.from_batches([frame]), _as_batch
+    return pa.table(frame), lambda table: table
+
+
+def _as_batch(table: Any) -> Any:
+    import pyarrow as pa  # noqa: PLC0415 - of an extra
+
+    columns = [column.combine_chunks() for column in table.columns]
+    return pa.RecordBatch.from_arrays(columns, schema=table.schema)

@@ -1,0 +1,51 @@
+"""The frames of all libraries as one: named columns, rows one after the other, and the same frame with more columns."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol
+
+from askonce.frames.arrow_frame import ArrowFrame, arrow_of
+from askonce.frames.pandas_frame import PandasFrame
+from askonce.frames.polars_frame import PolarsFrame
+
+Cells = tuple[Any, ...]
+MISSING = "a data frame needs pyarrow: pip install 'askonce[tables]'"
+STREAM = "__arrow_c_stream__"
+
+
+class Frame(Protocol):
+    """names: of the columns, as texts, in their order. rows: how many there are."""
+
+    @property
+    def names(self) -> list[str]: ...
+
+    @property
+    def rows(self) -> int: ...
+
+    def cells(self, places: Sequence[int]) -> Iterator[Cells]:
+        """Those of some columns, row by row, as Python has them; what is missing is None."""
+
+    def widened(self, added: Any) -> Any:
+        """The frame as it was given, with the columns of a `pyarrow.Table` behind its own."""
+
+
+def open_frame(frame: object) -> Frame:
+    """Raises TypeError for what is no frame, and ImportError where there is no pyarrow."""
+    try:
+        import pyarrow as pa  # noqa: F401, PLC0415 - of an extra
+    except ImportError as error:
+        raise ImportError(MISSING) from error
+    if _is_of(frame, "polars", "LazyFrame"):
+        raise TypeError("a LazyFrame has no rows yet: give frame.collect()")
+    if not hasattr(frame, STREAM) and not hasattr(frame, "__arrow_c_array__"):
+        hint = "; pandas has it from 2.2 on" if _is_of(frame, "pandas", "DataFrame") else ""
+        raise TypeError(f"{type(frame).__name__} is no data frame: it has no {STREAM}{hint}")
+    if _is_of(frame, "pandas", "DataFrame"):
+        return PandasFrame(frame)
+    if _is_of(frame, "polars", "DataFrame"):
+        return PolarsFrame(frame)
+    return ArrowFrame(*arrow_of(frame))
+
+
+def _is_of(frame: object, library: str, name: str) -> bool:
+    """Whether it is an object of this class, without an import of the library."""
+    return any(each.__name__ == name and each.__module__.split(".")[0] == library for each in type(frame).__mro__)

@@ -1,0 +1,73 @@
+"""What came of each row, as columns of Arrow."""
+
+from typing import Any
+
+from askonce.batch.table.added import Added, Adding
+from askonce.batch.table.writers import arrow_type, typed_cell
+from askonce.batch.totals import RunTotals
+from askonce.frames.arrow_frame import ROWS
+
+Part = list[Added]
+
+
+class Outcomes:
+    """The book of a `Run`. Rows come in any order; a part of them that is whole is put into Arrow at once.
+
+    Attributes:
+        totals: Counts of the rows that are done.
+        broken, is_full: It is in memory, and never saved.
+
+    Args:
+        rows: How many will come.
+        adding: Makes cells of a record.
+    """
+
+    broken = False
+    is_full = False
+
+    def __init__(self, rows: int, adding: Adding) -> None:
+        self.totals = RunTotals()
+        self._rows = rows
+        self._adding = adding
+        self._open: dict[int, tuple[Part, list[int]]] = {}
+        self._done: dict[int, Any] = {}
+
+    def add(self, record: dict[str, Any], *, asked: str | None) -> None:
+        """Takes the record of one row."""
+        self.totals.add(record, self._adding.prices, asked=asked)
+        index, place = divmod(record["askonce"]["line"] - 1, ROWS)
+        if index not in self._open:
+            size = min(ROWS, self._rows - index * ROWS)
+            self._open[index] = [{}] * size, [size]
+        part, left = self._open[index]
+        part[place] = self._adding.cells(record)
+        left[0] -= 1
+        if not left[0]:
+            del self._open[index]
+            self._done[index] = self._packed(part)
+
+    async def keep(self) -> None:
+        """Nothing is kept elsewhere."""
+
+    async def complete(self) -> None:
+        """The same."""
+
+    def table(self) -> Any:
+        """A `pyarrow.Table` of all rows, which must have come."""
+        import pyarrow as pa  # noqa: PLC0415 - of an extra
+
+        return pa.Table.from_batches([self._done[index] for index in sorted(self._done)], self._schema())
+
+    def _packed(self, part: Part) -> Any:
+        import pyarrow as pa  # noqa: PLC0415 - of an extra
+
+        columns = [
+            pa.array([typed_cell(row[name], kind) for row in part], arrow_type(kind))
+            for name, kind in self._adding.columns.items()
+        ]
+        return pa.RecordBatch.from_arrays(columns, schema=self._schema())
+
+    def _schema(self) -> Any:
+        import pyarrow as pa  # noqa: PLC0415 - of an extra
+
+        return pa.schema([(name, arrow_type(kind)) for name, kind in self._adding.columns.items()])

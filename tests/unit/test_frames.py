@@ -1,0 +1,317 @@
+"""`askonce.enrich` over the client's double: each row has its answer beside it, whatever library the frame is of."""
+
+import asyncio
+import datetime as dt
+import decimal
+import signal
+import subprocess
+import sys
+
+import orjson
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pydantic
+import pytest
+from pyarrow import parquet
+
+import askonce
+from askonce.testing import FakeClient
+from support.batch_runs import BROKEN, batch
+
+PROMPT = "Classify: {text}!"
+ADDED = ["answer", "source", "similarity", "error", "cost"]
+TEXTS = ["a?", None, "bad?", "a?", "", "ü?"]
+KINDS = [None, "malformed_line", "server_error", None, "malformed_line", None]
+KEPT = {"n": [1, 2, 3, 4, 5, 6], "text": TEXTS, "day": [dt.date(2026, 1, 2)] * 6}
+
+
+def client():
+    return FakeClient(lambda question: BROKEN if question.text == "bad?" else question.prompt())
+
+
+def table():
+    return pa.table(KEPT)
+
+
+def reader():
+    """Of several chunks."""
+    return pa.RecordBatchReader.from_batches(table().schema, table().to_batches(max_chunksize=4))
+
+
+class Foreign:
+    """A frame of a library that nobody has heard of."""
+
+    def __arrow_c_stream__(self, requested_schema=None):
+        return table().__arrow_c_stream__(requested_schema)
+
+
+FRAMES = {
+    "pandas": (lambda: pd.DataFrame(KEPT, index=list("uvwxyz")), pd.DataFrame),
+    "pandas of Arrow": (lambda: table().to_pandas(types_mapper=pd.ArrowDtype), pd.DataFrame),
+    "polars": (lambda: pl.DataFrame(KEPT), pl.DataFrame),
+    "table": (table, pa.Table),
+    "batch": (lambda: table().combine_chunks().to_batches()[0], pa.RecordBatch),
+    "reader": (reader, pa.RecordBatchReader),
+    "foreign": (Foreign, pa.Table),
+}
+
+
+def rows_of(frame):
+    if isinstance(frame, pd.DataFrame):
+        return frame.astype(object).where(frame.notna(), None).to_dict("records")
+    if isinstance(frame, pl.DataFrame):
+        return frame.to_dicts()
+    return (frame.read_all() if isinstance(frame, pa.RecordBatchReader) else frame).to_pylist()
+
+
+@pytest.mark.parametrize("kind", FRAMES)
+def test_a_frame_comes_back_whole_and_of_its_kind(kind):
+    make, expected = FRAMES[kind]
+    asked = client()
+    done = askonce.enrich(make(), PROMPT, client=asked)
+    assert isinstance(done, expected)
+    rows = rows_of(done)
+    assert list(rows[0]) == [*KEPT, *ADDED]
+    assert [row["n"] for row in rows] == KEPT["n"]
+    assert [row["day"] for row in rows] == KEPT["day"]
+    assert [row["answer"] for row in rows] == [
+        None if kind else f"Classify: {text}!" for kind, text in zip(KINDS, TEXTS, strict=True)
+    ]
+    assert [row["error"] and row["error"].partition(":")[0] for row in rows] == KINDS
+    assert [row["source"] is None for row in rows] == [kind is not None for kind in KINDS]
+    assert {question.template for question in asked.asked} == {"Classify: {text}!"}
+    assert sorted(question.text for question in asked.asked) == ["a?", "bad?", "ü?"]
+
+
+def test_pandas_keeps_its_index_its_types_and_the_frame_that_was_given():
+    frame = pd.DataFrame({"text": ["a?", "b?"], "kind": pd.Categorical(["x", "y"])}, index=[7, 7])
+    frame.attrs["of"] = "mine"
+    done = askonce.enrich(frame, "{text}", client=client())
+    assert list(frame.columns) == ["text", "kind"]
+    assert (list(done.index), done.attrs) == ([7, 7], {"of": "mine"})
+    assert (done["kind"].dtype, done["answer"].dtype) == (frame["kind"].dtype, pd.Series(["a"]).dtype)
+    assert (done["similarity"].dtype, done["cost"].dtype) == ("float64", "float64")
+
+
+def test_columns_of_pandas_may_be_numbers_alike_and_of_several_kinds():
+    frame = pd.DataFrame([["a", 1.5, object()], ["b", "two", 3], ["c", None, ()], ["d", b"!", 4]])
+    frame.columns = [5, "x", "x"]
+    done = askonce.enrich(frame.rename(columns={5: 0}), "{0}", client=client())
+    assert list(done["answer"]) == ["a", "b", "c", "d"]
+    with pytest.raises(ValueError, match="two columns x"):
+        askonce.enrich(frame, "{x}", client=client())
+    frame.columns = ["text", "x", "y"]
+    done = askonce.enrich(frame, "{text} {x}", client=client())
+    assert list(done["answer"].dropna()) == ["a 1.5", "b two"]
+    assert [row["error"] and row["error"].partition(": line ")[2] for row in rows_of(done)] == [
+        None, None, "3: nothing stands in {x}", "4: a cell holds bytes, no text",
+    ]  # fmt: skip
+
+
+def test_a_row_gets_what_the_command_writes_for_it(files):
+    """A million of them may be a file or a frame: it is the same question, and the same row."""
+    rows = {
+        "who": ["child", "lawyer", None, "child"] * 30,
+        "text": [f"Row {n}?" if n % 9 else None for n in range(118)] + ["bad?", " "],
+        "n": [decimal.Decimal(n) for n in range(120)],
+    }
+    prompt = "For a {who}: is {{this}} kind? {text}"
+    parquet.write_table(pa.table(rows), files / "in.parquet")
+
+    def answering(question):
+        return BROKEN if "bad?" in question.text else f"{question.template} {question.semantic} {question.prompt()}"
+
+    with_command, with_frame = FakeClient(answering), FakeClient(answering)
+    assert (
+        asyncio.run(batch(with_command, "in.parquet", "out.parquet", "--prompt", prompt, "--system", "Be brief.")) == 1
+    )
+    done = askonce.enrich(pa.table(rows), prompt, system="Be brief.", client=with_frame)
+    written = parquet.read_table(files / "out.parquet")
+    assert written.column_names == done.column_names
+    assert done.select(["n", "answer", "error", "cost"]) == written.select(["n", "answer", "error", "cost"])
+    questions = [
+        {(each.scope, each.text, each.semantic) for each in asked.asked} for asked in (with_command, with_frame)
+    ]
+    assert questions[0] == questions[1]
+
+
+class Review(pydantic.BaseModel):
+    kind: bool
+    stars: int
+    score: float | None
+    topic: str
+    words: list[str]
+
+
+SAID = {"kind": True, "stars": 4, "score": 0.5, "topic": "lamps", "words": ["fine"]}
+COLUMNS = {"kind": pa.bool_(), "stars": pa.int64(), "score": pa.float64(), "topic": pa.string(), "words": pa.string()}
+
+
+def reviewing():
+    said = {
+        "one?": orjson.dumps(SAID).decode(),
+        "two?": orjson.dumps({**SAID, "score": None}).decode(),
+        "bad?": "Fine!",
+    }
+    return FakeClient(said)
+
+
+@pytest.mark.parametrize("schema", [Review, Review.model_json_schema()], ids=["a model", "a JSON schema"])
+def test_properties_of_a_schema_are_columns_with_their_types(schema):
+    asked = reviewing()
+    done = askonce.enrich(pa.table({"text": ["one?", "bad?", None, "two?"]}), "{text}", schema=schema, client=asked)
+    assert {field.name: field.type for field in done.schema if field.name in COLUMNS} == COLUMNS
+    assert done.column_names == ["text", *COLUMNS, *ADDED[1:]]
+    one, bad, missing, two = done.to_pylist()
+    assert {name: one[name] for name in COLUMNS} == {**SAID, "words": '["fine"]'}
+    assert {name: two[name] for name in COLUMNS} == {**SAID, "words": '["fine"]', "score": None}
+    assert [row["error"] and row["error"].partition(":")[0] for row in (one, bad, missing, two)] == [
+        None, "invalid_answer", "malformed_line", None,
+    ]  # fmt: skip
+    assert [bad[name] for name in COLUMNS] == [None] * 5
+    assert asked.asked[0].params["response_format"]["json_schema"]["name"] == "Review"
+
+
+def test_typed_columns_of_pandas_and_polars_bear_rows_without_an_answer():
+    rows = {"text": ["one?", None]}
+    done = askonce.enrich(pd.DataFrame(rows), "{text}", schema=Review, client=reviewing())
+    assert (done["stars"].dtype, done["kind"].dtype, done["score"].dtype) == ("Int64", "boolean", "float64")
+    assert (done["stars"][0], done["kind"][0], done["stars"].isna()[1]) == (4, True, True)
+    done = askonce.enrich(pl.DataFrame(rows), "{text}", schema=Review, client=reviewing())
+    assert (done["stars"].dtype, done["kind"].dtype) == (pl.Int64, pl.Boolean)
+    assert done["stars"].to_list() == [4, None]
+
+
+def test_a_typed_row_gets_what_the_command_writes_for_it(files):
+    rows = pa.table({"text": ["one?", "bad?", "two?"]})
+    parquet.write_table(rows, files / "in.parquet")
+    (files / "review.json").write_bytes(orjson.dumps(Review.model_json_schema()))
+    told = ("in.parquet", "out.parquet", "--prompt", "{text}", "--schema", "review.json")
+    assert asyncio.run(batch(reviewing(), *told)) == 1
+    done = askonce.enrich(rows, "{text}", schema=Review.model_json_schema(), client=reviewing())
+    assert parquet.read_table(files / "out.parquet") == done
+
+
+def test_which_column_is_compared_is_decided_by_a_sample_or_by_the_caller():
+    rows = pa.table({"a": [f"a{n}" for n in range(40)], "b": [f"b{n}" for n in range(40)]})
+    by_sample, by_caller = client(), client()
+    askonce.enrich(rows, "{a} of {b}", client=by_sample)
+    askonce.enrich(rows, "{a} of {b}", compared="b", client=by_caller)
+    assert {question.semantic for question in by_sample.asked} == {False}
+    assert {question.template for question in by_caller.asked} == {f"a{n} of {{text}}" for n in range(40)}
+
+
+def test_types_of_cells_are_written_as_a_person_would():
+    cells = {
+        "number": 7,
+        "truth": True,
+        "share": 0.5,
+        "day": dt.date(2026, 1, 2),
+        "list": [1, None],
+        "map": {"k": "v"},
+        "price": decimal.Decimal("1.20"),
+    }
+    for name, cell in cells.items():
+        done = askonce.enrich(pa.table({"x": [cell]}), "{x}", client=client())
+        written = {"truth": "true", "list": "[1,null]", "map": '{"k":"v"}'}.get(name, str(cell))
+        assert done["answer"].to_pylist() == [written]
+    coded = pa.table({"x": pa.array(["a", "b", "a"]).dictionary_encode()})
+    assert askonce.enrich(coded, "{x}", client=client())["answer"].to_pylist() == ["a", "b", "a"]
+    odd = askonce.enrich(pa.table({"x": [[decimal.Decimal(1)]]}), "{x}", client=client())
+    assert "neither text nor number" in odd["error"][0].as_py()
+
+
+@pytest.mark.parametrize("kind", FRAMES)
+def test_an_empty_frame_gets_its_columns(kind):
+    full = FRAMES[kind][0]()
+    empty = full.slice(0, 0) if isinstance(full, pa.Table | pa.RecordBatch) else pa.table(KEPT).slice(0, 0)
+    if isinstance(full, pd.DataFrame | pl.DataFrame):
+        empty = full.head(0)
+    done = askonce.enrich(empty, PROMPT, client=client())
+    assert [*done.columns] == [*KEPT, *ADDED] if not isinstance(done, pa.Table | pa.RecordBatch) else done.num_rows == 0
+
+
+@pytest.mark.parametrize(
+    ("frame", "prompt", "error", "says"),
+    [
+        (table(), "{txt}", ValueError, "prompt: there is no column txt; did you mean text"),
+        (table(), "no column", ValueError, "prompt names no column"),
+        (table(), "{text", ValueError, "write {{ for a brace"),
+        (pa.table({"text": ["a"], "error": ["b"]}), "{text}", ValueError, "the frame has a column error already"),
+        ([{"text": "a"}], "{text}", TypeError, "list is no data frame"),
+        (pl.LazyFrame(KEPT), "{text}", TypeError, "collect"),
+    ],
+)
+def test_what_cannot_be_asked_is_refused_before_anything_is(frame, prompt, error, says):
+    asked = client()
+    with pytest.raises(error) as caught:
+        askonce.enrich(frame, prompt, client=asked)
+    assert says in str(caught.value)
+    assert asked.asked == []
+
+
+def test_options_that_contradict_each_other_are_refused(monkeypatch):
+    monkeypatch.delenv("ASKONCE_MODEL", raising=False)
+    with pytest.raises(TypeError, match="model is the client's own"):
+        askonce.enrich(table(), PROMPT, client=client(), model="m")
+    with pytest.raises(ValueError, match="schema: the output has a column cost of its own"):
+        askonce.enrich(table(), PROMPT, client=client(), schema={"type": "object", "properties": {"cost": {}}})
+    with pytest.raises(ValueError, match="compared"):
+        askonce.enrich(table(), PROMPT, client=client(), compared="n")
+    with pytest.raises(ValueError, match="no model"):
+        askonce.enrich(table(), PROMPT, redis_url="redis://localhost:1")
+
+
+def test_without_pyarrow_the_extra_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(ImportError, match=r"askonce\[tables\]"):
+        askonce.enrich(pd.DataFrame(KEPT), PROMPT, client=client())
+
+
+async def test_it_works_where_a_loop_runs_already():
+    done = askonce.enrich(pl.DataFrame({"text": ["a?"]}), "{text}", client=client())
+    assert done["answer"].to_list() == ["a?"]
+    done = await asyncio.to_thread(
+        askonce.enrich, done.rename({"answer": "first"})["text", "first"], "{first}", client=client()
+    )
+    assert done["answer"].to_list() == ["a?"]
+
+
+@pytest.mark.parametrize(
+    "column", [pd.Series, pl.Series, pa.array, lambda texts: pa.chunked_array([texts[:2], texts[2:]])]
+)
+def test_run_takes_a_column(column):
+    answers = askonce.run(column(["a?", None, "b?"]), client=client())
+    assert [answer.text for answer in answers] == ["a?", None, "b?"]
+    assert answers[1].error.kind == "invalid_question"
+
+
+@pytest.mark.parametrize("kind", ["pandas", "polars", "table", "batch"])
+def test_run_refuses_a_whole_frame(kind):
+    with pytest.raises(TypeError, match="give a column"):
+        askonce.run(FRAMES[kind][0](), client=client())
+
+
+WAITS = """
+import asyncio, sys
+import askonce, pyarrow
+from askonce.testing import FakeClient
+
+async def answering(question):
+    print("asked", flush=True)
+    await asyncio.Event().wait()
+try:
+    askonce.enrich(pyarrow.table({"text": ["q"]}), "{text}", client=FakeClient(answering))
+except KeyboardInterrupt:
+    print("interrupted", flush=True)
+    sys.exit(7)
+"""
+
+
+def test_ctrl_c_ends_the_wait_and_nothing_is_shown_without_a_terminal():
+    process = subprocess.Popen([sys.executable, "-c", WAITS], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout.readline() == b"asked\n"
+    process.send_signal(signal.SIGINT)
+    out, errors = process.communicate(timeout=20)
+    assert (process.returncode, out, errors) == (7, b"interrupted\n", b"")
