@@ -8,7 +8,7 @@ unexport PYTHONDONTWRITEBYTECODE
 INSTALL := tests/install.sh $(BIN) $(BIN)/python
 WEIGHTS := worker/askonce_worker/local/llm-requirements.txt
 
-.PHONY: sdks examples demo test lint types imports unit coverage bench bench-peers bench-report format clean setup packages pythons engine busy docs tools audit soak
+.PHONY: sdks frames examples demo test lint types imports unit coverage bench bench-peers bench-report format clean setup packages pythons engine busy docs tools audit soak
 
 setup: $(VENV)/.ready
 
@@ -101,6 +101,10 @@ sdks: setup
 examples: setup sdks
 	tests/schedulers.sh $(BIN)
 	$(BIN)/pytest tests/e2e/test_examples.py
+
+# Engines that run a function over batches of rows, for the tests of data frames: 1.5 GB.
+frames: setup
+	tests/frames.sh $(BIN)
 
 # Known vulnerabilities of what is pinned. Needs a network that reaches the advisories; CI checks what it can without.
 audit:
