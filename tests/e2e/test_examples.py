@@ -150,9 +150,12 @@ def test_rag(example, llm_process):
 
 def test_tickets(example, llm_process):
     app = example("tickets")
+    llm_process.call("POST", "/control", {"chat": {"answer": '{"topic": "delivery", "urgent": false}'}})
     with app.shell:
         app.run()
-    assert sum("message of a customer" in text for text in calls(llm_process)) == 7
+    asked = calls(llm_process)
+    llm_process.call("POST", "/control", {"reset": True})
+    assert sum("message of a customer" in text for text in asked) == 7
 
 
 @pytest.mark.parametrize("name", ["openai_sdk", pytest.param("langchain", marks=needs_others)])
