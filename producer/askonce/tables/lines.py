@@ -36,10 +36,10 @@ class Divider(Protocol):
 
 
 class Splitter:
-    """Lines out of blocks. Blank ones are left out. most: bytes of a line."""
+    """Lines out of blocks. Blank ones are left out. most: bytes of a line, if not the usual ones."""
 
-    def __init__(self, most: int = MAX_LINE) -> None:
-        self._most = most
+    def __init__(self, most: int | None = None) -> None:
+        self._most = MAX_LINE if most is None else most
         self._rest = b""
         self._number = 0
         self._too_long = False
