@@ -142,7 +142,7 @@ def number(value: float) -> str:
     if value >= 1000:
         step = 10 ** (len(str(int(value))) - 3)
         return f"{round(value / step) * step:,}"
-    return f"{value:.0f}" if value >= 10 else f"{value:.2g}"
+    return f"{value:.0f}" if value >= 10 else f"{value:.2g}" if value >= 0.1 else f"{value:.2f}"
 
 
 def filled(page: str, parts: dict[str, str]) -> str:
@@ -166,7 +166,7 @@ def _name(name: str, entry: dict[str, Any]) -> str:
 
 
 def _plain(name: str) -> str:
-    return re.sub(r" ?{\w+}|`", "", NAMES[name])
+    return re.sub(r" ?{\w+}|[`,]", "", NAMES[name])
 
 
 def _middle(entry: dict[str, Any], kind: str, figure: str) -> float:
