@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[2]
 ENGINES = Path(sys.prefix) / "frames" / "bin"
 """What tests/frames.sh installs."""
 pytestmark = pytest.mark.timeout(300)
-needs_engines = pytest.mark.skipif(not ENGINES.exists() and "CI" not in os.environ, reason="`make frames` installs it")
+needs_engines = pytest.mark.skipif(not ENGINES.exists(), reason="`make frames` installs it")
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
