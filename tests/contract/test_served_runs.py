@@ -14,13 +14,17 @@ from askonce.operator.known_keys import KnownKeys
 from askonce.payer import Payer
 from askonce.served import running
 from askonce.served.batch_record import BatchRecord
+from askonce.served.batch_run import Plan
 from askonce.served.batches import Batches
 from askonce.served.directory import Directory
 from askonce.served.files import Files
 from askonce.served.lease import claimed
+from askonce.served.part_ledger import PartLedger
 from askonce.served.paying import Paying
+from askonce.served.results import Results
 from askonce.served.running import Running
 from askonce.store.connection import Store
+from askonce.templates.template import Templates
 from askonce.testing import FakeClient
 from support.worker_process import until
 
@@ -125,6 +129,68 @@ async def test_a_file_that_is_gone_fails_its_batch_at_the_end_of_the_window(
         found = await until(ended, what="the end")
     assert [each["code"] for each in found.errors] == ["file_not_found"]
     assert any("going on in" in each for each in caplog.messages)
+
+
+async def test_a_batch_whose_file_is_gone_can_be_cancelled_before_it_is_checked(made, batches, run, blobs, monkeypatch):
+    monkeypatch.setattr(running, "AGAIN", 0.1)
+    batch = await made()
+    await blobs.delete([f"files/{batch.input_file_id}"])
+    await batches.cancel("n", batch.id)
+
+    async def ended():
+        found = await batches.get("n", batch.id)
+        return found if found.status != "cancelling" else None
+
+    async with run():
+        assert (await until(ended, what="the end")).status == "cancelled"
+
+
+async def test_a_batch_whose_file_is_gone_fails_once_it_is_cancelled(
+    made, batches, run, blobs, store, keys, monkeypatch
+):
+    monkeypatch.setattr(running, "AGAIN", 0.1)
+    batch = await made()
+    lease = await claimed(store, keys, kept=DAY)
+    await blobs.write(f"parts/{batch.id}/plan.json", Plan(3, Templates()).dump())
+    await lease.advance("in_progress", total=3)
+    await lease.give_back(0)
+    await blobs.delete([f"files/{batch.input_file_id}"])
+    await batches.cancel("n", batch.id)
+
+    async def ended():
+        found = await batches.get("n", batch.id)
+        return found if found.status != "cancelling" else None
+
+    async with run():
+        found = await until(ended, what="the end")
+    assert (found.status, [each["code"] for each in found.errors]) == ("failed", ["file_not_found"])
+
+
+async def test_who_wakes_up_after_another_has_ended_the_batch_leaves_its_results_alone(
+    made, batches, files, blobs, store, keys
+):
+    async def ledger_of(lease):
+        ledger = PartLedger(blobs, lease, 3)
+        await ledger.load()
+        return ledger
+
+    batch = await made()
+    first = await claimed(store, keys, kept=DAY)
+    ledger = await ledger_of(first)
+    for line in (1, 2, 3):
+        answered = {"response": {"status_code": 200}, "error": None, "askonce": {"line": line}}
+        ledger.add({"id": f"batch_req_{batch.id}-{line}", **answered}, asked="m")
+    await ledger.keep()
+    await first.give_back(0)
+    second = await claimed(store, keys, kept=DAY)
+    await Results(blobs, files, second, await ledger_of(second)).write("completed")
+    kept = await blobs.names("files")
+    with pytest.raises(OSError, match="0 lines"):
+        await Results(blobs, files, first, ledger).write("completed")
+    assert await blobs.names("files") == kept
+    output = await files.get("n", (await batches.get("n", batch.id)).output_file_id)
+    found = b"".join([block async for block in files.content(output)])
+    assert [orjson.loads(line)["askonce"]["line"] for line in found.splitlines()] == [1, 2, 3]
 
 
 async def test_the_bound_of_a_key_is_that_of_the_day(made, store, keys, known, valkey_url, prefix, monkeypatch):

@@ -4,12 +4,14 @@ import os
 import time
 
 import pytest
+from orjson import dumps, loads
 
 from askonce.contract.served_keys import ServedKeys
 from askonce.served.batch_record import BatchRecord
 from askonce.served.batches import Batches, TooMany
 from askonce.served.directory import Directory
-from askonce.served.files import Files
+from askonce.served.file_record import FileRecord, write_file
+from askonce.served.files import Files, InUse
 from askonce.served.lease import claimed
 from askonce.served.sweep import HALF_WRITTEN, OLD, Sweep
 from askonce.store.connection import Store
@@ -104,8 +106,6 @@ async def test_a_namespace_has_so_many_files_and_open_batches_and_no_more(store,
     with pytest.raises(OSError, match="full"):
         await files.upload("n", "in.jsonl", "batch", broken(), lifetime=None)
     kept[0] = await uploaded(files)
-    await files.put("n", "file-" + "0" * 24 + "o", "out.jsonl", "batch_output", one(), None)  # results always find room
-
     for number in range(3):
         assert await made(batches, kept[0], number)
     with pytest.raises(TooMany):
@@ -113,8 +113,64 @@ async def test_a_namespace_has_so_many_files_and_open_batches_and_no_more(store,
     assert (await made(batches, kept[0], 2)).id  # sent again after a lost reply
     assert await made(batches, other, 9)
     lease = await claimed(store, keys, kept=DAY)
+    assert await put(files, lease)  # results always find room
     await lease.advance("failed", ended=True)
     assert await made(batches, kept[0], 3)
+
+
+RESULT = "file-" + "0" * 24 + "o"
+
+
+async def put(files, lease, data=b"1"):
+    batch, fence = lease.record.id, lease.fence
+    return await files.put("n", RESULT, "out.jsonl", "batch_output", one(data), None, batch=batch, fence=fence)
+
+
+async def content(files):
+    return b"".join([block async for block in files.content(await files.get("n", RESULT))])
+
+
+async def test_who_runs_a_batch_no_longer_writes_no_result_of_it(store, keys, files, batches, blobs):
+    file = await uploaded(files)
+    await made(batches, file, 1)
+    first = await claimed(store, keys, kept=DAY)
+    assert await put(files, first, b"1")
+    await first.give_back(0)
+    second = await claimed(store, keys, kept=DAY)
+    assert await put(files, second, b"2")
+    await second.advance("completed", ended=True)
+    assert not await put(files, first, b"3")
+    assert await content(files) == b"2"
+    assert len(await blobs.names("files")) == 2  # of others nothing is left
+    [until] = await store.pipeline([("ZSCORE", keys.expiries, f"n/{RESULT}")])
+    assert int(float(until)) == (await files.get("n", RESULT)).expires_at
+
+    await blobs.write(f"files/{RESULT}.d/000001", b"of a killed server")
+    await files.delete(await files.get("n", RESULT))
+    assert await blobs.names("files") == [file.blob]
+
+
+async def test_results_as_they_were_kept_before_are_read_and_deleted(store, keys, files, blobs):
+    file = FileRecord(RESULT, "n", "out.jsonl", "batch_output", 3, 1, 2)
+    record = {name: value for name, value in loads(write_file(file)).items() if name != "fence"}
+    await store.pipeline([("SET", keys.file("n", RESULT), dumps(record))])
+    await blobs.write(f"files/{RESULT}", b"old")
+    assert await content(files) == b"old"
+    await files.delete(await files.get("n", RESULT))
+    assert await blobs.names("files") == []
+
+
+async def test_a_file_that_an_open_batch_reads_stays_however_late_that_came(store, keys, files, batches):
+    file = await uploaded(files)
+    record = await files.get("n", file.id)
+    await made(batches, file, 1)
+    with pytest.raises(InUse, match=f"batch_{1:024x}"):
+        await files.delete(record)
+    assert await files.get("n", file.id) == record
+    await (await claimed(store, keys, kept=DAY)).advance("failed", ended=True)
+    await files.delete(record)
+    assert await files.get("n", file.id) is None
+    assert await made(batches, file, 2) is None
 
 
 async def test_the_namespace_of_which_fewest_are_run_has_its_turn(store, keys, files, batches):

@@ -10,16 +10,19 @@ class ServedKeys:
     prefix: str
 
     def file(self, namespace: str, name: str) -> str:
-        """string: a file (`file_record.py`), but for its bytes; its lifetime; files."""
+        """string: a file (`file_record.py`), but for its bytes; its lifetime; files,
+        publish_served.lua, forget_served.lua."""
         return f"{self.prefix}:served:file:{namespace}:{name}"
 
     def files(self, namespace: str) -> str:
-        """sorted set: file -> when it was made (Unix ms); the longest lifetime of a file after the last one; files."""
+        """sorted set: file -> when it was made (Unix ms); the longest lifetime of a file after the last one; files,
+        publish_served.lua, forget_served.lua."""
         return f"{self.prefix}:served:files:{namespace}"
 
     @property
     def expiries(self) -> str:
-        """sorted set: `namespace/file` -> when its bytes are to go (Unix s); until they are gone; files, sweep."""
+        """sorted set: `namespace/file` -> when its bytes are to go (Unix s); until they are gone; files,
+        sweep, publish_served.lua, forget_served.lua."""
         return f"{self.prefix}:served:expiries"
 
     def batch(self, namespace: str, name: str) -> str:

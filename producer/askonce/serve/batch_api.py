@@ -64,7 +64,7 @@ class BatchApi:
             kept=kept,
         )
         self.routes = [
-            *FileRoutes(tenants, files, batches).routes(),
+            *FileRoutes(tenants, files).routes(),
             *BatchRoutes(tenants, batches, self._running.look).routes(),
         ]
 

@@ -11,10 +11,10 @@ from starlette.routing import Route
 from askonce.serve.refusals import Refused, json_response
 from askonce.serve.tenant import Tenants
 from askonce.serve.upload import blocks_of, too_large, uploaded
-from askonce.served.batches import Batches, TooMany
+from askonce.served.batches import TooMany
 from askonce.served.checking import PACKED
 from askonce.served.file_record import FileRecord
-from askonce.served.files import Files, TooLarge
+from askonce.served.files import Files, InUse, TooLarge
 from askonce.tables.packed import LONGEST_MARK, is_packed
 
 PURPOSE = "batch"
@@ -27,8 +27,8 @@ DIGITS = 10
 
 
 class FileRoutes:
-    def __init__(self, tenants: Tenants, files: Files, batches: Batches) -> None:
-        self._tenants, self._files, self._batches = tenants, files, batches
+    def __init__(self, tenants: Tenants, files: Files) -> None:
+        self._tenants, self._files = tenants, files
 
     def routes(self) -> list[Route]:
         return [
@@ -99,10 +99,11 @@ class FileRoutes:
     async def delete(self, request: Request) -> Response:
         """Raises Refused, StoreUnreachable, OSError."""
         record = await self._file(request)
-        reader = await self._batches.reading(record.namespace, record.id)
-        if reader is not None:
-            raise Refused(409, f"{reader} reads this file: cancel it first, or wait for its end", code="file_in_use")
-        await self._files.delete(record)
+        try:
+            await self._files.delete(record)
+        except InUse as reader:
+            message = f"{reader} reads this file: cancel it first, or wait for its end"
+            raise Refused(409, message, code="file_in_use") from None
         return json_response({"id": record.id, "object": "file", "deleted": True})
 
     async def _file(self, request: Request) -> FileRecord:

@@ -79,7 +79,8 @@ class BatchRun:
             await self._paying.look()
             await self._to_its_end()
         except FileNotFoundError as error:
-            if not self._is_over:  # no file of an open batch is ever deleted: the place may be another for a while
+            if not self._is_over and self._lease.status != "cancelling":
+                # no file of an open batch is ever deleted: the place may be another for a while
                 raise OSError(f"{error.filename or error} is not there") from error
             log.warning("%s: %s is not there", self._lease.record.id, error.filename or error)
             await self._lease.advance("failed", ended=True, errors=GONE)

@@ -79,11 +79,6 @@ class Batches:
             begin += len(names)
         return found[:limit], len(found) > limit
 
-    async def reading(self, namespace: str, file: str) -> str | None:
-        """A batch that still reads this file."""
-        found = await open_batches(self._store, self._keys, namespace)
-        return next((each.id for each in found if each.input_file_id == file), None)
-
     async def _known(self, namespace: str, names: Sequence[Any]) -> list[BatchRecord]:
         keys = [self._keys.batch(namespace, name.decode()) for name in names]
         replies = await self._store.pipeline([("HGETALL", key) for key in keys])

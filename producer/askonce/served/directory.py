@@ -35,10 +35,9 @@ class Directory:
 
     async def write(self, name: str, data: bytes | AsyncIterator[bytes]) -> None:
         path = self._root / name
-        await asyncio.to_thread(self._make_room, path.parent)
         unfinished = path.with_name(f"{UNFINISHED}{path.name}.{secrets.token_hex(4)}")
         try:
-            with await asyncio.to_thread(unfinished.open, "xb") as file:
+            with await asyncio.to_thread(self._begin, unfinished) as file:
                 if isinstance(data, bytes):
                     await asyncio.to_thread(file.write, data)
                 else:
@@ -50,9 +49,13 @@ class Directory:
             unfinished.unlink(missing_ok=True)
             raise
 
-    def _make_room(self, folder: Path) -> None:
+    def _begin(self, path: Path) -> IO[bytes]:
         self._look()
-        folder.mkdir(exist_ok=True)
+        path.parent.mkdir(exist_ok=True)
+        try:
+            return path.open("xb")
+        except FileNotFoundError as error:  # who emptied the folder took it away: nothing that is read is missing
+            raise OSError(f"{path.parent} is gone again") from error
 
     def _look(self) -> None:
         if not all(folder.is_dir() for folder in self._folders):

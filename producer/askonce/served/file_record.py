@@ -14,7 +14,7 @@ FORMAT = 1
 
 @dataclass(frozen=True, slots=True)
 class FileRecord:
-    """size: bytes. created_at, expires_at: Unix s."""
+    """size: bytes. created_at, expires_at: Unix s. fence: of the lease under which it was written; 0 for an upload."""
 
     id: str
     namespace: str
@@ -23,10 +23,11 @@ class FileRecord:
     size: int
     created_at: int
     expires_at: int
+    fence: int = 0
 
     @property
     def blob(self) -> str:
-        return blob_of(self.id)
+        return blob_of(self.id) if not self.fence else f"{versions_of(self.id)}/{self.fence:06}"
 
     def shown(self) -> Mapping[str, Any]:
         """As OpenAI's API shows a file."""
@@ -47,6 +48,11 @@ def blob_of(name: str) -> str:
     return f"files/{name}"
 
 
+def versions_of(name: str) -> str:
+    """The folder of a file of results: each server that came as far as to write it has a version of its own."""
+    return f"files/{name}.d"
+
+
 def write_file(record: FileRecord) -> bytes:
     return orjson.dumps({"format": FORMAT, **asdict(record)})
 
@@ -59,6 +65,6 @@ def read_file(raw: bytes | None) -> FileRecord | None:
             return None
         fields: dict[str, Any] = {name: text_of(record, name) for name in ("id", "namespace", "filename", "purpose")}
         fields |= {name: time_of(record, name) for name in ("size", "created_at", "expires_at")}
-        return FileRecord(**fields)
+        return FileRecord(**fields, fence=time_of({"fence": 0, **record}, "fence"))
     except ValueError:
         return None

@@ -3,14 +3,17 @@
 import re
 import secrets
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from askonce.contract.served_keys import ServedKeys
 from askonce.served.batches import TooMany
 from askonce.served.blobs import Blobs
-from askonce.served.file_record import FileRecord, blob_of, read_file, write_file
+from askonce.served.file_record import FileRecord, blob_of, read_file, versions_of, write_file
 from askonce.store.connection import Store
+from askonce.store.scripts import Script
 
+PUBLISH, FORGET = (Script("askonce.served", name) for name in ("publish_served", "forget_served"))
 ID = re.compile(r"file-[0-9a-f]{24}[oe]?")
 TOGETHER = 500
 """Records in one round trip."""
@@ -20,6 +23,10 @@ UNWRITTEN = 86_400
 
 class TooLarge(ValueError):
     """A file has more bytes than it may."""
+
+
+class InUse(Exception):
+    """A batch, which it names, reads the file."""
 
 
 class Files:
@@ -45,11 +52,33 @@ class Files:
             raise
 
     async def put(
-        self, namespace: str, name: str, filename: str, purpose: str, data: AsyncIterator[bytes], lifetime: int | None
-    ) -> None:
-        """name: its id. Where there is one already, it is the same, and written anew."""
-        await self._begin(namespace, name)
-        await self._write(namespace, filename, purpose, _Counted(data, None), name, lifetime)
+        self,
+        namespace: str,
+        name: str,
+        filename: str,
+        purpose: str,
+        data: AsyncIterator[bytes],
+        lifetime: int | None,
+        *,
+        batch: str,
+        fence: int,
+    ) -> bool:
+        """Results of a batch. name: the file's id. Where there is one already, it is the same, and written anew.
+
+        False, and nothing of it stays, where another server runs the batch: it has another fence.
+        """
+        now_ms, keys = await self._now_ms(), self._keys
+        until = now_ms // 1000 + UNWRITTEN
+        await self._store.pipeline([("ZADD", keys.expiries, "GT", until, f"{namespace}/{name}")])
+        record = await self._written(namespace, filename, purpose, _Counted(data, None), name, lifetime, fence)
+        published = await self._store.script(
+            PUBLISH,
+            [keys.batch(namespace, batch), keys.file(namespace, name), keys.files(namespace), keys.expiries],
+            [fence, write_file(record), *_life(record), name, f"{namespace}/{name}", now_ms],
+        )
+        older = [each for each in await self._blobs.names(versions_of(name)) if each < record.blob]
+        await self._blobs.delete(older if published else [record.blob])
+        return bool(published)
 
     async def _begin(self, namespace: str, name: str) -> int:
         """How many files the namespace has with this one. Before it has any bytes, it is known when they go: none stay
@@ -73,21 +102,36 @@ class Files:
         self, namespace: str, filename: str, purpose: str, data: "_Counted", name: str, lifetime: int | None
     ) -> FileRecord:
         now_ms = await self._now_ms()
-        created = now_ms // 1000
-        until = created + (lifetime or self.lifetime)
-        await self._blobs.write(blob_of(name), data.blocks())
-        record = FileRecord(name, namespace, filename, purpose, data.size, created, until)
-        index = self._keys.files(namespace)
+        record = await self._written(namespace, filename, purpose, data, name, lifetime)
+        index, (seconds, until) = self._keys.files(namespace), _life(record)
         await self._store.pipeline(
             [
-                ("SET", self._keys.file(namespace, name), write_file(record), "EX", until - created),
+                ("SET", self._keys.file(namespace, name), write_file(record), "EX", seconds),
                 ("ZADD", self._keys.expiries, until, f"{namespace}/{name}"),
                 ("ZADD", index, now_ms, name),
-                ("EXPIRE", index, until - created, "NX"),
-                ("EXPIRE", index, until - created, "GT"),
+                ("EXPIRE", index, seconds, "NX"),
+                ("EXPIRE", index, seconds, "GT"),
             ]
         )
         return record
+
+    async def _written(
+        self,
+        namespace: str,
+        filename: str,
+        purpose: str,
+        data: "_Counted",
+        name: str,
+        lifetime: int | None,
+        fence: int = 0,
+    ) -> FileRecord:
+        """Its bytes are there; it is not known yet."""
+        created = await self._now_ms() // 1000
+        record = FileRecord(
+            name, namespace, filename, purpose, 0, created, created + (lifetime or self.lifetime), fence
+        )
+        await self._blobs.write(record.blob, data.blocks())
+        return replace(record, size=data.size)
 
     async def _now_ms(self) -> int:
         """Of Redis's clock: files of one second are listed in the order in which they came."""
@@ -105,16 +149,19 @@ class Files:
         return self._blobs.read(record.blob)
 
     async def delete(self, record: FileRecord) -> None:
-        """First nobody finds it any more, then its bytes go; a sweep takes those that a killed process leaves."""
-        namespace, name = record.namespace, record.id
-        await self._store.pipeline(
-            [
-                ("DEL", self._keys.file(namespace, name)),
-                ("ZREM", self._keys.files(namespace), name),
-                ("ZADD", self._keys.expiries, 0, f"{namespace}/{name}"),
-            ]
+        """First nobody finds it any more, then its bytes go; a sweep takes those that a killed process leaves.
+
+        Raises InUse.
+        """
+        namespace, name, keys = record.namespace, record.id, self._keys
+        reader: bytes = await self._store.script(
+            FORGET,
+            [keys.file(namespace, name), keys.files(namespace), keys.expiries, keys.open(namespace)],
+            [name, f"{namespace}/{name}", keys.batch(namespace, "")],
         )
-        await self._blobs.delete([record.blob])
+        if reader:
+            raise InUse(reader.decode())
+        await delete_bytes(self._blobs, name)
         await self._undo(namespace, name)
 
     async def page(
@@ -139,6 +186,16 @@ class Files:
         keys = [self._keys.file(namespace, name.decode()) for name in names]
         [raws] = await self._store.pipeline([("MGET", *keys)])
         return [record for record in map(read_file, raws) if record is not None]
+
+
+async def delete_bytes(blobs: Blobs, name: str) -> None:
+    """Of an upload, or of all versions of a file of results. Raises OSError."""
+    await blobs.delete([blob_of(name), *await blobs.names(versions_of(name))])
+
+
+def _life(record: FileRecord) -> tuple[int, int]:
+    """Its seconds, and their end (Unix s)."""
+    return record.expires_at - record.created_at, record.expires_at
 
 
 class _Counted:

@@ -31,6 +31,8 @@ class LastAnswers:
 
     async def take(self, blocks: AsyncIterator[bytes], name: str) -> None:
         """blocks: of the input. Raises OSError, LeaseLost, StoreUnreachable."""
+        if next(self._ledger.undone(), None) is None:
+            return  # the input may be gone
         for part in batched(map(self._ledger.job_id, self._ledger.undone()), TOGETHER):
             await self._client.cancel(part, namespace=self._form.namespace)
         async for block in divided(blocks, name):

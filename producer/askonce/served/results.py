@@ -11,8 +11,8 @@ from askonce.json_values import loads
 from askonce.served.blobs import Blobs
 from askonce.served.file_record import blob_of
 from askonce.served.files import Files
-from askonce.served.lease import Lease
-from askonce.served.part_ledger import KINDS, Marks, PartLedger, folder_of
+from askonce.served.lease import Lease, LeaseLost
+from askonce.served.part_ledger import Marks, PartLedger, folder_of
 from askonce.served.unasked import WORDS, unasked
 
 PURPOSE = "batch_output"
@@ -24,19 +24,16 @@ class Results:
     def __init__(self, blobs: Blobs, files: Files, lease: Lease, ledger: PartLedger) -> None:
         self._blobs, self._files, self._lease, self._ledger = blobs, files, lease, ledger
         self._left = 0
-        self._written = dict.fromkeys(KINDS, 0)
 
     async def write(self, status: str) -> None:
         """Ends the batch in this status. Raises OSError, LeaseLost, StoreUnreachable."""
         seen, fields, counts = Marks(self._ledger.lines_of_input), dict[str, str | bytes | int](), self._lease.counts
         if counts.completed:
-            fields["output_file_id"] = await self._file("o", "output", self._lines("done", seen))
+            fields["output_file_id"] = await self._file("o", "output", self._lines("done", seen, counts.completed))
         undone = status in WORDS and any(True for _ in self._ledger.undone())
         if counts.failed or undone:
             lines = self._failed(seen, status if undone else None)
             fields["error_file_id"] = await self._file("e", "errors", lines)
-        if self._written != {"done": counts.completed, "failed": counts.failed}:
-            raise OSError(f"the parts have {self._written} lines, and not {counts}")
         failed = counts.failed + self._left
         await self._lease.advance(status, ended=True, completed=counts.completed, failed=failed, **fields)
         await self._blobs.delete(await self._blobs.names(folder_of(self._lease.record.id)))
@@ -44,17 +41,31 @@ class Results:
     async def _file(self, letter: str, what: str, lines: AsyncIterator[bytes]) -> str:
         record = self._lease.record
         name = f"file-{record.id.removeprefix('batch_')}{letter}"
-        lifetime = record.wishes.output_lifetime
-        await self._files.put(record.namespace, name, f"{record.id}_{what}.jsonl", PURPOSE, _together(lines), lifetime)
+        published = await self._files.put(
+            record.namespace,
+            name,
+            f"{record.id}_{what}.jsonl",
+            PURPOSE,
+            _together(lines),
+            record.wishes.output_lifetime,
+            batch=record.id,
+            fence=self._lease.fence,
+        )
+        if not published:
+            raise LeaseLost(f"another server runs {record.id}")
         return name
 
-    async def _lines(self, kind: str, seen: Marks) -> AsyncIterator[bytes]:
+    async def _lines(self, kind: str, seen: Marks, count: int) -> AsyncIterator[bytes]:
+        """Fewer than were counted, as where another server has ended the batch, make no file: OSError."""
+        written = 0
         async for line in self._ledger.lines(kind, seen):
-            self._written[kind] += 1
+            written += 1
             yield line
+        if written != count:
+            raise OSError(f"the parts of {self._lease.record.id} have {written} lines that are {kind}, and not {count}")
 
     async def _failed(self, seen: Marks, status: str | None) -> AsyncIterator[bytes]:
-        async for line in self._lines("failed", seen):
+        async for line in self._lines("failed", seen, self._lease.counts.failed):
             yield line
         if status is None:
             return

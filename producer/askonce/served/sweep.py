@@ -5,7 +5,7 @@ from itertools import groupby
 from askonce.contract.served_keys import ServedKeys
 from askonce.served.batches import LONGEST, open_batches
 from askonce.served.blobs import Blobs
-from askonce.served.file_record import blob_of
+from askonce.served.files import delete_bytes
 from askonce.served.part_ledger import PARTS
 from askonce.store.connection import Store
 
@@ -41,7 +41,7 @@ class Sweep:
                     await self._forget(namespace, name)
 
     async def _forget(self, namespace: str, name: str) -> None:
-        await self._blobs.delete([blob_of(name)])
+        await delete_bytes(self._blobs, name)
         await self._store.pipeline(
             [("ZREM", self._keys.files(namespace), name), ("ZREM", self._keys.expiries, f"{namespace}/{name}")]
         )
