@@ -25,10 +25,15 @@ def read_json(raw: bytes, most: int = MAX_RECORD_BYTES) -> Any:
     if len(raw) > most:
         raise ValueError(f"over {most} bytes")
     value = orjson.loads(raw.removeprefix(BOM))
-    # Nothing with fewer brackets can be that deep, and counting them costs next to nothing.
-    if raw.count(b"[") + raw.count(b"{") > MAX_DEPTH and _is_deeper(value, MAX_DEPTH):
-        raise ValueError("nested too deeply")
+    check_depth(value, raw.count(b"[") + raw.count(b"{"))
     return value
+
+
+def check_depth(value: Any, brackets: int) -> None:
+    """Raises ValueError. brackets: that the JSON has. Nothing with fewer can be that deep, and counting them costs next
+    to nothing."""
+    if brackets > MAX_DEPTH and _is_deeper(value, MAX_DEPTH):
+        raise ValueError("nested too deeply")
 
 
 def read_object(raw: bytes, most: int = MAX_RECORD_BYTES) -> dict[str, Any]:

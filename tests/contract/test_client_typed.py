@@ -89,6 +89,24 @@ async def test_an_entry_that_nobody_has_looked_at_is_no_hit_for_who_wants_a_sche
     assert (await client.ask(as_ever)).text == '{"label": "order"}', "it is replaced for all"
 
 
+@pytest.mark.parametrize("around", ["\u00a0", "\u3000", "\f", "\ufeff"])
+async def test_json_stands_alone_for_the_client_too(client, service, around):
+    service.answering = lambda question: f'{around}{{"label": "order"}}'
+    with pytest.raises(QuestionFailed) as failed:
+        await client.ask("order", schema=SCHEMA)
+    assert failed.value.answer.error.kind == "invalid_answer"
+
+
+@pytest.mark.parametrize("schema", [SCHEMA, Label])
+async def test_what_is_said_beside_a_call_of_a_tool_is_no_answer_yet(client, service, schema):
+    call = {"id": "c1", "type": "function", "function": {"name": "look", "arguments": "{}"}}
+    message = {"role": "assistant", "content": "Let me look.", "tool_calls": [call]}
+    body = {"choices": [{"index": 0, "message": message, "finish_reason": "tool_calls"}]}
+    service.answering = lambda question: body
+    answer = await client.ask("order", schema=schema)
+    assert (answer.status, answer.parsed, answer.text) == ("answered", None, "Let me look.")
+
+
 async def test_another_schema_takes_the_place_of_a_questions_own(client, service):
     service.answering = lambda question: '{"n": 1}'
     other = {"type": "object", "properties": {"n": {"type": "integer"}}}

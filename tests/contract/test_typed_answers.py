@@ -134,6 +134,7 @@ async def test_one_that_does_not_fit_after_its_repair_fails_and_is_asked_again_t
         ("", "it is empty"),
         ('{"label": "refund", "sure": 1, "x": 2}', "the property 'x' is not allowed"),
         ("[" * 200 + "]" * 200, "nested too deeply"),
+        (f"\u3000{GOOD}", "it is not JSON"),
     ],
 )
 async def test_the_llm_is_told_what_is_wrong(worker, says, llm_server, said, words):
@@ -237,11 +238,34 @@ async def test_a_follower_without_a_schema_asks_where_its_leader_failed_for_its_
     assert len(await requests(llm_server)) == 3
 
 
-async def test_a_repair_that_is_refused_fails_as_any_call_does(worker, llm_server):
+async def test_a_repair_that_is_refused_leaves_the_flaw_of_the_first_answer_and_what_it_cost(worker, llm_server):
     first = {"kind": "reply", "reply": {"message": {"content": BAD}}, "times": 1}
     await llm_server.control(chat={"failures": [first, {"kind": "status", "status": 400, "message": "too long"}]})
     [answer] = await ask(worker, typed())
-    assert (answer.error.kind, answer.error.status) == ("bad_request", 400)
+    assert (answer.error.kind, answer.error.status) == (INVALID, None)
+    assert "'perhaps' is not one of" in answer.error.message
+    assert "its repair failed: bad_request" in answer.error.message
+    assert answer.body["choices"][0]["message"]["content"] == BAD
+    assert answer.usage["total_tokens"] > 0
+
+
+async def test_a_follower_without_a_schema_does_not_fail_with_its_leaders_repair(worker, llm_server):
+    first = {"kind": "reply", "reply": {"message": {"content": BAD}}, "times": 1}
+    refused = {"kind": "status", "status": 400, "message": "too long", "times": 1}
+    await llm_server.control(chat={"latency_ms": 300, "failures": [first, refused], "answer": BAD})
+    leading = asyncio.create_task(ask(worker, typed()))
+    await _until_asked(llm_server, 1)
+    [follower] = await ask(worker, untyped())
+    [leader] = await leading
+    assert (leader.error.kind, follower.source, follower.text) == (INVALID, "llm", BAD)
+
+
+async def test_of_several_choices_the_one_that_does_not_fit_is_repaired(worker, llm_server):
+    choices = [{"index": n, "message": {"role": "assistant", "content": text}} for n, text in enumerate((GOOD, BAD))]
+    made = [{**each, "finish_reason": "stop"} for each in choices]
+    await llm_server.control(chat={"failures": [{"kind": "reply", "reply": {"choices": made}, "times": 1}]})
+    await ask(worker, typed(params={"n": 2}))
+    assert (await requests(llm_server))[1]["messages"][-2] == {"role": "assistant", "content": BAD}
 
 
 @pytest.mark.parametrize(

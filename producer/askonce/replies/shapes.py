@@ -37,6 +37,11 @@ def messages_of(body: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [choice.get("message") or {} for choice in body.get("choices") or ()]
 
 
+def calls_tools(message: Mapping[str, Any]) -> bool:
+    """Whatever else it says: content beside a call is no answer yet."""
+    return bool(message.get("tool_calls") or message.get("function_call"))
+
+
 def finish_reason_of(body: Mapping[str, Any]) -> str | None:
     """Of the first choice, in the provider's words; a response ends as its status, or its details, say."""
     if is_response(body):

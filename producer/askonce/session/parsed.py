@@ -1,11 +1,13 @@
 """`Answer.parsed`: what the text of an answer says, as an object."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from askonce.answer import Answer, AnswerError
 from askonce.contract.completion import CompletionVerdict, verdict
-from askonce.json_values import loads
+from askonce.replies.shapes import calls_tools, messages_of
+from askonce.schemas.reading import answer_value
 from askonce.schemas.wanted import Schema, is_model
 
 MOST_WORDS = 1000
@@ -19,7 +21,7 @@ def with_parsed(answer: Answer, schema: Schema | None) -> Answer:
     so is the answer of a worker that does not know schemas yet.
     """
     text = answer.text
-    if schema is None or text is None or answer.body is None or verdict(answer.body) is CompletionVerdict.REFUSED:
+    if schema is None or text is None or answer.body is None or not _is_to_fit(answer.body):
         return answer
     try:
         return replace(answer, parsed=_parse(text, schema))
@@ -28,6 +30,11 @@ def with_parsed(answer: Answer, schema: Schema | None) -> Answer:
         return replace(answer, status="failed", error=AnswerError("invalid_answer", words))
 
 
+def _is_to_fit(body: Mapping[str, Any]) -> bool:
+    """Neither does the model call tools, nor does the provider refuse."""
+    return verdict(body) is not CompletionVerdict.REFUSED and not any(map(calls_tools, messages_of(body)[:1]))
+
+
 def _parse(text: str, schema: Any) -> Any:
     """Raises ValueError, as pydantic does."""
-    return schema.model_validate_json(text) if is_model(schema) else loads(text)
+    return schema.model_validate_json(text) if is_model(schema) else answer_value(text)

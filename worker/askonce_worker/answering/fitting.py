@@ -9,10 +9,12 @@ from askonce.question import Question
 
 @dataclass(frozen=True, slots=True)
 class Flaw:
-    """Why a reply does not fit. mends: whether the model, told so, may do better."""
+    """Why a reply does not fit. mends: whether the model, told so, may do better. text: what does not fit; a reply may
+    have several choices."""
 
     words: str
     mends: bool = True
+    text: str | None = None
 
 
 Fits = Callable[[Question, Mapping[str, Any]], Flaw | None]

@@ -5,8 +5,7 @@ from typing import Any
 
 from askonce.contract.records import Body
 from askonce.question import Question
-from askonce.readable import message_text
-from askonce.replies.shapes import messages_of
+from askonce_worker.answering.fitting import Flaw
 from askonce_worker.answering.ports import Completion
 
 ASKED = """\
@@ -15,11 +14,10 @@ Your answer does not fit the JSON schema: {flaw}
 Answer again: with JSON that fits the schema, and nothing else."""
 
 
-def repair_of(question: Question, body: Mapping[str, Any], flaw: str) -> Question:
+def repair_of(question: Question, flaw: Flaw) -> Question:
     """The conversation, the answer that does not fit, and why."""
-    said = next((text for message in messages_of(body) if (text := message_text(message))), None)
-    answer = [] if said is None else [{"role": "assistant", "content": said}]
-    asked = {"role": "user", "content": ASKED.format(flaw=flaw)}
+    answer = [{"role": "assistant", "content": flaw.text}] if flaw.text else []
+    asked = {"role": "user", "content": ASKED.format(flaw=flaw.words)}
     return question.with_fields(messages=(*question.conversation(), *answer, asked))
 
 

@@ -37,7 +37,7 @@ class RepairingLLM:
     async def complete(
         self, question: Question, *, timeout: float, tier: Tier = "standard", again: Again | None = None
     ) -> Completion:
-        """As `LLM.complete`. Raises LLMError, kind `invalid_answer`, where both answers do not fit."""
+        """As `LLM.complete`. Raises LLMError, kind `invalid_answer`, where neither answer fits."""
         if question.schema is None:
             return await self._llm.complete(question, timeout=timeout, tier=tier, again=again)
         refused = self._refuse(question)
@@ -50,17 +50,21 @@ class RepairingLLM:
             self._on_repair(INVALID, question.model or "")
             if again is not None:
                 await again()
-            asked = repair_of(question, said.body, flaw.words)
             left = max(0.0, deadline - asyncio.get_running_loop().time())
-            said = both(said, await self._llm.complete(asked, timeout=left, tier=tier, again=again))
+            try:
+                mended = await self._llm.complete(repair_of(question, flaw), timeout=left, tier=tier, again=again)
+            except LLMError as error:
+                raise _invalid(flaw, said, f" (its repair failed: {error.kind})") from error
+            said = both(said, mended)
             flaw = self._fits(question, said.body)
         if flaw is not None:
             raise _invalid(flaw, said)
         return said
 
 
-def _invalid(flaw: Flaw, said: Completion) -> LLMError:
+def _invalid(flaw: Flaw, said: Completion, why: str = "") -> LLMError:
     """With the reply: what it has cost is its asker's to know."""
-    error = LLMError(INVALID, f"the answer does not fit its schema: {flaw.words}", final=True, body=said.body)
+    words = f"the answer does not fit its schema: {flaw.words}{why}"
+    error = LLMError(INVALID, words, final=True, body=said.body)
     error.cost = said.cost
     return error

@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from askonce.contract.completion import CompletionVerdict, verdict
@@ -9,7 +10,8 @@ from askonce.json_values import dumps
 from askonce.question import Question
 from askonce.readable import message_text, read_json
 from askonce.replies.embeddings import is_embeddings
-from askonce.replies.shapes import finish_reason_of, messages_of
+from askonce.replies.shapes import calls_tools, finish_reason_of, messages_of
+from askonce.schemas.reading import answer_value
 from askonce.schemas.wanted import MOST_BYTES, schema_in
 from askonce_worker.answering.fitting import Flaw
 
@@ -44,8 +46,11 @@ class Schemas:
         looker = self._looker(question)
         if isinstance(looker, str):
             return Flaw(looker, mends=False)
-        flaws = (_flaw(looker, message) for message in messages_of(body))
-        return next((flaw for flaw in flaws if flaw is not None), None)
+        for message in messages_of(body):
+            flaw = _flaw(looker, message)
+            if flaw is not None:
+                return replace(flaw, text=message_text(message))
+        return None
 
     def _looker(self, question: Question) -> "Looker | str":
         raw = dumps(schema_in(question.params, question.endpoint))
@@ -71,20 +76,20 @@ def _make(raw: bytes) -> "Looker | str":
 
 
 def _flaw(looker: "Looker", message: Mapping[str, Any]) -> Flaw | None:
-    if message.get("tool_calls") or message.get("function_call"):
+    if calls_tools(message):
         return None
-    text = (message_text(message) or "").strip()
-    if not text:
+    text = message_text(message) or ""
+    if not text.strip():
         return Flaw("it is empty")
-    raw = text.encode("utf-8", "replace")
-    if len(raw) > MOST_TEXT:
+    size = len(text.encode("utf-8", "replace"))
+    if size > MOST_TEXT:
         return Flaw(f"it is over {MOST_TEXT} bytes", mends=False)
     try:
-        value = read_json(raw)
+        value = answer_value(text)
     except ValueError as error:
         return Flaw(f"it is not JSON: {error}")
     try:
-        errors = looker.errors(value, len(raw))
+        errors = looker.errors(value, size)
     except ValueError as error:
         return Flaw(str(error), mends=False)
     return Flaw("; ".join(errors)) if errors else None
