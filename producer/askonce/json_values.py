@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import orjson
@@ -20,12 +20,17 @@ def as_json(value: Any) -> Any:
     return value
 
 
-def dumps(value: Any, *, sort_keys: bool = False) -> bytes:
-    """The JSON of a value, with whole numbers of any size. Raises TypeError or ValueError."""
+def dumps(value: Any, *, sort_keys: bool = False, default: Callable[[Any], Any] | None = None) -> bytes:
+    """The JSON of a value, with whole numbers of any size. Raises TypeError or ValueError.
+
+    default: makes a value that JSON has of one that it has not.
+    """
     try:
-        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS if sort_keys else None)
+        return orjson.dumps(value, default, orjson.OPT_SORT_KEYS if sort_keys else None)
     except TypeError:
-        text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"), sort_keys=sort_keys)
+        text = json.dumps(
+            value, ensure_ascii=False, allow_nan=False, separators=(",", ":"), sort_keys=sort_keys, default=default
+        )
         return text.encode()
 
 

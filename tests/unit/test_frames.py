@@ -3,10 +3,12 @@
 import asyncio
 import datetime as dt
 import decimal
+import enum
 import signal
 import subprocess
 import sys
 
+import numpy as np
 import orjson
 import pandas as pd
 import polars as pl
@@ -220,6 +222,80 @@ def test_types_of_cells_are_written_as_a_person_would():
     assert askonce.enrich(coded, "{x}", client=client())["answer"].to_pylist() == ["a", "b", "a"]
     odd = askonce.enrich(pa.table({"x": [[decimal.Decimal(1)]]}), "{x}", client=client())
     assert "neither text nor number" in odd["error"][0].as_py()
+
+
+APART = {
+    "objects": [{"a": 1}, {"b": 2}],
+    "a day and an hour": [dt.date(2026, 1, 2), dt.datetime(2026, 1, 2, 3, 4)],
+    "numbers": [1, 2.5],
+    "prices": [decimal.Decimal("1.2"), decimal.Decimal("1.25")],
+    "truth": [True, "yes"],
+    "arrays": [np.array([1, 2]), {"of": np.array([[1, None], ["x", 2]], dtype=object)}],
+    "numpy's": [np.int64(7), np.bool_(True), np.float64("inf"), np.datetime64("2026-01-02", "ns"), np.float32("nan")],
+}
+WRITTEN = {
+    "objects": ['{"a":1}', '{"b":2}'],
+    "a day and an hour": ["2026-01-02", "2026-01-02 03:04:00"],
+    "numbers": ["1", "2.5"],
+    "prices": ["1.2", "1.25"],
+    "truth": ["true", "yes"],
+    "arrays": ["[1,2]", '{"of":[[1,null],["x",2]]}'],
+    "numpy's": ["7", "true", "inf", "2026-01-02T00:00:00.000000000", None],
+}
+
+
+@pytest.mark.parametrize("kind", APART)
+def test_the_text_of_a_cell_depends_on_no_other_row(kind):
+    frame = pd.DataFrame({"x": pd.Series(APART[kind], dtype=object)})
+    together = askonce.enrich(frame, "{x}", client=client())
+    alone = [askonce.enrich(frame.iloc[[row]], "{x}", client=client())["answer"].iloc[0] for row in range(len(frame))]
+    assert [None if pd.isna(text) else text for text in together["answer"]] == WRITTEN[kind]
+    assert [None if pd.isna(text) else text for text in alone] == WRITTEN[kind]
+
+
+def test_a_cell_that_is_no_text_fails_its_row_alone():
+    endless = []
+    endless.append(endless)
+    cells = ["a?", "\ud800", 2**70, endless, {"k": "\ud800"}, b"!", "b?"]
+    frame = pd.DataFrame({"x": pd.Series(cells, dtype=object), "y": "z"})
+    for prompt, after in (("{x}", ""), ("{x} {y}", " z")):
+        rows = rows_of(askonce.enrich(frame, prompt, client=client()))
+        assert [rows[place]["answer"] for place in (0, 2, 6)] == [f"a?{after}", f"{2**70}{after}", f"b?{after}"]
+        assert [(rows[place]["error"] or "").partition(":")[0] for place in (1, 3, 4)] == ["malformed_line"] * 3
+        assert "surrogate" in rows[1]["error"]
+
+
+def test_a_frame_whose_columns_have_levels_is_refused_and_loses_nothing():
+    frame = pd.DataFrame([["a?", "mine"]], columns=pd.MultiIndex.from_tuples([("text", ""), ("answer", "")]))
+    with pytest.raises(ValueError, match="several levels"):
+        askonce.enrich(frame, "{('text', '')}", client=client())
+    taken = enum.Enum("Taken", {"ANSWER": "answer"}, type=str)
+    with pytest.raises(ValueError, match="answer already"):
+        askonce.enrich(pd.DataFrame([["a?", "mine"]], columns=["text", taken.ANSWER]), "{text}", client=client())
+
+
+def test_a_property_may_have_the_name_of_an_argument():
+    schema = {"type": "object", "properties": {"self": {"type": "integer"}, "index": {"type": "string"}}}
+    asked = FakeClient({"one?": '{"self": 1, "index": "x"}'})
+    done = askonce.enrich(pd.DataFrame({"text": ["one?"]}, index=[9]), "{text}", schema=schema, client=asked)
+    assert (done["self"][9], done["index"][9], list(done.index)) == (1, "x", [9])
+
+
+@pytest.mark.parametrize("rows", [0, 2])
+@pytest.mark.parametrize(
+    ("field", "says"),
+    [
+        ({"cache": "nope"}, "cache is one of"),
+        ({"tier": "nope"}, "tier is one of"),
+        ({"params": {"stream": True}}, "stream is not supported"),
+        ({"system": 7}, "system is a string"),
+    ],
+)
+def test_a_mistake_in_the_call_is_raised_once_and_nothing_is_asked(rows, field, says):
+    asked = client()
+    with pytest.raises(askonce.InvalidQuestion, match=says):
+        askonce.enrich(pa.table({"text": pa.array(["a?"] * rows, pa.string())}), "{text}", client=asked, **field)
+    assert asked.asked == []
 
 
 @pytest.mark.parametrize("kind", FRAMES)

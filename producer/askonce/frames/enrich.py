@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from typing import Any, TypeVar, Unpack, cast
 
 from askonce.batch.console import Progress
-from askonce.batch.line_format import Form
+from askonce.batch.line_format import Form, read_line
 from askonce.batch.run import Run
 from askonce.batch.spend_cap import SpendCap
 from askonce.batch.table.added import Adding, answer_columns, refuse_taken
 from askonce.blocking import chosen
 from askonce.calls.base import ClientOptions
 from askonce.client import Client
+from askonce.errors import InvalidQuestion
 from askonce.frames.frame import Frame, open_frame
 from askonce.frames.lines import FrameLines, prompt_for
 from askonce.frames.outcomes import Outcomes
@@ -26,6 +27,8 @@ F = TypeVar("F")
 log = logging.getLogger("askonce")
 
 OF_QUESTIONS = ("system", "params", "cache", "tier")
+SAMPLE = b'{"question":"?"}'
+"""A row that is well-formed: what is wrong with its question is wrong with the call."""
 
 
 class EnrichOptions(ClientOptions, total=False):
@@ -81,6 +84,7 @@ def enrich(
 
     Raises:
         ImportError: There is no pyarrow.
+        InvalidQuestion: A field of the questions is malformed, whatever the rows hold. Nothing was asked.
         StoreUnreachable: Redis does not answer.
         TypeError: It is no data frame.
         ValueError: The prompt or the schema does not fit the frame, or there is no model.
@@ -99,6 +103,8 @@ def _enriched(frame: Frame, prompt: str, how: How, client: Client | None, option
         raise ValueError("no model: name it by model=, or in ASKONCE_MODEL")
     fields["params"] = fields.get("params") or {}
     form = Form(asked.namespace, asked.model, schema=how.schema, **fields)
+    if (reason := read_line(1, SAMPLE, form).reason) is not None:
+        raise InvalidQuestion(reason)
     prices = load_prices()
     outcomes = Outcomes(frame.rows, Adding(answers, prices, asked.model))
     source = FrameLines(frame, parsed, form, SpendCap(prices, outcomes.totals, cost=None, tokens=None))

@@ -1,4 +1,4 @@
-"""Frames of pandas: read through Arrow a part at a time, so that no second copy of them is in memory."""
+"""Frames of pandas: read a part at a time, so that no second copy of them is in memory."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -7,14 +7,19 @@ from askonce.frames.arrow_frame import ROWS, cells_of
 
 
 class PandasFrame:
-    """A `pandas.DataFrame`, whose columns may be named by numbers, and several of them alike."""
+    """A `pandas.DataFrame`, whose columns may be named by numbers, and several of them alike.
+
+    Raises ValueError for columns of several levels.
+    """
 
     def __init__(self, frame: Any) -> None:
+        if frame.columns.nlevels > 1:
+            raise ValueError("the frame's columns have several levels: give each one name (frame.columns = [...])")
         self._frame = frame
 
     @property
     def names(self) -> list[str]:
-        return [str(name) for name in self._frame.columns]
+        return [name if isinstance(name, str) else str(name) for name in self._frame.columns]
 
     @property
     def rows(self) -> int:
@@ -22,7 +27,8 @@ class PandasFrame:
 
     def cells(self, places: Sequence[int]) -> Iterator[tuple[Any, ...]]:
         for start in range(0, self.rows, ROWS):
-            yield from _cells(self._frame.iloc[start : start + ROWS, list(places)].reset_index(drop=True))
+            part = self._frame.iloc[start : start + ROWS]
+            yield from zip(*(_cells(part.iloc[:, place]) for place in places), strict=True)
 
     def widened(self, added: Any) -> Any:
         """Whole numbers and truth values stay such beside missing ones: they are of pandas' nullable types."""
@@ -30,19 +36,16 @@ class PandasFrame:
         import pyarrow as pa  # noqa: PLC0415 - of an extra
 
         nullable = {pa.int64(): pd.Int64Dtype(), pa.bool_(): pd.BooleanDtype()}
-        columns = added.to_pandas(types_mapper=nullable.get)
-        columns.index = self._frame.index
-        return self._frame.assign(**{name: columns[name] for name in columns})
+        widened = self._frame.copy(deep=False)
+        for name, column in added.to_pandas(types_mapper=nullable.get).items():
+            widened[name] = column.array
+        return widened
 
 
-def _cells(part: Any) -> Iterator[tuple[Any, ...]]:
+def _cells(column: Any) -> list[Any]:
+    """Each as it is. Of objects Arrow would infer one type for all, so that a text depended on the rows around it."""
     import pyarrow as pa  # noqa: PLC0415 - of an extra
 
-    try:
-        table = pa.table(part)
-    except (pa.ArrowException, TypeError):
-        # A column of Python objects of several kinds, which Arrow does not know.
-        kept = part.astype(object).where(part.notna(), None)
-        yield from kept.itertuples(index=False, name=None)
-    else:
-        yield from cells_of(table.select(list(range(part.shape[1]))))
+    if hasattr(column.dtype, "pyarrow_dtype"):
+        return [cell for (cell,) in cells_of(pa.table({"cell": pa.array(column.array)}))]
+    return [None if missing else cell for cell, missing in zip(column.astype(object), column.isna(), strict=True)]

@@ -35,9 +35,11 @@ def line_of(row: Row, prompt: Prompt, id_column: str | None = None) -> RawLine:
         line: dict[str, Any] = prompt.fill(row.fields)
         if id_column is not None:
             line["id"] = cell_text(row.fields.get(id_column)) or None
+        return RawLine(row.number, dumps(line))
+    except UnicodeEncodeError:
+        return RawLine(row.number, None, "a cell holds half of a surrogate pair, which is no text")
     except ValueError as error:
         return RawLine(row.number, None, str(error))
-    return RawLine(row.number, dumps(line))
 
 
 def sampled(rows: Iterable[Row], prompt: Prompt) -> tuple[int, list[list[str]]]:

@@ -119,14 +119,26 @@ def cell_text(value: Any) -> str:
     """A cell as a person would write it. Raises ValueError for bytes."""
     if isinstance(value, str):
         return value
+    if isinstance(value, bytes | bytearray | memoryview):
+        raise ValueError("a cell holds bytes, no text")
+    if hasattr(value, "tolist"):
+        value = _of_numpy(value)
     if is_null(value):
         return ""
-    if isinstance(value, bytes):
-        raise ValueError("a cell holds bytes, no text")
+    if not isinstance(value, bool | int | float | list | tuple | dict) or value in (math.inf, -math.inf):
+        return str(value)
     try:
-        return dumps(value).decode() if isinstance(value, bool | int | float | list | dict) else str(value)
-    except TypeError as error:
+        return dumps(value, default=_of_numpy).decode()
+    except (TypeError, RecursionError) as error:
         raise ValueError("a cell holds a list of what is neither text nor number") from error
+
+
+def _of_numpy(value: Any) -> Any:
+    """Numbers and arrays of numpy, which pandas has for lists of Parquet, as Python's own. Raises TypeError."""
+    if not hasattr(value, "tolist"):
+        raise TypeError(f"{type(value).__name__} is neither text nor number")
+    is_time = getattr(getattr(value, "dtype", None), "kind", "") in ("m", "M")  # its list would be of nanoseconds
+    return (value.astype(str) if is_time else value).tolist()
 
 
 def _listed(names: Sequence[str]) -> str:
