@@ -8,7 +8,7 @@ import time
 import pytest
 
 import askonce
-from askonce import AnswerTimeout, Client, StoreUnreachable, blocking
+from askonce import AnswerTimeout, Client, StoreUnreachable, own_loop
 from askonce.session.attendance import NO_WORKERS, NOTICE
 from support.client_fixtures import until
 from support.ports import free_port
@@ -88,7 +88,7 @@ async def test_workers_that_go_while_one_waits_are_missed(client, service, caplo
 
 
 async def test_run_ends_at_its_timeout_though_its_source_blocks(valkey_url, prefix, monkeypatch):
-    monkeypatch.setattr(blocking, "GRACE", 0.5)
+    monkeypatch.setattr(own_loop, "GRACE", 0.5)
     released = threading.Event()
 
     def source():

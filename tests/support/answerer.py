@@ -5,7 +5,7 @@ import inspect
 import time
 
 import orjson
-from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio import Redis
 
 from askonce.answer import Answer, AnswerError
 from askonce.contract.chunk import unpack
@@ -18,12 +18,22 @@ from askonce.tasks import stop
 from support.delivering import deliver
 
 
+def in_turn(call, turns):
+    """One after the other, first come first served: in redis-py's blocking pool it is by chance who is next."""
+
+    async def called(*arguments, **options):
+        async with turns:
+            return await call(*arguments, **options)
+
+    return called
+
+
 class Answerer:
     """answering: as `FakeClient`'s. asked: the questions that no cache answered."""
 
     def __init__(self, url, keys: Keys, answering) -> None:
-        # Whoever waits for a connection waits as long as it takes: who gets one next is by chance.
-        self.redis = Redis.from_pool(BlockingConnectionPool.from_url(url, protocol=2, max_connections=16, timeout=None))
+        self.redis = Redis.from_url(url, protocol=2)
+        self.redis.execute_command = in_turn(self.redis.execute_command, asyncio.Semaphore(16))
         self.keys = keys
         self.asked = []
         self._answering = answering
