@@ -1,5 +1,6 @@
 """Who runs a batch: what it waits for, and who pays."""
 
+import asyncio
 import contextlib
 
 import orjson
@@ -18,7 +19,7 @@ from askonce.served.batch_run import Plan
 from askonce.served.batches import Batches
 from askonce.served.directory import Directory
 from askonce.served.files import Files
-from askonce.served.lease import claimed
+from askonce.served.lease import Counts, claimed
 from askonce.served.part_ledger import PartLedger
 from askonce.served.paying import Paying
 from askonce.served.results import Results
@@ -88,7 +89,7 @@ def run(store, keys, blobs, files, known):
         async with FakeClient() as client:
             several = Running(client, store, keys, blobs, files, known, model=None, most=2, lines=10, kept=DAY)
             async with several.running():
-                yield
+                yield several
 
     return runs
 
@@ -191,6 +192,58 @@ async def test_who_wakes_up_after_another_has_ended_the_batch_leaves_its_results
     output = await files.get("n", (await batches.get("n", batch.id)).output_file_id)
     found = b"".join([block async for block in files.content(output)])
     assert [orjson.loads(line)["askonce"]["line"] for line in found.splitlines()] == [1, 2, 3]
+
+
+async def test_a_fault_while_batches_are_looked_for_does_not_end_the_looking(made, batches, run, monkeypatch, caplog):
+    faults = [ValueError("a fault")]
+
+    async def faulty(*arguments, **options):
+        if faults:
+            raise faults.pop()
+        return await claimed(*arguments, **options)
+
+    monkeypatch.setattr(running, "claimed", faulty)
+    batch = await made()
+
+    async def ended():
+        return (await batches.get("n", batch.id)).times.get("completed")
+
+    async with run():
+        await until(ended, what="the end")
+    assert "faulty" in caplog.text
+
+
+async def test_who_is_to_end_takes_no_batch_and_hands_over_its_own(made, batches, run, blobs, store, keys, monkeypatch):
+    monkeypatch.setattr(running, "AGAIN", 60)
+    batch, begun = await made(), asyncio.Event()
+
+    async def never(self):
+        begun.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(running.BatchRun, "all", never)
+    async with run() as several:
+        await asyncio.wait_for(begun.wait(), 60)
+        assert await claimed(store, keys, kept=DAY) is None
+        several.end()
+
+        async def taken():
+            return await claimed(store, keys, kept=DAY)
+
+        assert (await until(taken, what="the batch")).record.id == batch.id
+
+
+async def test_counts_do_not_go_back_when_another_server_goes_on(made, batches, blobs, store, keys):
+    batch = await made()
+    first = await claimed(store, keys, kept=DAY)
+    first.counts.completed, first.counts.failed = 2, 1
+    await first.give_back(0)
+    second = await claimed(store, keys, kept=DAY)
+    await second.confirm()
+    found = (await batches.get("n", batch.id)).counts
+    assert (found["completed"], found["failed"]) == (2, 1)
+    await PartLedger(blobs, second, 3).load()
+    assert second.counts == Counts(0, 0)  # what is written counts
 
 
 async def test_the_bound_of_a_key_is_that_of_the_day(made, store, keys, known, valkey_url, prefix, monkeypatch):

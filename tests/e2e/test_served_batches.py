@@ -1,13 +1,18 @@
 """OpenAI's Batch API over real servers and workers, with the official SDK: what it is told, and what a kill leaves."""
 
+import asyncio
 import secrets
+import signal
 from collections import Counter
 
 import httpx
 import openai
 import pytest
 import pytest_asyncio
+from redis.asyncio import Redis
 
+from askonce.contract.keys import Keys
+from askonce.contract.served_keys import ServedKeys
 from askonce.operator.access_keys import AccessKeys
 from support.front_door import front_door
 from support.served import (
@@ -249,6 +254,36 @@ async def test_servers_that_are_stopped_hand_over_and_what_is_paid_for_is_never_
             assert len(done) == (await llm_server.stats())["chat"]["calls"] < FILE_LINES
             assert {line["custom_id"] for line in [*done, *left]} == {f"id-{n}" for n in range(FILE_LINES)}
             assert {line["error"]["code"] for line in left} == {"batch_cancelled"}
+
+
+async def test_a_server_that_is_to_end_hands_its_batches_over_while_a_request_is_under_way(
+    valkey_url, llm_server, tmp_path
+):
+    settings = settings_of(valkey_url, llm_server, tmp_path)  # no worker: all waits
+    async with front_door(settings) as door, sdk_of(door, "n") as sdk, Redis.from_url(valkey_url) as redis:
+        batch = await made(sdk, questions(3))
+
+        async def runs():
+            return (await sdk.batches.retrieve(batch.id)).status == "in_progress"
+
+        await until(runs, what="the batch")
+        ask = sdk.chat.completions.create(model="m", messages=[{"role": "user", "content": "Who?"}])
+        asked = asyncio.create_task(ask)
+
+        async def waits():
+            return await redis.zcard(Keys(settings["ASKONCE_KEY_PREFIX"]).queue("interactive"))
+
+        await until(waits, what="the request")
+        door.process.send_signal(signal.SIGTERM)
+
+        async def handed_over():
+            [seconds, _] = await redis.time()
+            due = await redis.zscore(ServedKeys(settings["ASKONCE_KEY_PREFIX"]).open("n"), batch.id)
+            return due <= seconds * 1000
+
+        await until(handed_over, seconds=20, what="the end of the lease")
+        assert (asked.done(), door.process.returncode) == (False, None)
+        asked.cancel()
 
 
 async def test_a_key_that_is_removed_reads_nothing_and_its_batches_are_cancelled(valkey_url, llm_server, tmp_path):

@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -19,6 +20,7 @@ from askonce.serve.batch_api import BatchApi
 from askonce.serve.chat import Chat
 from askonce.serve.doorman import Doorman
 from askonce.serve.embeddings import Embeddings
+from askonce.serve.ending import CutOff
 from askonce.serve.orphans import end_with_parent
 from askonce.serve.page.page import Page
 from askonce.serve.provider import Provider
@@ -71,6 +73,7 @@ def make_app(settings: ServeSettings) -> Starlette:
             Route("/readyz", ready),
         ],
         exception_handlers=HANDLERS,
+        middleware=[Middleware(CutOff)],
         lifespan=lifespan,
     )
 

@@ -12,6 +12,7 @@ from askonce.contract.served_keys import ServedKeys
 from askonce.operator.known_keys import KnownKeys
 from askonce.serve.batch_routes import BatchRoutes
 from askonce.serve.doorman import Doorman
+from askonce.serve.ending import when_told_to_stop
 from askonce.serve.file_routes import FileRoutes
 from askonce.serve.refusals import Refused
 from askonce.serve.serve_settings import ServeSettings
@@ -75,7 +76,8 @@ class BatchApi:
             yield
             return
         async with self._running.running():
-            yield
+            with when_told_to_stop(self._running.end):
+                yield
 
     async def _nowhere(self, request: Request) -> Response:
         await self._doorman.admit(request)

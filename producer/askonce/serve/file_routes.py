@@ -10,7 +10,7 @@ from starlette.routing import Route
 
 from askonce.serve.refusals import Refused, json_response
 from askonce.serve.tenant import Tenants
-from askonce.serve.upload import blocks_of, too_large, uploaded
+from askonce.serve.upload import AGAIN, AT_ONCE, blocks_of, too_large, uploaded
 from askonce.served.batches import TooMany
 from askonce.served.checking import PACKED
 from askonce.served.file_record import FileRecord
@@ -29,6 +29,7 @@ DIGITS = 10
 class FileRoutes:
     def __init__(self, tenants: Tenants, files: Files) -> None:
         self._tenants, self._files = tenants, files
+        self._uploads = 0
 
     def routes(self) -> list[Route]:
         return [
@@ -42,25 +43,34 @@ class FileRoutes:
     async def create(self, request: Request) -> Response:
         """Raises Refused, StoreUnreachable, OSError."""
         _, namespace = await self._tenants.of(request)
-        async with uploaded(request, self._files.most) as form:
-            file, lifetime = form.get("file"), _lifetime(form)
-            if not isinstance(file, UploadFile):
-                raise Refused(400, "the form has no file", param="file")
-            purpose = form.get("purpose")
-            if purpose != PURPOSE:
-                raise Refused(400, f"the purpose of a file is {PURPOSE}: others are not served here", param="purpose")
-            if is_packed(await file.read(LONGEST_MARK)):
-                raise Refused(400, PACKED, param="file")
-            await file.seek(0)
-            filename = (file.filename or "input.jsonl")[:LONGEST_NAME]
-            try:
-                record = await self._files.upload(namespace, filename, PURPOSE, blocks_of(file), lifetime=lifetime)
-            except TooLarge:
-                raise too_large(self._files.most) from None
-            except TooMany:
-                most = f"{namespace!r} has {self._files.count} files, the most that it may"
-                raise Refused(400, f"You have exceeded your file storage quota: {most}. Delete old ones.") from None
+        if self._uploads >= AT_ONCE:
+            raise Refused(429, f"{AT_ONCE} uploads are under way here", code="rate_limit_exceeded", retry_after=AGAIN)
+        self._uploads += 1
+        try:
+            await self._files.look_for_room(namespace)
+            async with uploaded(request, self._files.most) as form:
+                record = await self._keep(namespace, form)
+        except TooLarge:
+            raise too_large(self._files.most) from None
+        except TooMany:
+            most = f"{namespace!r} has {self._files.count} files, the most that it may"
+            raise Refused(400, f"You have exceeded your file storage quota: {most}. Delete old ones.") from None
+        finally:
+            self._uploads -= 1
         return json_response(record.shown())
+
+    async def _keep(self, namespace: str, form: FormData) -> FileRecord:
+        """Raises Refused, TooLarge, TooMany, StoreUnreachable, OSError."""
+        file, lifetime = form.get("file"), _lifetime(form)
+        if not isinstance(file, UploadFile):
+            raise Refused(400, "the form has no file", param="file")
+        if form.get("purpose") != PURPOSE:
+            raise Refused(400, f"the purpose of a file is {PURPOSE}: others are not served here", param="purpose")
+        if is_packed(await file.read(LONGEST_MARK)):
+            raise Refused(400, PACKED, param="file")
+        await file.seek(0)
+        filename = (file.filename or "input.jsonl")[:LONGEST_NAME]
+        return await self._files.upload(namespace, filename, PURPOSE, blocks_of(file), lifetime=lifetime)
 
     async def list(self, request: Request) -> Response:
         """Raises Refused, StoreUnreachable."""

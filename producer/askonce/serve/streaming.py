@@ -1,11 +1,13 @@
 """Answers as Server-Sent Events: what a request says of them, and how they leave."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import StreamingResponse
+from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from askonce.answer import Answer
 from askonce.errors import AskOnceError
@@ -14,6 +16,8 @@ from askonce.serve.hanging_up import begun
 from askonce.serve.refusals import Refused, refusal_of
 from askonce.serve.what_happened import WhatHappened
 from askonce.tasks import stop
+
+log = logging.getLogger("askonce")
 
 Events = Callable[[Answer], Iterator[bytes]]
 Failed = Callable[[Mapping[str, Any]], bytes]
@@ -50,25 +54,41 @@ class EventStreams:
         """
         task = await begun(request, work, seconds=self._quiet)
         if not task.done():
-            return StreamingResponse(self._late(task, events, failed), media_type=EVENTS, headers=HEADERS)
+            return _Late(task, self._late(task, events, failed))
         answer = task.result()
         headers = {**self._happened.headers_of(answer), **HEADERS}
         return StreamingResponse(in_turn(events(answer)), media_type=EVENTS, headers=headers)
 
     async def _late(self, task: "asyncio.Task[Answer]", events: Events, failed: Failed) -> AsyncIterator[bytes]:
+        while not task.done():
+            yield COMMENT
+            await asyncio.wait({task}, timeout=self._quiet)
         try:
-            while not task.done():
-                yield COMMENT
-                await asyncio.wait({task}, timeout=self._quiet)
-            try:
-                answer = task.result()
-            except AskOnceError as error:
-                yield failed(loads(bytes(refusal_of(error).body))["error"])
-                return
-            for part in events(answer):
+            for part in events(task.result()):
                 yield part
+        except AskOnceError as error:
+            yield _event_of(refusal_of(error), failed)
+        except Exception:  # the status is out: what reads the stream has to hear of it all the same
+            log.exception("a stream")
+            yield _event_of(Refused(500, "the answer cannot be sent", code="internal_error").response(), failed)
+
+
+class _Late(StreamingResponse):
+    """Ends what it waits for where the client is gone, though it be before the first comment."""
+
+    def __init__(self, task: "asyncio.Task[Answer]", parts: AsyncIterator[bytes]) -> None:
+        super().__init__(parts, media_type=EVENTS, headers=HEADERS)
+        self._task = task
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
         finally:
-            await stop(task)
+            await stop(self._task)
+
+
+def _event_of(refusal: Response, failed: Failed) -> bytes:
+    return failed(loads(bytes(refusal.body))["error"])
 
 
 async def in_turn(parts: Iterator[bytes]) -> AsyncIterator[bytes]:

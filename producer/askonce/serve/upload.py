@@ -19,6 +19,10 @@ LONGEST = 3600.0
 OTHER = 64 * 1024
 """Bytes of a form beside its file, at most."""
 FIELDS = 16
+AT_ONCE = 16
+"""Uploads under way in a process: each may fill 200 MB of the place for temporary files."""
+AGAIN = 5.0
+"""Seconds after which one more is worth another try."""
 
 
 @asynccontextmanager

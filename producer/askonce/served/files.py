@@ -37,6 +37,12 @@ class Files:
         self.most, self.count, self.lifetime = most, count, lifetime
         self._store, self._keys, self._blobs = store, keys, blobs
 
+    async def look_for_room(self, namespace: str) -> None:
+        """Before anything is read. Raises TooMany."""
+        [count] = await self._store.pipeline([("ZCARD", self._keys.files(namespace))])
+        if count >= self.count:
+            raise TooMany
+
     async def upload(
         self, namespace: str, filename: str, purpose: str, data: AsyncIterator[bytes], *, lifetime: int | None
     ) -> FileRecord:

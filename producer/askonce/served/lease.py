@@ -32,11 +32,14 @@ class Counts:
 
 
 class Lease:
-    """kept: seconds after its end for which a batch is known. status: as it was when Redis was last asked."""
+    """kept: seconds after its end for which a batch is known. status: as it was when Redis was last asked.
+
+    counts: as another server has left them, until what is done is looked at.
+    """
 
     def __init__(self, store: Store, keys: ServedKeys, record: BatchRecord, fence: int, *, kept: int) -> None:
         self.record, self.fence, self.status = record, fence, record.status
-        self.counts = Counts()
+        self.counts = Counts(record.counts.get("completed", 0), record.counts.get("failed", 0))
         self.cancelled = asyncio.Event()
         self._store, self._kept = store, kept
         space, name = record.namespace, record.id

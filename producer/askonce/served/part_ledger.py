@@ -15,7 +15,7 @@ from askonce.batch.ledger import is_failed
 from askonce.batch.lines import divided
 from askonce.batch.output_format import REQUEST
 from askonce.served.blobs import Blobs
-from askonce.served.lease import Lease
+from askonce.served.lease import Counts, Lease
 from askonce.tables.lines import Splitter
 
 UNSAVED = 2000
@@ -58,9 +58,11 @@ class PartLedger:
 
     async def load(self) -> None:
         """Finds out what is done already. Raises OSError."""
+        counts = dict.fromkeys(KINDS, 0)
         for kind in KINDS:
             async for _ in self.lines(kind, self._done):
-                self._count(kind)
+                counts[kind] += 1
+        self._lease.counts = Counts(counts["done"], counts["failed"])
 
     async def lines(self, kind: str, seen: "Marks") -> AsyncIterator[bytes]:
         """The lines of all parts of a kind that are not seen yet. Raises OSError."""

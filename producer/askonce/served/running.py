@@ -51,6 +51,8 @@ class Running:
         self._model, self._most, self._lines, self._kept = model, most, lines, kept
         self._runs: set[asyncio.Task[None]] = set()
         self._wanted = asyncio.Event()
+        self._looking: asyncio.Task[None] | None = None
+        self._ending: asyncio.Task[None] | None = None
 
     def look(self) -> None:
         """There may be a new batch."""
@@ -59,12 +61,22 @@ class Running:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Inside, batches are run. At the end what is under way is written, and other servers go on with it."""
-        looking = asyncio.create_task(self._look())
+        self._looking = asyncio.create_task(self._look())
         try:
             yield
         finally:
-            await stop(looking)
-            await ended(*self._runs)
+            self.end()
+            if self._ending is not None:
+                await self._ending
+
+    def end(self) -> None:
+        """Takes no batch any more, and begins to hand over those under way."""
+        if self._looking is not None and self._ending is None:
+            self._ending = asyncio.create_task(self._end(self._looking))
+
+    async def _end(self, looking: "asyncio.Task[None]") -> None:
+        await stop(looking)
+        await ended(*self._runs)
 
     async def _look(self) -> None:
         while True:
@@ -123,3 +135,5 @@ async def _tried(work: Coroutine[Any, Any, Any]) -> None:
         await work
     except (AskOnceError, OSError, LeaseLost) as error:
         log.debug("%s", error)
+    except Exception:  # a fault of ours: the next look is another chance
+        log.exception("going on all the same")

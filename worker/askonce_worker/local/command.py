@@ -102,7 +102,10 @@ def _next_steps(env_file: Path) -> str:
 
 def _front_door(base_url: str) -> str:
     page = base_url.removesuffix("v1") + "ui"
-    return f"or from what speaks OpenAI's API, with any key, at {base_url}\nand see what it saves at {page}"
+    return (
+        f"or, while the worker runs, from what speaks OpenAI's API, with any key, at {base_url}\n"
+        f"and see what it saves at {page}"
+    )
 
 
 def _say(line: str) -> None:
