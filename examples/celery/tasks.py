@@ -3,7 +3,7 @@ CELERY_BROKER_URL, CELERY_RESULT_BACKEND.
 """
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from celery import Celery, Task
@@ -34,27 +34,28 @@ def ask(text: str) -> str | None:
 def submit(self: Task, texts: list[str]) -> list[str]:
     """For many: returns at once. Each job id is made of the task's, so a second run of it submits nothing anew."""
     questions = [Question(text, job_id=f"{self.request.id}/{place}") for place, text in enumerate(texts)]
-    return run(client.submit_many(questions, timeout=3600))
+    return run(lambda own: own.submit_many(questions, timeout=3600))
 
 
 @app.task(bind=True, autoretry_for=[StoreUnreachable], retry_backoff=True, max_retries=None)
 def collect(self: Task, job_ids: list[str]) -> dict[str, str | None]:
     """Looks, and comes back in five seconds: no process waits. It ends, since each question has its deadline."""
-    if {"queued", "running"} & set(run(client.status(job_ids)).values()):
+    if {"queued", "running"} & set(run(lambda own: own.status(job_ids)).values()):
         raise self.retry(countdown=5)
-    return run(texts_of(job_ids))
+    return run(lambda own: texts_of(own, job_ids))
 
 
-async def texts_of(job_ids: list[str]) -> dict[str, str | None]:
-    answers = [answer async for answer in client.as_completed(job_ids)]
+async def texts_of(own: askonce.Client, job_ids: list[str]) -> dict[str, str | None]:
+    answers = [answer async for answer in own.as_completed(job_ids)]
     return {answer.job_id: f"failed: {answer.error.kind}" if answer.error else answer.text for answer in answers}
 
 
-def run(work: Awaitable[T]) -> T:
-    """The asynchronous client in a synchronous task: a loop for this call, and its connections closed with it."""
+def run(work: Callable[[askonce.Client], Awaitable[T]]) -> T:
+    """The asynchronous client in a synchronous task: a loop for this call, and a client of its own, closed with it.
+    That of `ask` stays open."""
 
     async def closing() -> T:
-        async with client:
-            return await work
+        async with askonce.Client() as own:
+            return await work(own)
 
     return asyncio.run(closing())

@@ -1,5 +1,6 @@
 """Answers over HTTP: `uvicorn app:app`. Settings come from the environment: ASKONCE_REDIS_URL, ASKONCE_MODEL."""
 
+import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Annotated, Any
@@ -40,7 +41,7 @@ app = FastAPI(lifespan=lifespan)
 
 @app.exception_handler(AskOnceError)
 async def refused(_: Request, error: AskOnceError) -> JSONResponse:
-    headers = {"Retry-After": f"{error.retry_after:.0f}"} if isinstance(error, QueueFull) else None
+    headers = {"Retry-After": str(math.ceil(error.retry_after))} if isinstance(error, QueueFull) else None
     return JSONResponse({"detail": str(error)}, STATUS[type(error)], headers)
 
 

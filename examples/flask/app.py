@@ -3,6 +3,7 @@
 Settings come from the environment: ASKONCE_REDIS_URL, ASKONCE_MODEL.
 """
 
+import math
 from typing import Any
 
 from flask import Flask, Response, jsonify, request
@@ -29,5 +30,5 @@ def ask() -> dict[str, Any]:
 
 @app.errorhandler(askonce.AskOnceError)
 def refused(error: askonce.AskOnceError) -> tuple[Response, int, dict[str, str]]:
-    headers = {"Retry-After": f"{error.retry_after:.0f}"} if isinstance(error, askonce.QueueFull) else {}
+    headers = {"Retry-After": str(math.ceil(error.retry_after))} if isinstance(error, askonce.QueueFull) else {}
     return jsonify(error=str(error)), STATUS[type(error)], headers

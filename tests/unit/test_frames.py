@@ -298,6 +298,66 @@ def test_a_mistake_in_the_call_is_raised_once_and_nothing_is_asked(rows, field, 
     assert asked.asked == []
 
 
+TIMES = """
+import sys
+
+class Without:
+    def find_spec(name, path, target=None):
+        if name == "pandas":
+            raise ImportError(name)
+
+if sys.argv[1] == "without":
+    sys.meta_path.insert(0, Without)
+else:
+    import pandas
+import askonce, pyarrow as pa
+from askonce.testing import FakeClient
+
+nanoseconds = pa.array([1_767_312_000_000_000_000, 1_500_000_000, 3_600_000_000_005], pa.int64())
+for kind in (pa.timestamp("ns"), pa.timestamp("ns", "UTC"), pa.timestamp("ns", "Asia/Kolkata"), pa.duration("ns")):
+    frame = pa.table({"x": nanoseconds.cast(kind)})
+    print(askonce.enrich(frame, "{x}", client=FakeClient(), progress=False)["error"].null_count)
+    print(*askonce.enrich(frame, "{x}", client=FakeClient(lambda q: q.text))["answer"].to_pylist(), sep="|")
+"""
+
+
+def test_times_with_nanoseconds_are_asked_alike_with_and_without_pandas():
+    without, beside = (
+        subprocess.run([sys.executable, "-c", TIMES, told], capture_output=True, text=True, check=False)
+        for told in ("without", "with")
+    )
+    assert without.stderr == ""
+    assert without.stdout.splitlines()[::2] == ["3"] * 4
+    assert without.stdout.splitlines()[1::2] == [
+        "2026-01-02 00:00:00|1970-01-01 00:00:01.500000|1970-01-01 01:00:00.000000005",
+        "2026-01-02 00:00:00+00:00|1970-01-01 00:00:01.500000+00:00|1970-01-01 01:00:00.000000005+00:00",
+        "2026-01-02 05:30:00+05:30|1970-01-01 05:30:01.500000+05:30|1970-01-01 06:30:00.000000005+05:30",
+        "20455 days, 0:00:00|0:00:01.500000|1:00:00",
+    ]
+    assert beside.stdout == without.stdout
+    stamps = pd.to_datetime([1_767_312_000_000_000_000, 1_500_000_000, 3_600_000_000_005], utc=True)
+    done = askonce.enrich(pd.DataFrame({"x": stamps.astype("datetime64[ns, UTC]")}), "{x}", client=client())
+    assert "|".join(done["answer"]) == without.stdout.splitlines()[3]
+
+
+def test_types_that_json_has_no_word_for_are_asked_as_they_are_printed():
+    months = pd.DataFrame(
+        {"x": pd.period_range("2026-01", periods=2, freq="M"), "share": [float("inf"), -float("inf")]}
+    )
+    assert list(askonce.enrich(months, "{x}", client=client())["answer"]) == ["2026-01", "2026-02"]
+    assert list(askonce.enrich(months, "{share}", client=client())["answer"]) == ["inf", "-inf"]
+
+
+@pytest.mark.parametrize(
+    "column",
+    [pd.Series, pl.Series, pa.array, lambda texts: pa.chunked_array([texts])],
+    ids=["pandas", "polars", "array", "chunks"],
+)
+def test_a_column_is_refused_and_told_where_it_belongs(column):
+    with pytest.raises(TypeError, match=r"is a column: give frame\[\['text'\]\], or askonce.run"):
+        askonce.enrich(column(["a?"]), "{text}", client=client())
+
+
 @pytest.mark.parametrize("kind", FRAMES)
 def test_an_empty_frame_gets_its_columns(kind):
     full = FRAMES[kind][0]()

@@ -5,6 +5,13 @@ from typing import Any
 
 ROWS = 4096
 """That are Python objects at a time."""
+AS_PYTHON = (
+    (r"(\d{6})000(Z|[+-]\d{4})?$", r"\1\2"),
+    (r"\.000000(Z|[+-]\d{4})?$", r"\1"),
+    (r"Z$", "+0000"),
+    (r"([+-]\d\d)(\d\d)$", r"\1:\2"),
+)
+"""What of Arrow's text of a time with nanoseconds Python writes otherwise, and how."""
 
 
 class ArrowFrame:
@@ -35,7 +42,22 @@ class ArrowFrame:
 def cells_of(table: Any) -> Iterator[tuple[Any, ...]]:
     """The rows of a `pyarrow.Table`."""
     for batch in table.to_batches(max_chunksize=ROWS):
-        yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
+        yield from zip(*(_spelt(column).to_pylist() for column in batch.columns), strict=True)
+
+
+def _spelt(column: Any) -> Any:
+    """Times with nanoseconds as texts, for which Python itself has no object. Of spans it drops the nanoseconds."""
+    import pyarrow as pa  # noqa: PLC0415 - of an extra
+    from pyarrow import compute  # noqa: PLC0415
+
+    if pa.types.is_duration(column.type):
+        return column.cast(pa.duration("us"), safe=False)
+    if getattr(column.type, "unit", None) != "ns":
+        return column
+    texts = column.cast(pa.string())
+    for pattern, replacement in AS_PYTHON:
+        texts = compute.replace_substring_regex(texts, pattern, replacement)
+    return texts
 
 
 def arrow_of(frame: object) -> tuple[Any, Callable[[Any], Any]]:

@@ -31,11 +31,17 @@ class Frame(Protocol):
 def open_frame(frame: object) -> Frame:
     """Raises TypeError for what is no frame, and ImportError where there is no pyarrow."""
     try:
-        import pyarrow as pa  # noqa: F401, PLC0415 - of an extra
+        import pyarrow as pa  # noqa: PLC0415 - of an extra
     except ImportError as error:
         raise ImportError(MISSING) from error
     if _is_of(frame, "polars", "LazyFrame"):
         raise TypeError("a LazyFrame has no rows yet: give frame.collect()")
+    if (
+        _is_of(frame, "pandas", "Series")
+        or _is_of(frame, "polars", "Series")
+        or isinstance(frame, pa.Array | pa.ChunkedArray)
+    ):
+        raise TypeError(f"{type(frame).__name__} is a column: give frame[['text']], or askonce.run(column)")
     if not hasattr(frame, STREAM) and not hasattr(frame, "__arrow_c_array__"):
         hint = "; pandas has it from 2.2 on" if _is_of(frame, "pandas", "DataFrame") else ""
         raise TypeError(f"{type(frame).__name__} is no data frame: it has no {STREAM}{hint}")
