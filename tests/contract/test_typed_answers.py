@@ -8,6 +8,9 @@ import pytest
 from askonce import Question
 from askonce.contract.records import read_record
 from askonce_worker.answering.answers import INVALID
+from askonce_worker.providers import rate_budget
+from askonce_worker.providers.rate_budget import RateReservation
+from askonce_worker.schemas.schemas import Schemas
 from support.asking import settings_for
 from support.counting import counters
 from support.parking import answers, nothing_left, taking
@@ -281,6 +284,58 @@ async def test_a_schema_that_cannot_be_looked_at_is_not_paid_for(worker, llm_ser
     [answer] = await ask(worker, Question("What?", schema=schema))
     assert (answer.error.kind, words in answer.error.message) == ("invalid_question", True)
     assert await requests(llm_server) == []
+
+
+@pytest.mark.parametrize("schema", [{"type": "nothing"}, {"$ref": "#/$defs/missing"}])
+async def test_no_batch_is_paid_for_a_schema_that_is_refused(batch_worker, says, llm_server, schema):
+    await says(GOOD)
+    async with wired_workers(1, batch_worker) as [worker], taking(worker):
+        ids = await worker.client.submit_many([Question("What?", schema=schema), typed()], lane="bulk")
+        refused, other = await answers(worker, ids)
+    assert (refused.error.kind, other.tier) == ("invalid_question", "batch")
+    assert await requests(llm_server) == []
+    assert [batch["lines"] for batch in (await llm_server.stats())["batches"]["batches"]] == [1]
+
+
+async def test_the_tokens_of_an_answer_that_does_not_fit_count_towards_the_limits(worker, says, monkeypatch):
+    counted = []
+
+    class Watched(RateReservation):
+        def spent(self, usage=None):
+            counted.append(usage)
+            super().spent(usage)
+
+    monkeypatch.setattr(rate_budget, "RateReservation", Watched)
+    await says(BAD)
+    [answer] = await ask(worker, typed())
+    assert answer.error.kind == INVALID
+    assert counted[-1] == answer.usage
+
+
+async def test_an_entry_that_nobody_has_marked_is_looked_at_once(settings, says, monkeypatch):
+    looked = []
+
+    def look(self, question, body):
+        looked.append(question.text)
+        return flaw(self, question, body)
+
+    flaw = Schemas.flaw
+    monkeypatch.setattr(Schemas, "flaw", look)
+    async with wired_workers(1, settings) as [watched]:
+        await says(GOOD)
+        await ask(watched, untyped())
+        looked.clear()
+        for _ in range(3):
+            [hit] = await ask(watched, typed())
+            assert hit.source == "exact"
+        assert len(looked) == 1
+        await says(BAD)
+        await ask(watched, untyped(cache="refresh"))
+        [as_ever] = await ask(watched, untyped())
+        await says(GOOD)
+        [again] = await ask(watched, typed())
+    assert (as_ever.source, as_ever.text) == ("exact", BAD)
+    assert again.text == GOOD, "what took its place is looked at"
 
 
 async def test_responses_are_repaired_too(worker, llm_server):

@@ -8,6 +8,7 @@ import orjson
 import pytest
 
 from askonce.batch.table.prompt import parse_prompt, with_compared
+from askonce.batch.table.writers import typed_cell
 from askonce.contract.completion import text_body
 from askonce.testing import FakeClient
 from support.batch_runs import BROKEN, batch, records
@@ -228,6 +229,32 @@ async def test_json_lines_keep_lists_and_parquet_has_types(table):
             "label": "refund", "sure": 1.0, "count": 3, "urgent": True, "words": '["a",{"b":null}]',
         }  # fmt: skip
         assert {each: bad[each] for each in SCHEMA["properties"]} == NONE_OF_IT
+
+
+@pytest.mark.parametrize(
+    ("value", "kind", "cell"),
+    [
+        ("a", "integer", None),
+        (1.5, "integer", None),
+        (3.0, "integer", 3),
+        (2**63, "integer", None),
+        (True, "integer", None),
+        (True, "number", None),
+        ([1], "number", None),
+        (1, "number", 1.0),
+        (1, "boolean", None),
+        ("true", "boolean", None),
+    ],
+)
+def test_a_cell_of_parquet_is_of_its_columns_type_or_left_out(value, kind, cell):
+    assert typed_cell(value, kind) == cell
+
+
+async def test_an_answer_too_deep_to_be_written_again_does_not_cost_the_table(table):
+    deep = '{"label": "refund", "words": ' + "[" * 300 + "]" * 300 + "}"
+    async with FakeClient(lambda question: deep) as askonce:
+        assert await batch(askonce, "in.csv", "out.jsonl", "--prompt", "{text}", "--schema", "label.json") == 1
+    assert [row["label"] for row in records(table / "out.jsonl")] == [None, None]
 
 
 async def test_a_schema_of_other_lines_is_their_own(table):

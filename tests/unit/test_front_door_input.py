@@ -64,6 +64,9 @@ def test_an_answer_has_to_fit_its_schema_where_the_request_says_so():
     assert question_of(BODY, {}, KEY).schema is None
     assert question_of(BODY, {"x-askonce-schema": "true"}, KEY).schema is True
     assert question_of({**BODY, "askonce": {"schema": True}}, {}, KEY).schema is True
+    assert question_of(BODY, {"x-askonce-schema": "false"}, KEY).schema is None
+    assert question_of({**BODY, "askonce": {"schema": True}}, {"x-askonce-schema": "false"}, KEY).schema is None
+    assert question_of({**BODY, "askonce": {"schema": False}}, {}, KEY).schema is None
     for headers, body in (({"x-askonce-schema": "yes"}, BODY), ({}, {**BODY, "askonce": {"schema": {}}})):
-        with pytest.raises(Refused, match="schema is true"):
+        with pytest.raises(Refused, match="schema is true or false"):
             question_of(body, headers, KEY)

@@ -1,5 +1,6 @@
 """A schema on its way to the provider: strict where it may be."""
 
+from collections.abc import Callable
 from enum import StrEnum
 from typing import Any, Literal
 
@@ -8,9 +9,10 @@ import pytest
 from openai.lib._pydantic import to_strict_json_schema
 from pydantic import BaseModel, Field
 
-from askonce import Question
+from askonce import InvalidQuestion, Question
 from askonce.contract.chunk import pack, unpack
-from askonce.schemas.strict import keeps_strict, strict_schema
+from askonce.schemas.columns import columns_of
+from askonce.schemas.strict import keeps_strict, resolved, strict_schema
 from askonce.schemas.wanted import format_of, schema_in, with_format, without_format
 
 
@@ -138,3 +140,60 @@ def test_a_wish_that_a_worker_cannot_grant_is_that_questions_fault_alone():
     assert [question.job_id for question in read.questions] == ["b"]
     payload["questions"][0]["schema"] = "of a newer client"
     assert unpack(payload).bad == ()
+
+
+class Unsayable(BaseModel, arbitrary_types_allowed=True):
+    call: Callable[[], int]
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"endpoint": "responses", "params": {"text": "abc"}, "schema": CLOSED}, "text is an object"),
+        ({"endpoint": "responses", "params": {"text": ["abc"]}, "schema": CLOSED}, "text is an object"),
+        ({"schema": Unsayable}, "the schema is not JSON"),
+    ],
+)
+def test_what_is_wrong_with_a_schema_waits_for_the_check(fields, words):
+    question = Question("x", model="m", namespace="n", **fields)
+    with pytest.raises(InvalidQuestion, match=words):
+        question.check()
+
+
+def test_a_reference_leads_into_lists_and_may_be_percent_encoded():
+    root = {"$defs": {"My Model": {"type": "string"}, "a/b": {"type": "null"}}, "anyOf": [{"type": "integer"}]}
+    assert resolved(root, "#/$defs/My%20Model") == {"type": "string"}
+    assert resolved(root, "#/$defs/a~1b") == resolved(root, "#/%24defs/a~1b") == {"type": "null"}
+    assert resolved(root, "#/anyOf/0") == {"type": "integer"}
+    assert resolved(root, "#/anyOf/0/type") == "integer"
+    for none in ("#/anyOf/1", "#/anyOf/-1", "#/anyOf/00", "#/anyOf/x", "#/anyOf/0/type/0", "anyOf/0"):
+        assert resolved(root, none) is None
+
+
+@pytest.mark.parametrize(
+    ("part", "kind"),
+    [
+        ({"const": 3}, "integer"),
+        ({"const": "a"}, "text"),
+        ({"enum": [1, 2, None]}, "integer"),
+        ({"enum": [1, True]}, "json"),
+        ({"enum": ["a", None]}, "text"),
+        ({"allOf": [{"$ref": "#/$defs/count"}], "description": "how many"}, "integer"),
+        ({"allOf": [{"type": "integer"}, {"minimum": 0}]}, "json"),
+        ({"anyOf": [{"$ref": "#/$defs/count"}, {"const": None}, {"type": "null"}]}, "json"),
+        ({"anyOf": [{"$ref": "#/$defs/count"}, {"type": "null"}]}, "integer"),
+        ({"$ref": "#/$defs/tree"}, "json"),
+        ({"$ref": "#/$defs/round"}, "json"),
+    ],
+)
+def test_a_column_has_the_type_of_its_property(part, kind):
+    tree = {"anyOf": [{"type": "string"}, *[{"$ref": "#/$defs/tree"}] * 30]}
+    named = {"count": {"type": "integer"}, "tree": tree, "round": {"allOf": [{"$ref": "#/$defs/round"}]}}
+    assert columns_of({"properties": {"it": part}, "$defs": named}) == {"it": kind}
+
+
+def test_a_column_of_a_schema_without_an_end_is_json():
+    nested = {"type": "string"}
+    for _ in range(300):
+        nested = {"anyOf": [nested]}
+    assert columns_of({"properties": {"it": nested}}) == {"it": "json"}

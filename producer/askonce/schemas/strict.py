@@ -3,13 +3,16 @@
 https://developers.openai.com/api/docs/guides/structured-outputs
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
+from urllib.parse import unquote
 
 Node = Mapping[str, Any]
 
 MAPS = ("$defs", "definitions", "properties")
 LISTS = ("allOf", "anyOf")
+INDEX = re.compile(r"0|[1-9][0-9]{0,8}")
 BEYOND = frozenset(
     {"allOf", "dependentRequired", "dependentSchemas", "else", "if", "not", "oneOf", "patternProperties", "then"}
 )
@@ -28,13 +31,21 @@ def keeps_strict(schema: Node) -> bool:
 
 
 def resolved(root: Node, ref: str) -> Any:
-    """What `#/…` points to. None for nothing, and for a reference to elsewhere."""
+    """What `#/…` points to, a JSON pointer in a URL (RFC 6901). None for nothing, and for a reference to elsewhere."""
     if not ref.startswith("#"):
         return None
     found: Any = root
-    for part in filter(None, ref[1:].split("/")):
-        found = found.get(part.replace("~1", "/").replace("~0", "~")) if isinstance(found, Mapping) else None
+    for part in filter(None, unquote(ref[1:]).split("/")):
+        found = _member(found, part.replace("~1", "/").replace("~0", "~"))
     return found
+
+
+def _member(of: Any, name: str) -> Any:
+    if isinstance(of, Mapping):
+        return of.get(name)
+    if isinstance(of, list) and INDEX.fullmatch(name) and int(name) < len(of):
+        return of[int(name)]
+    return None
 
 
 def _strict(node: Any, root: Node, within: frozenset[str]) -> Any:

@@ -34,10 +34,12 @@ def with_format(params: Mapping[str, Any], schema: Schema | None, endpoint: str)
         return params
     wanted = format_of(schema)
     as_sent = wanted if endpoint == "chat" else {"type": KIND, **wanted[KIND]}
+    text = params.get("text")
+    require(endpoint == "chat" or isinstance(text, Mapping | None), "text is an object")
     require(known in (None, as_sent), "schema and params name two formats of the answer")
     if endpoint == "chat":
         return {**params, "response_format": as_sent}
-    return {**params, "text": {**(params.get("text") or {}), "format": as_sent}}
+    return {**params, "text": {**(text or {}), "format": as_sent}}
 
 
 def without_format(params: Mapping[str, Any], endpoint: str) -> dict[str, Any]:
@@ -62,12 +64,12 @@ def schema_in(params: Mapping[str, Any], endpoint: str) -> Mapping[str, Any] | N
 
 def format_of(schema: Any) -> Format:
     """`response_format` for a model, a schema, or a schema with its name around it. Raises InvalidQuestion."""
-    if is_model(schema):
-        return _of_model(schema)
-    require(isinstance(schema, Mapping), "schema is a JSON schema (an object), or a pydantic model")
+    require(is_model(schema) or isinstance(schema, Mapping), "schema is a JSON schema (an object), or a pydantic model")
     try:
-        return _of_json(dumps(schema))
-    except (TypeError, ValueError, RecursionError) as error:
+        return _of_model(schema) if is_model(schema) else _of_json(dumps(schema))
+    except InvalidQuestion:
+        raise
+    except (TypeError, ValueError, RuntimeError) as error:  # of pydantic, too
         raise InvalidQuestion(f"the schema is not JSON: {error}") from error
 
 

@@ -4,7 +4,7 @@ x-askonce-cache: use | refresh | bypass
 x-askonce-ttl: seconds for which the answer may be reused
 x-askonce-threshold: least cosine similarity of a match; it may only tighten the workers'
 x-askonce-namespace: the tenant, where the key does not name one
-x-askonce-schema: true, where the answer has to fit the JSON schema that the request asks for, or be repaired, or fail
+x-askonce-schema: true | false; true: the answer has to fit the JSON schema of the request, or be repaired, or fail
 x-askonce-template: the fixed text around what varies in the last message, with {text} in its place; percent-encoded
 """
 
@@ -58,8 +58,11 @@ def _fields(of_body: Any, headers: Mapping[str, str]) -> QuestionFields:
     unknown = wishes.keys() - set(WISHES)
     if unknown:
         raise Refused(400, f"{BODY} has no {min(unknown)!r}: it has {', '.join(WISHES)}", param=BODY)
-    if wishes.get("schema", True) is not True:
-        raise Refused(400, "schema is true: the schema itself stands in the request", param="schema")
+    schema = wishes.pop("schema", False)
+    if not isinstance(schema, bool):
+        raise Refused(400, "schema is true or false: the schema itself stands in the request", param="schema")
+    if schema:
+        wishes["schema"] = True
     return cast(QuestionFields, wishes)  # their types are checked with the question
 
 
@@ -67,7 +70,7 @@ def _header(name: str, value: str) -> str | float:
     if name == "template":
         return unquote(value)
     if name == "schema":
-        return value == "true"
+        return {"true": True, "false": False}.get(value, value)
     if name not in NUMBERS:
         return value
     try:

@@ -6,7 +6,7 @@ from typing import Any
 import structlog
 
 from askonce.contract.completion import CompletionVerdict, verdict
-from askonce_worker.answering.answers import Failure, failed, failure_of, for_others, from_llm, similar
+from askonce_worker.answering.answers import INVALID, Failure, failed, failure_of, for_others, from_llm, similar
 from askonce_worker.answering.coalescing import Coalescer, Lead, Settlement
 from askonce_worker.answering.llm_turns import LLMTurns
 from askonce_worker.answering.open_question import OpenQuestion
@@ -106,7 +106,12 @@ class Asking:
         item.called = self._clock.now_ms()
         with self._stage("llm", model=item.question.model or ""):
             timeout = self.seconds_left(item) + 1
-            completion = await self._llm.complete(item.question, timeout=timeout, tier=item.tier, again=turn.again)
+            try:
+                completion = await self._llm.complete(item.question, timeout=timeout, tier=item.tier, again=turn.again)
+            except LLMError as error:
+                if error.kind == INVALID:  # its tokens are used all the same
+                    turn.spent(error.body.get("usage"))
+                raise
         turn.spent(completion.body.get("usage"))
         return completion
 

@@ -1,9 +1,13 @@
 """The way in: bulk questions of tier `batch` that nothing answers now wait for a batch; their job is done with them.
 
 A question that a live leader asks at this moment follows it, as any other does. One that is near its deadline is asked
-at once, and so is one of another endpoint than chat completions: batches are of these.
+at once, and so is one of another endpoint than chat completions: batches are of these. So is one whose schema is
+refused: it fails at once then, and nothing is paid.
 """
 
+from collections.abc import Callable
+
+from askonce.question import Question
 from askonce_worker.answering.chunk_end import left_out
 from askonce_worker.answering.coalescing import Coalescer
 from askonce_worker.answering.open_question import OpenQuestion
@@ -13,9 +17,19 @@ from askonce_worker.parked.store import NEW, ParkedStore
 
 
 class BatchParking:
-    """margin: seconds before its deadline from which on a question does not wait for a batch."""
+    """margin: seconds before its deadline from which on a question does not wait for a batch. refuse: why a question's
+    schema cannot be looked at."""
 
-    def __init__(self, store: ParkedStore, coalescer: Coalescer, clock: Clock, *, margin: float) -> None:
+    def __init__(
+        self,
+        store: ParkedStore,
+        coalescer: Coalescer,
+        clock: Clock,
+        *,
+        margin: float,
+        refuse: Callable[[Question], str | None],
+    ) -> None:
+        self._refuse = refuse
         self._store = store
         self._coalescer = coalescer
         self._clock = clock
@@ -24,7 +38,7 @@ class BatchParking:
     async def park(self, todo: list[OpenQuestion]) -> list[OpenQuestion]:
         """Those that are not parked."""
         latest = self._clock.now_ms() + self._margin_ms
-        waits = [item for item in todo if item.deadline > latest and _is_for_batch(item)]
+        waits = [item for item in todo if item.deadline > latest and self._is_for_batch(item)]
         joined = self._coalescer.join([item.ask() for item in waits])
         waits = [item for item, follow in zip(waits, joined, strict=True) if follow is None]
         if not waits:
@@ -35,9 +49,10 @@ class BatchParking:
         parked = {item.key for item in waits}
         return [item for item in todo if item.key not in parked]
 
-
-def _is_for_batch(item: OpenQuestion) -> bool:
-    return item.tier == "batch" and item.question.endpoint == "chat"
+    def _is_for_batch(self, item: OpenQuestion) -> bool:
+        if item.tier != "batch" or item.question.endpoint != "chat":
+            return False
+        return item.question.schema is None or self._refuse(item.question) is None
 
 
 def _records(item: OpenQuestion) -> list[tuple[str, Parked, Packed]]:

@@ -127,7 +127,7 @@ def _around(shared: _Shared, lookup: Lookup, clock: Clock) -> Around:
         lookup=lookup,
         outbound=shared.publisher,
         clock=clock,
-        fits=shared.schemas.flaw,
+        schemas=shared.schemas,
     )
 
 

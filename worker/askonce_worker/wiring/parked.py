@@ -9,7 +9,6 @@ from redis.asyncio import Redis
 from askonce.contract.keys import Keys
 from askonce.prices.load import Prices
 from askonce_worker.answering.coalescing import Coalescer
-from askonce_worker.answering.fitting import Fits
 from askonce_worker.answering.lookup import Lookup
 from askonce_worker.answering.ports import Clock, ExactCache, Outbound
 from askonce_worker.cache.parked_vectors import QdrantParkedVectors
@@ -40,6 +39,7 @@ from askonce_worker.parked.twins import Twins
 from askonce_worker.providers import provider
 from askonce_worker.providers.money_budget import MoneyBudget
 from askonce_worker.providers.spend_limits import spend_limits
+from askonce_worker.schemas.schemas import Schemas
 from askonce_worker.settings import Settings
 from askonce_worker.wiring.llm_parts import money_of, prices_of
 from askonce_worker.wiring.parts import secret, waits_of
@@ -61,7 +61,7 @@ class Around:
     lookup: Lookup
     outbound: Outbound
     clock: Clock
-    fits: Fits
+    schemas: Schemas
 
 
 def parked_of(settings: Settings, around: Around, stack: AsyncExitStack) -> tuple[BatchParking, Tending]:
@@ -75,7 +75,8 @@ def parked_of(settings: Settings, around: Around, stack: AsyncExitStack) -> tupl
         limits=spend_limits(settings.budgets),
         on_nearly_spent=money.warn,
     )
-    parking = BatchParking(store, around.coalescer, around.clock, margin=settings.batch_margin)
+    margin, refuse = settings.batch_margin, around.schemas.refusal
+    parking = BatchParking(store, around.coalescer, around.clock, margin=margin, refuse=refuse)
     return parking, _tending(settings, around, store, prices, money, stack)
 
 
@@ -100,8 +101,9 @@ def _tending(
     batches = Batches(around.redis, around.keys, store, around.refusals, most=settings.batch_max_requests)
     twins = Twins(_vectors(settings, clock, stack))
     arriving = Arriving(around.redis, around.keys)
+    fits = around.schemas.flaw
     settling = Settling(
-        store, around.outbound, around.matcher, twins, clock, arriving, prices=prices, money=money, fits=around.fits
+        store, around.outbound, around.matcher, twins, clock, arriving, prices=prices, money=money, fits=fits
     )
     pending = Pending(around.exact, around.matcher, settling)
     splitting = Splitting(store, batches, settling, clock, margin=margin)

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from askonce.contract.completion import verdict
-from askonce.json_values import loads
 from askonce.prices.load import Prices, cost_of_reply
 from askonce.prices.money import from_nano
 from askonce.readable import message_text
 from askonce.replies.shapes import messages_of
 from askonce.schemas.columns import Columns, columns_of
+from askonce.schemas.reading import answer_value
 
 ANSWER: Columns = {"answer": "text"}
 FACTS: Columns = {"source": "text", "similarity": "number", "error": "text", "cost": "number"}
@@ -80,7 +80,7 @@ def cells_of(text: str | None, columns: Columns) -> dict[str, Any]:
     if columns is ANSWER:
         return {"answer": text}
     try:
-        found = loads(text or "")
+        found = answer_value(text or "")
     except ValueError:  # the provider broke it off
         return {}
     return {name: found.get(name) for name in columns} if isinstance(found, dict) else {}

@@ -113,13 +113,14 @@ def typed_cell(value: Any, kind: ColumnKind) -> Any:
     if kind == "boolean":
         return value if isinstance(value, bool) else None
     if kind in ("integer", "number"):
-        return _number(value, whole=kind == "integer") if isinstance(value, int | float) else None
+        is_one = isinstance(value, int | float) and not isinstance(value, bool)
+        return _number(value, whole=kind == "integer") if is_one else None
     return cell_text(_plain(value))
 
 
 def _number(value: float, *, whole: bool) -> float | None:
     if whole:
-        return int(value) if -MOST_INTEGER <= value < MOST_INTEGER else None
+        return int(value) if -MOST_INTEGER <= value < MOST_INTEGER and value == int(value) else None
     return float(value)
 
 
