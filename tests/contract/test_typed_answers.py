@@ -3,6 +3,7 @@
 import asyncio
 
 import orjson
+import psutil
 import pytest
 
 from askonce import Question
@@ -10,6 +11,7 @@ from askonce.contract.records import read_record
 from askonce_worker.answering.answers import INVALID
 from askonce_worker.providers import rate_budget
 from askonce_worker.providers.rate_budget import RateReservation
+from askonce_worker.schemas.looking_process import PROGRAM
 from askonce_worker.schemas.schemas import Schemas
 from support.asking import settings_for
 from support.counting import counters
@@ -95,7 +97,7 @@ async def test_one_that_does_not_fit_is_repaired_and_kept_under_its_own_question
     assert conversation == first["messages"]
     assert said == {"role": "assistant", "content": BAD}
     assert told["role"] == "user"
-    assert "$.label: 'perhaps' is not one of ['refund', 'order']" in told["content"]
+    assert '$.label: "perhaps" is not one of "refund" or "order"' in told["content"]
     assert repair["response_format"] == first["response_format"]
     assert (await worker.client.ask(question, timeout=5)).source == "exact"
 
@@ -119,7 +121,7 @@ async def test_one_that_does_not_fit_after_its_repair_fails_and_is_asked_again_t
     await says(BAD)
     [first] = await ask(worker, typed())
     assert (first.status, first.error.kind, first.error.status) == ("failed", INVALID, None)
-    assert "$.label: 'perhaps' is not one of" in first.error.message
+    assert '$.label: "perhaps" is not one of' in first.error.message
     assert first.usage["total_tokens"] > 0, "who paid for it is told"
     assert await entry_of(worker, typed()) is None
     await says(GOOD)
@@ -133,9 +135,9 @@ async def test_one_that_does_not_fit_after_its_repair_fails_and_is_asked_again_t
     [
         ("A refund, I think.", "it is not JSON"),
         (f"```json\n{GOOD}\n```", "it is not JSON"),
-        ('{"label": "refund"}', "'sure' is a required property"),
+        ('{"label": "refund"}', '"sure" is a required property'),
         ("", "it is empty"),
-        ('{"label": "refund", "sure": 1, "x": 2}', "the property 'x' is not allowed"),
+        ('{"label": "refund", "sure": 1, "x": 2}', "'x' was unexpected"),
         ("[" * 200 + "]" * 200, "nested too deeply"),
         (f"\u3000{GOOD}", "it is not JSON"),
     ],
@@ -246,7 +248,7 @@ async def test_a_repair_that_is_refused_leaves_the_flaw_of_the_first_answer_and_
     await llm_server.control(chat={"failures": [first, {"kind": "status", "status": 400, "message": "too long"}]})
     [answer] = await ask(worker, typed())
     assert (answer.error.kind, answer.error.status) == (INVALID, None)
-    assert "'perhaps' is not one of" in answer.error.message
+    assert '"perhaps" is not one of' in answer.error.message
     assert "its repair failed: bad_request" in answer.error.message
     assert answer.body["choices"][0]["message"]["content"] == BAD
     assert answer.usage["total_tokens"] > 0
@@ -276,7 +278,7 @@ async def test_of_several_choices_the_one_that_does_not_fit_is_repaired(worker, 
     [
         ({"type": "nothing"}, "the schema is none"),
         ({"$ref": "http://127.0.0.1:9/schema.json"}, "nothing outside of it is read"),
-        ({"$ref": "#/$defs/missing"}, "which is not in it"),
+        ({"$ref": "#/$defs/missing"}, "refers to what is not in it"),
         ({"properties": {"a": {"pattern": "(?=a)b"}}}, "looks around or back"),
     ],
 )
@@ -336,6 +338,24 @@ async def test_an_entry_that_nobody_has_marked_is_looked_at_once(settings, says,
         [again] = await ask(watched, typed())
     assert (as_ever.source, as_ever.text) == ("exact", BAD)
     assert again.text == GOOD, "what took its place is looked at"
+
+
+async def test_a_schema_that_takes_too_long_fails_once_paid_and_then_unpaid(worker, says, llm_server):
+    schema = {"allOf": [{"uniqueItems": True}] * 2700}
+    await says(str(list(range(50_000))))
+    [first] = await ask(worker, Question("What?", schema=schema))
+    assert (first.error.kind, "too long" in first.error.message) == (INVALID, True)
+    [second] = await ask(worker, Question("And what else?", schema=schema))
+    assert (second.error.kind, "too long" in second.error.message) == ("invalid_question", True)
+    assert len(await requests(llm_server)) == 1
+
+
+async def test_a_worker_ends_the_process_that_looks(settings, says):
+    await says(GOOD)
+    async with wired_workers(1, settings) as [made]:
+        await ask(made, typed())
+        [looks] = [each for each in psutil.Process().children() if str(PROGRAM) in each.cmdline()]
+    assert not looks.is_running()
 
 
 async def test_responses_are_repaired_too(worker, llm_server):

@@ -1,17 +1,43 @@
 """Looking at answers: what fits, and what hostile schemas and answers come to."""
 
+import contextlib
 import math
+import signal
+import subprocess
+import sys
+from typing import Optional
 
 import orjson
+import psutil
 import pytest
+from pydantic import BaseModel
 
 from askonce import Question
-from askonce_worker.schemas.looking import BadSchema, Looker
-from askonce_worker.schemas.schemas import KEPT, Schemas
+from askonce_worker.schemas.looker import KEPT, BadSchema, Looker
+from askonce_worker.schemas.looking_process import PROGRAM
+from askonce_worker.schemas.schemas import Schemas
 
 
-def errors(schema, value):
-    return Looker(schema, len(orjson.dumps(schema))).errors(value, len(orjson.dumps(value)))
+@pytest.fixture(scope="module")
+def looker():
+    with contextlib.closing(Looker()) as made:
+        yield made
+
+
+@pytest.fixture
+def errors(looker):
+    return lambda schema, value: looker.errors(orjson.dumps(schema), value)
+
+
+@pytest.fixture
+def schemas():
+    with contextlib.closing(Schemas()) as made:
+        yield made
+
+
+def processes():
+    """That look at answers, of this process's own."""
+    return {each.pid for each in psutil.Process().children() if str(PROGRAM) in each.cmdline()}
 
 
 @pytest.mark.parametrize(
@@ -40,17 +66,24 @@ def errors(schema, value):
         ({"not": {"type": "string"}}, 1, "a"),
     ],
 )
-def test_what_fits_and_what_does_not(schema, fits, fits_not):
+def test_what_fits_and_what_does_not(errors, schema, fits, fits_not):
     assert errors(schema, fits) == []
     assert errors(schema, fits_not)
 
 
-def test_errors_say_where_and_what_and_are_few_and_short():
+def test_errors_say_where_and_what_and_are_few_and_short(errors):
     schema = {"type": "object", "properties": {"items": {"type": "array", "items": {"type": "integer"}}}}
     [first, *others] = errors(schema, {"items": ["x" * 5000, "b", "c", "d"]})
-    assert first.startswith("$.items[0]: 'xxx")
+    assert first.startswith('$.items[0]: "xxx')
+    assert first.endswith('xxx" is not of type "integer"')
     assert len(first) < 350
-    assert others == ["$.items[1]: 'b' is not of type 'integer'", "$.items[2]: 'c' is not of type 'integer'"]
+    assert others == ['$.items[1]: "b" is not of type "integer"', '$.items[2]: "c" is not of type "integer"']
+
+
+def test_of_a_long_answer_the_first_error_is_told(errors):
+    assert errors({"items": {"type": "string"}}, list(range(100_000))) == ['$[0]: 0 is not of type "string"']
+    [words] = errors({"type": "string"}, list(range(100_000)))
+    assert words.endswith('is not of type "string"')
 
 
 def doubling(depth):
@@ -71,21 +104,39 @@ def nested(depth):
     return value
 
 
+PATTERN = {"patternProperties": {"^(a+)+$": {}}, "unevaluatedProperties": False}
+
+
+@pytest.mark.parametrize(
+    ("schema", "value"),
+    [
+        (doubling(40), {}),
+        (branching(), nested(60)),
+        ({"allOf": [{"uniqueItems": True}] * 2700}, list(range(100_000))),
+        ({"allOf": [{"type": "string"}] * 2700}, [0] * 15_000),  # an error has a copy of what is wrong: gigabytes
+        ({"allOf": [{"pattern": f"(.{{1,90}}){{{n}}}x"} for n in range(2, 90)]}, "a"),
+    ],
+)
+def test_what_takes_too_much_time_or_memory_is_stopped_and_costs_nothing_the_next_time(looker, errors, schema, value):
+    with pytest.raises(BadSchema, match="too long"):
+        errors(schema, value)
+    with pytest.raises(BadSchema, match="too long"):
+        errors(schema, 1)
+    with pytest.raises(BadSchema, match="too long"):
+        looker.check(orjson.dumps(schema))
+    assert processes() == set(), "none was started for the second and the third"
+    assert errors({"type": "integer"}, 3) == []
+
+
 @pytest.mark.parametrize(
     ("schema", "value"),
     [
         ({"$ref": "#"}, {}),
         ({"allOf": [{"$ref": "#"}]}, {}),
-        ({"$ref": "#", "unevaluatedProperties": False}, {"a": 1}),
-        (doubling(40), {}),
-        (branching(), nested(60)),
-        ({"$dynamicRef": "#nowhere"}, {}),
-        ({"$ref": "#nowhere"}, {}),
     ],
 )
-def test_a_schema_without_an_end_comes_to_one(schema, value):
-    with pytest.raises(BadSchema):
-        errors(schema, value)
+def test_a_schema_without_an_end_comes_to_one(errors, schema, value):
+    assert errors(schema, value) == []
 
 
 @pytest.mark.parametrize(
@@ -94,11 +145,78 @@ def test_a_schema_without_an_end_comes_to_one(schema, value):
         ({"pattern": "^(a+)+$"}, "a" * 50_000 + "b"),
         ({"pattern": "(.*a){12}"}, "a" * 11 + "b" * 50_000),
         ({"patternProperties": {"^(a+)+$": {}}, "additionalProperties": False}, {"a" * 5000 + "b": 1}),
+        (PATTERN, {"a" * 5000 + "b": 1}),
+        ({"properties": {"default": PATTERN}}, {"default": {"a" * 40 + "!": 1}}),
+        ({"patternProperties": {f"^{n}(x+)+y$": {} for n in range(1000)}, "additionalProperties": False}, {"x": 1}),
         ({"uniqueItems": True}, [{"a": n} for n in range(3000)] + [{"a": 1}]),
+        ({"$ref": "#", "unevaluatedProperties": False}, {"a": 1}),
     ],
 )
-def test_what_takes_others_for_ever_is_looked_at(schema, value):
+def test_what_takes_others_for_ever_is_looked_at(errors, schema, value):
     assert errors(schema, value)
+
+
+class Row(BaseModel):
+    # As many write it to this day.
+    name: Optional[str] = None  # noqa: UP045
+    count: Optional[int] = None  # noqa: UP045
+    price: Optional[float] = None  # noqa: UP045
+    sold: Optional[bool] = None  # noqa: UP045
+
+
+class Other(BaseModel):
+    title: str
+    parts: list[Row]
+
+
+class Rows(BaseModel):
+    rows: list[Row]
+    either: list[Other | Row] = []
+
+
+ROW = {"name": "a", "count": 3, "price": None, "sold": False}
+
+
+def test_long_lists_of_ordinary_rows_are_looked_at(errors):
+    schema = Rows.model_json_schema()
+    assert errors(schema, {"rows": [ROW] * 1000, "either": [ROW, {"title": "t", "parts": [ROW] * 9}] * 100}) == []
+    [flaw] = errors(schema, {"rows": [*[ROW] * 999, {"count": "three"}]})
+    assert flaw.startswith('$.rows[999].count: "three" is not valid under any')
+
+
+def test_answers_of_a_megabyte_are_looked_at(errors):
+    assert errors({"type": "array"}, [[]] * 349_000) == []
+    assert errors({"type": "string"}, "x" * 1_000_000) == []
+
+
+def test_the_next_look_works_after_somebody_killed_the_process(errors):
+    assert errors({"type": "integer"}, 3) == []
+    [pid] = processes()
+    psutil.Process(pid).kill()
+    assert errors({"type": "integer"}, "3")
+    assert errors({"type": "integer"}, 3) == []
+    assert processes().isdisjoint({pid})
+
+
+def test_a_process_that_does_not_answer_is_replaced_and_its_schema_is_not_blamed(monkeypatch, schemas):
+    monkeypatch.setattr("askonce_worker.schemas.looking_process.WALL_SECONDS", 0.001)
+    question = Question("q", schema={"type": "integer"})
+    assert "cannot look at answers just now" in schemas.refusal(question)
+    assert schemas.flaw(question, body("1")).mends is False
+    monkeypatch.undo()
+    assert schemas.flaw(question, body("1")) is None
+
+
+def test_it_ends_with_its_worker_even_if_that_one_is_killed():
+    code = (
+        "import sys, time; from askonce_worker.schemas.looker import Looker\n"
+        "looker = Looker(); print(looker.errors(b'true', 3), flush=True); time.sleep(600)"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as worker:
+        assert worker.stdout.readline() == b"[]\n"
+        [child] = psutil.Process(worker.pid).children()
+        worker.send_signal(signal.SIGKILL)
+        child.wait(timeout=60)
 
 
 @pytest.mark.parametrize(
@@ -108,22 +226,24 @@ def test_what_takes_others_for_ever_is_looked_at(schema, value):
         {"properties": 3},
         {"$ref": "https://example.com/schema.json"},
         {"properties": {"a": {"$ref": "file:///etc/passwd"}}},
+        {"properties": {"default": {"$ref": "https://example.com/schema.json"}}},
         {"items": {"$ref": "#/$defs/gone"}},
+        {"$dynamicRef": "#nowhere"},
+        {"$ref": "#nowhere"},
         {"pattern": "("},
         {"pattern": "(?<=a)b"},
         {"pattern": r"(a)\1"},
         {"pattern": "((((a{100}){100}){100}){100}){100}"},
         {"patternProperties": {"(": {}}},
-        {"patternProperties": {"a": {}}, "unevaluatedProperties": False},
         {"enum": [], "type": [[]]},
     ],
 )
-def test_a_schema_that_cannot_be_looked_at_is_refused_before_any_answer(schema):
+def test_a_schema_that_cannot_be_looked_at_is_refused_before_any_answer(looker, schema):
     with pytest.raises(BadSchema):
-        Looker(schema, 100)
+        looker.check(orjson.dumps(schema))
 
 
-def test_a_reference_or_pattern_in_a_value_is_none():
+def test_a_reference_or_pattern_in_a_value_is_none(errors):
     assert (
         errors(
             {"const": {"$ref": "https://example.com", "pattern": "("}}, {"$ref": "https://example.com", "pattern": "("}
@@ -137,23 +257,22 @@ def body(text, **choice):
     return {"choices": [{"message": {"content": text}, "finish_reason": "stop", **choice}]}
 
 
-def test_each_choice_has_to_fit():
-    schemas, question = Schemas(), Question("q", schema={"type": "integer"})
+def test_each_choice_has_to_fit(schemas):
+    question = Question("q", schema={"type": "integer"})
     both = {"choices": [*body("1")["choices"], *body("x")["choices"]]}
     assert schemas.flaw(question, body("1")) is None
     assert schemas.flaw(question, both).words.startswith("it is not JSON")
     assert schemas.flaw(Question("q"), body("x")) is None
 
 
-def test_numbers_that_are_none_are_no_json():
-    schemas, question = Schemas(), Question("q", schema={"type": "number"})
+def test_numbers_that_are_none_are_no_json(schemas):
+    question = Question("q", schema={"type": "number"})
     for text in ("NaN", "Infinity", "1e", str(math.inf)):
         assert schemas.flaw(question, body(text)).words.startswith("it is not JSON")
     assert schemas.flaw(question, body("123456789012345678901234567890")) is None
 
 
-def test_schemas_are_remembered_and_not_too_many_of_them():
-    schemas = Schemas()
+def test_schemas_are_remembered_and_not_too_many_of_them(schemas):
     first = Question("q", schema={"maximum": 0})
     assert schemas.refusal(first) is None
     for most in range(1, 2 * KEPT):

@@ -8,7 +8,18 @@ from askonce_worker.process.parent_watch import end_with_parent
 from askonce_worker.process.probe import is_probe, probe
 from askonce_worker.rest_free import load_qdrant_without_rest
 
-NEEDED = ("arq", "openai", "aiohttp", "qdrant_client", "numpy", "pydantic_settings", "structlog", "typer", "rich")
+NEEDED = (
+    "arq",
+    "openai",
+    "aiohttp",
+    "qdrant_client",
+    "numpy",
+    "pydantic_settings",
+    "structlog",
+    "typer",
+    "rich",
+    "jsonschema_rs",
+)
 
 
 def main() -> None:

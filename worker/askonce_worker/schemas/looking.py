@@ -1,128 +1,109 @@
-"""One JSON schema, ready to look at answers. Nothing is fetched, and nothing takes longer than its bound.
+"""The program that looks at answers: a process of its own, since a schema of a few lines may take for ever.
 
-`format` is a remark, as JSON Schema has it: it is not looked at. References lead to places within the schema alone.
+On standard input, a socket, come two lines a request: a schema, and an answer that is to fit it or an empty line for
+the schema alone. Back goes one line, `[refused, errors]`: why the schema is refused, or what does not fit. Whatever
+takes too much of the processor or of memory ends the process; so does the end of its input. This module imports nothing
+of askonce: it has to be up in no time.
+
+`format` is a remark, as JSON Schema has it: it is not looked at. Nothing is fetched, whatever a schema refers to.
 """
 
-from collections.abc import Iterator, Mapping
+import resource
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from functools import lru_cache
 from itertools import islice
-from typing import Any
 
-from jsonschema import validators
-from jsonschema.exceptions import ValidationError
-from jsonschema_specifications import REGISTRY
-from referencing import Registry
-from referencing.exceptions import Unresolvable
+import jsonschema_rs
+import orjson
+from jsonschema_rs import RegexOptions, ValidationError, ValidationErrorKind, Validator
 
-from askonce.schemas.strict import resolved
-from askonce_worker.schemas.keywords import BOUNDED, BadPattern, matcher
-from askonce_worker.schemas.work import TooMuchWork, Work
-
-LEAST_STEPS, MOST_STEPS = 20_000, 100_000
-"""Of one look, by the characters that are looked at: of a second or so at most."""
+CPU_SECONDS = 1.0
+"""Of one look. The system ends the process then, wherever it is."""
+MOST_MEMORY = 402_653_184
+"""Bytes of addresses of the whole process."""
+COMPILED = 64
+"""Schemas that are kept ready."""
 SHOWN = 3
 """Errors that are told."""
+SHORT = 32_768
+"""Bytes of an answer. Of a longer one the first error is told alone."""
 MOST_WORDS = 300
 """Characters of each."""
-DRAFTS = ("Draft202012Validator", "Draft201909Validator", "Draft7Validator", "Draft6Validator", "Draft4Validator")
-VALUES = frozenset({"const", "default", "enum", "examples"})
-"""Keywords whose values are no schemas."""
-REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
-TWO_PATTERNS = ("patternProperties", "unevaluatedProperties")
-"""`jsonschema` matches the first by itself for the sake of the second."""
-
-WORK = Work()
 
 
-def _drafts() -> dict[str, Any]:
-    """Each in a form that counts its steps, by the id of its own schema."""
-    made = {}
-    for name in DRAFTS:
-        known = getattr(validators, name)
-        bounded = {each: check for each, check in BOUNDED.items() if each in known.VALIDATORS}
-        counted = WORK.counted({**known.VALIDATORS, **bounded})
-        made[known.META_SCHEMA["$schema"].rstrip("#")] = validators.extend(known, counted)
-    return made
+class Refused(ValueError):
+    """No JSON schema, or one that is not looked at."""
 
 
-BY_ID = _drafts()
-NEWEST = next(iter(BY_ID))
+def main() -> None:
+    """Looks until nobody asks any more."""
+    _limit_memory()
+    with socket.socket(fileno=0) as connection, connection.makefile("rwb") as stream:
+        while schema := stream.readline():
+            answer = stream.readline()
+            signal.setitimer(signal.ITIMER_PROF, CPU_SECONDS)
+            reply = _looked(schema, answer)
+            signal.setitimer(signal.ITIMER_PROF, 0)
+            stream.write(orjson.dumps(reply) + b"\n")
+            stream.flush()
 
 
-class BadSchema(ValueError):
-    """No JSON schema, or one that cannot be looked at within bounds."""
-
-
-class Looker:
-    """Raises BadSchema. size: characters of the schema."""
-
-    def __init__(self, schema: Mapping[str, Any], size: int) -> None:
-        draft = BY_ID.get(str(schema.get("$schema", NEWEST)).rstrip("#"), BY_ID[NEWEST])
-        own = next(_errors(draft(draft.META_SCHEMA, registry=REGISTRY), schema, size), None)
-        if own is not None:
-            raise BadSchema(f"the schema is none: {own}")
-        _check_parts(schema)
-        self._validator = draft(schema, registry=Registry())
-
-    def errors(self, instance: Any, size: int) -> list[str]:
-        """What does not fit, some of it; empty where all does. Raises BadSchema."""
-        return list(islice(_errors(self._validator, instance, size), SHOWN))
-
-
-def _errors(validator: Any, instance: Any, size: int) -> Iterator[str]:
-    WORK.begin(min(LEAST_STEPS + size, MOST_STEPS), size)
+def _looked(schema: bytes, answer: bytes) -> tuple[str | None, list[str]]:
     try:
-        for error in validator.iter_errors(instance):
-            yield _words(error)
-    except TooMuchWork as error:
-        raise BadSchema("it takes too long to look at the schema") from error
-    except RecursionError as error:
-        raise BadSchema("it is nested too deeply, or without an end") from error
-    except Unresolvable as error:
-        raise BadSchema(f"the schema refers to {error.ref[:100]!r}, which is not in it") from error
-    except BadPattern as error:
-        raise BadSchema(str(error)) from error
+        validator = _compiled(schema)
+    except Refused as error:
+        return str(error), []
+    return None, [_words(error) for error in _errors(validator, answer)] if answer.strip() else []
+
+
+def _errors(validator: Validator, answer: bytes) -> Iterator[ValidationError]:
+    value = orjson.loads(answer)
+    try:
+        validator.validate(value)
+    except ValidationError as error:
+        # The library makes all errors before it gives the first one: a copy of what is wrong in each.
+        return islice(validator.iter_errors(value), SHOWN) if len(answer) <= SHORT else iter([error])
+    return iter(())
+
+
+@lru_cache(maxsize=COMPILED)
+def _compiled(raw: bytes) -> Validator:
+    """Raises Refused."""
+    schema = orjson.loads(raw)
+    draft = jsonschema_rs.validator_cls_for(schema)  # the newest one where `$schema` names none
+    # The time of Rust's `regex` grows with the text alone. It knows neither look-around nor references back.
+    try:
+        return draft(schema, validate_formats=False, offline=True, pattern_options=RegexOptions())
+    except ValidationError as error:
+        raise Refused(_refusal(error)) from error
+
+
+def _refusal(error: ValidationError) -> str:
+    if isinstance(error.kind, ValidationErrorKind.Referencing):
+        return f"the schema refers to what is not in it, and nothing outside of it is read: {_short(error.message)}"
+    if isinstance(error.kind, ValidationErrorKind.Format):
+        return f"the schema has a pattern that is none, or that looks around or back: {_words(error)}"
+    return f"the schema is none: {_words(error)}"
 
 
 def _words(error: ValidationError) -> str:
-    message = error.message if len(error.message) <= MOST_WORDS else f"{error.message[: MOST_WORDS - 1]}…"
-    return f"{error.json_path}: {message}"
+    path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in error.instance_path)
+    return f"${path}: {_short(error.message)}"
 
 
-def _check_parts(root: Mapping[str, Any]) -> None:
-    """What would come to light only with some answer or other. Raises BadSchema."""
-    parts = list(_parts(root))
-    if all(any(name in part for part in parts) for name in TWO_PATTERNS):
-        raise BadSchema(f"the schema has {' beside '.join(TWO_PATTERNS)}")
-    for part in parts:
-        for name in REFERENCES:
-            _check_reference(part.get(name), root)
-        by_name = part.get("patternProperties")
-        for pattern in (part.get("pattern"), *(by_name if isinstance(by_name, Mapping) else ())):
-            _check_pattern(pattern)
+def _short(message: str) -> str:
+    """It begins with the value that is wrong, which may be long, and ends with why."""
+    half = MOST_WORDS // 2
+    return message if len(message) <= MOST_WORDS else f"{message[:half]}…{message[1 - half :]}"
 
 
-def _parts(part: Any) -> Iterator[Mapping[str, Any]]:
-    """Whatever may be a schema within a schema, and itself."""
-    if isinstance(part, Mapping):
-        yield part
-    within = part.items() if isinstance(part, Mapping) else enumerate(part) if isinstance(part, list) else ()
-    for name, each in within:
-        if name not in VALUES:
-            yield from _parts(each)
+def _limit_memory() -> None:
+    if sys.platform == "linux":  # macOS does not keep to it
+        resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY, resource.getrlimit(resource.RLIMIT_AS)[1]))
 
 
-def _check_reference(ref: Any, root: Mapping[str, Any]) -> None:
-    if not isinstance(ref, str):
-        return
-    if not ref.startswith("#"):
-        raise BadSchema(f"the schema refers to {ref[:100]!r}: nothing outside of it is read")
-    if ref.startswith("#/") and resolved(root, ref) is None:
-        raise BadSchema(f"the schema refers to {ref[:100]!r}, which is not in it")
-
-
-def _check_pattern(pattern: Any) -> None:
-    try:
-        if isinstance(pattern, str):
-            matcher(pattern)
-    except BadPattern as error:
-        raise BadSchema(str(error)) from error
+if __name__ == "__main__":
+    main()

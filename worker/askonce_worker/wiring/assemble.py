@@ -1,7 +1,7 @@
 """Where the parts meet: settings come in, a service comes out. Nothing else knows both pipeline and adapters."""
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass
 
 import structlog
@@ -149,7 +149,7 @@ def _shared(settings: Settings, watched: Watch, worker: str, clock: Clock, stack
     profile = parts.matching_profile(settings)
     redis = connect_redis(settings.redis_url.get_secret_value())
     stack.push_async_callback(redis.aclose)
-    reported, schemas = ReportedPairs(keys, refusals), Schemas()
+    reported, schemas = ReportedPairs(keys, refusals), stack.enter_context(closing(Schemas()))
     on_published = watched.on_published
     return _Shared(
         redis=redis,

@@ -1,0 +1,93 @@
+"""Looks at answers through a process that is started when it is needed, and ended when a look takes too long."""
+
+import signal
+from collections import OrderedDict
+from hashlib import blake2b
+from typing import Any
+
+from askonce.json_values import dumps, loads
+from askonce_worker.schemas.looking_process import Ended, LookingProcess
+
+TRIES = 2
+"""A process may be killed by somebody else; the next one is then not."""
+OUT_OF_TIME = -signal.SIGPROF
+"""The exit code of a process that took more of the processor than it may."""
+KEPT = 1024
+"""Schemas that are remembered, by their digests."""
+
+
+class BadSchema(ValueError):
+    """No JSON schema, or one that cannot be looked at within bounds. It is remembered."""
+
+
+class NotLooked(ValueError):
+    """Nothing is known of the schema: this machine had no time or no process for it."""
+
+
+class Looker:
+    """Blocks for as long as a look takes: less than a millisecond as a rule, never longer than its bounds.
+
+    Who asks for a look is a plain function, from the cache's lookups to the settling of parked questions. All of these
+    would be coroutines for the sake of a wait that mostly is shorter than its turn in the loop; a hostile schema has
+    its second once.
+
+    Schemas are JSON in one line.
+    """
+
+    def __init__(self) -> None:
+        self._process: LookingProcess | None = None
+        self._refused: OrderedDict[bytes, str | None] = OrderedDict()
+
+    def check(self, schema: bytes) -> None:
+        """Raises BadSchema and NotLooked."""
+        key = _key(schema)
+        if key not in self._refused:
+            self._looked(schema, b"")
+        elif (refused := self._refused[key]) is not None:
+            self._remember(key, refused)
+            raise BadSchema(refused)
+
+    def errors(self, schema: bytes, value: Any) -> list[str]:
+        """What of a JSON value does not fit, some of it; empty where all does. Raises BadSchema and NotLooked."""
+        self.check(schema)
+        return self._looked(schema, dumps(value))
+
+    def close(self) -> None:
+        self._end()
+
+    def _looked(self, schema: bytes, answer: bytes) -> list[str]:
+        reply = self._reply(b"%b\n%b\n" % (schema, answer))
+        refused, errors = ("it takes too long to look at the schema", []) if reply is None else loads(reply)
+        self._remember(_key(schema), refused)
+        if refused is not None:
+            raise BadSchema(refused)
+        found: list[str] = errors
+        return found
+
+    def _remember(self, key: bytes, refused: str | None) -> None:
+        self._refused[key] = refused
+        self._refused.move_to_end(key)
+        if len(self._refused) > KEPT:
+            self._refused.popitem(last=False)
+
+    def _reply(self, request: bytes) -> bytes | None:
+        """None: the process ends of it. Raises NotLooked."""
+        for _ in range(TRIES):
+            try:
+                self._process = self._process or LookingProcess()
+                return self._process.asked(request)
+            except Ended:
+                if self._end() == OUT_OF_TIME:
+                    return None
+            except OSError as error:
+                self._end()
+                raise NotLooked("this worker cannot look at answers just now") from error
+        return None
+
+    def _end(self) -> int | None:
+        process, self._process = self._process, None
+        return None if process is None else process.end()
+
+
+def _key(schema: bytes) -> bytes:
+    return blake2b(schema, digest_size=16).digest()
