@@ -126,19 +126,21 @@ async def test_sorting_and_settling_leave_time_for_the_rest(batch_worker, llm_se
 
 async def test_all_that_are_due_leave_in_one_round(batch_worker, llm_server, monkeypatch):
     monkeypatch.setattr(sweeping, "AT_ONCE", 3)
-    real, left = Sweeping.leave_in_time, []
+    real, left, turn = Sweeping.leave_in_time, [], asyncio.Lock()
     async with wired_workers(1, batch_worker | {"ASKONCE_BATCH_WAIT": "600"}) as [worker]:
         ready = worker.keys.parked(f"ready:{MODEL}")
 
         async def leave(self, batches):
-            before = await worker.redis.zcount(ready, 0, 1)
-            await real(self, batches)
-            left.append((before, await worker.redis.zcount(ready, 0, 1)))
+            async with turn:
+                before = await worker.redis.zcount(ready, 0, 1)
+                await real(self, batches)
+                left.append((before, await worker.redis.zcount(ready, 0, 1)))
 
         monkeypatch.setattr(Sweeping, "leave_in_time", leave)
         ids = await park(worker, *distinct(10))
         await in_place(worker, f"ready:{MODEL}", 10)
-        await worker.redis.zadd(ready, dict.fromkeys(await worker.redis.zrange(ready, 0, -1), 1))
+        async with turn:  # a round sees all of them due, or none
+            await worker.redis.zadd(ready, dict.fromkeys(await worker.redis.zrange(ready, 0, -1), 1))
         async with taking(worker):
             found = await answers(worker, ids)
     assert {answer.source for answer in found} == {"llm"}
