@@ -8,6 +8,7 @@ import pytest
 
 from askonce import Question
 from askonce.contract.records import read_record
+from askonce.tasks import stop
 from askonce_worker.answering.answers import INVALID
 from askonce_worker.providers import rate_budget
 from askonce_worker.providers.rate_budget import RateReservation
@@ -356,6 +357,35 @@ async def test_a_worker_ends_the_process_that_looks(settings, says):
         await ask(made, typed())
         [looks] = [each for each in psutil.Process().children() if str(PROGRAM) in each.cmdline()]
     assert not looks.is_running()
+
+
+async def test_between_the_looks_of_a_chunk_others_have_their_turn(settings, says, monkeypatch):
+    turns, looked_in = 0, []
+    flaw = Schemas.flaw
+
+    def look(self, question, body):
+        looked_in.append(turns)
+        return flaw(self, question, body)
+
+    async def take_turns():
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    monkeypatch.setattr(Schemas, "flaw", look)
+    texts = [f"Where is my order? [g{n}]" for n in range(3)]
+    async with wired_workers(1, settings) as [watched]:
+        await says(GOOD)
+        await ask(watched, *map(untyped, texts))
+        looked_in.clear()
+        other = asyncio.create_task(take_turns())
+        ids = await watched.client.submit_many(list(map(typed, texts)), lane="bulk")
+        await watched.run_next("bulk")
+        await stop(other)
+        found = await answers(watched, ids)
+    assert {answer.source for answer in found} == {"exact"}
+    assert len(set(looked_in)) == len(looked_in) == 3
 
 
 async def test_responses_are_repaired_too(worker, llm_server):
