@@ -31,7 +31,7 @@ async def test_worker_and_client_follow_to_the_new_master(managed: Managed, llm_
         await asyncio.sleep(2)  # the address leads to the old master for a while
         managed.switch()
         answers = await collected(client, ids, seconds=60)
-        assert [answer.text for answer in answers] == [f"answer to: {text}" for text in texts]
+        assert [answer.text or answer.error for answer in answers] == [f"answer to: {text}" for text in texts]
         assert [answer.source for answer in await answers_to(client, [before])] == ["exact"]
         asked = await asyncio.gather(*(client.ask(f"is it house {n}? [g{n}]", timeout=30) for n in range(100, 130)))
         assert all(answer.text for answer in asked)
@@ -61,7 +61,7 @@ async def test_writes_that_are_refused_for_a_while_cost_no_call_twice(managed, s
             await asyncio.sleep(seconds)
             redis.config_set("min-replicas-to-write", 0)
         answers = await collected(client, ids, seconds=60)
-        assert [answer.text for answer in answers] == [f"answer to: {text}" for text in texts]
+        assert [answer.text or answer.error for answer in answers] == [f"answer to: {text}" for text in texts]
         assert (await llm_server.stats(brief=True))["chat"]["calls"] == len(texts)
 
 

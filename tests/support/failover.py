@@ -40,6 +40,8 @@ class Managed:
         self.replica = await asyncio.to_thread(self._run, "--replicaof", f"127.0.0.1 {self.master}")
         with self.server(self.replica) as redis:
             await asyncio.to_thread(wait_until, lambda: redis.info("replication")["master_link_status"] == "up")
+        with self.server(self.master) as redis:  # until its first acknowledgement, Redis sends a replica no commands
+            await asyncio.to_thread(wait_until, lambda: redis.info("replication")["slave0"]["state"] == "online")
         async with self._reachable():
             yield self
 
@@ -67,6 +69,8 @@ class Managed:
     def demote(self) -> None:
         """The old master lives on as a read-only replica, and the address still leads to it."""
         with self.server(self.replica) as new, self.server(self.master) as old:
+            written = old.info("replication")["master_repl_offset"]
+            wait_until(lambda: new.info("replication")["slave_repl_offset"] >= written)
             new.replicaof("NO", "ONE")
             old.replicaof("127.0.0.1", str(self.replica))
 
