@@ -27,9 +27,9 @@ from askonce.served.running import Running
 from askonce.store.connection import Store
 from askonce.templates.template import Templates
 from askonce.testing import FakeClient
+from support.served import ENDED, URL, end_of
 from support.worker_process import until
 
-URL = "/v1/chat/completions"
 DAY = 86_400
 
 
@@ -101,17 +101,13 @@ async def test_a_batch_waits_for_a_place_that_is_away_and_says_so(made, batches,
     async def said():
         return [each for each in caplog.messages if "is its volume mounted?" in each]
 
-    async def ended():
-        found = await batches.get("n", batch.id)
-        return found if found.times.get("completed") or found.times.get("failed") else None
-
     place.rename(tmp_path / "away")
     async with run():
         await until(said, what="a word of it")
         assert batch.id in caplog.messages[0]
-        assert await ended() is None
+        assert (await batches.get("n", batch.id)).status not in ENDED
         (tmp_path / "away").rename(place)
-        found = await until(ended, what="the end")
+        found = await end_of(batches, batch)
     assert (found.status, found.counts) == ("completed", {"total": 3, "completed": 3, "failed": 0})
 
 
@@ -122,12 +118,8 @@ async def test_a_file_that_is_gone_fails_its_batch_at_the_end_of_the_window(
     batch = await made(seconds=3)
     await blobs.delete([f"files/{batch.input_file_id}"])
 
-    async def ended():
-        found = await batches.get("n", batch.id)
-        return found if found.times.get("failed") else None
-
     async with run():
-        found = await until(ended, what="the end")
+        found = await end_of(batches, batch)
     assert [each["code"] for each in found.errors] == ["file_not_found"]
     assert any("going on in" in each for each in caplog.messages)
 
@@ -138,12 +130,8 @@ async def test_a_batch_whose_file_is_gone_can_be_cancelled_before_it_is_checked(
     await blobs.delete([f"files/{batch.input_file_id}"])
     await batches.cancel("n", batch.id)
 
-    async def ended():
-        found = await batches.get("n", batch.id)
-        return found if found.status != "cancelling" else None
-
     async with run():
-        assert (await until(ended, what="the end")).status == "cancelled"
+        assert (await end_of(batches, batch)).status == "cancelled"
 
 
 async def test_a_batch_whose_file_is_gone_fails_once_it_is_cancelled(
@@ -158,12 +146,8 @@ async def test_a_batch_whose_file_is_gone_fails_once_it_is_cancelled(
     await blobs.delete([f"files/{batch.input_file_id}"])
     await batches.cancel("n", batch.id)
 
-    async def ended():
-        found = await batches.get("n", batch.id)
-        return found if found.status != "cancelling" else None
-
     async with run():
-        found = await until(ended, what="the end")
+        found = await end_of(batches, batch)
     assert (found.status, [each["code"] for each in found.errors]) == ("failed", ["file_not_found"])
 
 
@@ -205,11 +189,8 @@ async def test_a_fault_while_batches_are_looked_for_does_not_end_the_looking(mad
     monkeypatch.setattr(running, "claimed", faulty)
     batch = await made()
 
-    async def ended():
-        return (await batches.get("n", batch.id)).times.get("completed")
-
     async with run():
-        await until(ended, what="the end")
+        assert (await end_of(batches, batch)).status == "completed"
     assert "faulty" in caplog.text
 
 
@@ -282,10 +263,6 @@ async def test_a_batch_that_needed_no_key_is_cancelled_by_none(made, store, keys
 async def test_a_batch_whose_key_is_gone_ends_without_being_asked(made, batches, run):
     batch = await made(key="gone")
 
-    async def ended():
-        found = await batches.get("n", batch.id)
-        return found if found.times.get("cancelled") else None
-
     async with run():
-        found = await until(ended, what="the end")
-    assert (found.counts["completed"], found.output_file_id) == (0, None)
+        found = await end_of(batches, batch)
+    assert (found.status, found.counts["completed"], found.output_file_id) == ("cancelled", 0, None)

@@ -12,8 +12,8 @@ from askonce.tasks import stop
 from askonce_worker.answering.answers import INVALID
 from askonce_worker.providers import rate_budget
 from askonce_worker.providers.rate_budget import RateReservation
-from askonce_worker.schemas.looking_process import PROGRAM
 from askonce_worker.schemas.schemas import Schemas
+from askonce_worker.schemas.validator_process import PROGRAM
 from support.asking import settings_for
 from support.counting import counters
 from support.parking import answers, nothing_left, taking

@@ -13,6 +13,16 @@ FILE_BYTES, FILE_LINES = 400_000, 1000
 MOST_FILES, OPEN_BATCHES = 10, 3
 
 
+async def end_of(batches, batch):
+    """The record of a batch of the namespace n, once it has ended."""
+
+    async def ended():
+        found = await batches.get("n", batch.id)
+        return found if found.status in ENDED else None
+
+    return await until(ended, what="the end")
+
+
 def request(custom_id, text, **changes):
     body = {"model": "m", "messages": [{"role": "user", "content": text}]}
     return {"custom_id": custom_id, "method": "POST", "url": URL, "body": body, **changes}

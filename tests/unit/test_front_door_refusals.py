@@ -15,9 +15,9 @@ from askonce.answer import Answer, AnswerError
 from askonce.errors import QuestionFailed
 from askonce.serve.app import make_app
 from askonce.serve.completion_chunks import failed_chunk
-from askonce.serve.ending import when_told_to_stop
 from askonce.serve.refusals import refusal_of
 from askonce.serve.serve_settings import ServeSettings
+from askonce.serve.shutdown import when_told_to_stop
 from askonce.serve.streaming import EventStreams
 from support.ports import free_port
 from support.worker_process import until

@@ -20,13 +20,13 @@ from askonce.serve.batch_api import BatchApi
 from askonce.serve.chat import Chat
 from askonce.serve.doorman import Doorman
 from askonce.serve.embeddings import Embeddings
-from askonce.serve.ending import CutOff
 from askonce.serve.orphans import end_with_parent
 from askonce.serve.page.page import Page
 from askonce.serve.provider import Provider
 from askonce.serve.refusals import Refused, json_response, refusal_of
 from askonce.serve.responses import Responses
 from askonce.serve.serve_settings import ServeSettings, serve_settings
+from askonce.serve.shutdown import CutOff
 from askonce.serve.streaming import EventStreams
 from askonce.serve.what_happened import WhatHappened
 from askonce.settings import client_settings

@@ -12,10 +12,10 @@ from askonce.contract.served_keys import ServedKeys
 from askonce.operator.known_keys import KnownKeys
 from askonce.serve.batch_routes import BatchRoutes
 from askonce.serve.doorman import Doorman
-from askonce.serve.ending import when_told_to_stop
 from askonce.serve.file_routes import FileRoutes
 from askonce.serve.refusals import Refused
 from askonce.serve.serve_settings import ServeSettings
+from askonce.serve.shutdown import when_told_to_stop
 from askonce.serve.tenant import Tenants
 from askonce.served.batches import Batches
 from askonce.served.blobs import open_blobs

@@ -30,11 +30,11 @@ TIMEOUT = 300.0
 SYSTEM = "You are a helpful assistant. Answer in one short sentence."
 COLUMNS = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
 NEXT = """
-next: ask questions of your own, on the same models
+next: ask questions of your own, on the same models, in three shells of one directory
 
-    askonce-worker local                              # in one shell
-    askonce-worker run                                # in a second one, in the same directory
-    askonce ask "What is the capital of France?"      # in a third one; then ask it in other words
+    askonce-worker local
+    askonce-worker run
+    askonce ask "What is the capital of France?"      # then in other words
 """
 
 

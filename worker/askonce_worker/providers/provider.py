@@ -146,7 +146,7 @@ async def post(client: ProviderClient, path: str, content: bytes, *, timeout: fl
 
 @contextmanager
 def translated(client: ProviderClient) -> Iterator[None]:
-    """Raises ProviderError for what the SDK raises."""
+    """Raises ProviderError for what the SDK and the HTTP client below it raise."""
     try:
         yield
     except (openai.APIStatusError, httpx2.HTTPStatusError) as error:

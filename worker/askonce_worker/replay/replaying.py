@@ -116,7 +116,7 @@ class Replay:
                 candidates = stack.enter_context(closing(index))
             player = self._player(spool, texts, candidates, *sinks)
             windows = Windows(templates, matcher, texts, vectors)
-            async with aclosing(windows.of(spool.in_order())) as found:  # type: ignore[type-var]
+            async with aclosing(windows.of(spool.in_order())) as found:
                 async for window in found:
                     player.play(window, progress.on_call)
                     if stop.is_set:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -46,7 +46,7 @@ class Windows:
         self._vectors = vectors
         self.without: set[int] = set()
 
-    async def of(self, pages: Iterator[Sequence[Spooled]]) -> AsyncIterator[list[Item]]:
+    async def of(self, pages: Iterator[Sequence[Spooled]]) -> AsyncGenerator[list[Item], None]:
         """In the order of the calls. Raises NoVectors."""
         waiting: deque[Window] = deque()
         try:

@@ -13,7 +13,7 @@ from askonce.replies.shapes import calls_tools, finish_reason_of, messages_of
 from askonce.schemas.reading import answer_value
 from askonce.schemas.wanted import MOST_BYTES, schema_in
 from askonce_worker.answering.fitting import Flaw
-from askonce_worker.schemas.looker import Looker
+from askonce_worker.schemas.validator import AnswerValidator
 
 MOST_TEXT = 1_048_576
 """Bytes of an answer that is looked at."""
@@ -22,10 +22,10 @@ NOT_OURS = frozenset({CompletionVerdict.REFUSED, CompletionVerdict.FAULTY})
 
 class Schemas:
     def __init__(self) -> None:
-        self._looker = Looker()
+        self._validator = AnswerValidator()
 
     def close(self) -> None:
-        self._looker.close()
+        self._validator.close()
 
     def refusal(self, question: Question) -> str | None:
         """Why no answer to this question can be looked at: its schema is none, or takes more than the bounds allow."""
@@ -45,7 +45,7 @@ class Schemas:
         if refused is not None:
             return Flaw(refused, mends=False)
         for message in messages_of(body):
-            flaw = _flaw(self._looker, schema, message)
+            flaw = _flaw(self._validator, schema, message)
             if flaw is not None:
                 return replace(flaw, text=message_text(message))
         return None
@@ -54,7 +54,7 @@ class Schemas:
         if len(schema) > MOST_BYTES:
             return f"the schema is over {MOST_BYTES} bytes"
         try:
-            self._looker.check(schema)
+            self._validator.check(schema)
         except ValueError as error:
             return str(error)
         return None
@@ -64,7 +64,7 @@ def _schema_of(question: Question) -> bytes:
     return dumps(schema_in(question.params, question.endpoint))
 
 
-def _flaw(looker: Looker, schema: bytes, message: Mapping[str, Any]) -> Flaw | None:
+def _flaw(validator: AnswerValidator, schema: bytes, message: Mapping[str, Any]) -> Flaw | None:
     if calls_tools(message):
         return None
     text = message_text(message) or ""
@@ -77,7 +77,7 @@ def _flaw(looker: Looker, schema: bytes, message: Mapping[str, Any]) -> Flaw | N
     except ValueError as error:
         return Flaw(f"it is not JSON: {error}")
     try:
-        errors = looker.errors(schema, value)
+        errors = validator.errors(schema, value)
     except ValueError as error:
         return Flaw(str(error), mends=False)
     return Flaw("; ".join(errors)) if errors else None

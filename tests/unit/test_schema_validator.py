@@ -13,20 +13,20 @@ import pytest
 from pydantic import BaseModel
 
 from askonce import Question
-from askonce_worker.schemas.looker import KEPT, BadSchema, Looker
-from askonce_worker.schemas.looking_process import PROGRAM
 from askonce_worker.schemas.schemas import Schemas
+from askonce_worker.schemas.validator import KEPT, AnswerValidator, BadSchema
+from askonce_worker.schemas.validator_process import PROGRAM
 
 
 @pytest.fixture(scope="module")
-def looker():
-    with contextlib.closing(Looker()) as made:
+def validator():
+    with contextlib.closing(AnswerValidator()) as made:
         yield made
 
 
 @pytest.fixture
-def errors(looker):
-    return lambda schema, value: looker.errors(orjson.dumps(schema), value)
+def errors(validator):
+    return lambda schema, value: validator.errors(orjson.dumps(schema), value)
 
 
 @pytest.fixture
@@ -117,13 +117,13 @@ PATTERN = {"patternProperties": {"^(a+)+$": {}}, "unevaluatedProperties": False}
         ({"allOf": [{"pattern": f"(.{{1,90}}){{{n}}}x"} for n in range(2, 90)]}, "a"),
     ],
 )
-def test_what_takes_too_much_time_or_memory_is_stopped_and_costs_nothing_the_next_time(looker, errors, schema, value):
+def test_what_takes_too_much_time_or_memory_is_stopped_and_costs_nothing_next_time(validator, errors, schema, value):
     with pytest.raises(BadSchema, match="too long"):
         errors(schema, value)
     with pytest.raises(BadSchema, match="too long"):
         errors(schema, 1)
     with pytest.raises(BadSchema, match="too long"):
-        looker.check(orjson.dumps(schema))
+        validator.check(orjson.dumps(schema))
     assert processes() == set(), "none was started for the second and the third"
     assert errors({"type": "integer"}, 3) == []
 
@@ -199,7 +199,7 @@ def test_the_next_look_works_after_somebody_killed_the_process(errors):
 
 
 def test_a_process_that_does_not_answer_is_replaced_and_its_schema_is_not_blamed(monkeypatch, schemas):
-    monkeypatch.setattr("askonce_worker.schemas.looking_process.WALL_SECONDS", 0.001)
+    monkeypatch.setattr("askonce_worker.schemas.validator_process.WALL_SECONDS", 0.001)
     question = Question("q", schema={"type": "integer"})
     assert "cannot look at answers just now" in schemas.refusal(question)
     assert schemas.flaw(question, body("1")).mends is False
@@ -209,8 +209,8 @@ def test_a_process_that_does_not_answer_is_replaced_and_its_schema_is_not_blamed
 
 def test_it_ends_with_its_worker_even_if_that_one_is_killed():
     code = (
-        "import sys, time; from askonce_worker.schemas.looker import Looker\n"
-        "looker = Looker(); print(looker.errors(b'true', 3), flush=True); time.sleep(600)"
+        "import sys, time; from askonce_worker.schemas.validator import AnswerValidator\n"
+        "validator = AnswerValidator(); print(validator.errors(b'true', 3), flush=True); time.sleep(600)"
     )
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as worker:
         assert worker.stdout.readline() == b"[]\n"
@@ -238,9 +238,9 @@ def test_it_ends_with_its_worker_even_if_that_one_is_killed():
         {"enum": [], "type": [[]]},
     ],
 )
-def test_a_schema_that_cannot_be_looked_at_is_refused_before_any_answer(looker, schema):
+def test_a_schema_that_cannot_be_looked_at_is_refused_before_any_answer(validator, schema):
     with pytest.raises(BadSchema):
-        looker.check(orjson.dumps(schema))
+        validator.check(orjson.dumps(schema))
 
 
 def test_a_reference_or_pattern_in_a_value_is_none(errors):

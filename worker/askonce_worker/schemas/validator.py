@@ -6,7 +6,7 @@ from hashlib import blake2b
 from typing import Any
 
 from askonce.json_values import dumps, loads
-from askonce_worker.schemas.looking_process import Ended, LookingProcess
+from askonce_worker.schemas.validator_process import Ended, ValidatorProcess
 
 TRIES = 2
 """A process may be killed by somebody else; the next one is then not."""
@@ -20,11 +20,11 @@ class BadSchema(ValueError):
     """No JSON schema, or one that cannot be looked at within bounds. It is remembered."""
 
 
-class NotLooked(ValueError):
+class NotValidated(ValueError):
     """Nothing is known of the schema: this machine had no time or no process for it."""
 
 
-class Looker:
+class AnswerValidator:
     """Blocks for as long as a look takes: less than a millisecond as a rule, never longer than its bounds.
 
     Who asks for a look is a plain function, from the cache's lookups to the settling of parked questions. All of these
@@ -35,11 +35,11 @@ class Looker:
     """
 
     def __init__(self) -> None:
-        self._process: LookingProcess | None = None
+        self._process: ValidatorProcess | None = None
         self._refused: OrderedDict[bytes, str | None] = OrderedDict()
 
     def check(self, schema: bytes) -> None:
-        """Raises BadSchema and NotLooked."""
+        """Raises BadSchema and NotValidated."""
         key = _key(schema)
         if key not in self._refused:
             self._looked(schema, b"")
@@ -48,7 +48,7 @@ class Looker:
             raise BadSchema(refused)
 
     def errors(self, schema: bytes, value: Any) -> list[str]:
-        """What of a JSON value does not fit, some of it; empty where all does. Raises BadSchema and NotLooked."""
+        """What of a JSON value does not fit, some of it; empty where all does. Raises BadSchema and NotValidated."""
         self.check(schema)
         return self._looked(schema, dumps(value))
 
@@ -71,17 +71,17 @@ class Looker:
             self._refused.popitem(last=False)
 
     def _reply(self, request: bytes) -> bytes | None:
-        """None: the process ends of it. Raises NotLooked."""
+        """None: the process ends of it. Raises NotValidated."""
         for _ in range(TRIES):
             try:
-                self._process = self._process or LookingProcess()
+                self._process = self._process or ValidatorProcess()
                 return self._process.asked(request)
             except Ended:
                 if self._end() == OUT_OF_TIME:
                     return None
             except OSError as error:
                 self._end()
-                raise NotLooked("this worker cannot look at answers just now") from error
+                raise NotValidated("this worker cannot look at answers just now") from error
         return None
 
     def _end(self) -> int | None:

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import BinaryIO
 
-PROGRAM = Path(__file__).with_name("looking.py")
+PROGRAM = Path(__file__).with_name("validator_program.py")
 WALL_SECONDS = 4.0
 """Of one exchange with the process, its start included. Two of them are shorter than a lease in flight."""
 
@@ -15,7 +15,7 @@ class Ended(Exception):
     """The process is gone."""
 
 
-class LookingProcess:
+class ValidatorProcess:
     """The process, and the socket to it: it ends with this socket, however this process ends."""
 
     def __init__(self) -> None:
