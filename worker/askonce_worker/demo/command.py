@@ -30,7 +30,7 @@ TIMEOUT = 300.0
 SYSTEM = "You are a helpful assistant. Answer in one short sentence."
 COLUMNS = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
 NEXT = """
-next: ask questions of your own, on the same models, in three shells of one directory
+next: ask your own questions, in three shells of one directory
 
     askonce-worker local
     askonce-worker run
