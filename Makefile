@@ -39,10 +39,10 @@ types: setup
 imports: setup
 	$(BIN)/lint-imports
 
-# Most tests wait: for servers, leases, deadlines. Three at a time keep two cores busy. (Without -n, for looking into one.)
+# Most tests wait: for servers, leases, deadlines. Four at a time keep two cores busy. (Without -n, for looking into one.)
 # Files in the order in which they are named: the longest first, so that none is left alone at the end.
 unit: setup
-	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder $(TESTS)
+	$(BIN)/pytest -n 4 --dist loadfile --no-loadscope-reorder $(TESTS)
 
 # How much of the code the unit tests run. (Measuring the others too would slow them by half.)
 coverage: setup

@@ -21,7 +21,7 @@ async def test_as_completed_yields_what_is_done_first(client, service):
 
     service.answering = answering
     job_ids = [await client.submit(text) for text in ("slow", "quick")]
-    answers = client.as_completed(job_ids, timeout=20)
+    answers = client.as_completed(job_ids, timeout=60)
     assert (await anext(answers)).text == "quick"
     slow.set()
     assert (await anext(answers)).text == "slow"
@@ -32,13 +32,13 @@ async def test_as_completed_yields_what_is_done_first(client, service):
 async def test_as_completed_yields_failed_and_unknown_ones(client, service):
     service.answering = raising
     job_id = await client.submit("q")
-    kinds = {answer.job_id: answer.error.kind async for answer in client.as_completed([job_id, "nowhere"], timeout=20)}
+    kinds = {answer.job_id: answer.error.kind async for answer in client.as_completed([job_id, "nowhere"], timeout=60)}
     assert kinds == {job_id: "server_error", "nowhere": "unknown_job"}
 
 
 async def test_as_completed_yields_a_job_as_often_as_it_is_named(client):
     job_id = await client.submit("q")
-    answers = [answer async for answer in client.as_completed([job_id, job_id], timeout=20)]
+    answers = [answer async for answer in client.as_completed([job_id, job_id], timeout=60)]
     assert [answer.text for answer in answers] == ["answer to: q"] * 2
 
 

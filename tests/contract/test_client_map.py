@@ -102,7 +102,7 @@ async def test_map_leaves_a_result_under_a_job_id_of_the_callers(client):
     await client.store("q", "cached")
     [(_, answer)] = [pair async for pair in client.map([Question("q", job_id="mine")])]
     assert answer.text == "cached"
-    assert (await client.result("mine", timeout=10)).text == "cached"
+    assert (await client.result("mine", timeout=60)).text == "cached"
 
 
 async def test_map_leaves_none_where_nobody_will_ask_for_it(client, service):
@@ -111,13 +111,13 @@ async def test_map_leaves_none_where_nobody_will_ask_for_it(client, service):
     [(_, answer)] = [pair async for pair in client.map([Question("q", job_id="mine")], keep=False)]
     assert (answer.job_id, answer.text, answer.source) == ("mine", "cached", "exact")
     with pytest.raises(UnknownJob):
-        await client.result("mine", timeout=10)
+        await client.result("mine", timeout=60)
 
 
 async def test_map_tells_what_became_of_a_job_that_is_known_already(client):
     """Of a run that was killed: the first one has paid for it, and the cache does not make it a hit."""
     await client.submit(Question("q", job_id="mine"))
-    await client.result("mine", timeout=10)
+    await client.result("mine", timeout=60)
     assert (await client.lookup("q")).text == "answer to: q"
     [(_, answer)] = [pair async for pair in client.map([Question("q", job_id="mine")], keep=False)]
     assert (answer.text, answer.source) == ("answer to: q", "llm")

@@ -46,7 +46,7 @@ async def test_a_client_that_waits_is_told_of_a_job_of_another(client, service):
     service.pause()
     job_id = await client.submit("q")
     other = await service.client()
-    waits = asyncio.create_task(other.result(job_id, timeout=20))
+    waits = asyncio.create_task(other.result(job_id, timeout=60))
     with pytest.raises(AnswerTimeout):
         await client.result(job_id, timeout=0.05)
     service.resume()

@@ -58,7 +58,7 @@ async def test_many_questions_have_their_objects_in_order(client, service):
     questions = [Question(label, schema=Label) for label in ("refund", "order", "refund")]
     assert [answer.parsed async for _, answer in client.map(questions)] == [Label(each.text) for each in questions]
     ids = await client.submit_many(questions)
-    found = [answer.parsed.label async for answer in client.as_completed(ids, schema=Label, timeout=20)]
+    found = [answer.parsed.label async for answer in client.as_completed(ids, schema=Label, timeout=60)]
     assert sorted(found) == ["order", "refund", "refund"]
     assert (await client.result(ids[1], schema=Label)).parsed == Label("order")
     assert (await client.result(ids[1])).parsed is None

@@ -53,7 +53,7 @@ async def end_as_failed(service, client, text, job_id):
 
     before, service.answering = service.answering, answering
     await client.submit(question(text, job_id))
-    async for answer in client.as_completed([job_id], namespace="n", timeout=20):
+    async for answer in client.as_completed([job_id], namespace="n", timeout=60):
         assert answer.status == "failed"
     service.answering = before
 

@@ -47,7 +47,7 @@ def test_a_greeting_is_answered_while_calls_wait_for_one_another(channel, slow):
     points, health = qdrant.PointsStub(channel), qdrant.QdrantStub(channel)
     counts = [points.Count.future(qdrant.CountPoints(), timeout=30) for _ in range(4)]
     assert slow.began.wait(30)
-    health.HealthCheck(qdrant.HealthCheckRequest(), timeout=20)
+    health.HealthCheck(qdrant.HealthCheckRequest(), timeout=60)
     assert not any(count.done() for count in counts)
     slow.may_end.set()
     for count in counts:

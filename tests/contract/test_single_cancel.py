@@ -22,7 +22,7 @@ async def all_end(call):
         task = asyncio.create_task(for_ever())
         await asyncio.sleep(random.uniform(0, 0.003))
         task.cancel()
-        done, _ = await asyncio.wait([task], timeout=10)
+        done, _ = await asyncio.wait([task], timeout=60)
         assert done, "it goes on"
         assert task.cancelled()
 
@@ -47,7 +47,7 @@ async def test_a_listener_ends(valkey_url, prefix):
         await asyncio.sleep(random.uniform(0, 0.003))
         for task in tasks:
             task.cancel()
-        done, pending = await asyncio.wait(tasks, timeout=10)
+        done, pending = await asyncio.wait(tasks, timeout=60)
         assert not pending
         assert all(task.cancelled() for task in done)
     await store.aclose()

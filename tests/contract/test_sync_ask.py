@@ -18,7 +18,7 @@ SCRIPT = """
 import os, sys, warnings
 import askonce
 
-assert askonce.ask("q", client=None, timeout=20).text == "stored"
+assert askonce.ask("q", client=None, timeout=60).text == "stored"
 assert askonce.ask("q").source == "exact"
 if sys.argv[1:] == ["fork"]:
     child = os.fork()

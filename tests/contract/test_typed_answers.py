@@ -65,7 +65,7 @@ async def ask(worker, *questions):
     """All at once, each a job of its own. Failed ones are answers, too."""
     names = [await worker.client.submit(question) for question in questions]
     await asyncio.gather(*(worker.run_next() for _ in names))
-    found = {answer.job_id: answer async for answer in worker.client.as_completed(names, timeout=20)}
+    found = {answer.job_id: answer async for answer in worker.client.as_completed(names, timeout=60)}
     return [found[name] for name in names]
 
 
@@ -216,7 +216,7 @@ async def test_copies_in_a_chunk_share_a_failure_that_one_has_paid(worker, says,
     await says(BAD)
     ids = await worker.client.submit_many([typed(job_id=f"copy-{n}") for n in range(3)], lane="bulk")
     await worker.run_next("bulk")
-    found = [answer async for answer in worker.client.as_completed(ids, timeout=20)]
+    found = [answer async for answer in worker.client.as_completed(ids, timeout=60)]
     assert {answer.error.kind for answer in found} == {INVALID}
     assert sum(answer.usage is not None for answer in found) == 1
     assert len(await requests(llm_server)) == 2

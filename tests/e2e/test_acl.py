@@ -86,15 +86,15 @@ async def produces(client):
     assert (await client.ask("how do I ask? [g1]")).source == "exact"
     assert (await client.lookup("how do I ask? [g1]")).source == "exact"
     job_id = await client.submit("please how do I ask? [g1]")
-    assert (await client.result(job_id, timeout=20)).source in ("semantic", "inflight")
+    assert (await client.result(job_id, timeout=60)).source in ("semantic", "inflight")
     ids = await client.submit_many([f"and number {n}? [g2{n}]" for n in range(20)])
-    answers = [answer async for answer in client.as_completed(ids, timeout=20, forget=True)]
+    answers = [answer async for answer in client.as_completed(ids, timeout=60, forget=True)]
     assert {answer.status for answer in answers} == {"answered"}
     assert set((await client.status(ids)).values()) == {"answered"}
     repeats = [f"and number {n}? [g2{n}]" for n in range(3)]
-    assert [answer.source async for _, answer in client.map(repeats, timeout=20)] == ["exact"] * 3
+    assert [answer.source async for _, answer in client.map(repeats, timeout=60)] == ["exact"] * 3
     await client.cancel(ids)
-    assert (await client.explain("and how do I ask? [g1]", timeout=20)).explained_by == "worker"
+    assert (await client.explain("and how do I ask? [g1]", timeout=60)).explained_by == "worker"
     return job_id
 
 
@@ -110,7 +110,7 @@ async def works(guarded, prefix):
 
 
 def scraped(port):
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=20) as reply:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=60) as reply:
         assert b"askonce_entries" in reply.read()
 
 
@@ -125,7 +125,7 @@ async def operates(operate, guarded, prefix, producer, job_id):
         question = Question("warm? [g5]")
         assert await client.store(question, "yes")
         assert (await client.ask(question)).text == "yes"
-        assert (await client.explain(question, timeout=20)).explained_by == "worker"
+        assert (await client.explain(question, timeout=60)).explained_by == "worker"
     with Redis.from_url(guarded.url) as redis:
         await gives_up(operate, redis, Keys(prefix))
 

@@ -60,11 +60,18 @@ def large_file(path):
     return {f"q{i}": subject for i, subject in enumerate(first)}
 
 
+SLOW = 300
+"""Milliseconds of a call, so that even a late look finds the command at work: two workers make a hundred a second."""
+
+
 async def kill_in_turn(command, batch_settings, directory, running):
-    """Three kills of the command, three of a worker, each once a random part of the rest is written."""
+    """Three kills of the command, three of a worker, each once some more lines are written.
+
+    Returns the fourth command, and how many calls may have been lost with the workers.
+    """
     process, lost = await command.start(), 0
     for turn in range(3):
-        least = command.written() + random.randint(LINES // 40, LINES // 8)
+        least = command.written() + random.randint(LINES // 40, LINES // 16)
 
         async def further(process=process, least=least):
             return command.written() >= least or process.returncode is not None
@@ -80,23 +87,24 @@ async def kill_in_turn(command, batch_settings, directory, running):
         assert process.returncode != 0
         running.append(await start_worker(batch_settings, directory / f"worker-{turn}.log"))
         process = await command.start()
-    _, errors = await process.communicate()
-    return process.returncode, errors.decode(), lost
+    return process, lost
 
 
 @pytest.mark.timeout(120 + LINES // 20)
 async def test_a_large_file_killed_three_times_ends_complete_exact_and_paid_once(batch_settings, llm_server, tmp_path):
     subjects = large_file(tmp_path / "in.jsonl")
     command = Command(tmp_path, batch_settings)
-    await llm_server.control(chat={"latency_ms": 20})
     running = [await start_worker(batch_settings, tmp_path / f"worker-{name}.log") for name in ("a", "b")]
     try:
         await all_alive(batch_settings, running, 2)
-        code, errors, lost = await kill_in_turn(command, batch_settings, tmp_path, running)
+        await llm_server.control(chat={"latency_ms": SLOW})
+        process, lost = await kill_in_turn(command, batch_settings, tmp_path, running)
+        await llm_server.control(chat={"latency_ms": 20})
+        _, errors = await process.communicate()
     finally:
         for worker in running:
             await worker.kill()
-    assert code == 1, errors
+    assert process.returncode == 1, errors.decode()
     out, failed = records(tmp_path / "out.jsonl"), records(tmp_path / "out.errors.jsonl")
 
     # Complete: every line once, the malformed ones with their number and a reason.

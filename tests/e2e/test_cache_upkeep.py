@@ -92,8 +92,8 @@ async def test_under_load_no_answer_is_stale_after_the_call_returns(client, sett
 
 async def test_what_has_expired_is_cleared_away_by_itself(client, settings, cache):
     async with workers(1, settings):
-        await client.ask(Question("Short? [g1]", ttl=1), timeout=20)
-        await client.ask(Question("Long? [g2]"), timeout=20)
+        await client.ask(Question("Short? [g1]", ttl=1), timeout=60)
+        await client.ask(Question("Long? [g2]"), timeout=60)
         kept = [Question("Long? [g2]", model=MODEL, namespace="default").fingerprint]
 
         async def only_the_long_one():
@@ -104,7 +104,7 @@ async def test_what_has_expired_is_cleared_away_by_itself(client, settings, cach
 
 async def test_a_model_upgrade_is_noticed_by_itself(client, settings, llm_server, cache):
     async with workers(1, settings) as [worker]:
-        await client.ask("The old one? [g1]", timeout=20)
+        await client.ask("The old one? [g1]", timeout=60)
 
         async def first_is_known():
             return await cache.redis.hexists(cache.keys.models, MODEL)
@@ -113,7 +113,7 @@ async def test_a_model_upgrade_is_noticed_by_itself(client, settings, llm_server
         newer = {"model": "test-model-2025-01-31"}
         await llm_server.fail("chat", "reply", reply=newer)
         for number in range(2, 12):
-            assert (await client.ask(f"The new one? [g{number}]", timeout=20)).model == newer["model"]
+            assert (await client.ask(f"The new one? [g{number}]", timeout=60)).model == newer["model"]
         run = orjson.loads(await cache.redis.hget(cache.keys.snapshot_runs, MODEL))
         long_ago = orjson.dumps({**run, "since": run["since"] - 700})  # as if it had answered alone for a while
         await cache.redis.hset(cache.keys.snapshot_runs, MODEL, long_ago)
@@ -138,7 +138,7 @@ async def test_a_changed_embedding_is_filled_in_the_background(
 ):
     async with workers(1, settings):
         for number in range(5):
-            await client.ask(f"Which one? [g{number}]", timeout=20)
+            await client.ask(f"Which one? [g{number}]", timeout=60)
 
         async def stored():
             return len(await cache.vectors_of(cache.collection)) == 5
@@ -160,6 +160,6 @@ async def test_a_changed_embedding_is_filled_in_the_background(
 
         await until(moved, what="the new collection alone", seconds=40)
         assert len(await cache.vectors_of(filled)) == 5, worker.tail()
-        again = await client.ask("Tell me, which one? [g3]", timeout=20)
+        again = await client.ask("Tell me, which one? [g3]", timeout=60)
     assert again.source == "semantic"
     assert (await llm_server.stats())["chat"]["calls"] == 5

@@ -132,7 +132,7 @@ def outputs_of(steps, reader: Reader, calls: Path):
     }
     done = subprocess.run(
         [sys.executable, "-m", "support.doc_page"],
-        input=json.dumps(steps), cwd=reader.folder, env=surrounding, capture_output=True, text=True, timeout=110,
+        input=json.dumps(steps), cwd=reader.folder, env=surrounding, capture_output=True, text=True, timeout=280,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)

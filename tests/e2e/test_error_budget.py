@@ -16,10 +16,12 @@ TOPICS = 16
 """The even ones are near each other and have one answer; of the odd ones, which are less near, 'kindly' has another."""
 SENTENCES = 16
 """The topic whose answers are sentences."""
-WORDINGS = 40
+WORDINGS = 90
 """Of each topic."""
-BATCH, FIRST, ALL = 100, 300, 1200
-"""Questions at once; before there is a policy, and in all."""
+BATCH, FIRST, ALL = 100, 300, 3000
+"""Questions at once; that are asked four times before all others; at most."""
+LAST = 9
+"""Batches that are asked while there is a policy that uses the budget."""
 
 
 @pytest.fixture
@@ -66,21 +68,30 @@ def batches(texts):
 
 async def test_wrong_answers_stay_within_the_budget_whatever_happens_to_a_worker(settings, llm_server):
     await teach(llm_server)
-    texts, answers = stream(), []
-    asked = [*4 * texts[:FIRST], *texts[FIRST:]]  # a group is decided about from 1,000 requests on
+    texts = stream()
+    asked, answers = [], []
     keys = Keys(settings["ASKONCE_KEY_PREFIX"])
     async with (
         workers(2, settings) as pool,
         client_for(settings) as client,
         Redis.from_url(settings["ASKONCE_REDIS_URL"]) as redis,
     ):
-        for number, batch in enumerate(batches(asked)):
-            if number * BATCH == 4 * FIRST:
-                await until(lambda: is_used(redis, keys), seconds=60, what="a policy that uses the budget")
+
+        async def ask(batch, victim=None):
             ids = await client.submit_many(batch, lane="bulk")
-            if number == (len(asked) - ALL // 2) // BATCH:
-                await pool[0].kill()
-            answers += await collected(client, ids, seconds=90)
+            if victim is not None:
+                await victim.kill()
+            asked.extend(batch)
+            answers.extend(await collected(client, ids))
+
+        # A group is decided about from 1,000 requests on. What is checked is chance, and so is how many more it takes.
+        for batch in batches(4 * texts[:FIRST]):
+            await ask(batch)
+        rest = iter(batches(texts[FIRST:]))
+        while not await is_used(redis, keys):
+            await ask(next(rest))
+        for number in range(LAST):
+            await ask(next(rest), pool[0] if number == LAST // 2 else None)
         [group] = [key.decode() for key in await redis.hkeys(keys.audit.groups)]
         policy = decode_policy("policy", await redis.get(keys.audit.policy(group)))
         sums = await seen(redis, keys)

@@ -82,7 +82,7 @@ async def until_vectors_are_stored(client):
         nonlocal number
         number += 1
         endings = ("please", "kindly", "now", "again", "ok", "really", "actually")
-        answer = await client.ask(f"how tall is the red tower? [g1] {' '.join(endings[: number % 7])}", timeout=20)
+        answer = await client.ask(f"how tall is the red tower? [g1] {' '.join(endings[: number % 7])}", timeout=60)
         await asyncio.sleep(0.1)
         return answer.source == "semantic"
 

@@ -61,7 +61,7 @@ async def until_event(worker, name):
 async def test_one_event_a_chunk_with_its_ids_and_neither_prompt_nor_secret(settings, llm_server, valkey_url, prefix):
     async with client_for(settings) as client, workers(1, settings) as [worker]:
         ids = await client.submit_many([PROMPT, f"please {PROMPT}", PROMPT], lane="interactive")
-        assert {answer.status async for answer in client.as_completed(ids, timeout=20)} == {"answered"}
+        assert {answer.status async for answer in client.as_completed(ids, timeout=60)} == {"answered"}
         [answered] = await until_event(worker, "chunk.answered")
         assert (answered["level"], answered["questions"]) == ("info", 3)
         assert answered["llm"] + answered["inflight"] == 3
@@ -98,7 +98,7 @@ async def test_prompts_are_logged_where_they_are_asked_for_and_secrets_not_even_
     settings["ASKONCE_LOG_PROMPTS"] = "1"
     async with client_for(settings) as client, workers(1, settings) as [worker]:
         job_id = await client.submit(PROMPT)
-        assert (await client.result(job_id, timeout=20)).text
+        assert (await client.result(job_id, timeout=60)).text
         [event] = await until_event(worker, "question.answered")
         assert (event["prompt"], event["answer"], event["job"]) == (PROMPT, f"answer to: {PROMPT}", job_id)
         nothing_secret_in(worker.log.read_text(), prompts=True)

@@ -47,7 +47,7 @@ async def is_empty(redis, key):
 @pytest.mark.parametrize("endpoint", ["chat", "responses"])
 async def test_each_way_to_an_answer(client, settings, llm_server, endpoint):
     async def ask(text):
-        return await client.ask(text, endpoint=endpoint, timeout=20)
+        return await client.ask(text, endpoint=endpoint, timeout=60)
 
     async with workers(1, settings):
         first = await ask("How tall is the red tower? [g1]")
@@ -68,7 +68,7 @@ async def test_each_way_to_an_answer(client, settings, llm_server, endpoint):
 async def test_a_chunk_with_equal_questions_costs_one_call(client, settings, llm_server):
     async with workers(1, settings):
         ids = await client.submit_many(["One question? [g3]"] * 50)
-        answers = [answer async for answer in client.as_completed(ids, timeout=20)]
+        answers = [answer async for answer in client.as_completed(ids, timeout=60)]
     assert {answer.text for answer in answers} == {"answer to: One question? [g3]"}
     assert (await llm_server.stats())["chat"]["calls"] == 1
 
@@ -82,7 +82,7 @@ async def test_what_is_submitted_again_beside_new_questions_is_paid_once(client,
         for part in (questions[:8], questions[4:], questions):
             await client.submit_many(part)
         ids = [question.job_id for question in questions]
-        answers = [answer async for answer in client.as_completed(ids, timeout=20)]
+        answers = [answer async for answer in client.as_completed(ids, timeout=60)]
     assert {(answer.status, answer.source) for answer in answers} == {("answered", "llm")}
     assert (await llm_server.stats())["chat"]["calls"] == 12
 
@@ -96,7 +96,7 @@ async def test_a_question_whose_first_job_is_lost_is_asked_by_the_next_one(clien
         await redis.delete(f"{ARQ_JOB}{job.decode()}")
     await client.submit_many(questions)
     async with workers(1, settings):
-        answers = [answer async for answer in client.as_completed(["lost-0", "lost-1"], timeout=20)]
+        answers = [answer async for answer in client.as_completed(["lost-0", "lost-1"], timeout=60)]
     assert [answer.status for answer in answers] == ["answered"] * 2
 
 
@@ -113,17 +113,17 @@ async def test_no_answer_crosses_a_scope(client, settings, llm_server):
         Question(text, params={"response_format": {"type": "json_object"}}),
     ]
     async with workers(1, settings):
-        answers = await asyncio.gather(*(client.ask(question, timeout=20) for question in questions))
+        answers = await asyncio.gather(*(client.ask(question, timeout=60) for question in questions))
         assert [answer.source for answer in answers] == ["llm"] * len(questions)
-        again = await asyncio.gather(*(client.ask(question, timeout=20) for question in questions))
+        again = await asyncio.gather(*(client.ask(question, timeout=60) for question in questions))
     assert [answer.source for answer in again] == ["exact"] * len(questions)
     assert [answer.body for answer in again] == [answer.body for answer in answers]
 
 
 async def test_what_does_not_shape_the_answer_costs_no_hit(client, settings, llm_server):
     async with workers(1, settings):
-        await client.ask(Question("Same? [g5]", params={"user": "a", "metadata": {"x": "1"}}), timeout=20)
-        again = await client.ask(Question("Same? [g5]", params={"user": "b", "service_tier": "flex"}), timeout=20)
+        await client.ask(Question("Same? [g5]", params={"user": "a", "metadata": {"x": "1"}}), timeout=60)
+        again = await client.ask(Question("Same? [g5]", params={"user": "b", "service_tier": "flex"}), timeout=60)
     assert again.source == "exact"
 
 
@@ -131,7 +131,7 @@ async def test_a_template_filled_with_different_texts_is_no_match(client, settin
     template = "Classify the following message of a customer into one of our seventeen intents: {text}\nIntent:"
     async with workers(1, settings):
         ids = await client.submit_many([Question(f"message [g{i}]", template=template) for i in range(100, 140)])
-        answers = {answer.job_id: answer async for answer in client.as_completed(ids, timeout=20)}
+        answers = {answer.job_id: answer async for answer in client.as_completed(ids, timeout=60)}
     for i, job_id in enumerate(ids):
         assert answers[job_id].text == "answer to: " + template.replace("{text}", f"message [g{i + 100}]")
 
@@ -140,9 +140,9 @@ async def test_truncated_refused_and_empty_answers_are_published_and_not_kept(cl
     async with workers(1, settings):
         for kind in ("length", "content_filter", "empty", "refusal"):
             await llm_server.fail("chat", kind, times=1, contains=kind)
-            first = await client.ask(f"About {kind} [g-{kind}]", timeout=20)
+            first = await client.ask(f"About {kind} [g-{kind}]", timeout=60)
             assert first.source == "llm"
-            second = await client.ask(f"About {kind} [g-{kind}]", timeout=20)
+            second = await client.ask(f"About {kind} [g-{kind}]", timeout=60)
             assert (second.source, second.finish_reason) == ("llm", "stop")
 
 
@@ -150,7 +150,7 @@ async def test_a_refused_request_fails_that_question_alone(client, settings, llm
     await llm_server.fail("chat", "status", status=400, contains="poison")
     async with workers(1, settings):
         ids = await client.submit_many(["fine [g6]", "poison [g7]", "also fine [g8]"])
-        answers = {answer.job_id: answer async for answer in client.as_completed(ids, timeout=20)}
+        answers = {answer.job_id: answer async for answer in client.as_completed(ids, timeout=60)}
         assert [answers[job_id].status for job_id in ids] == ["answered", "failed", "answered"]
         assert answers[ids[1]].error.kind == "bad_request"
         assert answers[ids[1]].error.status == 400
@@ -161,20 +161,20 @@ async def test_a_refused_request_fails_that_question_alone(client, settings, llm
 async def test_refresh_replaces_and_bypass_leaves_no_trace(client, settings, llm_server):
     async with workers(1, settings):
         await llm_server.control(chat={"answer": "{number}: {text}"})
-        first = await client.ask("Which? [g9]", timeout=20)
-        bypass = await client.ask(Question("Which? [g9]", cache="bypass"), timeout=20)
+        first = await client.ask("Which? [g9]", timeout=60)
+        bypass = await client.ask(Question("Which? [g9]", cache="bypass"), timeout=60)
         assert bypass.text != first.text
-        assert (await client.ask("Which? [g9]", timeout=20)).text == first.text
-        refreshed = await client.ask(Question("Which? [g9]", cache="refresh"), timeout=20)
+        assert (await client.ask("Which? [g9]", timeout=60)).text == first.text
+        refreshed = await client.ask(Question("Which? [g9]", cache="refresh"), timeout=60)
         assert refreshed.source == "llm"
-        assert (await client.ask("Which? [g9]", timeout=20)).text == refreshed.text
+        assert (await client.ask("Which? [g9]", timeout=60)).text == refreshed.text
 
 
 async def test_without_qdrant_and_embeddings_questions_are_answered(client, settings, llm_server):
     await llm_server.control(embeddings={"fail": {"kind": "status", "status": 503}})
     async with workers(1, {**settings, "ASKONCE_QDRANT_URL": "http://127.0.0.1:1"}):
-        assert (await client.ask("Still there? [g10]", timeout=20)).source == "llm"
-        assert (await client.ask("Still there? [g10]", timeout=20)).source == "exact"
+        assert (await client.ask("Still there? [g10]", timeout=60)).source == "llm"
+        assert (await client.ask("Still there? [g10]", timeout=60)).source == "exact"
 
 
 async def test_a_deadline_ends_a_question(client, settings, llm_server):
@@ -237,7 +237,7 @@ async def test_a_malformed_job_is_a_dead_letter_and_harms_nobody(client, setting
         }.items():
             await redis.set(f"arq:job:{settings['ASKONCE_KEY_PREFIX']}-{name}", record)
             await redis.zadd(keys.queue("bulk"), {f"{settings['ASKONCE_KEY_PREFIX']}-{name}": 1})
-        assert (await client.ask("And now? [g13]", timeout=20)).text == "answer to: And now? [g13]"
+        assert (await client.ask("And now? [g13]", timeout=60)).text == "answer to: And now? [g13]"
 
         async def three_dead():
             return await redis.hlen(keys.dead) == 3

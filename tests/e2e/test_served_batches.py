@@ -281,7 +281,7 @@ async def test_a_server_that_is_to_end_hands_its_batches_over_while_a_request_is
             due = await redis.zscore(ServedKeys(settings["ASKONCE_KEY_PREFIX"]).open("n"), batch.id)
             return due <= seconds * 1000
 
-        await until(handed_over, seconds=20, what="the end of the lease")
+        await until(handed_over, seconds=60, what="the end of the lease")
         assert (asked.done(), door.process.returncode) == (False, None)
         asked.cancel()
 

@@ -42,7 +42,7 @@ async def qdrant_is_away_and_vectors_arrive_when_it_is_back(bench, qdrant, seman
     async def all_there():
         return await bench.redis.xlen(bench.keys.outbox) == 0
 
-    await until(all_there, seconds=15, what="an empty outbox")
+    await until(all_there, seconds=60, what="an empty outbox")
     assert await semantic.count() == len(texts)
 
 

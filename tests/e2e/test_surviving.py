@@ -61,7 +61,7 @@ async def a_frozen_leader_changes_nothing_when_it_wakes(bench, pool):
         return "job.lost" in log or log.count("chunk.answered") > ended
 
     await until(is_over, what="the end of what the frozen worker was doing")
-    assert (await bench.client.ask("is anybody awake? [g3]", timeout=20)).text == "call 3"
+    assert (await bench.client.ask("is anybody awake? [g3]", timeout=60)).text == "call 3"
     assert await bench.results([first, *ids]) == published
 
 
@@ -156,7 +156,7 @@ async def until_embeddings_are_back(client, llm_server):
     async def embedded():
         nonlocal number
         number += 1
-        await client.ask(f"is it back? {'x' * number}", timeout=20)
+        await client.ask(f"is it back? {'x' * number}", timeout=60)
         return (await llm_server.stats(brief=True))["embeddings"]["answered"]
 
     await until(embedded, seconds=90, what="an embedding")  # a request that hangs ends after 30 s

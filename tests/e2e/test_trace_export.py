@@ -69,7 +69,7 @@ async def test_spans_reach_the_collector_that_the_environment_names(settings, co
         async with client_for(settings) as client, workers(1, traced) as [worker]:
             with application.tracer.start_as_current_span("backend request") as request:
                 first = await client.submit("Where do spans go? [gx1]")
-                await client.ask("And those of who waits? [gx3]", timeout=20)
+                await client.ask("And those of who waits? [gx3]", timeout=60)
                 rest = await client.submit_many(["And many at once? [gx4]", "All of them? [gx5]"])
             await collected(client, [first, *rest])
             assert await worker.stop() == 0

@@ -41,13 +41,13 @@ def client_for(settings: Mapping[str, str], **options) -> Client:
 
 
 async def answers_to(
-    client: Client, questions: Sequence[Question | str], *, lane="interactive", seconds: float = 30.0
+    client: Client, questions: Sequence[Question | str], *, lane="interactive", seconds: float = 90.0
 ) -> list[Answer]:
     """In the order of the questions."""
     return await collected(client, await client.submit_many(questions, lane=lane), seconds=seconds)
 
 
-async def collected(client: Client, ids: Sequence[str], *, seconds: float = 30.0) -> list[Answer]:
+async def collected(client: Client, ids: Sequence[str], *, seconds: float = 90.0) -> list[Answer]:
     answers = {answer.job_id: answer async for answer in client.as_completed(ids, timeout=seconds)}
     return [answers[job_id] for job_id in ids]
 

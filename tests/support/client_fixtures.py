@@ -20,7 +20,7 @@ async def client(service):
     return await service.client()
 
 
-async def until(condition, seconds=10.0):
+async def until(condition, seconds=60.0):
     deadline = time.monotonic() + seconds
     while not await condition():
         assert time.monotonic() < deadline, "it did not come"

@@ -64,7 +64,7 @@ class Pool:
         found = await self.redis.hgetall(f"{self.keys.prefix}:answered")
         return {name.decode(): int(count) for name, count in found.items()}
 
-    async def until_answered(self, questions, seconds=20.0):
+    async def until_answered(self, questions, seconds=60.0):
         async def all_of_them():
             return set(questions) <= set(await self.answered())
 
@@ -76,7 +76,7 @@ class Pool:
 
         await until(there, what=f"{count} leases")
 
-    async def until_drained(self, seconds=20.0):
+    async def until_drained(self, seconds=60.0):
         async def nothing_left():
             return not await self.held() and not await self.waiting()
 

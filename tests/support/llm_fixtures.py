@@ -14,9 +14,11 @@ def llm_process() -> Iterator[LLMServer]:
 
 
 @pytest.fixture
-def llm_server(llm_process: LLMServer) -> LLMServer:
+def llm_server(llm_process: LLMServer) -> Iterator[LLMServer]:
+    """Reset afterwards too: a fixture of the next module may use the process as it finds it."""
     llm_process.call("POST", "/control", {"reset": True})
-    return llm_process
+    yield llm_process
+    llm_process.call("POST", "/control", {"reset": True})
 
 
 @pytest.fixture

@@ -47,7 +47,7 @@ async def scrape(settings: Mapping[str, object], index: int = 0) -> Scraped:
     url = f"http://127.0.0.1:{int(str(settings['ASKONCE_METRICS_PORT'])) + index}/metrics"
 
     def get() -> str:
-        with urllib.request.urlopen(url, timeout=20) as reply:
+        with urllib.request.urlopen(url, timeout=60) as reply:
             return str(reply.read().decode())
 
     return Scraped(await asyncio.to_thread(get))

@@ -133,7 +133,7 @@ def answers(port: int, password: str, user: str | None = None) -> bool:
     return False
 
 
-def until(condition, *, what: str, seconds: float = 20.0) -> None:
+def until(condition, *, what: str, seconds: float = 60.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"{what} did not come within {seconds} s"

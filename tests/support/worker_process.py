@@ -16,7 +16,7 @@ from askonce.store.redis_url import connection_options
 from support.starting import Process, start_module
 
 
-async def until(condition, *, seconds: float = 20.0, what: str = "the condition"):
+async def until(condition, *, seconds: float = 60.0, what: str = "the condition"):
     """Waits for what `condition()` returns to be true, and returns it."""
     deadline = time.monotonic() + seconds
     while True:
