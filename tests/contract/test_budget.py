@@ -35,9 +35,16 @@ def question(text="q", **params):
     return Question(text, model=MODEL, namespace="n", params=params)
 
 
+async def again(reservation):
+    """Waits as who has a turn does."""
+    reservation.renew()
+    while wait := await reservation.take():
+        await asyncio.sleep(wait)
+
+
 async def granted(reservation):
     """The moment that a call was given, in seconds of Redis's clock, once it has come."""
-    await reservation.again()
+    await again(reservation)
     return float(reservation._moment) / 1000
 
 
@@ -81,14 +88,14 @@ async def test_cheap_calls_of_other_workers_do_not_starve_a_dear_one(make, lane)
     async def spend(budget):
         nonlocal cheap
         while True:
-            await budget(question(max_tokens=100), lane).again()
+            await again(budget(question(max_tokens=100), lane))
             cheap += 1
 
     tasks = [asyncio.create_task(spend(budget)) for budget in workers[:2]]
     async with asyncio.timeout(30):
         for _ in range(3):
             before = cheap
-            await workers[2](question(max_tokens=1500), lane).again()
+            await again(workers[2](question(max_tokens=1500), lane))
             while cheap < before + 20:
                 await asyncio.sleep(0.01)
     for task in tasks:
@@ -101,12 +108,12 @@ async def test_bulk_calls_leave_room_for_an_ask_that_is_dearer_than_what_is_kept
 
     async def spend(budget):
         while True:
-            await budget(question(max_tokens=100), "bulk").again()
+            await again(budget(question(max_tokens=100), "bulk"))
 
     tasks = [asyncio.create_task(spend(budget)) for budget in workers[:2]]
     async with asyncio.timeout(30):
         for _ in range(3):
-            await workers[2](question(max_tokens=1500), "interactive").again()
+            await again(workers[2](question(max_tokens=1500), "interactive"))
     for task in tasks:
         task.cancel()
     await asyncio.wait(tasks)
@@ -130,7 +137,7 @@ async def test_what_is_given_back_may_be_used_by_others(make):
     budget = make(rpm=6, tpm=6000, window=60.0)
     for _ in range(5):
         follower = budget(question(max_tokens=50), "bulk")
-        await asyncio.wait_for(follower.again(), 10)
+        await asyncio.wait_for(again(follower), 10)
         follower.give_back()
         await until(lambda: nothing_under_way(budget))
 

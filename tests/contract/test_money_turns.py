@@ -9,11 +9,13 @@ from askonce import Question
 from askonce.operator.budgets import read_budgets
 from askonce.payer import Payer
 from askonce.prices.price_file import FilePrices
+from askonce_worker.answering.llm_turns import Turn
 from askonce_worker.providers.money_budget import MoneyBudget
 from askonce_worker.providers.spend_limits import SpendLimit
 from support.asking import MODEL, settings_for
 from support.inflight import alive
 from support.wired import wired_workers
+from support.worker_process import until
 
 PRICES = {MODEL: {"input": 0.0, "output": 10.0}}
 BUDGETS = "default=0.0015/day"
@@ -67,6 +69,40 @@ async def test_who_waits_for_money_keeps_no_turn_from_others(settings, llm_serve
         [answer] = await asyncio.wait_for(waiting, 60)
         assert answer.source == "llm"
         await other.aclose()
+
+
+async def test_who_tries_again_and_waits_for_money_keeps_no_turn_from_others(settings, llm_server, monkeypatch):
+    """Another worker has taken the rest of the budget between the two tries."""
+    real, asides = Turn.again, []
+    await llm_server.control(chat={"completion_tokens": 50})
+    await llm_server.fail("chat", "status", status=500, times=1)
+    async with wired_workers(1, settings) as [worker]:
+        for name in ("another", "worker-0"):
+            await alive(worker.redis, worker.keys, name, seconds=600)
+        limits, prices = {"default": SpendLimit(1_500_000, "day")}, FilePrices(PRICES)
+        other = MoneyBudget(worker.redis, worker.keys, worker="another", limits=limits, prices=prices)
+
+        async def again(self):
+            asides.append(await other.reserve("default", 1_000_000, 60, asyncio.get_running_loop().time() + 30))
+            await real(self)
+
+        monkeypatch.setattr(Turn, "again", again)
+        waiting = asyncio.create_task(worker.ask(QUESTION))
+        await until(lambda: in_hand(asides), what="the second try")
+        free = await worker.client.submit(Question("And who? [g2]", namespace="free"))
+        await asyncio.wait_for(worker.run_next(), 60)
+        answer = await worker.client.result(free, timeout=0, namespace="free")
+        assert (answer.source, waiting.done()) == ("llm", False)
+        asides[0].cost = 0
+        other.settle(asides[0])
+        [answer] = await asyncio.wait_for(waiting, 60)
+        assert answer.source == "llm"
+        await other.aclose()
+    assert await money_after(settings) == (0.0005, 0)
+
+
+async def in_hand(asides):
+    return bool(asides)
 
 
 async def test_who_joins_another_one_gives_his_money_back(settings, llm_server):

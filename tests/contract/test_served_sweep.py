@@ -92,6 +92,20 @@ async def test_the_bytes_of_a_file_go_with_its_lifetime_unless_a_batch_reads_it(
     assert await blobs.names("files") == [read.blob]
 
 
+async def test_an_upload_that_takes_longer_than_its_bytes_are_kept_is_no_file(store, keys, files, blobs):
+    """Else there would be one without bytes: the sweep may be between a look and its deletion."""
+
+    async def slow():
+        yield b"1"
+        [[member]] = await store.pipeline([("ZRANGE", keys.expiries, 0, -1)])
+        await store.pipeline([("ZADD", keys.expiries, 1, member)])
+
+    with pytest.raises(OSError, match="to be written"):
+        await files.upload("n", "in.jsonl", "batch", slow(), lifetime=None)
+    assert await files.page("n", purpose=None, after=None, limit=10, newest_first=True) == ([], False)
+    assert await blobs.names("files") == []
+
+
 async def test_a_namespace_has_so_many_files_and_open_batches_and_no_more(store, keys, files, batches):
     kept = [await uploaded(files) for _ in range(3)]
     with pytest.raises(TooMany):

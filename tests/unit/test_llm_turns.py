@@ -20,7 +20,7 @@ class Share:
     def waits_alone(self):
         return self.alone
 
-    async def again(self):
+    def renew(self):
         pass
 
     def spent(self, usage=None):
@@ -95,3 +95,15 @@ async def test_who_waits_for_his_namespace_alone_holds_up_no_other_of_the_model(
         assert not waiting.done()
     waiting.cancel()
     await asyncio.wait([waiting])
+
+
+async def test_a_turn_that_is_over_takes_no_slot_when_its_call_is_tried_again():
+    """Several texts to be embedded share a request, and the turn of the first may end before the others'."""
+    share = Share([0.0, 0.001], alone=True)
+    turn = turns({"m": share})
+    async with turn(Question("q", model="m"), "bulk") as first:
+        pass
+    await first.again()
+    assert share.given_back == 2
+    async with asyncio.timeout(5), turn(Question("q", model="m"), "bulk"):
+        pass

@@ -73,18 +73,14 @@ class Files:
 
         False, and nothing of it stays, where another server runs the batch: it has another fence.
         """
-        now_ms, keys = await self._now_ms(), self._keys
+        now_ms = await self._now_ms()
         until = now_ms // 1000 + UNWRITTEN
-        await self._store.pipeline([("ZADD", keys.expiries, "GT", until, f"{namespace}/{name}")])
+        await self._store.pipeline([("ZADD", self._keys.expiries, "GT", until, f"{namespace}/{name}")])
         record = await self._written(namespace, filename, purpose, _Counted(data, None), name, lifetime, fence)
-        published = await self._store.script(
-            PUBLISH,
-            [keys.batch(namespace, batch), keys.file(namespace, name), keys.files(namespace), keys.expiries],
-            [fence, write_file(record), *_life(record), name, f"{namespace}/{name}", now_ms],
-        )
+        published = await self._publish(record, now_ms, [self._keys.batch(namespace, batch)])
         older = [each for each in await self._blobs.names(versions_of(name)) if each < record.blob]
         await self._blobs.delete(older if published else [record.blob])
-        return bool(published)
+        return published
 
     async def _begin(self, namespace: str, name: str) -> int:
         """How many files the namespace has with this one. Before it has any bytes, it is known when they go: none stay
@@ -109,17 +105,21 @@ class Files:
     ) -> FileRecord:
         now_ms = await self._now_ms()
         record = await self._written(namespace, filename, purpose, data, name, lifetime)
-        index, (seconds, until) = self._keys.files(namespace), _life(record)
-        await self._store.pipeline(
-            [
-                ("SET", self._keys.file(namespace, name), write_file(record), "EX", seconds),
-                ("ZADD", self._keys.expiries, until, f"{namespace}/{name}"),
-                ("ZADD", index, now_ms, name),
-                ("EXPIRE", index, seconds, "NX"),
-                ("EXPIRE", index, seconds, "GT"),
-            ]
-        )
+        if not await self._publish(record, now_ms, []):
+            await self._blobs.delete([record.blob])
+            raise OSError(f"{record.blob} took over {UNWRITTEN} s to be written")
         return record
+
+    async def _publish(self, record: FileRecord, made_ms: int, batch: Sequence[str]) -> bool:
+        """batch: the key of the one whose results it has."""
+        keys, namespace, name = self._keys, record.namespace, record.id
+        life = record.expires_at - record.created_at, record.expires_at
+        published = await self._store.script(
+            PUBLISH,
+            [keys.file(namespace, name), keys.files(namespace), keys.expiries, *batch],
+            [write_file(record), *life, name, f"{namespace}/{name}", made_ms, record.fence],
+        )
+        return bool(published)
 
     async def _written(
         self,
@@ -197,11 +197,6 @@ class Files:
 async def delete_bytes(blobs: Blobs, name: str) -> None:
     """Of an upload, or of all versions of a file of results. Raises OSError."""
     await blobs.delete([blob_of(name), *await blobs.names(versions_of(name))])
-
-
-def _life(record: FileRecord) -> tuple[int, int]:
-    """Its seconds, and their end (Unix s)."""
-    return record.expires_at - record.created_at, record.expires_at
 
 
 class _Counted:

@@ -8,9 +8,9 @@ import structlog
 from askonce.contract.completion import CompletionVerdict, verdict
 from askonce_worker.answering.answers import INVALID, Failure, failed, failure_of, for_others, from_llm, similar
 from askonce_worker.answering.coalescing import Coalescer, Lead, Settlement
-from askonce_worker.answering.llm_turns import LLMTurns
+from askonce_worker.answering.llm_turns import LLMTurns, Turn
 from askonce_worker.answering.open_question import OpenQuestion
-from askonce_worker.answering.ports import LLM, Clock, Completion, LLMError, NewEntry, Outbound, Reservation
+from askonce_worker.answering.ports import LLM, Clock, Completion, LLMError, NewEntry, Outbound
 from askonce_worker.answering.stages import Stage, unobserved
 
 log = structlog.get_logger()
@@ -52,7 +52,7 @@ class Asking:
         """Until its deadline."""
         return max(0.0, (item.deadline - self._clock.now_ms()) / 1000)
 
-    async def lead(self, item: OpenQuestion, lead: Lead, turn: Reservation) -> None:
+    async def lead(self, item: OpenQuestion, lead: Lead, turn: Turn) -> None:
         try:
             await self._ask_and_settle(item, lead, turn)
         except BaseException:
@@ -89,7 +89,7 @@ class Asking:
         await self._outbound.send(similar(item, item.spare), settle=settle)
         return True
 
-    async def _ask_and_settle(self, item: OpenQuestion, lead: Lead, turn: Reservation) -> None:
+    async def _ask_and_settle(self, item: OpenQuestion, lead: Lead, turn: Turn) -> None:
         try:
             completion = await self._complete(item, turn)
         except LLMError as error:
@@ -100,7 +100,7 @@ class Asking:
         else:
             await self._deliver(item, lead, completion)
 
-    async def _complete(self, item: OpenQuestion, turn: Reservation) -> Completion:
+    async def _complete(self, item: OpenQuestion, turn: Turn) -> Completion:
         """The LLM gets a second more than the deadline: so it is the deadline that ends it, under its name."""
         turn.spent()
         item.called = self._clock.now_ms()

@@ -1,14 +1,66 @@
 """A turn at the LLM: one of this worker's slots, and a share of the provider's budget, which all workers share."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from typing import Any
 
 from askonce.question import Question
 from askonce_worker.answering.llm_slots import LLMSlots, Slot
 from askonce_worker.answering.ports import Budget, Reservation
 from askonce_worker.answering.stages import Stage, unobserved
 from askonce_worker.queue.flow import Flow
+
+
+class Turn:
+    """A slot, and the reservation for the calls that are made in it."""
+
+    def __init__(self, slot: Slot, reservation: Reservation) -> None:
+        self._slot = slot
+        self._reservation = reservation
+        self._is_over = False
+
+    async def enter(self) -> None:
+        """Takes budget while it holds a slot, so that it is used at once; waits for budget without one.
+
+        Who waits for what his namespace alone lacks leaves the line, too: others of the model may go first.
+        """
+        await self._slot.acquire()
+        while not self._is_over and (wait := await self._reservation.take()):
+            if self._reservation.waits_alone():
+                self._slot.leave_line()
+            self._slot.release()
+            await asyncio.sleep(wait)
+            await self._slot.acquire()
+        self._slot.leave_line()
+
+    async def again(self) -> None:
+        """Waits until the same call may be tried once more: in the slot for the provider's limits, which takes a minute
+        at most, and without one for what the namespace alone lacks, which may take hours.
+
+        Several texts to be embedded share a request, which may go on when the turn is over in which this is awaited.
+        """
+        self._reservation.renew()
+        while wait := await self._reservation.take():
+            if self._reservation.waits_alone() and not self._is_over:
+                self._slot.release()
+                await asyncio.sleep(wait)
+                await self.enter()
+                break
+            await asyncio.sleep(wait)
+        if self._is_over:
+            self.leave()
+
+    def spent(self, usage: Mapping[str, Any] | None = None) -> None:
+        """As of its reservation."""
+        self._reservation.spent(usage)
+
+    def leave(self) -> None:
+        """Returns what it holds, but for what is spent."""
+        self._is_over = True
+        self._slot.leave_line()
+        self._slot.release()
+        self._reservation.give_back()
 
 
 class LLMTurns:
@@ -18,36 +70,19 @@ class LLMTurns:
         self._stage = stage
 
     @asynccontextmanager
-    async def __call__(self, question: Question, lane: str) -> AsyncIterator[Reservation]:
+    async def __call__(self, question: Question, lane: str) -> AsyncIterator[Turn]:
         """Waits for a turn and holds it inside the block.
 
         Of the questions of one model and lane, only the one at the head of the line asks for budget: each worker sends
         one request to Redis, however many questions wait, and none overtakes another. The reservation is returned at
         the end unless it was spent.
         """
-        reservation = self._budget(question, lane)
         scope = question.scope if lane == "bulk" else ""  # who waits for an answer is not overtaken
         slot = self._slots.slot(Flow(lane, question.namespace or "", question.model or ""), scope)
+        turn = Turn(slot, self._budget(question, lane))
         try:
             with self._stage("turn"):
-                await _enter(slot, reservation)
-            yield reservation
+                await turn.enter()
+            yield turn
         finally:
-            slot.leave_line()
-            slot.release()
-            reservation.give_back()
-
-
-async def _enter(slot: Slot, reservation: Reservation) -> None:
-    """Takes budget while it holds a slot, so that it is used at once; waits for budget without one.
-
-    Who waits for what his namespace alone lacks leaves the line, too: others of the model may go first.
-    """
-    await slot.acquire()
-    while wait := await reservation.take():
-        if reservation.waits_alone():
-            slot.leave_line()
-        slot.release()
-        await asyncio.sleep(wait)
-        await slot.acquire()
-    slot.leave_line()
+            turn.leave()

@@ -187,8 +187,8 @@ class Reservation(Protocol):
         """Whether `take` was refused for want of what its namespace alone lacks."""
         ...
 
-    async def again(self) -> None:
-        """Waits until the same call may be tried once more."""
+    def renew(self) -> None:
+        """What was taken is used up by a try that failed: the next `take` is for one more."""
         ...
 
     def spent(self, usage: Mapping[str, Any] | None = None) -> None:

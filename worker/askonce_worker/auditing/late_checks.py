@@ -15,7 +15,8 @@ from askonce.contract.completion import CompletionVerdict, verdict
 from askonce.question import Question, Tier
 from askonce.store.away import TROUBLE
 from askonce.tasks import stop
-from askonce_worker.answering.ports import LLM, Clock, Completion, LLMError, NewEntry, Outbound, Reservation
+from askonce_worker.answering.llm_turns import Turn
+from askonce_worker.answering.ports import LLM, Clock, Completion, LLMError, NewEntry, Outbound
 from askonce_worker.answering.tiers import tier_of
 from askonce_worker.audit.looks import Look
 
@@ -31,7 +32,7 @@ Told = Callable[[Completion | None], None]
 
 
 class Turns(Protocol):
-    def __call__(self, question: Question, lane: str) -> AbstractAsyncContextManager[Reservation]: ...
+    def __call__(self, question: Question, lane: str) -> AbstractAsyncContextManager[Turn]: ...
 
 
 class LateChecks:
@@ -79,7 +80,7 @@ class LateChecks:
         if completion is not None:
             await self._keep(question, look, completion, asked)
 
-    async def _ask(self, question: Question, turn: Reservation) -> Completion:
+    async def _ask(self, question: Question, turn: Turn) -> Completion:
         turn.spent()
         tier = tier_of(question, "bulk", self._tier)
         completion = await self._llm.complete(question, timeout=TIMEOUT, tier=tier, again=turn.again)

@@ -44,8 +44,8 @@ class Share:
     def waits_alone(self) -> bool:
         return self._lacks_money
 
-    async def again(self) -> None:
-        await self._rate.again()
+    def renew(self) -> None:
+        self._rate.renew()
 
     def spent(self, usage: Mapping[str, Any] | None = None) -> None:
         self._rate.spent(usage)

@@ -229,13 +229,9 @@ class RateReservation:
         self._refused = 0 if self._moment else self._refused + 1
         return wait
 
-    async def again(self) -> None:
+    def renew(self) -> None:
         """The tries before stay spent: providers count failed ones too."""
         self._moment = ""
-        wait = await self.take()
-        while wait:
-            await asyncio.sleep(wait)
-            wait = await self.take()
 
     def spent(self, usage: Mapping[str, Any] | None = None) -> None:
         self._spent = True

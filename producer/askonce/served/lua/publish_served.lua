@@ -1,15 +1,20 @@
--- Makes a file of results known, with the bytes of the server that runs the batch, and of no other.
+-- Makes a file known whose bytes are there, unless they are cleared away: it took too long, or was deleted meanwhile. Of
+-- results there are those of the server that runs the batch, and of no other.
 --
--- KEYS: the batch, the file's record, files of the namespace, when bytes go
--- ARGV: 1 fence   2 record   3 seconds of its life   4 when they end (Unix s)   5 file   6 namespace/file
---       7 when it was made (Unix ms)
--- Returns 1, or 0 where another server has taken the batch.
-if redis.call('HGET', KEYS[1], 'fence') ~= ARGV[1] then
+-- KEYS: the file's record, files of the namespace, when bytes go, the batch whose results it has (none for an upload)
+-- ARGV: 1 record   2 seconds of its life   3 when they end (Unix s)   4 file   5 namespace/file
+--       6 when it was made (Unix ms)   7 fence
+-- Returns 1; 0 where another server has taken the batch, or its bytes are cleared away.
+if KEYS[4] and redis.call('HGET', KEYS[4], 'fence') ~= ARGV[7] then
   return 0
 end
-redis.call('SET', KEYS[2], ARGV[2], 'EX', ARGV[3])
-redis.call('ZADD', KEYS[4], ARGV[4], ARGV[6])
-redis.call('ZADD', KEYS[3], ARGV[7], ARGV[5])
-redis.call('EXPIRE', KEYS[3], ARGV[3], 'NX')
-redis.call('EXPIRE', KEYS[3], ARGV[3], 'GT')
+local until_s = tonumber(redis.call('ZSCORE', KEYS[3], ARGV[5]) or 0)
+if until_s <= tonumber(redis.call('TIME')[1]) then
+  return 0
+end
+redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])
+redis.call('ZADD', KEYS[3], ARGV[3], ARGV[5])
+redis.call('ZADD', KEYS[2], ARGV[6], ARGV[4])
+redis.call('EXPIRE', KEYS[2], ARGV[2], 'NX')
+redis.call('EXPIRE', KEYS[2], ARGV[2], 'GT')
 return 1
