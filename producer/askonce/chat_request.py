@@ -13,7 +13,6 @@ def fields_of_request(body: Mapping[str, Any]) -> dict[str, Any]:
 
     A last message of the user that is plain text becomes the question's text; any other conversation is kept whole.
     """
-    require(isinstance(body, Mapping), "the body is an object")
     messages = body.get("messages")
     if not isinstance(messages, list) or not messages or not all(isinstance(item, dict) for item in messages):
         raise InvalidQuestion("messages is a list of objects with at least one")

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Outcome = Literal["exact", "semantic", "none"]
-State = Literal["valid", "invalidated", "expired", "unreadable", "none"]
+State = Literal["valid", "invalidated", "expired", "unfit", "unchecked", "unreadable", "none"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +32,8 @@ class NearEntry:
         age: Seconds since its answer was stored.
         expires_in: Seconds until it expires.
         refused_by: Every rule that keeps its answer from this question: `threshold`, `epoch`, `scope`, `reported` (as a
-            wrong hit), `indistinct` (the embedding model cannot tell the two apart), `about_now`, or a rule of the
-            guard by its name, such as `negation`. Empty: it would be used.
+            wrong hit), `indistinct` (the embedding model cannot tell the two apart), `about_now`, `schema` (it does not
+            fit), or a rule of the guard by its name, such as `negation`. Empty: it would be used.
         differences: In what its scope differs, where that is known.
         score: What the policy in force makes of it. None where that is the similarity itself.
         fingerprint: Its identity. Empty from a worker of an older release.
@@ -54,7 +54,8 @@ class ExactEntry:
     """The cached answer to exactly this question.
 
     Args:
-        state: `valid`, `invalidated`, `expired` (or dropped: there was one), `unreadable`, or `none`.
+        state: `valid`, `invalidated`, `expired` (or dropped: there was one), `unfit` (it does not fit the question's
+            schema), `unchecked` (a worker has to look whether it does), `unreadable`, or `none`.
         age: Seconds since it was stored.
         expires_in: Seconds until it expires.
         invalidated_by: What was invalidated since: `all`, `model`, `namespace`, `both`.
@@ -90,8 +91,8 @@ class Explanation:
     Args:
         outcome: `exact`, `semantic`, or `none`: it would go to the LLM, or join the same question in flight.
         reason: Why there is no hit: `bypass`, `refresh`, `about_now`, `exact_only`, `semantic_off`, `too_long`,
-            `unmatched`, `invalidated`, `expired`, `other_scope`, `below_threshold`, `refused`, or `no_entry`. Of a hit
-            it is the outcome.
+            `unmatched`, `invalidated`, `expired`, `unfit`, `unchecked`, `other_scope`, `below_threshold`, `refused`, or
+            `no_entry`. Of a hit it is the outcome.
         detail: More of the reason: the words that tell that a question is about now, why it is matched exactly only,
             why it could not be matched.
         namespace: The question's.

@@ -25,6 +25,7 @@ from askonce.question_checks import (
     check_params,
     check_size,
     check_text,
+    require,
 )
 from askonce.remembered import Remembered
 from askonce.response_request import fields_of_response, is_stateful
@@ -138,6 +139,7 @@ class Question:
         Raises:
             InvalidQuestion: The body is no object, or its messages, input or model are malformed.
         """
+        require(isinstance(body, Mapping), "the body is an object")
         fields_of = FROM_BODY.get(options.get("endpoint", "chat"), fields_of_request)
         return cls(**{**fields_of(body), **options})
 

@@ -36,7 +36,7 @@ def is_stateful(params: Any, items: Any) -> bool:
     tools = known.get("tools")
     if isinstance(tools, list | tuple) and not all(_kind(tool) in OURS for tool in tools):
         return True
-    return any(_kind(item) in KEPT_THERE or _is_reference(item) for item in items or ())
+    return isinstance(items, list | tuple) and any(_kind(item) in KEPT_THERE or _is_reference(item) for item in items)
 
 
 def _fields_of_input(given: Any) -> dict[str, Any]:

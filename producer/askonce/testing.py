@@ -22,7 +22,8 @@ from askonce.session.memory_worker import Answering, Said
 class FakeClient(Client):
     """Does what `Client` does, in memory: it passes the same contract suite. It matches equal questions only.
 
-    An answer to a question with a schema fails where it is no JSON, or a pydantic model refuses it. None is repaired.
+    An answer to a question with a schema fails where it is no JSON, or a pydantic model refuses it, or, where
+    jsonschema-rs is installed (as `askonce[worker]` has it), a JSON schema. None is repaired.
 
     Args:
         answers: Answers by the text of their questions, or a function of the question, plain or async. An answer is a

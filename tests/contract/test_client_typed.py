@@ -69,6 +69,9 @@ async def test_what_is_no_json_or_no_object_of_the_model_fails(client, service):
     with pytest.raises(QuestionFailed) as failed:
         await client.ask("What is it?", schema=SCHEMA)
     assert failed.value.answer.error.kind == "invalid_answer"
+    service.answering = lambda question: '{"label": 3}'
+    with pytest.raises(QuestionFailed, match="does not fit its schema"):
+        await client.ask("And this?", schema=SCHEMA)
     service.answering = labelling
     with pytest.raises(QuestionFailed, match="'other' is no label"):
         await client.ask("other", schema=Label)

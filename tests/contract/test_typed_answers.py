@@ -7,17 +7,22 @@ import psutil
 import pytest
 
 from askonce import Question
+from askonce.contract.keys import ARQ_JOB
 from askonce.contract.records import read_record
 from askonce.tasks import stop
 from askonce_worker.answering.answers import INVALID
 from askonce_worker.providers import rate_budget
 from askonce_worker.providers.rate_budget import RateReservation
+from askonce_worker.queue.leased_job import leased_job
 from askonce_worker.schemas.schemas import Schemas
+from askonce_worker.schemas.validator import AnswerValidator
 from askonce_worker.schemas.validator_process import PROGRAM
 from support.asking import settings_for
 from support.counting import counters
+from support.inflight import alive
 from support.parking import answers, nothing_left, taking
 from support.wired import MODEL, wired_workers
+from support.worker_process import until
 
 SCHEMA = {
     "type": "object",
@@ -255,6 +260,49 @@ async def test_a_repair_that_is_refused_leaves_the_flaw_of_the_first_answer_and_
     assert answer.usage["total_tokens"] > 0
 
 
+async def test_a_deadline_during_the_repair_leaves_what_the_first_try_has_cost(worker, says, llm_server):
+    await says(BAD)
+    rules = [{"kind": "reply", "reply": {"message": {"content": BAD}}, "times": 1}, {"kind": "hang"}]
+    await llm_server.control(chat={"failures": rules})
+    job = await worker.client.submit(typed(), timeout=3)
+    await worker.run_next()
+    [answer] = [each async for each in worker.client.as_completed([job], timeout=20)]
+    assert answer.error.kind == INVALID
+    assert "its repair" in answer.error.message
+    assert answer.usage["total_tokens"] > 0
+
+
+async def test_an_explanation_knows_whether_what_is_cached_fits(worker, says):
+    await says(BAD)
+    await ask(worker, untyped())
+    alone = await worker.client.explain(typed(), timeout=1)
+    await worker.redis.delete(worker.keys.queue("interactive"))
+    await alive(worker.redis, worker.keys, "worker-0")
+    explained = await explanation_of(worker, typed())
+    assert (alone.reason, alone.exact.state) == ("unchecked", "unchecked")
+    assert (explained.outcome, explained.reason, explained.exact.state) == ("none", "unfit", "unfit")
+    assert (await explanation_of(worker, untyped())).outcome == "exact"
+    await worker.vectors_arrived()
+    near = await explanation_of(worker, typed("Where's my money? [g1]"))
+    assert (near.reason, near.in_scope[0].refused_by) == ("refused", ("schema",))
+    await says(GOOD)
+    await ask(worker, untyped(cache="refresh"))
+    assert (await explanation_of(worker, typed())).outcome == "exact"
+
+
+async def explanation_of(worker, question):
+    asked = asyncio.create_task(worker.client.explain(question, timeout=20))
+    name = await until(lambda: waiting(worker), what="the job")
+    job = leased_job(name, "interactive", "token", 0, 0, await worker.redis.get(f"{ARQ_JOB}{name}"))
+    await worker.service.explaining.run(job, job.args[0])
+    return await asked
+
+
+async def waiting(worker):
+    taken = await worker.redis.zpopmin(worker.keys.queue("interactive"), 1)
+    return taken[0][0].decode() if taken else None
+
+
 async def test_a_follower_without_a_schema_does_not_fail_with_its_leaders_repair(worker, llm_server):
     first = {"kind": "reply", "reply": {"message": {"content": BAD}}, "times": 1}
     refused = {"kind": "status", "status": 400, "message": "too long", "times": 1}
@@ -318,19 +366,21 @@ async def test_the_tokens_of_an_answer_that_does_not_fit_count_towards_the_limit
 async def test_an_entry_that_nobody_has_marked_is_looked_at_once(settings, says, monkeypatch):
     looked = []
 
-    def look(self, question, body):
-        looked.append(question.text)
-        return flaw(self, question, body)
+    def errors(self, schema, value):
+        looked.append(value)
+        return real(self, schema, value)
 
-    flaw = Schemas.flaw
-    monkeypatch.setattr(Schemas, "flaw", look)
+    real = AnswerValidator.errors
+    monkeypatch.setattr(AnswerValidator, "errors", errors)
     async with wired_workers(1, settings) as [watched]:
         await says(GOOD)
         await ask(watched, untyped())
-        looked.clear()
-        for _ in range(3):
-            [hit] = await ask(watched, typed())
-            assert hit.source == "exact"
+        assert looked == []
+        await watched.vectors_arrived()
+        for text in ("Where is my money? [g1]", "Where's my money? [g1]", "Where is my money now? [g1]"):
+            for _ in range(3):
+                [hit] = await ask(watched, typed(text))
+                assert hit.source == ("exact" if text == untyped().text else "semantic")
         assert len(looked) == 1
         await says(BAD)
         await ask(watched, untyped(cache="refresh"))

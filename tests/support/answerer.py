@@ -13,7 +13,7 @@ from askonce.contract.completion import CompletionVerdict, fault, text_body, ver
 from askonce.contract.keys import ARQ_JOB, LANES, Keys, epoch_fields, epoch_stamp
 from askonce.contract.result import result_record
 from askonce.session.exact_lookup import read_entry
-from askonce.session.parsed import with_parsed
+from askonce.session.memory_schema import fitted
 from askonce.tasks import stop
 from support.delivering import deliver
 
@@ -135,7 +135,7 @@ class Answerer:
             error = AnswerError("server_error", broken_off)
             return Answer(None, "failed", error=error, metadata=question.metadata)
         answer = Answer(None, "answered", source="llm", model=question.model, metadata=question.metadata, body=body)
-        answer = with_parsed(answer, question.schema)
+        answer = fitted(answer, question)
         if question.cache != "bypass" and verdict(body) is CompletionVerdict.GOOD and answer.error is None:
             facts = {"scope": question.scope, "epochs": stamp, "model": question.model, "namespace": question.namespace}
             facts |= {"valid": True} if question.schema else {}

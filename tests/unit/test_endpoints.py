@@ -169,6 +169,19 @@ def test_tokens_are_no_text():
     assert scope(tokens) != scope(text)
 
 
+@pytest.mark.parametrize("fields", [{"history": 3}, {"messages": 3}, {"params": 3, "history": "ab"}])
+def test_a_malformed_question_is_made_and_refused_when_it_is_checked(fields):
+    question = Question("q", model="m", namespace="n", endpoint="responses", **fields)
+    with pytest.raises(InvalidQuestion, match="list|object"):
+        question.check()
+
+
+@pytest.mark.parametrize("endpoint", ["chat", "responses", "embeddings"])
+def test_a_body_that_is_no_object_is_refused(endpoint):
+    with pytest.raises(InvalidQuestion, match="the body is an object"):
+        Question.from_body([1], endpoint=endpoint)
+
+
 @pytest.mark.parametrize(
     ("endpoint", "body", "word"),
     [
@@ -182,6 +195,7 @@ def test_tokens_are_no_text():
         ("embeddings", {"input": [["a"]]}, "input"),
         ("embeddings", {"input": ["a"] * 2049}, "2048"),
         ("embeddings", {"input": ""}, "empty"),
+        ("responses", {"input": [{"role": 3, "content": None}], "tools": 3, "model": 3}, "model"),
         ("images", {"input": "q", "messages": [{"role": "user", "content": "q"}]}, "endpoint"),
     ],
 )

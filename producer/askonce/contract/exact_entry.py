@@ -8,18 +8,27 @@ from askonce.readable import time_of
 EPOCHS = ("all", "model", "namespace", "both")
 
 
-def exact_entry(question: Question, raw: bytes | None, epochs: str, *, known: bool, now: int) -> ExactEntry:
-    """raw: the entry, if there is one. known: whether there was one not long ago. now: Unix seconds."""
+def exact_entry(
+    question: Question, raw: bytes | None, epochs: str, *, known: bool, now: int, fits: bool | None = None
+) -> ExactEntry:
+    """raw: the entry, if there is one. known: whether there was one not long ago. now: Unix seconds.
+
+    fits: whether it fits the question's schema; None where nobody has looked."""
     if raw is None:
         return ExactEntry("expired" if known else "none")
     try:
         record = read_record(raw)
         age, left = now - time_of(record, "created_at"), time_of(record, "expires_at") - now
         stamp, scope = str(record["epochs"]), record["scope"]
+        fits = True if question.schema is None or record.get("valid") is True else fits
     except (ValueError, KeyError):
         return ExactEntry("unreadable")
     raised = raised_between(stamp, epochs)
-    state: State = "invalidated" if raised else "valid" if scope == question.scope else "unreadable"
+    state: State = "unreadable"
+    if raised:
+        state = "invalidated"
+    elif scope == question.scope:
+        state = "unchecked" if fits is None else "valid" if fits else "unfit"
     return ExactEntry(state, max(0, age), max(0, left), raised)
 
 

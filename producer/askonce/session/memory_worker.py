@@ -15,7 +15,7 @@ from askonce.explanation import Explanation
 from askonce.question import Question
 from askonce.replies.shapes import NAMES, shape_of
 from askonce.session.memory_entries import CachedAnswer, Epochs, explained
-from askonce.session.parsed import with_parsed
+from askonce.session.memory_schema import fitted
 
 Said = str | Mapping[str, Any] | Answer
 Answering = Callable[[Question], Said | Awaitable[Said]]
@@ -68,7 +68,7 @@ class MemoryWorker:
             metadata=question.metadata,
             body=entry.body,
         )
-        return answer if with_parsed(answer, question.schema).error is None else None
+        return answer if fitted(answer, question).error is None else None
 
     def store(self, question: Question, body: Mapping[str, Any], ttl: float, asked: float | None = None) -> None:
         """asked: when; an answer that was asked for earlier does not replace a newer one. None: now."""
@@ -146,7 +146,7 @@ class MemoryWorker:
         if broken_off is not None:
             return failure("server_error", broken_off)
         answer = Answer(None, "answered", source="llm", model=body.get("model") or question.model, body=body)
-        answer = with_parsed(answer, question.schema)
+        answer = fitted(answer, question)
         if began is not None and found is CompletionVerdict.GOOD and answer.error is None:
             self.store(question, dict(body), question.ttl or self._cache_ttl, began)
         return answer

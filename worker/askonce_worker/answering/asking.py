@@ -10,7 +10,7 @@ from askonce_worker.answering.answers import INVALID, Failure, failed, failure_o
 from askonce_worker.answering.coalescing import Coalescer, Lead, Settlement
 from askonce_worker.answering.llm_turns import LLMTurns, Turn
 from askonce_worker.answering.open_question import OpenQuestion
-from askonce_worker.answering.ports import LLM, Clock, Completion, LLMError, NewEntry, Outbound
+from askonce_worker.answering.ports import LLM, MORE, Clock, Completion, LLMError, NewEntry, Outbound
 from askonce_worker.answering.stages import Stage, unobserved
 
 log = structlog.get_logger()
@@ -101,11 +101,10 @@ class Asking:
             await self._deliver(item, lead, completion)
 
     async def _complete(self, item: OpenQuestion, turn: Turn) -> Completion:
-        """The LLM gets a second more than the deadline: so it is the deadline that ends it, under its name."""
         turn.spent()
         item.called = self._clock.now_ms()
         with self._stage("llm", model=item.question.model or ""):
-            timeout = self.seconds_left(item) + 1
+            timeout = self.seconds_left(item) + MORE
             try:
                 completion = await self._llm.complete(item.question, timeout=timeout, tier=item.tier, again=turn.again)
             except LLMError as error:

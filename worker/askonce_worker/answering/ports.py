@@ -163,14 +163,14 @@ class SemanticCache(Protocol):
         ...
 
 
+MORE = 1.0
+"""Seconds that the LLM gets beyond the deadline of its question: so it is the deadline that ends it, under its name."""
+Again = Callable[[], Awaitable[None]]
+
+
 class LLM(Protocol):
     async def complete(
-        self,
-        question: Question,
-        *,
-        timeout: float,
-        tier: Tier = "standard",
-        again: Callable[[], Awaitable[None]] | None = None,
+        self, question: Question, *, timeout: float, tier: Tier = "standard", again: Again | None = None
     ) -> Completion:
         """Ask the provider, with retries. again: waited for before each try but the first. Raises LLMError."""
         ...

@@ -1,7 +1,6 @@
 """The exact tier: entries in Redis under the fingerprint of their question."""
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -21,8 +20,6 @@ from askonce_worker.cache.wrong_pairs import ReportedPairs
 from askonce_worker.logs.unreadable import Refusals
 
 FINGERPRINT_AT = len('{"fingerprint":"')
-FITTED = 1024
-"""Entries that nobody has marked and that were seen to fit: they are not looked at again."""
 Read = tuple[Sequence[bytes], Sequence[bytes | None], dict[str, str]]
 """Markers and entries of questions, and the stamps by model."""
 PENDING_AT = len('{"fingerprint":"') + 43 + len('",')
@@ -40,7 +37,6 @@ class ExactCache:
         fits: Fits = unchecked,
     ) -> None:
         self._fits = fits
-        self._fitted: OrderedDict[tuple[str, int], None] = OrderedDict()
         self._redis = redis
         self._keys = keys
         self._reported = reported or ReportedPairs(keys)
@@ -121,27 +117,20 @@ class ExactCache:
         entry = None
         if raw is not None and question.cache == "use":
             entry = self._read(question.fingerprint, raw)
-            if entry is not None and not await self._is_for(question, entry, raw, epochs):
+            if entry is not None and not await self._is_for(question, entry, epochs):
                 entry = None
         return QuestionState(pending, epochs, entry)
 
-    async def _is_for(self, question: Question, entry: Entry, raw: bytes, epochs: str) -> bool:
+    async def _is_for(self, question: Question, entry: Entry, epochs: str) -> bool:
         if entry.epochs != epochs or entry.scope != question.scope:
             return False
-        return entry.valid or question.schema is None or await self._fitting(question, entry, raw)
-
-    async def _fitting(self, question: Question, entry: Entry, raw: bytes) -> bool:
-        """The schema is a part of the fingerprint: an entry that was seen to fit does so for all who ask."""
-        seen_as = (entry.fingerprint, hash(raw))
-        if seen_as not in self._fitted:
+        if not entry.valid and question.schema is not None:
             await asyncio.sleep(0)  # a look takes its time: between those of a chunk, others have their turn
-            if self._fits(question, entry.body) is not None:
-                return False
-            self._fitted[seen_as] = None
-            if len(self._fitted) > FITTED:
-                self._fitted.popitem(last=False)
-        self._fitted.move_to_end(seen_as)
-        return True
+        return self.fits(question, entry)
+
+    def fits(self, question: Question, entry: Entry) -> bool:
+        """An entry of the question's scope."""
+        return entry.valid or question.schema is None or self._fits(question, entry.body) is None
 
     async def entries(self, fingerprints: Sequence[str]) -> dict[str, Entry]:
         if not fingerprints:

@@ -11,7 +11,7 @@ from askonce.contract.scope_record import Parts, read_scope
 from askonce.explanation import Explanation
 from askonce.question import Question
 from askonce_worker.answering.ports import Entry
-from askonce_worker.cache.exact import ExactCache
+from askonce_worker.cache.exact import ExactCache, read_entry
 from askonce_worker.cache.wrong_pairs import ReportedPairs
 from askonce_worker.explaining.ports import Known
 from askonce_worker.logs.unreadable import Refusals
@@ -45,11 +45,16 @@ class QuestionFacts:
             if not self._reported.take(wrong, dropped):
                 break
         epochs = epoch_stamp(stamp)
-        exact = exact_entry(question, raw, epochs, known=touched is not None, now=now)
+        entry = None if raw is None else read_entry(question.fingerprint, raw)
+        fits = entry is not None and self.fits(question, entry)
+        exact = exact_entry(question, raw, epochs, known=touched is not None, now=now, fits=fits)
         return Known(epochs, exact, now)
 
     async def entries(self, fingerprints: Sequence[str]) -> dict[str, Entry]:
         return await self._exact.entries(fingerprints)
+
+    def fits(self, question: Question, entry: Entry) -> bool:
+        return self._exact.fits(question, entry)
 
     async def scopes(self, scopes: Sequence[str]) -> dict[str, Parts]:
         if not scopes:

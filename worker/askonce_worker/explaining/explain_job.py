@@ -1,6 +1,6 @@
 """The job that explains a question: both caches are looked into, and neither the LLM nor any counter is touched."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -104,7 +104,7 @@ class ExplainJob:
             return Found("unmatched", candidates.value)
         others, note = await self._others(embedding.vector, question.namespace or "", seconds / 4)
         entries = await self._entries(question, [*candidates, *others])
-        near = _Nearness(self._matcher, question, known, in_force)
+        near = _Nearness(self._matcher, question, known, in_force, self._knowledge.fits)
         in_scope = self._in_scope(near, embedding.vector, candidates, entries)
         elsewhere = await self._elsewhere(near, others, entries)
         return Found("", "", in_scope, elsewhere, note)
@@ -155,6 +155,7 @@ class _Nearness:
     question: Question
     known: Known
     in_force: InForce
+    fits: Callable[[Question, Entry], bool]
 
     def entry(self, entry: Entry, similarity: float, score: float | None = None) -> NearEntry:
         """score: by what is in force, where that is not the similarity."""
@@ -162,6 +163,8 @@ class _Nearness:
         rules = [*self.matcher.refusals(self.question, entry.question, similarity)]
         if "threshold" not in rules and self._is_below(similarity, score):
             rules.insert(0, "threshold")
+        if entry.scope == self.question.scope and not self.fits(self.question, entry):
+            rules.append("schema")
         age, left = self.known.now - entry.created_at, entry.expires_at - self.known.now
         refused = (*self.place(entry), *rules)
         times = max(0, age), max(0, left)

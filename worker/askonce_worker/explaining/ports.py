@@ -44,6 +44,10 @@ class Knowledge(Protocol):
         """Those that are there and can be read."""
         ...
 
+    def fits(self, question: Question, entry: Entry) -> bool:
+        """Whether an entry of its scope fits the question's schema."""
+        ...
+
     async def scopes(self, scopes: Sequence[str]) -> dict[str, Parts]:
         """What these are made of, where that is kept."""
         ...

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from askonce.explanation import Explanation, InForce, NearEntry
 from askonce.question import Question
 
-STALE = frozenset({"invalidated", "expired"})
+STALE = frozenset({"invalidated", "expired", "unfit"})
 ELSEWHERE: dict[tuple[str, ...], str] = {("scope",): "other_scope", ("epoch",): "invalidated"}
 """Reasons why an entry does not serve that nothing else keeps from it."""
 

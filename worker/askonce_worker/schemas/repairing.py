@@ -1,20 +1,21 @@
 """An LLM whose answers fit the schemas that their questions want: one that does not is told so, and tries once more."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
 import structlog
 
 from askonce.question import Question, Tier
 from askonce_worker.answering.fitting import Fits, Flaw
-from askonce_worker.answering.ports import LLM, Completion, LLMError
+from askonce_worker.answering.ports import LLM, MORE, Again, Completion, LLMError
 from askonce_worker.schemas.repair import both, repair_of
 
 log = structlog.get_logger()
 
 INVALID = "invalid_answer"
-
-Again = Callable[[], Awaitable[None]]
+AHEAD = 0.5
+"""Seconds before the question's deadline at which a repair is given up: past it nobody is told what the first try has
+cost."""
 
 
 class RepairingLLM:
@@ -43,23 +44,30 @@ class RepairingLLM:
         refused = self._refuse(question)
         if refused is not None:
             raise LLMError("invalid_question", refused, final=True)
-        deadline = asyncio.get_running_loop().time() + timeout
+        deadline = asyncio.get_running_loop().time() + timeout - MORE - AHEAD
         said = await self._llm.complete(question, timeout=timeout, tier=tier, again=again)
         flaw = self._fits(question, said.body)
         if flaw is not None and flaw.mends:
             self._on_repair(INVALID, question.model or "")
-            if again is not None:
-                await again()
-            left = max(0.0, deadline - asyncio.get_running_loop().time())
             try:
-                mended = await self._llm.complete(repair_of(question, flaw), timeout=left, tier=tier, again=again)
+                async with asyncio.timeout_at(deadline) as limit:
+                    said = both(said, await self._mended(repair_of(question, flaw), deadline, tier, again))
             except LLMError as error:
                 raise _invalid(flaw, said, f" (its repair failed: {error.kind})") from error
-            said = both(said, mended)
+            except TimeoutError as error:
+                if not limit.expired():
+                    raise
+                raise _invalid(flaw, said, " (there was no time for its repair)") from error
             flaw = self._fits(question, said.body)
         if flaw is not None:
             raise _invalid(flaw, said)
         return said
+
+    async def _mended(self, repair: Question, deadline: float, tier: Tier, again: Again | None) -> Completion:
+        if again is not None:
+            await again()
+        left = max(0.0, deadline - asyncio.get_running_loop().time())
+        return await self._llm.complete(repair, timeout=left, tier=tier, again=again)
 
 
 def _invalid(flaw: Flaw, said: Completion, why: str = "") -> LLMError:

@@ -1,7 +1,9 @@
 """Whether replies fit the schemas that their questions want."""
 
+from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import replace
+from hashlib import blake2b
 from typing import Any
 
 from askonce.contract.completion import CompletionVerdict, verdict
@@ -15,6 +17,8 @@ from askonce.schemas.wanted import MOST_BYTES, schema_in
 from askonce_worker.answering.fitting import Flaw
 from askonce_worker.schemas.validator import AnswerValidator
 
+FITTED = 4096
+"""Texts that were seen to fit, by their digests: they are not looked at again."""
 MOST_TEXT = 1_048_576
 """Bytes of an answer that is looked at."""
 NOT_OURS = frozenset({CompletionVerdict.REFUSED, CompletionVerdict.FAULTY})
@@ -23,6 +27,14 @@ NOT_OURS = frozenset({CompletionVerdict.REFUSED, CompletionVerdict.FAULTY})
 class Schemas:
     def __init__(self) -> None:
         self._validator = AnswerValidator()
+        self._fitted: OrderedDict[bytes, None] = OrderedDict()
+
+    @classmethod
+    def started(cls) -> "Schemas":
+        """Ready for the first look."""
+        made = cls()
+        made._validator.start()
+        return made
 
     def close(self) -> None:
         self._validator.close()
@@ -45,9 +57,22 @@ class Schemas:
         if refused is not None:
             return Flaw(refused, mends=False)
         for message in messages_of(body):
-            flaw = _flaw(self._validator, schema, message)
+            text = message_text(message) or ""
+            flaw = None if calls_tools(message) else self._flaw(schema, text)
             if flaw is not None:
-                return replace(flaw, text=message_text(message))
+                return replace(flaw, text=text or None)
+        return None
+
+    def _flaw(self, schema: bytes, text: str) -> Flaw | None:
+        key = blake2b(b"%b\n%b" % (schema, text.encode("utf-8", "replace")), digest_size=16).digest()
+        if key not in self._fitted:
+            flaw = _flaw(self._validator, schema, text)
+            if flaw is not None:
+                return flaw
+            self._fitted[key] = None
+            if len(self._fitted) > FITTED:
+                self._fitted.popitem(last=False)
+        self._fitted.move_to_end(key)
         return None
 
     def _refusal(self, schema: bytes) -> str | None:
@@ -64,10 +89,7 @@ def _schema_of(question: Question) -> bytes:
     return dumps(schema_in(question.params, question.endpoint))
 
 
-def _flaw(validator: AnswerValidator, schema: bytes, message: Mapping[str, Any]) -> Flaw | None:
-    if calls_tools(message):
-        return None
-    text = message_text(message) or ""
+def _flaw(validator: AnswerValidator, schema: bytes, text: str) -> Flaw | None:
     if not text.strip():
         return Flaw("it is empty")
     if len(text.encode("utf-8", "replace")) > MOST_TEXT:

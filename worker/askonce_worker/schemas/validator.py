@@ -1,7 +1,8 @@
-"""Looks at answers through a process that is started when it is needed, and ended when a look takes too long."""
+"""Looks at answers through a process of its own, which is ended when a look takes too long."""
 
 import signal
 from collections import OrderedDict
+from contextlib import suppress
 from hashlib import blake2b
 from typing import Any
 
@@ -37,6 +38,11 @@ class AnswerValidator:
     def __init__(self) -> None:
         self._process: ValidatorProcess | None = None
         self._refused: OrderedDict[bytes, str | None] = OrderedDict()
+
+    def start(self) -> None:
+        """Ahead of the first look, which would wait a tenth of a second for the process."""
+        with suppress(OSError):  # a look tries again, and says so
+            self._process = self._process or ValidatorProcess()
 
     def check(self, schema: bytes) -> None:
         """Raises BadSchema and NotValidated."""

@@ -149,7 +149,7 @@ def _shared(settings: Settings, watched: Watch, worker: str, clock: Clock, stack
     profile = parts.matching_profile(settings)
     redis = connect_redis(settings.redis_url.get_secret_value())
     stack.push_async_callback(redis.aclose)
-    reported, schemas = ReportedPairs(keys, refusals), stack.enter_context(closing(Schemas()))
+    reported, schemas = ReportedPairs(keys, refusals), stack.enter_context(closing(Schemas.started()))
     on_published = watched.on_published
     return _Shared(
         redis=redis,
