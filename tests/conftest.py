@@ -10,6 +10,7 @@ import pytest
 from support.batch_command import batch_settings  # noqa: F401
 from support.batch_runs import files  # noqa: F401
 from support.llm_fixtures import llm_process, llm_server, own_llm_server  # noqa: F401
+from support.redis_fixtures import keys, redis  # noqa: F401
 from support.stack_fixtures import embedded_qdrant_url, graph_qdrant_url, qdrant_url, valkey_url  # noqa: F401
 from support.starting import Starts
 

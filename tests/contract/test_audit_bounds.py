@@ -1,28 +1,13 @@
 """What is learnt of the hits has bounds: groups that are too many, and a Redis that is nearly full."""
 
-import pytest
-from redis.asyncio import Redis
-
 from askonce import Question
 from askonce.contract.audit import Label, group_id
-from askonce.contract.keys import Keys
 from askonce_worker.audit.deciding import PERIOD
 from askonce_worker.auditing.recorder import Recorder
 
 QUESTION = Question("q", model="m", namespace="n", job_id="j")
 GROUP = group_id("n", "m", None)
 LABEL = Label(GROUP, "q", "e", "q", "e", 0.97, 0.01, 0.9, 0.97, 0, 20, "miss", None, "answers", 1.0)
-
-
-@pytest.fixture
-async def redis(valkey_url):
-    async with Redis.from_url(valkey_url) as redis:
-        yield redis
-
-
-@pytest.fixture
-def keys(prefix):
-    return Keys(prefix)
 
 
 async def test_the_sums_of_groups_that_are_too_many_stand_under_no_name(redis, keys, monkeypatch):

@@ -4,13 +4,10 @@ import asyncio
 import itertools
 
 import numpy as np
-import pytest
-from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from askonce import Question
 from askonce.contract.audit import Label, group_id
-from askonce.contract.keys import Keys
 from askonce_worker.answering.ports import SemanticCacheDown
 from askonce_worker.audit.deciding import PERIOD, Terms, first_policy
 from askonce_worker.audit.ledger import slices_of
@@ -44,17 +41,6 @@ def vector(name):
     noise = np.random.default_rng([*name.encode()]).standard_normal(6)
     found = np.array([kind, 1, *noise], np.float32)
     return found / np.linalg.norm(found)
-
-
-@pytest.fixture
-async def redis(valkey_url):
-    async with Redis.from_url(valkey_url) as redis:
-        yield redis
-
-
-@pytest.fixture
-def keys(prefix):
-    return Keys(prefix)
 
 
 def label(right, *, version=0, similarity=0.97, weight=1.0, asked="q", entry="e"):

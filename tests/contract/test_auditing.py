@@ -8,6 +8,7 @@ import pytest
 from askonce.contract.audit import decode_label, group_id
 from askonce_worker.answering import lead_or_follow
 from askonce_worker.answering.serving import FirstMatch
+from support.asking import patient_settings
 from support.wired import MODEL, wired_workers
 from support.worker_process import until
 
@@ -19,15 +20,7 @@ GROUP = group_id("default", MODEL, None)
 
 @pytest.fixture
 def settings(valkey_url, embedded_qdrant_url, llm_server, prefix):
-    return {
-        "ASKONCE_REDIS_URL": valkey_url,
-        "ASKONCE_KEY_PREFIX": prefix,
-        "ASKONCE_QDRANT_URL": embedded_qdrant_url,
-        "ASKONCE_EMBEDDING_MODEL": f"test-{prefix}",
-        "ASKONCE_SIMILARITY_THRESHOLD": "0.95",
-        "OPENAI_BASE_URL": llm_server.base_url,
-        "OPENAI_API_KEY": "test",
-    }
+    return patient_settings(valkey_url, embedded_qdrant_url, llm_server, prefix)
 
 
 async def says(llm_server, part, text):

@@ -5,9 +5,7 @@ import contextlib
 import dataclasses
 
 import pytest
-from redis.asyncio import Redis
 
-from askonce.contract.keys import Keys
 from askonce_worker.answering.asking import REUSABLE
 from askonce_worker.answering.coalescing import AskYourself, Follow, Freed, Lead, Settlement, Shared, Stale
 from askonce_worker.cache.semantic import STORING
@@ -18,17 +16,6 @@ from support.jobs import redis_ms
 from support.worker_process import until
 
 BODY = {"choices": [{"message": {"content": "yes"}, "finish_reason": "stop"}]}
-
-
-@pytest.fixture
-def keys(prefix) -> Keys:
-    return Keys(prefix)
-
-
-@pytest.fixture
-async def redis(valkey_url):
-    async with Redis.from_url(valkey_url) as client:
-        yield client
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisAway
 
-from askonce.contract.keys import Keys
 from askonce_worker.answering.coalescing import Follow, Freed, Lead, Settlement, Shared, Stale
 from askonce_worker.inflight.feed import KEPT, SHARDS, SNAPSHOT, WATCH, Feed, shard_of
 from askonce_worker.inflight.records import encode_leader
@@ -17,17 +16,6 @@ from support.valkey_fixture import own_valkey  # noqa: F401
 
 BODY = {"choices": [{"message": {"content": "yes"}, "finish_reason": "stop"}]}
 SHARD = shard_of(SCOPE)
-
-
-@pytest.fixture
-def keys(prefix) -> Keys:
-    return Keys(prefix)
-
-
-@pytest.fixture
-async def redis(valkey_url):
-    async with Redis.from_url(valkey_url) as client:
-        yield client
 
 
 @pytest.fixture

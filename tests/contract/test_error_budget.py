@@ -8,7 +8,7 @@ import pytest
 from askonce import Question
 from askonce.contract.audit import group_id
 from askonce_worker.audit.policy import decode_policy
-from support.asking import paraphrases
+from support.asking import paraphrases, patient_settings
 from support.wired import MODEL, wired_workers
 from support.worker_process import until
 
@@ -24,14 +24,9 @@ names = itertools.count()
 @pytest.fixture
 def settings(valkey_url, embedded_qdrant_url, llm_server, prefix):
     return {
-        "ASKONCE_REDIS_URL": valkey_url,
-        "ASKONCE_KEY_PREFIX": prefix,
-        "ASKONCE_QDRANT_URL": embedded_qdrant_url,
-        "ASKONCE_EMBEDDING_MODEL": f"test-{prefix}",
+        **patient_settings(valkey_url, embedded_qdrant_url, llm_server, prefix),
         "ASKONCE_SIMILARITY_THRESHOLD": "0.995",
         "ASKONCE_ERROR_BUDGET": str(BUDGET),
-        "OPENAI_BASE_URL": llm_server.base_url,
-        "OPENAI_API_KEY": "test",
     }
 
 

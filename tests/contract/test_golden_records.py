@@ -6,11 +6,9 @@ from pathlib import Path
 
 import orjson
 import pytest
-from redis.asyncio import Redis
 
 from askonce import Client, Question
 from askonce.contract.chunk import unpack
-from askonce.contract.keys import Keys
 from askonce.contract.pending import read_pending
 from askonce.contract.result import read_result
 from askonce.operator.dead_letters import DeadLetters
@@ -35,17 +33,6 @@ def raw(value):
 
 def question(golden, **fields):
     return Question(**golden["question"], **fields)
-
-
-@pytest.fixture
-def keys(prefix) -> Keys:
-    return Keys(prefix)
-
-
-@pytest.fixture
-async def redis(valkey_url):
-    async with Redis.from_url(valkey_url) as client:
-        yield client
 
 
 @pytest.fixture

@@ -6,9 +6,7 @@ import time
 from collections import Counter
 
 import pytest
-from redis.asyncio import Redis
 
-from askonce.contract.keys import Keys
 from askonce.contract.packed_counters import live_hour, packed_day, packed_hour, unpacked
 from askonce.operator.admin import Admin
 from askonce.prices.price_file import FilePrices
@@ -16,17 +14,6 @@ from askonce_worker.upkeep.hour_packing import HourPacking
 
 PRICES = FilePrices({"m": {"input": 2.0, "output": 8.0}})
 NAMES = ("exact", "semantic", "inflight", "llm", "calls", "tokens_in", "tokens_out", "saved_in", "saved_out")
-
-
-@pytest.fixture
-async def redis(valkey_url):
-    async with Redis.from_url(valkey_url) as redis:
-        yield redis
-
-
-@pytest.fixture
-def keys(prefix):
-    return Keys(prefix)
 
 
 @pytest.fixture

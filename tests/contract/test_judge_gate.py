@@ -8,6 +8,7 @@ import pytest
 from askonce.contract.audit import decode_label, group_id
 from askonce_worker.answering import gate as answering_gate
 from askonce_worker.audit.policy import Policy, encode_policy
+from support.asking import patient_settings
 from support.wired import MODEL, wired_workers
 from support.worker_process import until
 
@@ -22,16 +23,11 @@ CHECKED = Policy(3, 0.99, 1.0, gate=0.9)
 @pytest.fixture
 def settings(valkey_url, embedded_qdrant_url, llm_server, prefix):
     return {
-        "ASKONCE_REDIS_URL": valkey_url,
-        "ASKONCE_KEY_PREFIX": prefix,
-        "ASKONCE_QDRANT_URL": embedded_qdrant_url,
-        "ASKONCE_EMBEDDING_MODEL": f"test-{prefix}",
+        **patient_settings(valkey_url, embedded_qdrant_url, llm_server, prefix),
         "ASKONCE_SIMILARITY_THRESHOLD": "0.99",
         "ASKONCE_ERROR_BUDGET": "0.02",
         "ASKONCE_JUDGE_MODEL": "judge",
         "ASKONCE_JUDGE_GATE": "1",
-        "OPENAI_BASE_URL": llm_server.base_url,
-        "OPENAI_API_KEY": "test",
     }
 
 

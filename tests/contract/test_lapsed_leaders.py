@@ -1,26 +1,11 @@
 """The leaders of a worker that is no more go, followed or not; and one that was stopped hears of endings late."""
 
-import pytest
-from redis.asyncio import Redis
-
-from askonce.contract.keys import Keys
 from askonce_worker.answering.coalescing import Follow, Lead, Settlement
 from askonce_worker.inflight.feed import Feed, shard_of
 from askonce_worker.upkeep.lapsed import LapsedLeaders
 from support.inflight import SCOPE, ask, settle, worker
 from support.jobs import redis_ms
 from support.worker_process import until
-
-
-@pytest.fixture
-def keys(prefix) -> Keys:
-    return Keys(prefix)
-
-
-@pytest.fixture
-async def redis(valkey_url):
-    async with Redis.from_url(valkey_url) as client:
-        yield client
 
 
 async def claim(coalescer, question):

@@ -1,7 +1,6 @@
 """What workers keep of their matches for people to look through: little, the riskiest, and each pair once."""
 
 import pytest
-from redis.asyncio import Redis
 
 from askonce import Answer, Question
 from askonce.contract.keys import Keys
@@ -11,12 +10,6 @@ from askonce_worker.answering.ports import Finished
 from askonce_worker.answering.serving import FirstMatch
 from askonce_worker.auditing.match_feed import MatchFeed
 from askonce_worker.matching.match import Matcher
-
-
-@pytest.fixture
-async def redis(valkey_url):
-    async with Redis.from_url(valkey_url) as redis:
-        yield redis
 
 
 @pytest.fixture

@@ -30,12 +30,6 @@ PRICES = FilePrices({"m": {"input": 0.0, "output": 1.0}})
 
 
 @pytest.fixture
-async def redis(valkey_url):
-    async with Redis.from_url(valkey_url) as redis:
-        yield redis
-
-
-@pytest.fixture
 async def make(valkey_url, prefix):
     """As so many workers have it, each with connections of its own."""
     async with contextlib.AsyncExitStack() as stack:

@@ -16,12 +16,6 @@ FORGET = Script("askonce", "forget")
 
 
 @pytest.fixture
-async def redis(valkey_url):
-    async with Redis.from_url(valkey_url) as redis:
-        yield redis
-
-
-@pytest.fixture
 async def store(valkey_url):
     store = Store(valkey_url)
     await store.script(FORGET, [], ["", 1, 0])

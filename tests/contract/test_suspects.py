@@ -5,10 +5,8 @@ import uuid
 
 import arq.worker
 import pytest
-from redis.asyncio import Redis
 
 from askonce.contract.chunk import FUNCTION
-from askonce.contract.keys import Keys
 from askonce.tasks import stop
 from askonce_worker.health.parts import PartHealth
 from askonce_worker.queue.arq_worker import LeasedWorker
@@ -37,12 +35,6 @@ class Watch:
 
     def on_suspects(self):
         self.suspects += 1
-
-
-@pytest.fixture
-async def redis(valkey_url):
-    async with Redis.from_url(valkey_url) as client:
-        yield client
 
 
 async def on_dead(job, cause):
@@ -93,11 +85,6 @@ async def test_a_process_for_suspects_runs_them_one_at_a_time_and_ends_when_none
     assert watch.beside == {job: {job} for job in suspects}
     assert await redis.zcard(keys.queue("bulk")) == len(others)
     assert await redis.exists(keys.leases("bulk"), keys.alone("bulk")) == 0
-
-
-@pytest.fixture
-def keys(prefix):
-    return Keys(prefix)
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from askonce.contract.keys import Keys
 from askonce.session.wrong_hits import WrongHits, pair_report
 from askonce.store.connection import Store
 from askonce.testing import FakeClient
+from support.asking import patient_settings
 from support.official_qdrant import official_client
 from support.wired import MODEL, wired_workers
 from support.worker_process import until
@@ -24,15 +25,7 @@ THIRD = "What is the red tower's height? [g1]"
 
 @pytest.fixture
 def settings(valkey_url, embedded_qdrant_url, llm_server, prefix):
-    return {
-        "ASKONCE_REDIS_URL": valkey_url,
-        "ASKONCE_KEY_PREFIX": prefix,
-        "ASKONCE_QDRANT_URL": embedded_qdrant_url,
-        "ASKONCE_EMBEDDING_MODEL": f"test-{prefix}",
-        "ASKONCE_SIMILARITY_THRESHOLD": "0.95",
-        "OPENAI_BASE_URL": llm_server.base_url,
-        "OPENAI_API_KEY": "test",
-    }
+    return patient_settings(valkey_url, embedded_qdrant_url, llm_server, prefix)
 
 
 @pytest.fixture

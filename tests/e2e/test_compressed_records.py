@@ -4,11 +4,11 @@ from pydoc_data import topics
 
 import orjson
 import pytest
-from redis.asyncio import Redis
 
 from askonce import Client, Question
 from askonce.contract.keys import Keys
 from askonce.contract.records import open_record
+from support.asking import patient_settings
 from support.worker_process import until, workers
 
 MODEL = "test-model"
@@ -19,21 +19,7 @@ HIGH = "What height has the red tower? [g1]"
 
 @pytest.fixture
 def settings(valkey_url, qdrant_url, llm_server, prefix):
-    return {
-        "ASKONCE_REDIS_URL": valkey_url,
-        "ASKONCE_KEY_PREFIX": prefix,
-        "ASKONCE_QDRANT_URL": qdrant_url,
-        "ASKONCE_EMBEDDING_MODEL": f"test-{prefix}",
-        "ASKONCE_SIMILARITY_THRESHOLD": "0.95",
-        "OPENAI_BASE_URL": llm_server.base_url,
-        "OPENAI_API_KEY": "test",
-    }
-
-
-@pytest.fixture
-async def redis(valkey_url):
-    async with Redis.from_url(valkey_url) as client:
-        yield client
+    return patient_settings(valkey_url, qdrant_url, llm_server, prefix)
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ import dataclasses
 import orjson
 import pytest
 from arq.worker import func
-from redis.asyncio import Redis
 
 import askonce
 from askonce import Explanation, InForce, InvalidQuestion, Question, QueueFull
@@ -40,12 +39,6 @@ FARTHER = "please how do I paint the red gate? [g2:0.8]"
 @pytest.fixture
 def settings(valkey_url, embedded_qdrant_url, llm_server, prefix):
     return settings_for(valkey_url, embedded_qdrant_url, llm_server, prefix)
-
-
-@pytest.fixture
-async def redis(valkey_url):
-    async with Redis.from_url(valkey_url) as redis:
-        yield redis
 
 
 async def cached(client, redis, prefix, *questions):

@@ -8,6 +8,7 @@ from redis.asyncio import Redis
 
 from askonce import Client, Question, QuestionFailed
 from askonce.contract.keys import ARQ_JOB, Keys
+from support.asking import patient_settings
 from support.worker_process import start_worker, until, workers
 
 MODEL = "test-model"
@@ -15,15 +16,7 @@ MODEL = "test-model"
 
 @pytest.fixture
 def settings(valkey_url, qdrant_url, llm_server, prefix):
-    return {
-        "ASKONCE_REDIS_URL": valkey_url,
-        "ASKONCE_KEY_PREFIX": prefix,
-        "ASKONCE_QDRANT_URL": qdrant_url,
-        "ASKONCE_EMBEDDING_MODEL": f"test-{prefix}",
-        "ASKONCE_SIMILARITY_THRESHOLD": "0.95",
-        "OPENAI_BASE_URL": llm_server.base_url,
-        "OPENAI_API_KEY": "test",
-    }
+    return patient_settings(valkey_url, qdrant_url, llm_server, prefix)
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from askonce import Client, Question, QuestionFailed
 from askonce.contract.keys import Keys
 from askonce.operator.admin import Admin
 from askonce.prices.price_file import FilePrices
+from support.asking import patient_settings
 from support.worker_process import environment, until, workers
 
 MONTH, REPEATED = 187_000, 0.4
@@ -23,15 +24,7 @@ WORDS = ("How tall is", "What height has", "Please tell me: how tall is")
 
 @pytest.fixture
 def settings(valkey_url, embedded_qdrant_url, llm_server, prefix):
-    return {
-        "ASKONCE_REDIS_URL": valkey_url,
-        "ASKONCE_KEY_PREFIX": prefix,
-        "ASKONCE_QDRANT_URL": embedded_qdrant_url,
-        "ASKONCE_EMBEDDING_MODEL": f"test-{prefix}",
-        "ASKONCE_SIMILARITY_THRESHOLD": "0.95",
-        "OPENAI_BASE_URL": llm_server.base_url,
-        "OPENAI_API_KEY": "test",
-    }
+    return patient_settings(valkey_url, embedded_qdrant_url, llm_server, prefix)
 
 
 def a_month():

@@ -4,11 +4,9 @@ import asyncio
 
 import orjson
 import pytest
-from redis.asyncio import Redis
 
 from askonce.cli import main
 from askonce.contract.audit import encode_group, group_id
-from askonce.contract.keys import Keys
 from askonce.operator.admin import Admin
 from askonce_worker.audit.policy import Policy, encode_policy
 from askonce_worker.audit.rate import Seen, estimates
@@ -42,17 +40,6 @@ METRICS = {
     "askonce_gate_cost_dollars",
     "askonce_gate_saved_dollars",
 }
-
-
-@pytest.fixture
-async def redis(valkey_url):
-    async with Redis.from_url(valkey_url) as redis:
-        yield redis
-
-
-@pytest.fixture
-def keys(prefix):
-    return Keys(prefix)
 
 
 @pytest.fixture

@@ -22,17 +22,21 @@ def paraphrases(question: str, count: int = 100) -> list[str]:
     return texts[:count]
 
 
-def settings_for(redis_url: str, qdrant_url: str, llm_server: LLMServer, prefix: str) -> dict[str, str]:
+def patient_settings(redis_url: str, qdrant_url: str, llm_server: LLMServer, prefix: str) -> dict[str, str]:
+    """Of a worker whose lease is as long as it is by itself."""
     return {
         "ASKONCE_REDIS_URL": redis_url,
         "ASKONCE_KEY_PREFIX": prefix,
         "ASKONCE_QDRANT_URL": qdrant_url,
         "ASKONCE_EMBEDDING_MODEL": f"test-{prefix}",
         "ASKONCE_SIMILARITY_THRESHOLD": "0.95",
-        "ASKONCE_LEASE": "1",
         "OPENAI_BASE_URL": llm_server.base_url,
         "OPENAI_API_KEY": "test",
     }
+
+
+def settings_for(redis_url: str, qdrant_url: str, llm_server: LLMServer, prefix: str) -> dict[str, str]:
+    return {**patient_settings(redis_url, qdrant_url, llm_server, prefix), "ASKONCE_LEASE": "1"}
 
 
 def client_for(settings: Mapping[str, str], **options) -> Client:

@@ -5,33 +5,18 @@ from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
-from askonce.closing import Closing
 from askonce.contract.counters import read_counters, total
-from askonce.contract.keys import Keys
 from askonce.contract.wrong_rates import WrongRates, decode_rates
 from askonce.operator.entry_count import EntryCount, count_entries
 from askonce.operator.history import History, read_history, read_totals
+from askonce.operator.installation import Installation
 from askonce.operator.live_state import SAMPLE, LiveState, read_state
 from askonce.operator.waiting import Waiting, read_waiting
 from askonce.prices.load import Prices
-from askonce.settings import client_settings
-from askonce.store.connection import Store
 
 
-class Admin(Closing):
-    """An operator's view of one installation.
-
-    It has a connection of its own, which `async with` closes.
-
-    Args:
-        redis_url: Redis; ASKONCE_REDIS_URL where it is not given.
-        key_prefix: of all keys; ASKONCE_KEY_PREFIX where it is not given.
-    """
-
-    def __init__(self, redis_url: str | None = None, *, key_prefix: str | None = None) -> None:
-        settings = client_settings({"redis_url": redis_url, "key_prefix": key_prefix})
-        self._keys = Keys(settings.key_prefix)
-        self._store = Store(settings.redis_url)
+class Admin(Installation):
+    """An operator's view of one installation."""
 
     async def stats(self, prices: Prices, *, namespace: str | None = None, model: str | None = None) -> dict[str, Any]:
         """What `askonce stats --json` prints.
@@ -128,10 +113,6 @@ class Admin(Closing):
             StoreUnreachable: Redis does not answer.
         """
         return await read_totals(self._store, self._keys)
-
-    async def aclose(self) -> None:
-        """Closes the connection."""
-        await self._store.aclose()
 
 
 def figures_of(

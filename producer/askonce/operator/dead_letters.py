@@ -6,14 +6,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from askonce.client import Client
-from askonce.closing import Closing
 from askonce.contract.chunk import FUNCTION, Chunk, unpack
-from askonce.contract.keys import LANES, Keys
+from askonce.contract.keys import LANES
+from askonce.operator.installation import Installation
 from askonce.question import Question
 from askonce.readable import read_object, text_of, time_of
 from askonce.session.backend import Lane
-from askonce.settings import client_settings
-from askonce.store.connection import Store
 
 PAGE = 200
 
@@ -67,10 +65,8 @@ class Replay:
     left_out: dict[str, str] = field(default_factory=dict)
 
 
-class DeadLetters(Closing):
+class DeadLetters(Installation):
     """The dead letters of one installation.
-
-    It has a connection of its own, which `async with` closes.
 
     Args:
         client: submits the questions that are asked again.
@@ -79,10 +75,8 @@ class DeadLetters(Closing):
     """
 
     def __init__(self, client: Client, redis_url: str | None = None, *, key_prefix: str | None = None) -> None:
-        settings = client_settings({"redis_url": redis_url, "key_prefix": key_prefix})
+        super().__init__(redis_url, key_prefix=key_prefix)
         self._client = client
-        self._key = Keys(settings.key_prefix).dead
-        self._store = Store(settings.redis_url)
 
     async def all(self) -> AsyncIterator[DeadLetter]:
         """Every dead letter, in no particular order.
@@ -93,7 +87,7 @@ class DeadLetters(Closing):
         cursor: Any = b"0"
         seen: set[bytes] = set()
         while True:
-            [(cursor, page)] = await self._store.pipeline([("HSCAN", self._key, cursor, "COUNT", PAGE)])
+            [(cursor, page)] = await self._store.pipeline([("HSCAN", self._keys.dead, cursor, "COUNT", PAGE)])
             pairs = page.items() if isinstance(page, dict) else zip(page[::2], page[1::2], strict=True)
             for job, letter in pairs:
                 if job not in seen:
@@ -111,7 +105,7 @@ class DeadLetters(Closing):
         """
         if not jobs:
             return []
-        [letters] = await self._store.pipeline([("HMGET", self._key, *jobs)])
+        [letters] = await self._store.pipeline([("HMGET", self._keys.dead, *jobs)])
         for job, letter in zip(jobs, letters, strict=True):
             if letter is None:
                 raise LookupError(f"no dead letter {job}")
@@ -128,7 +122,7 @@ class DeadLetters(Closing):
         """
         if not jobs:
             return 0
-        [dropped] = await self._store.pipeline([("HDEL", self._key, *jobs)])
+        [dropped] = await self._store.pipeline([("HDEL", self._keys.dead, *jobs)])
         return int(dropped)
 
     async def replay(self, letter: DeadLetter) -> Replay:
@@ -164,9 +158,6 @@ class DeadLetters(Closing):
             else:
                 replay.left_out[name] = status
         return questions
-
-    async def aclose(self) -> None:
-        await self._store.aclose()
 
 
 def _read(job: str, raw: bytes) -> DeadLetter:

@@ -8,15 +8,12 @@ from typing import Any
 
 import orjson
 
-from askonce.closing import Closing
-from askonce.contract.keys import Keys
 from askonce.contract.records import read_record
 from askonce.contract.scope_record import Parts, read_scope
 from askonce.operator.entry_count import HEAD_BYTES, TEXT, Head, current_epochs, read_head
+from askonce.operator.installation import Installation
 from askonce.readable import completion_of, time_of
 from askonce.session.wrong_hits import Report, Scored, WrongHits
-from askonce.settings import client_settings
-from askonce.store.connection import Store
 from askonce.store.rows import rows
 
 PAGE = 500
@@ -63,17 +60,8 @@ class Entry:
     body: Mapping[str, Any]
 
 
-class Entries(Closing):
-    """It has a connection of its own, which `async with` closes.
-
-    Args:
-        redis_url: Redis; ASKONCE_REDIS_URL where it is not given.
-        key_prefix: of all keys; ASKONCE_KEY_PREFIX where it is not given.
-    """
-
-    def __init__(self, redis_url: str | None = None, *, key_prefix: str | None = None) -> None:
-        settings = client_settings({"redis_url": redis_url, "key_prefix": key_prefix})
-        self._store, self._keys = Store(settings.redis_url), Keys(settings.key_prefix)
+class Entries(Installation):
+    """The kept answers of one installation."""
 
     async def latest(
         self, text: str = "", *, namespace: str | None = None, model: str | None = None, most: int = 50
@@ -128,10 +116,6 @@ class Entries(Closing):
     async def drop(self, fingerprint: str) -> bool:
         """Deletes an entry, and whatever could still serve it. Whether there was one. Raises StoreUnreachable."""
         return await WrongHits(self._store, self._keys).add(Report(b"", fingerprint, "", ""), drop_entry=True)
-
-    async def aclose(self) -> None:
-        """Closes the connection."""
-        await self._store.aclose()
 
     async def _heads(self, first: int, current: Mapping[str, int]) -> Iterator[EntryHead]:
         query = ("ZREVRANGE", self._keys.touched, first, first + PAGE - 1, "WITHSCORES")

@@ -4,14 +4,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from askonce.closing import Closing
 from askonce.contract.audit import Label, UnreadableAudit, decode_group
-from askonce.contract.keys import Keys
 from askonce.contract.matches import HOURS, ServedMatch, decode_match
+from askonce.operator.installation import Installation
 from askonce.session.verdicts import Match, Verdicts, newest, row_of
 from askonce.session.wrong_hits import WrongHits, match_report
-from askonce.settings import client_settings
-from askonce.store.connection import Store
 
 Named = dict[str, tuple[str, str]]
 """Namespace and model by group."""
@@ -31,17 +28,11 @@ class SeenMatch:
         return self.match.id
 
 
-class Matches(Closing):
-    """It has a connection of its own, which `async with` closes.
-
-    Args:
-        redis_url: Redis; ASKONCE_REDIS_URL where it is not given.
-        key_prefix: of all keys; ASKONCE_KEY_PREFIX where it is not given.
-    """
+class Matches(Installation):
+    """The matches of one installation."""
 
     def __init__(self, redis_url: str | None = None, *, key_prefix: str | None = None) -> None:
-        settings = client_settings({"redis_url": redis_url, "key_prefix": key_prefix})
-        self._store, self._keys = Store(settings.redis_url), Keys(settings.key_prefix)
+        super().__init__(redis_url, key_prefix=key_prefix)
         self._verdicts = Verdicts(self._store, self._keys)
         self._hits = WrongHits(self._store, self._keys)
 
@@ -98,10 +89,6 @@ class Matches(Closing):
             known = newest([label async for label in self._verdicts.labels()])
             labels = (label for label in known[::-1] if label.right is not None)
         return [row_of(label, groups) for label in labels]
-
-    async def aclose(self) -> None:
-        """Closes the connection."""
-        await self._store.aclose()
 
     async def _served(self) -> list[ServedMatch]:
         [(seconds, _)] = await self._store.pipeline([("TIME",)])

@@ -4,10 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from askonce.closing import Closing
-from askonce.contract.keys import PARKED, Keys
-from askonce.settings import client_settings
-from askonce.store.connection import Store
+from askonce.contract.keys import PARKED
+from askonce.operator.installation import Installation
 from askonce.store.scripts import Script
 
 CANCEL = Script("askonce", "cancel_batch")
@@ -51,20 +49,8 @@ class ProviderBatch:
     reason: str
 
 
-class ProviderBatches(Closing):
-    """The provider's batches of one installation.
-
-    It has a connection of its own, which `async with` closes.
-
-    Args:
-        redis_url: Redis; ASKONCE_REDIS_URL where it is not given.
-        key_prefix: of all keys; ASKONCE_KEY_PREFIX where it is not given.
-    """
-
-    def __init__(self, redis_url: str | None = None, *, key_prefix: str | None = None) -> None:
-        settings = client_settings({"redis_url": redis_url, "key_prefix": key_prefix})
-        self._keys = Keys(settings.key_prefix)
-        self._store = Store(settings.redis_url)
+class ProviderBatches(Installation):
+    """The provider's batches of one installation."""
 
     async def all(self) -> list[ProviderBatch]:
         """Those that have not ended, and the last thousand that have; the newest first.
@@ -108,10 +94,6 @@ class ProviderBatches(Closing):
         args = [self._keys.parked(f"batch:{name}") for name in names]
         replies = await self._store.script(CANCEL, args, [])
         return dict(zip(names, map(bool, replies), strict=True))
-
-    async def aclose(self) -> None:
-        """Closes the connection."""
-        await self._store.aclose()
 
     async def _read(self, names: Sequence[str]) -> list[ProviderBatch]:
         if not names:

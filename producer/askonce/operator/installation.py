@@ -1,0 +1,24 @@
+"""What every operator's view of an installation has: its keys, and a connection of its own."""
+
+from askonce.closing import Closing
+from askonce.contract.keys import Keys
+from askonce.settings import client_settings
+from askonce.store.connection import Store
+
+
+class Installation(Closing):
+    """It has a connection of its own, which `async with` closes.
+
+    Args:
+        redis_url: Redis; ASKONCE_REDIS_URL where it is not given.
+        key_prefix: of all keys; ASKONCE_KEY_PREFIX where it is not given.
+    """
+
+    def __init__(self, redis_url: str | None = None, *, key_prefix: str | None = None) -> None:
+        settings = client_settings({"redis_url": redis_url, "key_prefix": key_prefix})
+        self._keys = Keys(settings.key_prefix)
+        self._store = Store(settings.redis_url)
+
+    async def aclose(self) -> None:
+        """Closes the connection."""
+        await self._store.aclose()
