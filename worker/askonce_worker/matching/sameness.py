@@ -16,8 +16,10 @@ def words_of(text: str) -> str:
 
     Many embedding models see neither case nor accents.
     """
-    decomposed = unicodedata.normalize("NFKD", text.casefold())
-    folded = "".join(letter for letter in decomposed if unicodedata.category(letter) != "Mn")
+    folded = text.casefold()
+    if not folded.isascii():
+        decomposed = unicodedata.normalize("NFKD", folded)
+        folded = "".join(letter for letter in decomposed if unicodedata.category(letter) != "Mn")
     return " ".join(_WORD.findall(folded) or folded.split())
 
 

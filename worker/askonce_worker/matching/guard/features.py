@@ -2,9 +2,9 @@
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
+from typing import NamedTuple
 
 from askonce_worker.matching.guard.frames import Frame, frame
 from askonce_worker.matching.guard.languages import Language, Vocabulary, language, vocabulary
@@ -23,8 +23,7 @@ from askonce_worker.matching.guard.tokens import clean, folded_words, tokens, un
 from askonce_worker.matching.guard.words import ADDITIVE, FUNCTION, KINDS, TENSES, UNITS, stem
 
 
-@dataclass(frozen=True, slots=True)
-class Features:
+class Features(NamedTuple):
     text: str
     """Folded and cleaned."""
     spelled: str
@@ -84,7 +83,7 @@ def worked_out(text: str) -> Features:
         frame=frame(folded),
         lines=lines(text),
         marks=found,
-        is_formal=is_formal(found, text),
+        is_formal=is_formal(found, text, folded),
         letter_case=letter_case(cleaned, raw),
         language=spoken,
         vocabulary=known,
@@ -103,8 +102,8 @@ def worked_out(text: str) -> Features:
         initials="".join(word[0] for word in lower),
         asked_for=asked_for(folded),
         order=order(lower, stemmed, known),
-        persons=persons([word.casefold() for word in lower], stemmed),
-        is_additive=not ADDITIVE.isdisjoint(lower) or _ONE_MORE.search(folded) is not None,
+        persons=persons(lower, stemmed),
+        is_additive=_is_additive(lower, folded),
     )
 
 
@@ -117,10 +116,19 @@ _of_short = lru_cache(maxsize=8192)(worked_out)
 _of_long = lru_cache(maxsize=256)(worked_out)
 
 _ONE_MORE = re.compile(r"\b(?:one more(?! thing)|a different|a second|a new one)\b")
+_WISHES = ("one more", "a different", "a second", "a new one")
+"""Without one of these it matches nothing."""
 
 
-def _places(marks: Mapping[str, frozenset[int]], words: Sequence[str]) -> frozenset[int]:
-    return frozenset().union(*(marks[word] for word in marks.keys() & words))
+def _is_additive(words: Iterable[str], folded: str) -> bool:
+    if not ADDITIVE.isdisjoint(words):
+        return True
+    return any(wish in folded for wish in _WISHES) and _ONE_MORE.search(folded) is not None
+
+
+def _places(marks: Mapping[str, frozenset[int]], words: Iterable[str]) -> frozenset[int]:
+    found = [marks[word] for word in words if word in marks]
+    return found[0].union(*found) if found else frozenset()
 
 
 def _parts(marks: Mapping[str, frozenset[int]], folded: str) -> frozenset[int]:

@@ -4,7 +4,7 @@ The cosine of two such texts is that of their frame, however short it is; what f
 """
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 _COLON = re.compile(r"[^:]{10,}: |[^:\x00-\x7f]{4,}:")
 _TASK = re.compile(
@@ -22,12 +22,13 @@ _OF_A_TEXT = re.compile(
     r"|(?:这|下面|以下|下列)(?:的|条|段|句|篇|个|则)*(?:文本|句子|评论|消息|留言|文章|段落|话|标题|邮件|内容|文字|单词)"
 )
 """What is said of a text that follows or stood before."""
+_OPENINGS = ("this ", "the ", "following ", "next ", "user", "customer", "这", "下", "以")
+"""Without one of these nothing is."""
 _SENTENCE = re.compile(r"[^.?!]{8,}[.?!] ")
 """A whole one, of English."""
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(NamedTuple):
     """Where a folded text's frame ends and begins, in characters.
 
     opens: a beginning that two texts share is a frame if it is at least so long. sentence: or so long, if no question
@@ -43,8 +44,9 @@ NEVER = 10**9
 
 
 def frame(folded: str) -> Frame:
-    ends = [found.end() for found in (_COLON.match(folded), _TASK.match(folded)) if found]
-    of_a_text = [*_OF_A_TEXT.finditer(folded)]
+    colon = _COLON.match(folded) if ":" in folded else None
+    ends = [found.end() for found in (colon, _TASK.match(folded)) if found]
+    of_a_text = [*_OF_A_TEXT.finditer(folded)] if any(opening in folded for opening in _OPENINGS) else []
     ends += [found.end() for found in of_a_text[:1]]
     sentence = _SENTENCE.match(folded)
     return Frame(

@@ -4,10 +4,13 @@ opposites, of the rest nothing. The lists of short words are those of `stopwords
 
 import re
 import tomllib
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib.resources import files
+from itertools import chain
+from typing import NamedTuple
 
 import snowballstemmer
 import stopwordsiso
@@ -30,8 +33,7 @@ SURE = 1.0
 """From so many short words of its own on a language is sure; a word of two languages is half of one's own."""
 
 
-@dataclass(frozen=True, slots=True)
-class Language:
+class Language(NamedTuple):
     """name: a code of ISO 639-1, or '' where no word tells. sure: it is no guess."""
 
     name: str
@@ -54,35 +56,41 @@ def _shares() -> dict[str, dict[str, float]]:
             if (language == "en" and len(word) < _SHORTEST) or (language != "fr" and word in _CONSONANTS):
                 continue
             of_word.setdefault(word.casefold(), set()).add(language)
-    return {word: dict.fromkeys(names, 1 / len(names)) for word, names in of_word.items()}
+    return {  # some lists have digits, which tell of no language
+        word: dict.fromkeys(names, 1 / len(names)) for word, names in of_word.items() if not word[0].isdecimal()
+    }
 
 
 _SHARES = _shares()
+_IN_ENGLISH = {word: shares.get("en", 0.0) for word, shares in _SHARES.items()}
 
 
 def language(words: Sequence[str], folded: str) -> Language:
     """Of a folded text and its words. A keyword that the English lists have tells of English: 'install numpy'."""
-    words = [word for word in words if not word[0].isdecimal()]  # some lists have digits, which tell of no language
+    english = [_IN_ENGLISH[word] for word in words if word in _IN_ENGLISH]
+    if english and folded.isascii() and min(english) > 0:
+        return Language("en", sure=len(english) > 1 and sum(english) >= SURE)
+    words = [word for word in words if not word[0].isdecimal()]
     telling = [shares for word in words if (shares := _SHARES.get(word))]
-    if folded.isascii() and telling and all("en" in shares for shares in telling):
-        return Language("en", sure=len(telling) > 1 and sum(shares["en"] for shares in telling) >= SURE)
-    votes: dict[str, list[float]] = {}
-    for shares in telling:
-        for name, share in shares.items():
-            votes.setdefault(name, []).append(share)
-    if not folded.isascii() and len(votes.get("en", ())) < _QUOTING:
+    votes = Counter(chain.from_iterable(telling))
+    if not folded.isascii() and votes["en"] < _QUOTING:
         for name, letters in _SCRIPTS.items():
             if letters.search(folded):
                 return Language(name, sure=True)
     if not votes:
         likely = "" if words and ENGLISH.isdisjoint(map(stem, words)) else "en"
         return Language(likely or _of_opposites(words) or _of_script(folded), sure=False)
-    most = max(map(len, votes.values()))
-    best = max(
-        (name for name in votes if len(votes[name]) == most),
-        key=lambda name: (name == "en", name in KNOWN, _opposed(name, words), sum(votes[name]), name),
-    )
-    return Language(best, sure=len(votes[best]) > 1 and sum(votes[best]) >= SURE)
+    most = max(votes.values())
+    best = "en" if votes["en"] == most else _likeliest((name for name in votes if votes[name] == most), telling, words)
+    return Language(best, sure=most > 1 and _share(best, telling) >= SURE)
+
+
+def _likeliest(names: Iterable[str], telling: Sequence[Mapping[str, float]], words: Sequence[str]) -> str:
+    return max(names, key=lambda name: (name in KNOWN, _opposed(name, words), _share(name, telling), name))
+
+
+def _share(name: str, telling: Sequence[Mapping[str, float]]) -> float:
+    return sum(shares[name] for shares in telling if name in shares)
 
 
 _OPPOSED = {name: frozenset(_TABLES[name]["opposites"].replace("|", " ").split()) for name in _STEMMERS}

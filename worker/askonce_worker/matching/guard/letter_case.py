@@ -2,54 +2,76 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from askonce_worker.matching.guard.tokens import is_shouted
 from askonce_worker.matching.guard.words import ACRONYMS, CAPITONYMS
 
-_START = re.compile(r"(?:^|[.!?:\"'(]|\n) ?[(\"'*-]{0,3} ?([^\W\d_]+)")
+_START = re.compile(r"(?:^|[.!?:\"'(]) ?[(\"'*-]{0,3} ?([^\W\d_]+)")
+_INNER = re.compile(r"[.!?:\"'(]")
 _BOUND = re.compile(r"[^\w\s.,;:!?'\"()]\w{1,3}(?!\w)")
 """A letter or two bound to a sign: `%m`, `-v`, `\\d`."""
+_NOTHING: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class LetterCase:
-    """forms: the ways in which a text writes each word that it has, folded. letters: its words of a single letter.
-    careless: it has no capital at all."""
+class LetterCase(NamedTuple):
+    """small: the words that a text writes without a capital. forms: the ways in which it writes the others, and what is
+    bound to a sign, by their folded form. letters: its words of a single letter. careless: it has no capital at all."""
 
+    small: frozenset[str]
     forms: Mapping[str, frozenset[str]]
     letters: frozenset[str]
     careless: bool
 
+    def written(self, word: str) -> frozenset[str]:
+        """The ways in which the text writes a folded word."""
+        forms = self.forms.get(word, _NOTHING)
+        return forms | {word} if word in self.small else forms
 
-_NONE = LetterCase({}, frozenset(), careless=False)
+
+_NONE = LetterCase(_NOTHING, {}, _NOTHING, careless=False)
 
 
 def letter_case(cleaned: str, words: Sequence[str]) -> LetterCase:
     if len(words) > 1 and is_shouted(cleaned):
         return _NONE
-    titled = 2 * sum(word[0].isupper() for word in words) > len(words) + 2
-    started = set(_START.findall(cleaned))
-    written = [
-        (word.casefold(), word)
-        for word in words
-        if not _is_capitalised(word) or not (titled or word.partition("'")[0] in started)
-    ]
+    large = [word for word in words if word != word.casefold()]
+    small = frozenset(words).difference(large)
+    written = [(word.casefold(), word) for word in _of_their_own(large, cleaned, len(words))]
     if _DIGIT.search(cleaned) is not None:
         written += [("#" + unit.casefold(), unit) for unit in _COUNTED.findall(cleaned)]
     written += [(bound.casefold(), bound) for bound in _BOUND.findall(cleaned)]
     forms: dict[str, frozenset[str]] = {}
     for word, form in written:
-        known = forms.get(word)
-        forms[word] = frozenset((form,)) if known is None else known | {form}
-    return LetterCase(forms, _single_letters(cleaned, words), cleaned.islower())
+        forms[word] = forms.get(word, _NOTHING) | {form}
+    return LetterCase(small, forms, _single_letters(cleaned, words), cleaned.islower())
+
+
+def _of_their_own(large: list[str], cleaned: str, words: int) -> list[str]:
+    """Without those whose capital is that of a sentence or a title. words: how many there are."""
+    if not large:
+        return large
+    titled = 2 * sum(word[0].isupper() for word in large) > words + 2
+    started = _NOTHING if titled else _started(cleaned)
+    return [word for word in large if not (_is_capitalised(word) and (titled or word.partition("'")[0] in started))]
+
+
+def _started(cleaned: str) -> frozenset[str]:
+    """What begins a sentence or a clause."""
+    if _INNER.search(cleaned, 0, len(cleaned) - 1) is not None:
+        return frozenset(_START.findall(cleaned))
+    first = _START.match(cleaned)
+    return _NOTHING if first is None else frozenset((first[1],))
 
 
 def _single_letters(cleaned: str, words: Sequence[str]) -> frozenset[str]:
     """In ASCII each is a word, but for some beside an apostrophe."""
-    if cleaned.isascii() and "'" not in cleaned and all(len(word) > 1 for word in words):
-        return frozenset()
+    if cleaned.isascii() and "'" not in cleaned and {word for word in words if len(word) == 1} <= _NO_LETTERS:
+        return _NOTHING
     return frozenset(_LETTER.findall(cleaned))
+
+
+_NO_LETTERS = frozenset("aiuAIU0123456789")
 
 
 def _is_capitalised(word: str) -> bool:
@@ -58,12 +80,10 @@ def _is_capitalised(word: str) -> bool:
 
 def case_differs(a: LetterCase, b: LetterCase) -> bool:
     """Some word that both have is written in one way here, in another there."""
-    if a.forms == b.forms:
-        return False
     careless = a.careless or b.careless
-    for word in a.forms.keys() & b.forms.keys():
-        forms, others = a.forms[word], b.forms[word]
-        if forms.isdisjoint(others) and _tells(word, forms | others, careless=careless):
+    for word in a.forms.keys() | b.forms.keys():
+        forms, others = a.written(word), b.written(word)
+        if forms and others and forms.isdisjoint(others) and _tells(word, forms | others, careless=careless):
             return True
     return False
 
@@ -94,5 +114,5 @@ def _tells(word: str, forms: frozenset[str], *, careless: bool) -> bool:
 
 
 _DIGIT = re.compile(r"\d")
-_COUNTED = re.compile(r"(?<![\w.,])\d[\d.,]* ?([A-Za-z]{1,3})(?![A-Za-z])")
+_COUNTED = re.compile(r"\d(?<![\w.,]\d)[\d.,]* ?([A-Za-z]{1,3})(?![A-Za-z])")
 _UNIT = re.compile(r"[kKmMgGtTpPnN]?(?:[bBwWvVaAlLgGsS]|[wW][hH]|[hH][zZ]|[pP][aAhH])")

@@ -5,10 +5,10 @@ The punctuation of a sentence is not among it where it is used as such: `?` ends
 
 import re
 import unicodedata
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
-from askonce_worker.matching.guard.tokens import clean, stems, tokens
+from askonce_worker.matching.guard.tokens import clean, has_joints, stems, tokens
 from askonce_worker.matching.guard.words import FUNCTION, SYNONYMS
 
 _OVERLAYS = "\u0334-\u0338"
@@ -32,7 +32,7 @@ _SIGN = re.compile(
 _DECORATION = re.compile(r"\A(?:[*•·–-] +|> *)(?=[^\n]*\Z)|(?<=[?？]) ?[🙂😊😀😃😄😁🤗🙏]+\s*\Z")
 """A bullet before a single line, a smile behind a question."""
 _LETTERLIKE = re.compile(rf"[_²³¹\u2070-\u209c{_OVERLAYS}]")
-_USUAL = re.compile(r"[\w\s]*(?:(?:['’.,\-](?=\w)|[.,?!]+(?=\s|$))[\w\s]*)*")
+_USUAL = re.compile(r"[\w\s]*+(?:(?:['’.,\-](?=\w)|[.,?!]++(?=\s|$))[\w\s]*+)*+")
 _SILENT = frozenset({"Mn", "Mc", "Cf", "Cc", "Cs", "Co", "Cn", "Po", "Pd", "Pi", "Pf"})
 """Categories of Unicode: what shapes a letter, what has no shape, the punctuation of other scripts."""
 _PROSE_ELSEWHERE = frozenset("《》〈〉「」『』【】～（）™®©")
@@ -45,8 +45,7 @@ _FEW = 2
 """So many signs of code, and no more, stand in prose too."""
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
+class Mark(NamedTuple):
     """A sign between two words."""
 
     sign: str
@@ -77,14 +76,16 @@ def marks(text: str) -> tuple[Mark, ...]:
     ends = (0, *(sign.end() for sign in signs))
     starts = (*(sign.start() for sign in signs), len(text))
     silent = FUNCTION if len(signs) <= _FEW and _CALCULATING.isdisjoint(sign[2] for sign in signs) else frozenset[str]()
-    pieces = [_words(text[end:start], silent) for end, start in zip(ends, starts, strict=True)]
+    as_it_is = text.isascii() and not has_joints(text)
+    pieces = [_words(text[end:start], silent, as_it_is) for end, start in zip(ends, starts, strict=True)]
     return tuple(_placed([sign[2] for sign in signs], pieces))
 
 
-def _words(piece: str, silent: frozenset[str]) -> list[str]:
+def _words(piece: str, silent: frozenset[str], as_it_is: bool) -> list[str]:
+    """as_it_is: cleaning would change none of its words."""
     if not piece or piece.isspace():
         return []
-    stemmed = stems(tokens(clean(piece).casefold()))
+    stemmed = stems(tokens((piece if as_it_is else clean(piece)).casefold()))
     return [SYNONYMS.get(word, word) for word in stemmed if word not in silent]
 
 
@@ -118,9 +119,9 @@ def same_signs(a: tuple[Mark, ...], b: tuple[Mark, ...], *, in_place: bool) -> b
     return a == b
 
 
-def is_formal(found: tuple[Mark, ...], text: str) -> bool:
+def is_formal(found: tuple[Mark, ...], text: str, folded: str) -> bool:
     """Whether a text is a program, a formula, a table or a record, in which each word counts."""
-    if _PROGRAM.search(text) is not None:
+    if any(verb in folded for verb in _VERBS) and _PROGRAM.search(text) is not None:
         return True
     has_fields = (":" in text or "：" in text) and len(_FIELD.findall(text)) > 1
     if not found:
@@ -139,4 +140,5 @@ _PROGRAM = re.compile(
     re.IGNORECASE,
 )
 """A query, in whatever case."""
+_VERBS = ("select", "delete", "insert", "update")
 _FIELD = re.compile(r"[\w\"'] ?[:：]\s?(?=\S)(?!//)")

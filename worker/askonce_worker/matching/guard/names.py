@@ -28,6 +28,8 @@ class Quote:
 
 
 def quotes(cleaned: str) -> frozenset[Quote]:
+    if '"' not in cleaned and "'" not in cleaned and "《" not in cleaned:
+        return frozenset()
     found = (next(filter(None, groups)) for groups in _QUOTED.findall(cleaned))
     return frozenset(_quote(text) for text in found if spelled(text))
 
@@ -40,7 +42,7 @@ def identifiers(cleaned: str) -> frozenset[str]:
     """As they are spelled; flags (`-v`) and escapes (`\\d`) to the letter."""
     if _UNUSUAL.search(cleaned) is None and len(cleaned) <= 300:
         return frozenset()
-    chunks = (chunk.strip(_EDGES) for chunk in _CHUNK.findall(cleaned))
+    chunks = (chunk.strip(_EDGES) for chunk in _CHUNK.findall(cleaned) if not chunk.islower() or not chunk.isalpha())
     found = {_name(chunk) for chunk in chunks if _is_identifier(chunk)}
     if "()" in cleaned:
         found.update(map(spelled, _CALL.findall(cleaned)))
@@ -77,10 +79,16 @@ def capitals(words: Sequence[str], cleaned: str) -> frozenset[str]:
         return frozenset()
     latin = [word for word in words if word.isascii() and word[0].isalpha() and word not in _SCALES]
     upper = [word for word in latin if word[0].isupper()]
-    if 2 * len(upper) > len(latin) + 2:
+    if 2 * len(upper) > len(latin) + 2 or _are_only_first(upper, cleaned):
         return frozenset()
     first = {found.casefold() for found in _SENTENCE_START.findall(cleaned)}
     return frozenset(word for word in upper if word.partition("'")[0].casefold() not in first)
+
+
+def _are_only_first(upper: Sequence[str], cleaned: str) -> bool:
+    """Apart from 'I', which is no name."""
+    first, *others = [word for word in upper if word != "I"] or ("",)
+    return not others and (not first or (first.isalpha() and cleaned.startswith(first)))
 
 
 _SCALES = frozenset("KMB")

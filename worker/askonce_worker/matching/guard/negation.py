@@ -52,6 +52,8 @@ _FREE_OF = re.compile(r"\b(?!care|hands|toll)\w{3,20}(?<!\bcare)free\b")
 
 
 def _denies(words: Sequence[str], folded: str) -> bool:
-    if not NEGATIONS.isdisjoint(words) or not NEAR_NEGATIONS.isdisjoint(words) or _FREE_OF.search(folded):
+    if not NEGATIONS.isdisjoint(words) or not NEAR_NEGATIONS.isdisjoint(words):
+        return True
+    if "free" in folded and _FREE_OF.search(folded) is not None:
         return True
     return "n't" in folded and any(word.endswith("n't") for word in words)

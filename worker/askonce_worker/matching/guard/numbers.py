@@ -94,6 +94,8 @@ _NONE = Numbers(frozenset(), frozenset(), frozenset(), ())
 
 
 def _scaled(digits: str, unit: str) -> str:
+    if not unit and digits[0] != "0" and len(digits) < 20 and digits.isascii() and digits.isdecimal():
+        return digits
     if _THOUSANDS.fullmatch(digits):
         digits = digits.replace(",", "")
     if digits.count(".") == 1 and digits.endswith((".0", ".00")):

@@ -1,8 +1,7 @@
 """Who does what to whom: 'A to B' is not 'B to A'."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from askonce_worker.matching.guard.languages import Vocabulary
 from askonce_worker.matching.guard.swaps import swap
@@ -24,8 +23,7 @@ Precedence = tuple[str, int, int]
 Relations = Mapping[tuple[str, str], Gap]
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
+class Order(NamedTuple):
     """The order of a text's words, each part of it as the functions below say."""
 
     meaning: tuple[str, ...]
@@ -57,22 +55,26 @@ def relations(stemmed: Sequence[str], known: Vocabulary) -> Relations:
         for word in stemmed
         if links is None or word in links or word in SYMMETRIC or word not in known.function
     ]
-    if len(words) > _MOST:
+    if len(words) > _MOST or not _may_be_related(words, known):
         return {}
-    times = Counter(words)
     meaning = [at for at, word in enumerate(words) if word not in known.function and word not in SYMMETRIC]
+    recurring = {word for word in words if words.count(word) > 1} if len({*words}) < len(words) else frozenset()
     found: dict[tuple[str, str], Gap] = {}
     for place, at in enumerate(meaning):
-        if times[words[at]] > 1:
+        if words[at] in recurring:
             continue
         for to in meaning[place + 1 : place + 1 + _REACH]:
-            if to == at + 1 or times[words[to]] > 1:
+            if to == at + 1 or words[to] in recurring:
                 continue
             gap = _between(words[at + 1 : to], known)
             related = links is None or _are_related(words[at], words[to], gap)
             if related and SYMMETRIC.isdisjoint(gap):
                 found[words[at], words[to]] = gap
     return found
+
+
+def _may_be_related(words: Sequence[str], known: Vocabulary) -> bool:
+    return known.links is None or not RELATING.isdisjoint(words) or not all(map(str.isascii, words))
 
 
 def _between(words: Sequence[str], known: Vocabulary) -> Gap:

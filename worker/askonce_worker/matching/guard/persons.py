@@ -26,6 +26,8 @@ class Persons(NamedTuple):
 
 def persons(words: Sequence[str], stemmed: Sequence[str]) -> Persons | None:
     """None of a text that names more than two or fewer, or has them side by side. words: folded."""
+    if _PERSONS.keys().isdisjoint(words):
+        return None
     found = [at for at, word in enumerate(words) if word in _PERSONS]
     named = tuple(_PERSONS[words[at]] for at in found)
     if len(set(named)) != 2 or len(words) != len(stemmed):
