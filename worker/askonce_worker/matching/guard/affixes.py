@@ -2,12 +2,16 @@
 
 from collections.abc import Collection
 
+from askonce.affixes import common_prefix
+
 _REVERSING = ("un", "de", "dis", "re")
-_DENYING = ("non", "in", "im", "ir", "il", "mis", "a")
+_DENYING = ("non", "in", "im", "ir", "il", "mis", "a", "не", "अ", "अन")
 _LONG = 5
 """Letters after a denying prefix: a shorter rest is a chance, as in 'mend' and 'amend'."""
 _SWAPPED = (
     ("over", "under"), ("pre", "post"), ("in", "out"), ("hyper", "hypo"), ("up", "down"), ("inter", "intra"),
+    ("ein", "aus"), ("an", "ab"), ("auf", "zu"), ("be", "ent"), ("hin", "her"), ("в", "вы"),
+    ("за", "раз"), ("при", "у"),
 )  # fmt: skip
 _REST = 3
 """Letters behind both of two prefixes, or before both of two endings."""
@@ -28,16 +32,26 @@ def opposed(words: Collection[str], others: Collection[str]) -> bool:
             if word[-_REST:] == other[-_REST:]:
                 if _deny(word, other) or _deny(other, word) or _begin_otherwise(word, other):
                     return True
-            elif word.endswith(_ENDINGS) and other.endswith(_ENDINGS) and _root(word) == _root(other):
+            elif _root(word) == _root(other) and _LACKING in (word[-len(_LACKING) :], other[-len(_LACKING) :]):
                 return True
     return False
 
 
-_ENDINGS = ("ful", "less")
+def one_letter_denies(a: str, b: str) -> bool:
+    """Of Japanese or Korean: 会員, 非会員."""
+    short, long = sorted((a, b), key=len)
+    if len(long) != len(short) + 1:
+        return False
+    start = common_prefix(short, long)
+    return long[start] in _DENYING_LETTERS and short[start:] == long[start + 1 :]
+
+
+_DENYING_LETTERS = frozenset("非不無未비불부무미")
+_LACKING = "less"
 
 
 def _root(word: str) -> str:
-    return word.removesuffix("ful").removesuffix("less")
+    return word.removesuffix("ful").removesuffix(_LACKING)
 
 
 def _deny(word: str, other: str) -> bool:

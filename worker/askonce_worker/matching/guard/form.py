@@ -10,8 +10,9 @@ from askonce_worker.matching.guard.marks import firm, same_signs
 from askonce_worker.matching.guard.ordering import joins
 from askonce_worker.matching.guard.remainder import remainders_differ
 from askonce_worker.matching.guard.rewording import LESS, rewording, unmatched
+from askonce_worker.matching.guard.swaps import particle_moved
 from askonce_worker.matching.guard.tokens import content_words, stems, tokens
-from askonce_worker.matching.guard.words import FOCUS, UNITS
+from askonce_worker.matching.guard.words import FOCUS, FUNCTION, UNITS
 
 
 def is_of_another_language(a: Features, b: Features) -> bool:
@@ -86,9 +87,15 @@ def is_reworded(a: Features, b: Features) -> bool:
     """A program, a table or a record of which a word of meaning is not the same."""
     if not a.is_formal and not b.is_formal:
         return False
-    return (
-        not says_the_same(a, b) or (a.sequence == b.sequence and a.as_written != b.as_written) or joins(a) != joins(b)
-    )
+    return not says_the_same(a, b) or (a.sequence == b.sequence and _is_rewritten(a, b)) or joins(a) != joins(b)
+
+
+def _is_rewritten(a: Features, b: Features) -> bool:
+    """In other letters; but for the first one of a word of no content, with which a sentence may begin."""
+    if len(a.as_written) != len(b.as_written):
+        return True
+    differing = [pair for pair in zip(a.as_written, b.as_written, strict=True) if pair[0] != pair[1]]
+    return any(len(one) == 1 or one[1:] != other[1:] or one.casefold() not in FUNCTION for one, other in differing)
 
 
 def says_the_same(a: Features, b: Features) -> bool:
@@ -98,6 +105,8 @@ def says_the_same(a: Features, b: Features) -> bool:
 
 def focus_differs(a: Features, b: Features) -> bool:
     """'Only admins may', 'admins may only', 'admins may'."""
+    if particle_moved(a.letters, b.letters):
+        return True
     if a.order.focused == b.order.focused:
         return False
     if not a.order.focused or not b.order.focused:

@@ -70,7 +70,7 @@ def language(words: Sequence[str], folded: str) -> Language:
     english = [_IN_ENGLISH[word] for word in words if word in _IN_ENGLISH]
     if english and folded.isascii() and min(english) > 0:
         return Language("en", sure=len(english) > 1 and sum(english) >= SURE)
-    words = [word for word in words if not word[0].isdecimal()]
+    words = [part for word in words if not word[0].isdecimal() for part in _parts(word)]
     telling = [shares for word in words if (shares := _SHARES.get(word))]
     votes = Counter(chain.from_iterable(telling))
     if not folded.isascii() and votes["en"] < _QUOTING:
@@ -91,6 +91,11 @@ def _likeliest(names: Iterable[str], telling: Sequence[Mapping[str, float]], wor
 
 def _share(name: str, telling: Sequence[Mapping[str, float]]) -> float:
     return sum(shares[name] for shares in telling if name in shares)
+
+
+def _parts(word: str) -> list[str]:
+    """Italian `dov'è` is two words, which the lists have."""
+    return [word] if "'" not in word or word in _SHARES or word.isascii() else word.split("'")
 
 
 _OPPOSED = {name: frozenset(_TABLES[name]["opposites"].replace("|", " ").split()) for name in _STEMMERS}

@@ -16,11 +16,11 @@ _NOTHING: frozenset[str] = frozenset()
 
 class LetterCase(NamedTuple):
     """small: the words that a text writes without a capital. forms: the ways in which it writes the others, and what is
-    bound to a sign, by their folded form. letters: its words of a single letter. careless: it has no capital at all."""
+    bound to a sign, by their folded form. letters: its words of one letter, in order. careless: it has no capital."""
 
     small: frozenset[str]
     forms: Mapping[str, frozenset[str]]
-    letters: frozenset[str]
+    letters: tuple[str, ...]
     careless: bool
 
     def written(self, word: str) -> frozenset[str]:
@@ -29,7 +29,7 @@ class LetterCase(NamedTuple):
         return forms | {word} if word in self.small else forms
 
 
-_NONE = LetterCase(_NOTHING, {}, _NOTHING, careless=False)
+_NONE = LetterCase(_NOTHING, {}, (), careless=False)
 
 
 def letter_case(cleaned: str, words: Sequence[str]) -> LetterCase:
@@ -64,11 +64,11 @@ def _started(cleaned: str) -> frozenset[str]:
     return _NOTHING if first is None else frozenset((first[1],))
 
 
-def _single_letters(cleaned: str, words: Sequence[str]) -> frozenset[str]:
+def _single_letters(cleaned: str, words: Sequence[str]) -> tuple[str, ...]:
     """In ASCII each is a word, but for some beside an apostrophe."""
     if cleaned.isascii() and "'" not in cleaned and {word for word in words if len(word) == 1} <= _NO_LETTERS:
-        return _NOTHING
-    return frozenset(_LETTER.findall(cleaned))
+        return ()
+    return tuple(_LETTER.findall(cleaned))
 
 
 _NO_LETTERS = frozenset("aiuAIU0123456789")
@@ -92,8 +92,10 @@ def letters_differ(a: LetterCase, b: LetterCase) -> bool:
     """One writes a letter small that the other writes large: p, P."""
     if a.letters == b.letters or a.careless or b.careless:
         return False
-    only_a, only_b = a.letters - b.letters, b.letters - a.letters
-    return any(letter.swapcase() in only_b for letter in only_a)
+    only_a, only_b = {*a.letters} - {*b.letters}, {*b.letters} - {*a.letters}
+    if only_a or only_b:
+        return any(letter.swapcase() in only_b for letter in only_a)
+    return [*map(str.casefold, a.letters)] == [*map(str.casefold, b.letters)]  # p or P, P or p
 
 
 _LETTER = re.compile(r"(?<![\w'.&/-])[B-HJ-TV-Zb-hj-tv-z](?![\w'.&/+#-])|(?<=')[Aa](?=')")

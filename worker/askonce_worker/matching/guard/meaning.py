@@ -3,7 +3,7 @@
 import re
 from itertools import pairwise
 
-from askonce_worker.matching.guard.affixes import opposed, reverses
+from askonce_worker.matching.guard.affixes import one_letter_denies, opposed, reverses
 from askonce_worker.matching.guard.features import Features
 from askonce_worker.matching.guard.negation import Polarity
 from askonce_worker.matching.guard.question_class import another_answer
@@ -81,10 +81,12 @@ def opposites(a: Features, b: Features) -> bool:
 
 def _affixes_oppose(a: Features, b: Features) -> bool:
     """Of words as they are, not of their synonyms; of languages without full lists also not stemmed."""
+    if not a.vocabulary.in_words and not b.vocabulary.in_words:
+        return one_letter_denies(a.letters, b.letters)
     words_a, words_b = a.words - b.words, b.words - a.words
     if not 0 < len(words_a) <= LITTLE or not 0 < len(words_b) <= LITTLE or rewording(a, b) > LITTLE:
         return False
-    if opposed(words_a, words_b):
+    if opposed(words_a, words_b) or reverses(words_a, words_b) or reverses(words_b, words_a):
         return True
     if not _is_foreign(a, b):
         return False
@@ -140,7 +142,7 @@ def tenses_differ(a: Features, b: Features) -> bool:
     """What is, what was."""
     if not a.tenses or not b.tenses or not a.tenses.isdisjoint(b.tenses) or not TIMELESS.isdisjoint(a.words | b.words):
         return False
-    return a.content == b.content and len(a.sequence) == len(b.sequence)
+    return a.content == b.content and len(a.sequence) - ("be" in a.words) == len(b.sequence) - ("be" in b.words)
 
 
 def asks_for_more(a: Features, b: Features) -> bool:
@@ -157,4 +159,7 @@ def is_qualified(a: Features, b: Features) -> bool:
 
 def _qualifies(a: Features, b: Features) -> bool:
     """A word that makes it another thing stands before what both have."""
-    return any(word in QUALIFIERS - b.words and after in b.words for word, after in pairwise(a.sequence))
+    return any(
+        word in QUALIFIERS - b.words and after in b.words and after not in b.vocabulary.function
+        for word, after in pairwise(a.sequence)
+    )

@@ -38,7 +38,7 @@ def polarity(words: Sequence[str], folded: str, known: Vocabulary) -> Polarity:
 
 def _says_no(words: Sequence[str], folded: str, known: Vocabulary) -> bool:
     if known.in_words:
-        return not known.negations.isdisjoint(words)
+        return not known.negations.isdisjoint(words[1:] if words and words[0] in known.plain else words)
     for part in known.plain:
         folded = folded.replace(part, "")
     return any(part in folded for part in known.negations)

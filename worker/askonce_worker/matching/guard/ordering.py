@@ -16,7 +16,7 @@ def order_differs(a: Features, b: Features) -> bool:
         return True
     if _are_turned(a, b) or (a.words == b.words and _exchanged_around_verb(a.sequence, b.sequence)):
         return True
-    if _are_neighbours(a, b) or (not _reorders(a, b) and _change_places(a, b)):
+    if _are_neighbours(a, b) or _make(a, b) or (not _reorders(a, b) and _change_places(a, b)):
         return True
     if a.content != b.content:
         return False
@@ -55,9 +55,29 @@ def _letters_swapped(a: Features, b: Features) -> bool:
 def _are_neighbours(a: Features, b: Features) -> bool:
     """House boat, boat house; but not 'quickly boil', 'boil quickly'."""
     pair = adjacent(a.sequence, b.sequence)
-    if pair is None or not FREELY_PLACED.isdisjoint(pair) or not a.text.isascii():
+    if pair is None or not FREELY_PLACED.isdisjoint(pair):
+        return False
+    if a.vocabulary.links is None:
+        return _are_subject_and_object(pair, a)
+    if not a.text.isascii():
         return False
     return all(word in a.counts for word in pair) and not any(word.endswith("ly") for word in a.as_written)
+
+
+def _are_subject_and_object(pair: tuple[str, str], text: Features) -> bool:
+    """Behind a verb: 'verursacht Stress Schlaf'. Of German both have a capital; what ends as adverbs do is free."""
+    nouns = not any(word in text.vocabulary.function or len(word) < _NOUN for word in pair)
+    if not nouns or any(word.endswith(_ADVERBS) for word in text.as_written):
+        return False
+    if text.language.name != "de":
+        return True
+    capitals = {text.vocabulary.stem(word.casefold()) for word in text.as_written[1:] if word[0].isupper()}
+    return capitals.issuperset(pair)
+
+
+_NOUN = 3
+"""Letters of a stem."""
+_ADVERBS = ("ment", "mente", "но", "ро")
 
 
 def _are_turned(a: Features, b: Features) -> bool:
@@ -100,6 +120,21 @@ def _exchanged_around_verb(a: tuple[str, ...], b: tuple[str, ...]) -> bool:
         and not VERBS.isdisjoint(a[start + 1 : end])
         and SYMMETRIC.isdisjoint(a[start + 1 : end])
     )
+
+
+def _make(a: Features, b: Features) -> bool:
+    """Does smiling make one happy, does being happy make one smile."""
+    if len(a.content) != 2 or a.content[::-1] != b.content or a.content == b.content:
+        return False
+    return all(not VERBS.isdisjoint(_between(text)) for text in (a, b))
+
+
+def _between(text: Features) -> tuple[str, ...]:
+    """The stems between the first and the last word of meaning."""
+    first, last = text.content[0], text.content[-1]
+    if first not in text.sequence or last not in text.sequence:
+        return ()
+    return text.sequence[text.sequence.index(first) + 1 : text.sequence.index(last)]
 
 
 def _reorders(a: Features, b: Features) -> bool:
