@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from askonce.fingerprint import fingerprint
 from askonce.question import Question
 from askonce_worker.matching.guard import languages
-from askonce_worker.matching.guard.features import features
+from askonce_worker.matching.guard.features import features, features_of_new
 from askonce_worker.matching.guard.rules import RULES
 from askonce_worker.matching.sameness import is_indistinct
 
@@ -27,10 +27,11 @@ def conflict(question: str, other: str) -> str | None:
 
 
 def conflicts(question: str, other: str) -> Iterator[str]:
-    """The names of all rules by which these two have different answers."""
+    """The names of all rules by which these two have different answers. other: the one that others are compared with
+    too."""
     if question == other:
         return iter(())
-    a, b = features(question), features(other)
+    a, b = features_of_new(question), features(other)
     return (name for name, rules_out in RULES.items() if rules_out(a, b))
 
 

@@ -67,6 +67,11 @@ def features(text: str) -> Features:
     return _of_short(text) if len(text) <= _SHORT else _of_long(text)
 
 
+def features_of_new(text: str) -> Features:
+    """The same, of a question that comes and goes: it takes no place from the texts that it is compared with."""
+    return _of_new(text) if len(text) <= _SHORT else _of_long(text)
+
+
 def worked_out(text: str) -> Features:
     cleaned = clean(text)
     folded = cleaned.casefold()
@@ -113,6 +118,7 @@ def _in_its_language(lower: list[str], folded: str) -> tuple[list[str], Language
 
 
 _of_short = lru_cache(maxsize=8192)(worked_out)
+_of_new = lru_cache(maxsize=512)(worked_out)
 _of_long = lru_cache(maxsize=256)(worked_out)
 
 _ONE_MORE = re.compile(r"\b(?:one more(?! thing)|a different|a second|a new one)\b")
