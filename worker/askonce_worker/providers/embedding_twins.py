@@ -5,7 +5,7 @@ the server tells texts apart again.
 """
 
 from collections import OrderedDict, deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from hashlib import blake2b
 
 import numpy as np
@@ -33,7 +33,7 @@ class Twins:
     def check(self, texts: Sequence[str], vectors: Sequence[Vector | None]) -> list[bool]:
         """For each vector whether it may be used."""
         shared = [
-            vector is not None and self._is_shared(text, vector) for text, vector in zip(texts, vectors, strict=True)
+            name is not None and self._is_shared(text, name) for text, name in zip(texts, _names(vectors), strict=True)
         ]
         self._shared.extend(each for each, vector in zip(shared, vectors, strict=True) if vector is not None)
         if self.is_broken:
@@ -45,12 +45,17 @@ class Twins:
             self.is_broken = True
         return [not (self.is_broken or each) for each in shared]
 
-    def _is_shared(self, text: str, vector: Vector) -> bool:
-        """Vectors are compared without their last digits: a server may round otherwise in another batch."""
-        rounded = np.rint(vector * 1000).astype(np.int16)
-        name = blake2b(rounded.tobytes(), digest_size=16).digest()
+    def _is_shared(self, text: str, name: bytes) -> bool:
         words = words_of(text)
         first = self._words.setdefault(name, words)
         if len(self._words) > REMEMBERED:
             self._words.popitem(last=False)
         return first != words
+
+
+def _names(vectors: Sequence[Vector | None]) -> Iterator[bytes | None]:
+    """Vectors are compared without their last digits: a server may round otherwise in another batch."""
+    found = [vector for vector in vectors if vector is not None]
+    rounded = iter(np.rint(np.stack(found) * 1000).astype(np.int16) if found else ())
+    for vector in vectors:
+        yield None if vector is None else blake2b(next(rounded).tobytes(), digest_size=16).digest()
