@@ -15,10 +15,11 @@ from askonce_worker import settings
 PAGE = Path(__file__).parents[1] / "settings.md"
 HEAD = """# Settings
 
-All from the environment, with the prefix `ASKONCE_`; times in seconds. Malformed values stop the start with one line that names them;
-unknown names are warned of, with the nearest that is one. `askonce-worker check` tells what is configured. A client reads `REDIS_URL`,
-`MODEL`, `KEY_PREFIX`, `CHUNK_SIZE`, `JOB_TTL`, `RESULT_TTL`, `CACHE_TTL`, `MAX_QUEUED`, `OUTBOX_MAX`, `COMPRESS` and `PRICES` too, and
-its arguments come first. Those of `askonce serve` begin with `ASKONCE_SERVE_`: see [the front door](front-door.md).
+All settings are environment variables with the prefix `ASKONCE_`; times are in seconds. A malformed value stops the start with a line that names it.
+An unknown name gets a warning that suggests the nearest known one. `askonce-worker check` shows what is configured.
+
+Clients also read `REDIS_URL`, `MODEL`, `KEY_PREFIX`, `CHUNK_SIZE`, `JOB_TTL`, `RESULT_TTL`, `CACHE_TTL`, `MAX_QUEUED`, `OUTBOX_MAX`, `COMPRESS` and
+`PRICES`; their arguments take precedence. For the settings of `askonce serve`, `ASKONCE_SERVE_…`, see [the front door](front-door.md).
 """
 COLUMNS = "| variable | default | allowed | meaning |\n| --- | --- | --- | --- |"
 HIDDEN = {"process_index"}

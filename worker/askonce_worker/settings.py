@@ -39,154 +39,154 @@ class Settings(BaseSettings):
     # Redis
     redis_url: RedisUrl = SecretStr("redis://localhost:6379/0")
     """Redis or Valkey with `maxmemory-policy noeviction`: `redis://`, `rediss://`, `unix://` (`valkey://`,
-    `valkeys://`), or behind Sentinel `redis+sentinel://user:password@h1:26379,h2:26379/name/0?sentinel_password=…`; no
-    Cluster. Options: `db`, `username`, `password`, `client_name`, `protocol`, `max_connections` (of each pool, 4 or
-    more), `socket_timeout`, `socket_connect_timeout`, `socket_keepalive`, `health_check_interval`, and over TLS
-    `ssl_cert_reqs`, `ssl_check_hostname`, `ssl_ca_certs`, `ssl_ca_data`, `ssl_certfile`, `ssl_keyfile`."""
+    `valkeys://`), or behind Sentinel `redis+sentinel://user:password@h1:26379,h2:26379/name/0?sentinel_password=…`.
+    Redis Cluster is not supported. Options: `db`, `username`, `password`, `client_name`, `protocol`, `max_connections`
+    (per pool, at least 4), `socket_timeout`, `socket_connect_timeout`, `socket_keepalive`, `health_check_interval`, and
+    over TLS `ssl_cert_reqs`, `ssl_check_hostname`, `ssl_ca_certs`, `ssl_ca_data`, `ssl_certfile`, `ssl_keyfile`."""
     key_prefix: str = Field("askonce", pattern=r"^[A-Za-z0-9._-]{1,64}$")
-    """Of all keys in Redis."""
+    """Prefix of all keys in Redis."""
     redis_away_limit: Seconds = 300
-    """After how long without Redis a worker ends itself."""
+    """A worker exits after this long without Redis."""
 
     # The LLM
     model: str | None = None
-    """The model of questions that name none."""
+    """Model for questions that name none."""
     llm_concurrency: Positive = 64
-    """Calls at once in a worker."""
+    """Concurrent LLM calls per worker."""
     llm_timeout: Seconds = 60
-    """Of one try."""
+    """Timeout of one try."""
     rpm: Count = 0
-    """Requests a minute and model, of all workers together; no minute exceeds it, so 94 % can be used. 0: no limit."""
+    """Requests per minute and model, over all workers. No minute exceeds it, so about 94 % is usable. 0: no limit."""
     tpm: Count = 0
-    """Tokens a minute and model, as `RPM`."""
+    """Tokens per minute and model, like `RPM`."""
     prompt_cache_key: Literal["auto", "always", "never"] = "auto"
-    """Whether requests name their scope to the provider's prompt cache; `auto`: OpenAI's and Azure's."""
+    """Whether requests send their scope as a key for the provider's prompt cache. `auto`: only to OpenAI and Azure."""
     openai_api_key: Key | None = Field(None, validation_alias="OPENAI_API_KEY")
-    """The provider's, without prefix."""
+    """The provider's API key. No prefix."""
     openai_base_url: ProviderUrl | None = Field(None, validation_alias="OPENAI_BASE_URL")
-    """Another provider that speaks OpenAI's API, without prefix."""
+    """Another provider with an OpenAI-compatible API. No prefix."""
 
     # Similar questions
     qdrant_url: QdrantUrl | None = None
-    """The semantic cache, over gRPC: the port is gRPC's (6333 or none stands for 6334). Without it: exact and in
-    flight."""
+    """The semantic cache, over gRPC. The port is the gRPC port (6333 or none means 6334). Without it, only exact and
+    in-flight matches."""
     qdrant_api_key: Key | None = None
-    """Where the Qdrant asks for one."""
+    """Qdrant's API key, if it needs one."""
     embedding_model: str = "text-embedding-3-small"
-    """A change gets a collection of its own, filled again in the background."""
+    """The embedding model. Each model has its own collection; after a change, a new one is filled in the background."""
     embedding_base_url: ProviderUrl | None = None
-    """Unless it is the LLM's."""
+    """The embedding server, if it isn't the LLM's."""
     embedding_api_key: Key | None = None
-    """Unless it is the LLM's."""
+    """Its API key, if it isn't the LLM's."""
     embedding_dimensions: Annotated[int, Field(ge=1, le=65_536)] | None = None
-    """Fewer, for a model that can be shortened (Matryoshka): less memory, less exact. Sent as `dimensions`; of a server
-    that ignores it the first ones are taken. A change fills a new collection: `check` says beforehand what that costs,
-    and how far it is. No shipped threshold holds for fewer: measure one with `evaluate`, or set
+    """Shortens the vectors of a model that supports it (Matryoshka): less memory, less precision. Sent as `dimensions`;
+    if the server ignores it, the first ones are used. A change fills a new collection: `check` shows the cost
+    beforehand, and the progress. No shipped threshold applies to shortened vectors: measure one with `evaluate`, or set
     `SIMILARITY_THRESHOLD`."""
     vector_quantization: Literal["none", "int8", "binary"] = "none"
-    """For collections that a worker creates: small copies in memory find, the originals on disk decide. An existing
-    collection is not changed: `check` says what differs."""
+    """For collections that a worker creates: searches use small copies in memory, and the originals on disk decide.
+    Existing collections are not changed; `check` reports differences."""
     similarity_threshold: Share | None = None
-    """Least cosine; unless set, the embedding model's profile has it. With neither, exact matches only."""
+    """Minimum cosine similarity. Default: the embedding model's profile. With neither, only exact matches."""
     profiles: Profiles | None = None
-    """A directory of profiles, `evaluate`'s own output: before the shipped ones."""
+    """A directory of profiles written by `evaluate`; they override the shipped ones."""
     semantic_max_chars: Positive = 1000
-    """Longer texts without a template are matched exactly."""
+    """Longer texts without a template are matched exactly only."""
     semantic_wait: Seconds = 60
-    """For how long the bulk lane waits for a Qdrant or an embedding server that cannot be reached, says nothing, or
-    only that it is asked too often; then it asks without matching, and the answer's `unmatched` says why. One that
-    answers slowly is waited for until a question has `LLM_TIMEOUT`, or half of its time, left."""
+    """How long the bulk lane waits for a Qdrant or embedding server that is unreachable, doesn't respond, or only
+    rate-limits. Then the question is asked without matching, and the answer's `unmatched` says why. A server that
+    responds slowly is waited for until a question has only `LLM_TIMEOUT`, or half of its time, left."""
     semantic_wait_interactive: Seconds = 3
-    """For how long `ask` waits for each of them, slow or away."""
+    """How long `ask` waits for each of them, slow or unreachable."""
     outbox_max: Count = OUTBOX_MAX
-    """Vectors that may wait for Qdrant."""
+    """Maximum number of vectors waiting for Qdrant."""
 
     # What is kept
     cache_ttl: Seconds = 604_800
-    """How long an entry lives. A hit never prolongs it."""
+    """Lifetime of an entry. A hit never extends it."""
     max_idle: Seconds = 2_592_000
-    """Entries not hit for so long go."""
+    """Entries without a hit for this long are deleted."""
     max_entries: Count = 0
-    """Above it the longest unhit go first. 0: no bound."""
+    """Above this number, entries unused the longest are deleted first. 0: no limit."""
     result_ttl: Seconds = 86_400
-    """For how long an answer can be fetched by its job id."""
+    """How long an answer can be fetched by its job id."""
     job_ttl: Seconds = 604_800
-    """For how long a question may wait for its answer, unless it says."""
+    """How long a question may wait for its answer, unless it sets its own limit."""
     never_cache: Patterns = ""
-    """Regular expressions, one a line or with commas between: what they find in a question's text is never kept. Unless
-    set, questions about now; `off`: nothing. Entries that got in before, or by `store` and `warm`, serve no other
-    wording, and the workers delete them."""
+    """Regular expressions, one per line or separated by commas. Answers to questions whose text matches are not cached.
+    Default: questions about the present; `off`: none. Matching entries from earlier, or from `store` and `warm`, serve
+    no other wording, and workers delete them."""
     on_model_upgrade: Literal["invalidate", "keep", "warn"] = "invalidate"
-    """What to do when another snapshot answers under a model's name."""
+    """What to do when a different snapshot answers under a model's name."""
     retired_models: str = ""
-    """Names, with commas: their entries are deleted."""
+    """Model names, separated by commas, whose entries are deleted."""
     compress: bool = True
-    """Of workers and of clients that `store`: entries above 1 kB are compressed (zstd); of clients that submit: so are
-    the results. 0 while others of 0.1.0 read them; both kinds are read in any case."""
+    """Compresses entries above 1 kB (zstd), in workers and in clients that `store`, and results, in clients that
+    submit. Set 0 while processes of 0.1.0 still read them. Both forms can always be read."""
 
     # How often a hit may be wrong
     error_budget: Annotated[float, Field(ge=0.0001, le=0.5)] | None = None
-    """Such as 0.01: at most this share of the answered questions may get a wrong cached answer. Workers then serve by
-    measured rates instead of a threshold; see [a budget of errors](errors-budget.md)."""
+    """The share of answered questions that may get a wrong cached answer, such as 0.01. Workers then serve by measured
+    error rates instead of a threshold; see [error budget](errors-budget.md)."""
     audit_rate: Share | None = None
-    """Such as 0.02: this share of the hits is asked all the same, to know how many are wrong; with a budget, at least
-    this share."""
+    """The share of hits for which the LLM is also asked, to measure how many are wrong, such as 0.02; with a budget,
+    the minimum share."""
     judge_model: str | None = None
-    """A small chat model (no reasoning one) of the LLM's provider that compares answers in sentences."""
+    """A small chat model of the LLM's provider, not a reasoning model, that compares answers in sentences."""
     judge_gate: bool = False
-    """With an error budget: the judge is asked about matches just below the threshold before the LLM is. See
-    [the judge as a gate](errors-budget.md#the-judge-as-a-gate)."""
+    """With an error budget: ask the judge about matches just below the threshold before asking the LLM. See [the judge
+    as a gate](errors-budget.md#the-judge-as-a-gate)."""
     audit_budget: Annotated[float, Field(ge=0)] = 1.0
-    """What the judge may cost in a day, in the currency of the prices."""
+    """What the judge may cost per day, in the currency of the prices."""
     matches_kept: Annotated[int, Field(ge=0, le=10_000)] = 500
-    """Matches of an hour that [the page](page.md) can show, with their texts. 0 keeps none."""
+    """Matches per hour that [the web UI](page.md) can show, with their texts. 0 keeps none."""
 
     # Money
     prices: Prices | None = None
-    """A file of prices of your own instead of list prices, for workers and commands ([costs](costs.md))."""
+    """Your own price file instead of list prices, for workers and commands ([costs](costs.md))."""
     budgets: Budgets = ""
-    """`default=200/day, shop=1000/month`: what namespaces may spend in a day or month (UTC), over all workers; then
-    what no cache answers fails as `budget`."""
+    """`default=200/day, shop=1000/month`: what namespaces may spend per day or month (UTC), over all workers. Beyond
+    it, questions that no cache answers fail as `budget`."""
     bulk_tier: Tier = "standard"
-    """How calls of the bulk lane are paid, where neither the question (`tier=`, `askonce batch --tier`) nor its own
+    """How calls of the bulk lane are paid, unless the question (`tier=`, `askonce batch --tier`) or its own
     `service_tier` says. `ask` is always standard ([costs](costs.md))."""
     flex_timeout: Seconds = 900
-    """Of the one try in the flex tier; then the standard tier is asked."""
+    """Timeout of the single try in the flex tier, before the standard tier is asked."""
     batch_wait: Seconds = 300
-    """For how long questions of tier `batch` are gathered ([provider batches](batches.md))."""
+    """How long questions of tier `batch` are gathered ([provider batches](batches.md))."""
     batch_max_requests: Annotated[int, Field(ge=1, le=50_000)] = 50_000
-    """How many of them go together in one provider batch."""
+    """Maximum number of questions in one provider batch."""
     batch_margin: Seconds = 3600
-    """Before its deadline a question of tier `batch` is asked at once."""
+    """A question of tier `batch` is asked directly this long before its deadline."""
     batch_base_url: ProviderUrl | None = None
-    """The provider's files and batches, unless they are where the LLM is."""
+    """Where the provider's files and batches are, if not at the LLM's address."""
     batch_api_key: Key | None = None
-    """Unless it is the LLM's."""
+    """Its API key, if it isn't the LLM's."""
 
     # The queue
     chunk_size: Annotated[int, Field(ge=1, le=1000)] = 64
-    """Questions in a job."""
+    """Questions per job."""
     chunks: Positive = 32
-    """Jobs at once in a worker that use the caches. Those that wait for the LLM do not count: of these a worker holds
-    up to about `CHUNKS` x 112 questions."""
+    """Jobs per worker that use the caches at the same time. Jobs waiting for the LLM don't count: of these, a worker
+    holds up to about `CHUNKS` x 112 questions."""
     max_queued: Count = 0
-    """Questions in a lane; over it `submit` raises `QueueFull`. 0: no bound."""
+    """Maximum number of questions in a lane; beyond it, `submit` raises `QueueFull`. 0: no limit."""
     lease: Annotated[float, Field(ge=0.5)] = 10
-    """After how long a dead worker's jobs run elsewhere."""
+    """After this long, a dead worker's jobs run elsewhere."""
     max_tries: Positive = 5
-    """How often a job is tried whose workers died over it, or lost it."""
+    """How often a job is tried if its workers die or lose it."""
 
     # The process
     metrics_port: Annotated[int, Field(ge=0, le=65_535)] = 0
-    """Of Prometheus metrics, plus the process's index. 0: none."""
+    """Port for Prometheus metrics, plus the process's index. 0: none."""
     log_format: Literal["json", "console"] | None = None
-    """Unless set, `console` on a terminal."""
+    """Default: `console` on a terminal."""
     log_prompts: bool = False
-    """Prompts and answers in the log."""
+    """Logs prompts and answers."""
     process_index: Count = 0
     """`run --processes` sets it."""
     grace: Seconds = 30
-    """For how long a worker that is told to stop finishes what it has begun."""
+    """How long a stopping worker may finish what it has begun."""
 
     @property
     def embedding(self) -> str:
