@@ -3,6 +3,9 @@
 import asyncio
 import tempfile
 
+import pytest
+from openai import AsyncOpenAI
+
 from askonce_worker.parked import batches
 from askonce_worker.parked import store as parked_store
 from askonce_worker.parked.batches import Batches
@@ -188,6 +191,35 @@ async def test_records_that_cannot_be_read_hold_up_no_other(batch_worker, llm_se
         found = await answers(worker, await park(worker, *distinct(2)))
         await in_place(worker, parked_store.ASIDE, 64)
     assert {answer.source for answer in found} == {"llm"}
+
+
+@pytest.mark.parametrize("lost", [LockLost(), ProviderError(RetryDecision("timeout", final=False), "no reply in time")])
+async def test_a_file_whose_id_nobody_has_learnt_is_deleted(batch_worker, llm_server, monkeypatch, lost):
+    """A kill between the upload and its record, or an upload whose reply is lost; others' files stay."""
+    real, killed = BatchApi.upload, []
+
+    async def upload(self, name, content):
+        uploaded = await real(self, name, content)
+        if len(killed) < 3:
+            killed.append(uploaded)
+            raise lost
+        return uploaded
+
+    monkeypatch.setattr(BatchApi, "upload", upload)
+    async with wired_workers(2, batch_worker) as [worker, _]:
+        api = AsyncOpenAI(api_key="k", base_url=batch_worker["OPENAI_BASE_URL"])
+        own = await api.files.create(file=("own.jsonl", b"{}\n"), purpose="batch")
+        await api.close()
+        found = await answers(worker, await park(worker, *distinct(2)))
+        await nothing_left(worker)
+
+        async def are_deleted():
+            return (await seen(llm_server))[0]["files"] == [own.id]
+
+        await until(are_deleted, seconds=60, what="files to be deleted")
+    assert len(killed) == 3
+    assert {answer.source for answer in found} == {"llm"}
+    assert (await seen(llm_server))[0]["billed"] == 2
 
 
 async def test_files_stay_for_a_while_so_that_a_redis_from_before_their_end_finds_them(

@@ -89,6 +89,15 @@ async def test_what_is_billed_in_vain_is_spent(bounded, llm_server):
         assert await money(worker) == (pytest.approx(2 * COSTS), 0)
 
 
+@pytest.mark.parametrize("kind", ["missing", "junk"])
+async def test_a_line_that_is_billed_and_cannot_be_read_counts_as_it_was_estimated(bounded, llm_server, kind):
+    await llm_server.control(batches={"lines": [{"kind": kind, "contains": "town 1?", "times": 1}]})
+    async with wired_workers(1, bounded(1)) as [worker]:
+        assert kinds(await answers(worker, await park(worker, *towns(3)))) == ["llm"] * 3
+        await nothing_left(worker)
+        assert await money(worker) == (pytest.approx(MAY + 3 * COSTS), 0)
+
+
 async def test_a_batch_that_is_lost_counts_as_it_was_estimated(bounded, llm_server, monkeypatch):
     real, gone = BatchApi.look, []
 

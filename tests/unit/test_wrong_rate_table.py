@@ -43,6 +43,13 @@ def test_what_is_unknown_is_said_to_be_so():
     assert " - " in wrong_rates(replace(RATES, groups=(never,)), 80, "USD")
 
 
+def test_what_the_judge_did_as_a_gate_is_among_its_pairs():
+    spent = replace(RATES, judge={"budget": 1.0, "cost": 0.12, "gate": 40.0})
+    assert "spent today on 40 pairs" in " ".join(wrong_rates(spent, 80, "USD").split())
+    both = replace(RATES, judge={"budget": 1.0, "cost": 0.12, "gate": 40.0, "pairs": 2.0})
+    assert "spent today on 42 pairs" in " ".join(wrong_rates(both, 80, "USD").split())
+
+
 def test_a_budget_that_nothing_was_checked_for_is_not_said_to_be_kept():
     said = wrong_rates(replace(RATES, all=replace(ALL, checks=0), groups=()), 80, "USD")
     assert "Nothing was checked yet." in said

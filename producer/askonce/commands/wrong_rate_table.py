@@ -96,7 +96,8 @@ def _judge(rates: WrongRates, currency: str) -> str:
     parts = []
     if "budget" in found:
         spent = f"{money(found.get('cost', 0.0))} of {money(found['budget'])} {currency}"
-        parts.append(f"{spent} spent today on {number(round(found.get('pairs', 0)))} pairs")
+        pairs = found.get("pairs", 0.0) + found.get("gate", 0.0)
+        parts.append(f"{spent} spent today on {number(round(pairs))} pairs")
     if twice:
         parts.append(f"people disagreed with {number(wrong)} of {number(twice)} verdicts")
     return f"Judge: {'; '.join(parts)}." if parts else ""

@@ -97,6 +97,7 @@ class Batches:
         self.orders = Orders()
         self._script = script
         self._files: dict[str, bytes] = {}
+        self._uploads: list[dict[str, Any]] = []
         self._batches: dict[str, Batch] = {}
         self.texts: Counter[str] = Counter()
         self.requests: Counter[str] = Counter()
@@ -147,6 +148,8 @@ class Batches:
         match parts:
             case ["files"] if raw:
                 return "upload", lambda: self._upload(raw)
+            case ["files"]:
+                return "files", lambda: self._list_files(query)
             case ["files", name] if method == "DELETE":
                 return "delete", lambda: self._delete(name)
             case ["files", name, "content"]:
@@ -164,16 +167,27 @@ class Batches:
     def _upload(self, raw: bytes) -> tuple[int, bytes]:
         boundary = raw.partition(b"\r\n")[0]
         parts = {}
+        filename = ""
         for part in raw.split(boundary)[1:-1]:
             head, _, body = part.partition(b"\r\n\r\n")
+            filename = filename or head.partition(b'filename="')[2].partition(b'"')[0].decode()
             parts[head.partition(b'name="')[2].partition(b'"')[0].decode()] = body[:-2]
         if parts.get("purpose") != b"batch" or len(parts.get("file", b"")) > MOST_BYTES:
             return 400, orjson.dumps(error(400, "not a batch file, or too large"))
         name = f"file-{secrets.token_hex(8)}"
         self._files[name] = parts["file"]
         reply = {"id": name, "object": "file", "bytes": len(parts["file"]), "created_at": int(time.time()),
-                 "filename": "x.jsonl", "purpose": "batch", "status": "processed"}  # fmt: skip
+                 "filename": filename, "purpose": "batch", "status": "processed"}  # fmt: skip
+        self._uploads.append(reply)
         return 200, orjson.dumps(reply)
+
+    def _list_files(self, query: dict[str, str]) -> tuple[int, bytes]:
+        """The newest first, two a page, whatever was asked for."""
+        found = [each for each in reversed(self._uploads) if each["id"] in self._files]
+        start = next((at + 1 for at, each in enumerate(found) if each["id"] == query.get("after")), 0)
+        page = found[start : start + 2]
+        more = start + 2 < len(found)
+        return 200, orjson.dumps({"object": "list", "data": page, "has_more": more})
 
     def _delete(self, name: str) -> tuple[int, bytes]:
         if self._files.pop(name, None) is None:

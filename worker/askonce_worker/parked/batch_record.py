@@ -26,7 +26,8 @@ class BatchRecord:
     was created.
 
     pool: of the questions in it (`pool_of`). epochs: by namespace, as they were when its file was written. status: the
-    provider's word. unwanted: an operator wants it to end early. cancelled: the provider was asked to.
+    provider's word. uploading: a file was sent, and perhaps nobody knows its id. unwanted: an operator wants it to end
+    early. cancelled: the provider was asked to.
     """
 
     name: str
@@ -40,6 +41,7 @@ class BatchRecord:
     asked: int = 0
     heard: int = 0
     status: str = ""
+    uploading: bool = False
     unwanted: bool = False
     cancelled: bool = False
     epochs: Mapping[str, str] = field(default_factory=dict)
@@ -68,6 +70,7 @@ def read_batch(name: str, fields: Mapping[bytes, bytes]) -> BatchRecord:
         asked=int(texts.get("asked", "0")),
         heard=int(texts.get("heard", "0")),
         status=texts.get("status", ""),
+        uploading="uploading" in texts,
         unwanted="cancel" in texts,
         cancelled="cancelled" in texts,
         epochs={str(namespace): str(stamp) for namespace, stamp in epochs.items()},

@@ -1,6 +1,7 @@
 """The batches in Redis, and what a provider takes of a pool at once. Writing needs the token of the lock."""
 
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -131,6 +132,11 @@ class Batches:
         latest = await self.now_ms() - FILES_STAY
         found = await self._redis.zrangebyscore(self._keys.parked("files"), "-inf", latest, start=0, num=count)
         return [name.decode() for name in found]
+
+    async def drop_files(self, file_ids: Sequence[str]) -> None:
+        """No batch is made of them: they are to be deleted. Written without the token."""
+        if file_ids:
+            await self._redis.zadd(self._keys.parked("files"), dict.fromkeys(file_ids, await self.now_ms()))
 
     async def forget_file(self, file_id: str) -> None:
         await self._redis.zrem(self._keys.parked("files"), file_id)

@@ -139,28 +139,37 @@ class Collecting:
 
     async def _settle(self, batch: BatchRecord, found: Batch) -> None:
         until = asyncio.get_running_loop().time() + SETTLING
+        answered = 0
         for file_id in (found.output_file_id, found.error_file_id):
             if file_id:
                 async with aclosing(self._api.content(file_id)) as lines:
-                    if not await self._settle_all(batch, lines, until):
-                        return
+                    read = await self._settle_all(batch, lines, until)
+                if read is None:
+                    return
+                answered += read if file_id == found.output_file_id else 0
+        if found.request_counts is not None and answered < (found.request_counts.completed or 0):
+            log.warning("batch.lines_missing", batch=batch.name, read=answered, billed=found.request_counts.completed)
+            await self._lost(batch)
         files = " ".join(filter(None, (found.output_file_id, found.error_file_id)))
         await self._end(batch, found.status, tried=found.status == "completed", files=files)
 
-    async def _settle_all(self, batch: BatchRecord, lines: AsyncIterator[bytes], until: float) -> bool:
-        """False: its time is up. The next round reads the file again, and leaves out what was settled."""
+    async def _settle_all(self, batch: BatchRecord, lines: AsyncIterator[bytes], until: float) -> int | None:
+        """How many lines it could read. None: its time is up. The next round reads the file again, and leaves out what
+        was settled."""
         some: dict[str, Outcome] = {}
+        read = 0
         async for line in lines:
             outcome = read_line(line, self._redactor) if line.strip() else None
+            read += outcome is not None
             if outcome is not None and (outcome.kind != "again" or outcome.billed):
                 some[outcome.id] = outcome
             if len(some) == AT_ONCE:
                 settled = await self._settle_some(batch, some)
                 some = {}
                 if settled and asyncio.get_running_loop().time() > until:
-                    return False
+                    return None
         await self._settle_some(batch, some)
-        return True
+        return read
 
     async def _settle_some(self, batch: BatchRecord, outcomes: dict[str, Outcome]) -> int:
         """How many of them stood in the batch still."""

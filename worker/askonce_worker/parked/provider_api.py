@@ -37,8 +37,25 @@ class BatchApi:
     async def upload(self, name: str, content: bytes) -> str:
         """The file's id."""
         with translated(self._client):
-            file = (f"{name}.jsonl", content, "application/jsonl")
+            file = (_file_name(name), content, "application/jsonl")
             return (await self._client.files.create(file=file, purpose="batch")).id
+
+    async def uploads(self, name: str, *, since: int) -> list[str]:
+        """The ids of all files that were uploaded for this batch. since: Unix seconds before which none was."""
+        found: list[str] = []
+        after, pages = "", 0
+        while pages < PAGES:
+            with translated(self._client):
+                page = await (
+                    self._client.files.list(purpose="batch", order="desc", after=after, limit=PAGE)
+                    if after
+                    else self._client.files.list(purpose="batch", order="desc", limit=PAGE)
+                )
+            found += [each.id for each in page.data if each.filename == _file_name(name)]
+            if not page.has_next_page() or not page.data or page.data[-1].created_at < since:
+                break
+            after, pages = page.data[-1].id, pages + 1
+        return found
 
     async def create(self, name: str, file_id: str, *, within: float) -> Batch:
         """within: seconds for all of it, whatever its parts may take each."""
@@ -94,6 +111,10 @@ class BatchApi:
     async def close(self) -> None:
         await self._client.close()
         await self._files.close()
+
+
+def _file_name(name: str) -> str:
+    return f"{name}.jsonl"
 
 
 def _is_ours(batch: Batch, name: str, file_id: str) -> bool:

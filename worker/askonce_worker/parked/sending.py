@@ -126,10 +126,22 @@ class Sending:
         if not file.total:
             await self._batches.note(batch.name, state="ended", status="empty", ended=NOW)
             return replace(batch, state="ended")
+        if batch.uploading:
+            await self._drop_uploads(batch)
+        await self._batches.note(batch.name, uploading=NOW)
         file_id = await self._api.upload(batch.name, bytes(file.content))
         facts = {"file": file_id, "total": file.total, "epochs": epochs_record(file.epochs)}
         await self._batches.note(batch.name, **facts, state="uploaded")
         return replace(batch, state="uploaded", total=file.total, file_id=file_id, epochs=file.epochs)
+
+    async def _drop_uploads(self, batch: BatchRecord) -> None:
+        """A worker died before it knew the id of its file, or the reply was lost. What is in it may have changed."""
+        try:
+            await self._batches.drop_files(await self._api.uploads(batch.name, since=batch.began // 1000 - 3600))
+        except ProviderError as error:
+            if not error.final:
+                raise
+            log.warning("batch.files_not_listed", batch=batch.name, error=str(error))
 
     async def _create(self, batch: BatchRecord) -> None:
         """The list first: a Redis that came back without its last second does not know that it was created."""
