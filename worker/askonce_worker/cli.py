@@ -30,7 +30,7 @@ from askonce_worker.settings import Settings, SettingsError, load_settings
 
 app = typer.Typer(
     name="askonce-worker",
-    help="Answers what askonce clients ask: from the cache, or from the LLM, once.",
+    help="Answers questions of askonce clients from the cache, or from the LLM, once.",
     epilog="Try it without a key or a server: askonce-worker demo",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -45,7 +45,7 @@ EnvFile = Annotated[
     Path | None,
     typer.Option(
         dir_okay=False,
-        help="Read settings from these KEY=VALUE lines. The environment's own values win.",
+        help="Read settings from a file of KEY=VALUE lines. The environment takes precedence.",
         show_default=f"{ENV_FILE}, if there is one",
     ),
 ]

@@ -29,7 +29,7 @@ from askonce.commands.output import complain, say, say_json
 from askonce.prices.money import amount
 
 NAME = "batch"
-HELP = "Answer a file of questions, in OpenAI's Batch format; started again, it goes on where it was."
+HELP = "Answer a file of questions, in OpenAI's Batch format. Run it again to resume."
 EXAMPLES = (
     "askonce batch in.jsonl out.jsonl",
     "askonce batch in.jsonl out.jsonl --dry-run",

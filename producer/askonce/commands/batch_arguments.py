@@ -22,40 +22,42 @@ from askonce.tables.rows import kind_of
 
 IN_FLIGHT, IN_FLIGHT_BATCH = 5000, 100_000
 """Questions at once. What waits for a batch of the provider waits for hours, however many there are."""
-IN_FLIGHT_HELP = f"questions at once ({IN_FLIGHT}; {IN_FLIGHT_BATCH} with --tier batch)"
+IN_FLIGHT_HELP = f"questions in flight ({IN_FLIGHT}; {IN_FLIGHT_BATCH} with --tier batch)"
 USUAL = {"template": "auto", "cache": "use", "namespace": "default"}
 """Values that a command need not name."""
 
 
 def add_batch_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "input", metavar="IN.jsonl", help="requests, one a line, plain or packed; - is stdin; with --prompt a table"
+        "input", metavar="IN.jsonl", help="requests, one per line, may be compressed; - is stdin; a table with --prompt"
     )
-    parser.add_argument("output", metavar="OUT.jsonl", help="answers, one a line; - is stdout")
-    parser.add_argument("--errors", metavar="FILE", help="failed lines (default: OUT.errors.jsonl; of stdout: stdout)")
+    parser.add_argument("output", metavar="OUT.jsonl", help="answers, one per line; - is stdout")
+    parser.add_argument(
+        "--errors", metavar="FILE", help="file for failed lines (default: OUT.errors.jsonl; stdout if OUT is -)"
+    )
     parser.add_argument("--text", action="store_true", help="the input is plain text: each line is a question")
-    parser.add_argument("--ordered", action="store_true", help="keep the order of the input")
-    parser.add_argument("--prompt", metavar="TEXT", help="ask it of each row of a table: 'Classify: {column}'")
-    parser.add_argument("--id", metavar="COLUMN", help="where the custom ids of a table's rows stand")
+    parser.add_argument("--ordered", action="store_true", help="write answers in input order")
+    parser.add_argument("--prompt", metavar="TEXT", help="ask about each row of a table: 'Classify: {column}'")
+    parser.add_argument("--id", metavar="COLUMN", help="the column with the rows' custom ids")
     add_file_template_argument(parser)
-    parser.add_argument("--allow-misfits", action="store_true", help="go on where the template fits no line")
-    parser.add_argument("--model", help="of lines that name none (default: ASKONCE_MODEL)")
-    parser.add_argument("--system", help="the system prompt of lines that are not whole requests")
-    add_param_argument(parser, "a parameter of lines that are not whole requests")
+    parser.add_argument("--allow-misfits", action="store_true", help="continue if the template fits no line")
+    parser.add_argument("--model", help="model for lines that name none (default: ASKONCE_MODEL)")
+    parser.add_argument("--system", help="system prompt for lines that are not complete requests")
+    add_param_argument(parser, "parameter for lines that are not complete requests")
     add_schema_argument(parser)
     add_cache_argument(parser)
     parser.add_argument("--tier", choices=TIERS, help="how calls are paid (default: the workers' ASKONCE_BULK_TIER)")
-    parser.add_argument("--timeout", type=float, metavar="SECONDS", help="from now to each question's deadline")
+    parser.add_argument("--timeout", type=float, metavar="SECONDS", help="deadline of each question, from now")
     parser.add_argument("--in-flight", type=_positive, metavar="N", help=IN_FLIGHT_HELP)
-    parser.add_argument("--prices", metavar="FILE", help="prices of your own (default: list prices)")
+    parser.add_argument("--prices", metavar="FILE", help="your own price file (default: list prices)")
     parser.add_argument(
-        "--max-cost", type=_money, metavar="AMOUNT", help="ask nothing that could pass it, in all starts"
+        "--max-cost", type=_money, metavar="AMOUNT", help="make no call that could exceed this cost, over all starts"
     )
-    parser.add_argument("--max-tokens-total", type=_positive, metavar="N", help="the same for tokens, read and written")
+    parser.add_argument("--max-tokens-total", type=_positive, metavar="N", help="the same for input and output tokens")
     how = parser.add_mutually_exclusive_group()
-    how.add_argument("--restart", action="store_true", help="forget an earlier run and what it wrote")
+    how.add_argument("--restart", action="store_true", help="discard an earlier run and its output")
     how.add_argument("--retry-failed", action="store_true", help="run only the lines that failed")
-    how.add_argument("--dry-run", action="store_true", help="check the input, and estimate tokens and cost")
+    how.add_argument("--dry-run", action="store_true", help="check the input and estimate tokens and cost")
     parser.add_argument("--strict", action="store_true", help="check the whole input first; stop at malformed lines")
 
 

@@ -6,7 +6,7 @@ from askonce.client import Client
 from askonce.commands.output import say, say_json
 
 NAME = "cancel"
-HELP = "Cancel jobs that no worker has taken yet, and print those that were cancelled."
+HELP = "Cancel jobs that no worker has taken yet, and print the cancelled ones."
 EXAMPLES = ("askonce cancel JOB_ID JOB_ID",)
 
 

@@ -7,7 +7,7 @@ from askonce.commands.completion_script import SCRIPTS, words_of
 from askonce.commands.output import say
 
 NAME = "completion"
-HELP = "Print a script that completes the words of this command in your shell."
+HELP = "Print a completion script for your shell."
 EXAMPLES = (
     "source <(askonce completion bash)      # in ~/.bashrc",
     "source <(askonce completion zsh)       # in ~/.zshrc, after compinit",

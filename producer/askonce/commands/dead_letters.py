@@ -14,7 +14,7 @@ from askonce.commands.text_table import table
 from askonce.operator.dead_letters import DeadLetter, DeadLetters
 
 NAME = "dead-letters"
-HELP = "List, show, replay or drop the jobs that were given up."
+HELP = "List, show, replay or drop jobs that workers gave up on."
 EXAMPLES = (
     "askonce dead-letters list",
     "askonce dead-letters replay JOB          # prints old and new job ids",
@@ -24,11 +24,9 @@ DEFAULTS = {"namespace": None}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "action", choices=tuple(ACTIONS), help="list is without prompts; replay asks the questions again"
-    )
-    parser.add_argument("jobs", metavar="JOB", nargs="*", help="as `list` names them")
-    parser.add_argument("--all", action="store_true", help="all of them, or with --namespace all of one")
+    parser.add_argument("action", choices=tuple(ACTIONS), help="list omits prompts; replay asks the questions again")
+    parser.add_argument("jobs", metavar="JOB", nargs="*", help="as shown by `list`")
+    parser.add_argument("--all", action="store_true", help="all of them, or with --namespace all in it")
 
 
 async def run(client: Client, args: argparse.Namespace) -> int:

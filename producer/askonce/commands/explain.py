@@ -10,7 +10,7 @@ from askonce.commands.output import complain, say, say_json
 from askonce.commands.question_arguments import add_question_arguments, question_from
 
 NAME = "explain"
-HELP = "Say why a question is, or is not, answered from the cache. Nothing is asked."
+HELP = "Explain why a question is, or is not, answered from the cache. Nothing is asked."
 EXAMPLES = (
     'askonce explain "How do I read a CSV file in Python?"',
     'askonce explain "hello" --system "Translate into French." --json',
@@ -20,7 +20,9 @@ PATIENCE = 10.0
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_question_arguments(parser)
-    parser.add_argument("--timeout", type=float, default=PATIENCE, metavar="SECONDS", help="to wait for a worker")
+    parser.add_argument(
+        "--timeout", type=float, default=PATIENCE, metavar="SECONDS", help="how long to wait for a worker"
+    )
 
 
 async def run(client: Client, args: argparse.Namespace) -> int:

@@ -9,7 +9,7 @@ from askonce.operator.admin import Admin
 from askonce.operator.entry_count import EntryCount
 
 NAME = "invalidate"
-HELP = "Stop using cached answers: of a model, of a namespace, of both together, or all."
+HELP = "Stop using cached answers: those of a model, of a namespace, of both together, or all."
 EXAMPLES = (
     "askonce invalidate --model gpt-4o-mini",
     "askonce invalidate --model gpt-4o-mini --namespace shop",
@@ -21,7 +21,7 @@ DEFAULTS = {"namespace": None}
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", help="the model, as questions name it")
-    parser.add_argument("--all", action="store_true", help="everything, of all namespaces")
+    parser.add_argument("--all", action="store_true", help="everything, in all namespaces")
 
 
 async def run(client: Client, args: argparse.Namespace) -> int:

@@ -17,7 +17,7 @@ from askonce.prices.money import from_nano, to_nano
 from askonce.question_checks import check_namespace
 
 NAME = "keys"
-HELP = "Who may use the front door (`askonce serve`): add, list and remove keys."
+HELP = "Add, list and remove keys of the front door (`askonce serve`)."
 EXAMPLES = (
     "askonce keys add shop-backend --namespace shop --budget 200/day",
     "askonce keys add ada --rights ask,read,operator",
@@ -29,10 +29,10 @@ DEFAULTS = {"namespace": None}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("action", choices=tuple(ACTIONS), help="add prints the key, which is shown this once")
+    parser.add_argument("action", choices=tuple(ACTIONS), help="add prints the key, once")
     parser.add_argument("name", metavar="NAME", nargs="?", help="whose key it is")
-    parser.add_argument("--rights", help=f"of {', '.join(RIGHTS)}, with commas between (default: ask)")
-    parser.add_argument("--budget", metavar="AMOUNT/day", help="or AMOUNT/month (UTC): what it may spend at the LLM")
+    parser.add_argument("--rights", help=f"of {', '.join(RIGHTS)}, separated by commas (default: ask)")
+    parser.add_argument("--budget", metavar="AMOUNT/day", help="or AMOUNT/month (UTC): what it may spend on the LLM")
 
 
 async def run(client: Client, args: argparse.Namespace) -> int:  # noqa: ARG001 - keys are no questions

@@ -11,7 +11,7 @@ from askonce.contract.audit import By
 from askonce.operator.matches import Matches
 
 NAME = "labels"
-HELP = "Write the matches that were judged, as rows for `askonce-worker evaluate`."
+HELP = "Write judged matches as rows for `askonce-worker evaluate`."
 EXAMPLES = (
     "askonce labels labels.jsonl",
     "askonce labels --by person --namespace shop",
@@ -22,9 +22,9 @@ WHO = tuple(name for name in get_args(By) if name)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", metavar="FILE", nargs="?", default="-", help="where they go; - is stdout")
-    parser.add_argument("--by", choices=WHO, help="judged by these alone")
-    parser.add_argument("--waiting", action="store_true", help="the matches that nobody could judge so far, instead")
+    parser.add_argument("file", metavar="FILE", nargs="?", default="-", help="output file; - is stdout")
+    parser.add_argument("--by", choices=WHO, help="only those judged by these")
+    parser.add_argument("--waiting", action="store_true", help="instead, the matches that nobody could judge yet")
 
 
 async def run(client: Client, args: argparse.Namespace) -> int:  # noqa: ARG001 - this takes a connection of its own

@@ -28,7 +28,7 @@ SHOWN = 5
 
 def add_match_arguments(parser: argparse.ArgumentParser, verdict: str, texts: str) -> None:
     parser.add_argument("job_ids", metavar="JOB_ID", nargs="*", help=f"jobs whose answers were {verdict}")
-    parser.add_argument("--lines", metavar="FILE", help=f"lines of the output of `batch`, all {verdict}; - is stdin")
+    parser.add_argument("--lines", metavar="FILE", help=f"output lines of `batch`, all {verdict}; - is stdin")
     parser.add_argument("--texts", nargs=2, metavar="TEXT", help=texts)
 
 
@@ -37,7 +37,7 @@ def add_scope_arguments(parser: argparse.ArgumentParser) -> None:
     scope.add_argument("--model", help="the model (default: ASKONCE_MODEL)")
     scope.add_argument("--system", help="the system prompt")
     scope.add_argument(
-        "--template", metavar="TEXT|FILE", help="the fixed text around both, with {text} in its place; or its file"
+        "--template", metavar="TEXT|FILE", help="the fixed text around both, with {text} in it; or a file with it"
     )
     scope.add_argument("--param", action="append", default=[], metavar="KEY=JSON", help="a parameter of the request")
 

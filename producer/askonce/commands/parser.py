@@ -96,7 +96,7 @@ def _add_common(parser: Any, namespace: str) -> None:
         "--env-file",
         metavar="FILE",
         default=argparse.SUPPRESS,
-        help=f"settings, a KEY=VALUE a line (default: {ENV_FILE}, if there is one)",
+        help=f"settings, one KEY=VALUE per line (default: {ENV_FILE}, if it exists)",
     )
 
 

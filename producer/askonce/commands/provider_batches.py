@@ -12,7 +12,7 @@ from askonce.commands.text_table import age, money, number, table
 from askonce.operator.provider_batches import ProviderBatch, ProviderBatches
 
 NAME = "provider-batches"
-HELP = "List, show or cancel the batches that wait at the provider of the LLM."
+HELP = "List, show or cancel batches at the LLM provider."
 EXAMPLES = (
     "askonce provider-batches list",
     "askonce provider-batches cancel BATCH    # the rest goes to the next batch",
@@ -25,8 +25,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "action", choices=tuple(ACTIONS), help="cancel ends them early; `askonce cancel` is for questions"
     )
-    parser.add_argument("batches", metavar="BATCH", nargs="*", help="as `list` names them")
-    parser.add_argument("--all", action="store_true", help="list: those of the last week that have ended, too")
+    parser.add_argument("batches", metavar="BATCH", nargs="*", help="as shown by `list`")
+    parser.add_argument("--all", action="store_true", help="list: include those that ended in the last week")
 
 
 async def run(client: Client, args: argparse.Namespace) -> int:  # noqa: ARG001 - as every command

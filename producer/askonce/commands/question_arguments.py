@@ -21,7 +21,9 @@ def add_question_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", help="the model (default: ASKONCE_MODEL)")
     parser.add_argument("--system", help="the system prompt")
     parser.add_argument(
-        "--template", metavar="TEXT|FILE", help="the fixed text around the question, with {text} in it; or its file"
+        "--template",
+        metavar="TEXT|FILE",
+        help="the fixed text around the question, with {text} in it; or a file with it",
     )
     add_param_argument(parser, "a parameter, such as temperature=0")
     add_schema_argument(parser)
@@ -30,17 +32,15 @@ def add_question_arguments(parser: argparse.ArgumentParser) -> None:
 
 def add_job_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--job-id", help="the job id (default: a new one)")
-    parser.add_argument("--timeout", type=float, metavar="SECONDS", help="from now to the question's deadline")
+    parser.add_argument("--timeout", type=float, metavar="SECONDS", help="deadline of the question, from now")
 
 
 def add_param_argument(parser: argparse.ArgumentParser, what: str) -> None:
-    parser.add_argument("--param", action="append", default=[], metavar="KEY=JSON", help=f"{what}; may be repeated")
+    parser.add_argument("--param", action="append", default=[], metavar="KEY=JSON", help=f"{what}; repeatable")
 
 
 def add_schema_argument(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--schema", metavar="FILE", help="a JSON schema that answers have to fit; it is sent as response_format"
-    )
+    parser.add_argument("--schema", metavar="FILE", help="JSON schema that answers must fit; sent as response_format")
 
 
 def add_cache_argument(parser: argparse.ArgumentParser) -> None:
@@ -48,7 +48,7 @@ def add_cache_argument(parser: argparse.ArgumentParser) -> None:
         "--cache",
         choices=("use", "refresh", "bypass"),
         default="use",
-        help="refresh asks again, repeats in a file too, and replaces the cached answer; bypass neither reads nor "
+        help="refresh asks again, repeats in a file included, and replaces the cached answer; bypass neither reads nor "
         "writes (default: use)",
     )
 
@@ -58,7 +58,7 @@ def add_file_template_argument(parser: argparse.ArgumentParser) -> None:
         "--template",
         default="auto",
         metavar="auto|none|TEXT|FILE",
-        help="the text that all questions share, with {text} in it, or its file; auto finds it (default: auto)",
+        help="the text all questions share, with {text} in it, or a file with it; auto finds it (default: auto)",
     )
 
 

@@ -7,14 +7,14 @@ from askonce.commands.output import say_answer
 from askonce.errors import QuestionFailed
 
 NAME = "result"
-HELP = "Print the answer to a job; wait for it if there is none yet."
+HELP = "Print the answer to a job, waiting for it if necessary."
 EXAMPLES = ("askonce result JOB_ID", "askonce result JOB_ID --timeout 0    # exit code 1 if there is none yet")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("job_id", metavar="JOB_ID", help="as `submit` printed it")
     parser.add_argument(
-        "--timeout", type=float, default=30.0, metavar="SECONDS", help="how long to wait; 0 is not at all"
+        "--timeout", type=float, default=30.0, metavar="SECONDS", help="how long to wait; 0: not at all"
     )
 
 

@@ -19,7 +19,7 @@ from askonce.session.verdicts import Verdicts
 from askonce.session.wrong_hits import Report, WrongHits
 
 NAME = "right"
-HELP = "Say that answers which belong to another question are right: labels for those who measure the matching."
+HELP = "Report that answers taken from another question are right: labels to measure the matching."
 EXAMPLES = (
     "askonce right JOB_ID",
     'grep \'"custom_id":"row-7"\' out.jsonl | askonce right --lines -',
@@ -33,7 +33,7 @@ STILL_APART = "the label is kept; the pair was reported as wrong, and is still n
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_match_arguments(parser, "right", "two questions that one answer serves")
     parser.add_argument("--match", metavar="ID", nargs="+", help="matches that wait for a verdict (`labels --waiting`)")
-    parser.add_argument("--not", dest="wrong", action="store_true", help="with --match: they are wrong")
+    parser.add_argument("--not", dest="wrong", action="store_true", help="with --match: report them as wrong")
     add_scope_arguments(parser)
 
 

@@ -9,7 +9,7 @@ from askonce.commands.output import complain, say
 from askonce.settings import PREFIX as SETTINGS
 
 NAME = "serve"
-HELP = "Serve OpenAI's API from the cache and the workers: clients change their base URL, and nothing else."
+HELP = "Serve OpenAI's API from the cache and the workers: clients only change their base URL."
 EXAMPLES = (
     "askonce serve",
     "askonce serve --host 0.0.0.0 --port 80 --processes 4",
@@ -24,16 +24,14 @@ OPTIONS = ("host", "port", "processes", "timeout", "files")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--host", help="where to listen (default: ASKONCE_SERVE_HOST, else 127.0.0.1)")
+    parser.add_argument("--host", help="address to listen on (default: ASKONCE_SERVE_HOST, else 127.0.0.1)")
     parser.add_argument("--port", help="the port (default: ASKONCE_SERVE_PORT, else 8080; 0 for a free one)")
-    parser.add_argument("--processes", help="how many share the port (default: ASKONCE_SERVE_PROCESSES, else 1)")
-    parser.add_argument(
-        "--timeout", help="seconds for which a request waits (default: ASKONCE_SERVE_TIMEOUT, else 600)"
-    )
+    parser.add_argument("--processes", help="processes sharing the port (default: ASKONCE_SERVE_PROCESSES, else 1)")
+    parser.add_argument("--timeout", help="seconds a request waits (default: ASKONCE_SERVE_TIMEOUT, else 600)")
     parser.add_argument(
         "--files", help="where the Batch API keeps files: a directory, or s3://BUCKET/PREFIX (ASKONCE_SERVE_FILES)"
     )
-    parser.add_argument("--open", action="store_true", help="without keys, let in who is not on this machine, too")
+    parser.add_argument("--open", action="store_true", help="without keys, also accept clients on other machines")
 
 
 def main(args: argparse.Namespace) -> int:

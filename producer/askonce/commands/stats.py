@@ -15,7 +15,7 @@ from askonce.prices.load import load_prices
 from askonce.settings import client_settings
 
 NAME = "stats"
-HELP = "Print what was asked, what it cost and what was saved: last hour, day, 30 days, and in all."
+HELP = "Print what was asked, what it cost and what was saved: last hour, day, 30 days and in total."
 EXAMPLES = ("askonce stats", "askonce stats --namespace shop --json", "askonce stats --watch 5")
 DEFAULTS = {"namespace": None}
 """All namespaces, unless one is named."""
@@ -23,15 +23,15 @@ HOME, END_OF_LINE, BELOW = "\x1b[H", "\x1b[K", "\x1b[J"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--model", help="count this model alone")
-    parser.add_argument("--prices", metavar="FILE", help="prices of your own (default: list prices)")
+    parser.add_argument("--model", help="count only this model")
+    parser.add_argument("--prices", metavar="FILE", help="your own price file (default: list prices)")
     parser.add_argument(
         "--watch",
         nargs="?",
         type=_pause,
         const=2.0,
         metavar="SECONDS",
-        help="print again every SECONDS (2 where it is not said) until Ctrl-C",
+        help="print again every SECONDS (default: 2) until Ctrl-C",
     )
 
 

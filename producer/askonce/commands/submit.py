@@ -9,7 +9,7 @@ from askonce.contract.keys import LANES
 from askonce.session.attendance import no_workers
 
 NAME = "submit"
-HELP = "Put a question into the queue and print its job id."
+HELP = "Queue a question and print its job id."
 EXAMPLES = ('askonce submit "What is a monad?" --lane bulk', 'askonce submit "What is a monad?" --job-id order-17')
 
 

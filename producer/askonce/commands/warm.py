@@ -27,7 +27,7 @@ from askonce.tables.lines import RawLine
 from askonce.templates.template import Templates
 
 NAME = "warm"
-HELP = "Fill the cache: from rows of questions and answers, or from a Batch input and its output."
+HELP = "Fill the cache from rows of questions and answers, or from a Batch input and its output."
 EXAMPLES = ("askonce warm rows.jsonl", "askonce warm in.jsonl out.jsonl")
 TOGETHER = 1024
 EVERY = 10.0
@@ -42,11 +42,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what = '{"question", "answer", "model"?, …} a line, CSV with such a first row, or a Batch input; - is stdin'
     parser.add_argument("file", metavar="FILE", help=what)
     parser.add_argument("output", metavar="OUT.jsonl", nargs="?", help="the output of that Batch input")
-    parser.add_argument("--csv", action="store_true", help="the file is CSV, whatever it is called")
+    parser.add_argument("--csv", action="store_true", help="the file is CSV, whatever its name")
     add_file_template_argument(parser)
-    parser.add_argument("--allow-misfits", action="store_true", help="go on where the template fits no line")
-    parser.add_argument("--model", help="of lines that name none (default: ASKONCE_MODEL)")
-    parser.add_argument("--system", help="the system prompt of rows")
+    parser.add_argument("--allow-misfits", action="store_true", help="continue if the template fits no line")
+    parser.add_argument("--model", help="model for lines that name none (default: ASKONCE_MODEL)")
+    parser.add_argument("--system", help="system prompt for rows")
     add_param_argument(parser, "a parameter of rows")
     parser.add_argument("--ttl", type=float, metavar="SECONDS", help="how long the answers may be used (CACHE_TTL)")
 

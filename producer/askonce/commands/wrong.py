@@ -20,7 +20,7 @@ from askonce.commands.output import say, say_json
 from askonce.session.wrong_hits import WrongHits
 
 NAME = "wrong"
-HELP = "Report answers that belong to another question: the two are never matched again."
+HELP = "Report answers wrongly taken from another question: the two are never matched again."
 EXAMPLES = (
     "askonce wrong JOB_ID --drop-entry",
     'grep \'"custom_id":"row-7"\' out.jsonl | askonce wrong --lines -',

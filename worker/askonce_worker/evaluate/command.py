@@ -45,21 +45,21 @@ StreamFile = Annotated[
     typer.Option(
         dir_okay=False,
         metavar="FILE",
-        help='Instead of pairs: questions with "text" and "label", in the order in which they came.',
+        help='Instead of pairs: questions with "text" and "label", in the order they were asked.',
     ),
 ]
 Orders = Annotated[
-    int | None, typer.Option(min=1, help="Play the stream in so many shuffled orders.", show_default="as it is")
+    int | None, typer.Option(min=1, help="Play the stream in this many shuffled orders.", show_default="as it is")
 ]
 MaxError = Annotated[
-    float, typer.Option(min=0.000_001, max=1.0, help="The most wrong hits, as a share of all pairs or requests.")
+    float, typer.Option(min=0.000_001, max=1.0, help="Maximum wrong hits, as a share of all pairs or requests.")
 ]
-Seed = Annotated[int, typer.Option(min=0, help="Seed of the split into two halves, or of the orders.")]
+Seed = Annotated[int, typer.Option(min=0, help="Seed for the split into two halves, or for the orders.")]
 Vectors = Annotated[
     Path | None, typer.Option(dir_okay=False, help="Keep the vectors in this file; a second run reuses them.")
 ]
 Plot = Annotated[
-    Path | None, typer.Option(dir_okay=False, help="Write a picture: an SVG if the name ends so, else a PNG.")
+    Path | None, typer.Option(dir_okay=False, help="Write a plot: SVG if the name ends in .svg, else PNG.")
 ]
 Save = Annotated[Path | None, typer.Option(dir_okay=False, help="Write a profile for ASKONCE_PROFILES to this file.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]

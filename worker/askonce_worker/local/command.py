@@ -32,19 +32,18 @@ def _services(text: str) -> str:
     return text
 
 
-_Port = typer.Option(min=1, max=65535, help="The port.", show_default="a free one")
-_FrontDoorPort = typer.Option(min=1, max=65535, help="The port.", show_default="8080, or a free one")
+_Port = typer.Option(min=1, max=65535, help="Port.", show_default="a free one")
+_FrontDoorPort = typer.Option(min=1, max=65535, help="Port.", show_default="8080, or a free one")
 
 
 def local(
     services: Annotated[
         str, typer.Option(callback=_services, help="Which parts to run, separated by commas.")
     ] = ",".join(ALL),
-    data_dir: Annotated[
-        Path | None, typer.Option(file_okay=False, help="Keep what the parts store here between runs.")
-    ] = None,
+    data_dir: Annotated[Path | None, typer.Option(file_okay=False, help="Keep the data here between runs.")] = None,
     env_file: Annotated[
-        Path, typer.Option(dir_okay=False, help="Write the variables here once every part answers; removed at the end.")
+        Path,
+        typer.Option(dir_okay=False, help="Write the variables here once every part is ready; removed at the end."),
     ] = Path(ENV_FILE),
     llm_model: Annotated[
         Path | None, typer.Option(exists=True, dir_okay=False, help="A gguf file to run instead of SmolLM2-135M.")

@@ -30,10 +30,10 @@ NO_ENGINE = "similar questions take qdrant-edge: pip install 'askonce[local]', o
 
 Logs = Annotated[
     list[Path],
-    typer.Argument(metavar="LOG...", help="JSON lines, CSV, TSV or Parquet, packed or not. `-` is stdin."),
+    typer.Argument(metavar="LOG...", help="JSON lines, CSV, TSV or Parquet; may be compressed. `-` is stdin."),
 ]
 OfFormat = Annotated[
-    Format, typer.Option("--format", help="What the rows are. auto: as the fields of each say.", show_default=True)
+    Format, typer.Option("--format", help="Format of the rows. auto: by the fields of each.", show_default=True)
 ]
 Columns = Annotated[
     list[str] | None,
@@ -41,21 +41,21 @@ Columns = Annotated[
         "--column", metavar="FIELD=NAME", help=f"The column of a field: {', '.join(NAMES)}.", show_default=False
     ),
 ]
-Namespace = Annotated[str, typer.Option(help="Of rows that name none.")]
-Model = Annotated[str | None, typer.Option(help="Of rows that name none.", show_default="ASKONCE_MODEL")]
+Namespace = Annotated[str, typer.Option(help="Namespace of rows that name none.")]
+Model = Annotated[str | None, typer.Option(help="Model of rows that name none.", show_default="ASKONCE_MODEL")]
 Exact = Annotated[bool, typer.Option("--exact", help="Exact matches only: nothing is embedded.")]
 KeptVectors = Annotated[
     Path | None,
     typer.Option(dir_okay=False, help="Keep the vectors in this file; a second run reuses them."),
 ]
 PriceFile = Annotated[
-    Path | None, typer.Option("--prices", dir_okay=False, help="Prices of your own.", show_default="list prices")
+    Path | None, typer.Option("--prices", dir_okay=False, help="Your own price file.", show_default="list prices")
 ]
 Html = Annotated[Path | None, typer.Option(dir_okay=False, help="Write the report as one page with charts.")]
 PairFile = Annotated[
-    Path | None, typer.Option("--pairs", dir_okay=False, help="Write the riskiest pairs, as rows for evaluate.")
+    Path | None, typer.Option("--pairs", dir_okay=False, help="Write the riskiest pairs as rows for evaluate.")
 ]
-Strict = Annotated[bool, typer.Option("--strict", help="End at the first malformed row.")]
+Strict = Annotated[bool, typer.Option("--strict", help="Stop at the first malformed row.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
