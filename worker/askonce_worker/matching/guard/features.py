@@ -24,9 +24,9 @@ from askonce_worker.matching.guard.words import ADDITIVE, FUNCTION, KINDS, TENSE
 
 
 class Features(NamedTuple):
+    cleaned: str
     text: str
-    """Folded and cleaned."""
-    spelled: str
+    """The same, folded."""
     letters: str
     as_written: tuple[str, ...]
     """All words."""
@@ -42,7 +42,7 @@ class Features(NamedTuple):
     words: frozenset[str]
     content: tuple[str, ...]
     """The words that carry meaning, in order, each as the first of its synonyms."""
-    counts: Counter[str]
+    counts: Mapping[str, int]
     numbers: Numbers
     polarity: Polarity
     opposites: frozenset[int]
@@ -56,6 +56,10 @@ class Features(NamedTuple):
     order: Order
     persons: Persons | None
     is_additive: bool
+
+    @property
+    def spelled(self) -> str:
+        return spelled(self.cleaned)
 
 
 _SHORT = 500
@@ -81,8 +85,8 @@ def worked_out(text: str) -> Features:
     content = tuple(known.meaning(stemmed))
     found = marks(text.strip())
     return Features(
+        cleaned=cleaned,
         text=folded,
-        spelled=spelled(cleaned),
         letters=letters(folded),
         as_written=tuple(raw),
         frame=frame(folded),
@@ -95,7 +99,7 @@ def worked_out(text: str) -> Features:
         sequence=tuple(stemmed),
         words=frozenset(stemmed),
         content=content,
-        counts=Counter(content),
+        counts=_counts(content),
         numbers=numbers(cleaned, raw),
         polarity=polarity(lower, folded, known),
         opposites=_places(known.opposites, stemmed) if known.in_words else _parts(known.opposites, folded),
@@ -124,6 +128,11 @@ _of_long = lru_cache(maxsize=256)(worked_out)
 _ONE_MORE = re.compile(r"\b(?:one more(?! thing)|a different|a second|a new one)\b")
 _WISHES = ("one more", "a different", "a second", "a new one")
 """Without one of these it matches nothing."""
+
+
+def _counts(content: tuple[str, ...]) -> Mapping[str, int]:
+    once = dict.fromkeys(content, 1)
+    return once if len(once) == len(content) else Counter(content)
 
 
 def _is_additive(words: Iterable[str], folded: str) -> bool:

@@ -24,7 +24,7 @@ _OF_A_TEXT = re.compile(
 """What is said of a text that follows or stood before."""
 _OPENINGS = ("this ", "the ", "following ", "next ", "user", "customer", "这", "下", "以")
 """Without one of these nothing is."""
-_SENTENCE = re.compile(r"[^.?!]{8,}[.?!] ")
+_SENTENCE = re.compile(r"[^.?!]{8,}+[.?!] ")
 """A whole one, of English."""
 
 

@@ -98,7 +98,7 @@ def letters_differ(a: LetterCase, b: LetterCase) -> bool:
     return [*map(str.casefold, a.letters)] == [*map(str.casefold, b.letters)]  # p or P, P or p
 
 
-_LETTER = re.compile(r"(?<![\w'.&/-])[B-HJ-TV-Zb-hj-tv-z](?![\w'.&/+#-])|(?<=')[Aa](?=')")
+_LETTER = re.compile(r"[B-HJ-TV-Zb-hj-tv-z](?![\w'.&/+#-])(?<![\w'.&/-].)|[Aa](?=')(?<='.)")
 """By itself; without those that are words or stand for some: a, i, u."""
 
 

@@ -83,6 +83,8 @@ def marks(text: str) -> tuple[Mark, ...]:
 
 def _words(piece: str, silent: frozenset[str], as_it_is: bool) -> list[str]:
     """as_it_is: cleaning would change none of its words."""
+    if piece.isdecimal():
+        return [piece]
     if not piece or piece.isspace():
         return []
     stemmed = stems(tokens((piece if as_it_is else clean(piece)).casefold()))

@@ -78,8 +78,10 @@ class Found:
 
 def numbers(cleaned: str, words: Sequence[str]) -> Numbers:
     """The numbers of a cleaned text and its words."""
-    found = Found()
     has_digits = _DIGIT.search(cleaned) is not None
+    if not has_digits and cleaned.isascii() and _SPOKEN.isdisjoint(words):
+        return _NONE
+    found = Found()
     for top, currency, sign, digits, unit in _DIGITS.findall(cleaned.casefold()) if has_digits else ():
         found.add(sign + _scaled(digits, unit), currency or (unit if unit in UNITS else unit[:1]), firm=not top)
     _add_english(words, found)

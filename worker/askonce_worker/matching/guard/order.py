@@ -1,11 +1,12 @@
 """Who does what to whom: 'A to B' is not 'B to A'."""
 
 from collections.abc import Mapping, Sequence
+from itertools import accumulate
 from typing import NamedTuple
 
 from askonce_worker.matching.guard.languages import Vocabulary
 from askonce_worker.matching.guard.swaps import swap
-from askonce_worker.matching.guard.words import FOCUS, PLACES, RELATING, SYMMETRIC, SYNONYMS
+from askonce_worker.matching.guard.words import FOCUS, FUNCTION, LINKS, PLACES, RELATING, SYMMETRIC, SYNONYMS
 
 _REACH = 3
 """Words of meaning from one to the other."""
@@ -17,6 +18,12 @@ _MOST = 200
 """Words. In a longer text each change of order counts."""
 AND = "&"
 _SUBJECTS = frozenset({"i", "you", "he", "she", "we", "they", "我", "你", "您", "他", "她", "我们", "你们", "他们"})
+
+_STANDING = {**SYNONYMS, **dict.fromkeys(SYMMETRIC, AND)}
+"""Each word's standing for its meaning."""
+_UNRELATING = FUNCTION - SYMMETRIC - RELATING
+_UNLINKING = FUNCTION - SYMMETRIC - LINKS
+"""Words of no content that relate no others."""
 
 Gap = tuple[str, ...]
 Precedence = tuple[str, int, int]
@@ -41,34 +48,27 @@ def order(words: Sequence[str], stemmed: Sequence[str], known: Vocabulary) -> Or
 
 def in_order(stemmed: Sequence[str], known: Vocabulary) -> tuple[str, ...]:
     """The words of meaning, numbers, the words that relate two of these, and one sign for all words like 'and'."""
-    return tuple(
-        AND if word in SYMMETRIC else SYNONYMS.get(word, word)
-        for word in stemmed
-        if known.links is None or word in SYMMETRIC or word in RELATING or word not in known.function
-    )
+    return tuple([_STANDING.get(word, word) for word in stemmed if known.links is None or word not in _UNRELATING])
 
 
 def relations(stemmed: Sequence[str], known: Vocabulary) -> Relations:
     """Two words of meaning, and the words between them that say how they are related. Words that recur are left out."""
-    links = known.links
-    words = [
-        SYNONYMS.get(word, word)
-        for word in stemmed
-        if links is None or word in links or word in SYMMETRIC or word not in known.function
-    ]
+    words = [SYNONYMS.get(word, word) for word in stemmed if known.links is None or word not in _UNLINKING]
     if len(words) > _MOST or not _may_be_related(words, known):
         return {}
+    relating = [*accumulate(map(RELATING.__contains__, words), initial=0)]
     meaning = [at for at, word in enumerate(words) if word not in known.function and word not in SYMMETRIC]
     recurring = {word for word in words if words.count(word) > 1} if len({*words}) < len(words) else frozenset()
     found: dict[tuple[str, str], Gap] = {}
     for place, at in enumerate(meaning):
         if words[at] in recurring:
             continue
+        by_word = known.links is not None and words[at].isascii()
         for to in meaning[place + 1 : place + 1 + _REACH]:
-            if to == at + 1 or words[to] in recurring:
+            if to == at + 1 or words[to] in recurring or (by_word and relating[to] == relating[at + 1]):
                 continue
             gap = _between(words[at + 1 : to], known)
-            related = links is None or _are_related(words[at], words[to], gap)
+            related = by_word or known.links is None or _are_related(words[at], words[to], gap)
             if related and SYMMETRIC.isdisjoint(gap):
                 found[words[at], words[to]] = gap
     return found

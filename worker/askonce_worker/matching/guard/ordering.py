@@ -91,8 +91,8 @@ def _are_turned(a: Features, b: Features) -> bool:
 
 
 _JOINED = {
-    "-": re.compile(r"(?<![\w-])(\w{1,20})-(\w{1,20})(?![\w-])"),
-    "/": re.compile(r"(?<![\w/])(\w{1,20})/(\w{1,20})(?![\w/])"),
+    "-": re.compile(r"(?<![\w-])(\w{1,20}+)-(\w{1,20}+)(?![\w-])"),
+    "/": re.compile(r"(?<![\w/])(\w{1,20}+)/(\w{1,20}+)(?![\w/])"),
 }
 
 
