@@ -57,7 +57,7 @@ def inputs_of(text: str, params: Mapping[str, Any]) -> list[Any]:
     try:
         given = orjson.loads(text)
     except ValueError as error:
-        raise InvalidQuestion("the input is no JSON") from error
+        raise InvalidQuestion("the input is not valid JSON") from error
     if is_tokens(given):
         return [given]
     if params[FORM] != JSON or not _is_list(given):

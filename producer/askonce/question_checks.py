@@ -53,7 +53,7 @@ def check_text(text: Any, *, verbatim: bool = False) -> None:
 
 def check_model(model: Any) -> None:
     if model is None:
-        raise InvalidQuestion("no model: name it in the question, in Client(model=...), or in ASKONCE_MODEL")
+        raise InvalidQuestion("no model: set it in the question, in Client(model=...), or in ASKONCE_MODEL")
     if not _is_text(model) or not 0 < len(model) <= 200 or not model.isprintable():
         raise InvalidQuestion("the model's name is malformed")
 

@@ -219,7 +219,7 @@ async def test_a_truncated_answer_is_remarked(service, askonce):
     service.answering = cut_off
     done = await askonce("ask", "How long is it?")
     assert (done.returncode, done.stdout) == (0, "it is as lo\n")
-    assert done.stderr == "askonce: the answer is cut off (finish_reason length); it is not cached\n"
+    assert done.stderr == "askonce: the answer is truncated (finish_reason length); it is not cached\n"
 
 
 async def test_ctrl_c_while_the_command_loads_ends_it_without_a_traceback(tmp_path):

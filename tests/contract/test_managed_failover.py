@@ -89,7 +89,7 @@ async def test_an_invalidation_that_no_replica_confirms_says_so(managed: Managed
     with caplog.at_level(logging.WARNING, "askonce"):
         await client.invalidate(model=MODEL)
     managed.thaw_replica()
-    assert "no replica of Redis has confirmed the invalidation" in caplog.text
+    assert "no Redis replica has confirmed the invalidation" in caplog.text
 
 
 async def test_a_unix_socket_leads_to_redis_too(program, tmp_path, prefix):  # noqa: F811

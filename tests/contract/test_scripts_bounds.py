@@ -127,8 +127,8 @@ async def test_a_provider_that_offers_no_info_is_put_up_with(program, tmp_path, 
         await client.invalidate(model=MODEL)
         assert await client.lookup("kept") is None
         assert await client.cancel([job_id]) == [job_id]
-        assert "does not offer INFO" in caplog.text
-        assert "no replica of Redis has confirmed the invalidation" in caplog.text
+        assert "does not allow INFO" in caplog.text
+        assert "no Redis replica has confirmed the invalidation" in caplog.text
 
 
 async def test_a_map_waits_for_room_where_redis_alone_knows_that_it_is_full(program, tmp_path, prefix, caplog):  # noqa: F811
@@ -151,7 +151,7 @@ async def test_a_map_waits_for_room_where_redis_alone_knows_that_it_is_full(prog
             async with asyncio.timeout(30):
                 assert (await first)[1].error.kind == "cancelled"
             await answers.aclose()
-        assert caplog.text.count("does not offer INFO") == 1
+        assert caplog.text.count("does not allow INFO") == 1
 
 
 def fill(redis):

@@ -85,6 +85,6 @@ async def test_the_client_goes_on_after_a_failover_and_what_it_lost_is_unknown(w
 
 async def test_an_unknown_master_is_told_by_its_name_and_no_password(watched: Watched):  # noqa: F811
     async with Client(watched.url_of("producer").replace("/askonce/", "/others/"), model=MODEL) as client:
-        with pytest.raises(StoreUnreachable, match="no Sentinel knows where the master 'others' is") as raised:
+        with pytest.raises(StoreUnreachable, match="no Sentinel knows the master 'others'") as raised:
             await client.lookup("q")
     assert "of-" not in str(raised.value)

@@ -183,7 +183,7 @@ async def test_rows_without_any_model_are_refused_before_the_first(settings, tmp
     monkeypatch.delenv("ASKONCE_MODEL")
     (tmp_path / "rows.jsonl").write_bytes(b'{"question": "a?", "answer": "b"}\n')
     assert await asyncio.to_thread(main, ["warm", str(tmp_path / "rows.jsonl")]) == 2
-    assert "no model: name one by --model" in capsys.readouterr().err
+    assert "no model: set it with --model" in capsys.readouterr().err
 
 
 async def test_vectors_that_find_no_room_are_waited_for_a_while(warm, monkeypatch):

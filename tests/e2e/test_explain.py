@@ -240,7 +240,7 @@ async def test_a_worker_of_an_older_release_asks_nothing_and_the_client_is_told(
         await until(lambda: redis.zcard(keys.workers), what="a sign of life")
         found = await wired.client.explain(OPEN, timeout=60)
         assert found.explained_by == "redis"
-        assert found.note.startswith("the worker that took it is of an older release")
+        assert found.note.startswith("the worker that took it runs an older release")
         assert await calls(llm_server) == 0
         assert (await wired.client.ask(OPEN, timeout=60)).source == "llm"  # it goes on
         running.cancel()

@@ -102,7 +102,7 @@ async def test_what_a_request_wishes_never_reaches_the_provider(http, llm_server
 @pytest.mark.parametrize(
     ("body", "headers", "status", "word"),
     [
-        (b"{", {}, 400, "no JSON"),
+        (b"{", {}, 400, "not valid JSON"),
         (b"[]", {}, 400, "object"),
         (b'{"model": "m"}', {}, 400, "messages"),
         (b'{"model": "m", "messages": [{"role": "user", "content": " "}]}', {}, 400, "empty"),
@@ -283,7 +283,7 @@ async def test_keys_say_who_may_ask_and_where(settings, prefix, valkey_url, monk
         evil = {"host": "evil.example"}, {"origin": "http://evil.example"}, {"sec-fetch-site": "cross-site"}
         assert [(await post(http, headers=each)).status_code for each in evil] == [403, 403, 403]
         code, token, remark = await in_thread("add", "shop", "--namespace", "shop")
-        assert (code, remark) == (0, "askonce: keep it: what is stored of shop's key is a digest\n")
+        assert (code, remark) == (0, "askonce: keep it: only a digest of shop's key is stored\n")
         assert (await in_thread("add", "shop"))[0] == 2
         assert (await in_thread("add", "b", "--rights", "aks"))[2].endswith("did you mean ask?\n")
         shop = {"authorization": f"Bearer {token.strip()}"}

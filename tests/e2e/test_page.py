@@ -259,7 +259,7 @@ def test_who_has_a_key_logs_in_and_sees_and_changes_what_it_allows(chromium, htt
     cookie = chromium.driver.get_cookie("askonce_page")["value"]
     csrf = csrf_of(cookie)
     denied = http.post("/ui/work/invalidate", data={"csrf": csrf}, headers={"cookie": f"askonce_page={cookie}"})
-    assert (denied.status_code, "no right to operator" in denied.text) == (403, True)
+    assert (denied.status_code, "lacks the right operator" in denied.text) == (403, True)
     chromium.with_text("button", "Log out").click()
     chromium.with_text("h1", "Log in")
     assert http.get("/ui/work", headers={"cookie": f"askonce_page={cookie}"}).status_code == 303

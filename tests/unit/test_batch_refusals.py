@@ -32,7 +32,7 @@ async def test_a_journal_that_is_none_is_not_removed(files, database):
     before = (files / "out.journal").read_bytes()
     async with FakeClient() as askonce:
         for restart in ([], ["--restart"]):
-            with pytest.raises(ValueError, match="no journal of a batch"):
+            with pytest.raises(ValueError, match="not a batch journal"):
                 await batch(askonce, "in.jsonl", "out.jsonl", *restart)
     assert (files / "out.journal").read_bytes() == before
     assert (files / "out.jsonl").read_text() == "precious\n"
@@ -42,7 +42,7 @@ async def test_a_file_that_no_batch_wrote_is_not_touched(files):
     write(files / "in.jsonl", ["a?"])
     (files / "out.jsonl").write_text("precious\n")
     async with FakeClient() as askonce:
-        with pytest.raises(ValueError, match="no journal"):
+        with pytest.raises(ValueError, match="without a batch journal"):
             await batch(askonce, "in.jsonl", "out.jsonl")
         assert (files / "out.jsonl").read_text() == "precious\n"
 
@@ -111,7 +111,7 @@ async def test_questions_without_any_model_are_refused_before_the_first(files, m
     monkeypatch.delenv("ASKONCE_MODEL")
     (files / "in.jsonl").write_bytes(content)
     async with FakeClient() as askonce:
-        with pytest.raises(ValueError, match="no model: name one by --model or in ASKONCE_MODEL"):
+        with pytest.raises(ValueError, match="no model: set it with --model, in ASKONCE_MODEL"):
             await batch(askonce, "in.jsonl", "out.jsonl", *arguments)
         assert askonce.asked == []
     assert not (files / "out.jsonl").exists()
@@ -123,4 +123,4 @@ async def test_a_line_without_a_model_among_others_is_malformed(files, monkeypat
     async with FakeClient() as askonce:
         assert await batch(askonce, "in.jsonl", "out.jsonl") == 1
     [failed] = records(files / "out.errors.jsonl")
-    assert failed["error"]["message"] == "line 1: no model: name it in the line, by --model, or in ASKONCE_MODEL"
+    assert failed["error"]["message"] == "line 1: no model: set it in the line, with --model, or in ASKONCE_MODEL"

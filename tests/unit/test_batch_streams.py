@@ -30,7 +30,7 @@ async def test_lines_of_a_stream_that_are_cut_otherwise_are_other_lines(files):
             if lines:
                 assert await batch(askonce, "pipe", "out.jsonl", "--text") == 0
             else:
-                with pytest.raises(ValueError, match="another one than before"):
+                with pytest.raises(ValueError, match="differs from the last run"):
                     await batch(askonce, "pipe", "out.jsonl", "--text")
             await writing
     assert len(askonce.asked) == 2

@@ -39,7 +39,7 @@ async def test_a_csv_becomes_a_tsv_in_its_order_with_what_came_of_each_row(files
         "malformed_line",
         "",
     ]
-    assert "nothing stands in {text}" in rows[1]["error"]
+    assert "no value in {text}" in rows[1]["error"]
     assert {record["custom_id"] for record in records(files / "out.tsv.answers.jsonl")} == {"1", "5"}
 
 
@@ -135,7 +135,7 @@ async def test_what_cannot_be_asked_is_refused_before_anything_is_written(files,
         ("-", "name two files"),
         ("in.csv", "is the input"),
         ("no/out.csv", "no such directory"),
-        ("there.csv", "is there already"),
+        ("there.csv", "already exists"),
         ("out.csv.gz", "plain"),
     ],
 )

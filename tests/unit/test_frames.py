@@ -107,7 +107,7 @@ def test_columns_of_pandas_may_be_numbers_alike_and_of_several_kinds():
     done = askonce.enrich(frame, "{text} {x}", client=client())
     assert list(done["answer"].dropna()) == ["a 1.5", "b two"]
     assert [row["error"] and row["error"].partition(": line ")[2] for row in rows_of(done)] == [
-        None, None, "3: nothing stands in {x}", "4: a cell holds bytes, no text",
+        None, None, "3: no value in {x}", "4: a cell holds bytes, no text",
     ]  # fmt: skip
 
 
@@ -375,7 +375,7 @@ def test_an_empty_frame_gets_its_columns(kind):
         (table(), "no column", ValueError, "prompt names no column"),
         (table(), "{text", ValueError, "write {{ for a brace"),
         (pa.table({"text": ["a"], "error": ["b"]}), "{text}", ValueError, "the frame has a column error already"),
-        ([{"text": "a"}], "{text}", TypeError, "list is no data frame"),
+        ([{"text": "a"}], "{text}", TypeError, "list is not a data frame"),
         (pl.LazyFrame(KEPT), "{text}", TypeError, "collect"),
     ],
 )

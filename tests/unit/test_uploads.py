@@ -11,7 +11,7 @@ from askonce.serve.refusals import Refused
 from askonce.served.batches import TooMany
 
 
-@pytest.mark.parametrize(("limit", "word"), [("LONGEST", "did not come within"), ("SILENCE", "nothing of the body")])
+@pytest.mark.parametrize(("limit", "word"), [("LONGEST", "did not arrive within"), ("SILENCE", "nothing of the body")])
 async def test_an_upload_that_never_ends_is_given_up(monkeypatch, limit, word):
     monkeypatch.setattr(upload, limit, 0.05)
 

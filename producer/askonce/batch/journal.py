@@ -42,7 +42,7 @@ class Journal:
             raise ValueError(f"{path}: in use by another batch ({error})") from error
         except sqlite3.DatabaseError as error:
             self._db.close()
-            raise ValueError(f"{path}: no journal of a batch ({error}); move it away") from error
+            raise ValueError(f"{path}: not a batch journal ({error}); move it away") from error
 
     def _open(self) -> None:
         self._db.execute("PRAGMA locking_mode = EXCLUSIVE")

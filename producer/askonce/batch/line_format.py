@@ -85,7 +85,7 @@ def read_line(number: int, raw: bytes, form: Form) -> Line:
             question = _request(record, form) if is_request else _short(record, form)
         question = question.filled(namespace=form.namespace, model=form.model)
         if question.model is None:
-            reason = "no model: name it in the line, by --model, or in ASKONCE_MODEL"
+            reason = "no model: set it in the line, with --model, or in ASKONCE_MODEL"
             return Line(number, custom_id, reason=reason, needs_model=True)
         question.check()
         return Line(number, custom_id, question)

@@ -105,7 +105,7 @@ def _refuse_strangers(paths: Paths) -> None:
         return
     for path in (paths.out, paths.errors):
         if path is not None and path.is_file() and path.stat().st_size:
-            raise ValueError(f"{path} is there already, and no journal of a batch beside it; {RESTART_HINT}")
+            raise ValueError(f"{path} already exists without a batch journal next to it; {RESTART_HINT}")
 
 
 def _compare(journal: Journal, settings: Settings, paths: Paths) -> None:
@@ -119,7 +119,7 @@ def _compare(journal: Journal, settings: Settings, paths: Paths) -> None:
         if before.get(name) != settings.get(name)
     ]
     if changes:
-        raise ValueError(f"{paths.out} was begun otherwise: {'; '.join(changes)}. {RESTART_HINT}")
+        raise ValueError(f"{paths.out} was started with other settings: {'; '.join(changes)}. {RESTART_HINT}")
 
 
 def _shown(value: str | None) -> str:

@@ -96,7 +96,7 @@ def make_plan(options: Options) -> Plan:
     return Plan(options, load_prices(options.prices), survey(options.input) if is_file else None)
 
 
-NO_MODEL = "no model: name one by --model or in ASKONCE_MODEL, or in each line"
+NO_MODEL = "no model: set it with --model, in ASKONCE_MODEL, or in each line"
 
 
 def _look(source: str, output: str) -> bool:
@@ -209,7 +209,7 @@ def choose_templates(
     elif of and not fit and not allow_misfits:
         raise ValueError(
             f"--template fits 0 of {of:,} lines in a sample: their messages must begin and end as it does. Nothing was "
-            "asked; --allow-misfits asks all the same, and matches them exactly only"
+            "asked; --allow-misfits asks anyway and matches them exactly only"
         )
     if fit < of:
         note(f"{fit:,} of {of:,} lines in a sample fit; the others are matched exactly only")

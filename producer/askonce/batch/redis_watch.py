@@ -9,7 +9,7 @@ QUIET = 3.0
 """Seconds without an answer after which Redis is looked at."""
 PATIENCE = 2.0
 """Seconds for which its reply is waited for."""
-AWAY = "Redis does not answer; it is waited for up to a minute, and the same command goes on from here"
+AWAY = "Redis does not answer; waiting for up to a minute. The same command continues from here"
 BACK = "Redis answers again"
 
 

@@ -103,7 +103,7 @@ class Run:
         Raises:
             StoreUnreachable: Redis stayed away.
             OSError: A file cannot be read or written.
-            ValueError: The input is another one than before.
+            ValueError: The input is differs from the last run.
         """
         main = asyncio.current_task()
         assert main is not None

@@ -14,7 +14,7 @@ from askonce.question import Question
 from askonce.tables.lines import RawLine
 from askonce.templates.template import Templates
 
-CHANGED = "the input is another one than before: --restart starts over"
+CHANGED = "the input differs from the last run: --restart starts over"
 
 
 class Source:

@@ -74,7 +74,7 @@ class SpendCap:
             spent = f"{amount(self._totals.spent.cost)} {self._prices.currency}"
         left = "the rest was" if not_asked is None else f"{not_asked:,} lines were"
         return (
-            f"stopped for {self.reached}: {spent} spent, {left} not asked; with a higher one the same command goes on"
+            f"stopped for {self.reached}: {spent} spent, {left} not asked; the same command continues with a higher one"
         )
 
     def _bound_passed_by(self, estimate: Estimate) -> str | None:

@@ -157,7 +157,7 @@ async def _answer(client: Client, args: argparse.Namespace, ledger: Ledger, sour
         async with watched(progress, args.url):
             await run.all()
     except asyncio.CancelledError:
-        complain(f"stopped with {ledger.totals.done:,} lines done; the same command goes on from there")
+        complain(f"stopped with {ledger.totals.done:,} lines done; the same command continues from there")
         raise
     finally:
         shown.close()

@@ -50,11 +50,11 @@ async def _counted(args: argparse.Namespace) -> EntryCount:
 
 def _summary(count: EntryCount) -> str:
     if count.whole:
-        entries = "1 entry is" if count.matching == 1 else f"{count.matching:,} entries are"
-        return f"invalidated: {entries} used no longer; the workers delete what is left of them"
+        entries = "1 entry" if count.matching == 1 else f"{count.matching:,} entries"
+        return f"invalidated {entries}; the workers delete the data in the background"
     return (
-        f"invalidated: at least {count.matching:,} entries are used no longer "
-        f"({count.looked_at:,} of {count.total:,} were looked at); the workers delete what is left of them"
+        f"invalidated at least {count.matching:,} entries "
+        f"({count.looked_at:,} of {count.total:,} were checked); the workers delete the data in the background"
     )
 
 
@@ -66,4 +66,4 @@ def _none_had_it(count: EntryCount, args: argparse.Namespace) -> str:
     if args.namespace is not None and args.namespace not in count.namespaces:
         hints = hints or meant(args.namespace, count.namespaces)
     of = " and ".join(named)
-    return f"none of the {count.total:,} entries is of {of}{hints}" if named else "no entry was valid"
+    return f"none of the {count.total:,} entries is for {of}{hints}" if named else "no entry was valid"

@@ -50,7 +50,7 @@ async def _add(keys: AccessKeys, args: argparse.Namespace) -> int:
     rights = frozenset(word.strip() for word in (args.rights or "ask").split(","))
     if not rights <= set(RIGHTS):
         wrong = min(rights - set(RIGHTS))
-        raise ValueError(f"{wrong!r} is no right: there are {', '.join(RIGHTS)}{meant(wrong, RIGHTS)}")
+        raise ValueError(f"{wrong!r} is not a right: choose from {', '.join(RIGHTS)}{meant(wrong, RIGHTS)}")
     payer = None if args.budget is None else _payer(args.name, args.budget)
     token = await keys.add(args.name, namespace=args.namespace, rights=rights, payer=payer)
     if args.json:
@@ -58,7 +58,7 @@ async def _add(keys: AccessKeys, args: argparse.Namespace) -> int:
         say_json({**facts, "budget": None if payer is None else _words(payer)})
     else:
         say(token)
-        complain(f"keep it: what is stored of {args.name}'s key is a digest")
+        complain(f"keep it: only a digest of {args.name}'s key is stored")
     return 0
 
 

@@ -57,7 +57,7 @@ def _remark(answer: Answer) -> None:
 
 
 REMARKS = {
-    CompletionVerdict.TRUNCATED: "the answer is cut off",
+    CompletionVerdict.TRUNCATED: "the answer is truncated",
     CompletionVerdict.REFUSED: "the provider refused to answer",
     CompletionVerdict.EMPTY: "the answer is empty",
 }

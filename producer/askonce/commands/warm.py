@@ -160,4 +160,6 @@ def _say_summary(warming: Warming, seconds: float, *, as_json: bool) -> None:
     for name, count in {} if as_json else facts.items():
         say(f"{name.replace('_', ' '):<12} {count:>14,}")
     if warming.exact_only:
-        complain("some answers get no vector, since too many wait: start a worker, and warm the same file again")
+        complain(
+            "some answers got no vector, because too many are waiting: start a worker, then warm the same file again"
+        )

@@ -192,13 +192,13 @@ def _shared(scope: Any, namespace: str, own: dict[str, Any]) -> Question | Inval
 def _endpoint(scope: Any) -> Endpoint:
     endpoint: Endpoint = scope.get("endpoint", "chat")
     if endpoint not in ENDPOINTS:
-        raise InvalidQuestion("it is asked of an endpoint that a newer release knows: upgrade the workers first")
+        raise InvalidQuestion("it is for an endpoint of a newer release: upgrade the workers first")
     return endpoint
 
 
 def _rule(rule: Any) -> int:
     if type(rule) is not int or not FIRST_RULE <= rule <= RULE:
-        raise InvalidQuestion("its scope is of a newer release: upgrade the workers first")
+        raise InvalidQuestion("its scope is from a newer release: upgrade the workers first")
     return int(rule)
 
 

@@ -100,7 +100,7 @@ def _enriched(frame: Frame, prompt: str, how: How, client: Client | None, option
     fields = {name: options.pop(name) for name in OF_QUESTIONS if name in options}
     asked = chosen(client, cast("ClientOptions", options))
     if asked.model is None:
-        raise ValueError("no model: name it by model=, or in ASKONCE_MODEL")
+        raise ValueError("no model: set it with model=, or in ASKONCE_MODEL")
     fields["params"] = fields.get("params") or {}
     form = Form(asked.namespace, asked.model, schema=how.schema, **fields)
     if (reason := read_line(1, SAMPLE, form).reason) is not None:

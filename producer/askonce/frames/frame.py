@@ -44,7 +44,7 @@ def open_frame(frame: object) -> Frame:
         raise TypeError(f"{type(frame).__name__} is a column: give frame[['text']], or askonce.run(column)")
     if not hasattr(frame, STREAM) and not hasattr(frame, "__arrow_c_array__"):
         hint = "; pandas has it from 2.2 on" if _is_of(frame, "pandas", "DataFrame") else ""
-        raise TypeError(f"{type(frame).__name__} is no data frame: it has no {STREAM}{hint}")
+        raise TypeError(f"{type(frame).__name__} is not a data frame: it has no {STREAM}{hint}")
     if _is_of(frame, "pandas", "DataFrame"):
         return PandasFrame(frame)
     if _is_of(frame, "polars", "DataFrame"):

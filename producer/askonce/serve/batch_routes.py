@@ -69,7 +69,7 @@ class BatchRoutes:
         try:
             made = await self._batches.create(record, seconds=seconds)
         except TooMany:
-            message = f"{namespace!r} has {self._batches.most} open batches, the most that it may: wait for an end"
+            message = f"{namespace!r} has {self._batches.most} open batches, the maximum: wait until one ends"
             raise Refused(429, message, code="rate_limit_exceeded", final=True) from None
         if made is None:
             raise Refused(404, f"No such File object: {record.input_file_id}", param="input_file_id")

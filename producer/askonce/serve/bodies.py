@@ -21,13 +21,13 @@ async def read_object(request: Request) -> dict[str, Any]:
         async with asyncio.timeout(SECONDS):
             raw = await _read(request)
     except TimeoutError:
-        raise Refused(408, f"the body did not come within {SECONDS:.0f} s") from None
+        raise Refused(408, f"the body did not arrive within {SECONDS:.0f} s") from None
     except ClientDisconnect:
         raise Refused(400, "the body ended early") from None
     try:
         body = loads(raw)
     except (orjson.JSONDecodeError, ValueError, RecursionError):
-        raise Refused(400, "the body is no JSON") from None
+        raise Refused(400, "the body is not valid JSON") from None
     if not isinstance(body, dict):
         raise Refused(400, "the body is an object")
     return body

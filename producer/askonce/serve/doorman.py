@@ -33,10 +33,12 @@ class Doorman:
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         key = await self.key_of(digest_of(token.strip())) if scheme.lower() == "bearer" else None
         if key is None:
-            given = "this key is not known, or no longer" if token else "this needs a key: `askonce keys add` makes one"
+            given = (
+                "unknown or removed API key" if token else "an API key is required: create one with `askonce keys add`"
+            )
             raise Refused(401, given, code="invalid_api_key")
         if right not in key.rights:
-            raise Refused(403, f"the key {key.name!r} has no right to {right}", code="missing_right")
+            raise Refused(403, f"the key {key.name!r} lacks the right {right}", code="missing_right")
         return key
 
     @property
@@ -69,8 +71,10 @@ def _refuse_pages_of_others(request: Request, *, local: bool) -> None:
     """Any page can make its reader's browser send requests here, and under a name of its own that leads here."""
     host = request.headers.get("host", "")
     if local and not _leads_here(host):
-        raise Refused(403, f"without keys this answers to localhost alone, not to {host!r}", code="other_host")
+        raise Refused(
+            403, f"without keys, this server answers only requests to localhost, not to {host!r}", code="other_host"
+        )
     origin = request.headers.get("origin")
     site = request.headers.get("sec-fetch-site", "none")
     if site not in {"none", "same-origin"} or (origin is not None and urlsplit(origin).netloc != host):
-        raise Refused(403, "without keys a page of another site may not ask", code="other_site")
+        raise Refused(403, "without keys, pages of other sites may not send requests", code="other_site")

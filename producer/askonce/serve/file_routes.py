@@ -44,7 +44,12 @@ class FileRoutes:
         """Raises Refused, StoreUnreachable, OSError."""
         _, namespace = await self._tenants.of(request)
         if self._uploads >= AT_ONCE:
-            raise Refused(429, f"{AT_ONCE} uploads are under way here", code="rate_limit_exceeded", retry_after=AGAIN)
+            raise Refused(
+                429,
+                f"{AT_ONCE} uploads are already in progress on this server",
+                code="rate_limit_exceeded",
+                retry_after=AGAIN,
+            )
         self._uploads += 1
         try:
             await self._files.look_for_room(namespace)
@@ -53,7 +58,7 @@ class FileRoutes:
         except TooLarge:
             raise too_large(self._files.most) from None
         except TooMany:
-            most = f"{namespace!r} has {self._files.count} files, the most that it may"
+            most = f"{namespace!r} has {self._files.count} files, the maximum"
             raise Refused(400, f"You have exceeded your file storage quota: {most}. Delete old ones.") from None
         finally:
             self._uploads -= 1
@@ -65,7 +70,7 @@ class FileRoutes:
         if not isinstance(file, UploadFile):
             raise Refused(400, "the form has no file", param="file")
         if form.get("purpose") != PURPOSE:
-            raise Refused(400, f"the purpose of a file is {PURPOSE}: others are not served here", param="purpose")
+            raise Refused(400, f"the purpose of a file must be {PURPOSE}", param="purpose")
         if is_packed(await file.read(LONGEST_MARK)):
             raise Refused(400, PACKED, param="file")
         await file.seek(0)
@@ -112,7 +117,7 @@ class FileRoutes:
         try:
             await self._files.delete(record)
         except InUse as reader:
-            message = f"{reader} reads this file: cancel it first, or wait for its end"
+            message = f"{reader} is reading this file: cancel it first, or wait until it ends"
             raise Refused(409, message, code="file_in_use") from None
         return json_response({"id": record.id, "object": "file", "deleted": True})
 

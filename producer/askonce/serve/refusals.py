@@ -94,7 +94,7 @@ def _refused(error: AskOnceError) -> Refused:
     if isinstance(error, UnknownJob):
         return Refused(404, str(error), code="unknown_job")
     if isinstance(error, AnswerTimeout):
-        return Refused(408, "there is no answer yet; the same request goes on waiting for it", code="timeout")
+        return Refused(408, "no answer yet; repeat the same request to keep waiting for it", code="timeout")
     if isinstance(error, QueueFull):
         return Refused(429, str(error), code="queue_full", retry_after=error.retry_after)
     if isinstance(error, StoreUnreachable):

@@ -58,8 +58,8 @@ async def _refuse_strangers(settings: ServeSettings) -> None:
     async with AccessKeys() as keys:
         if not await keys.all():
             raise ValueError(
-                f"there are no keys, and {settings.host} can be reached from other machines: make one with "
-                "`askonce keys add NAME`, or say --open to let in everybody"
+                f"there are no keys, and {settings.host} can be reached from other machines: create one with "
+                "`askonce keys add NAME`, or pass --open to allow everybody"
             )
 
 

@@ -58,5 +58,7 @@ class CutOff:
         except asyncio.CancelledError:
             if begun or scope["type"] != "http":
                 raise
-            refused = Refused(503, "the server is ending: ask again", code="server_ending", retry_after=1)
+            refused = Refused(
+                503, "the server is shutting down: retry the request", code="server_ending", retry_after=1
+            )
             await refused.response()(scope, receive, send)

@@ -22,5 +22,5 @@ class Tenants:
         if wished is not None:
             check_namespace(wished)
         if key.namespace is not None and wished not in (None, key.namespace):
-            raise Refused(403, f"this key is of the namespace {key.namespace!r} alone", code="namespace")
+            raise Refused(403, f"this key is only valid for the namespace {key.namespace!r}", code="namespace")
         return key, key.namespace or wished or self._default

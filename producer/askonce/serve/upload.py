@@ -40,7 +40,7 @@ async def uploaded(request: Request, most: int) -> AsyncIterator[FormData]:
         async with asyncio.timeout(LONGEST):
             form = await parser.parse()
     except TimeoutError:
-        raise Refused(408, f"the body did not come within {LONGEST:.0f} s") from None
+        raise Refused(408, f"the body did not arrive within {LONGEST:.0f} s") from None
     except MultiPartException as error:
         raise Refused(400, f"the form is malformed: {error.message}") from None
     except ClientDisconnect:
@@ -67,7 +67,7 @@ async def _bytes_of(request: Request, most: int) -> Any:
             async with asyncio.timeout(SILENCE):
                 part = await anext(stream, None)
         except TimeoutError:
-            raise Refused(408, f"nothing of the body came for {SILENCE:.0f} s") from None
+            raise Refused(408, f"nothing of the body arrived for {SILENCE:.0f} s") from None
         if part is None:
             return
         size += len(part)

@@ -35,7 +35,7 @@ def question_of(
     template = fields.pop("template", None)
     if namespace is not None:
         if fields.get("namespace", namespace) != namespace:
-            raise Refused(403, f"this key is of the namespace {namespace!r} alone", code="namespace")
+            raise Refused(403, f"this key is only valid for the namespace {namespace!r}", code="namespace")
         fields["namespace"] = namespace
     asked = {name: value for name, value in body.items() if name not in (*STREAMING, BODY)}
     fields["endpoint"] = endpoint

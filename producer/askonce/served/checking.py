@@ -17,7 +17,7 @@ from askonce.templates.template import Templates
 
 SHOWN = 100
 """Errors that are listed."""
-PACKED = "the file is packed (gzip or zstd): a batch takes plain JSON lines"
+PACKED = "the file is compressed (gzip or zstd): a batch requires plain JSON lines"
 OWN = "askonce"
 Fault = tuple[str, str, str | None]
 """Code, message and parameter, in OpenAI's words where it has some."""

@@ -57,7 +57,7 @@ class Explaining:
         except TimeoutError:
             return replace(known, note=f"no worker explained it within {timeout:g} s")
         if raw is None:
-            lost = "the worker that took it is of an older release, or could not explain it"
+            lost = "the worker that took it runs an older release, or could not explain it"
             return replace(known, note=f"{lost}: see `askonce dead-letters list`")
         try:
             return read_explanation(raw)

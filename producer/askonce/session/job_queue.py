@@ -243,5 +243,5 @@ def _settle(chunk: Chunk, submitted: Submitted, outcomes: list[Outcome]) -> list
         if question.ruled and question.rule != FIRST_RULE:  # perhaps an older client has submitted it
             again.append((place, question.with_fields(rule=FIRST_RULE)))
         else:
-            outcomes[place] = InvalidQuestion(f"job id {question.job_id} stands for another question already")
+            outcomes[place] = InvalidQuestion(f"job id {question.job_id} already belongs to another question")
     return again

@@ -165,7 +165,7 @@ class Memory:
         if known is not None:
             if known.question.fingerprint == question.fingerprint:
                 return None
-            return InvalidQuestion(f"job id {question.job_id} stands for another question already")
+            return InvalidQuestion(f"job id {question.job_id} already belongs to another question")
         if self._max_queued and self._load[lane] >= self._max_queued:
             return QueueFull(f"the {lane} lane is full", retry_after=0.05)
         job = self._jobs[name] = MemoryJob(question, lane, time.monotonic() + timeout)

@@ -29,7 +29,7 @@ def _flaw(schema: Mapping[str, Any] | None, value: Any) -> AnswerError | None:
     try:
         validator = jsonschema_rs.validator_for(dict(schema or {}), validate_formats=False, offline=True)
     except jsonschema_rs.ValidationError as error:
-        return AnswerError("invalid_question", f"the schema is none: {error.message}")
+        return AnswerError("invalid_question", f"the schema is invalid: {error.message}")
     try:
         validator.validate(value)
     except jsonschema_rs.ValidationError as error:

@@ -182,8 +182,8 @@ def no_answer(job_id: str) -> str:
 
 
 def no_pair(job_id: str) -> str:
-    return f"the answer to job {job_id} is no other question's: there is no pair to remember, only an entry to drop"
+    return f"the answer to job {job_id} is its own: there is no pair to remember, only an entry to drop"
 
 
 def own_answer(job_id: str) -> str:
-    return f"the answer to job {job_id} is no other question's: there is nothing to judge"
+    return f"the answer to job {job_id} is its own: there is nothing to judge"

@@ -80,7 +80,7 @@ class _FailsOver(AbstractConnection):
                 await super().send_packed_command(command, check_health)
         except TimeoutError:
             await self._drop()
-            raise ReplyTimeout("Redis takes no commands") from None
+            raise ReplyTimeout("Redis does not accept commands") from None
         except RuntimeError as error:  # uvloop, where the transport is closed already
             await self._drop()
             raise ConnectionError(str(error)) from error

@@ -17,7 +17,7 @@ from askonce.store.failover import Generation, TcpConnection, TlsConnection, Uni
 from askonce.store.sentinel import MasterConnection, MasterTlsConnection, Sentinels
 from askonce.store.url_options import read_options
 
-NO_CLUSTER = "Redis Cluster is not supported: the scripts touch keys of several slots"
+NO_CLUSTER = "Redis Cluster is not supported: the scripts use keys in several slots"
 PLAIN = ("redis", "rediss", "unix")
 SENTINEL = ("redis+sentinel", "rediss+sentinel")
 SENTINEL_PORT = 26379

@@ -36,4 +36,4 @@ async def is_confirmed(wire: Wire) -> bool:
 
 def warn_unless_replicated(written: Replicated, what: str) -> None:
     if not written.confirmed:
-        log.warning("no replica of Redis has confirmed %s: a failover now may undo it", what)
+        log.warning("no Redis replica has confirmed %s: a failover now could undo it", what)

@@ -37,7 +37,7 @@ class Sentinels:
                 if found is not None:
                     return found[0].decode(), int(found[1])
         reason = f" ({cause})" if cause is not None else ""
-        raise ConnectionError(f"no Sentinel knows where the master {self.name!r} is{reason}") from cause
+        raise ConnectionError(f"no Sentinel knows the master {self.name!r}{reason}") from cause
 
     async def _ask(self, host: str, port: int) -> list[bytes] | None:
         timeouts = {"socket_timeout": PATIENCE, "socket_connect_timeout": PATIENCE}
@@ -79,4 +79,4 @@ async def _refuse_replica(connection: Any) -> None:
     except ResponseError:  # a provider may have renamed INFO away: then the first write tells
         return
     if b"role:master" not in facts:
-        raise ConnectionError("what a Sentinel takes for the master is a replica")
+        raise ConnectionError("the master that a Sentinel names is a replica")

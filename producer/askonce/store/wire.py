@@ -17,7 +17,7 @@ from askonce.store.redis_url import NO_CLUSTER
 
 log = logging.getLogger("askonce")
 
-NO_INFO = "Redis does not offer INFO: whether it is a Cluster, or nearly full, cannot be told"
+NO_INFO = "Redis does not allow INFO, so it is unknown whether it is a Cluster or nearly full"
 
 Command = tuple[str | bytes | int | float, ...]
 
@@ -120,7 +120,7 @@ def _encoded(value: Any) -> bytes:
     if isinstance(value, str):
         return value.encode()
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise TypeError(f"Redis takes no {type(value).__name__}")
+        raise TypeError(f"Redis does not accept {type(value).__name__}")
     return repr(value).encode()
 
 
@@ -131,7 +131,7 @@ def translated() -> Iterator[None]:
     except OutOfMemoryError as error:
         raise QueueFull("Redis is full") from error
     except AuthenticationError as error:
-        raise StoreUnreachable(f"Redis refuses the credentials: {error}") from error
+        raise StoreUnreachable(f"Redis rejects the credentials: {error}") from error
     except StoreUnreachable:
         raise
     except AWAY as error:

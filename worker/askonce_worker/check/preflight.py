@@ -19,7 +19,7 @@ from askonce_worker.redis.facts import facts
 log = structlog.get_logger()
 
 HOPELESS = (AuthenticationError, NoPermissionError, ssl.SSLError)
-NO_INFO = "it offers no INFO: whether it is a Cluster, evicts keys or is nearly full cannot be told"
+NO_INFO = "it does not allow INFO, so it is unknown whether it is a Cluster, evicts keys or is nearly full"
 EVICTS = "set maxmemory-policy noeviction: evicted keys are lost questions"
 
 

@@ -86,7 +86,7 @@ def _refusal(error: ValidationError) -> str:
         return f"the schema refers to what is not in it, and nothing outside of it is read: {_short(error.message)}"
     if isinstance(error.kind, ValidationErrorKind.Format):
         return f"the schema has a pattern that is none, or that looks around or back: {_words(error)}"
-    return f"the schema is none: {_words(error)}"
+    return f"the schema is invalid: {_words(error)}"
 
 
 def _words(error: ValidationError) -> str:

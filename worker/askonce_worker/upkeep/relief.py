@@ -72,7 +72,7 @@ class Relief:
             log.warning("upkeep.memory_freed", entries=dropped)
 
     async def _memory(self) -> Memory:
-        """Without a bound where Redis does not offer INFO: the start of the worker has warned of it."""
+        """Without a bound where Redis does not allow INFO: the start of the worker has warned of it."""
         info = await facts(self._redis, "memory")
         most = int(info.get("maxmemory", 0))
         if not most:

@@ -21,7 +21,7 @@ from askonce.tables.rows import kind_of, read_rows
 def refuse_stranger(table: Table, journal: Path | None, *, restart: bool) -> None:
     """Raises ValueError where the output is there already and no run of ours made it."""
     if Path(table.output).exists() and not restart and not (journal and journal.exists()):
-        raise ValueError(f"{table.output} is there already, and no journal of a batch beside it; --restart starts over")
+        raise ValueError(f"{table.output} already exists without a batch journal next to it; --restart starts over")
 
 
 async def finish(table: Table, paths: Paths, prices: Prices, model: str | None) -> None:

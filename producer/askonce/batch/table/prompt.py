@@ -48,7 +48,7 @@ class Prompt:
         missing = [column for column in self.columns if is_null(fields.get(column))]
         cells = {column: cell_text(fields.get(column)) for column in self.columns}
         if missing or not any(text.strip() for text in cells.values()):
-            raise ValueError(f"nothing stands in {_listed(missing or self.columns)}")
+            raise ValueError(f"no value in {_listed(missing or self.columns)}")
         return cells
 
     def _around(self, cells: Mapping[str, str]) -> str:

@@ -63,9 +63,7 @@ class Viewers:
         token = request.cookies.get(COOKIE, "")
         if await self._doorman.lets_in_anybody(request):
             if not self._doorman.is_local:
-                raise Refused(
-                    403, "served with --open, this page needs a key: `askonce keys add NAME --rights ask,read`"
-                )
+                raise Refused(403, "with --open, this page requires a key: `askonce keys add NAME --rights ask,read`")
             return Viewer(ANYBODY, token or new_token(), named=False)
         digest = await self._sessions.key_of(token) if token else None
         key = None if digest is None else await self._doorman.key_of(digest)
@@ -78,7 +76,7 @@ class Viewers:
         viewer = await self.reader(request)
         form = await checked_form(request, viewer.token)
         if not viewer.may_change:
-            raise Refused(403, f"the key {viewer.key.name!r} has no right to operator", code="missing_right")
+            raise Refused(403, f"the key {viewer.key.name!r} lacks the right operator", code="missing_right")
         return viewer, form
 
     async def log_in(self, request: Request) -> Viewer | None:
@@ -104,9 +102,9 @@ async def checked_form(request: Request, token: str) -> Form:
     """The form of a request that came from the page itself. Raises Refused."""
     form = await read_form(request)
     if request.headers.get("sec-fetch-site", "none") not in SAME_SITE:
-        raise Refused(403, "a page of another site may not change anything", code="other_site")
+        raise Refused(403, "pages of other sites may not change anything", code="other_site")
     if not token or not hmac.compare_digest(form.text("csrf").encode(), csrf_of(token).encode()):
-        raise Refused(403, "this form is out of date: load the page again", code="csrf")
+        raise Refused(403, "this form has expired: reload the page", code="csrf")
     return form
 
 

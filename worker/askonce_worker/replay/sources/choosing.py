@@ -89,7 +89,7 @@ class Reading:
             kept = {name: value for name, value in question.params.items() if name not in DELIVERY}
             question = question.with_fields(params=kept)
         if question.model is None:
-            raise BadCall("no model: name it by --model, or in ASKONCE_MODEL")
+            raise BadCall("no model: set it with --model, or in ASKONCE_MODEL")
         question.check()
         return replace(call, question=question)
 
