@@ -1,4 +1,4 @@
-"""How connections are spoken to: uvicorn's protocol, with a bound on how long a request may take to be sent."""
+"""How connections are spoken to: uvicorn's protocol, with bounds on a request's headers: seconds and bytes."""
 
 import asyncio
 from typing import Any
@@ -6,17 +6,34 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 SECONDS = 30.0
-"""Within which the first request of a connection must have its headers here. Later ones: uvicorn's keep-alive."""
+"""Within which a connection must have its first headers here, and those of a later request once that has begun. Before
+it has, uvicorn's keep-alive bounds the wait."""
+MOST = 65_536
+"""Bytes of headers, about: what comes at once counts once it is not all."""
 
 
 class PatientProtocol(HttpToolsProtocol):
-    """Closes connections on which nothing comes, or a header a minute."""
+    """Closes connections on which nothing comes, or a header a minute, or headers without an end."""
 
     _late: asyncio.TimerHandle | None = None
+    """There is one while headers are to come."""
+    _size = 0
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
-        self._late = self.loop.call_later(SECONDS, transport.close)
+        self._begin()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self._late is not None:
+            self._size += len(data)
+            if self._size > MOST and not self.transport.is_closing():
+                self.send_400_response("The headers are too long.")
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        if self._late is None:
+            self._begin()
 
     def on_headers_complete(self) -> None:
         self._in_time()
@@ -26,6 +43,11 @@ class PatientProtocol(HttpToolsProtocol):
         self._in_time()
         super().connection_lost(exc)
 
+    def _begin(self) -> None:
+        self._size = 0
+        self._late = self.loop.call_later(SECONDS, self.transport.close)
+
     def _in_time(self) -> None:
         if self._late is not None:
             self._late.cancel()
+            self._late = None
