@@ -151,6 +151,8 @@ async def test_other_paths_are_told_apart(http, door, llm_server):
     assert (await http.get("/chat/completions")).status_code == 405
     lost = await http.get("/nowhere")
     assert (lost.status_code, "not found" in lost.json()["error"]["message"]) == (404, True)
+    assert len((await http.get(f"/{'n' * 9000}")).content) < 1000
+    assert (await http.get(door.root + "/")).headers["location"] == "/ui/"
     assert (await http.get(door.root + "/healthz")).json() == {"status": "alive"}
     assert (await http.get(door.root + "/readyz")).json() == {"workers": 1}
 

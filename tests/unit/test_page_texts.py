@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from askonce.serve.page import render
+from askonce.serve.page.shown import share
 
 TEMPLATES = sorted((Path(render.__file__).parent / "templates").glob("*.html"))
 MARKUP = re.compile(r"{%.*?%}|{{.*?}}|{#.*?#}|<code>.*?</code>|<[^>]*>", re.DOTALL)
@@ -33,3 +34,19 @@ def test_each_text_is_used():
 
 def test_nothing_in_a_template_is_left_unescaped():
     assert not any(re.search(r"\|\s*safe|autoescape|Markup\(", path.read_text()) for path in TEMPLATES)
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [
+        (None, "–"),
+        (0.0, "0.0%"),
+        (1e-6, "<0.1%"),
+        (0.0005, "0.1%"),
+        (0.5, "50.0%"),
+        (0.99997, ">99.9%"),
+        (1.0, "100.0%"),
+    ],
+)
+def test_a_share_of_nearly_all_is_not_written_as_all(value, written):
+    assert share(value) == written

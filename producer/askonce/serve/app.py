@@ -8,7 +8,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from askonce.client import Client
@@ -32,6 +32,9 @@ from askonce.serve.what_happened import WhatHappened
 from askonce.settings import client_settings
 from askonce.store.connection import Store
 from askonce.tasks import stop
+
+LONGEST_PATH = 200
+"""Characters of a path that a refusal repeats."""
 
 
 def app_from_environment() -> Starlette:
@@ -69,6 +72,7 @@ def make_app(settings: ServeSettings) -> Starlette:
             *_of_provider(provider),
             *batch_api.routes,
             page.mount(),
+            Route("/", _to_the_page),
             Route("/healthz", _alive),
             Route("/readyz", ready),
         ],
@@ -102,6 +106,11 @@ def _of_provider(provider: Provider) -> list[Route]:
     ]
 
 
+async def _to_the_page(_: Request) -> Response:
+    """For a person who has only the server's address."""
+    return RedirectResponse("/ui/")
+
+
 async def _alive(_: Request) -> Response:
     return json_response({"status": "alive"})
 
@@ -125,7 +134,9 @@ async def _no_files(_: Request, error: Exception) -> Response:
 
 async def _no_route(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    reply = Refused(error.status_code, f"{request.method} {request.url.path}: {error.detail.lower()}").response()
+    reply = Refused(
+        error.status_code, f"{request.method} {request.url.path[:LONGEST_PATH]}: {error.detail.lower()}"
+    ).response()
     reply.headers.update(error.headers or {})
     return reply
 

@@ -61,7 +61,6 @@ def _facts(history: History, prices: Prices, viewer: Viewer, form: Form) -> dict
         "rows": report["by"],
         "more": report["groups"] - MOST_ROWS,
         "currency": prices.currency,
-        "hint": prices.hint,
         "at": history.at_ms / 1000,
         "chart": _chart(history.hours if period in BY_HOUR else history.days, prices, namespace, model),
         "by_hour": period in BY_HOUR,

@@ -12,7 +12,10 @@ def number(value: float) -> str:
 
 
 def share(value: float | None) -> str:
-    return "–" if value is None else f"{value:.1%}"
+    """What is not all is never written as all, and what is not nothing never as nothing."""
+    if value is None:
+        return "–"
+    return "<0.1%" if 0 < value < 0.0005 else ">99.9%" if 0.9995 <= value < 1 else f"{value:.1%}"
 
 
 def money(value: float | None, currency: str) -> str:
