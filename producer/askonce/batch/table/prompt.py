@@ -142,4 +142,5 @@ def _of_numpy(value: Any) -> Any:
 
 
 def _listed(names: Sequence[str]) -> str:
-    return " and ".join(f"{{{name}}}" for name in names)
+    *first, last = [f"{{{name}}}" for name in names] or ["none"]
+    return f"{', '.join(first)} and {last}" if first else last
