@@ -34,8 +34,8 @@ class AnswerError:
 
     Args:
         kind: What went wrong. docs/producers.md says what to do about each kind.
-        message: The cause in words, the provider's own where it answered.
-        status: The provider's HTTP status, where it answered.
+        message: The cause in words; the provider's own, if it responded.
+        status: The provider's HTTP status, if it responded.
     """
 
     kind: ErrorKind
@@ -48,24 +48,24 @@ class Answer:
     """One answer.
 
     Args:
-        job_id: The job's id. None for an answer of the exact cache, which needed no job.
+        job_id: The job's id. None for an answer from the exact cache, which needed no job.
         status: `answered` or `failed`.
-        source: Where it comes from: `exact`, `semantic`, `inflight` or `llm`. None for a failed one.
-        similarity: Cosine similarity of the matched question, of a semantic or in-flight match.
-        matched_question: The text of the question whose answer this is, of such a match.
+        source: Where it came from: `exact`, `semantic`, `inflight` or `llm`. None for a failed one.
+        similarity: Cosine similarity of the matched question, for a semantic or in-flight match.
+        matched_question: The text of the question whose answer this is, for such a match.
         model: The model that answered, as the provider names it.
-        cached_at: Unix seconds at which the answer was stored, for one out of the cache.
+        cached_at: Unix seconds at which the answer was stored, for one from the cache.
         error: Why there is no answer, for a failed one.
-        metadata: The question's, as it was.
-        body: The provider's reply, untouched: a chat completion, a response, or embeddings. Of a failed one its error;
-            of one of kind `invalid_answer` the reply that does not fit, for who has paid for it.
+        metadata: The question's metadata, unchanged.
+        body: The provider's reply, unchanged: a chat completion, a response, or embeddings. For a failed one,
+            its error; for the kind `invalid_answer`, the reply that does not fit, if this question paid for it.
         unmatched: Why the question was asked without looking for similar ones first, such as `embeddings_slow`. None
-            for one that was matched as it should be.
-        waited: Seconds that the look for similar questions took, where it waited for a slow server.
-        tier: How the call for it was paid, where not in the standard tier: `flex`, `batch`, or the provider's word.
-        cost: What that call cost, by the worker's prices. None for one without a call of its own, or without a price.
-        parsed: Where a schema was given, what the text says: an object of the pydantic model, or the value of the JSON.
-            None where the model called tools or refused.
+            if it was matched normally.
+        waited: Seconds that the search for similar questions took, if it waited for a slow server.
+        tier: How its call was paid, if not in the standard tier: `flex`, `batch`, or the provider's word.
+        cost: What that call cost, at the worker's prices. None without a call of its own, or without a price.
+        parsed: If a schema was given, the parsed text: an object of the pydantic model, or the JSON value. None if the
+            model called tools or refused.
     """
 
     job_id: str | None
@@ -86,7 +86,7 @@ class Answer:
 
     @property
     def text(self) -> str | None:
-        """What the model said. None for a failed answer, embeddings, and where the model called tools or refused."""
+        """What the model said. None for a failed answer, embeddings, tool calls and refusals."""
         return message_text(self._message())
 
     @property
@@ -96,12 +96,12 @@ class Answer:
 
     @property
     def usage(self) -> Mapping[str, Any] | None:
-        """The tokens of the call that made this answer, as the provider counts them; a repaired one took two calls."""
+        """The tokens of the call that made this answer, as counted by the provider; a repaired one took two calls."""
         return self.body.get("usage") if self.body is not None else None
 
     @property
     def refusal(self) -> str | None:
-        """The provider's own refusal, where there is one."""
+        """The provider's refusal, if there is one."""
         return self._message().get("refusal")
 
     def _message(self) -> Mapping[str, Any]:

@@ -24,25 +24,25 @@ def ask(
     timeout: float | None = None,
     **fields: Unpack[QuestionFields],
 ) -> Answer:
-    """Asks one question, and blocks until its answer is there.
+    """Asks a question and blocks until it is answered.
 
-    All threads share one client and one background thread, which are made at the first call and closed when the program
-    ends. In asynchronous code use `Client.ask`, which does not block the event loop.
+    All threads share one client and one background thread, created by the first call and closed when the program ends.
+    In asynchronous code use `Client.ask`, which does not block the event loop.
 
     Args:
         question: The question, or its text.
-        client: Asks, in place of the shared `Client()`. One serves all threads, and must not be closed elsewhere: each
-            is kept until the program ends.
-        timeout: Seconds to wait, and the question's deadline. None takes the client's (60).
+        client: Used instead of the shared `Client()`. It serves all threads and is kept until the program ends. It must
+            not be closed elsewhere.
+        timeout: Seconds to wait, and the question's deadline. None uses the client's (60).
         **fields: Fields of the question, such as `model`.
 
     Returns:
         The answer, which is never a failed one.
 
     Raises:
-        AnswerTimeout: There is no answer within `timeout`.
+        AnswerTimeout: There was no answer within `timeout`.
         InvalidQuestion: The question is malformed.
-        QuestionFailed: The question ended as failed.
+        QuestionFailed: The question failed.
         QueueFull: The lane is full, or Redis is nearly full.
         StoreUnreachable: Redis does not answer.
     """
@@ -57,11 +57,11 @@ def explain(
     timeout: float = 10.0,
     **fields: Unpack[QuestionFields],
 ) -> Explanation:
-    """Explains why a question is, or is not, answered from the cache, as `Client.explain` does, and blocks meanwhile.
+    """Explains why a question is, or is not, answered from the cache, like `Client.explain`, but blocks.
 
     Args:
         question: The question, or its text.
-        client: Explains, in place of the shared `Client()`. As with `ask`, it must not be closed elsewhere.
+        client: Used instead of the shared `Client()`. As with `ask`, it must not be closed elsewhere.
         timeout: Seconds to wait for a worker.
         **fields: Fields of the question, such as `model`.
 
@@ -86,26 +86,26 @@ def run(
     timeout: float | None = None,
     **options: Unpack[ClientOptions],
 ) -> list[Answer]:
-    """Asks many questions, and blocks until all are answered.
+    """Asks many questions and blocks until all are answered.
 
-    Ctrl-C ends the wait. What was submitted goes on, and is found in the cache the next time.
+    Ctrl-C ends the wait. Submitted questions continue, and their answers are in the cache the next time.
 
     Args:
         questions: Questions, or their texts: a list, a column of a data frame, or a generator, which is read as there
             is room.
-        client: Asks, and is closed afterwards. None makes one of `options`.
-        in_flight: Most questions under way at a time.
+        client: Asks, and is closed afterwards. None creates one from `options`.
+        in_flight: Maximum number of questions in flight.
         lane: `bulk` or `interactive`.
-        timeout: Seconds for all of it. None waits as long as the workers need.
-        **options: Of the `Client` that is made.
+        timeout: Seconds for the whole run. None waits as long as it takes.
+        **options: For the `Client` that is created.
 
     Returns:
-        The answers in the order of the questions, failed ones among them: `answer.status` says so.
+        The answers, in the order of the questions, failed ones included: see `answer.status`.
 
     Raises:
-        AnswerTimeout: Not all are answered within `timeout`. Answers that came are in the cache.
+        AnswerTimeout: Not all were answered within `timeout`. Those that were are in the cache.
         StoreUnreachable: Redis does not answer.
-        TypeError: It is a whole data frame.
+        TypeError: `questions` is a whole data frame.
     """
     asked = chosen(client, options)
     return on_a_loop_of_its_own(_answers(asked, timeout, _values(questions), in_flight, lane), timeout)

@@ -21,13 +21,13 @@ class AskOnceError(Exception):
 
 
 class NotAccepted(AskOnceError):
-    """A submission that was refused, in whole or in part.
+    """A submission was refused, in whole or in part.
 
     Attributes:
         accepted: Job ids of the questions that got in.
-        refused: The `Question`s that did not get in and still may, each with its job id. `submit_many(error.refused)`
-            goes on, and is safe where it is not certain what got in. They are not simply the last ones: a full lane
-            may have room for a small chunk behind a large one.
+        refused: The `Question`s that did not get in and still may, each with its job id. Continue with
+            `submit_many(error.refused)`, which is safe if it is unclear what got in. They are not simply the last
+            ones: a full lane may have room for a small chunk behind a large one.
     """
 
     def __init__(self, message: str, *, accepted: Sequence[str] = ()) -> None:
@@ -37,14 +37,14 @@ class NotAccepted(AskOnceError):
 
 
 class InvalidQuestion(NotAccepted, ValueError):
-    """The question is malformed, or its job id stands for another question. Nothing of it was written."""
+    """The question is malformed, or its job id belongs to another one. Nothing was written."""
 
 
 class QueueFull(NotAccepted):
     """The lane is full, or Redis is nearly full.
 
     Attributes:
-        retry_after: Seconds after which another try makes sense.
+        retry_after: Seconds to wait before the next try.
     """
 
     def __init__(self, message: str, *, retry_after: float = 1.0, accepted: Sequence[str] = ()) -> None:
@@ -57,10 +57,10 @@ class StoreUnreachable(NotAccepted, ConnectionError):
 
 
 class AnswerTimeout(AskOnceError, TimeoutError):
-    """There is no answer within the time given.
+    """There was no answer within the given time.
 
     Attributes:
-        job_id: The job that was waited for. Its question goes on until its deadline.
+        job_id: The job that was awaited. Its question continues until its deadline.
     """
 
     def __init__(self, job_id: str, message: str | None = None) -> None:
@@ -69,10 +69,10 @@ class AnswerTimeout(AskOnceError, TimeoutError):
 
 
 class UnknownJob(AskOnceError, KeyError):
-    """Nothing is known under this job id.
+    """The job id is unknown.
 
     Attributes:
-        job_id: The id that is unknown.
+        job_id: The unknown id.
     """
 
     def __init__(self, job_id: str) -> None:
@@ -84,7 +84,7 @@ class UnknownJob(AskOnceError, KeyError):
 
 
 class QuestionFailed(AskOnceError):
-    """The question ended as failed.
+    """The question failed.
 
     Attributes:
         answer: The failed answer. `answer.error` has the cause, `answer.body` the provider's own error.

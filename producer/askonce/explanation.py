@@ -9,12 +9,12 @@ State = Literal["valid", "invalidated", "expired", "unfit", "unchecked", "unread
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A part of the scope in which two questions differ, each as a short text.
+    """A part of the scope in which two questions differ, each shown as a short text.
 
     Args:
         field: `model`, `system`, `template`, `history`, `messages`, or `params.NAME`.
-        asked: The question's. None where it has none.
-        cached: The other one's. None where it has none.
+        asked: The question's value. None if it has none.
+        cached: The other question's value. None if it has none.
     """
 
     field: str
@@ -24,18 +24,18 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class NearEntry:
-    """A cached answer to a question that is near to this one.
+    """A cached answer to a similar question.
 
     Args:
         question: The beginning of its question.
-        similarity: Cosine similarity to the question that is explained.
+        similarity: Cosine similarity to the explained question.
         age: Seconds since its answer was stored.
         expires_in: Seconds until it expires.
-        refused_by: Every rule that keeps its answer from this question: `threshold`, `epoch`, `scope`, `reported` (as a
+        refused_by: Every rule that refuses its answer to this question: `threshold`, `epoch`, `scope`, `reported` (as a
             wrong hit), `indistinct` (the embedding model cannot tell the two apart), `about_now`, `schema` (it does not
-            fit), or a rule of the guard by its name, such as `negation`. Empty: it would be used.
-        differences: In what its scope differs, where that is known.
-        score: What the policy in force makes of it. None where that is the similarity itself.
+            fit), or a rule of the guard, such as `negation`. Empty: it would be used.
+        differences: How its scope differs, if known.
+        score: Its score under the policy in force. None if that is the similarity itself.
         fingerprint: Its identity. Empty from a worker of an older release.
     """
 
@@ -55,10 +55,10 @@ class ExactEntry:
 
     Args:
         state: `valid`, `invalidated`, `expired` (or dropped: there was one), `unfit` (it does not fit the question's
-            schema), `unchecked` (a worker has to look whether it does), `unreadable`, or `none`.
+            schema), `unchecked` (a worker has yet to check), `unreadable`, or `none`.
         age: Seconds since it was stored.
         expires_in: Seconds until it expires.
-        invalidated_by: What was invalidated since: `all`, `model`, `namespace`, `both`.
+        invalidated_by: What was invalidated since then: `all`, `model`, `namespace`, `both`.
     """
 
     state: State = "none"
@@ -72,10 +72,10 @@ class InForce:
     """What decides about a match of this question.
 
     Args:
-        threshold: Least score of a match. None: nothing is matched by similarity.
+        threshold: Minimum score of a match. None: nothing is matched by similarity.
         scorer: `cosine`, or `learnt` from the group's own labels.
-        version: Of the policy of its group. None: it is served as the profile of the embedding model says.
-        check_chance: Share of the hits that are checked. None: none is.
+        version: The version of its group's policy. None: the embedding model's profile applies.
+        check_chance: Share of hits that are checked. None: none are.
     """
 
     threshold: float | None
@@ -92,19 +92,19 @@ class Explanation:
         outcome: `exact`, `semantic`, or `none`: it would go to the LLM, or join the same question in flight.
         reason: Why there is no hit: `bypass`, `refresh`, `about_now`, `exact_only`, `semantic_off`, `too_long`,
             `unmatched`, `invalidated`, `expired`, `unfit`, `unchecked`, `other_scope`, `below_threshold`, `refused`, or
-            `no_entry`. Of a hit it is the outcome.
-        detail: More of the reason: the words that tell that a question is about now, why it is matched exactly only,
-            why it could not be matched.
+            `no_entry`. For a hit, the outcome.
+        detail: Details of the reason: the words that make it a question about the present, why it is matched exactly
+            only, why it could not be matched.
         namespace: The question's.
         model: The question's.
         scope: Its scope id.
         fingerprint: Its identity.
-        epochs: The four counters of what was invalidated, as they stand: all, model, namespace, both.
+        epochs: The current values of the four invalidation counters: all, model, namespace, both.
         exact: The answer to exactly this question.
         in_scope: The nearest entries of its scope, the nearest first.
         elsewhere: The nearest entries of its namespace in other scopes, or of earlier epochs.
-        in_force: What decides about a match. None where no worker has said so.
-        explained_by: `worker`, or `redis`: no worker answered, and similarity was not looked at.
+        in_force: What decides about a match. None if no worker responded.
+        explained_by: `worker`, or `redis`: no worker responded, so similarity was not considered.
         note: What is missing, and why.
     """
 

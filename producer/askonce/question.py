@@ -67,29 +67,29 @@ class QuestionFields(TypedDict, total=False):
 class Question:
     """One question to an LLM.
 
-    Nothing is checked here: every way into the queue does so, and raises InvalidQuestion.
+    Nothing is checked here. Every method that queues it checks it, and raises InvalidQuestion.
 
     Args:
-        text: What varies between questions, and the only part that is embedded and matched.
-        model: The model's name. None takes the client's.
+        text: The part that varies between questions; only this is embedded and matched.
+        model: The model's name. None uses the client's.
         system: The system prompt.
-        template: The fixed text around `text`, with `{text}` in its place. It is sent, and never embedded.
+        template: The fixed text around `text`, with `{text}` in its place. It is sent but never embedded.
         history: Earlier messages of the conversation, oldest first.
-        params: Any other parameters of the request. Unknown ones go to the provider as they are.
-        namespace: The tenant: answers never cross namespaces. None takes the client's.
+        params: Other parameters of the request. Unknown ones are passed to the provider as they are.
+        namespace: The tenant: answers never cross namespaces. None uses the client's.
         cache: `use`, `refresh` (ask again and replace the cached answer) or `bypass` (neither read nor write).
-        ttl: Seconds for which the answer may be reused. None takes the worker's setting.
-        threshold: Least cosine similarity of a match, in (0, 1]. It may only tighten the worker's.
-        job_id: The name under which any process can fetch the answer. None gets a random one.
-        metadata: Any JSON, returned with the answer. It is never part of the identity.
+        ttl: Seconds the answer may be reused. None uses the worker's setting.
+        threshold: Minimum cosine similarity of a match, in (0, 1]. It can only be stricter than the worker's.
+        job_id: The id with which any process can fetch the answer. None generates a random one.
+        metadata: Any JSON, returned with the answer. Not part of the identity.
         semantic: False matches exactly only.
-        messages: The whole conversation where it is more than text (images, files, tool calls). It is matched exactly
-            only. `from_body` sets it where needed.
-        tier: How it is paid in the bulk lane: `standard`, `flex` or `batch`. None takes the worker's setting.
-            It is never part of the identity.
-        endpoint: What the provider is asked: `chat` completions, `responses`, or `embeddings`, which are matched
-            exactly only. A response that depends on what the provider keeps, or runs, bypasses the cache.
-        schema: What the answer has to fit: a pydantic model or a JSON schema, which is sent as `response_format`; True
+        messages: The whole conversation, if it is more than text (images, files, tool calls). It is matched exactly
+            only. `from_body` sets it if needed.
+        tier: How it is paid in the bulk lane: `standard`, `flex` or `batch`. None uses the worker's setting.
+            Not part of the identity.
+        endpoint: What the provider is asked for: `chat` completions, `responses`, or `embeddings`, which are matched
+            exactly only. A response that depends on what the provider stores or runs bypasses the cache.
+        schema: What the answer must fit: a pydantic model or a JSON schema, which is sent as `response_format`; True
             for the one in `params`. An answer that does not fit is repaired once, or fails as `invalid_answer`.
     """
 
@@ -130,14 +130,14 @@ class Question:
 
     @classmethod
     def from_body(cls, body: Mapping[str, Any], **options: Unpack[QuestionFields]) -> "Question":
-        """Makes a question of a request.
+        """Makes a question from a request.
 
         Args:
-            body: The request, as it would go to `/v1/chat/completions`, or to the `endpoint` in the options.
+            body: The request, as it would be sent to `/v1/chat/completions`, or to the `endpoint` in the options.
             **options: Fields that a request does not have, such as `cache` or `job_id`.
 
         Raises:
-            InvalidQuestion: The body is no object, or its messages, input or model are malformed.
+            InvalidQuestion: The body is not an object, or its messages, input or model are malformed.
         """
         require(isinstance(body, Mapping), "the body is an object")
         fields_of = FROM_BODY.get(options.get("endpoint", "chat"), fields_of_request)

@@ -20,18 +20,18 @@ from askonce.session.memory_worker import Answering, Said
 
 
 class FakeClient(Client):
-    """Does what `Client` does, in memory: it passes the same contract suite. It matches equal questions only.
+    """A `Client` in memory that passes the same contract suite. It matches equal questions only.
 
     An answer to a question with a schema fails where it is no JSON, or a pydantic model refuses it, or, where
     jsonschema-rs is installed (as `askonce[worker]` has it), a JSON schema. None is repaired.
 
     Args:
         answers: Answers by the text of their questions, or a function of the question, plain or async. An answer is a
-            text, a chat-completion body or an `Answer`. What the function raises fails the question, and so does a text
-            that is not listed. None answers each question by an echo.
-        model: The model of questions that name none.
-        timeout: Seconds for which `ask` waits, unless it is given a timeout.
-        **options: Of `Client`.
+            text, a chat-completion body or an `Answer`. If the function raises, or a text is not listed, the question
+            fails. None echoes each question.
+        model: The model for questions that name none.
+        timeout: Seconds `ask` waits, unless it is given a timeout.
+        **options: Those of `Client`.
     """
 
     def __init__(
@@ -55,11 +55,11 @@ class FakeClient(Client):
         return self._memory.asked
 
     def pause(self) -> None:
-        """Lets questions wait in the queue from now on, as if no worker ran."""
+        """Makes questions wait in the queue, as if no worker ran."""
         self._memory.pause()
 
     def resume(self) -> None:
-        """Lets the questions that wait be answered, and those to come."""
+        """Answers waiting questions, and new ones."""
         self._memory.resume()
 
 

@@ -64,19 +64,19 @@ class ClientBase(Closing):
 
     @property
     def namespace(self) -> str:
-        """The tenant of questions that name none."""
+        """The tenant for questions that name none."""
         return self._namespace
 
     @property
     def model(self) -> str | None:
-        """The model of questions that name none, where there is one."""
+        """The model for questions that name none, if set."""
         return self._settings.model
 
     async def workers_alive(self) -> int:
-        """Counts the workers that are alive.
+        """Counts live workers.
 
         Returns:
-            The number of workers whose sign of life is younger than their lease (10 s by default).
+            The number of workers whose heartbeat is younger than their lease (10 s by default).
 
         Raises:
             StoreUnreachable: Redis does not answer.
@@ -84,7 +84,7 @@ class ClientBase(Closing):
         return await self._backends.get().workers_alive()
 
     async def aclose(self) -> None:
-        """Closes the connections of the running loop. Calls that still wait raise StoreUnreachable."""
+        """Closes the running loop's connections. Pending calls raise StoreUnreachable."""
         backend = self._backends.pop()
         if backend is not None:
             await backend.aclose()

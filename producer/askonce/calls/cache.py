@@ -16,16 +16,16 @@ from askonce.session.parsed import with_parsed
 
 class Cache(ClientBase):
     async def lookup(self, question: Question | str, **fields: Unpack[QuestionFields]) -> Answer | None:
-        """Looks an answer up in the exact cache, whatever the question's `cache`. It never asks the LLM.
+        """Looks up an answer in the exact cache, whatever the question's `cache`. It never asks the LLM.
 
-        Similar questions are found by the workers alone: the client makes no embeddings.
+        Only workers find similar questions: the client makes no embeddings.
 
         Args:
             question: The question, or its text.
             **fields: Fields of the question, such as `model`. They replace those of a `Question`.
 
         Returns:
-            The cached answer to exactly this question, or None: also for one that is not known to fit its `schema`.
+            The cached answer to exactly this question. None if there is none, or it may not fit `schema`.
 
         Raises:
             InvalidQuestion: The question is malformed.
@@ -40,8 +40,8 @@ class Cache(ClientBase):
     ) -> Explanation:
         """Explains why a question is, or is not, answered from the cache. Nothing is asked, cached or counted.
 
-        A worker looks for similar questions. Where none answers, the explanation says so in its `note`, and what Redis
-        knows by itself: the answer to exactly this question, and what was invalidated.
+        A worker looks for similar questions. If none responds, the explanation says so in its `note`, and has what
+        Redis alone knows: the answer to exactly this question, and what was invalidated.
 
         Args:
             question: The question, or its text.
@@ -66,19 +66,19 @@ class Cache(ClientBase):
         usage: Mapping[str, Any] | None = None,
         **fields: Unpack[QuestionFields],
     ) -> bool:
-        """Puts an answer into the cache, for the question's `ttl`, else the client's `cache_ttl`.
+        """Stores an answer in the cache, for the question's `ttl`, else the client's `cache_ttl`.
 
         Args:
             question: The question, or its text.
-            text: The answer, or a provider's reply. One that a worker would not keep is refused.
+            text: The answer, or a provider's reply. One that a worker would not cache is refused.
             usage: The tokens of an answer given as text, as a provider reports them.
             **fields: Fields of the question, such as `model`. They replace those of a `Question`.
 
         Returns:
-            True; False where it is found exactly only for now, since too many vectors wait to be made.
+            True. False if only exact lookups find it for now, because too many vectors are waiting to be made.
 
         Raises:
-            InvalidQuestion: The question is malformed, or the answer may not be kept.
+            InvalidQuestion: The question is malformed, or the answer may not be cached.
             QueueFull: Redis is nearly full.
             StoreUnreachable: Redis does not answer.
         """
@@ -89,18 +89,18 @@ class Cache(ClientBase):
         return await self._backends.get().store(checked, body, checked.ttl or self._settings.cache_ttl)
 
     async def invalidate(self, *, model: str | None = None, namespace: str | None = None, all: bool = False) -> None:  # noqa: A002
-        """Invalidates cached answers: once this returns, no lookup anywhere uses them.
+        """Invalidates cached answers. Once this returns, no lookup uses them anywhere.
 
-        Questions that are being asked at this moment are still answered, and not cached.
+        Questions in flight are still answered, but not cached.
 
         Args:
-            model: Answers of this model; with `namespace` only those in it.
-            namespace: Answers in this namespace. None does not stand for the client's.
-            all: Everything, in all namespaces, in place of the other two.
+            model: Answers of this model; with `namespace`, only those in it.
+            namespace: Answers in this namespace. None does not mean the client's.
+            all: Everything, in all namespaces, instead of the other two.
 
         Raises:
             StoreUnreachable: Redis does not answer.
-            ValueError: Nothing is named, or `all` together with something.
+            ValueError: Nothing is named, or `all` is combined with something.
         """
         if model is not None:
             check_model(model)
@@ -109,18 +109,18 @@ class Cache(ClientBase):
         await self._backends.get().invalidate(epoch_field(model=model, namespace=namespace, everything=all))
 
     async def report_wrong(self, job_id: str, *, drop_entry: bool = False, namespace: str | None = None) -> bool:
-        """Reports that a job got another question's answer, and a wrong one: no worker matches these two again.
+        """Reports that a job wrongly got another question's answer: no worker matches these two again.
 
-        It needs the job's result, which of an id that `ask` or `map` made is there for a minute. An answer without a
-        job id came from the exact cache: `cache="refresh"` replaces it.
+        It needs the job's result, which is kept for a minute if `ask` or `map` made the id. An answer without a job id
+        came from the exact cache: `cache="refresh"` replaces it.
 
         Args:
             job_id: The job's id.
-            drop_entry: Whether the answer leaves the cache, too.
-            namespace: The job's namespace. None takes the client's.
+            drop_entry: Whether to delete the cached answer, too.
+            namespace: The job's namespace. None uses the client's.
 
         Returns:
-            False where all of this was known already.
+            False if all of this was already known.
 
         Raises:
             AnswerTimeout: The job has no answer yet.
@@ -132,17 +132,17 @@ class Cache(ClientBase):
         return await self._backends.get().report_wrong(self._space(namespace), job_id, drop_entry=drop_entry)
 
     async def report_right(self, job_id: str, *, namespace: str | None = None) -> bool:
-        """Reports that a job was rightly given another question's answer: a label, by which workers know their errors.
+        """Reports that a job rightly got another question's answer: a label from which workers learn their error rate.
 
-        It needs the job's result, as `report_wrong` does. Of a pair that was reported as wrong before it takes nothing
-        back: workers do not match these two again.
+        It needs the job's result, as `report_wrong` does. It does not undo an earlier `report_wrong`: workers
+        still do not match these two again.
 
         Args:
             job_id: The job's id.
-            namespace: The job's namespace. None takes the client's.
+            namespace: The job's namespace. None uses the client's.
 
         Returns:
-            False where it was known already.
+            False if it was already known.
 
         Raises:
             AnswerTimeout: The job has no answer yet.

@@ -18,24 +18,24 @@ class ManyQuestions(ClientBase):
     async def submit_many(
         self, questions: Questions, *, lane: Lane = "bulk", timeout: float | None = None
     ) -> list[str]:
-        """Puts many questions into the queue, and returns without waiting for their answers.
+        """Queues many questions and returns without waiting for their answers.
 
-        A list is checked whole before anything is written; a stream is checked part by part.
+        A list is checked completely before anything is written, a stream part by part.
 
         Args:
             questions: Questions, or their texts: a list, or a stream, which may be asynchronous.
             lane: `bulk` or `interactive`.
-            timeout: Seconds to each question's deadline. None takes the client's `job_ttl`.
+            timeout: Seconds until each question's deadline. None uses the client's `job_ttl`.
 
         Returns:
             The job ids, in the order of the questions.
 
         Raises:
-            InvalidQuestion: A question is malformed, or its job id stands for another one.
+            InvalidQuestion: A question is malformed, or its job id belongs to another one.
             QueueFull: The lane is full, or Redis is nearly full.
             StoreUnreachable: Redis does not answer.
-                All three carry `accepted`, the ids that got in, and `refused`, the questions that may still:
-                `submit_many(error.refused)` goes on.
+                All three have `accepted`, the ids that got in, and `refused`, the questions that still may:
+                continue with `submit_many(error.refused)`.
         """
         return await submit_many(
             self._backends.get(),
@@ -58,16 +58,16 @@ class ManyQuestions(ClientBase):
 
         Args:
             job_ids: The jobs' ids.
-            forget: Whether a result is dropped a minute after it is yielded.
-            timeout: Seconds for all of them. None waits as long as the workers need.
-            namespace: The jobs' namespace. None takes the client's.
-            schema: The questions': it makes `answer.parsed` of each text.
+            forget: Whether to drop a result a minute after it is yielded.
+            timeout: Seconds for all of them. None waits as long as it takes.
+            namespace: The jobs' namespace. None uses the client's.
+            schema: The questions' schema, for `answer.parsed`.
 
         Yields:
-            Answers as they come, failed ones too: of an unknown job one of kind `unknown_job`.
+            Answers as they arrive, failed ones included. An unknown job yields one of kind `unknown_job`.
 
         Raises:
-            AnswerTimeout: Not all are answered within `timeout`.
+            AnswerTimeout: Not all were answered within `timeout`.
             StoreUnreachable: Redis does not answer.
         """
         seconds = None if timeout is None else checked_seconds(timeout, zero=True)
@@ -86,22 +86,22 @@ class ManyQuestions(ClientBase):
     ) -> AsyncIterator[tuple[Question, Answer]]:
         """Asks a stream of questions in bounded memory.
 
-        What the exact cache holds is answered at once, as by `ask`: without queue, worker and job id. Only questions
-        under job ids of yours go through the queue, so that `result` finds them. A full queue is waited for.
+        Exact hits are answered at once, as by `ask`: without queue, worker or job id. Only questions with your own job
+        ids go through the queue, so that `result` finds them. While the queue is full, it waits.
 
         Args:
             questions: Questions, or their texts: a list, or a stream, which may be asynchronous.
-            in_flight: Most questions under way, those answered but not yet yielded included.
-            ordered: Whether answers come in the order of the questions, or as they are ready.
-            keep: False answers questions under job ids of yours from the cache, too. No id may stand for two questions.
+            in_flight: Maximum number of questions in flight, including those answered but not yet yielded.
+            ordered: Whether to yield answers in the order of the questions, or as they are ready.
+            keep: False also answers questions with your own job ids from the cache. No id may belong to two questions.
             lane: `bulk` or `interactive`.
-            timeout: Seconds to each question's deadline. None takes the client's `job_ttl`.
+            timeout: Seconds until each question's deadline. None uses the client's `job_ttl`.
 
         Yields:
-            Each question, its defaults filled in, and its answer: of a malformed one a failed one.
+            Each question, with its defaults filled in, and its answer. A malformed question has a failed one.
 
         Raises:
-            StoreUnreachable: Redis does not answer: at once where it never did, else after a minute.
+            StoreUnreachable: Redis does not respond: at once if it never did, else after a minute.
         """
         how = MapOptions(checked_lane(lane), self._deadline(timeout), in_flight, ordered, keep)
         mapper = Mapper(self._backends.get(), self._checked, how, chunk_size=self._settings.chunk_size)

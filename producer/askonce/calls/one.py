@@ -18,22 +18,22 @@ class OneQuestion(ClientBase):
     async def ask(
         self, question: Question | str, *, timeout: float | None = None, **fields: Unpack[QuestionFields]
     ) -> Answer:
-        """Asks a question, and waits for its answer: from the cache, or from the workers.
+        """Asks a question and waits for its answer, from the cache or from the workers.
 
         Cancelling it abandons only the wait.
 
         Args:
             question: The question, or its text.
-            timeout: Seconds to wait, and the question's deadline. None takes the client's.
+            timeout: Seconds to wait, and the question's deadline. None uses the client's.
             **fields: Fields of the question, such as `model`. They replace those of a `Question`.
 
         Returns:
             The answer, which is never a failed one.
 
         Raises:
-            AnswerTimeout: There is no answer within `timeout`.
-            InvalidQuestion: The question is malformed, or its job id stands for another one.
-            QuestionFailed: The question ended as failed.
+            AnswerTimeout: There was no answer within `timeout`.
+            InvalidQuestion: The question is malformed, or its job id belongs to another one.
+            QuestionFailed: The question failed.
             QueueFull: The interactive lane is full, or Redis is nearly full.
             StoreUnreachable: Redis does not answer.
         """
@@ -50,21 +50,21 @@ class OneQuestion(ClientBase):
         timeout: float | None = None,
         **fields: Unpack[QuestionFields],
     ) -> str:
-        """Puts a question into the queue, and returns without waiting for its answer.
+        """Queues a question and returns without waiting for its answer.
 
         Submitting a known job id again changes nothing.
 
         Args:
             question: The question, or its text.
-            lane: `interactive`, or `bulk` for what can wait.
-            timeout: Seconds to the question's deadline. None takes the client's `job_ttl`.
+            lane: `interactive`, or `bulk` for questions that can wait.
+            timeout: Seconds until the question's deadline. None uses the client's `job_ttl`.
             **fields: Fields of the question, such as `model`. They replace those of a `Question`.
 
         Returns:
-            The job id, under which any process may ask for the answer.
+            The job id, with which any process can fetch the answer.
 
         Raises:
-            InvalidQuestion: The question is malformed, or its job id stands for another one.
+            InvalidQuestion: The question is malformed, or its job id belongs to another one.
             QueueFull: The lane is full, or Redis is nearly full.
             StoreUnreachable: Redis does not answer.
         """
@@ -81,16 +81,16 @@ class OneQuestion(ClientBase):
 
         Args:
             job_id: The job's id.
-            timeout: Seconds to wait. With 0 it never waits.
-            namespace: The job's namespace. None takes the client's.
-            schema: The question's: it makes `answer.parsed` of the text.
+            timeout: Seconds to wait; 0 never waits.
+            namespace: The job's namespace. None uses the client's.
+            schema: The question's schema, for `answer.parsed`.
 
         Returns:
             The answer, which is never a failed one.
 
         Raises:
-            AnswerTimeout: There is no answer within `timeout`. The question goes on.
-            QuestionFailed: The question ended as failed.
+            AnswerTimeout: There was no answer within `timeout`. The question continues.
+            QuestionFailed: The question failed.
             StoreUnreachable: Redis does not answer.
             UnknownJob: The job was never submitted in this namespace, or is past its lifetime.
         """
