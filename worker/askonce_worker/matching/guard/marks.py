@@ -31,6 +31,7 @@ _SIGN = re.compile(
 )
 _DECORATION = re.compile(r"\A(?:[*•·–-] +|> *)(?=[^\n]*\Z)|(?<=[?？]) ?[🙂😊😀😃😄😁🤗🙏]+\s*\Z")
 """A bullet before a single line, a smile behind a question."""
+_BULLETS = frozenset("*•·–->")
 _LETTERLIKE = re.compile(rf"[_²³¹\u2070-\u209c{_OVERLAYS}]")
 _USUAL = re.compile(r"[\w\s]*+(?:(?:['’.,\-](?=\w)|[.,?!]++(?=\s|$))[\w\s]*+)*+")
 _SILENT = frozenset({"Mn", "Mc", "Cf", "Cc", "Cs", "Co", "Cn", "Po", "Pd", "Pi", "Pf"})
@@ -71,7 +72,8 @@ def marks(text: str) -> tuple[Mark, ...]:
     """The signs of a text, as it was written, that are not the punctuation of prose."""
     if _USUAL.fullmatch(text) is not None and _LETTERLIKE.search(text) is None:
         return ()
-    text = _DECORATION.sub("", text)
+    if text[:1] in _BULLETS or not text.isascii():
+        text = _DECORATION.sub("", text)
     signs = [found for found in _SIGN.finditer(text) if found[2] and not _is_silent(found[2])]
     ends = (0, *(sign.end() for sign in signs))
     starts = (*(sign.start() for sign in signs), len(text))

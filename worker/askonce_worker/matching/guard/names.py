@@ -42,7 +42,7 @@ def identifiers(cleaned: str) -> frozenset[str]:
     """As they are spelled; flags (`-v`) and escapes (`\\d`) to the letter."""
     if _UNUSUAL.search(cleaned) is None and len(cleaned) <= 300:
         return frozenset()
-    chunks = (chunk.strip(_EDGES) for chunk in _CHUNK.findall(cleaned) if not chunk.islower() or not chunk.isalpha())
+    chunks = (chunk.strip(_EDGES) for chunk in _CHUNK.findall(cleaned) if not _is_plain(chunk))
     found = {_name(chunk) for chunk in chunks if _is_identifier(chunk)}
     if "()" in cleaned:
         found.update(map(spelled, _CALL.findall(cleaned)))
@@ -59,6 +59,11 @@ SHORT = 3
 _CALL = re.compile(r"([A-Za-z_]\w{0,100})\(\)")
 _UNUSUAL = re.compile(r"[\d_@/\\]|-[A-Za-z]|[a-z][A-Z]|\w\.\w|\(\)")
 """Without it no chunk of usual length is an identifier."""
+
+
+def _is_plain(chunk: str) -> bool:
+    """A word in small letters, or a number: never an identifier."""
+    return (chunk.isalpha() and chunk.islower()) or (chunk.isdecimal() and len(chunk) <= 300)
 
 
 def _is_identifier(chunk: str) -> bool:
