@@ -11,6 +11,7 @@ from askonce_worker.answering.coalescing import Follow
 from askonce_worker.answering.open_question import OpenQuestion
 from askonce_worker.answering.ports import Completion, Entry, Finished, LLMError
 from askonce_worker.answering.serving import Hit
+from askonce_worker.audit.looks import Look
 
 Failure = dict[str, Any]
 """`{"error": {kind, message, status}, "body": ..., "cost": ...}`; followers read the first two."""
@@ -21,14 +22,23 @@ EXPIRED: Failure = {"error": {"kind": "expired", "message": "the question's dead
 
 def similar(item: OpenQuestion, hit: Hit) -> list[Finished]:
     """The answer of a hit, to the question and to its copies."""
-    first, *others = (from_cache(each, item.lane, hit.entry, hit.similarity, waited=item.waited) for each in item.all())
-    return [replace(first, look=item.look, count=1 + len(others)), *others]
+    facts = (item.lane, hit.entry, hit.similarity)
+    first = from_cache(item.question, *facts, waited=item.waited, look=item.look, count=1 + len(item.copies))
+    return [first, *(from_cache(copy, *facts, waited=item.waited) for copy in item.copies)]
 
 
 def from_cache(
-    question: Question, lane: str, entry: Entry, similarity: float | None = None, *, waited: float = 0.0
+    question: Question,
+    lane: str,
+    entry: Entry,
+    similarity: float | None = None,
+    *,
+    waited: float = 0.0,
+    look: Look | None = None,
+    count: int = 1,
 ) -> Finished:
-    """similarity: of a semantic hit; None for an exact one. waited: seconds for the look for it, where it took long."""
+    """similarity: of a semantic hit; None for an exact one. waited: seconds for the look for it, where it took long.
+    look, count: as of `Finished`."""
     semantic = similarity is not None
     answer = Answer(
         job_id=question.job_id,
@@ -42,7 +52,7 @@ def from_cache(
         body=entry.body,
         waited=waited or None,
     )
-    return Finished(question, answer, hit=entry.fingerprint, lane=lane)
+    return Finished(question, answer, hit=entry.fingerprint, lane=lane, look=look, count=count)
 
 
 def from_llm(item: OpenQuestion, completion: Completion) -> list[Finished]:

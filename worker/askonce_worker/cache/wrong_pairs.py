@@ -9,6 +9,8 @@ from collections.abc import Callable
 from typing import Any
 
 from askonce.contract.keys import Keys
+from askonce.fingerprint import fingerprint
+from askonce.question import Question
 from askonce.readable import read_object
 from askonce_worker.logs.unreadable import Refusals
 
@@ -29,6 +31,10 @@ class ReportedPairs:
         """Whether these two were reported."""
         return bool(self._pairs) and frozenset((fingerprint, other)) in self._pairs
 
+    def has(self, question: Question, text: str) -> bool:
+        """Whether this question and another one of its scope were reported. text: the other's."""
+        return bool(self._pairs) and self(question.fingerprint, fingerprint(question.scope, text))
+
     def ask(self, pipe: Any) -> None:
         """Adds two commands to a pipeline, which ask for what is new."""
         for key, after in self._after.items():
@@ -43,8 +49,8 @@ class ReportedPairs:
         """The replies. True: there is more."""
         for member, _ in wrong:
             self._add(member)
-        for fingerprint, micros in dropped:
-            self.on_dropped(fingerprint.decode("utf-8", "replace"), micros / 1000)
+        for entry, micros in dropped:
+            self.on_dropped(entry.decode("utf-8", "replace"), micros / 1000)
         for key, page in ((self._keys.wrong, wrong), (self._keys.dropped, dropped)):
             if page:
                 self._after[key] = max(self._after[key], page[-1][1])

@@ -9,7 +9,6 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from askonce.fingerprint import fingerprint
 from askonce.question import Question
 from askonce_worker.matching.guard import languages
 from askonce_worker.matching.guard.features import features, features_of_new
@@ -60,7 +59,7 @@ class Matcher:
 
     threshold: least cosine similarity; None where nothing is known of the embedding model: exact matches only.
     max_chars: a longer text without a template is matched exactly only. never: questions whose answers are not kept.
-    reported: whether two fingerprints were reported as a wrong match.
+    reported: whether a question and the text of another one of its scope were reported as a wrong match.
     """
 
     def __init__(
@@ -69,7 +68,7 @@ class Matcher:
         threshold: float | None,
         max_chars: int,
         never: re.Pattern[str] | None = None,
-        reported: Callable[[str, str], bool] = lambda _, __: False,
+        reported: Callable[[Question, str], bool] = lambda _, __: False,
     ) -> None:
         self._threshold = threshold
         self._max_chars = max_chars
@@ -121,7 +120,7 @@ class Matcher:
             yield "indistinct"
         if self._is_about_now(other):
             yield "about_now"
-        if self._reported(question.fingerprint, fingerprint(question.scope, other)):
+        if self._reported(question, other):
             yield "reported"
 
     @property

@@ -68,7 +68,7 @@ def searched_from(settings: Settings) -> float | None:
 
 def matcher_of(settings: Settings, threshold: float | None, reported: ReportedPairs) -> Matcher:
     never = never_cached(settings.never_cache)
-    return Matcher(threshold=threshold, max_chars=settings.semantic_max_chars, never=never, reported=reported)
+    return Matcher(threshold=threshold, max_chars=settings.semantic_max_chars, never=never, reported=reported.has)
 
 
 @dataclass(frozen=True, slots=True)
