@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from askonce.tables.arrow_cells import values_of
+
 ROWS = 4096
 """That are Python objects at a time."""
 AS_PYTHON = (
@@ -42,7 +44,7 @@ class ArrowFrame:
 def cells_of(table: Any) -> Iterator[tuple[Any, ...]]:
     """The rows of a `pyarrow.Table`."""
     for batch in table.to_batches(max_chunksize=ROWS):
-        yield from zip(*(_spelt(column).to_pylist() for column in batch.columns), strict=True)
+        yield from zip(*(values_of(_spelt(column)) for column in batch.columns), strict=True)
 
 
 def _spelt(column: Any) -> Any:
@@ -54,7 +56,10 @@ def _spelt(column: Any) -> Any:
         return column.cast(pa.duration("us"), safe=False)
     if getattr(column.type, "unit", None) != "ns":
         return column
-    texts = column.cast(pa.string())
+    try:
+        texts = column.cast(pa.string())
+    except pa.ArrowInvalid:  # its zone is unknown: the cells say so
+        return column
     for pattern, replacement in AS_PYTHON:
         texts = compute.replace_substring_regex(texts, pattern, replacement)
     return texts

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
+from askonce.tables.arrow_cells import values_of
 from askonce.tables.row import Row
 
 ROWS = 1024
@@ -35,9 +36,9 @@ class ParquetRows:
         number = 0
         try:
             for batch in self._file.iter_batches(ROWS, columns=columns):
-                for fields in batch.to_pylist():
+                for cells in zip(*map(values_of, batch.columns), strict=True):
                     number += 1
-                    yield Row(number, fields)
+                    yield Row(number, dict(zip(batch.schema.names, cells, strict=True)))
         except (OSError, self._error) as error:
             raise ValueError(f"{self._path}: damaged after row {number:,}") from error
         finally:

@@ -9,6 +9,7 @@ from typing import Any
 
 from askonce.json_values import dumps
 from askonce.question_checks import PLACEHOLDER
+from askonce.tables.arrow_cells import NoValue
 
 PART = re.compile(r"\{\{|\}\}|\{([^{}]+)\}|[{}]")
 FEW = 10
@@ -119,6 +120,8 @@ def cell_text(value: Any) -> str:
     """A cell as a person would write it. Raises ValueError for bytes."""
     if isinstance(value, str):
         return value
+    if isinstance(value, NoValue):
+        raise ValueError(value.reason)
     if isinstance(value, bytes | bytearray | memoryview):
         raise ValueError("a cell holds bytes, no text")
     if hasattr(value, "tolist"):

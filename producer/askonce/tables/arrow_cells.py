@@ -1,0 +1,34 @@
+"""Columns of Arrow as Python has them, cell by cell where one of them has no place there."""
+
+from dataclasses import dataclass
+from typing import Any
+
+FAULTS = (ValueError, OverflowError)
+"""Of a date beyond the year 9999, a zone that nobody knows, a text that is no UTF-8."""
+MOST_WORDS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class NoValue:
+    """A cell that cannot be read. reason: why."""
+
+    reason: str
+
+    def __str__(self) -> str:
+        return f"<{self.reason}>"
+
+
+def values_of(column: Any) -> list[Any]:
+    """Of a `pyarrow.Array`."""
+    try:
+        found: list[Any] = column.to_pylist()
+    except FAULTS:
+        return [_value(cell) for cell in column]
+    return found
+
+
+def _value(cell: Any) -> Any:
+    try:
+        return cell.as_py()
+    except FAULTS as error:
+        return NoValue(f"a cell cannot be read: {error}"[:MOST_WORDS])
