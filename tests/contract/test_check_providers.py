@@ -59,7 +59,7 @@ async def test_a_refused_key_is_named(llm_server):
     await llm_server.fail("chat", "status", status=401)
     found = await llm(settings(llm_server, model="m"))
     assert not found.ok
-    assert found.advice.startswith("the key is refused")
+    assert found.advice.startswith("the key was rejected")
     assert "OPENAI_API_KEY" in found.advice
 
 

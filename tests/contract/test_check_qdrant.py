@@ -66,7 +66,7 @@ async def test_a_key_that_only_reads_is_named(embedded_qdrant_url, prefix):
         read_only = Settings(qdrant_url=server.url, qdrant_api_key="look", key_prefix=prefix)
         found = await qdrant(read_only)
         assert not found.ok
-        assert "may read but not write" in found.advice, "where there is no collection yet"
+        assert "is read-only" in found.advice, "where there is no collection yet"
 
         settings = Settings(qdrant_url=server.url, qdrant_api_key="secret", key_prefix=prefix)
         assert (await qdrant(settings)).ok
@@ -75,7 +75,7 @@ async def test_a_key_that_only_reads_is_named(embedded_qdrant_url, prefix):
         await client.grpc_collections.Create(collection_of(name, 8))
         found = await qdrant(read_only)
         assert not found.ok
-        assert "may read but not write" in found.advice, "where there is one"
+        assert "is read-only" in found.advice, "where there is one"
         assert (await qdrant(settings)).ok
         [described] = await collections(settings)
         assert (described.ok, described.configured) == (True, name)

@@ -170,7 +170,7 @@ def test_work_shows_what_was_given_up_and_an_invalidation_counts_first(chromium,
     assert ask("Who lives here? [gi1]", namespace="tower")[0].source == "llm"
     chromium.one("form[action$=count] input[name=namespace]").send_keys("tower")
     chromium.with_text("button", "Count them first").click()
-    assert "touches: 1 (of" in chromium.with_text("strong", "Entries").text
+    assert "affected: 1 (of" in chromium.with_text("strong", "Entries").text
     chromium.with_text("button", "Invalidate them").click()
     chromium.with_text("h1", "Work")
     assert ask("Who lives here? [gi1]", namespace="tower")[0].source == "llm"
@@ -247,7 +247,7 @@ def test_who_has_a_key_logs_in_and_sees_and_changes_what_it_allows(chromium, htt
     token = asyncio.run(added())
     chromium.wait(lambda: chromium.open("/ui/") or "/login" in chromium.driver.current_url, "the need of a key")
     chromium.one("input[name=key]").send_keys("wrong", Keyboard.ENTER)
-    chromium.with_text("[role=alert]", "not known")
+    chromium.with_text("[role=alert]", "Unknown key")
     assert all("403" in each for each in chromium.complaints())
     chromium.one("input[name=key]").send_keys(token, Keyboard.ENTER)
     chromium.with_text(".who", "Key ada")

@@ -15,7 +15,7 @@ def test_the_price_of_the_model_is_said_in_the_bulk_lanes_tier():
 
 def test_a_model_without_a_price_is_trouble_where_it_is_bounded(tmp_path):
     unknown = money(Settings(model="my-own"))
-    assert (unknown.ok, unknown.advice) == (True, "name it in a file: ASKONCE_PRICES")
+    assert (unknown.ok, unknown.advice) == (True, "set one in a price file: ASKONCE_PRICES")
     assert not money(Settings(model="my-own", budgets="default=1/day")).ok
     file = tmp_path / "prices.json"
     file.write_text('{"models": {"my-own": {"input": 0, "output": 0}}}')

@@ -201,7 +201,7 @@ def test_the_next_look_works_after_somebody_killed_the_process(errors):
 def test_a_process_that_does_not_answer_is_replaced_and_its_schema_is_not_blamed(monkeypatch, schemas):
     monkeypatch.setattr("askonce_worker.schemas.validator_process.WALL_SECONDS", 0.001)
     question = Question("q", schema={"type": "integer"})
-    assert "cannot look at answers just now" in schemas.refusal(question)
+    assert "cannot check answers at the moment" in schemas.refusal(question)
     assert schemas.flaw(question, body("1")).mends is False
     monkeypatch.undo()
     assert schemas.flaw(question, body("1")) is None

@@ -167,4 +167,4 @@ def test_what_has_no_price_is_said():
 
 
 def test_a_wait_that_holds_the_queue_is_called_so():
-    assert "queue included" in tables(report_of({}, {b"hit:90|n|m": 1, b"exact|n|m": 1}))
+    assert "including the queue" in tables(report_of({}, {b"hit:90|n|m": 1, b"exact|n|m": 1}))

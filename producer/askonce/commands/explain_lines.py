@@ -16,7 +16,7 @@ REASONS = {
     "unmatched": "it could not be compared: {detail}",
     "expired": "its answer has expired, or was dropped",
     "unfit": "its answer is cached, but does not fit its schema",
-    "unchecked": "its answer is cached; a worker has to look whether it fits the schema",
+    "unchecked": "its answer is cached; a worker still has to check whether it fits the schema",
     "other_scope": "cached in another scope",
     "below_threshold": "no question is near enough",
     "refused": "the nearest question needs another answer: {detail}",

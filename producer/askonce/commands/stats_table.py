@@ -10,8 +10,8 @@ from askonce.contract.counters import PERCENTILES
 from askonce.contract.wrong_rates import WrongRates
 
 TITLES = {"hour": "last hour", "day": "last day", "month": "last 30 days", "total": "in all"}
-HEADING = "full hours or days, and this one"
-WAITED = "from submit to answer, queue included"
+HEADING = "whole hours or days, plus the current one"
+WAITED = "from submit to answer, including the queue"
 KINDS = {"hit": "cached", "joined": "in flight", "miss": "LLM"}
 
 Report = dict[str, Any]

@@ -72,7 +72,7 @@ class ChunkJob:
         try:
             chunk = unpack(payload)
         except ValueError as error:
-            raise Unworkable("it is no chunk") from error
+            raise Unworkable("it is not a chunk") from error
         with self._around(job, chunk), chunk_sheet(prompts=self._log_prompts) as sheet, answers_of(job, _ids(chunk)):
             await self._answer(job, chunk, looked_up)
         ms = round((time.monotonic() - started) * 1000)

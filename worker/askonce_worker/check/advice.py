@@ -7,7 +7,7 @@ import grpc
 from openai import APIStatusError
 from redis.exceptions import AuthenticationError, NoPermissionError
 
-CERTIFICATE = "SSL_CERT_FILE names the authorities to trust; the certificate must be for the host in the URL"
+CERTIFICATE = "SSL_CERT_FILE names the CAs to trust; the certificate must be for the host in the URL"
 TLS_WORDS = ("certificate", "peer name", "verification", "ssl")
 """One of these is in gRPC's message about a failed handshake, in every version."""
 
@@ -30,15 +30,14 @@ def advice(error: BaseException, otherwise: str) -> str:
     if any(isinstance(each, ssl.SSLError) for each in chain(error)) or reason(error).startswith("TLS"):
         return CERTIFICATE
     if isinstance(error, NoPermissionError):
-        return "this user lacks rights: deploy/redis/users.acl lists what a worker needs"
+        return "this user lacks permissions: deploy/redis/users.acl lists what a worker needs"
     if isinstance(error, AuthenticationError):
         return "check the user and the password in ASKONCE_REDIS_URL (percent-encoded)"
     if isinstance(error, APIStatusError):
-        return (
-            f"{'the key is refused' if error.status_code in (401, 403) else 'check the URL or the model'}: {otherwise}"
-        )
+        rejected = error.status_code in (401, 403)
+        return f"{'the key was rejected' if rejected else 'check the URL or the model'}: {otherwise}"
     if isinstance(error, grpc.RpcError) and error.code() in REFUSED:
-        return "the key is refused: ASKONCE_QDRANT_API_KEY"
+        return "the key was rejected: ASKONCE_QDRANT_API_KEY"
     return otherwise
 
 
@@ -48,7 +47,7 @@ REFUSED = (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED)
 def _of_grpc(error: grpc.RpcError) -> str:
     details = str(error.details()).lower()
     if error.code() is grpc.StatusCode.UNAVAILABLE and any(word in details for word in TLS_WORDS):
-        return "TLS: the certificate is not for this host, or its authority is not trusted"
+        return "TLS: the certificate is not for this host, or its CA is not trusted"
     return f"{type(error).__name__} ({error.code().name})"
 
 

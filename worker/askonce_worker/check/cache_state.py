@@ -21,7 +21,7 @@ def lifetimes(settings: Settings) -> Finding:
         return Finding("lifetimes", configured, "entries expire, or are evicted when they are not used", ok=True)
     if "max_idle" not in settings.model_fields_set:
         return Finding("lifetimes", configured, "entries expire", ok=True)
-    state = "MAX_IDLE never fires: an entry expires before it can be idle for that long"
+    state = "MAX_IDLE has no effect: entries expire before they can be idle for that long"
     return Finding("lifetimes", configured, state, ok=True, advice="set ASKONCE_MAX_IDLE below ASKONCE_CACHE_TTL")
 
 

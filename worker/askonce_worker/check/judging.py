@@ -12,7 +12,7 @@ PAIRS = [
     Compared("How many days has a week?", "A week has seven days.", "It has five days."),
 ]
 EXPECTED = [True, False]
-SMALL = "take a small chat model, no reasoning one: ASKONCE_JUDGE_MODEL"
+SMALL = "use a small chat model, not a reasoning model: ASKONCE_JUDGE_MODEL"
 
 
 async def judge(settings: Settings) -> Finding:

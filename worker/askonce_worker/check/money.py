@@ -17,11 +17,9 @@ def money(settings: Settings) -> Finding:
     words = _price_of(prices, settings.model, settings.bulk_tier)
     if words is not None:
         return Finding("money", configured, words, ok=True)
-    state, advice = f"no price of {settings.model} is known", "name it in a file: ASKONCE_PRICES"
+    state, advice = f"no price of {settings.model} is known", "set one in a price file: ASKONCE_PRICES"
     if settings.budgets:
-        return Finding(
-            "money", configured, f"{state}: namespaces with a budget are refused it", ok=False, advice=advice
-        )
+        return Finding("money", configured, f"{state}: namespaces with a budget cannot use it", ok=False, advice=advice)
     return Finding("money", configured, f"{state}: tokens are counted, money is not", ok=True, advice=advice)
 
 

@@ -11,8 +11,8 @@ from askonce_worker.settings import Settings
 
 DIFFERENT_TEXTS = ["How do I read a CSV file?", "Who painted the red tower?"]
 REFUSED = (401, 403)
-NO_KEY = "set OPENAI_API_KEY, or OPENAI_BASE_URL for a server of your own"
-UNSET = "unset ASKONCE_EMBEDDING_DIMENSIONS, or take a model that can be shortened (Matryoshka)"
+NO_KEY = "set OPENAI_API_KEY, or OPENAI_BASE_URL for your own server"
+UNSET = "unset ASKONCE_EMBEDDING_DIMENSIONS, or use a model whose vectors can be shortened (Matryoshka)"
 NO_EMBEDDING_KEY = "set ASKONCE_EMBEDDING_API_KEY or OPENAI_API_KEY"
 
 
@@ -41,7 +41,7 @@ async def embeddings(settings: Settings) -> Finding:
             if wanted is None or not is_refusal(error.status_code, error.message):
                 raise
             return Finding(
-                "embeddings", shown, "the server refuses `dimensions` for this model", ok=False, advice=UNSET
+                "embeddings", shown, "the server rejects `dimensions` for this model", ok=False, advice=UNSET
             )
 
     advice = "ASKONCE_EMBEDDING_BASE_URL, ASKONCE_EMBEDDING_API_KEY" if key else f"no key is set: {NO_EMBEDDING_KEY}"
@@ -55,7 +55,7 @@ def _sized(shown: str, sent: int, wanted: int | None) -> Finding:
     if sent < wanted:
         return Finding("embeddings", shown, f"{sent} dimensions, not {wanted}: none is used", ok=False, advice=UNSET)
     state = f"the server ignores `dimensions` and sends {sent}; the first {wanted} are used"
-    advice = "right for Matryoshka models alone: askonce-worker evaluate measures it"
+    advice = "only correct for Matryoshka models: measure it with askonce-worker evaluate"
     return Finding("embeddings", shown, state, ok=True, advice=advice)
 
 

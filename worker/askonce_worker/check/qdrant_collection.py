@@ -14,20 +14,22 @@ from askonce_worker.check.one_part import answer
 from askonce_worker.check.strict_mode import rates, refused
 from askonce_worker.settings import Settings
 
-READ_ONLY = "this key may read but not write: ASKONCE_QDRANT_API_KEY takes the read-write one"
-NO_CREATION = "this key may not create collections: take one that may, or make the collection as deploy/README says"
+READ_ONLY = "this API key is read-only: set ASKONCE_QDRANT_API_KEY to a read-write key"
+NO_CREATION = (
+    "this API key cannot create collections: use one that can, or create the collection as described in deploy/README"
+)
 STATUS = {
-    qdrant.CollectionStatus.Yellow: "yellow: it is being optimised, and searches take longer meanwhile",
-    qdrant.CollectionStatus.Grey: "grey: optimisations wait since a restart; any update starts them",
+    qdrant.CollectionStatus.Yellow: "yellow: being optimised; searches are slower meanwhile",
+    qdrant.CollectionStatus.Grey: "grey: optimisations are pending since a restart; any update starts them",
     qdrant.CollectionStatus.Red: "red: part of it has failed; Qdrant's log says why",
 }
 ONE_COPY = (
-    "{shards} shards with one copy each, as a cluster makes them: a node that is lost takes its vectors along; "
-    "deploy/README makes the collection with two"
+    "{shards} shards with one copy each, the cluster's default: losing a node loses its vectors; "
+    "deploy/README creates the collection with two copies"
 )
 REQUANTIZE = (
-    "ASKONCE_VECTOR_QUANTIZATION is {wanted}, and holds for new collections: deploy/README has the request that "
-    "changes this one"
+    "ASKONCE_VECTOR_QUANTIZATION is {wanted}, which applies only to new collections: deploy/README has the request "
+    "that changes this one"
 )
 
 

@@ -87,7 +87,9 @@ class ExplainJob:
         if question.exact_only:
             return Found("exact_only", why_exact_only(question))
         if self._neighbours is None or not self._matcher.is_semantic:
-            missing = "no Qdrant is set" if self._neighbours is None else "no threshold is known of the embedding model"
+            missing = (
+                "no Qdrant is set" if self._neighbours is None else "no threshold is known for the embedding model"
+            )
             return Found("semantic_off", missing)
         reuse = self._matcher.reuse(question)
         return Found("too_long") if reuse.too_long else None if reuse.semantic else Found(question.cache)

@@ -42,7 +42,7 @@ async def answer_chunk(ctx: dict[str, Any], *args: Any, **kwargs: Any) -> None:
     """The function that arq calls, with the job's arguments as they are."""
     jobs: ChunkJob = ctx["jobs"]
     if len(args) != 1 or kwargs:
-        raise Unworkable("it is no chunk")
+        raise Unworkable("it is not a chunk")
     await jobs.run(ctx["job"], args[0], ctx["leave_slot"])
 
 

@@ -21,19 +21,19 @@ def cleaned(value: str) -> str:
 def checked_key(key: str) -> str:
     """The key. Raises ValueError where no header can carry it."""
     if not SENDABLE.fullmatch(key):
-        raise ValueError("it has a character that no header can carry (a line break, or not ASCII)")
+        raise ValueError("it has a character that is not allowed in a header (a line break, or not ASCII)")
     return key
 
 
 def checked_url(url: str) -> str:
     """The URL. Raises ValueError where it is none of an HTTP server, with what to write instead."""
     if not SENDABLE.fullmatch(url) or " " in url:
-        raise ValueError("it has a character that no URL has (white space, a line break, or not ASCII)")
+        raise ValueError("it has a character that is not allowed in a URL (white space, a line break, or not ASCII)")
     if "://" not in url:
         raise ValueError("it has no scheme: write http:// or https:// in front of it")
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https"):
-        raise ValueError(f"its scheme is {parts.scheme}: it has to be http or https")
+        raise ValueError(f"its scheme is {parts.scheme}: it must be http or https")
     if not parts.hostname:
         raise ValueError("it names no host")
     if parts.port == 0:

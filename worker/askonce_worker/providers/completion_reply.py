@@ -28,7 +28,7 @@ def read_completion(raw: bytes, redactor: Redactor, endpoint: str = "chat") -> d
     except ValueError as error:
         raise ProviderError(INVALID, _unreadable(raw), status=OK) from error
     if not isinstance(body, dict):
-        raise _failed("the provider's reply is no object", body, {}, redactor, unnamed=INVALID)
+        raise _failed("the provider's reply is not an object", body, {}, redactor, unnamed=INVALID)
     for name, kind in (("model", str), ("usage", dict)):
         if not isinstance(body.get(name), kind | None):
             del body[name]
@@ -42,7 +42,7 @@ def read_completion(raw: bytes, redactor: Redactor, endpoint: str = "chat") -> d
     broken = fault(completion)
     if broken is not None:
         errors = (choice["error"] for choice in completion.get("choices") or () if choice.get("error"))
-        raise _failed("the provider broke off the answer", {"error": next(errors, broken)}, body, redactor)
+        raise _failed("the provider aborted the answer", {"error": next(errors, broken)}, body, redactor)
     return completion
 
 

@@ -63,7 +63,7 @@ class Reduction:
     def is_refused(self, error: ProviderError) -> bool:
         refused = self.wanted is not None and is_refusal(error.status, error.message)
         if refused:
-            reason = "the server refuses `dimensions` for this model: unset ASKONCE_EMBEDDING_DIMENSIONS"
+            reason = "the server rejects `dimensions` for this model: unset ASKONCE_EMBEDDING_DIMENSIONS"
             self._say("refused", "embeddings.dimensions_refused", reason)
         return refused
 

@@ -79,7 +79,7 @@ def remarks(report: Record) -> Iterator[str]:
     if without:
         yield f"{without:,} questions have no vector and were matched exactly only"
     if rules["threshold"] is None:
-        yield "exact matches only: --exact, or no threshold is known of the embedding model"
+        yield "exact matches only: --exact, or no threshold is known for the embedding model"
 
 
 def _of_the_log(log: Record) -> Iterator[str]:

@@ -63,7 +63,7 @@ class AnswerValidator:
 
     def _looked(self, schema: bytes, answer: bytes) -> list[str]:
         reply = self._reply(b"%b\n%b\n" % (schema, answer))
-        refused, errors = ("it takes too long to look at the schema", []) if reply is None else loads(reply)
+        refused, errors = ("checking the schema takes too long", []) if reply is None else loads(reply)
         self._remember(_key(schema), refused)
         if refused is not None:
             raise BadSchema(refused)
@@ -87,7 +87,7 @@ class AnswerValidator:
                     return None
             except OSError as error:
                 self._end()
-                raise NotValidated("this worker cannot look at answers just now") from error
+                raise NotValidated("this worker cannot check answers at the moment") from error
         return None
 
     def _end(self) -> int | None:

@@ -60,7 +60,7 @@ def _questions(by_model: Mapping[str, Figures]) -> list[Metric]:
         "askonce_installation_questions", "Answers, exact hits of clients included.", "source", MODEL
     )
     unmatched = counter_family(
-        "askonce_installation_unmatched", "Questions sent to the LLM without a look for similar ones.", "reason", MODEL
+        "askonce_installation_unmatched", "Questions sent to the LLM without a similarity lookup.", "reason", MODEL
     )
     wrong = counter_family("askonce_installation_wrong_hits", "Hits reported as wrong.", MODEL)
     cancelled = counter_family("askonce_installation_cancelled", "Questions withdrawn before a worker took them.")

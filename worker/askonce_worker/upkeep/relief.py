@@ -65,7 +65,7 @@ class Relief:
             batch = await self._evict()
             dropped += batch
             if batch == 0:
-                log.warning("upkeep.memory", reason="Redis is nearly full, and not with entries of the cache")
+                log.warning("upkeep.memory", reason="Redis is nearly full, but not with cache entries")
                 break
             memory = await self._memory()
         if dropped:

@@ -51,10 +51,10 @@ def is_gated(settings: Settings) -> bool:
 def _warn(settings: Settings) -> None:
     """Of settings that do nothing by themselves."""
     if settings.qdrant_url is None and (settings.error_budget or settings.audit_rate) is not None:
-        reason = "ERROR_BUDGET and AUDIT_RATE take ASKONCE_QDRANT_URL: nothing is matched by similarity"
+        reason = "ERROR_BUDGET and AUDIT_RATE require ASKONCE_QDRANT_URL: without it nothing is matched by similarity"
         log.warning("audit.off", reason=reason)
     elif settings.judge_gate and not is_gated(settings):
-        log.warning("gate.off", reason="JUDGE_GATE takes ASKONCE_ERROR_BUDGET and ASKONCE_JUDGE_MODEL")
+        log.warning("gate.off", reason="JUDGE_GATE requires ASKONCE_ERROR_BUDGET and ASKONCE_JUDGE_MODEL")
 
 
 def _terms(settings: Settings, budget: float) -> Terms:
