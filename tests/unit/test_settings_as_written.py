@@ -72,3 +72,10 @@ def test_an_address_that_cannot_work_stops_the_start_with_what_to_write(name, ur
     with pytest.raises(SettingsError, match=f"{name}: .*{said}") as raised:
         load_settings()
     assert "\n" not in str(raised.value)
+
+
+def test_what_is_wrong_with_a_setting_is_said_in_our_own_words_alone(monkeypatch):
+    monkeypatch.setenv("ASKONCE_BUDGETS", "default=200")
+    with pytest.raises(SettingsError) as raised:
+        load_settings()
+    assert str(raised.value) == "ASKONCE_BUDGETS: 'default=200' is not NAMESPACE=AMOUNT/day or /month"

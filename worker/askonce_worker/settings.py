@@ -226,5 +226,5 @@ def load_settings() -> Settings:
         for problem in error.errors(include_input=False, include_url=False):
             name = str(problem["loc"][0])
             variable = name if name.startswith("OPENAI_") else PREFIX + name.upper()
-            lines.append(f"{variable}: {problem['msg']}")
+            lines.append(f"{variable}: {problem['msg'].removeprefix('Value error, ')}")
         raise SettingsError("; ".join(lines)) from None

@@ -81,6 +81,8 @@ def language(words: Sequence[str], folded: str) -> Language:
         likely = "" if words and ENGLISH.isdisjoint(map(stem, words)) else "en"
         return Language(likely or _of_opposites(words) or _of_script(folded), sure=False)
     most = max(votes.values())
+    if most == 1 and folded.isascii() and not ENGLISH.isdisjoint(stem(word) for word in words if word not in _SHARES):
+        return Language("en", sure=False)  # 'one-way fare': Italian has one of the two, too
     best = "en" if votes["en"] == most else _likeliest((name for name in votes if votes[name] == most), telling, words)
     return Language(best, sure=most > 1 and _share(best, telling) >= SURE)
 

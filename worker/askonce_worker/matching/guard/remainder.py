@@ -12,6 +12,7 @@ from askonce_worker.matching.guard.features import Features
 from askonce_worker.matching.guard.frames import Frame
 from askonce_worker.matching.guard.spelling import spelled, without_alike
 from askonce_worker.matching.guard.tokens import content_words, stems, tokens
+from askonce_worker.matching.guard.words import UNITS
 
 COMMON = 60
 _MAX_ADDED = 2
@@ -59,7 +60,9 @@ def remainders_differ(a: Features, b: Features) -> bool:
     if found is None or spelled(found.one) == spelled(found.other):
         return False
     words_a, words_b = (stems(tokens(middle)) for middle in (found.one, found.other))
-    content_a, content_b = Counter(content_words(words_a)), Counter(content_words(words_b))
+    content_a, content_b = (
+        Counter(UNITS.get(word, word) for word in content_words(words)) for words in (words_a, words_b)
+    )
     only_a, only_b = set(content_a - content_b), set(content_b - content_a)
     lacking_a, lacking_b = without_alike(only_b, only_a), without_alike(only_a, only_b)
     if lacking_a and lacking_b:
