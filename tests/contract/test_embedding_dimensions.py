@@ -90,7 +90,7 @@ async def test_check_says_what_the_server_makes_of_them(llm_server):
     await llm_server.fail("embeddings", "status", status=400, message="model does not support specifying dimensions")
     found = await embeddings(settings(llm_server, 64))
     assert not found.ok
-    assert "refuses" in found.state
+    assert "rejects" in found.state
     assert "ASKONCE_EMBEDDING_DIMENSIONS" in found.advice
 
 
