@@ -3,7 +3,6 @@
 import shutil
 import subprocess
 import sys
-from contextlib import closing
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,8 +10,7 @@ import psutil
 import pytest
 import qdrant_edge as edge
 
-from askonce_worker.local import qdrant_build, qdrant_rebuild, qdrant_shape, qdrant_upkeep
-from askonce_worker.local.qdrant_collection import Collection, Part
+from askonce_worker.local import qdrant_rebuild, qdrant_shape, qdrant_upkeep
 from askonce_worker.local.qdrant_errors import DiskFull
 from askonce_worker.local.qdrant_rebuild import Limits
 from askonce_worker.local.qdrant_searches import to_searches
@@ -206,16 +204,3 @@ def test_what_is_near_and_does_not_match_hides_nothing_that_does(tmp_path, monke
         collection.set_payload([uid(6000)], {"n": 20})
         [found] = collection.search(to_searches([nearest(turned + centre * 3, 21)], SHAPE))
         assert [point.id.int for point in found] == [6001]
-
-
-def test_a_large_part_has_several_graphs(tmp_path, monkeypatch):
-    monkeypatch.setattr(qdrant_shape, "_GRAPH", 100 * SHAPE.size * 4)
-    monkeypatch.setattr(qdrant_build, "_PAGE", 20)
-    with opened(tmp_path, Limits()) as shards:
-        _, expected = filled(shards, 250)
-    directory = tmp_path / "c"
-    qdrant_build.build(SHAPE, directory / "built", [directory / "shard"])
-    with closing(edge.EdgeShard.load(str(directory / "built"))) as shard:
-        assert shard.info().segments_count == 3 + 1, "one for what is written later"
-        assert shard.info().indexed_vectors_count == len(expected.points)
-        expected.check(Collection(directory, SHAPE, [Part("built", shard)]))

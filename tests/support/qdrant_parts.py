@@ -17,8 +17,8 @@ from askonce_worker.local.qdrant_shards import Shards
 
 SIZE = 8
 SHAPE = Shape(SIZE, "Cosine")
-SMALL = Limits(loose=100 * SIZE * 4, part=1000 * SIZE * 4)
-"""A graph from 100 points on, of 1,000 at most."""
+SMALL = Limits(loose=100 * SIZE * 4, part=2000 * SIZE * 4)
+"""A graph from 100 points on, of 1,000 at first and 2,000 at most."""
 PATIENCE = 60.0
 
 

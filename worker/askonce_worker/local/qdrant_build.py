@@ -20,10 +20,13 @@ from threading import Thread
 import qdrant_edge as edge
 
 from askonce_worker.local.child import wait_for_parent
-from askonce_worker.local.qdrant_shape import Shape
+from askonce_worker.local.qdrant_files import read_ahead
+from askonce_worker.local.qdrant_shape import Shape, cold
 
 NICENESS = 10
 _PAGE = 1000
+_FLUSH_EVERY = 20
+"""Pages."""
 
 
 def main() -> None:
@@ -36,20 +39,16 @@ def main() -> None:
 def build(shape: Shape, target: Path, sources: list[Path]) -> None:
     target.mkdir()
     shards = [edge.EdgeShard.load(str(source)) for source in sources]
-    total = sum(shard.info().points_count for shard in shards)
-    graphs = -(-total // shape.points_of_a_graph)
-    built = edge.EdgeShard.create(str(target), shape.graph(graphs))
+    built = edge.EdgeShard.create(str(target), shape.graph())
     for field, index in shards[-1].info().payload_schema.items():
-        built.update(edge.UpdateOperation.create_field_index(field, index.params or index.data_type))
-    written, done = 0, 0
-    for points in _pages(shards):
+        built.update(edge.UpdateOperation.create_field_index(field, cold(index)))
+    for number, points in enumerate(_pages(shards), 1):
         built.update(edge.UpdateOperation.upsert_points(points))
-        written += len(points)
-        if written * graphs >= total * (done + 1):
-            built.optimize()
-            built.flush()
-            done += 1
+        if number % _FLUSH_EVERY == 0:
+            built.flush()  # else the log, which is in memory too, would grow to the size of it all
+    built.optimize()
     built.close()
+    read_ahead(target)
 
 
 def _pages(shards: Sequence[edge.EdgeShard]) -> Iterator[list[edge.Point]]:

@@ -20,8 +20,9 @@ from typing import Any
 
 import qdrant_edge as edge
 
+from askonce_worker.local.qdrant_files import read_ahead
 from askonce_worker.local.qdrant_shape import Shape
-from askonce_worker.local.qdrant_walks import Search, search
+from askonce_worker.local.qdrant_walks import Search, search, search_again
 
 DESCRIPTION = "collection.json"
 _FIRST = "shard"
@@ -85,6 +86,8 @@ class Collection:
         for path in directory.iterdir():
             if path.is_dir() and path.name not in named:
                 shutil.rmtree(path)
+        for name in named:
+            read_ahead(directory / name)
         # The engine's log may hold what its files do not yet.
         parts = [Part(name, edge.EdgeShard.load(str(directory / name)), built, True) for name, built in named.items()]
         return cls(directory, Shape(**description), parts)
@@ -138,7 +141,14 @@ class Collection:
 
     def search(self, searches: Sequence[Search]) -> list[list[edge.ScoredPoint]]:
         """The best points of each, those within its offset among them."""
-        by_part = [search(part, searches, self.shape.points_looked_at) for part in reversed(self.parts)]
+        found = self._in_parts(search, searches)
+        missed = [at for at, points in enumerate(found) if not points and searches[at].walk]
+        for at, points in zip(missed, self._in_parts(search_again, [searches[at] for at in missed]), strict=True):
+            found[at] = points
+        return found
+
+    def _in_parts(self, look: Callable[..., Any], searches: Sequence[Search]) -> list[list[edge.ScoredPoint]]:
+        by_part = [look(part, searches, self.shape.points_looked_at) for part in reversed(self.parts)]
         return [self._best(found, each.limit) for each, *found in zip(searches, *by_part, strict=True)]
 
     def _best(self, newest_first: Sequence[Sequence[edge.ScoredPoint]], limit: int) -> list[edge.ScoredPoint]:

@@ -15,15 +15,15 @@ import uuid
 from collections.abc import Generator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from threading import Thread
 
 import qdrant_edge as edge
 
 from askonce_worker.local.qdrant_collection import Collection, Part
+from askonce_worker.local.qdrant_files import copy_part
 
 AT_ONCE = 0.0
 LATER = 0.2
-_FOR_GOOD = {"matrix.dat", "quantized.data", "links_compressed.bin"}
-"""Files of a built segment that the engine never writes to again: what it deletes it marks elsewhere."""
 _SLICE = 200
 """Operations of the journal that are told in one step."""
 _JOURNAL = 50_000
@@ -40,14 +40,20 @@ class BuildFailed(Exception):
 class Limits:
     loose: int = 8 << 20
     """Bytes of vectors without a graph, above which one is built: some 5,000 of 384 dimensions."""
-    part: int = 320 << 20
-    """Bytes of vectors in a part with a graph, at most: some 200,000 of 384 dimensions. To read in a part of 400,000
-    takes 0.8 s of CPU, in which nothing is answered."""
+    part: int = 640 << 20
+    """Bytes of vectors in a part with a graph, at most: some 400,000 of 384 dimensions. To read such a part in takes
+    0.34 s of CPU, in which nothing is answered."""
+
+    @property
+    def first(self) -> int:
+        """Bytes of vectors in a part that is made of what has no graph: soon built, and put together later."""
+        return self.part // 2
 
     @property
     def last(self) -> int:
-        """Bytes of vectors in the last part: those that come after them go into a new one, and a graph is in reach."""
-        return self.part // 2
+        """Bytes of vectors in the last part: those that come after them go into a new one, and a graph is in reach. A
+        little less than a quarter, so that four fit into a part."""
+        return self.part * 6 // 25
 
     dead: float = 0.3
     """The share of deleted points from which a part is built anew."""
@@ -57,21 +63,31 @@ def choose(collection: Collection, limits: Limits) -> list[Part]:
     """The parts, oldest first, of which one with a graph is to be made now; none if all is well."""
     weights = {part: collection.bytes_of(part) for part in collection.parts}
     loose = [part for part in collection.parts if not part.built]
+    small = sorted((part for part in weights if part.built), key=lambda part: weights[part])
     if sum(weights[part] for part in loose) > limits.loose:
-        return _with_small_ones(weights, loose, limits)
+        return _gathered(weights, [*loose, *small], limits.first)
     for part in collection.parts:
         if part.built and part.points < part.built * (1 - limits.dead):
             return [part]
+    for at in range(len(small)):
+        chosen = _gathered(weights, small[at:], limits.part)
+        if len(chosen) > 1 and sum(weights[part] for part in chosen) > limits.first:
+            return chosen
     return []
 
 
-def _with_small_ones(weights: dict[Part, int], loose: Sequence[Part], limits: Limits) -> list[Part]:
-    """Parts with a graph that are not much larger go in too, so that there are few parts, and each of another size."""
-    chosen, gathered = [loose[0]], weights[loose[0]]
-    small = sorted((part for part in weights if part.built), key=lambda part: weights[part])
-    for part in [*loose[1:], *small]:
+def is_pressing(collection: Collection, limits: Limits) -> bool:
+    """Whether so much has no graph that nothing else is to be built now."""
+    return sum(collection.bytes_of(part) for part in collection.parts if not part.built) > limits.last
+
+
+def _gathered(weights: dict[Part, int], parts: Sequence[Part], most: int) -> list[Part]:
+    """The first of them, and those after it. None with a graph that is much larger than all before it together, so that
+    there are few parts, and each of another size."""
+    chosen, gathered = [parts[0]], weights[parts[0]]
+    for part in parts[1:]:
         too_large = part.built and weights[part] > 2 * gathered
-        if too_large or gathered + weights[part] > limits.part:
+        if too_large or gathered + weights[part] > most:
             break
         chosen.append(part)
         gathered += weights[part]
@@ -95,6 +111,7 @@ def rebuild(collection: Collection, inputs: list[Part]) -> Generator[float]:
         yield AT_ONCE
         yield from _built(collection, work / "target", sources)
         yield from _replace(collection, inputs, work / "target")
+        yield from _removed(work)
     finally:
         collection.building, collection.journal = [], []
         shutil.rmtree(work, ignore_errors=True)
@@ -109,26 +126,13 @@ def _check_room(collection: Collection, inputs: Sequence[Part]) -> None:
 
 
 def _copies(collection: Collection, inputs: Sequence[Part], work: Path) -> list[Path]:
-    """All in one step, so that they are of one moment: large files are linked."""
+    """All in one step, so that they are of one moment."""
     sources = []
     for number, part in enumerate(inputs):
         part.flush()
-        target = work / str(number)
-        source = collection.directory / part.name
-        shutil.copytree(source, target, copy_function=_link_or_copy, ignore=shutil.ignore_patterns("wal"))
-        sources.append(target)
+        copy_part(collection.directory / part.name, work / str(number))
+        sources.append(work / str(number))
     return sources
-
-
-def _link_or_copy(source: str, target: str) -> str:
-    if Path(source).name in _FOR_GOOD:
-        try:
-            Path(target).hardlink_to(source)
-        except OSError:
-            pass  # a file system without links
-        else:
-            return target
-    return shutil.copyfile(source, target)
 
 
 def _built(collection: Collection, target: Path, sources: Sequence[Path]) -> Generator[float]:
@@ -155,19 +159,43 @@ def _replace(collection: Collection, inputs: Sequence[Part], target: Path) -> Ge
     gone = [part]
     try:
         yield AT_ONCE
-        while collection.journal:
-            told, collection.journal[:_SLICE] = collection.journal[:_SLICE], []
-            for operation in told:
-                part.update(operation)
-            yield AT_ONCE
+        yield from _told(collection, part)
+        part.flush()
+        yield AT_ONCE
+        yield from _told(collection, part)
         part.flush()
         collection.keep(_with(collection.parts, part, inputs))
-        gone = [each for each in (*inputs, part) if each not in collection.parts]
-    finally:
         collection.building = []
+        gone = [each for each in (*inputs, part) if each not in collection.parts]
+        while gone:
+            yield AT_ONCE
+            each = gone.pop()
+            each.shard.close()
+            yield from _removed(collection.directory / each.name)
+    finally:
         for each in gone:
             each.shard.close()
             shutil.rmtree(collection.directory / each.name, ignore_errors=True)
+
+
+def _told(collection: Collection, part: Part) -> Generator[float]:
+    """The journal, to the part. Nothing is left of it once this has ended."""
+    while collection.journal:
+        told, collection.journal[:_SLICE] = collection.journal[:_SLICE], []
+        for operation in told:
+            part.update(operation)
+        yield AT_ONCE
+
+
+def _removed(directory: Path) -> Generator[float]:
+    """Beside other operations: of a large part it takes a while."""
+    removal = Thread(target=shutil.rmtree, args=(directory, True))
+    removal.start()
+    try:
+        while removal.is_alive():
+            yield LATER
+    finally:
+        removal.join()
 
 
 def _with(parts: Sequence[Part], part: Part, inputs: Sequence[Part]) -> list[Part]:

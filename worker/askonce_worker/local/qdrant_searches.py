@@ -2,7 +2,7 @@
 
 from __future__ import annotations  # some of the engine's types exist for the type checker only
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable
 from functools import cache, partial
 from typing import Any
 
@@ -33,15 +33,15 @@ def to_searches(requests: Iterable[qdrant.QueryPoints], shape: Shape) -> list[Se
         if not request.HasField("query"):
             raise Unsupported("a query without a vector")
         filtered = condition(request.filter.SerializeToString()) if request.HasField("filter") else None
-        efforts = [params(request.params.SerializeToString(), ef) for ef in (EF, EF_FILTERED if filtered else EF)]
-        searches.append(_search(request, filtered, efforts, shape))
+        asked = request.params.SerializeToString()
+        searches.append(_search(request, filtered, partial(params, asked), shape))
     return searches
 
 
 def _search(
-    request: qdrant.QueryPoints, condition: Condition | None, efforts: Sequence[edge.SearchParams], shape: Shape
+    request: qdrant.QueryPoints, condition: Condition | None, params: Callable[[int], edge.SearchParams], shape: Shape
 ) -> Search:
-    """efforts: of a walk, and of a search that keeps the condition."""
+    """params: by `ef`."""
     limit = request.offset + (request.limit if request.HasField("limit") else _LIMIT)
     common: dict[str, Any] = {
         "query": _nearest(request.query, shape.size),
@@ -49,13 +49,15 @@ def _search(
         "with_payload": payload_wanted(request),
         "score_threshold": request.score_threshold if request.HasField("score_threshold") else None,
     }
-    walk, kept = efforts
+    kept = params(EF_FILTERED if condition else EF)
     asked = edge.QueryRequest(limit=limit, filter=condition.filter if condition else None, params=kept, **common)
     # Without a threshold a walk ends with as many as it may find, matching or not.
-    if condition is None or common["score_threshold"] is None or kept.exact or kept.indexed_only:
+    own = kept.exact or kept.indexed_only or request.params.HasField("hnsw_ef")
+    if condition is None or common["score_threshold"] is None or own:
         return Search(asked, limit, None)
     wide = limit * _SPARE + 1
-    return Search(asked, limit, Walk(edge.QueryRequest(limit=wide, params=walk, **common), condition, wide))
+    walk = cache(lambda ef: edge.QueryRequest(limit=wide, params=params(ef), **common))
+    return Search(asked, limit, Walk(walk, condition, wide))
 
 
 def _condition(message: bytes) -> Condition:

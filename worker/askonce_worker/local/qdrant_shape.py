@@ -10,20 +10,36 @@ find what the exact search does; that takes 3.5 ms):
     | 24, 200         | 28 s             | 152 µs, 99.7 % | 141 µs, 99.9 % | 158 µs, 99.9 % | 294 µs, 100 %  |
     | 16, 256         | 37 s             | 131 µs, 99.6 % | 140 µs, 100 %  | 173 µs, 100 %  | 299 µs, 100 %  |
 
-(The machine was busier for the last three.) A graph of 250,000, made with 128, took 253 µs at ef 128 and found 98.2 %,
-308 µs and 99.1 % at 256. Quantized vectors without a graph were no faster than the exact search.
+(The machine was busier for the last three.) Quantized vectors without a graph were no faster than the exact search.
+
+How it grows, with entries in 400 groups within 20 (0.65 alike in the smaller one, two wordings of an entry 0.98), made
+with m 16 and ef_construct 256, batches of 64 (CPU of a batch, and how many of 830 to 1,024 wordings were found):
+
+    | points         | ef 64          | 128             | 256             | 512             | 1,024           |
+    | 100,000        | 7.1 ms, 99.5 % | 9.9 ms, 99.9 %  | 14.3 ms, 100 %  |                 |                 |
+    | 200,000, m 32  | 8.6 ms, 99.4 % | 11.3 ms, 99.5 % | 15.6 ms, 99.8 % | 25.0 ms, 100 %  |                 |
+    | 400,000        | 9.5 ms, 98.3 % | 13.0 ms, 98.5 % | 17.8 ms, 98.9 % | 25.1 ms, 99.1 % | 38.6 ms, 99.6 % |
+    | 400,000, m 32  | 11 ms, 98.6 %  | 13.2 ms, 98.8 % | 17.9 ms, 98.9 % | 25.7 ms, 99.5 % | 39.6 ms, 99.7 % |
+
+So few large graphs cost less than many small ones. What is not found is far from where its walk has ended, in another
+group: nothing there is similar enough for an answer. A walk through a large graph is therefore quick, and only those
+searches that have found nothing at all go a longer way.
 """
 
 from __future__ import annotations  # some of the engine's types exist for the type checker only
 
 import os
 from dataclasses import dataclass
+from typing import Any
 
 import qdrant_edge as edge
 
 M = 16
 EF = 128
 """Candidates that a search of a graph keeps."""
+_EF_QUICK = 64
+_EF_LONGER = 64
+"""The same for each 100,000 points, squared, where a quick walk has found nothing."""
 EF_FILTERED = 256
 """The same, where it passes only through points that match a filter."""
 EF_CONSTRUCT = 256
@@ -36,12 +52,6 @@ It holds the interpreter for as long as it builds: 5 s and more for 10,000 vecto
 """
 _ALWAYS = 1
 _MANY = 1000
-_GRAPH = 160 << 20
-"""Bytes of vectors in a graph, at most: some 100,000 of 384 dimensions.
-
-The engine searches the graphs of a shard side by side. A larger graph wants a larger `ef` for the same share of what is
-found, so that two of 125,000 cost no more than one of 250,000, and take half the time where two cores are free.
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +70,6 @@ class Shape:
         return self.distance in {"Cosine", "Dot"}
 
     @property
-    def points_of_a_graph(self) -> int:
-        return max(1, _GRAPH // (self.size * 4))
-
-    @property
     def points_looked_at(self) -> int:
         return (_LOOKED_AT << 10) // (self.size * 4)
 
@@ -75,11 +81,11 @@ class Shape:
             max_search_threads=1,
         )
 
-    def graph(self, graphs: int) -> edge.EdgeConfig:
-        """A shard that, whenever it is optimized, makes a graph of what has none. It is walked by quantized vectors, in
-        memory; the originals, which decide the scores, stay in the page cache.
+    def graph(self) -> edge.EdgeConfig:
+        """A shard that, when it is optimized, makes a graph of what it has. It is walked by quantized vectors, in
+        memory; the originals, which decide the scores, stay in the page cache, and so do the indexes of what is found.
 
-        One thread for each graph: by itself the engine keeps eight, and to wake them costs more than a search.
+        One thread: by itself the engine keeps eight, and to wake them costs more than a search.
         """
         return edge.EdgeConfig(
             vectors=edge.EdgeVectorParams(
@@ -96,10 +102,35 @@ class Shape:
             optimizers=edge.EdgeOptimizersConfig(
                 indexing_threshold=_ALWAYS, default_segment_number=_MANY, max_segment_size=_NEVER
             ),
-            max_search_threads=min(graphs, os.cpu_count() or 1),
+            id_tracker_memory=edge.Memory.Cold,
+            max_search_threads=1,
         )
 
     def _quantized(self) -> edge.ScalarQuantizationConfig | edge.BinaryQuantizationConfig:
         if self.quantization == "binary":
             return edge.BinaryQuantizationConfig(memory=edge.Memory.Pinned)
         return edge.ScalarQuantizationConfig(type=edge.ScalarType.Int8, quantile=0.99, memory=edge.Memory.Pinned)
+
+
+def efforts(built: int) -> list[int]:
+    """Candidates that walks of a graph of so many points keep, the second where the first found nothing."""
+    longer = int(_EF_LONGER * (built / 100_000) ** 2)
+    return [_EF_QUICK, longer] if longer > EF else [EF]
+
+
+def cold(index: edge.PayloadIndexInfo) -> edge.KeywordIndexParams | edge.IntegerIndexParams | Any:
+    """The same index, in the page cache: 100,000 points take 0.2 s of CPU less to load."""
+    params = index.params
+    if isinstance(params, edge.KeywordIndexParams):
+        return edge.KeywordIndexParams(
+            is_tenant=params.is_tenant, enable_hnsw=params.enable_hnsw, memory=edge.Memory.Cold
+        )
+    if isinstance(params, edge.IntegerIndexParams):
+        return edge.IntegerIndexParams(
+            lookup=params.lookup,
+            range=params.range,
+            is_principal=params.is_principal,
+            enable_hnsw=params.enable_hnsw,
+            memory=edge.Memory.Cold,
+        )
+    return params or index.data_type

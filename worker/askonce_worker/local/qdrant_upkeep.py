@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Generator, Iterable
 
 from askonce_worker.local.qdrant_collection import Collection, Part
-from askonce_worker.local.qdrant_rebuild import Limits, choose, rebuild
+from askonce_worker.local.qdrant_rebuild import Limits, choose, is_pressing, rebuild
 
 EVERY = 1.0
 FLUSH_EVERY = 10.0
@@ -31,6 +31,7 @@ class Upkeep:
         self._clock = clock
         self._work: Generator[float] | None = None
         self._of: Collection | None = None
+        self._can_wait = False
         self._failures = 0
         self._not_before = 0.0
         self._flush_at = clock() + FLUSH_EVERY
@@ -47,6 +48,8 @@ class Upkeep:
         for collection in self._collections():
             if collection.changed and collection.bytes_of(collection.parts[-1]) > self._limits.last:
                 collection.grow()
+        if self._can_wait and any(is_pressing(each, self._limits) for each in self._collections()):
+            self.close()
         if self._work is not None:
             return self._go_on(self._work)
         if self._clock() >= self._not_before:
@@ -57,7 +60,7 @@ class Upkeep:
         """End what is under way for it."""
         if self._work is not None and collection is self._of:
             self._work.close()
-            self._of = self._work = None
+            self._end()
 
     def close(self) -> None:
         if self._of is not None:
@@ -69,6 +72,7 @@ class Upkeep:
                 inputs = choose(collection, self._limits)
                 if inputs:
                     self._of, self._work = collection, rebuild(collection, inputs)
+                    self._can_wait = all(part.built for part in inputs)
                     return
                 collection.changed = False
 
@@ -81,8 +85,12 @@ class Upkeep:
             self._not_before = self._clock() + min(RETRY_LAST, RETRY_FIRST * 2**self._failures)
             self._failures += 1
             log.warning("no graph was built: %s", error)
-        self._of = self._work = None
+        self._end()
         return 0.0
+
+    def _end(self) -> None:
+        self._of = self._work = None
+        self._can_wait = False
 
     def _write_down(self, collection: Collection, part: Part) -> None:
         """Also gives back the room of deleted points, where that is a short matter."""

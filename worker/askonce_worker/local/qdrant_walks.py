@@ -19,11 +19,13 @@ graph the engine looks at all points, and to see which of 4,111 match took as lo
 
 from __future__ import annotations  # some of the engine's types exist for the type checker only
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import qdrant_edge as edge
+
+from askonce_worker.local.qdrant_shape import efforts
 
 _KNOWN = 10_000
 """Conditions of which it is kept in mind whether few points match them."""
@@ -40,9 +42,9 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class Walk:
-    """A search without its condition, for more points than are wanted."""
+    """A search without its condition, for more points than are wanted. request: by `ef`."""
 
-    request: edge.QueryRequest
+    request: Callable[[int], edge.QueryRequest]
     condition: Condition
     limit: int
 
@@ -58,6 +60,7 @@ class Search:
 
 class Part(Protocol):
     shard: edge.EdgeShard
+    built: int
     few: dict[bytes, bool]
     """By the names of conditions. Kept here, cleared by whoever writes."""
 
@@ -67,17 +70,30 @@ def search(part: Part, searches: Sequence[Search], few: int) -> list[list[edge.S
 
     few: as many points as the engine looks at one by one.
     """
-    found: dict[Search, list[edge.ScoredPoint]] = {}
+    found = _walked(part, searches, few, efforts(part.built)[0])
+    others = [each for each in searches if each not in found]
+    found |= zip(others, ask(part.shard, [each.asked for each in others]), strict=True)
+    return [found[each] for each in searches]
+
+
+def search_again(part: Part, searches: Sequence[Search], few: int) -> list[list[edge.ScoredPoint]]:
+    """What a longer walk finds of searches that have found nothing anywhere."""
+    _, *longer = efforts(part.built)
+    found = _walked(part, searches, few, longer[0]) if longer else {}
+    return [found.get(each, []) for each in searches]
+
+
+def _walked(part: Part, searches: Sequence[Search], few: int, ef: int) -> dict[Search, list[edge.ScoredPoint]]:
+    """Of those searches that walk, and find enough or all that there is."""
     walks = {each: each.walk for each in searches if each.walk and not _is_of_few(part, each.walk.condition, few)}
-    all_found = ask(part.shard, [walk.request for walk in walks.values()])
+    all_found = ask(part.shard, [walk.request(ef) for walk in walks.values()])
     valid = _valid(part.shard, [*walks.values()], all_found)
+    found = {}
     for (each, walk), points in zip(walks.items(), all_found, strict=True):
         left = [point for point in points if point.id in valid[walk.condition]]
         if len(left) >= each.limit or len(points) < walk.limit:
             found[each] = left
-    others = [each for each in searches if each not in found]
-    found |= zip(others, ask(part.shard, [each.asked for each in others]), strict=True)
-    return [found[each] for each in searches]
+    return found
 
 
 def ask(shard: edge.EdgeShard, requests: list[edge.QueryRequest]) -> list[list[edge.ScoredPoint]]:

@@ -16,7 +16,7 @@ import qdrant_edge as edge
 from askonce_worker.answering.ports import Vector
 from askonce_worker.local.qdrant_collection import Collection
 from askonce_worker.local.qdrant_rebuild import Limits
-from askonce_worker.local.qdrant_shape import EF, EF_FILTERED, Shape
+from askonce_worker.local.qdrant_shape import EF_FILTERED, Shape
 from askonce_worker.local.qdrant_upkeep import Upkeep
 from askonce_worker.local.qdrant_walks import Condition, Search, Walk
 
@@ -76,13 +76,16 @@ def _of_scope(scope: str) -> Condition:
 def _search(scope: str, vector: Vector, least: float, most: int) -> Search:
     """As `to_searches` makes it of a request for the same."""
     condition, wide = _of_scope(scope), most * SPARE + 1
-    query, walk, kept = edge.Query.Nearest(vector.tolist()), _params(EF), _params(EF_FILTERED)
+    query, kept = edge.Query.Nearest(vector.tolist()), _params(EF_FILTERED)
     asked = edge.QueryRequest(limit=most, filter=condition.filter, params=kept, query=query, score_threshold=least)
-    free = edge.QueryRequest(limit=wide, params=walk, query=query, score_threshold=least)
-    return Search(asked, most, Walk(free, condition, wide))
+
+    def walk(ef: int) -> edge.QueryRequest:
+        return edge.QueryRequest(limit=wide, params=_params(ef), query=query, score_threshold=least)
+
+    return Search(asked, most, Walk(walk, condition, wide))
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=32)
 def _params(ef: int) -> edge.SearchParams:
     quantization = edge.QuantizationSearchParams(oversampling=OVERSAMPLING, rescore=True)
     return edge.SearchParams(hnsw_ef=ef, exact=False, indexed_only=False, quantization=quantization)
