@@ -82,7 +82,7 @@ def test_savings_fit_a_desk_and_a_phone(chromium, width):
     chromium.open("/ui/")
     assert chromium.one("h1").text == "Savings"
     assert len(chromium.all(".chart canvas")) == 2
-    assert "were answered without asking the LLM" in chromium.one(".lead").text
+    assert "were answered without calling the LLM" in chromium.one(".lead").text
     assert chromium.overflow == 0
     chromium.with_text(".choice label", "30 days").click()
     chromium.wait(lambda: "period=month" in chromium.driver.current_url)
@@ -115,7 +115,7 @@ def test_a_wrong_match_is_reported_by_a_click_and_not_made_again(chromium, ask, 
     assert "reaches 0.95" in match.text
     assert [mark.text.strip() for mark in match.find_elements("css selector", "mark")] == ["kindly,"]
     match.find_element("css selector", "button[value=wrong]").click()
-    assert "never matched again" in chromium.with_text(".match", "as a person said").text
+    assert "never matched again" in chromium.with_text(".match", "marked as wrong").text
     assert ask(again)[0].source == "llm"
     chromium.shown("/ui/matches?show=judged", ".match", again)
 
@@ -138,7 +138,7 @@ def test_a_question_is_explained_and_its_answer_seen_refreshed_and_deleted(chrom
     assert chromium.overflow == 0
     chromium.with_text(".explained a", "Where is the cellar?").click()
     chromium.with_text("button", "Ask again").click()
-    chromium.with_text("[role=status]", "It is being asked again")
+    chromium.with_text("[role=status]", "Asked again as job")
     address = chromium.driver.current_url.removesuffix("/refresh")
 
     async def asked():

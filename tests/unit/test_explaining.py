@@ -169,14 +169,14 @@ LONG = replace(NEAR, question="what is it " * 30, refused_by=("threshold", "nega
         ({"outcome": "exact", "exact": ExactEntry("valid", 9, 604_000)}, "hit, exact: stored 9 s ago, expires in 7 d"),
         ({"outcome": "semantic", "in_scope": (NEAR,)}, "hit, semantic: the answer to another question serves this one"),
         ({"reason": "about_now", "detail": "latest"},
-         'no hit: it asks about now ("latest"), and such answers are not kept'),
+         'no hit: it asks about the present ("latest"), and such answers are not cached'),
         ({"reason": "unmatched", "detail": "qdrant_down"}, "no hit: it could not be compared: qdrant down"),
         ({"reason": "of a later release", "detail": "x"}, "no hit: of a later release"),
         ({"reason": "invalidated", "exact": ExactEntry("invalidated", 1, 1, ("model", "all"))},
          "no hit: what was cached was invalidated (model, all)"),
         ({"reason": "other_scope", "elsewhere": FULL.elsewhere},
          "no hit: cached in another scope: system is Be brief., there none"),
-        ({"reason": "below_threshold", "in_scope": (LONG,)}, "no hit: no question is near enough"),
+        ({"reason": "below_threshold", "in_scope": (LONG,)}, "no hit: no question is similar enough"),
     ],
 )  # fmt: skip
 def test_its_lines_fit_in_80_columns(changes, first):

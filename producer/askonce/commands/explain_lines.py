@@ -8,17 +8,17 @@ from askonce.explanation import Difference, Explanation, NearEntry
 
 REASONS = {
     "bypass": "it bypasses the cache",
-    "refresh": "it is asked again on purpose (cache=refresh)",
-    "about_now": 'it asks about now ("{detail}"), and such answers are not kept',
+    "refresh": "it asks for a fresh answer (cache=refresh)",
+    "about_now": 'it asks about the present ("{detail}"), and such answers are not cached',
     "exact_only": "it is matched exactly only: {detail}",
     "semantic_off": "nothing is matched by similarity: {detail}",
-    "too_long": "it is longer than what is matched by similarity",
+    "too_long": "it is too long to be matched by similarity",
     "unmatched": "it could not be compared: {detail}",
     "expired": "its answer has expired, or was dropped",
     "unfit": "its answer is cached, but does not fit its schema",
     "unchecked": "its answer is cached; a worker still has to check whether it fits the schema",
     "other_scope": "cached in another scope",
-    "below_threshold": "no question is near enough",
+    "below_threshold": "no question is similar enough",
     "refused": "the nearest question needs another answer: {detail}",
     "no_entry": "nothing like it is cached in this namespace",
 }

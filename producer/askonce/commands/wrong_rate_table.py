@@ -6,7 +6,7 @@ from askonce.commands.text_table import money, number, rate, shortened, table
 from askonce.contract.wrong_rates import GroupRate, WrongRates
 
 UNKNOWN = (
-    "Wrong hits: the rate is unknown, since no hit is checked. ASKONCE_ERROR_BUDGET (a budget of errors to keep to) or "
+    "Wrong hits: the rate is unknown, since no hit is checked. ASKONCE_ERROR_BUDGET (an error budget to keep to) or "
     "ASKONCE_AUDIT_RATE (a share of the hits to check) of the workers changes that."
 )
 NO_HITS = "Wrong hits: nothing was checked so far."

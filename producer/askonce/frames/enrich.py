@@ -1,4 +1,4 @@
-"""`enrich`: a data frame in, the same one with an answer to each row out."""
+"""`enrich`: adds an answer to each row of a data frame."""
 
 import logging
 from collections.abc import Mapping
@@ -28,11 +28,11 @@ log = logging.getLogger("askonce")
 
 OF_QUESTIONS = ("system", "params", "cache", "tier")
 SAMPLE = b'{"question":"?"}'
-"""A row that is well-formed: what is wrong with its question is wrong with the call."""
+"""A well-formed row: if its question is refused, the call itself is malformed."""
 
 
 class EnrichOptions(ClientOptions, total=False):
-    """Fields of the questions of `enrich`, and arguments of its client."""
+    """Fields of `enrich`'s questions, and arguments of its client."""
 
     system: str | None
     params: Mapping[str, Any] | None
@@ -42,7 +42,7 @@ class EnrichOptions(ClientOptions, total=False):
 
 @dataclass(frozen=True, slots=True)
 class How:
-    """The further arguments of `enrich`."""
+    """The remaining arguments of `enrich`."""
 
     schema: type[Any] | Mapping[str, Any] | None
     compared: str | None
@@ -63,30 +63,30 @@ def enrich(
     progress: bool = True,
     **options: Unpack[EnrichOptions],
 ) -> F:
-    """Asks about each row of a data frame, and blocks until all are done, whether a loop runs already or not.
+    """Asks a question for each row of a data frame, and blocks until all are done, even inside a running event loop.
 
-    Ctrl-C ends the wait. What was submitted goes on, and is found in the cache the next time.
+    Ctrl-C ends the wait. Submitted questions continue, and their answers are in the cache the next time.
 
     Args:
-        frame: Of pandas (2.2 or newer), polars or Arrow, or of any library whose frames have `__arrow_c_stream__`.
-        prompt: What is asked, with names of columns in braces. Its fixed text is the template.
-        schema: A pydantic model or a JSON schema: its properties are columns in place of `answer`.
-        compared: Of several columns the one that is matched by similarity. None lets a sample of the rows decide.
-        client: Asks, and is closed afterwards. None makes one of `options`.
-        in_flight: Most rows under way at a time.
-        timeout: Seconds to each row's deadline. None takes the client's `job_ttl`.
-        progress: Whether a notebook or a terminal shows how far it is.
-        **options: Of the questions (`system`, `params`, `cache`, `tier`), and of the `Client` that is made.
+        frame: From pandas (2.2 or newer), polars, Arrow, or any library whose frames have `__arrow_c_stream__`.
+        prompt: The question, with column names in braces. Its fixed text becomes the template.
+        schema: A pydantic model or a JSON schema. Its properties become columns that replace `answer`.
+        compared: The column matched by similarity, if the prompt has several. None chooses it from a sample of rows.
+        client: Asks, and is closed afterwards. None creates one from `options`.
+        in_flight: Maximum number of rows in flight.
+        timeout: Seconds until each row's deadline. None uses the client's `job_ttl`.
+        progress: Whether to show progress in a notebook or terminal.
+        **options: For the questions (`system`, `params`, `cache`, `tier`) and the `Client` that is created.
 
     Returns:
-        The rows in their order, in a frame of the same kind (a `pyarrow.Table` for one of another library), with
-        `answer`, `source`, `similarity`, `error` and `cost` behind their own columns.
+        A frame of the same kind (a `pyarrow.Table` for other libraries), with the rows in order and the columns
+        `answer`, `source`, `similarity`, `error` and `cost` after their own.
 
     Raises:
-        ImportError: There is no pyarrow.
-        InvalidQuestion: A field of the questions is malformed, whatever the rows hold. Nothing was asked.
+        ImportError: pyarrow is not installed.
+        InvalidQuestion: A field of the questions is malformed for every row. Nothing was asked.
         StoreUnreachable: Redis does not answer.
-        TypeError: It is no data frame.
+        TypeError: `frame` is not a data frame.
         ValueError: The prompt or the schema does not fit the frame, or there is no model.
     """
     how = How(schema, compared, in_flight, timeout, progress)
