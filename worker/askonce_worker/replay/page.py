@@ -9,7 +9,7 @@ from typing import Any
 from askonce.prices.money import amount
 from askonce_worker.evaluate.tables import number
 from askonce_worker.replay import charts
-from askonce_worker.replay.words import interval, money, percent, remarks, sentences
+from askonce_worker.replay.words import counted, interval, lasting, money, percent, remarks, sentences
 
 Record = Mapping[str, Any]
 KINDS = ("exact", "semantic", "inflight", "misses")
@@ -23,7 +23,7 @@ def page(report: Record) -> str:
     found, *story = sentences(report)
     log = report["log"]
     played = f"Played by askonce over {', '.join(log['files'])}"
-    return Template(files("askonce_worker.replay").joinpath("page.html").read_text("utf-8")).substitute(
+    made = Template(files("askonce_worker.replay").joinpath("page.html").read_text("utf-8")).substitute(
         title=escape(found),
         subtitle=escape(played),
         cards="".join(_cards(report)),
@@ -34,11 +34,12 @@ def page(report: Record) -> str:
         groups="".join(_groups(title, report[name], report) for name, title in GROUPS if report[name]),
         remarks="".join(f"<li>{escape(line)}</li>" for line in _notes(report)),
     )
+    return made.replace(" %", "\N{NO-BREAK SPACE}%")
 
 
 def _cards(report: Record) -> Iterator[str]:
     total, currency = report["total"], report["currency"]
-    yield _card(percent(total["hit_rate"]), f"of {total['calls']:,} calls answered without the LLM")
+    yield _card(percent(total["hit_rate"]), f"of {counted(total['calls'], 'call')} answered without the LLM")
     if total["spent"]:
         saved = f"of {money(total['spent'], currency)} saved"
         yield _card(amount(total["saved"]), saved)
@@ -48,7 +49,7 @@ def _cards(report: Record) -> Iterator[str]:
         low, high = number(wrong["low"]), number(wrong["high"])
         yield _card(percent(wrong["share"]), f"of the similar matches wrong (95 %: {low} to {high})")
     if total["latency"]:
-        yield _card(f"{total['latency']['saved'] / 3600:,.1f} h", "of waiting saved")
+        yield _card(lasting(total["latency"]["saved"]), "of waiting saved")
 
 
 def _card(figure: str, about: str) -> str:

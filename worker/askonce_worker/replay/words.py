@@ -24,7 +24,8 @@ def interval(judged: Record) -> str:
 def sentences(report: Record) -> Iterator[str]:
     """What was found, the most important first."""
     total, log, currency = report["total"], report["log"], report["currency"]
-    yield f"{log['played']:,} calls{_span(log)}: {percent(total['hit_rate'])} would have been answered without the LLM"
+    played = f"{counted(log['played'], 'call')}{_span(log)}"
+    yield f"{played}: {percent(total['hit_rate'])} would have been answered without the LLM"
     if total["spent"]:
         yield (
             f"{money(total['saved'], currency)} of {money(total['spent'], currency)} saved"
@@ -37,8 +38,23 @@ def sentences(report: Record) -> Iterator[str]:
         yield _waiting(total["latency"])
 
 
+def counted(count: int, what: str) -> str:
+    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
+
+
+def lasting(seconds: float) -> str:
+    """A long time, in a unit in which it is more than nothing."""
+    for unit, length in (("h", 3600), ("min", 60)):
+        if seconds >= length:
+            return f"{seconds / length:,.1f} {unit}"
+    return f"{seconds:.1f} s"
+
+
 def _span(log: Record) -> str:
-    return f" from {log['first'][:10]} to {log['last'][:10]}" if log["first"] else ""
+    if not log["first"]:
+        return ""
+    first, last = log["first"][:10], log["last"][:10]
+    return f" on {first}" if first == last else f" from {first} to {last}"
 
 
 def _tiers(total: Record, currency: str) -> str:
@@ -60,9 +76,8 @@ def _wrong(report: Record) -> str:
 
 
 def _waiting(latency: Record) -> str:
-    waited, saved = latency["waited"] / 3600, latency["saved"] / 3600
     took = f"calls took {latency['p50']:.2g} s (median) and {latency['p95']:.2g} s (95 %)"
-    return f"{took}: {saved:,.1f} of {waited:,.1f} hours of waiting would have been saved"
+    return f"{took}: {lasting(latency['saved'])} of {lasting(latency['waited'])} of waiting would have been saved"
 
 
 def remarks(report: Record) -> Iterator[str]:

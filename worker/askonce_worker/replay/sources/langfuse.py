@@ -35,7 +35,8 @@ CACHED = ("input_cached_tokens", "input_cache_read", "cache_read_input_tokens")
 
 
 def is_row(fields: Fields) -> bool:
-    return "input" in fields and first(fields, START) is not None and any(name in fields for name in OWN)
+    is_own = fields.get("type") == "GENERATION" or any(name in fields for name in OWN)
+    return is_own and "input" in fields and first(fields, START) is not None
 
 
 def call_of(fields: Fields) -> Call:
