@@ -47,8 +47,8 @@ def seconds(compare, pairs) -> float:
 
 
 def cold(question: str, other: str) -> None:
-    worked_out(question)
-    worked_out(other)
+    worked_out([question])
+    worked_out([other])
 
 
 def main() -> None:

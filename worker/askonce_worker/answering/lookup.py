@@ -124,8 +124,9 @@ class Lookup:
             item.waited = max(item.waited, waited) if waited > WAITED else item.waited
         names = {candidate.fingerprint: None for candidates in found for candidate in candidates}
         entries = await self._live_entries(searched, list(names)) if names else {}
-        finished: list[Finished] = []
-        hit: set[str] = set()
+        nearest = ((item, entries.get(near[0].fingerprint)) for item, near in zip(searched, found, strict=True) if near)
+        self._matcher.prepare((item.question.text, entry.question) for item, entry in nearest if entry is not None)
+        finished, hit = list[Finished](), set[str]()
         for item, candidates in zip(searched, found, strict=True):
             choice = self._choose(serving, item, candidates, entries)
             item.look, item.spare, item.doubt = choice.look, choice.spare, choice.doubt
@@ -245,6 +246,4 @@ def _query(serving: Serving, item: OpenQuestion) -> VectorQuery:
 
 def _opened(question: Question, batch: Batch, reuse: Reuse, epochs: str, tier: Tier, joins: float) -> OpenQuestion:
     facts = (question, batch.lane, batch.deadline, batch.asked, reuse, epochs, epochs)
-    item = OpenQuestion(*facts, batch.lapses, tier, joins)
-    item.unmatched = Unmatched.TOO_LONG if reuse.too_long else None
-    return item
+    return OpenQuestion(*facts, batch.lapses, tier, joins, unmatched=Unmatched.TOO_LONG if reuse.too_long else None)

@@ -6,12 +6,12 @@ A text's features are worked out once and remembered; comparing two texts is the
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from askonce.question import Question
 from askonce_worker.matching.guard import languages
-from askonce_worker.matching.guard.features import features, features_of_new
+from askonce_worker.matching.guard.features import features, features_of_new, learn
 from askonce_worker.matching.guard.rules import RULES
 from askonce_worker.matching.sameness import is_indistinct
 
@@ -106,6 +106,10 @@ class Matcher:
 
     def _threshold_of(self, question: Question) -> float:
         return 1.0 if self._threshold is None else effective_threshold(self._threshold, question.threshold)
+
+    def prepare(self, pairs: Iterable[tuple[str, str]]) -> None:
+        """Questions and others, of many at once, for which `matches` is about to be asked: it takes less time then."""
+        learn(pairs)
 
     def matches(self, question: Question, other: str, similarity: float) -> bool:
         """other: the text of a question of the same scope. One about now may have an answer from before it was so."""

@@ -2,11 +2,11 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from functools import lru_cache
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from askonce_worker.matching.guard.frames import Frame, frame
+from askonce_worker.matching.guard.known import Known
 from askonce_worker.matching.guard.languages import Language, Vocabulary, language, vocabulary
 from askonce_worker.matching.guard.layout import lines
 from askonce_worker.matching.guard.letter_case import LetterCase, letter_case
@@ -68,52 +68,75 @@ _SHORT = 500
 
 def features(text: str) -> Features:
     """Remembered, within 350 MB for short texts and as many for longer ones."""
-    return _of_short(text) if len(text) <= _SHORT else _of_long(text)
+    return _short.of(text) if len(text) <= _SHORT else _long.of(text)
 
 
 def features_of_new(text: str) -> Features:
     """The same, of a question that comes and goes: it takes no place from the texts that it is compared with."""
-    return _of_new(text) if len(text) <= _SHORT else _of_long(text)
+    return _new.of(text) if len(text) <= _SHORT else _long.of(text)
 
 
-def worked_out(text: str) -> Features:
-    cleaned = clean(text)
-    folded = cleaned.casefold()
-    raw = tokens(cleaned)
-    lower, spoken, known = _in_its_language(folded_words(raw, cleaned), folded)
-    stemmed = [known.stem(word) for word in lower]
-    content = tuple(known.meaning(stemmed))
-    found = marks(text.strip())
-    return Features(
-        cleaned=cleaned,
-        text=folded,
-        letters=letters(folded),
-        as_written=tuple(raw),
-        frame=frame(folded),
-        lines=lines(text),
-        marks=found,
-        is_formal=is_formal(found, text, folded),
-        letter_case=letter_case(cleaned, raw),
-        language=spoken,
-        vocabulary=known,
-        sequence=tuple(stemmed),
-        words=frozenset(stemmed),
-        content=content,
-        counts=_counts(content),
-        numbers=numbers(cleaned, raw),
-        polarity=polarity(lower, folded, known),
-        opposites=_places(known.opposites, stemmed) if known.in_words else _parts(known.opposites, folded),
-        kinds=_places(KINDS, stemmed),
-        tenses=_places(TENSES, lower) if spoken.name == "en" else frozenset(),
-        quoted=quotes(cleaned),
-        identifiers=identifiers(cleaned),
-        names=frozenset(stem(word.casefold()) for word in capitals(raw, cleaned)) - FUNCTION - UNITS.keys(),
-        initials="".join(word[0] for word in lower),
-        asked_for=asked_for(folded),
-        order=order(lower, stemmed, known),
-        persons=persons(lower, stemmed),
-        is_additive=_is_additive(lower, folded),
-    )
+def learn(pairs: Iterable[tuple[str, str]]) -> None:
+    """Questions and texts that they are about to be compared with: those of many together take a fifth less time."""
+    short = [pair for pair in pairs if max(map(len, pair)) <= _SHORT]
+    _new.learn(question for question, _ in short)
+    _short.learn(other for _, other in short)
+
+
+def worked_out(texts: Sequence[str]) -> list[Features]:
+    """One feature of all texts after the other: so its code and its word lists stay in the processor's caches."""
+    if not texts:
+        return []
+    cleaned = [*map(clean, texts)]
+    folded = [*map(str.casefold, cleaned)]
+    raw = [*map(tokens, cleaned)]
+    lower, spoken, known = zip(*map(_in_its_language, map(folded_words, raw, cleaned), folded), strict=True)
+    stemmed = [tuple(map(vocabulary.stem, words)) for vocabulary, words in zip(known, lower, strict=True)]
+    content = [tuple(vocabulary.meaning(words)) for vocabulary, words in zip(known, stemmed, strict=True)]
+    found = [marks(text.strip()) for text in texts]
+    columns: dict[str, Iterable[Any]] = {
+        "cleaned": cleaned,
+        "text": folded,
+        "letters": [*map(letters, folded)],
+        "as_written": [*map(tuple, raw)],
+        "frame": [*map(frame, folded)],
+        "lines": [*map(lines, texts)],
+        "marks": found,
+        "is_formal": [*map(is_formal, found, texts, folded)],
+        "letter_case": [*map(letter_case, cleaned, raw)],
+        "language": spoken,
+        "vocabulary": known,
+        "sequence": stemmed,
+        "words": [*map(frozenset, stemmed)],
+        "content": content,
+        "counts": [*map(_counts, content)],
+        "numbers": [*map(numbers, cleaned, raw)],
+        "quoted": [*map(quotes, cleaned)],
+        "identifiers": [*map(identifiers, cleaned)],
+        "names": [*map(_names, raw, cleaned)],
+        "asked_for": [*map(asked_for, folded)],
+    }
+    columns |= _of_words(lower, stemmed, folded, spoken, known)
+    return [*map(Features._make, zip(*(columns[name] for name in Features._fields), strict=True))]
+
+
+def _of_words(
+    lower: Sequence[list[str]],
+    stemmed: Sequence[tuple[str, ...]],
+    folded: Sequence[str],
+    spoken: Sequence[Language],
+    known: Sequence[Vocabulary],
+) -> dict[str, Iterable[Any]]:
+    return {
+        "polarity": [*map(polarity, lower, folded, known)],
+        "opposites": [*map(_opposites, stemmed, folded, known)],
+        "kinds": [_places(KINDS, words) for words in stemmed],
+        "tenses": [*map(_tenses, lower, spoken)],
+        "initials": [*map(_initials, lower)],
+        "order": [*map(order, lower, stemmed, known)],
+        "persons": [*map(persons, lower, stemmed)],
+        "is_additive": [*map(_is_additive, lower, folded)],
+    }
 
 
 def _in_its_language(lower: list[str], folded: str) -> tuple[list[str], Language, Vocabulary]:
@@ -121,13 +144,29 @@ def _in_its_language(lower: list[str], folded: str) -> tuple[list[str], Language
     return unelided(lower, spoken.name), spoken, vocabulary(spoken.name)
 
 
-_of_short = lru_cache(maxsize=8192)(worked_out)
-_of_new = lru_cache(maxsize=512)(worked_out)
-_of_long = lru_cache(maxsize=256)(worked_out)
+_short = Known(worked_out, 8192)
+_new = Known(worked_out, 512)
+_long = Known(worked_out, 256)
 
 _ONE_MORE = re.compile(r"\b(?:one more(?! thing)|a different|a second|a new one)\b")
 _WISHES = ("one more", "a different", "a second", "a new one")
 """Without one of these it matches nothing."""
+
+
+def _opposites(stemmed: Sequence[str], folded: str, known: Vocabulary) -> frozenset[int]:
+    return _places(known.opposites, stemmed) if known.in_words else _parts(known.opposites, folded)
+
+
+def _tenses(words: Sequence[str], spoken: Language) -> frozenset[int]:
+    return _places(TENSES, words) if spoken.name == "en" else frozenset()
+
+
+def _names(words: Sequence[str], cleaned: str) -> frozenset[str]:
+    return frozenset(stem(word.casefold()) for word in capitals(words, cleaned)) - FUNCTION - UNITS.keys()
+
+
+def _initials(words: Sequence[str]) -> str:
+    return "".join([word[0] for word in words])
 
 
 def _counts(content: tuple[str, ...]) -> Mapping[str, int]:
