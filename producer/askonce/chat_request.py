@@ -15,7 +15,7 @@ def fields_of_request(body: Mapping[str, Any]) -> dict[str, Any]:
     """
     messages = body.get("messages")
     if not isinstance(messages, list) or not messages or not all(isinstance(item, dict) for item in messages):
-        raise InvalidQuestion("messages is a list of objects with at least one")
+        raise InvalidQuestion("messages must be a non-empty list of objects")
     model = body.get("model")
     require(model is None or isinstance(model, str), "the model's name is malformed")
     params = {key: value for key, value in body.items() if key not in ("messages", "model")}

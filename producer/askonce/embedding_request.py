@@ -16,7 +16,7 @@ FORM = "input"
 JSON = "json"
 MOST = 2048
 """Inputs of one request."""
-NO_INPUT = f"input is a text, tokens, or a list of 1 to {MOST} of them, none of them empty"
+NO_INPUT = f"input must be a text, tokens, or a list of 1 to {MOST} of them, none of them empty"
 
 
 def fields_of_embedding(body: Mapping[str, Any]) -> dict[str, Any]:

@@ -139,7 +139,7 @@ class Question:
         Raises:
             InvalidQuestion: The body is not an object, or its messages, input or model are malformed.
         """
-        require(isinstance(body, Mapping), "the body is an object")
+        require(isinstance(body, Mapping), "the body must be an object")
         fields_of = FROM_BODY.get(options.get("endpoint", "chat"), fields_of_request)
         return cls(**{**fields_of(body), **options})
 

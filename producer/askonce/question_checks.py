@@ -38,7 +38,7 @@ def require(ok: bool, message: str) -> None:
 def check_endpoint(endpoint: Any, system: Any, template: Any) -> None:
     if endpoint == "chat":
         return
-    require(endpoint in ENDPOINTS, f"endpoint is one of {', '.join(ENDPOINTS)}")
+    require(endpoint in ENDPOINTS, f"endpoint must be one of {', '.join(ENDPOINTS)}")
     alone = endpoint != "embeddings" or (system is None and template is None)
     require(alone, "embeddings have neither a system prompt nor a template")
 
@@ -46,7 +46,7 @@ def check_endpoint(endpoint: Any, system: Any, template: Any) -> None:
 def check_text(text: Any, *, verbatim: bool = False) -> None:
     """verbatim: blanks are a text."""
     if not _is_text(text):
-        raise InvalidQuestion("the text is a string")
+        raise InvalidQuestion("the text must be a string")
     if not text or (text.isspace() and not verbatim):
         raise InvalidQuestion("the text is empty")
 
@@ -60,37 +60,37 @@ def check_model(model: Any) -> None:
 
 def check_namespace(namespace: Any) -> None:
     if not _is_text(namespace) or len(namespace) > MAX_NAMESPACE or not _is_namespace(namespace):
-        raise InvalidQuestion("a namespace is 1 to 64 of A-Z a-z 0-9 . _ @ -")
+        raise InvalidQuestion("a namespace must be 1 to 64 of A-Z a-z 0-9 . _ @ -")
 
 
 def check_job_id(job_id: Any) -> None:
     if not isinstance(job_id, str) or not JOB_ID.fullmatch(job_id):
-        raise InvalidQuestion("a job id is 1 to 200 visible ASCII characters")
+        raise InvalidQuestion("a job id must be 1 to 200 visible ASCII characters")
 
 
 def check_options(cache: Any, semantic: Any, ttl: Any, threshold: Any, tier: Any) -> None:
     if cache not in ("use", "refresh", "bypass"):
-        raise InvalidQuestion("cache is one of use, refresh, bypass")
+        raise InvalidQuestion("cache must be one of use, refresh, bypass")
     if semantic is not True:
-        require(semantic is False, "semantic is true or false")
+        require(semantic is False, "semantic must be true or false")
     if ttl is not None:
-        require(_is_number(ttl) and 0 < ttl <= MAX_TTL, "ttl is a number of seconds above 0")
+        require(_is_number(ttl) and 0 < ttl <= MAX_TTL, "ttl must be a number of seconds above 0")
     if threshold is not None:
-        require(_is_number(threshold) and 0 < threshold <= 1, "threshold lies in (0, 1]")
+        require(_is_number(threshold) and 0 < threshold <= 1, "threshold must be in (0, 1]")
     if tier is not None:
-        require(tier in TIERS, f"tier is one of {', '.join(TIERS)}")
+        require(tier in TIERS, f"tier must be one of {', '.join(TIERS)}")
 
 
 def check_fixed_texts(system: Any, template: Any) -> None:
     if template is not None:
-        require(isinstance(template, str) and PLACEHOLDER in template, "a template contains {text}")
+        require(isinstance(template, str) and PLACEHOLDER in template, "a template must contain {text}")
     if system is not None:
-        require(isinstance(system, str), "system is a string")
+        require(isinstance(system, str), "system must be a string")
 
 
 def check_params(params: Any, endpoint: str = "chat") -> None:
-    require(isinstance(params, Mapping) and all(isinstance(key, str) for key in params), "params is an object")
-    require(not params.get("stream"), "stream is not supported: answers come whole")
+    require(isinstance(params, Mapping) and all(isinstance(key, str) for key in params), "params must be an object")
+    require(not params.get("stream"), "stream is not supported: answers are returned whole")
     own = FIELDS[endpoint]
     require(not any(name in params for name in own), f"{' and '.join(own)} are no parameters")
 
@@ -104,14 +104,14 @@ def check_items(history: Any, messages: Any, endpoint: str) -> None:
     if messages is None:
         return
     _check_messages(messages, endpoint)
-    require(len(messages) > 0 or endpoint == "responses", "messages has at least one")
+    require(len(messages) > 0 or endpoint == "responses", "messages must have at least one")
 
 
 def _check_messages(messages: Any, endpoint: str) -> None:
-    require(isinstance(messages, list | tuple), "messages are a list")
+    require(isinstance(messages, list | tuple), "messages must be a list")
     for message in messages:
         has_role = isinstance(message, dict) and (endpoint != "chat" or isinstance(message.get("role"), str))
-        require(has_role, "a message has a role")
+        require(has_role, "each message must have a role")
 
 
 def check_size(words: str, history: Any, params: Any, messages: Any, metadata: Any) -> None:

@@ -23,7 +23,7 @@ def fields_of_response(body: Mapping[str, Any]) -> dict[str, Any]:
     """
     model, instructions, given = body.get("model"), body.get("instructions"), body.get("input")
     require(isinstance(model, str | None), "the model's name is malformed")
-    require(isinstance(instructions, str | None), "instructions is a string")
+    require(isinstance(instructions, str | None), "instructions must be a string")
     params = {key: value for key, value in body.items() if key not in ("input", "instructions", "model")}
     return {"model": model, "system": instructions, "params": params, **_fields_of_input(given)}
 
@@ -45,7 +45,7 @@ def _fields_of_input(given: Any) -> dict[str, Any]:
     if given is None:  # a prompt that the provider keeps says it all
         return {"text": "[prompt]", "messages": ()}
     if not isinstance(given, list) or not given or not all(isinstance(item, dict) for item in given):
-        raise InvalidQuestion("input is a text, or a list of objects with at least one")
+        raise InvalidQuestion("input must be a text, or a non-empty list of objects")
     *before, last = given
     plain = canonical_item(last)
     text = plain.get("content")

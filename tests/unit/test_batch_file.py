@@ -306,9 +306,9 @@ MALFORMED = {
     "no question": ({"model": "m", "question": None}, "neither question, prompt, messages nor a whole request (it has"),
     "two questions": ({"question": "Why?", "prompt": "Why?"}, "question and prompt: a line has one of them"),
     "a template for messages": ({"messages": [], "template": "{text}"}, "template and messages"),
-    "messages of another kind": ({"messages": "Why?"}, "messages is a list"),
-    "several prompts": ({"prompt": ["a", "b"]}, "the text is a string"),
-    "a question of numbers": ({"question": 7}, "the text is a string"),
+    "messages of another kind": ({"messages": "Why?"}, "messages must be a"),
+    "several prompts": ({"prompt": ["a", "b"]}, "the text must be a string"),
+    "a question of numbers": ({"question": 7}, "the text must be a string"),
     "bad parameters": ({"question": "Why?", "params": [1]}, "params"),
     "an unknown cache mode": ({"question": "Why?", "cache": "sometimes"}, "cache"),
 }

@@ -55,7 +55,7 @@ async def test_failed_and_malformed_lines_go_to_the_error_file_and_stop_nothing(
     failed = {record["askonce"]["line"]: record for record in records(files / "out.errors.jsonl")}
     assert set(failed) == {2, 3, 5}
     assert failed[2]["response"]["status_code"] == 503
-    assert failed[3]["error"]["message"] == "line 3: custom_id is that of line 1 already"
+    assert failed[3]["error"]["message"] == "line 3: custom_id is already used in line 1"
     assert (failed[5]["custom_id"], failed[5]["error"]["line"]) == (None, 5)
 
 

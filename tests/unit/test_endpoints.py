@@ -178,7 +178,7 @@ def test_a_malformed_question_is_made_and_refused_when_it_is_checked(fields):
 
 @pytest.mark.parametrize("endpoint", ["chat", "responses", "embeddings"])
 def test_a_body_that_is_no_object_is_refused(endpoint):
-    with pytest.raises(InvalidQuestion, match="the body is an object"):
+    with pytest.raises(InvalidQuestion, match="the body must be an object"):
         Question.from_body([1], endpoint=endpoint)
 
 

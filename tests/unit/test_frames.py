@@ -285,10 +285,10 @@ def test_a_property_may_have_the_name_of_an_argument():
 @pytest.mark.parametrize(
     ("field", "says"),
     [
-        ({"cache": "nope"}, "cache is one of"),
-        ({"tier": "nope"}, "tier is one of"),
+        ({"cache": "nope"}, "cache must be one of"),
+        ({"tier": "nope"}, "tier must be one of"),
         ({"params": {"stream": True}}, "stream is not supported"),
-        ({"system": 7}, "system is a string"),
+        ({"system": 7}, "system must be a string"),
     ],
 )
 def test_a_mistake_in_the_call_is_raised_once_and_nothing_is_asked(rows, field, says):

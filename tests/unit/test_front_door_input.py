@@ -68,5 +68,5 @@ def test_an_answer_has_to_fit_its_schema_where_the_request_says_so():
     assert question_of({**BODY, "askonce": {"schema": True}}, {"x-askonce-schema": "false"}, KEY).schema is None
     assert question_of({**BODY, "askonce": {"schema": False}}, {}, KEY).schema is None
     for headers, body in (({"x-askonce-schema": "yes"}, BODY), ({}, {**BODY, "askonce": {"schema": {}}})):
-        with pytest.raises(Refused, match="schema is true or false"):
+        with pytest.raises(Refused, match="schema must be true or false"):
             question_of(body, headers, KEY)

@@ -160,7 +160,7 @@ def _short(record: Mapping[str, Any], form: Form) -> Question:
     if len(contents) > 1:
         raise InvalidQuestion(f"{' and '.join(contents)}: a line has one of them")
     if not isinstance(given.get("params", {}), dict):
-        raise InvalidQuestion("params is an object")
+        raise InvalidQuestion("params must be an object")
     content = given.pop(contents[0])
     if contents[0] == "messages":
         return _conversation(content, form, given)

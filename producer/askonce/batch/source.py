@@ -112,4 +112,4 @@ def unique(journal: Journal, line: Line) -> Line:
     first = journal.first_line(line.custom_id, line.number)
     if first == line.number:
         return line
-    return Line(line.number, line.custom_id, reason=f"custom_id is that of line {first} already")
+    return Line(line.number, line.custom_id, reason=f"custom_id is already used in line {first}")

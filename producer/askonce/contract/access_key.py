@@ -80,7 +80,7 @@ def _payer(name: str, budget: Any) -> Payer | None:
 def payer_of(name: str, nano: int, period: str) -> Payer:
     """Raises ValueError."""
     if not 0 < nano <= MOST_NANO or period not in PERIODS:
-        raise ValueError(f"a budget is AMOUNT/day or AMOUNT/month, above 0 and at most {MOST_NANO // NANO:,}")
+        raise ValueError(f"a budget must be AMOUNT/day or AMOUNT/month, above 0 and at most {MOST_NANO // NANO:,}")
     return Payer(name, nano, period)
 
 

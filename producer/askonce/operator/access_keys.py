@@ -21,7 +21,7 @@ class AccessKeys(Installation):
             StoreUnreachable: Redis does not answer.
         """
         if not NAME.fullmatch(name):
-            raise ValueError("the name of a key is 1 to 64 of A-Z a-z 0-9 . _ @ -")
+            raise ValueError("the name of a key must be 1 to 64 of A-Z a-z 0-9 . _ @ -")
         token = new_token()
         [(seconds, _)] = await self._store.pipeline([("TIME",)])
         record = write_key(AccessKey(name, digest_of(token), namespace, rights, int(seconds), payer))

@@ -64,7 +64,9 @@ def schema_in(params: Mapping[str, Any], endpoint: str) -> Mapping[str, Any] | N
 
 def format_of(schema: Any) -> Format:
     """`response_format` for a model, a schema, or a schema with its name around it. Raises InvalidQuestion."""
-    require(is_model(schema) or isinstance(schema, Mapping), "schema is a JSON schema (an object), or a pydantic model")
+    require(
+        is_model(schema) or isinstance(schema, Mapping), "schema must be a JSON schema (an object) or a pydantic model"
+    )
     try:
         return _of_model(schema) if is_model(schema) else _of_json(dumps(schema))
     except InvalidQuestion:

@@ -52,7 +52,7 @@ class BatchRoutes:
         seconds = _window(window)
         endpoint = _text(body, "endpoint")
         if endpoint not in ENDPOINTS:
-            raise Refused(400, f"the endpoint of a batch is one of {', '.join(ENDPOINTS)}", param="endpoint")
+            raise Refused(400, f"the endpoint of a batch must be one of {', '.join(ENDPOINTS)}", param="endpoint")
         record = BatchRecord(
             f"batch_{secrets.token_hex(12)}",
             namespace,
@@ -119,7 +119,7 @@ def _window(given: str) -> int:
     read = WINDOW.fullmatch(given)
     seconds = int(read[1]) * SECONDS[read[2]] if read else 0
     if not 0 < seconds <= LONGEST:
-        raise Refused(400, "completion_window is 24h, or another time up to 14d", param="completion_window")
+        raise Refused(400, "completion_window must be 24h, or another time up to 14d", param="completion_window")
     return seconds
 
 
@@ -149,13 +149,13 @@ def wishes_of(body: Mapping[str, Any], headers: Mapping[str, str]) -> Wishes:
             raise Refused(400, f"a batch takes no {name}: it takes {taken}", param=name)
     given = body.get(BODY) or {}
     if not isinstance(given, Mapping):
-        raise Refused(400, f"{BODY} is an object", param=BODY)
+        raise Refused(400, f"{BODY} must be an object", param=BODY)
     cache = headers.get(f"{HEADER}cache") or given.get("cache") or "use"
     tier = headers.get(f"{HEADER}tier") or given.get("tier")
     if cache not in CACHES:
-        raise Refused(400, f"{HEADER}cache is one of {', '.join(CACHES)}", param=f"{HEADER}cache")
+        raise Refused(400, f"{HEADER}cache must be one of {', '.join(CACHES)}", param=f"{HEADER}cache")
     if tier not in (None, *TIERS):
-        raise Refused(400, f"{HEADER}tier is one of {', '.join(TIERS)}", param=f"{HEADER}tier")
+        raise Refused(400, f"{HEADER}tier must be one of {', '.join(TIERS)}", param=f"{HEADER}tier")
     unknown = {name for name in given if name not in ("cache", "tier")}
     if unknown:
         raise Refused(400, f"{BODY} of a batch has no {min(unknown)!r}: it has cache, tier", param=BODY)

@@ -29,7 +29,7 @@ async def read_object(request: Request) -> dict[str, Any]:
     except (orjson.JSONDecodeError, ValueError, RecursionError):
         raise Refused(400, "the body is not valid JSON") from None
     if not isinstance(body, dict):
-        raise Refused(400, "the body is an object")
+        raise Refused(400, "the body must be an object")
     return body
 
 

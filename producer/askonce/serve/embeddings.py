@@ -72,7 +72,7 @@ def _encoding(question: Question) -> str | None:
         return None
     encoding = question.params.get("encoding_format") or ENCODINGS[0]
     if encoding not in ENCODINGS:
-        raise Refused(400, f"encoding_format is one of {', '.join(ENCODINGS)}", param="encoding_format")
+        raise Refused(400, f"encoding_format must be one of {', '.join(ENCODINGS)}", param="encoding_format")
     return str(encoding)
 
 

@@ -83,7 +83,7 @@ class FileRoutes:
         asked = request.query_params
         order = asked.get("order", "desc")
         if order not in ("asc", "desc"):
-            raise Refused(400, "order is asc or desc", param="order")
+            raise Refused(400, "order must be asc or desc", param="order")
         found, more = await self._files.page(
             namespace,
             purpose=asked.get("purpose"),
@@ -134,7 +134,7 @@ def limit_of(asked: Mapping[str, str], default: int, most: int) -> int:
     """Raises Refused."""
     given = _whole(asked.get("limit", default))
     if not 1 <= given <= most:
-        raise Refused(400, f"limit is a whole number from 1 to {most}", param="limit")
+        raise Refused(400, f"limit must be a whole number from 1 to {most}", param="limit")
     return given
 
 

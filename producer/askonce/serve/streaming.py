@@ -31,11 +31,11 @@ def streaming(body: Mapping[str, Any]) -> tuple[bool, bool]:
     """Whether the answer is to come in events, and whether the tokens come last. Raises Refused."""
     streams, options = body.get("stream") or False, body.get("stream_options")
     if not isinstance(streams, bool):
-        raise Refused(400, "stream is true or false", param="stream")
+        raise Refused(400, "stream must be true or false", param="stream")
     if options is None:
         return streams, False
     if not isinstance(options, Mapping) or not streams:
-        raise Refused(400, "stream_options is an object, beside stream: true", param="stream_options")
+        raise Refused(400, "stream_options must be an object, and requires stream: true", param="stream_options")
     return streams, options.get("include_usage") is True
 
 

@@ -29,7 +29,7 @@ AGAIN = 5.0
 async def uploaded(request: Request, most: int) -> AsyncIterator[FormData]:
     """most: bytes of the file. Raises Refused."""
     if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
-        raise Refused(400, "the body is a form (multipart/form-data) with the fields file and purpose")
+        raise Refused(400, "the body must be a form (multipart/form-data) with the fields file and purpose")
     length = request.headers.get("content-length", "0")
     if length.isdigit() and int(length) > most + OTHER:
         raise too_large(most)

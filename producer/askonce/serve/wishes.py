@@ -46,7 +46,7 @@ def question_of(
 def _fields(of_body: Any, headers: Mapping[str, str]) -> QuestionFields:
     """The headers win: a proxy sets them without reading the body."""
     if of_body is not None and not isinstance(of_body, Mapping):
-        raise Refused(400, f"{BODY} is an object", param=BODY)
+        raise Refused(400, f"{BODY} must be an object", param=BODY)
     strangers = [name for name in headers if name.startswith(HEADER) and name.removeprefix(HEADER) not in WISHES]
     if strangers:
         names = ", ".join(HEADER + name for name in WISHES)
@@ -60,7 +60,7 @@ def _fields(of_body: Any, headers: Mapping[str, str]) -> QuestionFields:
         raise Refused(400, f"{BODY} has no {min(unknown)!r}: it has {', '.join(WISHES)}", param=BODY)
     schema = wishes.pop("schema", False)
     if not isinstance(schema, bool):
-        raise Refused(400, "schema is true or false: the schema itself stands in the request", param="schema")
+        raise Refused(400, "schema must be true or false: the schema itself belongs in the request", param="schema")
     if schema:
         wishes["schema"] = True
     return cast(QuestionFields, wishes)  # their types are checked with the question
@@ -80,13 +80,13 @@ def _header(name: str, value: str) -> str | float:
 
 
 def _taken_out(template: Any, question: Question) -> Question:
-    """The question with the varying text alone. Raises Refused where the last message is not made of this template."""
+    """The question with the varying text alone. Raises Refused where the last message does not match this template."""
     if not isinstance(template, str) or template.count(PLACEHOLDER) != 1:
-        raise Refused(400, f"a template contains {PLACEHOLDER} once", param="template")
+        raise Refused(400, f"a template must contain {PLACEHOLDER} once", param="template")
     head, _, tail = template.partition(PLACEHOLDER)
     text = question.text
     if question.messages is not None or len(text) <= len(head) + len(tail) or not _is_around(head, tail, text):
-        raise Refused(400, "the last message is not made of this template", param="template")
+        raise Refused(400, "the last message does not match this template", param="template")
     return question.with_fields(text=text[len(head) : len(text) - len(tail)], template=template)
 
 

@@ -95,9 +95,9 @@ def _fault(raw: RawLine, endpoint: str, ids: Journal) -> Fault | None:
 
 def _wrong(record: dict[str, Any], endpoint: str) -> Fault | None:
     if not isinstance(record["custom_id"], str) or not record["custom_id"]:
-        return "invalid_type", "custom_id is a text that is not empty", "custom_id"
+        return "invalid_type", "custom_id must be a non-empty text", "custom_id"
     if record["method"] != "POST":
-        return "invalid_method", "the method of a request is POST", "method"
+        return "invalid_method", "the method of a request must be POST", "method"
     if record["url"] != endpoint:
         return "url_mismatch", f"the URL of this request is not the batch's endpoint, {endpoint}", "url"
     if not isinstance(record["body"], dict):
@@ -111,4 +111,4 @@ def _repeated(custom_id: str, line: int, ids: Journal) -> Fault | None:
     first = ids.first_line(custom_id, line)
     if first == line:
         return None
-    return "duplicate_custom_id", f"the custom_id {custom_id[:100]!r} is that of line {first} already", "custom_id"
+    return "duplicate_custom_id", f"the custom_id {custom_id[:100]!r} is already used in line {first}", "custom_id"

@@ -44,7 +44,7 @@ def checked_lane(lane: Any) -> Lane:
 
 def several(questions: Questions) -> Questions:
     if isinstance(questions, str | Question):
-        raise TypeError("questions are a list or a stream, not one question")
+        raise TypeError("questions must be a list or a stream, not one question")
     return questions
 
 
@@ -54,7 +54,7 @@ def checked_ids(job_ids: Iterable[str]) -> list[str]:
 
 def each_checked(job_ids: Iterable[str]) -> Iterable[str]:
     if isinstance(job_ids, str):
-        raise TypeError("job_ids are a list, not one id")
+        raise TypeError("job_ids must be a list, not one id")
     for job_id in job_ids:
         check_job_id(job_id)
         yield job_id

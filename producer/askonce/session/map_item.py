@@ -22,7 +22,7 @@ class MapOptions:
 
     def __post_init__(self) -> None:
         if self.in_flight < 1:
-            raise ValueError("in_flight is at least 1")
+            raise ValueError("in_flight must be at least 1")
 
 
 @dataclass(slots=True, eq=False)
