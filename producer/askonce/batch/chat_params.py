@@ -1,11 +1,11 @@
-"""What the parameters of a chat completion are called, so that a misspelt one is noticed before it is paid for."""
+"""Names of chat-completion parameters, so that a misspelt one is caught before it is paid for."""
 
 PARAMS = frozenset({
     "frequency_penalty", "logit_bias", "logprobs", "max_completion_tokens", "max_tokens", "modalities", "n",
     "parallel_tool_calls", "presence_penalty", "reasoning_effort", "response_format", "seed", "service_tier", "stop",
     "stream", "temperature", "tool_choice", "tools", "top_logprobs", "top_p", "user", "verbosity",
 })  # fmt: skip
-"""The usual ones, which a short line has in `params`."""
+"""Common ones, which a short line has in `params`."""
 FURTHER_PARAMS = frozenset({
     "audio", "function_call", "functions", "prediction", "prompt_cache_key", "prompt_cache_retention",
     "safety_identifier", "store", "stream_options", "web_search_options",

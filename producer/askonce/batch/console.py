@@ -1,4 +1,4 @@
-"""What a person sees while a run goes on: a bar on a terminal, else a line every ten seconds."""
+"""Progress of a run: a bar on a terminal, else a line every ten seconds."""
 
 import sys
 import time
@@ -8,7 +8,7 @@ from askonce.batch.summary import money
 from askonce.batch.totals import SOURCES, RunTotals
 
 EVERY = 10.0
-"""Seconds between two lines, where there is no terminal to draw on."""
+"""Seconds between two lines when there is no terminal."""
 
 
 class Display(Protocol):
@@ -20,8 +20,8 @@ class Display(Protocol):
 
 
 class Progress:
-    """The figures of now. total: lines of the input; None for a stream. parked: questions that wait for a batch of the
-    provider, those of others too."""
+    """The current figures. total: lines of the input; None for a stream. parked: questions waiting for a provider
+    batch, including other runs' questions."""
 
     def __init__(self, totals: RunTotals, total: int | None, currency: str) -> None:
         self.totals = totals
@@ -79,7 +79,7 @@ class Lines:
 
 
 class Bar:
-    """A bar drawn by rich, the figures under it. Raises ImportError where there is no rich."""
+    """A bar drawn by rich, with the figures below it. Raises ImportError without rich."""
 
     def __init__(self, progress: Progress) -> None:
         from rich.console import Console  # noqa: PLC0415 - an extra
@@ -101,7 +101,7 @@ class Bar:
 
 
 def drawn(progress: Progress) -> Any:
-    """What rich shows: the bar, if the end is known, and the figures."""
+    """What rich shows: the bar, if the total is known, and the figures."""
     from rich.progress_bar import ProgressBar  # noqa: PLC0415 - an extra
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415

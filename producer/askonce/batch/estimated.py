@@ -1,11 +1,12 @@
-"""Tokens of a call before it is made: about as many as it reads, at most as many as it may write. Pure."""
+"""Tokens of a call before it is made: an estimate of the prompt, an upper bound for the answer. Pure."""
 
 from askonce.prices.counts import as_count, completion_limit
 from askonce.question import Question
 
 
 def estimated_tokens(question: Question) -> int:
-    """Of the prompt: a token for four characters of Latin script or for one of any other, and four a message."""
+    """Tokens of the prompt: one per four characters of Latin script, one per character of any other, and four per
+    message."""
     messages = question.conversation()
     texts = [message.get("content") for message in messages]
     return 4 * len(messages) + sum(_text_tokens(text) for text in texts if isinstance(text, str))
@@ -19,7 +20,7 @@ def _text_tokens(text: str) -> int:
 
 
 def most_completed(question: Question) -> int | None:
-    """Tokens of all choices of the answer together; 0 where nothing bounds them, None where there are none: vectors."""
+    """The most tokens of all choices together. 0 if they are unbounded, None if there are none (embeddings)."""
     if question.endpoint == "embeddings":
         return None
     return as_count(completion_limit(question.params)) * max(1, as_count(question.params.get("n")))

@@ -14,9 +14,9 @@ from askonce.prices.load import Prices
 from askonce.prices.money import from_nano
 
 Paid = tuple[str, str]
-"""A model and a tier: the standard one where the question names none."""
+"""A model and a tier: the standard tier if the question names none."""
 SHOWN = 20
-"""Malformed lines that are named one by one."""
+"""Malformed lines that are listed individually."""
 
 
 @dataclass
@@ -24,12 +24,12 @@ class Examination:
     """What an input holds.
 
     Attributes:
-        repeats: Questions that stand in an earlier line too.
-        reasons: Why lines are malformed, of the first `SHOWN`.
+        repeats: Questions that repeat an earlier line.
+        reasons: Why lines are malformed, for the first `SHOWN`.
         prompt_tokens: An estimate, by model and tier.
         distinct: The same, without the repeats.
-        completion_limit: The most tokens that their answers may have, by model and tier.
-        unlimited: Questions that set no bound to their answer.
+        completion_limit: Maximum tokens of their answers, by model and tier.
+        unlimited: Questions that set no limit on their answer.
     """
 
     lines: int = 0
@@ -81,9 +81,9 @@ def _repeated(questions: Journal, line: Line) -> bool:
 
 
 def estimate(findings: Examination, prices: Prices) -> dict[str, Any]:
-    """What the run would cost if each distinct question were asked, by its tier, for JSON.
+    """The cost of asking each distinct question, by tier, for JSON.
 
-    `cost_at_most` has the answers in it, and is None where one of them has no bound.
+    `cost_at_most` includes the answers. It is None if one of them is unbounded.
     """
     prompts, limits = findings.distinct, findings.completion_limit
     priced = {paid: prices.total(paid[0], (tokens, 0, 0), paid[1]) for paid, tokens in prompts.items()}

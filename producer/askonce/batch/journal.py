@@ -1,4 +1,4 @@
-"""What a run knows beside its output: its settings, which lines are done, and which custom ids it has seen.
+"""The state of a run besides its output: its settings, which lines are done, and which custom ids it has seen.
 
 It is a SQLite file, so that ten million ids need no more memory than ten thousand. A line counts as done only once it
 is on disk.
@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 OURS = 0x41734F6E
-"""SQLite's application id, by which a journal of ours is told from any other database."""
+"""SQLite's application id, which distinguishes a journal from any other database."""
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS ids (id BLOB PRIMARY KEY, line INTEGER NOT NULL) WITHOUT ROWID;
@@ -25,7 +25,7 @@ class Journal:
     """The journal of one run, for one process at a time.
 
     Args:
-        path: None keeps it in a temporary file, for this process alone.
+        path: None uses a temporary file, for this process alone.
 
     Raises:
         ValueError: Another process uses it, or the file is no journal.
@@ -69,7 +69,7 @@ class Journal:
         self._db.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, orjson.dumps(value)))
 
     def first_line(self, custom_id: str, line: int) -> int:
-        """The line on which this custom id stands first; an id that was not seen before stands on this one."""
+        """The first line with this custom id, which is this line if the id is new."""
         digest = hashlib.blake2b(custom_id.encode(), digest_size=16).digest()
         if self._db.execute("INSERT OR IGNORE INTO ids VALUES (?, ?)", (digest, line)).rowcount:
             return line
@@ -88,11 +88,11 @@ class Journal:
         self._db.executemany("INSERT OR REPLACE INTO done VALUES (?, ?)", lines)
 
     def reopen_failed(self) -> int:
-        """Marks the failed lines as not done, and returns how many they are."""
+        """Marks the failed lines as not done, and returns how many there are."""
         return self._db.execute("DELETE FROM done WHERE failed").rowcount
 
     def commit(self) -> None:
-        """Writes everything to disk. Raises OSError, which leaves the journal as the last commit left it."""
+        """Writes everything to disk. On OSError, the journal stays as of the last commit."""
         try:
             self._db.execute("COMMIT")
             self._db.execute("BEGIN IMMEDIATE")
@@ -100,12 +100,12 @@ class Journal:
             raise OSError(f"{self._path}: {error}") from error
 
     def close(self) -> None:
-        """Drops what was not committed."""
+        """Discards what was not committed."""
         self._db.close()
 
 
 def remove_journal(path: Path) -> None:
-    """Deletes a journal. Raises ValueError where another process uses it, or it is no journal."""
+    """Deletes a journal. Raises ValueError if another process uses it, or the file is no journal."""
     if path.exists() and path.stat().st_size:
         Journal(path).close()
     for name in (path.name, f"{path.name}-wal", f"{path.name}-shm"):

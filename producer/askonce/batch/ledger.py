@@ -1,7 +1,7 @@
 """The output, the error file and the journal, kept in step.
 
-A save has three steps: what was read of the input is committed, then the lines are on disk, then they count as done.
-So a run that was killed between any two of them knows from which input the lines on disk came.
+A save has three steps: commit how far the input was read, write the lines to disk, mark them as done. So a run killed
+between any two of them knows which input the lines on disk came from.
 """
 
 import secrets
@@ -16,22 +16,22 @@ from askonce.prices.load import Prices
 
 UNSAVED = 2000
 UNSAVED_BYTES = 16 * 1024 * 1024
-"""Most that is not on disk yet: lines, and their bytes."""
+"""Maximum number of lines not yet on disk, and of their bytes."""
 
 
 class Ledger:
     """What a run has done, in its three files.
 
     Attributes:
-        read: The last line of the input whose id is known, and of a stream the digest of all lines up to it.
+        read: The last input line whose id is known and, for a stream, the digest of all lines up to it.
         totals: Counts of all lines that are done.
-        broken: A save has failed; the next run repairs what came half-way.
+        broken: A save has failed. The next run repairs partial writes.
 
     Args:
         out: The output; `errors` may be the same file.
 
     Raises:
-        ValueError: What is on disk is not what the journal says.
+        ValueError: The files on disk contradict the journal.
     """
 
     def __init__(self, journal: Journal, out: OutputFile, errors: OutputFile, prices: Prices) -> None:
@@ -50,7 +50,7 @@ class Ledger:
 
     @property
     def is_full(self) -> bool:
-        """Whether a save is due: bounds the memory of lines, however long they are."""
+        """Whether a save is due. Bounds the memory of lines of any length."""
         return len(self._done) >= UNSAVED or self._bytes >= UNSAVED_BYTES
 
     @property
@@ -62,7 +62,7 @@ class Ledger:
         return f"{self._run}-{line}.{self._attempt}" if self._attempt else f"{self._run}-{line}"
 
     def add(self, record: dict[str, Any], *, asked: str | None) -> None:
-        """Takes one line of the output, which is on disk after the next `save`. asked: the model of its request."""
+        """Adds one output line, which is on disk after the next `save`. asked: the model of its request."""
         failed, line = is_failed(record), orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE)
         (self._errors if failed else self._out).append(line)
         self._bytes += len(line)
@@ -86,12 +86,12 @@ class Ledger:
         self.save()
 
     async def complete(self) -> None:
-        """Saves, and notes that every line of the input is done."""
+        """Saves, and records that every input line is done."""
         self.journal.put("complete", True)
         self.save()
 
     def retry(self) -> int:
-        """Opens the failed lines again, under job ids of their own, and returns how many they are."""
+        """Reopens the failed lines under new job ids, and returns how many there are."""
         self._attempt += 1
         reopened = self.journal.reopen_failed()
         self.totals.forget_failures()
@@ -108,7 +108,7 @@ class Ledger:
             self._errors.close()
 
     def _repair(self) -> None:
-        """Counts what was written after the last commit, and cuts off what came half-way."""
+        """Counts what was written after the last commit, and truncates partial lines."""
         sizes = self.journal.get("sizes") or [0, 0]
         if self._attempt and sizes[1] == 0:
             self._errors.truncate(0)  # the last retry was cut short between its two steps; see `retry`

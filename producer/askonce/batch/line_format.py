@@ -1,7 +1,7 @@
-"""The lines of an input: requests of OpenAI's Batch format, and shorter forms.
+"""Input lines: requests in OpenAI's Batch format, and shorter forms.
 
     {"custom_id": "7", "method": "POST", "url": "/v1/chat/completions", "body": {"model": …, "messages": […]}}
-    {"id": "7", "question": "…", "model": …}       any field of `Question`; `prompt` is another word for `question`
+    {"id": "7", "question": "…", "model": …}       any field of `Question`; `prompt` is an alias of `question`
     {"id": "7", "messages": […], "temperature": 0}  a chat completion's own fields
     …                                               the question itself, as plain text
 
@@ -32,16 +32,16 @@ CONTENT_FIELDS = ("question", "prompt", "messages")
 OWN_FIELDS = frozenset({"cache", "ttl", "threshold", "semantic", "metadata", "tier", "schema"})
 SHORT_FIELDS = OWN_FIELDS | {"model", "system", "template", "history", "params"}
 ALIKE = 0.8
-"""How alike a field of a request must be to a known one to be that one misspelt."""
+"""Minimum similarity at which an unknown field counts as a misspelling of a known one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """What fills up lines that are not whole requests.
+    """Defaults for lines that are not whole requests.
 
     Attributes:
         as_text: A line is a question as it stands.
-        schema: What answers have to fit, of whole requests too; a line's own schema goes before it.
+        schema: What answers must fit, even those to whole requests. A line's own schema takes precedence.
     """
 
     namespace: str
@@ -60,9 +60,9 @@ class Line:
     """One line of the input.
 
     Attributes:
-        question: With all its fields checked; None for a malformed line.
+        question: The question, fully checked. None for a malformed line.
         reason: Why the line is malformed.
-        needs_model: It is malformed for want of a model alone.
+        needs_model: It is malformed only because it has no model.
     """
 
     number: int
@@ -73,7 +73,7 @@ class Line:
 
 
 def read_line(number: int, raw: bytes, form: Form) -> Line:
-    """Never raises: what is wrong with a line is its `reason`."""
+    """Never raises: a malformed line has a `reason`."""
     custom_id = None
     try:
         if form.as_text:
@@ -148,7 +148,7 @@ def _request(record: Mapping[str, Any], form: Form) -> Question:
 
 
 def _schema(form: Form, params: Mapping[str, Any], endpoint: Endpoint = "chat") -> Schema | None:
-    """What the answer to a line has to fit that says nothing of it, but for a schema that it may send."""
+    """The schema for a line that has none of its own, other than one it may send to the provider."""
     return True if form.schema is not None and schema_in(params, endpoint) is not None else form.schema
 
 
@@ -171,7 +171,7 @@ def _short(record: Mapping[str, Any], form: Form) -> Question:
 
 
 def _without_content(given: Mapping[str, Any]) -> str:
-    """What is wrong with a line that asks nothing."""
+    """Why a line without a question is malformed."""
     known = [*CONTENT_FIELDS, *SHORT_FIELDS, *REQUEST_FIELDS, *PARAMS]
     for name in sorted(given.keys() - SHORT_FIELDS):
         if nearest := difflib.get_close_matches(name, known, 1):
@@ -197,7 +197,7 @@ def _filled(text: Any, form: Form, given: Mapping[str, Any]) -> Question:
 
 
 def _conversation(messages: Any, form: Form, given: Mapping[str, Any]) -> Question:
-    """A chat completion's request: what is no field of ours is a parameter of it. One that is misspelt is refused."""
+    """A chat-completion request. Fields that are not askonce's are its parameters; a misspelt one is refused."""
     _refuse_misspelt(given)
     refused = sorted(given.keys() & {"system", "template", "history"})
     if refused:

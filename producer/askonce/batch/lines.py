@@ -1,4 +1,4 @@
-"""Lines out of a file or a pipe, as they come, without blocking the loop."""
+"""Reads lines from a file or a pipe as they arrive, without blocking the loop."""
 
 import asyncio
 import os
@@ -22,17 +22,17 @@ def open_input(path: str) -> int:
 
 
 def name_of(path: str) -> str:
-    """What an input is called in a message."""
+    """The name of an input in messages."""
     return "stdin" if path == "-" else path
 
 
 async def read_lines(fd: int, name: str, divider: Divider | None = None) -> AsyncIterator[list[RawLine]]:
-    """The lines as they come, in lists. Closes the file at its end.
+    """Yields lists of lines as they arrive. Closes the file at its end.
 
     Args:
         fd: The open input.
-        name: What it is called in an error message.
-        divider: What makes lines of blocks, for other forms than a line each.
+        name: Its name in error messages.
+        divider: Splits blocks into lines, for formats other than one record per line.
 
     Raises:
         OSError: The input cannot be read.
@@ -46,7 +46,7 @@ async def read_lines(fd: int, name: str, divider: Divider | None = None) -> Asyn
 async def divided(
     blocks: AsyncIterable[bytes], name: str, divider: Divider | None = None
 ) -> AsyncIterator[list[RawLine]]:
-    """The lines of blocks, plain or packed. Raises ValueError where they are damaged, or not UTF-8."""
+    """The lines of blocks, plain or compressed. Raises ValueError if they are damaged or not UTF-8."""
     divider, plain = divider or Splitter(), PlainInput(name)
     async for block in blocks:
         for part in plain.feed(block):

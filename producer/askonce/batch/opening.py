@@ -1,4 +1,4 @@
-"""How a run begins: at the start, or where an earlier run of the same input and settings stopped."""
+"""Starts a run at the beginning, or where an earlier run with the same input and settings stopped."""
 
 import os
 import stat
@@ -14,7 +14,7 @@ from askonce.prices.load import Prices
 RESTART_HINT = "--restart starts over"
 STDIN = 0
 Settings = Mapping[str, str | None]
-"""What must not change between two starts, by the option that sets it."""
+"""What must stay the same when a run is resumed, by the option that sets it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +23,8 @@ class Paths:
 
     Attributes:
         out: None is stdout.
-        errors: None puts failed lines where the others go.
-        journal: None where the output is no file.
+        errors: None writes failed lines to the output.
+        journal: None if the output is not a file.
     """
 
     out: Path | None
@@ -33,9 +33,9 @@ class Paths:
 
 
 def choose_paths(source: str, out: str, errors: str | None) -> Paths:
-    """The files beside the output. Raises ValueError where two of them are the same.
+    """Chooses the files next to the output. Raises ValueError if two of them are the same.
 
-    `answers.jsonl` has `answers.errors.jsonl` and `answers.journal` beside it; stdout or a device has neither.
+    `answers.jsonl` gets `answers.errors.jsonl` and `answers.journal` next to it; stdout or a device gets neither.
     """
     path = None if out == "-" else Path(out)
     if path is None or _is_device(path):
@@ -63,7 +63,7 @@ def _check(source: str, paths: Paths) -> None:
 
 
 def _identity(place: Path | int) -> object:
-    """The same for each name of a file, links and redirections included; None for a device."""
+    """Equal for every name of a file, including links and redirections. None for a device."""
     try:
         facts = place.stat() if isinstance(place, Path) else os.fstat(place)
     except OSError:
@@ -76,7 +76,7 @@ def _is_device(path: Path) -> bool:
 
 
 def open_ledger(paths: Paths, settings: Settings, prices: Prices, *, restart: bool) -> Ledger:
-    """Raises ValueError where an earlier run was about something else, OSError where a file cannot be written."""
+    """Raises ValueError if an earlier run had other input or settings, OSError if a file cannot be written."""
     if restart:
         _clear(paths)
     else:

@@ -1,4 +1,4 @@
-"""The files that a batch writes. A line is on disk before the journal says so."""
+"""The files a batch writes. A line is on disk before the journal says so."""
 
 import hashlib
 import os
@@ -15,12 +15,12 @@ END = 1024
 
 
 class OutputFile:
-    """One file of lines, which is only appended to.
+    """An append-only file of lines.
 
     Attributes:
         path: None is stdout.
-        regular: It is a file that can be read and cut.
-        size: Its bytes so far.
+        regular: It is a file that can be read and truncated.
+        size: Its size in bytes so far.
     """
 
     def __init__(self, path: Path | None) -> None:
@@ -31,11 +31,11 @@ class OutputFile:
         self._lines: list[bytes] = []
 
     def append(self, line: bytes) -> None:
-        """Holds a line until `write`."""
+        """Buffers a line until `write`."""
         self._lines.append(line)
 
     def write(self) -> None:
-        """Writes the lines to disk. Raises OSError; the next run repairs what came half-way."""
+        """Writes the lines to disk. Raises OSError; the next run repairs a partial write."""
         if not self._lines:
             return
         data = memoryview(b"".join(self._lines))
@@ -47,22 +47,22 @@ class OutputFile:
             os.fsync(self._fd)
 
     def end(self, size: int) -> str | None:
-        """A digest of the last bytes before this size, by which a file that was rewritten is noticed."""
+        """A digest of the last bytes before this size, to detect that a file was rewritten."""
         if not self.regular:
             return None
         length = min(size, END)
         return hashlib.blake2b(os.pread(self._fd, length, size - length), digest_size=16).hexdigest()
 
     def repair(self, committed: int, end: str | None, run: str) -> list[dict[str, Any]]:
-        """Returns the records that were written after the last commit, and cuts off a torn one at the end.
+        """Returns the records written after the last commit, and truncates a torn one at the end.
 
         Args:
             committed: The size at the last commit.
-            end: The digest of the end at that time; None where there is none.
+            end: The digest of the end at that time, if known.
             run: The run's name, with which its job ids begin.
 
         Raises:
-            ValueError: Lines are missing, or there are lines that this run did not write. The file is left as it is.
+            ValueError: Lines are missing, or this run did not write some of them. The file is left unchanged.
         """
         if self.size < committed:
             raise ValueError(
@@ -107,5 +107,5 @@ def _record(line: bytes) -> dict[str, Any] | None:
 
 
 def _is_torn(line: bytes, own: bytes) -> bool:
-    """Whether it is the beginning of a record of ours, or what a file system leaves after a power cut."""
+    """Whether it is the beginning of one of our records, or what a file system leaves after a power cut."""
     return line.startswith(own[: len(line)]) or b"\0" in line

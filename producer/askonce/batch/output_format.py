@@ -1,11 +1,11 @@
-"""The lines of an output: OpenAI's Batch format, and what askonce knows beside it.
+"""Output lines: OpenAI's Batch format, plus an `askonce` object.
 
     {"id": "batch_req_<job id>", "custom_id": "7",
      "response": {"status_code": 200, "request_id": "chatcmpl-…", "body": {…}}, "error": null,
      "askonce": {"line": 7, "source": "semantic", "similarity": 0.97, "matched_question": "…", "billed": false}}
 
-Failed lines stand in a file of their own. One that the provider answered with an HTTP error has its status and body in
-`response`; any other has `error`.
+Failed lines go to a file of their own. If the provider responded with an HTTP error, its status and body are in
+`response`; otherwise the cause is in `error`.
 """
 
 import time
@@ -25,12 +25,12 @@ CODES = {
     "timeout": "request_timeout",
     "invalid_question": "invalid_request",
 }
-"""The Batch format's own codes, by the kind of an error. For other kinds it has none: they keep their name."""
+"""The Batch format's own codes, by error kind. It has none for other kinds, which keep their names."""
 REQUEST = "batch_req_"
 
 
 def output_record(line: Line, job_id: str, answer: Answer) -> dict[str, Any]:
-    """The record of one line. The answer to a malformed line is not looked at."""
+    """The record of one line. The answer to a malformed line is ignored."""
     record: dict[str, Any] = {"id": REQUEST + job_id, "custom_id": line.custom_id, "response": None, "error": None}
     if line.reason is not None:
         record["error"] = _error("invalid_request", f"line {line.number}: {line.reason}", line.number)
@@ -80,7 +80,7 @@ def _failure(line: Line, job_id: str, answer: Answer) -> dict[str, Any]:
 
 
 def _paid(answer: Answer) -> dict[str, Any]:
-    """An answer that does not fit its schema was paid for all the same, by the line that has it."""
+    """An answer that does not fit its schema was still paid for, by the line that has it."""
     if answer.usage is None or answer.source not in (None, "llm"):
         return {"billed": False}
     cost = {} if answer.cost is None else {"cost": answer.cost}
@@ -97,8 +97,8 @@ def _request_id(job_id: str, answer: Answer) -> str:
 
 
 def _body(job_id: str, answer: Answer, question: Question | None) -> Mapping[str, Any]:
-    """As the provider sent it, vectors as the line wants them; an answer that `store` put into the cache gets what the
-    format demands."""
+    """The provider's body, with vectors encoded as the line requests. An answer cached by `store` gets the fields the
+    format requires."""
     body = answer.body or {}
     shape = shape_of(body)
     if shape == "embeddings":

@@ -1,4 +1,4 @@
-"""What a run is about: its options, and what is found out before anything is asked. Raises ValueError."""
+"""The plan of a run: its options, and what is determined before anything is asked. Raises ValueError."""
 
 import asyncio
 import sys
@@ -25,25 +25,25 @@ from askonce.templates.template import Template, Templates, dumped, loaded
 SHOWN = 5
 """Templates that are shown."""
 Note = Callable[[str], None]
-"""Tells a person something."""
+"""Shows the user a message."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What a run is asked to do.
+    """The options of a run.
 
     Attributes:
         input: A path; `-` is stdin.
         output: A path; `-` is stdout.
         errors: The file of failed lines; None for the default.
         template: `auto`, `none`, or the text of one.
-        allow_misfits: Go on although the template fits no line.
-        max_cost: Billionths that may be spent; None for no bound.
-        max_tokens: The same in tokens.
-        twice: The option, if any, that reads the input twice.
-        table: The path of the table that is made of the input; its answers are gathered in `output` before.
-        prompt: What is asked of each row of a table.
-        id_column: Where the custom ids of its rows stand.
+        allow_misfits: Continue even if the template fits no line.
+        max_cost: Maximum cost in billionths; None for no limit.
+        max_tokens: Maximum tokens; None for no limit.
+        twice: The option, if any, that requires reading the input twice.
+        table: The path of the table to write. Its answers are first collected in `output`.
+        prompt: The prompt for each row of a table.
+        id_column: The column with the custom ids of its rows.
     """
 
     input: str
@@ -64,7 +64,7 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Options that can be carried out. survey: of an input that is a file. table: where each row of one is asked."""
+    """Checked options. survey: set if the input is a file. table: set if the input is a table."""
 
     options: Options
     prices: Prices
@@ -100,10 +100,10 @@ NO_MODEL = "no model: set it with --model, in ASKONCE_MODEL, or in each line"
 
 
 def _look(source: str, output: str) -> bool:
-    """Whether the input is a file, which can be read as often as needed.
+    """Whether the input is a file, which can be read repeatedly.
 
-    Raises ValueError where there is nothing to read or write. Under the number of a closed stdin or stdout some other
-    file may be open by now.
+    Raises ValueError if there is nothing to read or write. The descriptor of a closed stdin or stdout may already
+    belong to another file.
     """
     for given, stream, name in ((source, sys.stdin, "stdin"), (output, sys.stdout, "stdout")):
         if given == "-" and stream is None:
@@ -119,7 +119,7 @@ def _look(source: str, output: str) -> bool:
 
 
 def settings(plan: Plan) -> dict[str, str | None]:
-    """What must be the same when a run goes on."""
+    """Settings that must be the same when a run is resumed."""
     options, form, facts = plan.options, plan.form, plan.survey
     return {
         "the input": f"{facts.lines} lines (sha256 {facts.digest[:16]})" if facts else "a stream",
@@ -140,14 +140,14 @@ def settings(plan: Plan) -> dict[str, str | None]:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """A first look at the input. lines: a sample. blocks: the whole input, where some of it had to be read for that."""
+    """A first look at the input. lines: a sample. blocks: the whole input, if some had to be read for the sample."""
 
     lines: Sequence[Line]
     blocks: Blocks | None
 
 
 async def look_at(plan: Plan, note: Note) -> Look:
-    """Reads a sample, before anything is written. Raises ValueError where all of it would fail."""
+    """Reads a sample before anything is written. Raises ValueError if all of it would fail."""
     options, blocks = plan.options, None
     if plan.survey is not None:
         sample = plan.survey.sample
@@ -172,7 +172,7 @@ def _questions(lines: Sequence[Line]) -> list[Question]:
 
 
 async def source_of(plan: Plan, look: Look, ledger: Ledger, note: Note) -> Source:
-    """The lines that are to be asked, with the templates that the first start found."""
+    """The lines to ask, with the templates found by the first start."""
     options = plan.options
     if options.template != "auto":
         templates = named(options.template)
@@ -190,17 +190,17 @@ async def source_of(plan: Plan, look: Look, ledger: Ledger, note: Note) -> Sourc
 
 
 def named(template: str) -> Templates:
-    """Those of `--template none` or of a text."""
+    """The templates for `--template none` or a template text."""
     return Templates() if template == "none" else Templates(everywhere=written(template))
 
 
 def choose_templates(
     template: str, questions: Sequence[Question], note: Note, *, allow_misfits: bool = False
 ) -> Templates:
-    """The templates for a sample of questions, with a note of how they fit.
+    """Chooses templates for a sample of questions, with a note on how well they fit.
 
     Raises:
-        ValueError: The template that was named fits none of them.
+        ValueError: The given template fits none of them.
     """
     templates = find_templates(questions) if template == "auto" else named(template)
     fit, of = templates.count(questions)

@@ -1,4 +1,4 @@
-"""Says when Redis is away while a run waits for answers, and when it is back."""
+"""Reports when Redis becomes unreachable while a run waits for answers, and when it is back."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -6,19 +6,19 @@ from collections.abc import Awaitable, Callable
 from askonce.errors import AskOnceError
 
 QUIET = 3.0
-"""Seconds without an answer after which Redis is looked at."""
+"""Seconds without an answer after which Redis is probed."""
 PATIENCE = 2.0
-"""Seconds for which its reply is waited for."""
+"""Seconds to wait for its reply."""
 AWAY = "Redis does not answer; waiting for up to a minute. The same command continues from here"
 BACK = "Redis answers again"
 
 
 class RedisWatch:
-    """Looks at Redis when nothing comes in.
+    """Probes Redis when no answers arrive.
 
     Args:
-        look: Any call to Redis; what it returns does not matter.
-        note: Tells a person something.
+        look: Any call to Redis; its result is ignored.
+        note: Shows the user a message.
     """
 
     def __init__(self, look: Callable[[], Awaitable[object]], note: Callable[[str], None]) -> None:
@@ -28,12 +28,12 @@ class RedisWatch:
         self._away = False
 
     def heard(self) -> None:
-        """An answer has come in."""
+        """An answer has arrived."""
         self._heard = asyncio.get_running_loop().time()
         self._is_away(False)
 
     async def check(self) -> None:
-        """Looks, unless an answer has come in of late."""
+        """Probes, unless an answer arrived recently."""
         if asyncio.get_running_loop().time() - self._heard < QUIET:
             return
         try:

@@ -18,17 +18,17 @@ from askonce.question import Question
 from askonce.tasks import stop
 
 SECONDS = 1.0
-"""Between two looks at the files and the display."""
+"""Seconds between two checks of the files and the display."""
 RESUBMISSIONS = 3
-"""How often a question is submitted again that Redis has lost: after a failover, or a result's lifetime."""
+"""Maximum resubmissions of a question that Redis lost, in a failover or because its result expired."""
 HELD_BYTES = 16 * 1024 * 1024
-"""Most bytes of answers that wait for the one before them."""
+"""Maximum bytes of answers held back until the one before them arrives."""
 Mapped = AsyncGenerator[tuple[Question, Answer]]
 Held = tuple[str, "asyncio.Future[Answer]"]
 
 
 class Lines(Protocol):
-    """Where the lines come from. underway, cap: as those of `Source`."""
+    """A source of lines. underway, cap: as in `Source`."""
 
     underway: dict[str, Line]
     cap: SpendCap
@@ -37,7 +37,7 @@ class Lines(Protocol):
 
 
 class Book(Protocol):
-    """Where they go. is_full: a save is due. broken: a save has failed, and there are no further ones."""
+    """A sink for their answers. is_full: a save is due. broken: a save has failed, and no more will be tried."""
 
     broken: bool
 
@@ -47,10 +47,10 @@ class Book(Protocol):
     def add(self, record: dict[str, Any], *, asked: str | None) -> None: ...
 
     async def keep(self) -> None:
-        """Writes all that was added before the call, for good. Raises OSError."""
+        """Writes everything added before the call durably. Raises OSError."""
 
     async def complete(self) -> None:
-        """The same, and no more will come."""
+        """The same, when no more will be added."""
 
 
 class Run:
@@ -58,11 +58,11 @@ class Run:
 
     Args:
         every: Seconds between two saves.
-        in_flight: The most questions under way.
+        in_flight: Maximum number of questions in flight.
         ordered: Lines are written in the order of the input.
-        timeout: Seconds to each question's deadline; None for the client's `job_ttl`.
-        show: Is called after each save.
-        note: Tells a person something.
+        timeout: Seconds until each question's deadline; None for the client's `job_ttl`.
+        show: Called after each save.
+        note: Shows the user a message.
     """
 
     def __init__(
@@ -96,14 +96,14 @@ class Run:
         self._began = asyncio.get_running_loop().time()
 
     async def all(self) -> None:
-        """Answers every line, as far as may be spent.
+        """Answers every line, within the spend cap.
 
-        Cancelled or failed, it saves what has come, and the next run goes on from there.
+        If cancelled or failed, it saves what has arrived, and the next run resumes from there.
 
         Raises:
             StoreUnreachable: Redis stayed away.
             OSError: A file cannot be read or written.
-            ValueError: The input is differs from the last run.
+            ValueError: The input differs from the last run.
         """
         main = asyncio.current_task()
         assert main is not None
@@ -118,7 +118,7 @@ class Run:
             await self._answers()
         except asyncio.CancelledError:
             if keeper.done():
-                await keeper  # raises what stopped us: the disk is full, or the like
+                await keeper  # raises what stopped us, such as a full disk
             raise
         finally:
             keeper.remove_done_callback(failed)
@@ -151,14 +151,14 @@ class Run:
         return cast("Mapped", stream)
 
     def _is_lost(self, answer: Answer) -> bool:
-        """Whether Redis has lost the question; or a deadline has passed that an earlier command set."""
+        """Whether Redis has lost the question, or a deadline set by an earlier command has passed."""
         kind = answer.error.kind if answer.error is not None else None
         ours = self._timeout is not None and asyncio.get_running_loop().time() >= self._began + self._timeout
         return kind == "unknown_job" or (kind == "expired" and not ours)
 
     async def _again(self, question: Question, answer: Answer) -> Answer:
-        """Submits a lost question again. An expired one gets another job id, the same in each run: the old one's result
-        never changes."""
+        """Resubmits a lost question. An expired one gets a new job id, the same in each run, because the old one's
+        result never changes."""
         for _ in range(RESUBMISSIONS):
             if answer.error is not None and answer.error.kind == "expired":
                 question = question.with_fields(job_id=f"{question.job_id}.again")
@@ -168,14 +168,14 @@ class Run:
         return answer
 
     async def _release(self, most: int) -> None:
-        """Waits until at most so many are held."""
+        """Waits until at most this many are held."""
         self._write_held()
         while len(self._held) > most:
             await asyncio.wait([task for _, task in self._held if not task.done()], return_when="FIRST_COMPLETED")
             self._write_held()
 
     def _write_held(self) -> None:
-        """Writes what was asked again and is answered; and, where the order is kept, what came behind it."""
+        """Writes resubmitted lines that are answered now and, if order is kept, those held behind them."""
         held: list[Held] = []
         for job_id, task in self._held:
             if task.done() and not (held and self._ordered):
@@ -204,7 +204,7 @@ class Run:
             await self._redis.check()
 
     async def _end(self, keeper: "asyncio.Task[None]") -> None:
-        """Ends what is under way; a save comes to its end first."""
+        """Ends what is in flight, after letting a running save finish."""
         try:
             async with self._saving:
                 await stop(keeper)
@@ -216,7 +216,7 @@ class Run:
             await self._client.status([next(iter(self._source.underway))], namespace=self._namespace)
 
     async def _save(self) -> None:
-        """Writes to disk. Only then may results be forgotten."""
+        """Writes to disk. Results may be forgotten only afterwards."""
         async with self._saving:
             if self._ledger.broken:
                 return

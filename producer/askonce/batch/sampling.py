@@ -1,4 +1,4 @@
-"""What is known of an input before anything is asked: a sample of its lines, and of a file how many they are."""
+"""What is known of an input before anything is asked: a sample of lines and, for a file, their number."""
 
 import asyncio
 import hashlib
@@ -12,22 +12,22 @@ from askonce.tables.packed import BLOCK, PlainInput
 
 SAMPLE = 1000
 MAX_SAMPLED = 64 * 1024
-"""Bytes of a line: longer ones are left out of the sample."""
+"""Lines with more bytes are left out of the sample."""
 SAMPLE_BYTES = 8 * 1024 * 1024
 SAMPLE_SECONDS = 1.0
-"""Most that is read of a stream before anything is asked, and how long its first lines wait for further ones."""
+"""Maximum read from a stream before anything is asked, and how long its first lines wait for more."""
 
 Blocks = AsyncIterator[list[RawLine]]
 
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """What a file holds.
+    """A summary of a file.
 
     Attributes:
-        digest: Of its plain bytes: packed otherwise it is the same file.
-        lines: How many are not blank.
-        sample: Lines from all over it.
+        digest: Of its uncompressed bytes, so that it is the same however it is compressed.
+        lines: The number of lines that are not blank.
+        sample: Lines sampled from the whole file.
     """
 
     digest: str
@@ -36,7 +36,7 @@ class Survey:
 
 
 def survey(path: str) -> Survey:
-    """Reads a file once. Raises OSError, and ValueError where it is damaged or not UTF-8."""
+    """Reads a file once. Raises OSError, and ValueError if it is damaged or not UTF-8."""
     digest, splitter, reservoir, plain = hashlib.sha256(), Splitter(), Reservoir(), PlainInput(path)
 
     def take(block: bytes) -> None:
@@ -56,7 +56,7 @@ def survey(path: str) -> Survey:
 
 
 class Reservoir:
-    """SAMPLE of any number of lines, each as likely as any other; the same ones of the same file."""
+    """A uniform sample of SAMPLE lines, always the same for the same file."""
 
     def __init__(self) -> None:
         self.seen = 0

@@ -1,4 +1,4 @@
-"""The lines of the input that are not done yet, as questions."""
+"""The input lines that are not done yet, as questions."""
 
 import asyncio
 import hashlib
@@ -18,15 +18,15 @@ CHANGED = "the input differs from the last run: --restart starts over"
 
 
 class Source:
-    """The lines that are still to be asked.
+    """The lines still to be asked.
 
     Attributes:
-        underway: Lines that were handed out, by job id. What has their answers takes them out.
-        cap: What may be spent. Once it is reached, no more is handed out.
+        underway: Lines handed out, by job id. Whoever receives an answer removes its line.
+        cap: The spend cap. Once it is reached, no more lines are handed out.
 
     Args:
-        is_stream: The input is no file that could be compared as a whole. What was read of it before is compared as it
-            comes by, and nothing is handed out until then: `questions` raises ValueError where it differs.
+        is_stream: The input is not a file that can be compared as a whole. Lines that were read before are compared as
+        they arrive, and nothing is handed out until then: `questions` raises ValueError if they differ.
     """
 
     def __init__(
@@ -45,7 +45,8 @@ class Source:
         self._last_done = self._journal.last_done()
 
     async def questions(self) -> AsyncIterator[Question]:
-        """With their job ids. That of a malformed line is malformed itself, so the client fails it without asking."""
+        """Yields questions with job ids. A malformed line has a malformed question, so the client fails it without
+        asking."""
         async for block in self._compared() if self._is_stream else self._blocks:
             for raw in block:
                 line = self._undone(raw)
@@ -58,7 +59,7 @@ class Source:
             await asyncio.sleep(0)
 
     def _undone(self, raw: RawLine) -> Line | None:
-        """The line; None where it is done. A done line is parsed only where its id is not in the journal yet."""
+        """The line, or None if it is done. A done line is parsed only if its id is not in the journal yet."""
         is_done = raw.number <= self._last_done and self._journal.is_done(raw.number)
         if is_done and raw.number <= self._known["line"]:
             return None
@@ -72,7 +73,7 @@ class Source:
         return Line(line.number, line.custom_id, self._templates.fit(line.question))
 
     def _note(self, raw: RawLine) -> None:
-        """Notes that the ids of all lines up to this one are in the journal, and what a stream was up to here."""
+        """Records that the ids of all lines up to this one are in the journal, and the digest of a stream so far."""
         digest = None
         if self._is_stream:
             self._add_to_digest(raw)
@@ -106,7 +107,7 @@ class Source:
 
 
 def unique(journal: Journal, line: Line) -> Line:
-    """The line; a malformed one where its custom id stands on an earlier line already."""
+    """The line, or a malformed one if an earlier line has the same custom id."""
     if line.custom_id is None:
         return line
     first = journal.first_line(line.custom_id, line.number)

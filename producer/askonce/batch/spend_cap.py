@@ -1,4 +1,4 @@
-"""What a run may spend: nothing is asked whose call could pass that. Earlier starts count."""
+"""The spend cap of a run, earlier starts included: no call is made that could exceed it."""
 
 import asyncio
 from collections.abc import Iterable
@@ -10,7 +10,7 @@ from askonce.prices.money import amount
 from askonce.question import Question
 
 FIRST_GUESS = 500
-"""Tokens of an answer without a bound, before any of its model was seen; then the longest one so far."""
+"""Assumed tokens of an unbounded answer until its model has answered; from then on, the longest answer so far."""
 
 COST, TOKENS = "--max-cost", "--max-tokens-total"
 Estimate = tuple[int, int]
@@ -21,12 +21,12 @@ class SpendCap:
     """A bound on money, on tokens, or on neither.
 
     Attributes:
-        reached: The bound that the next call could pass, although none was under way; '' for none.
+        reached: The bound that the next call could exceed even with nothing in flight; '' for none.
 
     Args:
         cost: Billionths; None for no bound.
-        tokens: Read and written; None for no bound.
-        totals: What is spent.
+        tokens: Prompt and completion; None for no bound.
+        totals: What has been spent.
     """
 
     def __init__(self, prices: Prices, totals: RunTotals, *, cost: int | None, tokens: int | None) -> None:
@@ -41,13 +41,13 @@ class SpendCap:
         self._moved = asyncio.Event()
 
     def check(self, questions: Iterable[Question]) -> None:
-        """Raises ValueError where a model has no price, and money is bounded."""
+        """Raises ValueError if money is bounded and a model has no price."""
         if self._cost is not None:
             for question in questions:
                 self._estimate(question)
 
     async def admit(self, job_id: str, question: Question) -> bool:
-        """Waits while calls under way may take what is left. False: it must not be asked. Raises ValueError."""
+        """Waits while calls in flight may use up the rest. False: it must not be asked. Raises ValueError."""
         if self._cost is None and self._tokens is None:
             return True
         estimate = self._estimate(question)
@@ -61,14 +61,14 @@ class SpendCap:
         return True
 
     def answered(self, job_id: str, model: str, completion: int) -> None:
-        """What it cost is in the totals. completion: tokens of the answer."""
+        """Its cost is now in the totals. completion: tokens of the answer."""
         if job_id in self._underway:
             self._let_go(job_id)
             self._longest[model] = max(completion, self._longest.get(model, 0))
             self._moved.set()
 
     def words(self, not_asked: int | None) -> str:
-        """Why the run has stopped. not_asked: lines, where that is known."""
+        """Why the run stopped. not_asked: the number of lines, if known."""
         spent = f"{self._totals.spent.total:,} tokens"
         if self.reached == COST:
             spent = f"{amount(self._totals.spent.cost)} {self._prices.currency}"
@@ -78,7 +78,7 @@ class SpendCap:
         )
 
     def _bound_passed_by(self, estimate: Estimate) -> str | None:
-        """The bound that would be passed if all that is under way cost what it may."""
+        """The bound that would be exceeded if every call in flight cost its maximum."""
         cost, tokens = _sum(estimate, self._held)
         spent = self._totals.spent
         if self._cost is not None and spent.nano + cost > self._cost:
@@ -94,7 +94,7 @@ class SpendCap:
         self._held = (self._held[0] - cost, self._held[1] - tokens)
 
     def _estimate(self, question: Question) -> Estimate:
-        """At the standard tier's price: flex may turn out to be that."""
+        """At the standard tier's price, because a flex call may be billed as standard."""
         model, prompt = question.model or "", estimated_tokens(question)
         most = most_completed(question)
         answer = 0 if most is None else most or self._longest.get(model, FIRST_GUESS)

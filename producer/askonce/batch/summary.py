@@ -1,4 +1,4 @@
-"""What a run comes to: a table or JSON on its end, and what to do next."""
+"""The report at the end of a run, as a table or JSON, and what to do next."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -34,13 +34,13 @@ class RunReport:
     """How a run ended.
 
     Attributes:
-        totals: Of all lines that are done, those of earlier starts too.
+        totals: Counts of all lines that are done, earlier starts included.
         seconds: Of this start.
-        hint: What can be done about a model without a price.
-        errors_file: Where the failed lines stand.
-        retry: The command that runs the failed lines again; None where a stream cannot be read again.
-        stopped: Why not all was asked.
-        tier: In which the calls were to be paid.
+        hint: What to do about a model without a price.
+        errors_file: The file of failed lines.
+        retry: The command that runs the failed lines again. None if the input is a stream, which cannot be read again.
+        stopped: Why some lines were not asked.
+        tier: The tier requested for the calls.
         retried: How many lines `--retry-failed` ran again; None without it.
     """
 
@@ -98,7 +98,7 @@ class RunReport:
         return "\n".join(f"{name:<18} {value:>14}" for name, value in rows)
 
     def notes(self) -> Iterator[str]:
-        """What a person should know or do, a line each."""
+        """What the user should know or do, one line each."""
         totals = self.totals
         if self.stopped is not None:
             yield self.stopped

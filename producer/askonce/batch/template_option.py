@@ -11,8 +11,8 @@ DOUBLED = "{{text}}"
 def template_text(given: str) -> str:
     """The template that `--template` names. Raises ValueError.
 
-    A text with `{text}` in it is the template. Anything else names a file, in UTF-8 with or without a byte order mark;
-    its line ends become line feeds, and the newline at its end is none of the template's.
+    A text with `{text}` in it is the template. Anything else names a file, in UTF-8 with or without a byte order mark.
+    Its line ends become line feeds, and its final newline is dropped.
     """
     if PLACEHOLDER in given:
         return _checked(given, "--template")
@@ -39,7 +39,7 @@ def _checked(text: str, name: str) -> str:
 
 
 def written(text: str) -> list[Template]:
-    """A template that a person wrote, in each form in which messages may be made of it: with line feeds or with
-    carriage returns too, with a newline at the end or without."""
+    """A hand-written template in every form that messages may have: with LF or CRLF, with or without a final
+    newline."""
     forms = [form for ended in (f"{text}\n", text) for form in (ended, ended.replace("\n", "\r\n"))]
     return [Template(head, tail) for head, _, tail in (form.partition(PLACEHOLDER) for form in dict.fromkeys(forms))]

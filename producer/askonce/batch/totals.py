@@ -1,4 +1,4 @@
-"""What came of the lines: counted from the very records that stand in the output."""
+"""Counts of the outcomes of lines, taken from the records in the output."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -14,12 +14,12 @@ from askonce.replies.shapes import is_reply
 SOURCES = ("exact", "semantic", "inflight", "llm")
 STANDARD = "standard"
 MALFORMED = "invalid_request"
-"""The code of lines that were never asked."""
+"""The error code of lines that were never asked."""
 
 
 @dataclass
 class TokenCount:
-    """Tokens of several calls, and what they cost, in billionths. cached: out of the provider's cache."""
+    """Tokens of several calls, and their cost in billionths. cached: from the provider's cache."""
 
     prompt: int = 0
     completion: int = 0
@@ -35,7 +35,7 @@ class TokenCount:
         return from_nano(self.nano)
 
     def dump(self) -> dict[str, Any]:
-        """As earlier releases read it."""
+        """In the form that earlier releases read."""
         return {"prompt": self.prompt, "completion": self.completion, "cost": self.cost}
 
 
@@ -47,11 +47,11 @@ class RunTotals:
         sources: Answered lines, by source.
         errors: Failed lines, by code or HTTP status.
         flaws: Answered lines that are not cached: `truncated`, `empty` or `refused`.
-        unmatched: Answered lines that were asked without looking for similar questions, by reason.
-        waited: Answered lines whose look for similar questions waited for a slow server, under `waited`.
-        tiers: LLM calls that answered, by how they were paid; `standard` where nothing is said.
-        spent: Tokens of the calls that these lines made.
-        saved: Tokens of the calls that they did not make.
+        unmatched: Answered lines that were sent to the LLM without a similarity lookup, by reason.
+        waited: Answered lines whose similarity lookup waited for a slow server, under `waited`.
+        tiers: LLM calls that answered, by billing tier; `standard` if the provider names none.
+        spent: Tokens of the calls these lines made.
+        saved: Tokens of the calls they did not need.
         unpriced: Models without a price.
     """
 
@@ -82,7 +82,7 @@ class RunTotals:
         return self.answered - self.sources["llm"]
 
     def add(self, record: dict[str, Any], prices: Prices, *, asked: str | None = None) -> None:
-        """Counts one record of the output. asked: the model of its request, where that is known."""
+        """Counts one output record. asked: the model of its request, if known."""
         response, error, facts = record["response"], record["error"], record["askonce"]
         if error is not None:
             self.errors[error["code"]] += 1
@@ -123,7 +123,7 @@ class RunTotals:
             self.unpriced.add(model if isinstance(model, str) and model else "(no model)")
 
     def forget_failures(self) -> None:
-        """The failed lines are run again."""
+        """Resets the failures, because those lines run again."""
         self.errors.clear()
 
     def dump(self) -> dict[str, Any]:
@@ -141,7 +141,7 @@ COUNTERS = ("sources", "errors", "flaws", "unmatched", "waited", "tiers")
 
 
 def load_totals(dumped: dict[str, Any] | None) -> RunTotals:
-    """What `dump` made, or None for a new run; journals of the first releases lack some counters."""
+    """Loads what `dump` made, or None for a new run. Journals of the first releases lack some counters."""
     if dumped is None:
         return RunTotals()
     return RunTotals(
@@ -153,7 +153,7 @@ def load_totals(dumped: dict[str, Any] | None) -> RunTotals:
 
 
 def _count(dumped: dict[str, Any], name: str) -> TokenCount:
-    """Earlier releases kept a `cost` in units of the currency."""
+    """Earlier releases stored `cost` in units of the currency."""
     if "exactly" in dumped:
         return TokenCount(**dumped["exactly"][name])
     known = dumped[name]

@@ -1,1 +1,1 @@
-"""A table becomes a table with answers: a prompt around each row makes questions of it, and answers become columns."""
+"""Adds answers to a table: a prompt turns each row into a question, and answers become columns."""

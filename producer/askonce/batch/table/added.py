@@ -1,4 +1,4 @@
-"""The columns that the output adds to those of the input: what was answered, and how each row came to that."""
+"""The columns the output adds to the input's: the answer, and how each row got it."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -16,16 +16,16 @@ ANSWER: Columns = {"answer": "text"}
 FACTS: Columns = {"source": "text", "similarity": "number", "error": "text", "cost": "number"}
 
 Added = dict[str, Any]
-"""The cells that the output adds to a row."""
+"""The cells the output adds to a row."""
 
 
 @dataclass(frozen=True, slots=True)
 class Adding:
-    """What the records of a batch's output add to their rows.
+    """Turns the records of a batch's output into cells of their rows.
 
     Attributes:
-        answers: The columns of what is answered.
-        asked: The model of rows whose reply names none that has a price.
+        answers: The columns of the answer.
+        asked: The model used for pricing if the reply names none with a price.
     """
 
     answers: Columns
@@ -37,7 +37,7 @@ class Adding:
         return {**self.answers, **FACTS}
 
     def cells(self, record: dict[str, Any]) -> Added:
-        """Of the row of a record."""
+        """The cells for a record's row."""
         facts, response, error = record["askonce"], record["response"], record["error"]
         none: Added = dict.fromkeys(self.columns)
         if error is None and response["status_code"] != 200:
@@ -55,7 +55,7 @@ class Adding:
         }
 
     def _cost(self, facts: dict[str, Any], body: dict[str, Any]) -> float | None:
-        """Of the call that this row made; None where its model has no price."""
+        """The cost of the call this row made; None if its model has no price."""
         if not facts["billed"]:
             return 0.0
         if "cost" in facts and not self.prices.own:
@@ -65,7 +65,7 @@ class Adding:
 
 
 def answer_columns(schema: Mapping[str, Any] | None, option: str = "--schema") -> Columns:
-    """`answer`, or the properties of the schema in its place. Raises ValueError. option: what a message calls it."""
+    """`answer`, or the schema's properties instead. Raises ValueError. option: its name in messages."""
     if schema is None:
         return ANSWER
     columns = columns_of(schema)
@@ -76,7 +76,7 @@ def answer_columns(schema: Mapping[str, Any] | None, option: str = "--schema") -
 
 
 def cells_of(text: str | None, columns: Columns) -> dict[str, Any]:
-    """What an answer has for the columns: none for one that is no answer to the schema."""
+    """The answer's values for the columns; none if it does not fit the schema."""
     if columns is ANSWER:
         return {"answer": text}
     try:
@@ -87,7 +87,7 @@ def cells_of(text: str | None, columns: Columns) -> dict[str, Any]:
 
 
 def refuse_taken(answers: Columns, columns: Collection[str], what: str) -> None:
-    """Raises ValueError where the output would have two columns of a name. what: what has the columns."""
+    """Raises ValueError if the output would have two columns of the same name. what: what has the columns."""
     taken = next((name for name in (*answers, *FACTS) if name in columns), None)
     if taken is not None:
         raise ValueError(f"{what} has a column {taken} already, which the output adds: rename it")

@@ -1,4 +1,4 @@
-"""The rows of a table, of a file or in memory, as lines of a batch."""
+"""The rows of a table, from a file or in memory, as lines of a batch."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable
@@ -13,11 +13,11 @@ from askonce.tables.lines import RawLine
 from askonce.tables.row import Row
 
 BLOCK = 256
-"""Rows that are read between two looks at the loop."""
+"""Rows read before yielding to the event loop."""
 
 
 async def lines_of(rows: Iterable[Row], prompt: Prompt, id_column: str | None = None) -> AsyncIterator[list[RawLine]]:
-    """In lists. id_column: whose values are the custom ids."""
+    """Yields lists of lines. id_column: the column with the custom ids."""
     block: list[RawLine] = []
     for row in rows:
         block.append(line_of(row, prompt, id_column))
@@ -43,7 +43,7 @@ def line_of(row: Row, prompt: Prompt, id_column: str | None = None) -> RawLine:
 
 
 def sampled(rows: Iterable[Row], prompt: Prompt) -> tuple[int, list[list[str]]]:
-    """How many rows there are, and of some of them the cells that are asked."""
+    """The number of rows, and a sample of the cells to ask about."""
     reservoir = Reservoir()
     for row in rows:
         reservoir.add(RawLine(row.number, _cells(row, prompt)))
@@ -51,7 +51,7 @@ def sampled(rows: Iterable[Row], prompt: Prompt) -> tuple[int, list[list[str]]]:
 
 
 def _cells(row: Row, prompt: Prompt) -> bytes | None:
-    """As JSON; None for a row that cannot be asked."""
+    """The cells as JSON; None for a row that cannot be asked."""
     try:
         return None if row.fields is None else dumps(list(prompt.cells(row.fields).values()))
     except ValueError:

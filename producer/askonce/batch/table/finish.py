@@ -1,7 +1,7 @@
 """The table of the answers, written as a whole once every row is done.
 
-It is written under another name first: a reader finds the whole table or the one before it, of each kind of file.
-Parquet could not go on where a killed process stopped; so the answers stand in a batch's own files until then.
+It is written under another name first, so a reader finds either the whole table or the previous one. A killed process
+could not resume a Parquet file, so answers are kept in a batch's own files until then.
 """
 
 import asyncio
@@ -19,13 +19,13 @@ from askonce.tables.rows import kind_of, read_rows
 
 
 def refuse_stranger(table: Table, journal: Path | None, *, restart: bool) -> None:
-    """Raises ValueError where the output is there already and no run of ours made it."""
+    """Raises ValueError if the output exists and was not made by an earlier run."""
     if Path(table.output).exists() and not restart and not (journal and journal.exists()):
         raise ValueError(f"{table.output} already exists without a batch journal next to it; --restart starts over")
 
 
 async def finish(table: Table, paths: Paths, prices: Prices, model: str | None) -> None:
-    """Writes the table. Raises OSError, and ValueError where the input has changed since."""
+    """Writes the table. Raises OSError, and ValueError if the input has changed meanwhile."""
     if paths.out is not None and paths.errors is not None:
         adding = Adding(table.answers, prices, model or "")
         with closing(Results((paths.out, paths.errors), adding)) as results:
@@ -54,7 +54,7 @@ def _write_rows(table: Table, part: Path, results: Results) -> None:
 
 
 def _widen_parquet(table: Table, part: Path, results: Results) -> None:
-    """The columns of the input as they are, whatever their types."""
+    """Copies the columns of the input unchanged, whatever their types."""
     import pyarrow as pa  # noqa: PLC0415 - of an extra
     from pyarrow import parquet  # noqa: PLC0415
 

@@ -1,4 +1,4 @@
-"""`--prompt`: a text with names of columns in braces, which each row fills. `{{` and `}}` are braces."""
+"""`--prompt`: a text with column names in braces, filled in by each row. `{{` and `}}` are literal braces."""
 
 import difflib
 import math
@@ -13,16 +13,16 @@ from askonce.tables.arrow_cells import NoValue
 
 PART = re.compile(r"\{\{|\}\}|\{([^{}]+)\}|[{}]")
 FEW = 10
-"""A column has few values where, in a sample, each of them stands in so many rows on average."""
+"""A column has few values if, in a sample, each occurs in this many rows on average."""
 
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """What is asked of each row.
+    """The question for each row.
 
     Attributes:
-        parts: Fixed texts, and between them the names of columns: the first, third, … part is a text.
-        compared: The column that is matched by similarity, while the others must be equal. None: all must be equal.
+        parts: Fixed texts and column names, in turn: the first, third, … part is a text.
+        compared: The column matched by similarity; the others must be equal. None: all must be equal.
     """
 
     parts: tuple[str, ...]
@@ -34,7 +34,7 @@ class Prompt:
         return list(dict.fromkeys(self.parts[1::2]))
 
     def fill(self, fields: Mapping[str, Any]) -> dict[str, Any]:
-        """The question of a row: some fields of `Question`. Raises ValueError for a row that has nothing to ask."""
+        """The question of a row, as fields of `Question`. Raises ValueError for a row with nothing to ask."""
         cells = self.cells(fields)
         if self.compared is not None and cells[self.compared].strip():
             template = self._around({**cells, self.compared: PLACEHOLDER})
@@ -45,7 +45,7 @@ class Prompt:
         return {"question": self._around(cells), "semantic": False}
 
     def cells(self, fields: Mapping[str, Any]) -> dict[str, str]:
-        """The text of each column. Raises ValueError where one has none, or all are empty."""
+        """The text of each column. Raises ValueError if one has no text form, or all are empty."""
         missing = [column for column in self.columns if is_null(fields.get(column))]
         cells = {column: cell_text(fields.get(column)) for column in self.columns}
         if missing or not any(text.strip() for text in cells.values()):
@@ -57,7 +57,7 @@ class Prompt:
 
 
 def parse_prompt(given: str, option: str = "--prompt") -> Prompt:
-    """Raises ValueError. option: what an error message calls it."""
+    """Parses a prompt. Raises ValueError. option: its name in error messages."""
     parts, text, end = [], "", 0
     for found in PART.finditer(given):
         text += given[end : found.start()]
@@ -75,7 +75,7 @@ def parse_prompt(given: str, option: str = "--prompt") -> Prompt:
 
 
 def check_columns(names: Collection[str], known: Collection[str], option: str) -> None:
-    """Raises ValueError for a name that no column has."""
+    """Raises ValueError for a name that is not a column."""
     for name in names:
         if name not in known:
             nearest = difflib.get_close_matches(name, known, 1)
@@ -84,11 +84,11 @@ def check_columns(names: Collection[str], known: Collection[str], option: str) -
 
 
 def with_compared(prompt: Prompt, sample: Sequence[Sequence[str]]) -> tuple[Prompt, str]:
-    """The prompt with the column that is compared, and why it is that one.
+    """The prompt with the column to compare, and the reason for that choice.
 
-    A value that becomes part of the template must be equal, which is never wrong; it is cheap where there are few of
-    them. So where all columns but one have few values, that one is compared. Where several vary freely, a row has no
-    single text: two of them are alike in one and differ in the other, which an embedding of both would not tell.
+    Values that become part of the template must be equal. That is never wrong, and cheap if there are few of them. So
+    if all columns but one have few values, that one is compared. If several vary freely, no single text represents a
+    row: two rows may agree in one column and differ in another, which an embedding of both would not show.
 
     Args:
         sample: The cells of some rows, in the order of `columns`.
@@ -112,7 +112,7 @@ def with_compared(prompt: Prompt, sample: Sequence[Sequence[str]]) -> tuple[Prom
 
 
 def is_null(value: Any) -> bool:
-    """NaN is what pandas writes for what is missing."""
+    """NaN is how pandas marks a missing value."""
     return value is None or (isinstance(value, float) and math.isnan(value))
 
 
@@ -137,10 +137,10 @@ def cell_text(value: Any) -> str:
 
 
 def _of_numpy(value: Any) -> Any:
-    """Numbers and arrays of numpy, which pandas has for lists of Parquet, as Python's own. Raises TypeError."""
+    """Numpy numbers and arrays (as pandas reads lists from Parquet) as Python values. Raises TypeError."""
     if not hasattr(value, "tolist"):
         raise TypeError(f"{type(value).__name__} is neither text nor number")
-    is_time = getattr(getattr(value, "dtype", None), "kind", "") in ("m", "M")  # its list would be of nanoseconds
+    is_time = getattr(getattr(value, "dtype", None), "kind", "") in ("m", "M")  # `tolist` would give nanoseconds
     return (value.astype(str) if is_time else value).tolist()
 
 

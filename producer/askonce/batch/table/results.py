@@ -1,4 +1,4 @@
-"""What came of each row, out of the output and the error file of a batch."""
+"""The result of each row, from the output and the error file of a batch."""
 
 from array import array
 from collections.abc import Iterator
@@ -12,11 +12,11 @@ from askonce.batch.table.added import Added, Adding
 
 
 class Results:
-    """Found by the number of a row, in any order: eight bytes of memory for each.
+    """Results by row number, in any order, with eight bytes of memory per row.
 
     Args:
         paths: The output and the error file.
-        adding: Makes cells of a record.
+        adding: Turns a record into cells.
     """
 
     def __init__(self, paths: tuple[Path, Path], adding: Adding) -> None:
@@ -31,7 +31,7 @@ class Results:
                 self._places[number] = place * 2 + index
 
     def of(self, number: int) -> Added:
-        """Raises ValueError for a row that has no record."""
+        """The cells of a row. Raises ValueError if it has no record."""
         place = self._places[number] if number < len(self._places) else -1
         if place < 0:
             raise ValueError(f"row {number} has no answer on disk: --restart starts over")
@@ -44,7 +44,7 @@ class Results:
 
 
 def _records(file: BinaryIO) -> Iterator[tuple[int, int]]:
-    """The row's number and the place of each record."""
+    """The row number and offset of each record."""
     place = 0
     for line in file:
         yield orjson.loads(line)["askonce"]["line"], place

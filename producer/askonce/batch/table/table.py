@@ -1,4 +1,4 @@
-"""A file that is a table, and what is asked of each of its rows."""
+"""A table file, and the question for each of its rows."""
 
 import hashlib
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -20,13 +20,13 @@ from askonce.tables.rows import kind_of, read_rows
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table of which each row is asked.
+    """A table with a question for each row.
 
     Attributes:
         input, output: Paths.
-        columns: Of the input.
-        answers: The columns of what is answered.
-        id_column: Whose values are the custom ids.
+        columns: The columns of the input.
+        answers: The columns of the answer.
+        id_column: The column with the custom ids.
         how: Which column is compared, and why.
     """
 
@@ -40,16 +40,16 @@ class Table:
 
     @property
     def added(self) -> Columns:
-        """All columns that the output has beside those of the input."""
+        """All columns the output adds to the input's."""
         return {**self.answers, **FACTS}
 
     def lines(self) -> AsyncIterator[list[RawLine]]:
-        """Raises ValueError where the file is damaged."""
+        """The lines to ask. Raises ValueError if the file is damaged."""
         return lines_of(_rows(self.input, self.prompt, self.id_column, {}), self.prompt, self.id_column)
 
 
 def check_files(source: str, output: str) -> None:
-    """Raises ValueError where there is nothing to read or write."""
+    """Raises ValueError if there is nothing to read or write."""
     if "-" in (source, output):
         raise ValueError("--prompt reads the table twice, and writes it at the end: name two files")
     for path, is_there in ((Path(source), Path(source).is_file()), (Path(output).parent, Path(output).parent.is_dir())):
@@ -70,7 +70,7 @@ def open_table(
     columns: dict[str, None] = {}
     if kind_of(source) == "parquet":
         columns = dict.fromkeys(ParquetRows(source).names)
-        _check(columns, parsed, id_column, answers)  # of names that it has not, Parquet reads nothing
+        _check(columns, parsed, id_column, answers)  # Parquet reads nothing for unknown names
 
     def rows() -> Iterator[Row]:
         for row in _rows(source, parsed, id_column, columns):
@@ -96,7 +96,7 @@ def _check(columns: dict[str, None], prompt: Prompt, id_column: str | None, answ
 
 
 def _rows(source: str, prompt: Prompt, id_column: str | None, names: dict[str, None]) -> Iterator[Row]:
-    """names: gets those that a CSV file begins with."""
+    """names: receives the header of a CSV file."""
     columns = dict.fromkeys([*prompt.columns, *([id_column] if id_column else [])])
 
     def check(found: list[str]) -> None:

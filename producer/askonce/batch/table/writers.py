@@ -1,4 +1,4 @@
-"""Tables as they are written: JSON lines, CSV, TSV, Parquet."""
+"""Writers of tables: JSON lines, CSV, TSV, Parquet."""
 
 import csv
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ from askonce.tables.parquet_rows import MISSING
 from askonce.tables.rows import Kind
 
 ROWS = 16_384
-"""Of a row group of Parquet, which is in memory until it is written."""
+"""Size of a Parquet row group, which is in memory until it is written."""
 TEXT: ColumnKind = "text"
 MOST_INTEGER = 2**63
 
@@ -35,7 +35,7 @@ def open_writer(path: Path, kind: Kind, columns: Columns) -> Writer:
 
 
 def check_can_write(path: str, kind: Kind) -> None:
-    """Before anything is asked. Raises ValueError."""
+    """Checks the format before anything is asked. Raises ValueError."""
     if Path(path).suffix.lower() in (".gz", ".zst"):
         raise ValueError(f"{path}: the table is written plain: leave out {Path(path).suffix}")
     if kind == "parquet":
@@ -70,7 +70,7 @@ class CsvWriter:
 
 
 class TextParquetWriter:
-    """Of rows of texts: all columns of the input are texts, whatever JSON lines held. Those of answers have kinds."""
+    """Writes input columns as text, whatever type JSON lines had. Answer columns are typed."""
 
     def __init__(self, path: Path, columns: Columns) -> None:
         import pyarrow as pa  # noqa: PLC0415 - of an extra
@@ -98,7 +98,7 @@ class TextParquetWriter:
 
 
 def arrow_type(kind: ColumnKind) -> Any:
-    """Of a column of Parquet."""
+    """The Arrow type of a Parquet column."""
     import pyarrow as pa  # noqa: PLC0415 - of an extra
 
     types = {"integer": pa.int64(), "number": pa.float64(), "boolean": pa.bool_()}
@@ -106,8 +106,8 @@ def arrow_type(kind: ColumnKind) -> Any:
 
 
 def typed_cell(value: Any, kind: ColumnKind) -> Any:
-    """As a column of Parquet takes it. What has no place in one is left out: a whole number that is too large, and what
-    is of another kind in an answer that nobody has held against its schema."""
+    """The cell as a Parquet column takes it. Values that do not fit are left out: integers that are too large, and
+    wrong types in an answer that was not checked against its schema."""
     if value is None:
         return None
     if kind == "boolean":
@@ -125,7 +125,7 @@ def _number(value: float, *, whole: bool) -> float | None:
 
 
 def _plain(value: Any) -> Any:
-    """What JSON has no word for, such as a date of Parquet, as a text."""
+    """Values that JSON cannot express, such as Parquet dates, as text."""
     if isinstance(value, dict):
         return {name: _plain(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
