@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from askonce_worker.audit import logistic
 from askonce_worker.audit.deciding import Terms, _by_score, decide, first_policy
 from askonce_worker.audit.learning import learn
 from askonce_worker.audit.ledger import Slice, compact, sums_of
@@ -60,6 +61,19 @@ def test_the_published_weights_score_new_matches_as_the_records_were_scored():
     assert np.std(scores) == pytest.approx(np.std(learnt.scores), rel=0.05)
 
 
+def test_a_fit_has_not_seen_the_rows_that_it_leaves_out():
+    random = np.random.default_rng(4)
+    rows = random.normal(size=(400, 6)).astype(np.float32)
+    right = random.random(400) < 1 / (1 + np.exp(-2 * rows[:, 0]))
+    parts = (np.arange(400) % 4)[:, None] != np.arange(5)
+    ridge = np.full(6, 10.0, np.float32)
+    together = logistic.fit(rows, right, parts, ridge)
+    for at in range(5):
+        seen = parts[:, at]
+        alone = logistic.fit(rows[seen], right[seen], np.ones((seen.sum(), 1), np.bool_), ridge * seen.mean())
+        assert together[:, at] == pytest.approx(alone[:, 0], abs=1e-3)
+
+
 @pytest.mark.parametrize(("count", "kept"), [(299, None), (1500, True), (1500, False)])
 def test_too_few_labels_or_one_kind_teach_nothing(count, kept):
     known = records(count, blind=True)
@@ -99,13 +113,13 @@ def test_records_that_are_fewer_than_the_labels_stand_for_all_of_them():
     whole = slices(known)
     rest = known.part(np.arange(4000) % 10 < 7)
     learnt = learn(rest)
-    found, kept = _by_score(learnt, whole, rest, quantile_edges(learnt.scores))
+    found, kept = _by_score(learnt, whole, rest, quantile_edges(learnt.scores, rest.weight))
     assert kept == pytest.approx(0.7, abs=0.01)
     for part, as_labelled in zip(found, whole, strict=True):
         assert part.sums[:, :, 1].sum() == pytest.approx(as_labelled.sums[:, :, 1].sum())
     newest = known.part(slice(2500, None))
     learnt = learn(newest)
-    found, _ = _by_score(learnt, whole, newest, quantile_edges(learnt.scores))
+    found, _ = _by_score(learnt, whole, newest, quantile_edges(learnt.scores, newest.weight))
     assert sum(part.requests for part in found) <= 2000
     few = decide(first_policy(TERMS), whole, known.part(np.arange(4000) % 10 < 3), TERMS)
     assert few.weights is None

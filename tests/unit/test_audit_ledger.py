@@ -47,11 +47,19 @@ def test_no_event_at_all_may_still_have_been_two():
 
 
 def test_a_score_belongs_to_the_bin_whose_lower_edge_it_reaches():
-    for edges in (COSINE, quantile_edges(np.random.default_rng(0).normal(size=5000))):
+    for edges in (COSINE, quantile_edges(np.random.default_rng(0).normal(size=5000), np.ones(5000))):
         assert len(edges) == BINS - 1
         assert list(bins_of(edges, edges)) == list(range(BINS - 1))
         assert list(bins_of(edges - 1e-9, edges)) == list(range(1, BINS))
         assert bins_of([1e9], edges) == [0]
+
+
+def test_bins_of_a_learnt_score_hold_as_many_requests_each_however_few_of_them_have_labels():
+    random = np.random.default_rng(5)
+    scores = random.normal(size=4000)
+    weight = np.where(scores > 1, 12.5, 1.0)
+    found = np.bincount(bins_of(scores, quantile_edges(scores, weight)), weight, BINS)
+    assert found == pytest.approx(weight.sum() / BINS, abs=2 * 12.5)
 
 
 def test_increments_of_many_workers_add_up_to_one_ledger_in_any_order():

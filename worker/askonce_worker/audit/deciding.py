@@ -68,7 +68,7 @@ def _with_gate(policy: Policy, terms: Terms, share: float | None) -> Policy:
 
 
 def _choice_of(learnt: Learnt, slices: Sequence[Slice], records: Records, terms: Terms, judge: JudgeErrors) -> Choice:
-    edges = quantile_edges(learnt.scores)
+    edges = quantile_edges(learnt.scores, records.weight)
     known, kept = _by_score(learnt, slices, records, edges)
     return choose(known, edges, terms.budget, kept=kept, judge=judge)
 

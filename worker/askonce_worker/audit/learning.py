@@ -10,7 +10,7 @@ from askonce_worker.audit.records import Records
 
 LEAST = 300
 """Labels."""
-FOLDS = 4
+FOLDS = 8
 RIDGE = 100.0
 PLAIN_RIDGE = 1.0
 """Cosine, margin and density always tell something; a component of the vectors seldom does."""

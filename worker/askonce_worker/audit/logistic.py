@@ -26,7 +26,8 @@ def fit(rows: Rows, right: NDArray[np.bool_], parts: NDArray[np.bool_], ridge: R
     """
     columns = range(parts.shape[1])
     ridges = ridge[:, None] * parts.mean(axis=0, dtype=np.float32)
-    inverses = [_inverse(rows[parts[:, at]], ridges[:, at]) for at in columns]
+    products = rows.T @ rows
+    inverses = [_inverse(products, rows[~parts[:, at]], ridges[:, at]) for at in columns]
     weights = np.zeros((rows.shape[1], parts.shape[1]), np.float32)
     target = right.astype(np.float32)[:, None]
     for _ in range(STEPS):
@@ -37,5 +38,6 @@ def fit(rows: Rows, right: NDArray[np.bool_], parts: NDArray[np.bool_], ridge: R
     return weights
 
 
-def _inverse(rows: Rows, ridge: Rows) -> Rows:
-    return np.linalg.inv(rows.T @ rows / 4 + np.diag(ridge))
+def _inverse(products: Rows, left_out: Rows, ridge: Rows) -> Rows:
+    """products: of all rows. left_out: those that a fit does not have, which are few."""
+    return np.linalg.inv((products - left_out.T @ left_out) / 4 + np.diag(ridge))

@@ -23,7 +23,14 @@ def bins_of(scores: NDArray[np.float64] | Sequence[float], edges: Edges) -> NDAr
     return np.searchsorted(-edges, -np.asarray(scores, np.float64), side="left")
 
 
-def quantile_edges(scores: NDArray[np.float64]) -> Edges:
-    """Edges for scores on no scale known before: as many in each bin."""
+def quantile_edges(scores: NDArray[np.float64], weight: NDArray[np.float64]) -> Edges:
+    """Edges for scores on no scale known before: as much weight in each bin.
+
+    Above the threshold few labels stand for many requests. If bins had as many labels each, one of them there would
+    hold a tenth of the requests, and all of these would be served or none.
+    """
+    order = np.argsort(scores)
+    below = np.cumsum(weight[order])
     steps = np.arange(1, BINS) / BINS
-    return np.asarray(np.quantile(scores, 1 - steps, method="higher"), np.float64)
+    places = np.searchsorted(below, (1 - steps) * below[-1])
+    return np.asarray(scores[order][np.minimum(places, len(scores) - 1)], np.float64)
