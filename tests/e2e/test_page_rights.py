@@ -26,6 +26,8 @@ async def test_the_page_is_served_with_the_front_doors_rights(guarded_valkey, pr
         assert "Savings" in (await http.post("/ui/login", data={"csrf": csrf, "key": token})).text
         for page in ("savings", "matches", "entries", "work"):
             assert (await http.get(f"/ui/{page}")).status_code == 200
+        assert "Nothing is cached yet." in (await http.get("/ui/entries")).text
+        assert '<option value="nobody" selected>' in (await http.get("/ui/", params={"namespace": "nobody"})).text
         csrf = re.search(r'name="csrf" value="([^"]+)"', (await http.get("/ui/work")).text)[1]
         assert "Entries" in (await http.post("/ui/work/count", data={"csrf": csrf})).text
         assert "Why no hit" in (await http.post("/ui/entries/why", data={"csrf": csrf, "text": "a", "model": "m"})).text
