@@ -1,11 +1,13 @@
 """The embedded Qdrant with many points: few graphs, and longer walks through those that are large."""
 
 import numpy as np
+import pytest
 import qdrant_edge as edge
 
 from askonce_worker.local import qdrant_shape, qdrant_walks
 from askonce_worker.local.qdrant_rebuild import Limits
 from askonce_worker.local.qdrant_searches import to_searches
+from askonce_worker.local.qdrant_shape import Shape
 from support.qdrant_parts import SHAPE, filled, nearest, opened, settle, step_while, uid
 
 MERGED = Limits(loose=100 * SHAPE.size * 4, part=800 * SHAPE.size * 4)
@@ -50,23 +52,26 @@ def test_what_has_no_graph_goes_before_graphs_that_are_put_together(tmp_path):
         expected.check(collection)
 
 
-def test_only_what_a_quick_walk_does_not_find_is_looked_for_again(tmp_path, monkeypatch):
+def test_what_a_walk_has_missed_is_found_on_another_way(tmp_path, monkeypatch):
     monkeypatch.setattr(qdrant_shape, "_LOOKED_AT", 0)
-    monkeypatch.setattr(qdrant_walks, "efforts", lambda built: [64, 200] if built else [64])
-    walks, ask = [], qdrant_walks.ask
+    monkeypatch.setattr(qdrant_shape, "_LARGE", 100)
+    shape, vectors = Shape(64, "Cosine"), np.random.default_rng(1).normal(size=(300, 64))
     with opened(tmp_path) as shards:
-        collection, expected = filled(shards, 300)
-        more(collection, expected, 10)
+        shards.create("c", shape)
+        collection = shards.get("c")
+        collection.everywhere(edge.UpdateOperation.create_field_index("n", edge.PayloadSchemaType.Integer))
+        collection.upsert([edge.Point(uid(i), vector.tolist(), {"n": i % 2}) for i, vector in enumerate(vectors)])
         settle(shards)
-        monkeypatch.setattr(qdrant_walks, "ask", lambda shard, requests: walks.extend(requests) or ask(shard, requests))
-        vector, payload = expected.points[max(expected.points)]
-        unlike = nearest(-vector, payload["n"])
-        unlike.score_threshold = 0.999
-        found, nothing = collection.search(to_searches([nearest(vector, payload["n"]), unlike], SHAPE))
-    assert found[0].id == uid(max(expected.points))
-    assert nothing == []
-    assert sorted(walk.params.hnsw_ef for walk in walks if walk.filter is None) == [64, 64, 200]
+        assert collection.parts[0].built == len(vectors)
+        monkeypatch.setattr(qdrant_walks.Walk, "straight", finding_nothing)
+        searches = to_searches([nearest(vectors[i], n) for i in range(20) for n in range(2)], shape)
+        found = iter(collection.search(searches))
+    for i in range(20):
+        of_n = [next(found), next(found)]
+        assert of_n[i % 2][0].id == uid(i)
+        assert of_n[i % 2][0].score == pytest.approx(1, abs=1e-5)
+        assert uid(i) not in {point.id for point in of_n[1 - i % 2]}
 
 
-def test_larger_graphs_are_walked_longer_and_small_ones_once():
-    assert [qdrant_shape.efforts(points) for points in (0, 100_000, 400_000)] == [[128], [128], [64, 1024]]
+def finding_nothing(walk, ef):
+    return edge.QueryRequest(query=edge.Query.Nearest(walk.numbers), limit=walk.limit, score_threshold=2.0)

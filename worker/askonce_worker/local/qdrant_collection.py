@@ -15,6 +15,7 @@ import shutil
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ import qdrant_edge as edge
 
 from askonce_worker.local.qdrant_files import read_ahead
 from askonce_worker.local.qdrant_shape import Shape
-from askonce_worker.local.qdrant_walks import Search, search, search_again
+from askonce_worker.local.qdrant_walks import TURNS, Search, search, search_turned
 
 DESCRIPTION = "collection.json"
 _FIRST = "shard"
@@ -142,9 +143,11 @@ class Collection:
     def search(self, searches: Sequence[Search]) -> list[list[edge.ScoredPoint]]:
         """The best points of each, those within its offset among them."""
         found = self._in_parts(search, searches)
-        missed = [at for at, points in enumerate(found) if not points and searches[at].walk]
-        for at, points in zip(missed, self._in_parts(search_again, [searches[at] for at in missed]), strict=True):
-            found[at] = points
+        for turn in range(TURNS):
+            missed = [at for at, points in enumerate(found) if not points and searches[at].walk]
+            again = self._in_parts(partial(search_turned, turn=turn), [searches[at] for at in missed])
+            for at, points in zip(missed, again, strict=True):
+                found[at] = points
         return found
 
     def _in_parts(self, look: Callable[..., Any], searches: Sequence[Search]) -> list[list[edge.ScoredPoint]]:

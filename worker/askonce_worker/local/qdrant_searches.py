@@ -43,21 +43,23 @@ def _search(
 ) -> Search:
     """params: by `ef`."""
     limit = request.offset + (request.limit if request.HasField("limit") else _LIMIT)
-    common: dict[str, Any] = {
-        "query": _nearest(request.query, shape.size),
-        "with_vector": vector_wanted(request),
-        "with_payload": payload_wanted(request),
-        "score_threshold": request.score_threshold if request.HasField("score_threshold") else None,
-    }
+    numbers = _numbers(request.query, shape.size)
+    threshold = request.score_threshold if request.HasField("score_threshold") else None
+    common: dict[str, Any] = {"with_vector": vector_wanted(request), "with_payload": payload_wanted(request)}
     kept = params(EF_FILTERED if condition else EF)
-    asked = edge.QueryRequest(limit=limit, filter=condition.filter if condition else None, params=kept, **common)
+    asked = edge.QueryRequest(
+        query=edge.Query.Nearest(numbers),
+        limit=limit,
+        filter=condition.filter if condition else None,
+        score_threshold=threshold,
+        params=kept,
+        **common,
+    )
     # Without a threshold a walk ends with as many as it may find, matching or not.
-    own = kept.exact or kept.indexed_only or request.params.HasField("hnsw_ef")
-    if condition is None or common["score_threshold"] is None or own:
+    own = kept.exact or kept.indexed_only or request.params.HasField("hnsw_ef") or shape.distance != "Cosine"
+    if condition is None or threshold is None or own:
         return Search(asked, limit, None)
-    wide = limit * _SPARE + 1
-    walk = cache(lambda ef: edge.QueryRequest(limit=wide, params=params(ef), **common))
-    return Search(asked, limit, Walk(walk, condition, wide))
+    return Search(asked, limit, Walk(numbers, threshold, condition, limit, limit * _SPARE + 1, params, common))
 
 
 def _condition(message: bytes) -> Condition:
@@ -68,7 +70,7 @@ def _condition(message: bytes) -> Condition:
     return Condition(to_filter(whole), to_filter(lasting), lasting.SerializeToString())
 
 
-def _nearest(message: qdrant.Query, size: int) -> edge.Query:
+def _numbers(message: qdrant.Query, size: int) -> Any:
     only(message, "nearest")
     kind = message.nearest.WhichOneof("variant")
     if kind is None:
@@ -78,7 +80,7 @@ def _nearest(message: qdrant.Query, size: int) -> edge.Query:
     numbers = message.nearest.dense.data
     check_size(size, numbers)
     # The container as it is: the engine reads it faster than a list could be made of it.
-    return edge.Query.Nearest(numbers)
+    return numbers
 
 
 def _params(shape: Shape, message: bytes, ef: int) -> edge.SearchParams:

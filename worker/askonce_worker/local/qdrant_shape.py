@@ -13,17 +13,19 @@ find what the exact search does; that takes 3.5 ms):
 (The machine was busier for the last three.) Quantized vectors without a graph were no faster than the exact search.
 
 How it grows, with entries in 400 groups within 20 (0.65 alike in the smaller one, two wordings of an entry 0.98), made
-with m 16 and ef_construct 256, batches of 64 (CPU of a batch, and how many of 830 to 1,024 wordings were found):
+with ef_construct 256 in 22 s of CPU (100,000) to 100 s, batches of 64 (CPU of a batch, and how many of 830 to 1,024
+wordings were found):
 
-    | points         | ef 64          | 128             | 256             | 512             | 1,024           |
-    | 100,000        | 7.1 ms, 99.5 % | 9.9 ms, 99.9 %  | 14.3 ms, 100 %  |                 |                 |
+    | points, m      | ef 64          | 128             | 256             | 512             | 1,024           |
+    | 100,000, m 16  | 7.1 ms, 99.5 % | 9.9 ms, 99.9 %  | 14.3 ms, 100 %  |                 |                 |
     | 200,000, m 32  | 8.6 ms, 99.4 % | 11.3 ms, 99.5 % | 15.6 ms, 99.8 % | 25.0 ms, 100 %  |                 |
-    | 400,000        | 9.5 ms, 98.3 % | 13.0 ms, 98.5 % | 17.8 ms, 98.9 % | 25.1 ms, 99.1 % | 38.6 ms, 99.6 % |
+    | 400,000, m 16  | 9.5 ms, 98.3 % | 13.0 ms, 98.5 % | 17.8 ms, 98.9 % | 25.1 ms, 99.1 % | 38.6 ms, 99.6 % |
     | 400,000, m 32  | 11 ms, 98.6 %  | 13.2 ms, 98.8 % | 17.9 ms, 98.9 % | 25.7 ms, 99.5 % | 39.6 ms, 99.7 % |
 
-So few large graphs cost less than many small ones. What is not found is far from where its walk has ended, in another
-group: nothing there is similar enough for an answer. A walk through a large graph is therefore quick, and only those
-searches that have found nothing at all go a longer way.
+(100,000 with m 32 took as long at ef 96, 8.3 ms, as with m 16 at 128.) Few large graphs cost less than many small ones.
+What is not found is far from where its walk has ended, in another group: nothing there is similar enough for an answer.
+A walk through a large graph is therefore quick, and only those searches that have found nothing at all go another way
+(`qdrant_walks.py`).
 """
 
 from __future__ import annotations  # some of the engine's types exist for the type checker only
@@ -34,14 +36,15 @@ from typing import Any
 
 import qdrant_edge as edge
 
-M = 16
-EF = 128
+M = 32
+EF = 96
 """Candidates that a search of a graph keeps."""
-_EF_QUICK = 64
-_EF_LONGER = 64
-"""The same for each 100,000 points, squared, where a quick walk has found nothing."""
 EF_FILTERED = 256
 """The same, where it passes only through points that match a filter."""
+EF_QUICK = 64
+"""The same, in a large graph."""
+_LARGE = 140_000
+"""Points of a graph above which its walks are quick, and others follow where they find nothing."""
 EF_CONSTRUCT = 256
 _LOOKED_AT = 1000
 """Kilobytes of vectors that match a filter, up to which the engine looks at each."""
@@ -112,10 +115,9 @@ class Shape:
         return edge.ScalarQuantizationConfig(type=edge.ScalarType.Int8, quantile=0.99, memory=edge.Memory.Pinned)
 
 
-def efforts(built: int) -> list[int]:
-    """Candidates that walks of a graph of so many points keep, the second where the first found nothing."""
-    longer = int(_EF_LONGER * (built / 100_000) ** 2)
-    return [_EF_QUICK, longer] if longer > EF else [EF]
+def is_large(points: int) -> bool:
+    """Whether a graph of so many is walked quickly, and again where that has found nothing."""
+    return points > _LARGE
 
 
 def cold(index: edge.PayloadIndexInfo) -> edge.KeywordIndexParams | edge.IntegerIndexParams | Any:

@@ -21,12 +21,19 @@ from __future__ import annotations  # some of the engine's types exist for the t
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from functools import cache
+from math import hypot, sqrt
+from operator import mul
+from random import Random
+from typing import Any, Protocol
 
 import qdrant_edge as edge
 
-from askonce_worker.local.qdrant_shape import efforts
+from askonce_worker.local.qdrant_shape import EF, EF_QUICK, is_large
 
+TURNS = 2
+_DEVIATIONS = 4
+"""Of its cosine to a turned query, by which a point may be less similar than most of its cosine to the query."""
 _KNOWN = 10_000
 """Conditions of which it is kept in mind whether few points match them."""
 
@@ -42,11 +49,57 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class Walk:
-    """A search without its condition, for more points than are wanted. request: by `ef`."""
+    """A search without its condition, for more points than are wanted.
 
-    request: Callable[[int], edge.QueryRequest]
+    Where a walk through a large graph finds nothing it has ended among strangers: from its few candidates in the upper
+    layers it went the wrong way. A query that is turned by 45 degrees to some side goes another, and ends at what is
+    near to both: of 90 that walks through 400,000 had missed, one turn at `ef` 64 found 58 and two found 66, where a
+    walk of the query itself found 61 at 1,024, and took four times as long as one.
+
+    wanted, limit: points, of those that match and of all. params: by `ef`. common: to all requests.
+    """
+
+    numbers: Any
+    threshold: float
     condition: Condition
+    wanted: int
     limit: int
+    params: Callable[[int], edge.SearchParams]
+    common: dict[str, Any]
+
+    def straight(self, ef: int) -> edge.QueryRequest:
+        return edge.QueryRequest(
+            query=edge.Query.Nearest(self.numbers),
+            limit=self.limit,
+            score_threshold=self.threshold,
+            params=self.params(ef),
+            **self.common,
+        )
+
+    def turned(self, turn: int) -> edge.QueryRequest:
+        """Finds what is similar enough to the query, and more. What it has of a point is its id."""
+        side = _side(len(self.numbers), turn)
+        length = hypot(*self.numbers)
+        along = sum(map(mul, self.numbers, side)) / length if length else 0.0
+        spread = sqrt(max(0.0, 1 - self.threshold**2) / len(side))
+        return edge.QueryRequest(
+            query=edge.Query.Nearest([number + length * part for number, part in zip(self.numbers, side, strict=True)]),
+            limit=self.limit,
+            score_threshold=(self.threshold * (1 + along) - _DEVIATIONS * spread) / sqrt(2 + 2 * along),
+            params=self.params(EF_QUICK),
+            with_payload=False,
+        )
+
+    def among(self, ids: set[edge.PointId]) -> edge.QueryRequest:
+        """The search itself, of these alone."""
+        return edge.QueryRequest(
+            query=edge.Query.Nearest(self.numbers),
+            filter=edge.Filter(must=[edge.HasIdCondition(ids), self.condition.filter]),
+            limit=self.wanted,
+            score_threshold=self.threshold,
+            params=self.params(EF_QUICK),
+            **self.common,
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,23 +123,26 @@ def search(part: Part, searches: Sequence[Search], few: int) -> list[list[edge.S
 
     few: as many points as the engine looks at one by one.
     """
-    found = _walked(part, searches, few, efforts(part.built)[0])
+    found = _walked(part, searches, few)
     others = [each for each in searches if each not in found]
     found |= zip(others, ask(part.shard, [each.asked for each in others]), strict=True)
     return [found[each] for each in searches]
 
 
-def search_again(part: Part, searches: Sequence[Search], few: int) -> list[list[edge.ScoredPoint]]:
-    """What a longer walk finds of searches that have found nothing anywhere."""
-    _, *longer = efforts(part.built)
-    found = _walked(part, searches, few, longer[0]) if longer else {}
+def search_turned(part: Part, searches: Sequence[Search], few: int, turn: int) -> list[list[edge.ScoredPoint]]:
+    """What turned walks find of searches that have found nothing anywhere. Small graphs have none."""
+    walks = _walks(part, searches, few) if is_large(part.built) else {}
+    all_near = ask(part.shard, [walk.turned(turn) for walk in walks.values()])
+    near = {each: {point.id for point in points} for each, points in zip(walks, all_near, strict=True) if points}
+    found = dict(zip(near, ask(part.shard, [walks[each].among(ids) for each, ids in near.items()]), strict=True))
     return [found.get(each, []) for each in searches]
 
 
-def _walked(part: Part, searches: Sequence[Search], few: int, ef: int) -> dict[Search, list[edge.ScoredPoint]]:
+def _walked(part: Part, searches: Sequence[Search], few: int) -> dict[Search, list[edge.ScoredPoint]]:
     """Of those searches that walk, and find enough or all that there is."""
-    walks = {each: each.walk for each in searches if each.walk and not _is_of_few(part, each.walk.condition, few)}
-    all_found = ask(part.shard, [walk.request(ef) for walk in walks.values()])
+    walks = _walks(part, searches, few)
+    ef = EF_QUICK if is_large(part.built) else EF
+    all_found = ask(part.shard, [walk.straight(ef) for walk in walks.values()])
     valid = _valid(part.shard, [*walks.values()], all_found)
     found = {}
     for (each, walk), points in zip(walks.items(), all_found, strict=True):
@@ -94,6 +150,18 @@ def _walked(part: Part, searches: Sequence[Search], few: int, ef: int) -> dict[S
         if len(left) >= each.limit or len(points) < walk.limit:
             found[each] = left
     return found
+
+
+def _walks(part: Part, searches: Sequence[Search], few: int) -> dict[Search, Walk]:
+    return {each: each.walk for each in searches if each.walk and not _is_of_few(part, each.walk.condition, few)}
+
+
+@cache
+def _side(size: int, turn: int) -> list[float]:
+    """A direction by chance, of length 1."""
+    random = Random(turn)
+    numbers = [random.gauss(0, 1) for _ in range(size)]
+    return [number / hypot(*numbers) for number in numbers]
 
 
 def ask(shard: edge.EdgeShard, requests: list[edge.QueryRequest]) -> list[list[edge.ScoredPoint]]:

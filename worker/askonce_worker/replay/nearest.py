@@ -76,16 +76,18 @@ def _of_scope(scope: str) -> Condition:
 def _search(scope: str, vector: Vector, least: float, most: int) -> Search:
     """As `to_searches` makes it of a request for the same."""
     condition, wide = _of_scope(scope), most * SPARE + 1
-    query, kept = edge.Query.Nearest(vector.tolist()), _params(EF_FILTERED)
-    asked = edge.QueryRequest(limit=most, filter=condition.filter, params=kept, query=query, score_threshold=least)
+    numbers = vector.tolist()
+    asked = edge.QueryRequest(
+        limit=most,
+        filter=condition.filter,
+        params=_params(EF_FILTERED),
+        query=edge.Query.Nearest(numbers),
+        score_threshold=least,
+    )
+    return Search(asked, most, Walk(numbers, least, condition, most, wide, _params, {}))
 
-    def walk(ef: int) -> edge.QueryRequest:
-        return edge.QueryRequest(limit=wide, params=_params(ef), query=query, score_threshold=least)
 
-    return Search(asked, most, Walk(walk, condition, wide))
-
-
-@lru_cache(maxsize=32)
+@lru_cache(maxsize=4)
 def _params(ef: int) -> edge.SearchParams:
     quantization = edge.QuantizationSearchParams(oversampling=OVERSAMPLING, rescore=True)
     return edge.SearchParams(hnsw_ef=ef, exact=False, indexed_only=False, quantization=quantization)
