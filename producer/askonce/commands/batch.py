@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 async def run(client: Client, args: argparse.Namespace) -> int:
-    """Exit code: 0 all answered, 1 some failed, or not all may be asked."""
+    """Exit code: 0 if all were answered, 1 if some failed or may not be asked."""
     try:
         plan = make_plan(options_from(args))
         if args.dry_run:
@@ -123,7 +123,7 @@ def _stopped(source: Source, plan: Plan, ledger: Ledger) -> str | None:
 
 
 def _retry(ledger: Ledger, *, ordered: bool) -> int | None:
-    """How many lines are run again, where that is known. Raises ValueError."""
+    """The number of lines to run again, if known. Raises ValueError."""
     if not ledger.totals.done:
         raise ValueError("--retry-failed: there was no run before")
     if not ledger.is_complete:
@@ -164,7 +164,7 @@ async def _answer(client: Client, args: argparse.Namespace, ledger: Ledger, sour
 
 
 def _say_report(report: RunReport, paths: Paths, *, as_json: bool) -> None:
-    """On stderr, where the answers are on stdout."""
+    """Prints the report, on stderr if the answers go to stdout."""
     text = orjson.dumps(report.record()).decode() if as_json else report.table()
     (sys.stderr if paths.out is None else sys.stdout).write(text + "\n")
     for note in report.notes():

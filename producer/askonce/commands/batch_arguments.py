@@ -1,4 +1,4 @@
-"""The arguments of `askonce batch`, and the command that goes on after it."""
+"""The arguments of `askonce batch`, and the command to continue with."""
 
 import argparse
 import math
@@ -21,10 +21,10 @@ from askonce.settings import client_settings
 from askonce.tables.rows import kind_of
 
 IN_FLIGHT, IN_FLIGHT_BATCH = 5000, 100_000
-"""Questions at once. What waits for a batch of the provider waits for hours, however many there are."""
+"""Questions in flight. Those in provider batches wait for hours, so their number does not matter."""
 IN_FLIGHT_HELP = f"questions in flight ({IN_FLIGHT}; {IN_FLIGHT_BATCH} with --tier batch)"
 USUAL = {"template": "auto", "cache": "use", "namespace": "default"}
-"""Values that a command need not name."""
+"""Defaults, which a command need not name."""
 
 
 def add_batch_arguments(parser: argparse.ArgumentParser) -> None:
@@ -123,7 +123,7 @@ def _check_table(args: argparse.Namespace) -> None:
 
 
 def retry_command(args: argparse.Namespace) -> str:
-    """What a person types to run the failed lines again, with the options that must stay as they were."""
+    """The command that runs the failed lines again, with the options that must not change."""
     words = ["askonce", "batch", args.input, args.output]
     for name in (
         "errors",

@@ -1,4 +1,4 @@
-"""How many questions wait for a batch of the provider, for the progress of `askonce batch`."""
+"""The number of questions waiting for a provider batch, for the progress of `askonce batch`."""
 
 import asyncio
 import contextlib
@@ -13,7 +13,7 @@ from askonce.tasks import stop
 
 @asynccontextmanager
 async def watched(progress: Progress, url: str | None) -> AsyncIterator[None]:
-    """Inside, the progress says how many wait: those of others too."""
+    """While open, the progress shows how many wait, including other runs' questions."""
     task = asyncio.create_task(_watch(progress, url))
     try:
         yield
@@ -22,7 +22,7 @@ async def watched(progress: Progress, url: str | None) -> AsyncIterator[None]:
 
 
 async def _watch(progress: Progress, url: str | None) -> None:
-    """From the first line on that a person may see."""
+    """Starts with the first progress line."""
     await asyncio.sleep(EVERY / 2)
     async with ProviderBatches(url) as batches:
         while True:

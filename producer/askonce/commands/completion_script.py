@@ -1,4 +1,4 @@
-"""Completion scripts for bash, zsh and fish, made of the parser's own words."""
+"""Completion scripts for bash, zsh and fish, generated from the parser."""
 
 import argparse
 from collections.abc import Callable, Sequence
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class CommandWords:
-    """Of one command. choices: the values of options that take only a few. arguments: those of its arguments."""
+    """The words of one command. choices: values of options with fixed choices. arguments: the same for positionals."""
 
     name: str
     help: str
@@ -17,7 +17,7 @@ class CommandWords:
 
 
 def words_of(root: argparse.ArgumentParser) -> list[CommandWords]:
-    """The words of every command, and first, under no name, those that stand before a command."""
+    """The words of every command. The first, unnamed one has those that may precede a command."""
     subparsers = next(each for each in _actions(root) if isinstance(each, argparse._SubParsersAction))  # noqa: SLF001
     helps = {each.dest: each.help or "" for each in subparsers._choices_actions}  # noqa: SLF001
     commands = [_words("", "", root, tuple(subparsers.choices))]

@@ -66,7 +66,7 @@ async def _show(letters: DeadLetters, chosen: list[DeadLetter], as_json: bool) -
 
 
 async def _replay(letters: DeadLetters, chosen: list[DeadLetter], as_json: bool) -> int:
-    """Prints old and new job ids. Exit code 1 where a letter could not be replayed: it stays."""
+    """Prints old and new job ids. Exit code 1 if a letter could not be replayed; it is kept."""
     replays, failed = [], 0
     for letter in chosen:
         try:

@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 async def run(client: Client, args: argparse.Namespace) -> int:
-    """1 where no worker has explained it."""
+    """Exit code 1 if no worker explained it."""
     found = await client.explain(question_from(args), timeout=args.timeout)
     if args.json:
         say_json(asdict(found))

@@ -1,4 +1,4 @@
-"""An explanation in a few lines: what would happen and why, what is nearest and what refuses it, what is in force."""
+"""An explanation in a few lines: what would happen and why, the nearest question and what refuses it, the policy."""
 
 from collections.abc import Sequence
 from textwrap import wrap
@@ -24,7 +24,7 @@ REASONS = {
 }
 ALONE = "its own answer is not cached, and others were not looked for"
 LEAST = 20
-"""Characters of a question or a value that are shown in any case."""
+"""Minimum characters shown of a question or value."""
 
 
 def lines(found: Explanation, width: int) -> list[str]:
@@ -54,7 +54,7 @@ def _verdict(found: Explanation, nearest: NearEntry | None) -> str:
 
 
 def _differing(differ: Sequence[Difference]) -> str:
-    """The first difference with both values, the others by their names."""
+    """The first difference with both values, the others by name."""
     if not differ:
         return ""
     first, *rest = differ
@@ -76,7 +76,7 @@ def _nearest(found: Explanation) -> NearEntry | None:
 
 
 def _near(entry: NearEntry | None, width: int, refused: str) -> str:
-    """The question gives way to what is said of it, down to `LEAST` characters."""
+    """Shortens the question, down to `LEAST` characters, to fit the rest of the line."""
     if entry is None:
         return "nearest: none"
     score = "" if entry.score is None else f", score {entry.score:.3f}"
@@ -87,7 +87,7 @@ def _near(entry: NearEntry | None, width: int, refused: str) -> str:
 
 
 def _refused(entry: NearEntry | None) -> str:
-    """All rules that refuse it: they are what a person looks for."""
+    """All rules that refuse it, since that is what the reader wants to know."""
     if entry is None or not entry.refused_by:
         return ""
     return (

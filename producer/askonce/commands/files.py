@@ -1,4 +1,4 @@
-"""Files that commands read and write: what is wrong with one is said in words, and is bad input."""
+"""Files that commands read and write. A faulty one is reported in words, as bad input."""
 
 import sys
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def write_output(file: str, content: bytes) -> None:
-    """`-` is stdout. Raises ValueError where there can be no such file."""
+    """Writes a file; `-` is stdout. Raises ValueError if it cannot be created."""
     if file == "-":
         sys.stdout.buffer.write(content)
         sys.stdout.buffer.flush()
@@ -20,7 +20,7 @@ def write_output(file: str, content: bytes) -> None:
 
 
 def numbered_lines(file: str) -> Iterator[tuple[int, bytes]]:
-    """The lines that are not blank; `-` is stdin. Raises ValueError where there is no such file."""
+    """The lines that are not blank; `-` is stdin. Raises ValueError if the file does not exist."""
     if file == "-":
         yield from ((number, line) for number, line in enumerate(sys.stdin.buffer, 1) if line.strip())
         return

@@ -39,7 +39,7 @@ async def run(client: Client, args: argparse.Namespace) -> int:
 
 
 async def _counted(args: argparse.Namespace) -> EntryCount:
-    """Of no entries, where they cannot be counted: invalidating matters more."""
+    """Counts no entries if they cannot be counted: invalidating matters more."""
     try:
         async with Admin(args.url) as admin:
             return await admin.count_entries(model=args.model, namespace=args.namespace)

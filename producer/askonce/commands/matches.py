@@ -1,4 +1,4 @@
-"""Matches that a person judges: named by job, by a line of the output of `batch`, or by their two texts."""
+"""Matches to judge, named by job id, by an output line of `batch`, or by their two texts."""
 
 import argparse
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -43,7 +43,7 @@ def add_scope_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def check_scope_arguments(args: argparse.Namespace) -> None:
-    """Raises ValueError where they would do nothing."""
+    """Raises ValueError if they would have no effect."""
     given = [name for name in ("model", "system", "template", "param") if getattr(args, name)]
     if given and args.texts is None:
         raise ValueError(f"--{given[0]} goes with --texts alone")
@@ -76,9 +76,9 @@ async def each_job(job_ids: list[str], judge: Callable[[str], Awaitable[bool]], 
 
 
 async def each_line(file: str, judge: Judge, *, as_json: bool, own_too: bool = False) -> int:
-    """own_too: a line whose answer is its own question's has a report too, without a pair.
+    """own_too: also reports lines with their own question's answer, without a pair.
 
-    Exit code: 2 where lines are malformed, 1 where none of them is a match.
+    Exit code: 2 if lines are malformed, 1 if none of them is a match.
     """
     news, malformed, own = {}, 0, 0
     for number, line in numbered_lines(file):
@@ -109,7 +109,8 @@ def _say_left_out(malformed: int, own: int) -> None:
 
 
 def _of_line(line: bytes, *, own_too: bool) -> tuple[str, Report | None]:
-    """What a line of the output of `batch` is called, and its report; None where it is no match. Raises ValueError."""
+    """The name and the report of an output line of `batch`. The report is None if it is not a match. Raises
+    ValueError."""
     try:
         record = read_object(decoded(line).encode())
     except orjson.JSONDecodeError as error:

@@ -1,4 +1,4 @@
-"""What the commands print: results to stdout, remarks to stderr."""
+"""Output of the commands: results to stdout, remarks to stderr."""
 
 import sys
 from dataclasses import asdict
@@ -12,7 +12,7 @@ from askonce.contract.completion import CompletionVerdict, verdict
 
 
 def say(text: str) -> None:
-    """For people: control characters, which may be in the texts of others, are written out."""
+    """Prints for people. Control characters, which foreign texts may contain, are escaped."""
     say_raw(visible(text))
 
 
@@ -32,7 +32,7 @@ def complain(text: str) -> None:
 def say_answer(answer: Answer, *, as_json: bool) -> int:
     """Prints an answer and returns the exit code.
 
-    Without --json the text alone goes to stdout. What is wrong with it goes to stderr, and on a terminal its source.
+    Without --json, only the text goes to stdout. Flaws go to stderr and, on a terminal, so does the source.
     """
     if as_json:
         say_json({**asdict(answer), "text": answer.text, "usage": answer.usage, "finish_reason": answer.finish_reason})
@@ -48,7 +48,7 @@ def say_answer(answer: Answer, *, as_json: bool) -> int:
 
 
 def _remark(answer: Answer) -> None:
-    """Says where an answer is not what it seems."""
+    """Points out an answer that is not what it seems."""
     found = verdict(answer.body) if answer.body is not None else CompletionVerdict.GOOD
     if found in REMARKS:
         complain(f"{REMARKS[found]} (finish_reason {answer.finish_reason}); it is not cached")

@@ -1,4 +1,4 @@
-"""How the words of a command line are read: options of all commands, examples and defaults in `--help`, near misses."""
+"""Parses command lines: common options, examples and defaults in `--help`, suggestions for misspelt words."""
 
 import argparse
 import difflib
@@ -25,7 +25,7 @@ class Command(Protocol):
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None: ...
 
-    # And either of the two: `run(client, args)`, a coroutine, or `main(args)` where a command has its own loop.
+    # And either a coroutine `run(client, args)`, or `main(args)` if the command has its own loop.
 
 
 class HelpFormatter(argparse.RawDescriptionHelpFormatter):
@@ -38,7 +38,7 @@ class HelpFormatter(argparse.RawDescriptionHelpFormatter):
 
 
 class CommandParser(argparse.ArgumentParser):
-    """Says which word was probably meant."""
+    """Suggests the word that was probably meant."""
 
     def error(self, message: str) -> NoReturn:
         found = CHOICES.search(message)
@@ -48,7 +48,7 @@ class CommandParser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {message} (see `{self.prog} --help`)\n")
 
     def refuse(self, words: Sequence[str], args: argparse.Namespace) -> NoReturn:
-        """What is left of a command line."""
+        """Rejects leftover words of a command line."""
         options = [word for word in words if word.startswith("-")]
         if options:
             known = list(self._option_string_actions)
@@ -87,8 +87,7 @@ def command_parser(commands: Sequence[Command]) -> CommandParser:
 
 
 def _add_common(parser: Any, namespace: str) -> None:
-    """Options that may stand before the command and after it. Where they are missing they set nothing: neither place
-    overrides the other."""
+    """Options allowed before and after the command. Missing ones set nothing, so neither place overrides the other."""
     parser.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print JSON")
     parser.add_argument("--url", default=argparse.SUPPRESS, help="Redis (default: ASKONCE_REDIS_URL)")
     parser.add_argument("--namespace", default=argparse.SUPPRESS, help=f"the tenant (default: {namespace})")
@@ -101,7 +100,7 @@ def _add_common(parser: Any, namespace: str) -> None:
 
 
 def parsed(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> argparse.Namespace:
-    """The arguments of the chosen command. Exits with code 2 and one line where they are wrong."""
+    """The arguments of the chosen command. If they are wrong, exits with code 2 and one line."""
     args, left = parser.parse_known_args(argv)
     if left:
         args.parser.refuse(left, args)

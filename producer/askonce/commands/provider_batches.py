@@ -68,7 +68,7 @@ async def _show(batches: ProviderBatches, chosen: list[ProviderBatch], as_json: 
 
 
 async def _cancel(batches: ProviderBatches, chosen: list[ProviderBatch], as_json: bool) -> int:
-    """Exit code 1 where one has ended already."""
+    """Exit code 1 if one has already ended."""
     asked = await batches.cancel([batch.name for batch in chosen])
     if as_json:
         say_json(asked)

@@ -63,7 +63,7 @@ def add_file_template_argument(parser: argparse.ArgumentParser) -> None:
 
 
 def question_from(args: argparse.Namespace) -> Question:
-    """The question of these arguments. Raises InvalidQuestion, and ValueError for a template that is none."""
+    """The question of these arguments. Raises InvalidQuestion, and ValueError for a malformed template."""
     return Question(
         _from_stdin() if args.text == "-" else decoded(os.fsencode(args.text)),
         model=args.model,
@@ -77,12 +77,12 @@ def question_from(args: argparse.Namespace) -> Question:
 
 
 def _from_stdin() -> str:
-    """With the ends of lines of a text file."""
+    """Reads stdin, with line ends as in a text file."""
     return decoded(sys.stdin.buffer.read()).replace("\r\n", "\n").replace("\r", "\n")
 
 
 def params_from(given: Sequence[str]) -> dict[str, Any]:
-    """Parameters out of `KEY=JSON`. Raises InvalidQuestion."""
+    """Parameters from `KEY=JSON`. Raises InvalidQuestion."""
     return dict(map(_param, given))
 
 
@@ -115,5 +115,5 @@ def schema_from(given: str | None) -> dict[str, Any] | None:
 
 
 def file_template_from(given: str) -> str:
-    """`auto`, `none`, or the text of the template that is named. Raises ValueError."""
+    """`auto`, `none`, or the text of the named template. Raises ValueError."""
     return given if given in ("auto", "none") else template_text(given)

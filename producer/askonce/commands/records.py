@@ -1,4 +1,4 @@
-"""What commands over named records share: which of them are meant, and how they are shown."""
+"""Shared by commands on named records: selecting and showing them."""
 
 from collections.abc import Awaitable, Iterable
 from dataclasses import asdict
@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 async def known(found: Awaitable[list[T]]) -> list[T] | None:
-    """None where one that was named is not known: that is complained of."""
+    """The named records. None if one is unknown, which is reported."""
     try:
         return await found
     except LookupError as error:
@@ -21,7 +21,7 @@ async def known(found: Awaitable[list[T]]) -> list[T] | None:
 
 
 def show(chosen: Iterable[Any], *, as_json: bool) -> None:
-    """All facts of these dataclasses."""
+    """Shows all fields of these dataclasses."""
     shown = [asdict(each) for each in chosen]
     if as_json:
         say_json(shown)

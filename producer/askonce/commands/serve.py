@@ -17,10 +17,10 @@ EXAMPLES = (
 )
 
 ENVIRONMENT = (SETTINGS, "OPENAI_")
-"""What is taken of the file with settings: the provider's address too, for what it answers itself."""
+"""Prefixes taken from the settings file. Includes the provider's, for requests the server makes itself."""
 
 OPTIONS = ("host", "port", "processes", "timeout", "files")
-"""Those with a value."""
+"""Options that take a value."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,7 +50,7 @@ def main(args: argparse.Namespace) -> int:
 
 
 def _say_at_once(text: str) -> None:
-    """Whoever has started it waits for this line."""
+    """Flushes, because whoever started the server waits for this line."""
     say(text)
     sys.stdout.flush()
 

@@ -65,7 +65,7 @@ async def run(client: Client, args: argparse.Namespace) -> int:  # noqa: ARG001 
 
 
 def _redrawn(text: str, height: int) -> str:
-    """Over what stands on the screen. What does not fit in its height is cut off: it would scroll."""
+    """Redraws the screen. Lines beyond its height are cut off, because they would scroll."""
     lines = visible(text).split("\n")
     if len(lines) >= height:
         lines = [*lines[: height - 2], "… (a higher window shows more)"]

@@ -21,7 +21,7 @@ Cell = Callable[[Report], str]
 def tables(report: Report, width: int = 80, hint: str = "", rates: WrongRates | None = None) -> str:
     """What `askonce stats` prints: figures by period and model, wrong hits, the present state, what has no price.
 
-    hint: what can be done about the last. rates: None where they are unknown.
+    hint: what to do about models without a price. rates: None if unknown.
     """
     parts = [
         by_period(report, width),
@@ -35,7 +35,7 @@ def tables(report: Report, width: int = 80, hint: str = "", rates: WrongRates | 
 
 
 def periods(report: Report) -> list[str]:
-    """A period that says the same as the next longer one is left out."""
+    """Leaves out a period with the same figures as the next longer one."""
     names = list(TITLES)
     return [
         name
@@ -45,7 +45,7 @@ def periods(report: Report) -> list[str]:
 
 
 def by_period(report: Report, width: int) -> str:
-    """Rows that are 0 everywhere are left out, but for the first few."""
+    """Leaves out rows that are 0 everywhere, except for the first few."""
     shown, money_rows = periods(report), _money_rows(report["currency"])
     rows = [
         [label, *(cell(report[name]) for name in shown)]
@@ -56,7 +56,7 @@ def by_period(report: Report, width: int) -> str:
 
 
 def waits(report: Report, width: int) -> str:
-    """How long answers took."""
+    """Latencies of answers."""
     shown, rows = periods(report), []
     for kind, title in KINDS.items():
         for share in (f"p{each * 100:.0f}" for each in PERCENTILES):
@@ -67,7 +67,7 @@ def waits(report: Report, width: int) -> str:
 
 
 def by_model(parts: Sequence[Report], currency: str, width: int) -> str:
-    """In all, for each namespace and model. A column that says nothing is left out."""
+    """Totals for each namespace and model. Empty columns are left out."""
     parts = [part for part in parts if part["questions"] or part["llm_calls"]]  # a cancelled question has no model
     if not parts:
         return ""

@@ -7,7 +7,7 @@ from askonce.prices.money import amount
 
 GAP = "  "
 UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-"""What a terminal obeys, or writes backwards. Tabs and ends of lines are not among it."""
+"""Control and bidirectional characters, except for tabs and line ends."""
 
 
 def table(
@@ -18,8 +18,8 @@ def table(
     Args:
         heads: the title of each column.
         rows: the cells of each row.
-        left: how many columns are flush left; where the table is too wide, these are shortened.
-        width: the most characters of a line.
+        left: how many columns are left-aligned. If the table is too wide, these are shortened.
+        width: maximum characters of a line.
         whole: how many of the first columns are never shortened.
     """
     lines = [list(heads), *([visible(cell) for cell in row] for row in rows)]
@@ -31,7 +31,7 @@ def table(
 
 
 def _shortened(widths: list[int], columns: range, width: int) -> list[int]:
-    """The widest of these columns give way, down to eight characters."""
+    """Shortens the widest of these columns, down to eight characters."""
     widths = list(widths)
     while sum(widths) + len(GAP) * (len(widths) - 1) > width:
         widest = max(columns, key=lambda column: widths[column])
@@ -57,7 +57,7 @@ def shortened(text: str, width: int) -> str:
 
 
 def visible(text: str) -> str:
-    """The text with what a terminal would obey written as JSON writes it: texts of others are in it."""
+    """The text with control characters escaped as in JSON, because it may come from others."""
     return UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
@@ -75,7 +75,7 @@ def rate(value: float | None) -> str:
 
 
 def money(value: float) -> str:
-    """Two digits, more of a small sum."""
+    """Two decimals, more for a small sum."""
     return amount(value)
 
 

@@ -31,9 +31,9 @@ HELP = "Fill the cache from rows of questions and answers, or from a Batch input
 EXAMPLES = ("askonce warm rows.jsonl", "askonce warm in.jsonl out.jsonl")
 TOGETHER = 1024
 EVERY = 10.0
-"""Seconds between two lines of progress."""
+"""Seconds between progress lines."""
 SHOWN = 20
-"""Bad rows that are named one by one."""
+"""Bad rows that are listed individually."""
 
 Read = Callable[[RawLine], Pair]
 
@@ -52,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 async def run(client: Client, args: argparse.Namespace) -> int:
-    """Exit code: 0 all stored, 1 some rows were bad."""
+    """Exit code: 0 if all were stored, 1 if some rows were bad."""
     template = file_template_from(args.template)
     form = Form(
         namespace=args.namespace,
@@ -114,7 +114,7 @@ async def _read_outputs(path: str, outputs: Outputs, warming: Warming) -> None:
 
 
 async def _sample(path: str, read: Read, *, is_csv: bool) -> tuple[Blocks, list[Pair]]:
-    """The whole input, and pairs from a sample of it: the same one that `batch` takes of the same file."""
+    """The whole input, and pairs from a sample of it: the sample that `batch` takes of the same file."""
     blocks: Blocks = read_lines(open_input(path), name_of(path), CsvRows() if is_csv else None)
     sample = None if is_csv else await asyncio.to_thread(_sample_of_file, path)
     if sample is None:
@@ -127,7 +127,8 @@ def _sample_of_file(path: str) -> list[bytes] | None:
 
 
 def _templates(template: str, pairs: Sequence[Pair], *, allow_misfits: bool) -> Templates:
-    """As `batch` finds them in the same file: else neither would find the other's answers. Raises ValueError."""
+    """The templates `batch` finds in the same file; otherwise neither would find the other's answers. Raises
+    ValueError."""
     questions = [pair.question for pair in pairs if pair.question is not None]
     if not questions and any(pair.needs_model for pair in pairs):
         raise ValueError(NO_MODEL)

@@ -1,4 +1,4 @@
-"""The part of `askonce stats` on wrong hits: how many there were, by what is served, and what it took to find out."""
+"""The part of `askonce stats` on wrong hits: how many there were, the policies in force, and the cost of checking."""
 
 from textwrap import fill
 
@@ -44,12 +44,12 @@ def _percent(share: float) -> str:
 
 
 def _digits(share: float) -> str:
-    """Two digits of a small one: budgets are small."""
+    """Two decimals for small shares, because budgets are small."""
     return f"{100 * share:.2f}" if share < 0.0995 else f"{100 * share:.0f}"
 
 
 def _threshold(each: GroupRate) -> str:
-    """The least score of a hit."""
+    """The minimum score of a hit."""
     if each.policy is None:
         return "" if not each.group else "profile"
     if each.policy.threshold is None:
@@ -59,7 +59,7 @@ def _threshold(each: GroupRate) -> str:
 
 
 def _name(each: GroupRate, rates: WrongRates) -> str:
-    """By what it does not share with all others."""
+    """Names a group by what distinguishes it from the others."""
     words = [each.namespace] if len({other.namespace for other in rates.groups}) > 1 else []
     words.append(each.model)
     if each.template:

@@ -1,4 +1,4 @@
-"""Who may use the front door: keys, of which Redis holds the digest alone."""
+"""Keys of the front door. Redis stores only their digests."""
 
 import hashlib
 import secrets
@@ -14,14 +14,14 @@ from askonce.readable import read_object, text_of, time_of
 FORMAT = 1
 """Of the record. A release reads its own and the older ones."""
 MOST_NANO = 1_000_000 * NANO
-"""The scripts count exactly up to nine times as much."""
+"""Scripts count exactly up to nine times this amount."""
 RIGHTS = ("ask", "read", "operator")
 """ask: questions. read: the figures, and the texts of entries. operator: changes to what is cached and queued."""
 
 
 @dataclass(frozen=True, slots=True)
 class AccessKey:
-    """namespace: the only one that it may ask in; None: any. created_at: Unix seconds. payer: its bound, if any."""
+    """namespace: the only one it may use; None: any. created_at: Unix seconds. payer: its budget, if any."""
 
     name: str
     digest: str
@@ -36,7 +36,7 @@ def new_token() -> str:
 
 
 def digest_of(token: str) -> str:
-    """What is kept of a token. It is random and long, so a fast digest cannot be guessed back."""
+    """The stored form of a token. Tokens are long and random, so a fast digest cannot be reversed by guessing."""
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
 
 
@@ -54,7 +54,7 @@ def write_key(key: AccessKey) -> bytes:
 
 
 def read_key(name: str, raw: bytes) -> AccessKey | None:
-    """None for a record that this release cannot read: nobody gets in by it."""
+    """The key, or None for a record that this release cannot read, which grants nothing."""
     try:
         record = read_object(raw)
         if record.get("format") != FORMAT:
@@ -85,5 +85,5 @@ def payer_of(name: str, nano: int, period: str) -> Payer:
 
 
 def _rights(names: Any) -> frozenset[str]:
-    """Those that are known: a later release may have more."""
+    """The known ones: a later release may have more."""
     return frozenset(names) & frozenset(RIGHTS)

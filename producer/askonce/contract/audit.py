@@ -1,8 +1,8 @@
-"""What workers learn of their hits, as it stands in Redis. Pure.
+"""What workers learn about their hits, as stored in Redis. Pure.
 
-Questions of one namespace, model and template are a *group*. A *match* is a question and the cached one that is most
-like it. A *label* says whether a match was right: whether the cached answer serves the question too. What cannot be
-told by comparing answers waits for a person (`AuditKeys.waiting`).
+Questions with the same namespace, model and template form a *group*. A *match* is a question and the most similar
+cached one. A *label* says whether a match was right, that is, whether the cached answer also serves the question. If
+comparing the answers cannot tell, the match waits for a person (`AuditKeys.waiting`).
 """
 
 import hashlib
@@ -19,15 +19,15 @@ from askonce.fingerprint import SHORT
 from askonce.readable import read_object, text_of, time_of
 
 FORMAT = 1
-"""Of each record here. A release reads its own and the older ones."""
+"""The version of each record here. A release reads its own and older ones."""
 TEMPLATE_SHOWN = 200
 """Characters of a template in its group's record."""
 
 Found = Literal["check", "late", "miss", "served"]
-"""How a match came to be looked at. check: it was a hit, and the LLM was asked all the same. late: the same, but the
-hit was served before. miss: it was no hit. served: it was, and only a person can judge it."""
+"""Why a match was examined. check: it was a hit, and the LLM was asked anyway. late: the same, but after the hit was
+served. miss: it was not a hit. served: it was, and only a person can judge it."""
 By = Literal["answers", "judge", "person", ""]
-"""Who told whether it was right: the two answers compared, the judge, or a person; `` for nobody yet."""
+"""Who decided whether it was right: the comparison of the answers, the judge, or a person; `` for nobody yet."""
 
 
 class UnreadableAudit(ValueError):
@@ -45,13 +45,13 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """A match that was looked at.
+    """A match that was examined.
 
-    asked, entry: fingerprints of the question and of the cached one. question, matched: their texts. similarity,
+    asked, entry: fingerprints of the question and the cached one. question, matched: their texts. similarity,
     margin, density: as in `audit/matches.py`. score: by the policy of this version that was in force. bin: of the
-    ledger. right: None where it is not known. judged: the judge's verdict, where there is one. weight: the inverse of
-    the chance with which it was looked at, times how often it was asked; 0: no worker has looked at it.
-    gate: it was a hit by the judge's word alone. namespace, model: where there is no group to tell them.
+    ledger. right: None if unknown. judged: the judge's verdict, if any. weight: the inverse of the chance of being
+    examined, times how often it was asked; 0: no worker has examined it. gate: it was a hit only because the judge said
+    so. namespace, model: set if there is no group that has them.
     """
 
     group: str
@@ -82,7 +82,7 @@ class Label:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What a scorer learns from: of a label, without texts. by: `` in records of 0.1.0 too."""
+    """What a scorer learns from: a label without its texts. by: also `` in records of 0.1.0."""
 
     asked: str
     entry: str
@@ -110,7 +110,7 @@ _of_long = lru_cache(maxsize=16)(_group_id)
 
 
 def pair_id(asked: str, entry: str) -> str:
-    """Of two fingerprints: may the second one's answer serve the first? 22 characters."""
+    """The id of two fingerprints, in order: may the second one's answer serve the first? 22 characters."""
     return _digest(f"{asked} {entry}".encode())
 
 
@@ -151,7 +151,7 @@ def decode_label(data: bytes) -> Label:
 
 
 def encode_record(label: Label) -> bytes:
-    """Of a label that is known to be right or wrong."""
+    """The record of a label that is known to be right or wrong."""
     return _encode(asdict(_record_of(label)))
 
 
@@ -187,7 +187,7 @@ def ledger_fields(label: Label) -> dict[str, float]:
 
 
 def corrections(before: Mapping[str, float], after: Mapping[str, float]) -> dict[str, float]:
-    """What has to be added to sums that hold these, so that they hold those instead."""
+    """What to add to sums that contain these, so that they contain those instead."""
     changes = {name: after.get(name, 0.0) - before.get(name, 0.0) for name in {**before, **after}}
     return {name: change for name, change in changes.items() if change}
 

@@ -1,4 +1,4 @@
-"""The keys of what workers learn of their hits: as in `keys.py`."""
+"""The keys of what workers learn about their hits, documented as in `keys.py`."""
 
 from dataclasses import dataclass
 
@@ -18,7 +18,7 @@ class AuditKeys:
         return f"{self.prefix}:audit:ledger:{group}"
 
     def policy(self, group: str) -> str:
-        """string: what the group is served by (`audit/policy.py`); 41 days after the last request;
+        """string: the group's policy (`audit/policy.py`); 41 days after the last request;
         decide.lua, record.lua."""
         return f"{self.prefix}:audit:policy:{group}"
 
@@ -41,13 +41,13 @@ class AuditKeys:
 
     @property
     def people(self) -> str:
-        """hash: id of a match -> `right` or `wrong`, as a person said; at most 100,000, any make room;
+        """hash: id of a match -> a person's verdict, `right` or `wrong`; at most 100,000, any make room;
         settle_label.lua."""
         return f"{self.prefix}:audit:people"
 
     def matches(self, hour: int | str) -> str:
-        """hash: id of a match -> its record (`matches.py`), those of this hour (Unix hours) that were least similar, at
-        most `MATCHES_KEPT`; 25 hours; keep_matches.lua."""
+        """hash: id of a match -> its record (`matches.py`), the least similar ones of this hour (Unix hours), at most
+        `MATCHES_KEPT`; 25 hours; keep_matches.lua."""
         return f"{self.prefix}:audit:matches:{hour}"
 
     def nearness(self, hour: int | str) -> str:
@@ -56,11 +56,11 @@ class AuditKeys:
 
     @property
     def due(self) -> str:
-        """sorted set: group that has to be decided about -> since when (Unix s); record.lua, decide.lua."""
+        """sorted set: group that needs a decision -> since when (Unix s); record.lua, decide.lua."""
         return f"{self.prefix}:audit:due"
 
     def deciding(self, group: str) -> str:
-        """string: a worker decides about the group, or has just learnt from it; 15 s, renewed, then up to a minute;
+        """string: a worker is deciding about the group, or has just learnt from it; 15 s, renewed, then up to a minute;
         worker."""
         return f"{self.prefix}:audit:deciding:{group}"
 
@@ -88,10 +88,11 @@ class AuditKeys:
 
     @property
     def agreement(self) -> str:
-        """hash: `judge's verdict:person's verdict` -> how often both judged a match so; for ever; settle_label.lua."""
+        """hash: `judge's verdict:person's verdict` -> how often both gave these verdicts on a match; for ever;
+        settle_label.lua."""
         return f"{self.prefix}:audit:agreement"
 
     def judge(self, day: int | str) -> str:
-        """hash of this day (Unix days): `calls`, `pairs`, `tokens_in`, `tokens_out`, `cost` (money, what is under way
-        included); 41 days; reserve_judging.lua, settle_judging.lua."""
+        """hash of this day (Unix days): `calls`, `pairs`, `tokens_in`, `tokens_out`, `cost` (money, including calls in
+        flight); 41 days; reserve_judging.lua, settle_judging.lua."""
         return f"{self.prefix}:audit:judge:{day}"

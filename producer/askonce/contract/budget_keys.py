@@ -1,5 +1,5 @@
-"""The keys of what namespaces may spend: as in `keys.py`. reserve_money.lua and settle_money.lua write them all,
-and so do the scripts of parked questions, whose money is held beside them."""
+"""The keys of namespaces' budgets, documented as in `keys.py`. All are written by reserve_money.lua, settle_money.lua,
+and the scripts of parked questions, whose money is held with them."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ class BudgetKeys:
 
     @property
     def sums(self) -> str:
-        """hash: `namespace|fact` of its money (budget_now.lua); for ever."""
+        """hash: `namespace|fact` about its money (budget_now.lua); for ever."""
         return f"{self.prefix}:budgets"
 
     @property

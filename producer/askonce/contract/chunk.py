@@ -1,20 +1,19 @@
 """A chunk: up to `chunk_size` questions of one namespace in one job, as it travels through Redis.
 
-The scopes of a chunk are written once each, since the questions of a pipeline mostly share one:
+Each scope is written once, since most questions of a pipeline share one:
 
     {"v": 1, "namespace": "default", "timeout_ms": 604800000,
      "scopes": [{"model": "gpt-4o-mini", "system": "…"}],
      "questions": [{"id": "…", "text": "…"}, {"id": "…", "text": "…", "scope": 1}],
      "traces": ["00-…-…-01"], "zstd": 1}
 
-`scope` is an index into the scopes, 0 where it is missing. `traces`, which may be missing, has the W3C `traceparent` of
-each trace that a question was submitted in. `zstd`, which may be missing, is the newest version of compressed results
-(`records.py`) that those who fetch them read. `payer`, which may be missing, is the key of the front door that pays:
-`{"key": "shop", "nano": 200000000000, "period": "day"}`. `params_text` stands for `params` whose whole numbers are too
-large for most readers of JSON. `"schema": true` of a question says that its answer has to fit the JSON schema in its
-`params`, else it is repaired or fails. The schema alone is no such wish: who sends one to a server that does not keep
-to it gets that server's answer, as ever, and pays for no repair. Workers that do not know the field answer as if it
-were not there, and what they cache is looked at again by those that do.
+`scope` is an index into the scopes, 0 if missing. `traces` (optional) has the W3C `traceparent` of each trace in which
+a question was submitted. `zstd` (optional) is the newest version of compressed results (`records.py`) that those who
+fetch them can read. `payer` (optional) is the front-door key that pays: `{"key": "shop", "nano": 200000000000,
+"period": "day"}`. `params_text` replaces `params` whose integers are too large for most JSON readers. A question with
+`"schema": true` needs an answer that fits the JSON schema in its `params`; otherwise the answer is repaired or fails.
+The schema alone does not ask for that: if a server ignores it, its answer is returned as it is, and no repair is paid
+for. Workers that do not know the field ignore it, and workers that do check their cached answers again.
 
 A scope is named by the first rule (`fingerprint`), unless it is written so:
 
@@ -46,7 +45,7 @@ FUNCTION = "answer_chunk"
 """The name of the job that answers a chunk."""
 QUESTION_FIELDS = ("cache", "ttl", "threshold", "metadata", "semantic")
 GIVEN = ("system", "messages")
-"""Fields of a scope that are written when they are empty, too."""
+"""Fields of a scope that are written even when empty."""
 MAX_QUESTIONS = 10_000
 
 
@@ -72,13 +71,13 @@ class Chunk:
 def pack(
     namespace: str, timeout_ms: int, questions: Sequence[Question], traces: Sequence[str] = (), *, reads: int = 0
 ) -> bytes:
-    """Checked questions of one namespace and payer, each with its job id. reads: the newest version of compressed
-    results."""
+    """Packs checked questions of one namespace and payer, each with its job id. reads: the newest readable version of
+    compressed results."""
     scopes: list[dict[str, Any]] = []
     indexes: dict[tuple[str, bytes], int] = {}
     packed = []
     for question in questions:
-        # Two of one scope may differ in parameters that only shape the delivery, such as `user`: each keeps its own.
+        # Questions of one scope may differ in parameters that only affect delivery, such as `user`. Each keeps its own.
         variant = (question.scope, dumps(question.params) if question.params else b"")
         index = indexes.get(variant)
         if index is None:
@@ -101,7 +100,7 @@ def pack(
 
 
 def _add_own(item: dict[str, Any], question: Question) -> None:
-    """What differs from the defaults."""
+    """Adds the fields that differ from the defaults."""
     if question.cache != "use":
         item["cache"] = question.cache
     if question.ttl is not None:
@@ -129,9 +128,9 @@ def _scope(question: Question) -> dict[str, Any]:
 
 
 def unpack(payload: Any) -> Chunk:
-    """The chunk in a job's argument. A question that is malformed stands in `bad`; neighbours are unharmed.
+    """The chunk in a job's argument. A malformed question goes into `bad` and does not affect the others.
 
-    Raises ValueError where the chunk as a whole makes no sense.
+    Raises ValueError if the chunk as a whole is malformed.
     """
     if not isinstance(payload, dict) or payload.get("v") != VERSION:
         raise ValueError("not a chunk of version 1")
@@ -161,7 +160,7 @@ def unpack(payload: Any) -> Chunk:
 
 
 def _payer(given: Any) -> Payer | None:
-    """Raises ValueError: what nobody can read, nobody may spend."""
+    """Raises ValueError: without a readable payer, nothing may be spent."""
     if given is None:
         return None
     key, nano, period = (given.get(name) for name in ("key", "nano", "period")) if isinstance(given, dict) else "???"
@@ -171,7 +170,7 @@ def _payer(given: Any) -> Payer | None:
 
 
 def _shared(scope: Any, namespace: str, own: dict[str, Any]) -> Question | InvalidQuestion:
-    """All but the texts of the questions of one scope, checked once for all of them. own: fields of the chunk."""
+    """Everything except the texts of one scope's questions, checked once for all of them. own: fields of the chunk."""
     try:
         endpoint = _endpoint(scope)
         fields = scope["asked"] if endpoint != "chat" else scope.get("fields", scope)

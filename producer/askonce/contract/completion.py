@@ -1,4 +1,4 @@
-"""What a reply is worth: whether it may be kept, and who else may have it. Pure."""
+"""Judges a reply: whether it may be cached, and who else may get it. Pure."""
 
 from collections.abc import Mapping
 from enum import Enum
@@ -11,11 +11,11 @@ from askonce.replies.embeddings import is_embeddings
 from askonce.replies.responses import as_message, ending_of, is_response, text_response
 
 FAULTS = ("error", "fail", "abort", "interrupt", "insufficient", "unavailable", "timeout", "cancel", "malformed")
-"""What a `finish_reason` contains where the server ended the answer, not the model: `error` (OpenRouter, Mistral),
+"""Parts of a `finish_reason` which show that the server ended the answer, not the model: `error` (OpenRouter, Mistral),
 `abort` (vLLM, SGLang), `network_error` (Zhipu), `insufficient_system_resource` (DeepSeek), `malformed_function_call`
 (Gemini)."""
 ENDINGS = ("stop", "tool_calls", "function_call")
-"""What a `finish_reason` is where the model ended the answer. `function_call` is the older word for `tool_calls`."""
+"""A `finish_reason` of answers that the model ended itself. `function_call` is the older name of `tool_calls`."""
 
 
 class CompletionVerdict(Enum):
@@ -24,7 +24,7 @@ class CompletionVerdict(Enum):
     EMPTY = "empty"
     REFUSED = "refused"
     FAULTY = "faulty"
-    """Cut off by a fault of the provider: no answer at all, however much text there is."""
+    """Cut off by a provider fault: not an answer, however much text there is."""
 
 
 _WORST_FIRST = (
@@ -37,7 +37,7 @@ _WORST_FIRST = (
 
 
 def verdict(body: Mapping[str, Any]) -> CompletionVerdict:
-    """The worst of its choices. Refused means that the provider says so, never a guess from the text."""
+    """The verdict on its worst choice. Only the provider's word makes it refused, never a guess from the text."""
     if is_embeddings(body):
         return CompletionVerdict.GOOD
     if is_response(body):
@@ -46,14 +46,15 @@ def verdict(body: Mapping[str, Any]) -> CompletionVerdict:
 
 
 def fault(body: Mapping[str, Any]) -> str | None:
-    """Why the provider broke off this completion, in the provider's words. None where it did not."""
+    """Why the provider broke off this completion, in its own words. None if it did not."""
     if is_response(body):
         return _fault_of_response(body)
     return next((found for choice in body.get("choices") or () if (found := _fault_of(choice)) is not None), None)
 
 
 def reply_around(text: str, question: Question, usage: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """A reply to this question around a text that no provider sent. Raises InvalidQuestion where a text is none."""
+    """A reply to this question made from a text that no provider sent. Raises InvalidQuestion if a text cannot be
+    one."""
     if question.endpoint == "embeddings":
         raise InvalidQuestion("a text is no embedding")
     make = text_response if question.endpoint == "responses" else text_body
@@ -61,7 +62,7 @@ def reply_around(text: str, question: Question, usage: Mapping[str, Any] | None 
 
 
 def text_body(text: str, *, model: str, usage: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """A chat-completion body around a text that no provider sent."""
+    """A chat-completion body made from a text that no provider sent."""
     return {
         "object": "chat.completion",
         "model": model,
@@ -114,7 +115,7 @@ def _fault_of(choice: Mapping[str, Any]) -> str | None:
 
 
 def _has_refusal(message: Mapping[str, Any]) -> bool:
-    """Whether a part of its content is one: {"type": "refusal", "refusal": "…"}."""
+    """Whether part of its content is a refusal: {"type": "refusal", "refusal": "…"}."""
     content = message.get("content")
     parts = content if isinstance(content, list | tuple) else ()
     return any(isinstance(part, Mapping) and part.get("type") == "refusal" for part in parts)

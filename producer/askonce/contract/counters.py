@@ -1,4 +1,4 @@
-"""What the counters in Redis mean. Pure.
+"""The meaning of the counters in Redis. Pure.
 
 A counter is called `name|namespace|model`. The names:
 
@@ -11,12 +11,12 @@ A counter is called `name|namespace|model`. The names:
     saved_in saved_out                      the tokens that answers without a call would have cost
     wrong                                   hits reported as wrong
     cancelled                               questions withdrawn before a worker took them (no model)
-    unmatched:REASON                        questions sent to the LLM without a look for similar ones
-    waited                                  questions whose look for similar ones waited for a slow server
-    hit:B joined:B miss:B                   seconds from submit to answer, by bucket: a cached answer, the answer to
-                                            another question in flight, one of an LLM call of its own
+    unmatched:REASON                        questions sent to the LLM without a similarity lookup     waited
+    questions whose look for similar ones waited for a slow server hit:B joined:B miss:B                   seconds from
+    submit to answer, by bucket: a cached answer, the answer to another question in flight, one of an LLM call of its
+    own
 
-Names that a reader does not know are left alone: a newer client or worker may write them.
+Readers ignore names they do not know: a newer client or worker may write them.
 """
 
 import math
@@ -37,7 +37,7 @@ WAITS = ("hit", "joined", "miss")
 PERCENTILES = (0.5, 0.95, 0.99)
 UNMATCHED = "unmatched:"
 TIERS = ("flex", "batch", "priority")
-"""Tiers whose tokens are counted by themselves."""
+"""Tiers whose tokens are counted separately."""
 KINDS = ("in", "cached", "out")
 
 
@@ -46,7 +46,7 @@ def bucket(seconds: float) -> int:
 
 
 def percentile(buckets: Mapping[int, int], share: float) -> float | None:
-    """Seconds, within 10 %; None where nothing was counted."""
+    """Seconds, within 10 %; None if nothing was counted."""
     rank = math.ceil(share * sum(buckets.values()))
     for number in sorted(buckets):
         rank -= buckets[number]
@@ -57,7 +57,7 @@ def percentile(buckets: Mapping[int, int], share: float) -> float | None:
 
 
 def tokens(body: Mapping[str, Any] | None) -> tuple[int, int, int]:
-    """Tokens of the prompt, of the completion, and of the prompt out of the provider's cache; 0 where missing."""
+    """Tokens of the prompt, of the completion, and of the prompt read from the provider's cache; 0 if missing."""
     usage = usage_of(body)
     if usage is None:
         return 0, 0, 0
@@ -68,7 +68,7 @@ def tokens(body: Mapping[str, Any] | None) -> tuple[int, int, int]:
 
 @dataclass(slots=True)
 class Figures:
-    """Of one model in one namespace, or of several.
+    """Figures of one model in one namespace, or of several.
 
     spent, saved: billionths of the currency, without the models in `unpriced`, which have no price.
     """
@@ -88,10 +88,10 @@ class Figures:
         self.unpriced |= other.unpriced
 
     def price(self, prices: Prices, model: str) -> None:
-        """Sets what these figures of one model cost and saved.
+        """Sets the cost and savings of these figures of one model.
 
-        What workers have counted stands, unless the prices are the user's own; the rest is what older workers counted,
-        or a model that had no price then.
+        Costs counted by workers are kept, unless the prices are the user's own. The rest was counted by older workers,
+        or for a model that had no price at the time.
         """
         counts, counted = self.counts, 0 if prices.own else self.counts["cost"]
         spent = [prices.total(model, each, tier) for tier, each in self._uncounted(own=prices.own).items()]
@@ -101,7 +101,7 @@ class Figures:
         self.spent, self.saved = counted + sum(filter(None, spent)), saved or 0
 
     def _uncounted(self, *, own: bool) -> dict[str, Tokens]:
-        """By tier, the tokens whose cost is not counted yet."""
+        """Tokens whose cost is not counted yet, by tier."""
         counted = {tier: _tokens(self.counts, "tokens", f":{tier}") for tier in TIERS} if own else {}
         without = [*counted.values()] if own else [_tokens(self.counts, "priced")]
         whole = _tokens(self.counts, "tokens")
@@ -149,7 +149,7 @@ class Figures:
         }
 
     def _money(self, known: int) -> float | None:
-        """None where nothing of it has a price."""
+        """None if nothing in it has a price."""
         return from_nano(known) if known or not self.unpriced else None
 
 

@@ -1,4 +1,4 @@
-"""What stands in the exact cache for a question that is explained, and what follows from it. Pure."""
+"""The exact cache's part of an explanation: its entry, and what follows from it. Pure."""
 
 from askonce.contract.records import read_record
 from askonce.explanation import ExactEntry, Explanation, Outcome, State
@@ -11,9 +11,9 @@ EPOCHS = ("all", "model", "namespace", "both")
 def exact_entry(
     question: Question, raw: bytes | None, epochs: str, *, known: bool, now: int, fits: bool | None = None
 ) -> ExactEntry:
-    """raw: the entry, if there is one. known: whether there was one not long ago. now: Unix seconds.
+    """raw: the entry, if any. known: whether there was one recently. now: Unix seconds.
 
-    fits: whether it fits the question's schema; None where nobody has looked."""
+    fits: whether it fits the question's schema; None if not checked."""
     if raw is None:
         return ExactEntry("expired" if known else "none")
     try:
@@ -33,13 +33,13 @@ def exact_entry(
 
 
 def raised_between(before: str, now: str) -> tuple[str, ...]:
-    """Which of the four counters of two stamps differ."""
+    """Which of the four counters differ between two stamps."""
     pairs = zip(EPOCHS, before.split("."), now.split("."), strict=False)
     return tuple(name for name, old, new in pairs if old != new)
 
 
 def by_exact_entry(question: Question, epochs: str, exact: ExactEntry) -> Explanation:
-    """As far as the exact entry decides. question: checked."""
+    """The explanation, if the exact entry decides it. question: checked."""
     outcome: Outcome = "none"
     reason: str = question.cache
     if question.cache == "use":

@@ -1,10 +1,10 @@
 """How a client asks the workers to explain a question, and how one of them replies.
 
-The job is of the interactive lane, under a name of its own. Its argument has the question as a chunk of one has it:
+The job is in the interactive lane, under its own name. Its argument has the question in a chunk of one:
 
     {"v": 1, "reply_to": "<id>", "chunk": {…}}
 
-It is no chunk itself: an older worker gives the job up, and publishes nothing. The reply is the record of an
+It is not a chunk itself: an older worker gives up the job and publishes nothing. The reply is the record of an
 `Explanation`, under `Keys.explained`.
 """
 
@@ -26,7 +26,7 @@ EXPLAIN = "explain_question"
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """timeout_ms: from its submission on nobody waits for the reply any more."""
+    """timeout_ms: after this time since submission, nobody waits for the reply."""
 
     reply_to: str
     question: Question
@@ -57,7 +57,7 @@ def explanation_record(explanation: Explanation) -> bytes:
 
 
 def read_explanation(raw: bytes) -> Explanation:
-    """Raises ValueError for one that is malformed, or of a version yet unknown. Later releases' fields are left out."""
+    """Raises ValueError if it is malformed, or of an unknown version. Fields of later releases are ignored."""
     record = read_object(raw)
     if record.get("v") != VERSION:
         raise ValueError(f"an explanation of version {record.get('v')}")

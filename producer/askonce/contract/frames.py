@@ -1,8 +1,8 @@
-"""JSON as zstd frames of version 1: all of them share one dictionary.
+"""JSON as zstd frames, version 1: all frames share one dictionary.
 
-`dictionary_1.txt` is raw content: text as models write it, and the shapes of providers' bodies. With it an answer of
-2 kB takes 36 % of its bytes, without it 50 %; one of 500 bytes 32 and 58 %. It stays as it is: what was compressed with
-it can be read with it alone. Another dictionary, or another way to compress, is another version.
+`dictionary_1.txt` is raw content: typical model output and the structure of providers' bodies. It compresses a 2 kB
+answer to 36 % (50 % without it), and 500 bytes to 32 % (58 %). It must never change, because frames can only be read
+with the dictionary that made them. Another dictionary or compression method is another version.
 """
 
 from functools import cache
@@ -13,17 +13,17 @@ from askonce.zstd import DecompressionParameter, ZstdCompressor, ZstdDecompresso
 LEVEL = 4
 """45 us for 2.7 kB. Level 3 takes half the time and leaves 5 % more, level 6 twice the time and 2 % less."""
 LARGEST = 524_288
-"""Bytes of the JSON in a frame: more would hold up an event loop for longer than 10 ms. It stays plain."""
+"""Maximum bytes of JSON in a frame: more would block an event loop for over 10 ms, so larger values stay plain."""
 DENSEST = 32
-"""A frame holds at most so many times its own bytes: so replies of bounded size are bounded when they are read, too."""
+"""Maximum compression ratio of a frame: a reply of bounded size then stays bounded once decompressed."""
 WORTH = 0.9
-"""What does not get smaller than this stays plain."""
+"""Values that do not shrink below this ratio stay plain."""
 _WINDOW: dict[int, int] = {DecompressionParameter.window_log_max: 20}
 """A frame may ask for more memory than its content takes."""
 
 
 def compress(plain: bytes) -> bytes | None:
-    """The frame; None where these bytes stay plain."""
+    """The frame; None if these bytes stay plain."""
     if len(plain) > LARGEST:
         return None
     compressor = _compressor()
@@ -32,7 +32,7 @@ def compress(plain: bytes) -> bytes | None:
 
 
 def decompress(frame: bytes, size: int) -> bytes:
-    """The `size` bytes in a frame. Takes no memory for more. Raises ValueError."""
+    """The `size` bytes in a frame. Never allocates more. Raises ValueError."""
     if not 0 < size <= min(LARGEST, DENSEST * len(frame)):
         raise ValueError("a frame of an impossible size")
     try:
@@ -52,5 +52,6 @@ def _dictionary() -> ZstdDict:
 
 @cache
 def _compressor() -> ZstdCompressor:
-    """Made once: a new one costs more than an answer. It locks itself, and each call makes a whole frame."""
+    """Created once: a new one costs more than compressing an answer. It locks itself, and each call makes a whole
+    frame."""
     return ZstdCompressor(LEVEL, zstd_dict=_dictionary().as_digested_dict)

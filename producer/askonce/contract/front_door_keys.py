@@ -1,4 +1,4 @@
-"""The keys of the front door: as in `keys.py`."""
+"""The keys of the front door, documented as in `keys.py`."""
 
 from dataclasses import dataclass
 
@@ -9,10 +9,10 @@ class FrontDoorKeys:
 
     @property
     def access(self) -> str:
-        """hash: name -> who may use the front door, by the digest of a key (`access_key.py`); for ever; keys."""
+        """hash: name -> a front-door key, stored as its digest (`access_key.py`); for ever; keys."""
         return f"{self.prefix}:access"
 
     def session(self, digest: str) -> str:
-        """string: the digest of the key that somebody logged in to the page with, under that of his browser's token;
-        12 hours; page."""
+        """string: digest of the key used to log in to the page, under the digest of the browser's token; 12 hours;
+        page."""
         return f"{self.prefix}:session:{digest}"

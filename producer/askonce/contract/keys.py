@@ -1,4 +1,4 @@
-"""Every key in Redis: its type, how long it lives, who writes it. Values are orjson unless said otherwise."""
+"""Every key in Redis: its type, lifetime and writers. Values are orjson unless stated otherwise."""
 
 from dataclasses import dataclass
 
@@ -8,11 +8,11 @@ from askonce.contract.front_door_keys import FrontDoorKeys
 
 LANES = ("interactive", "bulk")
 MOST_WAITING = "most"
-"""Field of `load`: questions that may wait in all lanes together, 0 or none for no bound; upkeep."""
+"""Field of `load`: maximum questions waiting in all lanes together, 0 or none for no bound; upkeep."""
 PARKED = "parked"
-"""Field of `load`: questions that wait for a batch of the provider, or stand in one; park.lua, worker."""
+"""Field of `load`: questions waiting for a provider batch, or in one; park.lua, worker."""
 FILLING, FILLED = "filling", "filled"
-"""Fields of `upkeep`: what a refill under way was estimated to cost (JSON), and how many vectors it has made."""
+"""Fields of `upkeep`: the estimated cost of a running refill (JSON), and how many vectors it has made."""
 ARQ_JOB = "arq:job:"
 """string; until the questions in it are past their lifetime; submit. arq's own job record."""
 
@@ -26,17 +26,17 @@ class Keys:
         return f"{self.prefix}:entry:{fingerprint}"
 
     def result(self, namespace: str, job_id: str) -> str:
-        """string: pending marker, then the answer; marker `JOB_TTL` + `RESULT_TTL`, answer `RESULT_TTL`, and a minute
-        once it was received; submit.lua, listen.lua, deliver.lua, cancel.lua, forget.lua."""
+        """string: pending marker, then the answer; marker `JOB_TTL` + `RESULT_TTL`, answer `RESULT_TTL`, or a minute
+        once received; submit.lua, listen.lua, deliver.lua, cancel.lua, forget.lua."""
         return f"{self.prefix}:result:{namespace}:{job_id}"
 
     def explained(self, reply_to: str) -> str:
-        """string: what a worker has found out about a question; a minute; worker."""
+        """string: a worker's explanation of a question; a minute; worker."""
         return f"{self.prefix}:explained:{reply_to}"
 
     def scope(self, scope: str) -> str:
-        """string: what a scope is made of, in short (`scope_record.py`); as long as an answer under it, that of a
-        conversation an hour; keep_scopes.lua."""
+        """string: summary of a scope (`scope_record.py`); as long as its answers, an hour for a conversation;
+        keep_scopes.lua."""
         return f"{self.prefix}:scope:{scope}"
 
     def answered(self, client: str) -> str:
@@ -46,12 +46,12 @@ class Keys:
 
     def queue(self, lane: str) -> str:
         """sorted set of waiting jobs, scored by when they are due (`interactive`, Unix ms) or by virtual start time
-        (`bulk`); for ever; submit.lua, finish_job.lua. Its ZCARD is what waits."""
+        (`bulk`); for ever; submit.lua, finish_job.lua. Its ZCARD is the number of waiting jobs."""
         return f"{self.prefix}:queue:{lane}"
 
     def alone(self, lane: str) -> str:
-        """sorted set of waiting jobs that have to run alone, beside `queue` and scored alike; for ever; claim_jobs.lua,
-        return_job.lua, split_job.lua."""
+        """sorted set of waiting jobs that must run alone, separate from `queue` and scored alike; for ever;
+        claim_jobs.lua, return_job.lua, split_job.lua."""
         return f"{self.prefix}:queue:{lane}:alone"
 
     def leases(self, lane: str) -> str:
@@ -59,7 +59,7 @@ class Keys:
         return f"{self.prefix}:leases:{lane}"
 
     def tokens(self, lane: str) -> str:
-        """hash: job -> `fence lapses failures score`, fence `-` while it waits again; until the job ends;
+        """hash: job -> `fence lapses failures score`, fence `-` while it is waiting again; until the job ends;
         claim_jobs.lua, return_job.lua, split_job.lua."""
         return f"{self.prefix}:tokens:{lane}"
 
@@ -77,8 +77,8 @@ class Keys:
 
     @property
     def wake(self) -> str:
-        """list of about 64 tokens at most: `1`, and names of workers who could not take what it stands for; for ever;
-        submit.lua, claim_jobs.lua, worker."""
+        """list of at most about 64 tokens: `1`, and names of workers that could not take the job it stands for; for
+        ever; submit.lua, claim_jobs.lua, worker."""
         return f"{self.prefix}:wake"
 
     @property
@@ -98,23 +98,23 @@ class Keys:
 
     @property
     def snapshot_runs(self) -> str:
-        """hash: model -> JSON: who answers under its name, how often in a row, since when, and the longest run that
-        ended in the return of another; for ever; deliver.lua."""
+        """hash: model -> JSON: the snapshot answering under its name, how often in a row, since when, and the longest
+        run that ended in the return of another; for ever; deliver.lua."""
         return f"{self.prefix}:snapshots:runs"
 
     @property
     def models(self) -> str:
-        """hash: model -> its snapshots, what became of each; for ever; upkeep."""
+        """hash: model -> its snapshots and the fate of each; for ever; upkeep."""
         return f"{self.prefix}:models"
 
     @property
     def upkeep(self) -> str:
-        """hash: how far the sweeps have come, and FILLING; for ever; upkeep."""
+        """hash: progress of the sweeps, and FILLING; for ever; upkeep."""
         return f"{self.prefix}:upkeep"
 
     @property
     def upkeep_lock(self) -> str:
-        """string: the worker that does the upkeep at this moment; 20 s, renewed; upkeep."""
+        """string: the worker that is doing the upkeep; 20 s, renewed; upkeep."""
         return f"{self.prefix}:upkeep:lock"
 
     @property
@@ -124,11 +124,11 @@ class Keys:
 
     @property
     def outbox(self) -> str:
-        """stream: vectors (raw float32) that still have to reach Qdrant; until drained; deliver.lua."""
+        """stream: vectors (raw float32) still to be written to Qdrant; until drained; deliver.lua."""
         return f"{self.prefix}:outbox"
 
     def refill(self, embedding: str) -> str:
-        """stream: entries whose questions this embedding has to embed; a day after the last order; upkeep."""
+        """stream: entries whose questions this embedding model must embed; a day after the last order; upkeep."""
         return f"{self.prefix}:refill:{embedding}"
 
     @property
@@ -139,8 +139,8 @@ class Keys:
 
     @property
     def doubted(self) -> str:
-        """hash: worker whose sign of life has run out -> when its leaders lapse (Unix ms); a minute after the last one
-        came; watch.lua, and where it lives after all: renew.lua, claim_jobs.lua, lead.lua, restore.lua."""
+        """hash: worker whose heartbeat has expired -> when its leaders lapse (Unix ms); a minute after the last one was
+        added; watch.lua, and if it is alive after all: renew.lua, claim_jobs.lua, lead.lua, restore.lua."""
         return f"{self.prefix}:workers:doubted"
 
     @property
@@ -149,12 +149,12 @@ class Keys:
         return f"{self.prefix}:dead"
 
     def rates(self, provider: str, model: str) -> str:
-        """hash: `requests`, `tokens` -> until when (Unix ms) what the provider allows is spoken for; `first:{lane}` ->
-        who goes next, and until when it is waited for; two minutes more; reserve.lua, settle_rates.lua."""
+        """hash: `requests`, `tokens` -> until when (Unix ms) the provider's limit is used up; `first:{lane}` -> who
+        goes next, and how long that turn is kept; two minutes more; reserve.lua, settle_rates.lua."""
         return f"{self.prefix}:rates:{provider}:{model}"
 
     def pause(self, provider: str, model: str) -> str:
-        """string: no worker calls this model; as long as the provider has asked for; pause.lua."""
+        """string: no worker calls this model; as long as the provider requested; pause.lua."""
         return f"{self.prefix}:rates:pause:{provider}:{model}"
 
     @property
@@ -171,15 +171,15 @@ class Keys:
 
     @property
     def budgets(self) -> BudgetKeys:
-        """What namespaces may spend."""
+        """Keys of budgets."""
         return BudgetKeys(self.prefix)
 
     def cron(self, name: str, tick: int) -> str:
-        """string: this tick of this periodic job is taken; one hour; worker."""
+        """string: claims one tick of a periodic job; one hour; worker."""
         return f"{self.prefix}:cron:{name}:{tick}"
 
     def leaders(self, shard: int) -> str:
-        """hash: leader -> record, the truth about live leaders; for ever; lead.lua, deliver.lua, settle.lua."""
+        """hash: leader -> record, authoritative for live leaders; for ever; lead.lua, deliver.lua, settle.lua."""
         return f"{self.prefix}:leaders:{shard}"
 
     def feed(self, shard: int) -> str:
@@ -187,26 +187,26 @@ class Keys:
         return f"{self.prefix}:feed:{shard}"
 
     def inflight_answer(self, leader: str) -> str:
-        """string: what a leader's followers read; three minutes; deliver.lua."""
+        """string: the answer that a leader's followers read; three minutes; deliver.lua."""
         return f"{self.prefix}:inflight:answer:{leader}"
 
     @property
     def front_door(self) -> FrontDoorKeys:
-        """Who may use it."""
+        """Keys of the front door."""
         return FrontDoorKeys(self.prefix)
 
     @property
     def parked_lock(self) -> str:
-        """string: the worker that tends what is parked; half as long again as a lease, renewed; worker."""
+        """string: the worker that tends parked questions; 1.5 leases, renewed; worker."""
         return f"{self.prefix}:parked:lock"
 
     def parked(self, what: str) -> str:
-        """What waits for providers' batches; until it is answered; park.lua and the holder of the lock.
+        """Questions for provider batches; until answered; park.lua and the holder of the lock.
 
         `question:ID`: hash (`parked/records.py`). `new`, `ready:POOL`, `lines:BATCH`, `unreadable` (by this release):
-        sorted sets, id -> deadline (Unix ms); each question is in one of them. POOL: a model, or where a budget
-        bounds the namespace both of them. `scopes`, `scopes:uses`: hashes. `since`: hash, pool -> since when it waits.
-        `limits`: hash, pool -> what the provider takes at once. `batch:NAME`: hash, a week after its end. `batches`,
+        sorted sets, id -> deadline (Unix ms); each question is in one of them. POOL: a model, or a model and namespace
+        if the namespace has a budget. `scopes`, `scopes:uses`: hashes. `since`: hash, pool -> since when it has waited.
+        `limits`: hash, pool -> what the provider accepts at once. `batch:NAME`: hash, a week after its end. `batches`,
         `ended`, and `files` that are to be deleted: sorted sets, name -> since when. `none`: string, an hour.
         """
         return f"{self.prefix}:parked:{what}"
@@ -214,8 +214,8 @@ class Keys:
     def stats(self, bucket: str) -> str:
         """hash of counters `name|namespace|model` (names: `counters.py`); `hour:N` (Unix hours) until it is packed,
         `total` for ever; count_fresh.lua, touch.lua, cancel.lua, report_wrong.lua. Packed (`packed_counters.py`):
-        `packed:hour:N` two days, `packed:day:N` (Unix days) 41 days; pack_hour.lua. And `fresh`, hash of notes of what
-        was published and is not counted yet; a second; deliver.lua, count_fresh.lua."""
+        `packed:hour:N` two days, `packed:day:N` (Unix days) 41 days; pack_hour.lua. And `fresh`, hash of notes on what
+        was published but not yet counted; a second; deliver.lua, count_fresh.lua."""
         return f"{self.prefix}:stats:{bucket}"
 
     def tally(self, whose: str) -> str:
@@ -225,12 +225,12 @@ class Keys:
 
     @property
     def audit(self) -> AuditKeys:
-        """What workers learn of their hits."""
+        """Keys of what workers learn about their hits."""
         return AuditKeys(self.prefix)
 
 
 def epoch_fields(namespace: str, model: str) -> tuple[str, str, str, str]:
-    """The four counters that an answer of this namespace and model depends on, in the order in which they are kept."""
+    """The four counters that answers of this namespace and model depend on, in stored order."""
     return ("all", f"model:{model}", f"namespace:{namespace}", f"both:{namespace}:{model}")
 
 
@@ -246,5 +246,5 @@ def epoch_field(*, model: str | None, namespace: str | None, everything: bool) -
 
 
 def epoch_stamp(values: list[bytes | None]) -> str:
-    """The four counters as they are kept beside every entry, vector and leader: `0.0.0.0`."""
+    """The four counters as stored with every entry, vector and leader: `0.0.0.0`."""
     return ".".join("0" if value is None else value.decode("utf-8", "replace") for value in values)

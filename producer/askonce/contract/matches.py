@@ -1,10 +1,10 @@
-"""Matches that were served lately, for people to look through: a question that got the answer to another one. Pure.
+"""Recently served matches (questions that got another question's answer), for people to review. Pure.
 
     {"at": 1732400000, "format": 1, "asked": "3fV0…", "entry": "9aC1…", "question": "…", "matched": "…",
      "namespace": "shop", "model": "gpt-4o-mini", "template": "", "source": "semantic", "similarity": 0.9931,
      "threshold": 0.99, "scorer": "cosine", "version": null, "job_id": "…"}
 
-`at` is of Redis's clock (Unix s), and of the first time within the hour that these two were matched.
+`at` is when these two were first matched within the hour, by Redis's clock (Unix s).
 """
 
 from collections.abc import Mapping
@@ -22,13 +22,13 @@ MOST_SHOWN = 1000
 """Characters of a text."""
 TEXTS = ("asked", "entry", "question", "matched", "namespace", "model", "template", "source", "scorer", "job_id")
 HOURS = 25
-"""For how many hours they are kept, the present one included."""
+"""Hours for which they are kept, including the current one."""
 
 
 @dataclass(frozen=True, slots=True)
 class ServedMatch:
     """asked, entry: fingerprints. question, matched, template: texts, or their beginnings. source: `semantic` or
-    `inflight`. threshold: the least score of a match, by this scorer and policy. at: None while Redis has not noted it.
+    `inflight`. threshold: minimum score of a match, by this scorer and policy. at: None until Redis has set it.
     """
 
     asked: str

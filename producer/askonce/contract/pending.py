@@ -1,9 +1,9 @@
-"""What stands under a job id from submit until its answer.
+"""The value under a job id from submit until its answer.
 
     {"fingerprint":"<43 characters>","deadline":1732400000000,"at":1732399000000000,"job":"bulk:<job>",
      "listeners":["<client>"]}
 
-Without listeners, the field is missing: it would cost every question of a long queue 32 bytes.
+Without listeners the field is left out, which saves 32 bytes per queued question.
 Scripts write and compare markers as text, so the order of the fields is part of the contract.
 """
 
@@ -24,7 +24,7 @@ class Pending:
 
 
 def read_pending(raw: bytes) -> Pending | None:
-    """The marker; None where an answer stands already. Raises ValueError for anything else."""
+    """The marker; None if there is an answer already. Raises ValueError for anything else."""
     record = read_object(raw)
     fingerprint = text_of(record, "fingerprint")
     if "deadline" not in record:

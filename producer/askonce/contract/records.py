@@ -1,13 +1,13 @@
-"""Entries and results as they stand in Redis: JSON objects, whose large fields may be compressed.
+"""Entries and results as stored in Redis: JSON objects whose large fields may be compressed.
 
     {"created_at":1732400000,…,"question":"…","body":null,"zstd":{"body":[2714,958]}}
     <line feed><version: one byte><frame>…
 
-A compressed field is null in the object. `zstd` names it, with its bytes as JSON and as a frame (`frames.py`); the
-frames follow in this order. All else stands at the beginning, as it does in a plain record: Redis's scripts and the
-upkeep read no further. In JSON no byte below 9 can follow a line feed, so that byte tells the two apart.
+A compressed field is null in the object. `zstd` lists it with its size in bytes as JSON and as a frame (`frames.py`);
+the frames follow in this order. Everything else comes first, as in a plain record: Redis scripts and the upkeep read no
+further. In JSON no byte below 9 can follow a line feed, so that byte marks a compressed record.
 
-Entries are written so by all, results only for those who say in the chunk that they read them (`chunk.py`).
+Any entry may be compressed; a result only if its chunk says that the submitter can read it (`chunk.py`).
 """
 
 from collections.abc import Mapping
@@ -20,17 +20,18 @@ from askonce.readable import MAX_RECORD_BYTES, read_json, read_object
 
 VERSION = 1
 LEAST = 1024
-"""Bytes of a record that is compressed: a smaller one would save little memory, and cost each hit time."""
+"""Minimum bytes of a compressed record: smaller ones would save little memory and slow down every hit."""
 FIELDS = {"question": 2048, "body": 256, "matched_question": 256, "asked": 256, "metadata": 256}
-"""What is compressed, and from how many bytes on. Shorter questions stay plain: upkeep reads them."""
+"""Fields to compress, and their minimum bytes. Shorter questions stay plain because upkeep reads them."""
 _BEGINS_NO_JSON = 9
 
 Frame = tuple[int, bytes]
-"""The bytes of the JSON in it, and itself."""
+"""The size of its JSON in bytes, and the frame."""
 
 
 class Body(dict[str, Any]):
-    """A completion that remembers its frame: it is compressed once for its entry and all its results. Never changed."""
+    """An immutable completion that caches its frame, so that it is compressed once for its entry and all its
+    results."""
 
     __slots__ = ("frame",)
 
@@ -54,12 +55,12 @@ def write_record(record: Mapping[str, Any], *, compressed: bool) -> bytes:
 
 
 def read_record(raw: bytes) -> dict[str, Any]:
-    """A record, compressed or not. Raises ValueError where it cannot be read, or is of a version yet unknown."""
+    """A record, compressed or not. Raises ValueError if it is unreadable, or of an unknown version."""
     return open_record(raw)[0]
 
 
 def open_record(raw: bytes) -> tuple[dict[str, Any], dict[str, Frame]]:
-    """As `read_record`, and the frames by their fields."""
+    """Like `read_record`, but also returns the frames by field."""
     head, _, tail = raw.partition(b"\n")
     if not tail or tail[0] >= _BEGINS_NO_JSON:
         return read_object(raw), {}
@@ -75,13 +76,13 @@ def open_record(raw: bytes) -> tuple[dict[str, Any], dict[str, Frame]]:
 
 
 def _has_large_frame(record: Mapping[str, Any]) -> bool:
-    """Whether its length need not be looked at."""
+    """Whether it is compressed for certain, without measuring it."""
     body = record.get("body")
     return isinstance(body, Body) and body.frame is not None and body.frame[0] >= LEAST
 
 
 def _frame(value: Any, least: int) -> Frame | None:
-    """None where it stays plain."""
+    """The frame; None if the field stays plain."""
     if isinstance(value, Body) and value.frame is not None:
         return value.frame
     plain = orjson.dumps(value)
@@ -94,7 +95,7 @@ def _frame(value: Any, least: int) -> Frame | None:
 
 
 def _frames(sizes: Any, tail: bytes) -> dict[str, Frame]:
-    """What follows the version, cut by its sizes. Raises ValueError."""
+    """Splits what follows the version byte by its sizes. Raises ValueError."""
     if not isinstance(sizes, dict) or not sizes.keys() <= FIELDS.keys():
         raise ValueError("malformed sizes of frames")
     frames, at = {}, 1

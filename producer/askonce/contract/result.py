@@ -1,4 +1,4 @@
-"""An answer as it stands in Redis under its job id, where its pending marker stood before."""
+"""An answer as stored under its job id, where it replaces the pending marker."""
 
 from typing import Any, cast
 
@@ -13,14 +13,14 @@ FIELDS = (
     "cost",
 )  # fmt: skip
 TYPES = {"unmatched": str, "waited": int | float, "tier": str, "cost": int | float}
-"""Of fields that explain an answer: it is none the worse without one that is malformed."""
+"""Readers of explanatory fields. A malformed one is dropped, which does not harm the answer."""
 
 
 def result_record(answer: Answer, asked: Question | None = None) -> bytes:
-    """The record after its fingerprint, which the scripts take from the pending marker.
+    """The record without its fingerprint, which scripts take from the pending marker.
 
-    asked: the question. It is kept beside another question's answer, so that a wrong hit can be reported by job id. The
-    record is compressed if its submitter reads that.
+    asked: the question, stored with another question's answer so that a wrong hit can be reported by job id. The record
+        is compressed if its submitter can read that.
     """
     record: dict[str, Any] = {"status": answer.status}
     for name in FIELDS:

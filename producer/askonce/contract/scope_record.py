@@ -1,9 +1,9 @@
-"""What a scope is made of, in short: so that two scopes can be compared of which only the ids are kept elsewhere.
+"""A summary of a scope, so that two scopes can be compared. Elsewhere only their ids are stored.
 
     {"v": 1, "model": "gpt-4o-mini", "system": [1204, "9f86d081", "You are a helpful …"], "template": null,
      "history": [2, "60303ae2", "[{\"content\":\"…"], "messages": null, "params": {"temperature": [1, "4e074085", "0"]}}
 
-A part is its length, a digest, and what it begins with: prompts are not kept whole.
+A part is its length, a digest and its beginning: prompts are not stored in full.
 """
 
 import hashlib
@@ -22,12 +22,12 @@ PARTS = ("endpoint", "model", "system", "template", "history", "messages")
 EXCERPT = 60
 """Characters of a part."""
 MOST_PARAMS = 32
-"""The rest is compared as one."""
+"""Further parts are compared as one."""
 REST = "…"
 
 Part = list[Any]
 Parts = dict[str, Part]
-"""By the names of `Difference.field`."""
+"""Parts by `Difference.field`."""
 
 
 def scope_record(question: Question) -> bytes:
@@ -47,7 +47,7 @@ def read_scope(raw: bytes) -> Parts:
 
 
 def parts_of(question: Question) -> Parts:
-    """Those that the question has."""
+    """The parts that the question has."""
     endpoint = None if question.endpoint == "chat" else question.endpoint
     texts = {"endpoint": endpoint, "model": question.model, "system": question.system, "template": question.template}
     found = {name: _part(text, len(text)) for name, text in texts.items() if text is not None}
@@ -71,7 +71,7 @@ def differences(asked: Mapping[str, Part], cached: Mapping[str, Part]) -> tuple[
 
 
 def _told(name: str, *parts: Part | None) -> list[str | None]:
-    """Where the two begin alike, their lengths tell them apart; where these are equal too, their digests."""
+    """If both begin alike, their lengths are shown; if these are equal too, their digests."""
     texts = [None if part is None else part[2] for part in parts]
     if texts[0] != texts[1]:
         return texts

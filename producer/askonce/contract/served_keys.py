@@ -1,16 +1,16 @@
-"""The keys of the Batch API that the front door serves: as in `keys.py`."""
+"""The keys of the front door's Batch API, documented as in `keys.py`."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class ServedKeys:
-    """Every server writes them all."""
+    """Keys of the Batch API. Every server writes all of them."""
 
     prefix: str
 
     def file(self, namespace: str, name: str) -> str:
-        """string: a file (`file_record.py`), but for its bytes; its lifetime; files,
+        """string: a file's record (`file_record.py`) without its bytes; its lifetime; files,
         publish_served.lua, forget_served.lua."""
         return f"{self.prefix}:served:file:{namespace}:{name}"
 
@@ -46,5 +46,5 @@ class ServedKeys:
         return f"{self.prefix}:served:due"
 
     def sweep(self, what: str) -> str:
-        """string: a server has cleared this away of late; a minute, or an hour; sweep."""
+        """string: a server has recently swept this; a minute, or an hour; sweep."""
         return f"{self.prefix}:served:sweep:{what}"

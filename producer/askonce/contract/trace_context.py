@@ -1,6 +1,6 @@
-"""Where OpenTelemetry is in use, a question carries the trace that it was submitted in (W3C Trace Context).
+"""With OpenTelemetry, a question carries the trace it was submitted in (W3C Trace Context).
 
-The client does not depend on OpenTelemetry: there is no span where it is not imported.
+The client does not depend on OpenTelemetry: unless the program imports it, there is no span.
 """
 
 import re
@@ -9,11 +9,11 @@ from typing import Any
 
 TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}", re.ASCII)
 MOST = 128
-"""Traces of one chunk: as many as a span has links, by OpenTelemetry's default."""
+"""Maximum traces of one chunk: OpenTelemetry's default limit of links per span."""
 
 
 def current_trace() -> str:
-    """The `traceparent` of the span that this is called in, or ''."""
+    """The `traceparent` of the current span, or ''."""
     trace = sys.modules.get("opentelemetry.trace")
     if trace is None:
         return ""
@@ -24,7 +24,7 @@ def current_trace() -> str:
 
 
 def readable_traces(values: Any) -> tuple[str, ...]:
-    """The traces that a chunk names. A malformed one is left out: it is no reason to leave a question unanswered."""
+    """The traces named by a chunk. Malformed ones are skipped: they must not leave a question unanswered."""
     if not isinstance(values, list):
         return ()
     return tuple(value for value in values[:MOST] if isinstance(value, str) and TRACEPARENT.fullmatch(value))

@@ -1,14 +1,14 @@
-"""Why a question went to the LLM without a look for similar ones."""
+"""Why a question went to the LLM without a similarity lookup."""
 
 from enum import StrEnum
 
 
 class Unmatched(StrEnum):
-    """As it stands in result records and in the names of counters (`unmatched:REASON`).
+    """The reason, as written in result records and in counter names (`unmatched:REASON`).
 
     EMBEDDINGS_SLOW: the embedding server did not answer within the lane's patience. EMBEDDINGS_DOWN: it cannot be
     reached, or fails. EMBEDDINGS_REFUSED: it refuses this text, or its vector has no direction. EMBEDDINGS_IDENTICAL:
-    it gives different texts the same vector. TOO_LONG: the text is longer than what is matched by similarity.
+    it gives different texts the same vector. TOO_LONG: the text is too long to be matched by similarity.
     QDRANT_DOWN: stored questions could not be searched, since Qdrant was away; those in flight were. QDRANT_SLOW: it
     did not answer within the lane's patience. QDRANT_REFUSED: it refuses the search, or all until settings change.
     """

@@ -1,4 +1,4 @@
-"""How many answers were wrong, as one worker works it out every half a minute and all others read it.
+"""How many answers were wrong. One worker computes this every half a minute, and all others read it.
 
     {"format": 1, "at": 1732400000, "hours": 168, "budget": 0.01, "rate": null,
      "all": {"group": "", "namespace": "", "model": "", "template": "", "answered": 9000, "hits": 3000, "checks": 160,
@@ -23,15 +23,15 @@ FORMAT = 1
 NAMES = ("group", "namespace", "model", "template")
 NUMBERS = ("answered", "hits", "checks", "unknown", "wrong", "low", "high")
 DISAGREED = ("same:different", "different:same")
-"""Fields of `AuditKeys.agreement`: the judge's verdict, and a person's other one."""
+"""Fields of `AuditKeys.agreement` in which a person contradicts the judge."""
 
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """What a group is served by.
+    """The policy of a group.
 
-    threshold: the least score of a hit; None: nothing is served. chance: of a check, for each hit. gate: the least
-    score of what is put to the judge; None: nothing is.
+    threshold: minimum score of a hit; None: there are no hits. chance: the chance that a hit is checked. gate: minimum
+        score of matches put to the judge; None: none are.
     """
 
     version: int
@@ -43,10 +43,10 @@ class Served:
 
 @dataclass(frozen=True, slots=True)
 class GroupRate:
-    """Of one group, or of all.
+    """Rates of one group, or of all.
 
-    answered: questions. hits: by similarity, served or checked. checks: of these, judged. unknown: the weights of those
-    that were looked at and could not be judged. wrong, low, high: as above.
+    answered: questions. hits: by similarity, served or checked. checks: hits that were judged. unknown: the weight of
+        those that were examined but could not be judged. wrong, low, high: as above.
     """
 
     group: str
@@ -63,15 +63,15 @@ class GroupRate:
     policy: Served | None = None
 
     def shares(self, of: float) -> tuple[float, float, float] | None:
-        """The estimate and its interval as shares; None where there is nothing to have a share of."""
+        """The estimate and its interval as shares of `of`; None if that is 0."""
         return (self.wrong / of, self.low / of, min(1.0, self.high / of)) if of > 0 else None
 
 
 @dataclass(frozen=True, slots=True)
 class WrongRates:
-    """at: Unix seconds. hours: looked back on. budget: ERROR_BUDGET; rate: AUDIT_RATE. groups: those with the most
-    questions first. judge: of today. agreement: of the judge with people. gate: what it was asked as a gate, what that
-    cost, the hits that it let serve, and what their calls would have cost; empty where there is no gate."""
+    """at: Unix seconds. hours: length of the period. budget: ERROR_BUDGET; rate: AUDIT_RATE. groups: those with the
+    most questions first. judge: today's figures. agreement: between the judge and people. gate: pairs judged as a gate,
+    their cost, the hits it accepted, and what their calls would have cost; empty without a gate."""
 
     at: int
     hours: int
@@ -85,7 +85,7 @@ class WrongRates:
 
     @property
     def exceeding(self) -> list[GroupRate]:
-        """The groups of which it is certain that they exceed the budget."""
+        """The groups that certainly exceed the budget."""
         if self.budget is None:
             return []
         shares = ((each, each.shares(each.answered)) for each in self.groups)
@@ -93,7 +93,7 @@ class WrongRates:
 
     @property
     def judged_twice(self) -> tuple[int, int]:
-        """Matches that a person judged otherwise than the judge, of those that both judged."""
+        """Matches on which a person contradicted the judge, and all that both judged."""
         return int(sum(self.agreement.get(name, 0) for name in DISAGREED)), int(sum(self.agreement.values()))
 
 

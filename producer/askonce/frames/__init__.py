@@ -1,1 +1,1 @@
-"""Data frames: a question for each row, and its answer beside it. Needs pyarrow, of the extra `askonce[tables]`."""
+"""Data frames: a question for each row, with its answer in new columns. Needs pyarrow (`askonce[tables]`)."""

@@ -1,4 +1,4 @@
-"""Arrow's own tables, and whatever else can be read through Arrow's C interface: DuckDB, Daft, nanoarrow, …"""
+"""Arrow tables, and anything readable through Arrow's C interface: DuckDB, Daft, nanoarrow, …"""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -6,18 +6,18 @@ from typing import Any
 from askonce.tables.arrow_cells import values_of
 
 ROWS = 4096
-"""That are Python objects at a time."""
+"""Rows that are Python objects at a time."""
 AS_PYTHON = (
     (r"(\d{6})000(Z|[+-]\d{4})?$", r"\1\2"),
     (r"\.000000(Z|[+-]\d{4})?$", r"\1"),
     (r"Z$", "+0000"),
     (r"([+-]\d\d)(\d\d)$", r"\1:\2"),
 )
-"""What of Arrow's text of a time with nanoseconds Python writes otherwise, and how."""
+"""Differences between Arrow's and Python's text of a time with nanoseconds."""
 
 
 class ArrowFrame:
-    """A `pyarrow.Table`. back: makes of one what was given."""
+    """A `pyarrow.Table`. back: converts one to the kind of frame that was given."""
 
     def __init__(self, table: Any, back: Callable[[Any], Any]) -> None:
         self._table = table
@@ -48,7 +48,7 @@ def cells_of(table: Any) -> Iterator[tuple[Any, ...]]:
 
 
 def _spelt(column: Any) -> Any:
-    """Times with nanoseconds as texts, for which Python itself has no object. Of spans it drops the nanoseconds."""
+    """Writes times with nanoseconds as text, because Python has no type for them. Durations lose the nanoseconds."""
     import pyarrow as pa  # noqa: PLC0415 - of an extra
     from pyarrow import compute  # noqa: PLC0415
 
@@ -66,7 +66,7 @@ def _spelt(column: Any) -> Any:
 
 
 def arrow_of(frame: object) -> tuple[Any, Callable[[Any], Any]]:
-    """A table, and the way back. A reader is read to its end: its rows are needed twice."""
+    """A table, and the conversion back. A reader is consumed, because its rows are needed twice."""
     import pyarrow as pa  # noqa: PLC0415 - of an extra
 
     if isinstance(frame, pa.RecordBatchReader):

@@ -1,4 +1,4 @@
-"""The frames of all libraries as one: named columns, rows one after the other, and the same frame with more columns."""
+"""One interface to the frames of all libraries: named columns, row-wise reading, and adding columns."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
@@ -13,7 +13,7 @@ STREAM = "__arrow_c_stream__"
 
 
 class Frame(Protocol):
-    """names: of the columns, as texts, in their order. rows: how many there are."""
+    """names: column names, as text, in order. rows: number of rows."""
 
     @property
     def names(self) -> list[str]: ...
@@ -22,14 +22,14 @@ class Frame(Protocol):
     def rows(self) -> int: ...
 
     def cells(self, places: Sequence[int]) -> Iterator[Cells]:
-        """Those of some columns, row by row, as Python has them; what is missing is None."""
+        """Yields the cells of some columns, row by row, as Python values; missing ones are None."""
 
     def widened(self, added: Any) -> Any:
-        """The frame as it was given, with the columns of a `pyarrow.Table` behind its own."""
+        """The original frame, with the columns of a `pyarrow.Table` after its own."""
 
 
 def open_frame(frame: object) -> Frame:
-    """Raises TypeError for what is no frame, and ImportError where there is no pyarrow."""
+    """Raises TypeError if it is not a frame, and ImportError without pyarrow."""
     try:
         import pyarrow as pa  # noqa: PLC0415 - of an extra
     except ImportError as error:
@@ -53,5 +53,5 @@ def open_frame(frame: object) -> Frame:
 
 
 def _is_of(frame: object, library: str, name: str) -> bool:
-    """Whether it is an object of this class, without an import of the library."""
+    """Whether it is an instance of this class, without importing the library."""
     return any(each.__name__ == name and each.__module__.split(".")[0] == library for each in type(frame).__mro__)

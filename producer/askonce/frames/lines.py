@@ -14,7 +14,8 @@ from askonce.tables.row import Row
 
 
 class FrameLines:
-    """underway, cap: as those of a batch's `Source`. Job ids are made anew: what is asked again is in the cache."""
+    """underway, cap: as in a batch's `Source`. Job ids are new each time, because repeated questions are in the
+    cache."""
 
     def __init__(self, frame: Frame, prompt: Prompt, form: Form, cap: SpendCap) -> None:
         self.underway: dict[str, Line] = {}
@@ -25,7 +26,8 @@ class FrameLines:
         self._run = secrets.token_hex(8)
 
     async def questions(self) -> AsyncIterator[Question]:
-        """With their job ids. That of a malformed row is malformed itself, so the client fails it without asking."""
+        """Yields questions with job ids. A malformed row has a malformed question, so the client fails it without
+        asking."""
         async for block in lines_of(self._rows, self._prompt):
             for raw in block:
                 line = read_raw(raw, self._form)
@@ -41,7 +43,7 @@ def rows_of(frame: Frame, columns: Sequence[str]) -> Iterator[Row]:
 
 
 def prompt_for(frame: Frame, given: str, compared: str | None) -> Prompt:
-    """The prompt, and which of its columns is compared: the one that is named, else as a sample of the rows says.
+    """The prompt, with the column to compare: the named one, else one chosen from a sample of the rows.
 
     Raises ValueError for a prompt that does not fit the frame.
     """

@@ -1,4 +1,4 @@
-"""What came of each row, as columns of Arrow."""
+"""The result of each row, as Arrow columns."""
 
 from typing import Any
 
@@ -11,14 +11,14 @@ Part = list[Added]
 
 
 class Outcomes:
-    """The book of a `Run`. Rows come in any order; a part of them that is whole is put into Arrow at once.
+    """The `Book` of a `Run`. Rows arrive in any order; complete parts are converted to Arrow at once.
 
     Attributes:
         totals: Counts of the rows that are done.
-        broken, is_full: It is in memory, and never saved.
+        broken, is_full: Always False, because it is in memory and never saved.
 
     Args:
-        rows: How many will come.
+        rows: The number of rows.
         adding: Makes cells of a record.
     """
 
@@ -33,7 +33,7 @@ class Outcomes:
         self._done: dict[int, Any] = {}
 
     def add(self, record: dict[str, Any], *, asked: str | None) -> None:
-        """Takes the record of one row."""
+        """Adds the record of one row."""
         self.totals.add(record, self._adding.prices, asked=asked)
         index, place = divmod(record["askonce"]["line"] - 1, ROWS)
         if index not in self._open:
@@ -47,13 +47,13 @@ class Outcomes:
             self._done[index] = self._packed(part)
 
     async def keep(self) -> None:
-        """Nothing is kept elsewhere."""
+        """Does nothing: everything stays in memory."""
 
     async def complete(self) -> None:
         """The same."""
 
     def table(self) -> Any:
-        """A `pyarrow.Table` of all rows, which must have come."""
+        """A `pyarrow.Table` of all rows, once all have arrived."""
         import pyarrow as pa  # noqa: PLC0415 - of an extra
 
         return pa.Table.from_batches([self._done[index] for index in sorted(self._done)], self._schema())

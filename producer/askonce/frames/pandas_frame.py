@@ -1,4 +1,4 @@
-"""Frames of pandas: read a part at a time, so that no second copy of them is in memory."""
+"""pandas frames, read in parts so that there is no second copy in memory."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -7,9 +7,9 @@ from askonce.frames.arrow_frame import ROWS, cells_of
 
 
 class PandasFrame:
-    """A `pandas.DataFrame`, whose columns may be named by numbers, and several of them alike.
+    """A `pandas.DataFrame`, whose column names may be numbers or duplicates.
 
-    Raises ValueError for columns of several levels.
+    Raises ValueError for multi-level columns.
     """
 
     def __init__(self, frame: Any) -> None:
@@ -31,7 +31,7 @@ class PandasFrame:
             yield from zip(*(_cells(part.iloc[:, place]) for place in places), strict=True)
 
     def widened(self, added: Any) -> Any:
-        """Whole numbers and truth values stay such beside missing ones: they are of pandas' nullable types."""
+        """Integers and booleans use pandas' nullable types, so that missing values do not change their type."""
         import pandas as pd  # noqa: PLC0415 - the caller's
         import pyarrow as pa  # noqa: PLC0415 - of an extra
 
@@ -43,7 +43,8 @@ class PandasFrame:
 
 
 def _cells(column: Any) -> list[Any]:
-    """Each as it is. Of objects Arrow would infer one type for all, so that a text depended on the rows around it."""
+    """Yields each cell unchanged. Arrow would infer one type for all objects, so a cell's text would depend on other
+    rows."""
     import pyarrow as pa  # noqa: PLC0415 - of an extra
 
     if hasattr(column.dtype, "pyarrow_dtype"):

@@ -23,7 +23,7 @@ class PolarsFrame:
     def cells(self, places: Sequence[int]) -> Iterator[tuple[Any, ...]]:
         import pyarrow as pa  # noqa: PLC0415 - of an extra
 
-        # Of these alone: Arrow has no word for a column of Python's own objects.
+        # Only these columns: Arrow has no type for a column of Python objects.
         yield from cells_of(pa.table(self._frame.select([self.names[place] for place in places])))
 
     def widened(self, added: Any) -> Any:

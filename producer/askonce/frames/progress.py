@@ -1,4 +1,4 @@
-"""What a person sees meanwhile: a bar under a notebook's cell, on a terminal that of `askonce batch`, else nothing."""
+"""Progress: a bar under the notebook cell, on a terminal the one of `askonce batch`, else nothing."""
 
 import html
 import sys
@@ -8,13 +8,13 @@ from askonce.batch.console import Display, Progress, display
 
 
 class Handle(Protocol):
-    """What IPython gives for something that is shown, and may be shown anew."""
+    """IPython's handle of a display that can be updated."""
 
     def update(self, data: dict[str, str], *, raw: bool) -> None: ...
 
 
 class Nothing:
-    """For programs that nobody watches."""
+    """No progress, if nobody is watching."""
 
     def show(self) -> None:
         """Shows nothing."""
@@ -24,7 +24,7 @@ class Nothing:
 
 
 class Notebook:
-    """IPython's own display, which needs no widgets."""
+    """A bar in IPython's own display, which needs no widgets."""
 
     def __init__(self, progress: Progress) -> None:
         from IPython.display import display as shown  # noqa: PLC0415 - a notebook has it
@@ -33,7 +33,7 @@ class Notebook:
         self._handle: Handle = shown(self._drawn(), raw=True, display_id=True)
 
     def show(self) -> None:
-        """Draws the bar anew."""
+        """Redraws the bar."""
         self._handle.update(self._drawn(), raw=True)
 
     def close(self) -> None:
@@ -53,7 +53,7 @@ def watching(progress: Progress, *, wanted: bool) -> Display:
 
 
 def _kernel() -> Any:
-    """That of the notebook in which this runs; None in a program or a shell."""
+    """The current notebook's kernel; None in a program or a shell."""
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython is not None else None
     return getattr(shell, "kernel", None)

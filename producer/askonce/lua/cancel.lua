@@ -1,4 +1,4 @@
--- Ends questions that no worker has begun as failed. One that runs is finished, and cached.
+-- Fails questions that no worker has begun. Running ones are finished and cached.
 --
 -- KEYS: totals
 -- ARGV: 1 prefix of the result keys   2 prefix of the listeners' streams   3 prefix of the leases   4 namespace

@@ -1,7 +1,7 @@
 -- Asks the workers to end batches of a provider early.
 --
 -- KEYS: of each its record
--- Returns for each: 1 asked, 0 it has ended, or is not known.
+-- Returns for each: 1 asked, 0 already ended or unknown.
 local replies = {}
 for i = 1, #KEYS do
   local state = redis.call('HGET', KEYS[i], 'state')

@@ -1,11 +1,11 @@
 #!lua flags=allow-oom
--- Counts what was published since the last time: publishing notes it in one command, and here what many have noted is
--- added up. Moves the idle clocks of the entries that were hit.
+-- Counts what was published since the last run: publishing leaves a note in one command, and this adds up many notes.
+-- Updates the idle clocks of entries that were hit.
 --
 -- KEYS: fresh, totals, touched
 -- ARGV: 1 prefix of the hourly counters   2 prefix of the tallies
 -- A note is called `answers JOB SECONDS MICROSECONDS` and is there once, or `calls WORKER NUMBER`: that tally counts
--- once, however often it was sent. One that cannot be read is dropped: it would hold up all others.
+-- once, however often it was sent. An unreadable note is dropped, because it would block all others.
 -- Returns how many notes there were.
 local fresh = redis.call('HGETALL', KEYS[1])
 if #fresh == 0 then

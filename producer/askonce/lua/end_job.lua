@@ -1,8 +1,8 @@
--- Shared by scripts that end jobs which are done: loaded in front of them.
+-- Shared by scripts that end finished jobs: loaded in front of them.
 --
 -- keys: 1 leases:interactive 2 leases:bulk 3 tokens:interactive 4 tokens:bulk 5 load
 -- lane: 1 or 2   questions: how many it counts for in the load   prefixes: of the job records, of arq's counts of tries
--- Returns 1, or 0 where another worker has the lease.
+-- Returns 1, or 0 if another worker has the lease.
 local function end_job(keys, lane, job, token, questions, prefixes)
   local state = redis.call('HGET', keys[2 + lane], job)
   if not state or string.match(state, '^%S+') ~= token then

@@ -1,7 +1,7 @@
--- Reads values, and stops before they are too many bytes for one reply.
---
--- ARGV: 1 most bytes   2... keys of the values: declared as KEYS, they could be read by those alone who may write them
--- Returns for each: the value, false (there is none, or it is no string), or 0 (not read: ask again). The first value is always read.
+-- Reads values, stopping before the reply gets too large.
+-- ARGV: 1 most bytes   2... keys of the values: as KEYS, they could only be read by users who may also write them
+-- Returns for each: the value, false (missing, or not a string), or 0 (not read: ask again). The first value is always
+-- read.
 local SMALL = 65536 -- bytes: almost all values have fewer, and one command reads such a one
 local left, replies = tonumber(ARGV[1]), {}
 local most = left

@@ -1,8 +1,8 @@
--- Shortens the life of results that were received. A question that still waits keeps its time: it may have been submitted
+-- Shortens the lifetime of received results. A question that still waits keeps its lifetime: it may have been submitted
 -- again since.
 --
--- ARGV: 1 prefix of the result keys (without namespace)   2 what is left to them in ms
---       3 '1' where none can wait again: nobody else knows these ids   4... namespace:job id of each
+-- ARGV: 1 prefix of the result keys (without namespace)   2 their remaining lifetime in ms
+--       3 '1' if none can be waiting again: nobody else knows these ids   4... namespace:job id of each
 -- Returns how many were shortened.
 local after = string.len('{"fingerprint":"') + 43 + string.len('",')
 local shortened = 0

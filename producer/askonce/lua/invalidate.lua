@@ -1,10 +1,10 @@
--- Increments one counter of the epochs: what was kept under its old value is valid no more.
+-- Increments one epoch counter, which invalidates everything stored under its old value.
 --
 -- Uses: replicas
 --
 -- KEYS: epochs
 -- ARGV: 1 field
--- Returns how many replicas are connected, -1 where Redis does not say so.
+-- Returns how many replicas are connected, -1 if Redis does not tell.
 
 -- Removing comes first: a script whose first write takes no memory may go on even when Redis is full.
 redis.call('HDEL', KEYS[1], '')

@@ -1,4 +1,4 @@
--- Keeps what scopes are made of, for those who explain why there is no hit. Where it cannot, nothing else is held up.
+-- Stores summaries of scopes, for explaining why there is no hit. If it cannot, nothing else is held up.
 --
 -- Uses: nearly_full
 --

@@ -1,9 +1,9 @@
--- For each job: its answer, or an entry among those who are notified of it.
+-- For each job: returns its answer, or adds the caller to its listeners.
 --
 -- ARGV: 1 prefix of the result keys   2 listener, or '' only to look   3 most bytes of results   4... job ids
--- Returns for each: false (unknown), '' (pending), the result record, or 0 (not read: that would be too many bytes; ask
--- again). The first result is always read.
-local LISTENERS = 32 -- of one job: the newest stay. A client that is left out looks for itself, once a second.
+-- Returns for each: false (unknown), '' (pending), the result record, or 0 (not read: the reply would get too large;
+-- ask again). The first result is always read.
+local LISTENERS = 32 -- per job; the newest stay. A client that is dropped polls by itself, once a second.
 local SMALL = 65536 -- bytes: almost all records have fewer, and one command reads such a one
 local after = string.len('{"fingerprint":"') + 43 + string.len('",')
 local most = tonumber(ARGV[3])
@@ -28,7 +28,7 @@ local function look(key)
   if size > SMALL then
     size = redis.call('STRLEN', key)
   end
-  if size == 0 then -- nothing, or no string: nothing of ours
+  if size == 0 then -- missing, or not a string, so not ours
     return false
   elseif size > left and left < most then
     return 0

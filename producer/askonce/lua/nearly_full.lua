@@ -1,7 +1,6 @@
 -- Shared by scripts that add to Redis: loaded in front of them.
---
--- Returns whether Redis is nearly full: nothing new is accepted or cached then, and eviction begins. A provider may have
--- renamed INFO away; then only Redis itself knows, and refuses.
+-- Returns whether Redis is nearly full. Then nothing new is accepted or cached, and eviction begins. If a provider has
+-- renamed INFO away, only Redis itself knows, and refuses writes.
 local function nearly_full()
   local memory = redis.pcall('INFO', 'memory')
   if type(memory) ~= 'string' then

@@ -1,6 +1,5 @@
 -- Shared by scripts whose writes must survive a failover: loaded in front of them.
---
--- Returns how many replicas are connected, -1 where INFO is not offered.
+-- Returns how many replicas are connected, -1 if INFO is not available.
 local function replicas()
   local facts = redis.pcall('INFO', 'replication')
   if type(facts) ~= 'string' then

@@ -1,4 +1,4 @@
--- Remembers a pair of questions that were taken for one, and drops an entry. Either may be left out.
+-- Stores a pair of wrongly matched questions, and drops an entry. Either may be omitted.
 --
 -- Uses: replicas
 --
@@ -9,7 +9,7 @@
 local clock = redis.call('TIME')
 local micros = clock[1] * 1000000 + clock[2]
 
--- Readers go on from the last score they know: no two are equal, and none is below an earlier one.
+-- Readers continue after the last score they have seen, so scores must be strictly increasing.
 local function add(key, member)
   local last = redis.call('ZREVRANGE', key, 0, 0, 'WITHSCORES')[2]
   redis.call('ZADD', key, string.format('%.0f', math.max(micros, tonumber(last or 0) + 1)), member)
@@ -33,7 +33,7 @@ end
 if ARGV[5] ~= '' then
   dropped = redis.call('DEL', ARGV[4] .. ARGV[5])
   redis.call('ZREM', KEYS[3], ARGV[5])
-  -- Upkeep finds it there as long expired, and deletes its vector.
+  -- Upkeep then sees it as long expired, and deletes its vector.
   redis.call('ZADD', KEYS[4], 0, ARGV[5])
   redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', string.format('%.0f', micros - 3600000000))
   add(KEYS[2], ARGV[5])

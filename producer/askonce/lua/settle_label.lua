@@ -1,11 +1,11 @@
--- Notes a person's verdict on a match, and corrects what was counted of it before.
+-- Records a person's verdict on a match, and corrects what was counted for it before.
 --
 -- KEYS: people, labels, waiting, ledger, records, agreement
--- ARGV: 1 pair   2 `right` or `wrong`   3 the person's verdict that the rest was made for, '' for none
+-- ARGV: 1 pair   2 `right` or `wrong`   3 the person's earlier verdict that the rest assumes, '' for none
 --       4 '1' if the match waits for it   5 the label   6 its record, or ''   7 seconds for which all is kept
 --       8 prefix of the sums of an hour   9 most pairs with a verdict   10 most labels
 --       11 how many fields of the ledger, then field, value of each; then so of the hour's sums, and of the agreement
--- Returns 1, 0 where the same was said before, -1 where another verdict came meanwhile: nothing is done.
+-- Returns 1, 0 if it repeats the earlier verdict, -1 if another verdict came in between: nothing is done.
 local known = redis.call('HGET', KEYS[1], ARGV[1]) or ''
 if known == ARGV[2] then
   return 0
@@ -33,7 +33,7 @@ local function add_all(key, there)
     end
   end
 end
--- Without a budget of errors there are no ledgers, and nobody learns.
+-- Without an error budget there are no ledgers, and nothing is learnt.
 local decided = redis.call('EXISTS', KEYS[4]) == 1
 add_all(KEYS[4], decided)
 if decided and ARGV[6] ~= '' then

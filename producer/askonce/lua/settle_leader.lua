@@ -1,12 +1,11 @@
 -- Shared by scripts that settle leaders: loaded in front of them.
---
--- The answer goes where followers read it, then the end of the leader into its feed. Fenced: a leader that lapsed settles
+-- Writes the answer where followers read it, then the leader's end into its feed. Fenced: a lapsed leader settles
 -- nothing.
 --
 -- clock: of TIME   leaders, feeds, answers: prefixes   kept: records in a feed   lifetime: of an answer, in ms
--- share   reusable: ms for which later questions may have it   answer: a JSON object; it gets the time of its settling,
--- `at`, in Unix ms
--- Returns 1 settled, 0 it was no leader any more.
+-- share   reusable: ms for which later questions may use it   answer: a JSON object; it gets the time it settled, `at`,
+-- in Unix ms
+-- Returns 1 if settled, 0 if it was no longer a leader.
 local function settle_leader(clock, leaders, feeds, answers, kept, lifetime, shard, leader, share, reusable, answer)
   if redis.call('HDEL', leaders .. shard, leader) == 0 then
     return 0

@@ -1,7 +1,7 @@
--- Which buckets of counters there are.
+-- Lists the existing buckets of counters.
 --
 -- ARGV: 1 prefix of the buckets   2 how many hours back   3 how many packed hours back   4 how many packed days back
--- Returns {Unix s, us, bucket, how many fields it has, bucket, ...}; the present hour comes first.
+-- Returns {Unix s, us, bucket, number of its fields, bucket, ...}; the current hour comes first.
 local clock = redis.call('TIME')
 local hour = math.floor(clock[1] / 3600)
 local reply = {tonumber(clock[1]), tonumber(clock[2])}

@@ -1,12 +1,12 @@
--- How far each job is. A job id stands in its marker until it is answered. What runs has a lease: the chunk, or once it
--- was split the part JOB.ID.
+-- The state of each job. Until it is answered, its marker names its job. A running job has a lease: the chunk or, once
+-- it was split, the part JOB.ID.
 --
 -- ARGV: 1 prefix of the result keys   2 prefix of the leases   3... job ids
 -- Returns for each: 0 unknown, 1 queued, 2 running, 3 answered, 4 failed.
 local after = string.len('{"fingerprint":"') + 43 + string.len('",')
 local replies = {}
 for i = 3, #ARGV do
-  -- A result may have megabytes; what tells is at its beginning.
+  -- A result may be megabytes long; its beginning is enough.
   local record = redis.pcall('GETRANGE', ARGV[1] .. ARGV[i], 0, 1023)
   if type(record) ~= 'string' or record == '' then
     replies[#replies + 1] = 0

@@ -1,4 +1,4 @@
--- Puts one answer into the cache that no worker made. The worker that drains the outbox makes its vector.
+-- Caches one answer that no worker made. The worker that drains the outbox makes its vector.
 --
 -- Uses: nearly_full
 --

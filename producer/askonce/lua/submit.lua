@@ -1,4 +1,4 @@
--- Accepts one chunk of questions, whole or not at all; or answers the only question of one from the cache.
+-- Accepts a chunk of questions, all or none; or answers the only question of a chunk from the cache.
 --
 -- Uses: nearly_full
 --
@@ -20,7 +20,7 @@ if last < #ARGV then
   end
   has_room = #lines > 6
   local found = redis.call('MGET', ARGV[1] .. ARGV[12], lines[1])
-  -- Sent again after a lost reply, the question may be in the queue already, and what is cached its own answer.
+  -- After a lost reply and a retry, the question may already be queued, and the cached answer may be its own.
   if found[2] and not found[1] then
     return {'cached', found[2], unpack(redis.call('HMGET', lines[2], unpack(lines, 3, 6)))}
   end
@@ -37,7 +37,7 @@ for i = 12, last, 2 do
   prints[#prints + 1] = ARGV[i + 1]
 end
 
--- A job id that is known is accepted already, if it stands for the same question.
+-- A known job id was already accepted, if it stands for the same question.
 local conflicts, new, own = {}, 0, {}
 for at = 1, last < #ARGV and 0 or #keys, 4000 do
   local found = redis.call('MGET', unpack(keys, at, math.min(at + 3999, #keys)))
@@ -61,7 +61,7 @@ if new == 0 then
   return {'ok', 0}
 end
 
--- What waits has a bound of its own, which workers derive from the memory: it gives way before the cache does.
+-- Waiting questions have their own bound, which workers derive from the memory: the queue yields before the cache does.
 local function full()
   local bound = tonumber(ARGV[6])
   if has_room then
@@ -109,7 +109,7 @@ if ARGV[4] == 'bulk' then
   redis.call('HSET', KEYS[3], ARGV[5], string.format('%.0f', score + #keys))
 end
 redis.call('ZADD', KEYS[1], string.format('%.0f', score), ARGV[3])
--- They are bounded: who says that there was room is told how many there are.
+-- Wake-ups are bounded: a caller that assumed room is told how many there are.
 local wakes = has_room and 0 or redis.call('LLEN', KEYS[2])
 if wakes < 64 then
   wakes = redis.call('LPUSH', KEYS[2], '1')

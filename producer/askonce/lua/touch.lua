@@ -1,4 +1,4 @@
--- Counts exact hits, and moves the idle clock of the entries that were hit.
+-- Counts exact hits, and updates the idle clocks of their entries.
 --
 -- KEYS: totals, touched, tally
 -- ARGV: 1 prefix of the hourly counters   2 number of the client's tally: it counts once, however often it is sent
