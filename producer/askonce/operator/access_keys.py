@@ -1,4 +1,4 @@
-"""The keys of the front door, as an operator adds and removes them."""
+"""Adding and removing front-door keys."""
 
 import re
 
@@ -11,10 +11,10 @@ NAME = re.compile(r"[A-Za-z0-9._@-]{1,64}")
 
 
 class AccessKeys(Installation):
-    """The front door's keys of one installation."""
+    """The front-door keys of one installation."""
 
     async def add(self, name: str, *, namespace: str | None, rights: frozenset[str], payer: Payer | None = None) -> str:
-        """Makes a key, and returns its token, which is nowhere kept. payer: its bound.
+        """Creates a key and returns its token, which is not stored anywhere. payer: its budget.
 
         Raises:
             ValueError: The name is malformed, or taken.
@@ -25,7 +25,7 @@ class AccessKeys(Installation):
         token = new_token()
         [(seconds, _)] = await self._store.pipeline([("TIME",)])
         record = write_key(AccessKey(name, digest_of(token), namespace, rights, int(seconds), payer))
-        # A call that is repeated after a lost reply finds its own record.
+        # A call repeated after a lost reply finds its own record.
         [added, found] = await self._store.pipeline(
             [("HSETNX", self._keys.front_door.access, name, record), ("HGET", self._keys.front_door.access, name)]
         )
@@ -34,7 +34,7 @@ class AccessKeys(Installation):
         return token
 
     async def remove(self, name: str) -> bool:
-        """Whether there was such a key. Servers let it in for two seconds more. Raises StoreUnreachable."""
+        """Removes a key; whether it existed. Servers accept it for two more seconds. Raises StoreUnreachable."""
         [removed] = await self._store.pipeline([("HDEL", self._keys.front_door.access, name)])
         return bool(removed)
 

@@ -1,4 +1,4 @@
-"""What concerns the whole installation: its figures, its present state, and how many entries a name has."""
+"""Operations on the whole installation: its figures, its current state, and counts of entries."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -23,8 +23,8 @@ class Admin(Installation):
 
         Args:
             prices: what tokens cost.
-            namespace: count this namespace alone. The part `now` is always that of the whole installation.
-            model: count this model alone.
+            namespace: count only this namespace. `now` always covers the whole installation.
+            model: count only this model.
 
         Returns:
             `at` (Unix s), `currency`, figures for `hour`, `day`, `month` and `total`, and the present state `now`.
@@ -40,7 +40,7 @@ class Admin(Installation):
         return {**report, "now": asdict(state)}
 
     async def history(self) -> History:
-        """The counters that `stats` is made of, hour by hour and day by day, too.
+        """The counters behind `stats`, also by hour and by day.
 
         Raises:
             StoreUnreachable: Redis does not answer.
@@ -48,14 +48,14 @@ class Admin(Installation):
         return await read_history(self._store, self._keys)
 
     async def wrong_rates(self, *, namespace: str | None = None, model: str | None = None) -> WrongRates | None:
-        """How many answers were wrong, as the workers have worked it out lately.
+        """How many answers were wrong, as recently computed by the workers.
 
         Args:
-            namespace: its groups alone. `all` is always of the whole installation.
-            model: its groups alone.
+            namespace: only its groups. `all` always covers the whole installation.
+            model: only its groups.
 
         Returns:
-            None where it is unknown: no worker checks any hit, or its record cannot be read.
+            The rates. None if unknown: no worker checks hits, or the record cannot be read.
 
         Raises:
             StoreUnreachable: Redis does not answer.
@@ -74,7 +74,7 @@ class Admin(Installation):
         """The present state.
 
         Args:
-            sample: how many entries, and how many jobs of each lane are looked at.
+            sample: how many entries, and how many jobs of each lane, are examined.
 
         Raises:
             StoreUnreachable: Redis does not answer.
@@ -84,7 +84,7 @@ class Admin(Installation):
         return await read_state(self._store, self._keys, now_ms=seconds * 1000 + micros // 1000, sample=sample)
 
     async def waiting(self) -> list[Waiting]:
-        """Whose questions wait, lane by lane.
+        """The namespaces whose questions are waiting, by lane.
 
         Raises:
             StoreUnreachable: Redis does not answer.
@@ -97,9 +97,9 @@ class Admin(Installation):
         """Counts the valid entries of a model, of a namespace, of both, or all of them.
 
         Args:
-            model: the model; any where it is not given.
-            namespace: the namespace; any where it is not given.
-            seconds: after how long the count ends, finished or not.
+            model: the model; None for any.
+            namespace: the namespace; None for any.
+            seconds: after how long the count stops, finished or not.
 
         Raises:
             StoreUnreachable: Redis does not answer.
@@ -123,9 +123,9 @@ def figures_of(
     model: str | None = None,
     most: int | None = None,
 ) -> dict[str, Any]:
-    """What `stats` says of one period: the figures of all, and `by` namespace and model.
+    """The part of `stats` for one period: total figures, and `by` namespace and model.
 
-    most: of these, so many with the most questions; `groups` is how many there are. None: all, by their names.
+    most: how many of these, those with the most questions; `groups` is their total number. None: all, by name.
     """
     figures = {
         key: each

@@ -1,4 +1,4 @@
-"""What namespaces may spend and have spent, as workers keep it in Redis (`BudgetKeys.sums`). Pure."""
+"""Budgets of namespaces and what they have spent, as workers store it in Redis (`BudgetKeys.sums`). Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from askonce.prices.money import from_nano
 
 @dataclass(frozen=True, slots=True)
 class BudgetState:
-    """Money in the workers' currency. held: set aside for calls under way. ends: of the day or month (Unix s)."""
+    """Money in the workers' currency. held: reserved for calls in flight. ends: end of the day or month (Unix s)."""
 
     namespace: str
     period: str
@@ -19,7 +19,7 @@ class BudgetState:
 
 
 def read_budgets(reply: Mapping[bytes, bytes] | list[bytes], *, now: int) -> list[BudgetState]:
-    """reply: HGETALL's. now: Unix s. Budgets that have not been used since the last day or month are left out."""
+    """reply: of HGETALL. now: Unix s. Leaves out budgets that were not used in the current day or month."""
     fields = reply if isinstance(reply, Mapping) else dict(zip(reply[::2], reply[1::2], strict=True))
     facts: dict[str, dict[str, str]] = {}
     for raw, value in fields.items():

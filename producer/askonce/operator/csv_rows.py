@@ -1,4 +1,4 @@
-"""Rows of a CSV file of questions and answers, as lines of JSON. An empty cell is absent."""
+"""Rows of a CSV file of questions and answers, as JSON lines. An empty cell is an absent field."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -9,11 +9,11 @@ from askonce.tables.lines import RawLine
 from askonce.tables.row import Row
 
 AS_JSON = frozenset({"params", "history", "metadata", "usage", "ttl", "threshold", "semantic"})
-"""Fields that are no texts: their cells hold JSON."""
+"""Fields that are not text: their cells hold JSON."""
 
 
 class CsvRows:
-    """Rows out of blocks. A row has the number of the line that it begins on."""
+    """Turns blocks into rows. A row has the number of the line it begins on."""
 
     def __init__(self) -> None:
         self._rows = csv_rows.CsvRows(_check)

@@ -1,4 +1,4 @@
-"""Jobs that were given up, and how their questions are asked again."""
+"""Dead letters, and asking their questions again."""
 
 import hashlib
 from collections.abc import AsyncIterator, Sequence
@@ -22,11 +22,11 @@ class DeadLetter:
 
     Attributes:
         job: arq's id of the job.
-        lane: the lane that it was in.
+        lane: its lane.
         cause: why it was given up.
         tries: how often it was tried.
         at: when it was given up (Unix ms).
-        record: arq's job record, or its text where that is not JSON. It holds the prompts.
+        record: arq's job record, or its text if that is not JSON. It contains the prompts.
     """
 
     job: str
@@ -52,12 +52,12 @@ class DeadLetter:
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """What became of the questions of a dead letter.
+    """The outcome of replaying a dead letter.
 
     Attributes:
         job: arq's id of the job.
-        job_ids: the new job id of each question that is asked again, by its old one.
-        left_out: why other questions are not asked again, by their job ids.
+        job_ids: the new job ids of the questions asked again, by their old ones.
+        left_out: why other questions were not asked again, by job id.
     """
 
     job: str
@@ -69,7 +69,7 @@ class DeadLetters(Installation):
     """The dead letters of one installation.
 
     Args:
-        client: submits the questions that are asked again.
+        client: submits the replayed questions.
         redis_url: Redis; ASKONCE_REDIS_URL where it is not given.
         key_prefix: of all keys; ASKONCE_KEY_PREFIX where it is not given.
     """
@@ -100,7 +100,7 @@ class DeadLetters(Installation):
         """The letters of these jobs.
 
         Raises:
-            LookupError: one of them is no dead letter.
+            LookupError: one of them is not a dead letter.
             StoreUnreachable: Redis does not answer.
         """
         if not jobs:
@@ -128,9 +128,9 @@ class DeadLetters(Installation):
     async def replay(self, letter: DeadLetter) -> Replay:
         """Asks the questions of a letter again, with the same timeout, and drops the letter.
 
-        A published result never changes. So a question that ended as failed gets a new job id. It is the same each time
-        the same letter is replayed: a replay that broke off may be repeated. A question whose result has expired keeps
-        its job id. Questions that were answered before the job was given up are left out.
+        A published result never changes, so a failed question gets a new job id. The id is the same each time the
+        letter is replayed, so an interrupted replay can be repeated. A question whose result has expired keeps its job
+        id. Questions answered before the job was given up are left out.
 
         Raises:
             ValueError: no question of the letter can be read. The letter stays.
@@ -161,7 +161,7 @@ class DeadLetters(Installation):
 
 
 def _read(job: str, raw: bytes) -> DeadLetter:
-    """One that cannot be read is listed too: it can be dropped."""
+    """Unreadable letters are listed too, so that they can be dropped."""
     try:
         letter = read_object(raw)
         lane, tries = letter.get("lane"), letter.get("tries")

@@ -1,4 +1,4 @@
-"""Entries of the cache, as an operator looks at them one by one."""
+"""Cache entries, for an operator to inspect one by one."""
 
 import re
 import time
@@ -18,7 +18,7 @@ from askonce.store.rows import rows
 
 PAGE = 500
 SECONDS = 1.5
-"""For which entries are looked through."""
+"""Seconds for which entries are searched."""
 _QUESTION = re.compile(rb'"question":' + TEXT)
 _CUT_OFF = re.compile(rb'"question":"((?:[^"\\]|\\[^u]|\\u[0-9a-f]{4})*)')
 _TIMES = re.compile(rb'^\{"created_at":(\d+),"expires_at":(\d+)')
@@ -26,7 +26,8 @@ _TIMES = re.compile(rb'^\{"created_at":(\d+),"expires_at":(\d+)')
 
 @dataclass(frozen=True, slots=True)
 class EntryHead:
-    """question: its beginning; None where it is not written plainly. Times are Unix seconds. valid: not invalidated."""
+    """question: its beginning; None if it is not stored in plain text. Times are Unix seconds. valid: not
+    invalidated."""
 
     fingerprint: str
     question: str | None
@@ -40,7 +41,7 @@ class EntryHead:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """entries: those that were hit last, first. looked_at: entries read, of `total` in all. whole: every one was."""
+    """entries: most recently hit first. looked_at: entries read, of `total`. whole: all were read."""
 
     entries: Sequence[EntryHead]
     looked_at: int
@@ -50,7 +51,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """An answer with its question. head: as in lists. body: the completion. scope: what it is made of, where known."""
+    """An answer with its question. head: as in lists. body: the completion. scope: its parts, if known."""
 
     head: EntryHead
     question: str
@@ -61,18 +62,18 @@ class Entry:
 
 
 class Entries(Installation):
-    """The kept answers of one installation."""
+    """The cached answers of one installation."""
 
     async def latest(
         self, text: str = "", *, namespace: str | None = None, model: str | None = None, most: int = 50
     ) -> Found:
-        """Entries, those that were hit last first.
+        """Entries, most recently hit first.
 
         Args:
-            text: stands in the question, in whatever case. Of a question of 2 kB or more the beginning is looked at.
-            namespace: of this one alone.
-            model: of this one alone.
-            most: at most so many.
+            text: part of the question, ignoring case. Only the beginning of a question over 2 kB is searched.
+            namespace: only this one.
+            model: only this one.
+            most: the maximum number.
 
         Raises:
             StoreUnreachable: Redis does not answer.
@@ -92,7 +93,7 @@ class Entries(Installation):
                 return Found([*seen.values()][:most], min(first, total), total, whole)
 
     async def get(self, fingerprint: str) -> Entry | None:
-        """None where there is none, or it cannot be read. Raises StoreUnreachable."""
+        """The entry; None if there is none, or it is unreadable. Raises StoreUnreachable."""
         keys = self._keys
         raw, hit, epochs = await self._store.pipeline(
             [
@@ -114,7 +115,7 @@ class Entries(Installation):
         return Entry(of_list, question, _text_of(body), scope, _parts(parts), body)
 
     async def drop(self, fingerprint: str) -> bool:
-        """Deletes an entry, and whatever could still serve it. Whether there was one. Raises StoreUnreachable."""
+        """Deletes an entry and everything that could still serve it; whether it existed. Raises StoreUnreachable."""
         return await WrongHits(self._store, self._keys).add(Report(b"", fingerprint, "", ""), drop_entry=True)
 
     async def _heads(self, first: int, current: Mapping[str, int]) -> Iterator[EntryHead]:
@@ -144,12 +145,12 @@ def _question(raw: bytes) -> str | None:
     cut_off = _CUT_OFF.search(raw)
     try:
         return None if cut_off is None else str(orjson.loads(b'"%b"' % cut_off[1])) + "…"
-    except orjson.JSONDecodeError:  # cut off within a character
+    except orjson.JSONDecodeError:  # truncated within a character
         return None
 
 
 def _text_of(body: Mapping[str, Any]) -> str:
-    """The answer, or what stands in its place, as JSON."""
+    """The answer as text; other content as JSON."""
     message = body["choices"][0].get("message") or {}
     content = message.get("content")
     return content if isinstance(content, str) else orjson.dumps(message, option=orjson.OPT_INDENT_2).decode()

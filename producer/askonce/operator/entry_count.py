@@ -1,4 +1,4 @@
-"""How many entries an invalidation is about to meet, counted for a bounded time and never blocking Redis."""
+"""Counts the entries that an invalidation would affect, in bounded time and without blocking Redis."""
 
 import re
 import time
@@ -13,7 +13,7 @@ from askonce.store.connection import Store
 
 PAGE = 500
 HEAD_BYTES = 2048
-"""An entry's model and namespace stand within its first bytes; its question and its answer come later."""
+"""Bytes read of an entry. Its model and namespace come first; its question and its answer come later."""
 TEXT = rb'("(?:[^"\\]|\\.)*+")'
 _NAMES = re.compile(rb'"model":' + TEXT + rb',"namespace":' + TEXT)
 _EPOCHS = re.compile(rb'"epochs":"([0-9.]+)"')
@@ -21,9 +21,9 @@ _EPOCHS = re.compile(rb'"epochs":"([0-9.]+)"')
 
 @dataclass(slots=True)
 class EntryCount:
-    """matching: valid entries of the name. looked_at: entries read, of `total` in all. whole: every entry was read.
+    """matching: valid entries of the name. looked_at: entries read, of `total`. whole: all were read.
 
-    models, namespaces: of all valid entries that were read.
+    models, namespaces: those of all valid entries that were read.
     """
 
     total: int
@@ -45,14 +45,14 @@ async def count_entries(
 ) -> EntryCount:
     """Counts the valid entries of a model, of a namespace, of both, or all.
 
-    It begins with those that were hit last. Entries that move in the index meanwhile may be missed.
+    It starts with the most recently hit. Entries that move in the index meanwhile may be missed.
 
     Args:
         store: the connection.
         keys: the names of the keys.
         model: the model; None for any.
         namespace: the namespace; None for any.
-        seconds: after how long the count ends, unless all entries are read before.
+        seconds: after how long the count stops, unless all entries were read.
         clock: monotonic seconds.
     """
     end = clock() + seconds
@@ -79,14 +79,14 @@ def current_epochs(reply: list[bytes]) -> dict[str, int]:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """What stands at the beginning of an entry. epochs: the stamp."""
+    """The beginning of an entry. epochs: the stamp."""
 
     model: str
     namespace: str
     epochs: str
 
     def is_valid(self, current: Mapping[str, int]) -> bool:
-        """Whether no invalidation has met it."""
+        """Whether it has not been invalidated."""
         return self.epochs == ".".join(str(current.get(name, 0)) for name in epoch_fields(self.namespace, self.model))
 
 

@@ -1,4 +1,4 @@
-"""The counters of the last hour, day and month and of all time, and hour by hour, whichever form they stand in."""
+"""The counters of the last hour, day and month, of all time, and by hour, in whichever form they are stored."""
 
 import asyncio
 from collections import Counter
@@ -24,23 +24,23 @@ from askonce.store.wire import Command
 COUNT_FRESH = Script("askonce", "count_fresh")
 STATS_BUCKETS = Script("askonce", "stats_buckets")
 FULL_HOURS = {"hour": 1, "day": 24}
-"""How many full hours a period has, beside the present one."""
+"""Full hours in a period, besides the current one."""
 FULL_DAYS = 30
-"""How many full days a month has, beside the present one."""
+"""Full days in a month, besides the current one."""
 KEPT_HOURS = 40 * 24
 """A live hour is packed soon after its end, unless no worker of this release runs."""
 TRIES = 50
 PAUSE = 0.1
-"""Seconds before another try, where a worker packed an hour meanwhile: it does so for a second at most."""
+"""Seconds before another try if a worker is packing an hour, which takes at most a second."""
 
 Counts = Counter[bytes]
 
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """at_ms: when Redis was asked (Unix ms). periods: the counters of `hour`, `day`, `month` and `total`.
+    """at_ms: when Redis was read (Unix ms). periods: the counters of `hour`, `day`, `month` and `total`.
 
-    hours, days: the same by when they begin (Unix s): those of the last day, and of the last month.
+    hours, days: the same by start time (Unix s), for the last day and the last month.
     """
 
     at_ms: int
@@ -51,7 +51,7 @@ class History:
 
 @dataclass(frozen=True, slots=True)
 class _Buckets:
-    """lengths: how many fields each bucket has."""
+    """lengths: number of fields in each bucket."""
 
     seconds: int
     micros: int
@@ -62,13 +62,13 @@ class _Buckets:
         return self.seconds // 3600
 
     def closed(self, hour: int) -> dict[str, int]:
-        """The live hours before this one. They change only while a worker packs them."""
+        """The unpacked hours before the current one. They change only while a worker packs them."""
         now = live_hour(hour)
         return {name: size for name, size in self.lengths.items() if name.startswith("hour:") and name != now}
 
 
 async def read_history(store: Store, keys: Keys) -> History:
-    """Three round trips, or a few more while a worker packs an hour."""
+    """Takes three round trips, or a few more while a worker packs an hour."""
     await _count_fresh(store, keys)
     buckets = await _buckets(store, keys)
     for _ in range(TRIES):
@@ -92,7 +92,8 @@ async def read_totals(store: Store, keys: Keys) -> Counts:
 
 
 async def _count_fresh(store: Store, keys: Keys) -> None:
-    """Workers do so once a second: a reader does not wait for them. One who may only read is late by that much."""
+    """Counts what is new without waiting for the workers, which do so once a second. A read-only user's figures lag by
+    that second."""
     names = [keys.stats("fresh"), keys.stats("total"), keys.touched]
     with suppress(StoreUnreachable):
         await store.script(COUNT_FRESH, names, [keys.stats("hour:"), keys.tally("")])
@@ -119,13 +120,13 @@ def _hour(found: dict[str, Counts], hour: int) -> Counts:
 
 
 def _day(found: dict[str, Counts], day: int, now: int) -> Counts:
-    """What is packed of it, and its hours that are not packed yet."""
+    """The day's packed counters, and its hours not packed yet."""
     live = (live_hour(hour) for hour in range(day * HOURS_IN_A_DAY, min(now, day * HOURS_IN_A_DAY + 23) + 1))
     return _sum_of(found[name] for name in (packed_day(day), *live) if name in found)
 
 
 def _sum_of(parts: Iterable[Counts]) -> Counts:
-    """One part is its own sum: nobody changes it."""
+    """The sum of the parts. A single part is returned as it is, because nobody modifies it."""
     given = list(parts)
     if len(given) == 1:
         return given[0]
@@ -149,7 +150,7 @@ def _read_buckets(reply: list[Any]) -> _Buckets:
 
 
 def _counts(name: str, reply: Any) -> Counts:
-    """HGETALL's reply: a mapping, or names and values in turn."""
+    """Parses HGETALL's reply: a mapping, or alternating names and values."""
     fields = reply if isinstance(reply, dict) else dict(zip(reply[::2], reply[1::2], strict=True))
     if name.startswith("packed:"):
         return unpacked(fields)

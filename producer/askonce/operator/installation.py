@@ -1,4 +1,4 @@
-"""What every operator's view of an installation has: its keys, and a connection of its own."""
+"""Base of all operator views of an installation: its keys and its own connection."""
 
 from askonce.closing import Closing
 from askonce.contract.keys import Keys
@@ -7,7 +7,7 @@ from askonce.store.connection import Store
 
 
 class Installation(Closing):
-    """It has a connection of its own, which `async with` closes.
+    """Has its own connection, which `async with` closes.
 
     Args:
         redis_url: Redis; ASKONCE_REDIS_URL where it is not given.

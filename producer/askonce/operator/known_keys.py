@@ -1,4 +1,4 @@
-"""The keys of the front door as they were a moment ago: who asks much does not ask Redis each time."""
+"""A short-lived copy of the front-door keys, so that busy callers do not read Redis each time."""
 
 import asyncio
 import time
@@ -9,11 +9,11 @@ from askonce.operator.access_keys import read_keys
 from askonce.store.connection import Store
 
 FRESH = 2.0
-"""Seconds for which the keys are taken as they were read."""
+"""Seconds for which the keys are cached."""
 
 
 class KnownKeys:
-    """where: the Redis key that they are in. All raise StoreUnreachable."""
+    """where: their Redis key. All methods raise StoreUnreachable."""
 
     def __init__(self, store: Store, where: str) -> None:
         self._store, self._where = store, where

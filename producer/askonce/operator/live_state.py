@@ -1,4 +1,4 @@
-"""The present state of the installation: workers, entries, vectors on their way, and what each lane holds."""
+"""The current state of the installation: workers, entries, vectors waiting for Qdrant, and the lanes."""
 
 import re
 from collections.abc import Sequence
@@ -12,14 +12,14 @@ from askonce.store.connection import Store
 from askonce.store.wire import Command
 
 SAMPLE = 200
-"""Entries whose sizes stand for all, and jobs of a lane among which the oldest is sought. A lane is in fair order: the
-oldest job of each namespace stands in front."""
+"""Entries sampled for the average size, and jobs of a lane searched for the oldest. A lane is in fair order, so the
+oldest job of each namespace comes first."""
 ENQUEUED = re.compile(rb'"et":(\d+)')
 
 
 @dataclass(frozen=True, slots=True)
 class LaneState:
-    """oldest_s: seconds since the oldest job was submitted; None where the lane is empty."""
+    """oldest_s: seconds since the oldest job was submitted; None if the lane is empty."""
 
     waiting_jobs: int
     running_jobs: int
@@ -31,12 +31,12 @@ class LaneState:
 class LiveState:
     """What `askonce stats --json` prints as `now`.
 
-    vectors_filling, vectors_filled: of a collection that is filled anew, about how many vectors it will have, and how
-    many were made; 0 where none is.
+    vectors_filling, vectors_filled: for a collection being refilled, about how many vectors it will have, and how many
+    were made; otherwise 0.
 
-    entries_bytes: estimated from a sample, without Redis's own overhead. vectors_oldest_s: seconds since the oldest of
-    the waiting vectors was written; None where none waits. parked: questions that wait for a batch of the provider, or
-    stand in one. provider_batches: those that have not ended.
+    entries_bytes: estimated from a sample, without Redis's own overhead. vectors_oldest_s: age of the oldest waiting
+        vector in seconds; None if none waits. parked: questions waiting for a provider batch, or in one.
+        provider_batches: those that have not ended.
     """
 
     entries: int
@@ -80,7 +80,7 @@ class _Reply(NamedTuple):
 
 
 async def read_state(store: Store, keys: Keys, *, now_ms: int, sample: int = SAMPLE) -> LiveState:
-    """Three round trips. sample: how many entries, and how many jobs of each lane are looked at."""
+    """Takes three round trips. sample: how many entries, and how many jobs of each lane, are examined."""
     commands = [
         *_commands(keys, now_ms, sample),
         *(each for lane in LANES for each in _lane_commands(keys, lane, sample)),
@@ -147,7 +147,7 @@ def _lane_commands(keys: Keys, lane: str, sample: int) -> list[Command]:
 
 
 def _stream_age(oldest: Sequence[Any], now_ms: int) -> float | None:
-    """oldest: the first item of a stream, whose id begins with Unix ms."""
+    """Age of the oldest item of a stream, from its id, which begins with Unix ms."""
     return max(0.0, (now_ms - int(oldest[0][0].partition(b"-")[0])) / 1000) if oldest else None
 
 
@@ -159,7 +159,7 @@ async def _size_of(store: Store, keys: Keys, entries: int, sample: Sequence[byte
 
 
 async def _age_of(store: Store, jobs: Sequence[bytes], now_ms: int) -> float | None:
-    """Seconds since the oldest of these was submitted: the time stands at the end of a job's record."""
+    """Seconds since the oldest of these was submitted. A job's record ends with that time."""
     if not jobs:
         return None
     ends = await store.pipeline([("GETRANGE", f"{ARQ_JOB}{job.decode()}", -40, -1) for job in jobs])

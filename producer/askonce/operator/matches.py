@@ -1,4 +1,4 @@
-"""Matches that were served lately or wait for a verdict, as people look through them and judge them."""
+"""Matches that were served recently or wait for a verdict, for people to review and judge."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ Named = dict[str, tuple[str, str]]
 
 @dataclass(frozen=True, slots=True)
 class SeenMatch:
-    """A match. waits: nobody could judge it so far. said: `right` or `wrong`, as a person said; '' for neither."""
+    """A match. waits: it could not be judged so far. said: a person's verdict, `right` or `wrong`; '' for none."""
 
     match: ServedMatch
     waits: bool
@@ -37,7 +37,7 @@ class Matches(Installation):
         self._hits = WrongHits(self._store, self._keys)
 
     async def all(self) -> list[SeenMatch]:
-        """Those of the last day, the latest first, then those that wait for a verdict and are older.
+        """Matches of the last day, latest first, then older ones that wait for a verdict.
 
         Raises:
             StoreUnreachable: Redis does not answer.
@@ -50,12 +50,12 @@ class Matches(Installation):
         return [SeenMatch(match, match.id in waiting, word) for match, word in zip(latest, said, strict=True)]
 
     async def judge(self, match: ServedMatch, *, right: bool, drop_entry: bool = False) -> bool:
-        """Notes a person's verdict. A wrong match is never made again.
+        """Records a person's verdict. A wrong match is never made again.
 
         Args:
             match: the match.
             right: whether one answer serves both questions.
-            drop_entry: whether the cached answer of a wrong one goes, too.
+            drop_entry: whether to delete the cached answer of a wrong one, too.
 
         Returns:
             Whether that was news.
@@ -77,7 +77,7 @@ class Matches(Installation):
         return await self._hits.add(match_report(judged), drop_entry=drop_entry)
 
     async def labelled(self, *, waiting: bool = False) -> list[dict[str, Any]]:
-        """Rows for `askonce-worker evaluate`: matches that were judged, or those that wait for it.
+        """Rows for `askonce-worker evaluate`: judged matches, or waiting ones.
 
         Raises:
             StoreUnreachable: Redis does not answer.

@@ -1,4 +1,4 @@
-"""The batches that workers have made at the provider of the LLM, as an operator sees them."""
+"""Provider batches made by the workers, as an operator sees them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,19 +17,19 @@ class ProviderBatch:
     """One batch.
 
     Attributes:
-        name: ours; the provider has it in the batch's metadata.
+        name: askonce's name, also in the batch's metadata at the provider.
         model: the model of all its questions.
         state: `filled`, `uploaded`, `creating`, `running` or `ended`.
-        status: the provider's last word of it; of one that ended here, what became of it.
-        provider_id: the provider's name of it, '' while it has none.
+        status: the last status from the provider or, for one that ended here, its outcome.
+        provider_id: the provider's id, '' until it has one.
         requests: lines of its file.
-        done: lines that are answered and settled.
-        failed: lines that failed for good.
-        waiting: questions that stand in it still.
+        done: lines answered and settled.
+        failed: lines that failed permanently.
+        waiting: questions still in it.
         age_s: seconds since it was begun.
         tokens_in: of the answers so far.
         tokens_out: of the answers so far.
-        cost: of the answers so far, by the workers' prices; None where nothing has a price.
+        cost: of the answers so far, by the workers' prices; None if nothing has a price.
         reason: why the provider refused it.
     """
 
@@ -53,7 +53,7 @@ class ProviderBatches(Installation):
     """The provider's batches of one installation."""
 
     async def all(self) -> list[ProviderBatch]:
-        """Those that have not ended, and the last thousand that have; the newest first.
+        """All that have not ended and the last thousand that have, newest first.
 
         Raises:
             StoreUnreachable: Redis does not answer.
@@ -64,7 +64,7 @@ class ProviderBatches(Installation):
         return await self._read([name.decode() for names in found for name in names])
 
     async def waiting(self) -> int:
-        """Questions that wait for a batch, or stand in one.
+        """The number of questions waiting for a batch, or in one.
 
         Raises:
             StoreUnreachable: Redis does not answer.
@@ -86,7 +86,7 @@ class ProviderBatches(Installation):
         return found
 
     async def cancel(self, names: Sequence[str]) -> dict[str, bool]:
-        """Has the workers end these early. False of one that has ended.
+        """Asks the workers to end these early. False for one that has ended.
 
         Raises:
             StoreUnreachable: Redis does not answer.

@@ -1,4 +1,4 @@
-"""Whose questions wait, lane by lane: told from the jobs at the front of each."""
+"""The namespaces whose questions are waiting, estimated from the first jobs of each lane."""
 
 import re
 from collections import defaultdict
@@ -15,15 +15,15 @@ from askonce.store.connection import Store
 from askonce.store.wire import Command
 
 SAMPLE = 100
-"""Jobs of a lane. The bulk lane is in fair order: each namespace has one of the first."""
+"""Jobs read of a lane. The bulk lane is in fair order, so each namespace is among the first."""
 HEAD_BYTES = 600
-"""A job's namespace stands at the beginning of its chunk, its time at the end of the record."""
+"""A job's namespace is at the beginning of its chunk, its time at the end of the record."""
 _NAMESPACE = re.compile(rb'"namespace":' + TEXT)
 
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """jobs: of those looked at. questions: about how many wait in all; None where that is not known."""
+    """jobs: among those read. questions: estimated total waiting; None if unknown."""
 
     lane: str
     namespace: str
@@ -33,7 +33,7 @@ class Waiting:
 
 
 async def read_waiting(store: Store, keys: Keys) -> list[Waiting]:
-    """Three round trips. The one that has waited longest comes first in each lane."""
+    """Takes three round trips. In each lane, the namespace that has waited longest comes first."""
     clock, *queues = await store.pipeline([("TIME",), *(("ZRANGE", keys.queue(lane), 0, SAMPLE - 1) for lane in LANES)])
     now_ms = int(clock[0]) * 1000 + int(clock[1]) // 1000
     jobs = [(lane, job.decode()) for lane, queue in zip(LANES, queues, strict=True) for job in queue]
@@ -59,7 +59,7 @@ async def read_waiting(store: Store, keys: Keys) -> list[Waiting]:
 
 
 async def _in_bulk(store: Store, keys: Keys, spaces: Sequence[str]) -> list[int]:
-    """A namespace's finish time is ahead of the present one by the questions that it has waiting."""
+    """A namespace's finish time is ahead of the current one by the number of its waiting questions."""
     if not spaces:
         return []
     [times] = await store.pipeline([("HMGET", keys.fair, "", *spaces)])

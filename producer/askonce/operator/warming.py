@@ -1,7 +1,7 @@
 """Fills the cache from files: rows of questions and answers, or a Batch input with its output.
 
-A row is a short line of `batch` with its answer: {"question": "…", "answer": "…", "model"?: "…", …}, where the answer
-is a text or a provider's chat completion, and `usage` may stand beside a text.
+A row is a short line of `batch` with its answer: {"question": "…", "answer": "…", "model"?: "…", …}. The answer is a
+text, optionally with `usage`, or a provider's chat completion.
 """
 
 import asyncio
@@ -20,9 +20,9 @@ from askonce.question import Question
 from askonce.tables.lines import RawLine
 
 STUCK_AFTER = 60.0
-"""Seconds after which an outbox that does not get shorter is no longer waited for."""
+"""Seconds after which it stops waiting for an outbox that does not shrink."""
 POLL = 0.5
-"""Seconds between two looks at a full outbox."""
+"""Seconds between checks of a full outbox."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +31,8 @@ class Pair:
 
     Attributes:
         where: File and line.
-        reason: Why it is no question with an answer; '' for a request that has no answer.
-        needs_model: It lacks a model alone.
+        reason: Why it is malformed; '' for a request without an answer.
+        needs_model: It is malformed only because it has no model.
     """
 
     where: str
@@ -71,7 +71,7 @@ def _object(raw: RawLine) -> dict[str, Any]:
 
 
 class Outputs:
-    """The completions of a Batch output by their custom ids, in a temporary file: ten million fit as well."""
+    """The completions of a Batch output by custom id, in a temporary file, so that even ten million fit."""
 
     def __init__(self) -> None:
         self._db = sqlite3.connect("", isolation_level=None)
@@ -79,7 +79,7 @@ class Outputs:
         self._db.execute("BEGIN")
 
     def add(self, raw: RawLine) -> None:
-        """Failed requests are left out. Raises ValueError."""
+        """Adds a line. Failed requests are skipped. Raises ValueError."""
         record = _object(raw)
         custom_id, response = record.get("custom_id"), record.get("response")
         if not isinstance(custom_id, str):
@@ -100,17 +100,17 @@ class Outputs:
 
 
 class Warming:
-    """Puts pairs into the cache, and counts what came of them.
+    """Stores pairs in the cache, and counts the outcomes.
 
     Attributes:
-        stored: Answers that are in the cache now.
-        exact_only: Those of them that will get no vector.
+        stored: Answers now in the cache.
+        exact_only: Those that will get no vector.
         bad: Rows that were refused.
         unanswered: Requests without an answer.
 
     Args:
         ttl: Seconds for which the answers may be used; None for the client's.
-        on_bad: Is called with the place and the reason of each refused row.
+        on_bad: Called with the location and the reason of each refused row.
     """
 
     def __init__(self, client: Client, *, ttl: float | None, on_bad: Callable[[str, str], None]) -> None:
@@ -125,7 +125,7 @@ class Warming:
         return self.stored + self.bad + self.unanswered
 
     async def run(self, pairs: AsyncIterator[Iterable[Pair]]) -> None:
-        """Stores what comes together at once. Raises QueueFull where Redis is nearly full, StoreUnreachable."""
+        """Stores pairs that arrive together in one go. Raises QueueFull if Redis is nearly full, StoreUnreachable."""
         async for some in pairs:
             outcomes = await asyncio.gather(*map(self._put, some), return_exceptions=True)
             for outcome in outcomes:
@@ -153,7 +153,7 @@ class Warming:
             self.exact_only += not with_vector
 
     async def _store(self, question: Question, pair: Pair) -> bool:
-        """Waits for room in the outbox, so that a million answers get their vectors; not where no worker drains it."""
+        """Waits for room in the outbox, so that a million answers get their vectors, unless no worker drains it."""
         while not await self._client.store(question, pair.answer, usage=pair.usage):
             now = asyncio.get_running_loop().time()
             self._stuck_since = self._stuck_since or now

@@ -1,1 +1,1 @@
-"""What calls cost: by the list prices of the providers or by the user's own, in billionths of the currency."""
+"""The cost of calls, by the providers' list prices or the user's own, in billionths of the currency."""

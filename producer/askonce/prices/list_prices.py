@@ -1,6 +1,6 @@
 """List prices of all providers, from the data of `genai-prices`: by model, tier and kind of token.
 
-The package would fetch newer prices where its `UpdatePrices` is started. It never is: what was shipped is what counts.
+The package can fetch newer prices with `UpdatePrices`, which is never started: the shipped prices apply.
 """
 
 import time
@@ -17,11 +17,11 @@ from askonce.prices.counts import STANDARD, Tokens, as_count, cleaned
 from askonce.prices.money import to_nano
 
 NOT_ELSEWHERE = ("openai", "anthropic", "google", "x-ai")
-"""Whose models nobody else serves on machines of his own: behind an unknown address there is a gateway to them."""
+"""Providers whose models nobody else hosts, so an unknown address must be a gateway to them."""
 OPEN = ("gpt-oss", "gemma")
-"""Their models that may run anywhere, for nothing."""
+"""Their open models, which may run anywhere for free."""
 PLAIN = {"input_tokens", "output_tokens", "cache_read_tokens", "output_reasoning_tokens"}
-"""Kinds of tokens whose price is a multiplication."""
+"""Kinds of tokens with a plain price per token."""
 TOKENS = ("input_tokens", "cache_read_tokens", "output_tokens")
 PLAIN_PRICES = {"input_mtok", "output_mtok", "cache_read_mtok", "web_searches_kcount", "storage_searches_kcount"}
 MILLION = 1_000_000
@@ -35,7 +35,7 @@ Found = tuple[Provider, ModelInfo]
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """rates: of a token read, read out of the provider's cache, and written. plain: there is no more to it."""
+    """rates: per prompt token, cached prompt token and completion token. plain: nothing else is billed."""
 
     provider: Provider
     model: ModelInfo
@@ -49,7 +49,7 @@ class Price:
 
 
 class ListPrices:
-    """base_url: the provider's, where it is known. Else a model's name says whose it is."""
+    """base_url: the provider's, if known. Otherwise the model's name determines the provider."""
 
     own = False
     currency = "USD"
@@ -72,7 +72,7 @@ class ListPrices:
         return to_nano(_calculated(price, counted, tier))
 
     def total(self, model: str, tokens: Tokens, tier: str = STANDARD) -> int | None:
-        """As `Prices.total`: none of the calls had a prompt so long that its price was another."""
+        """As `Prices.total`, assuming that no call had a prompt long enough for a higher price."""
         if not any(tokens):
             return 0
         price = self._price_of(model, tier)
@@ -134,19 +134,19 @@ def _price(provider: Provider, model: ModelInfo, tier: str) -> Price:
 
 
 def _base(price: Decimal | TieredPrices) -> Decimal:
-    """Of a token, not of a million; without what a long prompt adds."""
+    """The price per token, not per million, without surcharges for long prompts."""
     return (price.base if isinstance(price, TieredPrices) else price) / MILLION
 
 
 def _usage_of(provider: Provider, usage: dict[str, Any]) -> Usage:
-    """As this provider counts: some leave the tokens of reasoning out of the completion's."""
+    """Usage as this provider counts it: some do not include reasoning tokens in the completion's."""
     flavors = {each.api_flavor: each for each in provider.extractors or () if each.root == "usage"}
     extractor = flavors.get("chat") or flavors.get("default")
     if extractor is not None:
         try:
             return extractor.extract({"model": "", "usage": usage})[1]
         except (ValueError, LookupError, TypeError):
-            pass  # it is another shape than that of its own API
+            pass  # not the shape of its own API
     cached = as_count(usage.get("prompt_tokens_details", {}).get("cached_tokens"))
     return Usage(
         input_tokens=usage["prompt_tokens"], cache_read_tokens=cached, output_tokens=usage["completion_tokens"]

@@ -1,4 +1,4 @@
-"""The prices that hold: the user's own file, or else the list prices, where their package is installed."""
+"""The prices in force: the user's own file, else the list prices, if their package is installed."""
 
 from collections.abc import Mapping
 from typing import Any, Protocol
@@ -10,8 +10,8 @@ from askonce.prices.price_file import read_price_file
 class Prices(Protocol):
     """Prices of models.
 
-    own: they are the user's, and hold for what was counted by list prices, too. hint: what a person can do about a
-    model that has none.
+    own: the user's prices, which also apply to what was counted by list prices. hint: what to do about a model without
+        one.
     """
 
     @property
@@ -26,17 +26,17 @@ class Prices(Protocol):
     def cost(self, model: str, usage: Mapping[str, Any], tier: str = STANDARD) -> int | None:
         """Billionths of the currency; None for a model without a price.
 
-        model: as the provider's reply names it. usage: of one chat completion. tier: as the reply names it, or `batch`.
+        model: as in the provider's reply. usage: of one chat completion. tier: as in the reply, or `batch`.
         """
         ...
 
     def total(self, model: str, tokens: Tokens, tier: str = STANDARD) -> int | None:
-        """The same for tokens of many calls. Nothing costs 0."""
+        """The same for tokens of many calls. No tokens cost 0."""
         ...
 
 
 class NoPrices:
-    """Where the package of list prices is not installed."""
+    """Used if the list-price package is not installed."""
 
     own = False
     currency = "USD"
@@ -52,7 +52,7 @@ class NoPrices:
 
 
 def load_prices(path: str | None = None, *, base_url: str | None = None) -> Prices:
-    """The prices of a file, else the list prices of whoever is at this URL. Raises ValueError."""
+    """The prices in a file, else the list prices of the provider at this URL. Raises ValueError."""
     if path:
         return read_price_file(path)
     try:
@@ -63,9 +63,9 @@ def load_prices(path: str | None = None, *, base_url: str | None = None) -> Pric
 
 
 def cost_of_reply(prices: Prices, body: Mapping[str, Any], asked: str, *, tier: str | None = None) -> int | None:
-    """What a reply costs; None where its model has no price, or it says nothing of its tokens.
+    """The cost of a reply; None if its model has no price, or it has no usage.
 
-    asked: the model's name in the request, where the reply's has no price. tier: where the reply does not know it.
+    asked: the requested model, used if the reply's has no price. tier: used if the reply names none.
     """
     usage, named = usage_of(body), body.get("model")
     if usage is None:

@@ -1,10 +1,10 @@
-"""Sums of money as whole numbers: they are added up in Redis, a million at a time, and must not drift."""
+"""Money as integers, because Redis adds up millions of amounts, which must not drift."""
 
 import math
 from decimal import ROUND_HALF_EVEN, Decimal
 
 NANO = 1_000_000_000
-"""Billionths in a dollar. A token of a cheap model costs some ten of them."""
+"""Billionths in a dollar. A token of a cheap model costs about ten."""
 
 
 def to_nano(amount: Decimal | float | str) -> int:
@@ -19,7 +19,7 @@ def from_nano(nano: int) -> float:
 
 
 def amount(value: float) -> str:
-    """An amount as people read it: two decimals, four below 1, and two digits that are not 0 of what is less still."""
+    """An amount for people: two decimals, four below 1, and two significant digits for smaller ones."""
     if value == 0 or abs(value) >= 1:
         return f"{value:,.2f}"
     return f"{value:.{max(4, 1 - math.floor(math.log10(abs(value))))}f}"

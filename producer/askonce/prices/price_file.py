@@ -1,10 +1,10 @@
-"""Prices of the user's own, in a file that `--prices` or `ASKONCE_PRICES` names.
+"""The user's own prices, in a file named by `--prices` or `ASKONCE_PRICES`.
 
     {"currency": "USD", "models": {"gpt-4o-mini": {"input": 0.15, "cached_input": 0.075, "output": 0.6,
                                                    "flex": {"input": 0.075, "output": 0.3}}}}
 
-per million tokens. `cached_input` and the tiers (`flex`, `batch`, `priority`) may be left out: what has no price of its
-own costs as much as `input`, or as the standard tier. A dated name (`gpt-4o-mini-2024-07-18`) has its model's price.
+per million tokens. `cached_input` and the tiers (`flex`, `batch`, `priority`) are optional and default to `input` and
+to the standard tier. A dated name (`gpt-4o-mini-2024-07-18`) has its model's price.
 """
 
 import math
@@ -28,7 +28,8 @@ Price = Mapping[str, Any]
 
 
 class FilePrices:
-    """models: per million tokens, by model: `input`, `output` and perhaps `cached_input`, and these of other tiers."""
+    """models: by model, `input`, `output` and optionally `cached_input` per million tokens, and these for other
+    tiers."""
 
     own = True
     hint = "see --prices"

@@ -1,1 +1,1 @@
-"""What a provider's reply says, whichever endpoint it came from: chat completions, responses, embeddings. Pure."""
+"""Reads providers' replies from every endpoint: chat completions, responses, embeddings. Pure."""

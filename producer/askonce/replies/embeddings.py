@@ -16,7 +16,7 @@ def is_embeddings(body: Any) -> bool:
 
 
 def embeddings_of(body: Any) -> dict[str, Any]:
-    """Embeddings: each has a vector. Raises ValueError."""
+    """Checks embeddings: each has a vector. Raises ValueError."""
     data = body.get("data") if isinstance(body, dict) else None
     if not isinstance(data, list) or not data or not all(map(_has_vector, data)):
         raise ValueError("no embeddings")
@@ -27,22 +27,22 @@ def embeddings_of(body: Any) -> dict[str, Any]:
 
 
 def packed(vector: Any) -> Any:
-    """As base64: a fifth of the bytes of decimals. What is no list of floats stays as it is: its numbers may be of
-    another kind, such as bits or whole ones."""
+    """Vectors as base64, a fifth of the size of decimals. Anything but a list of floats stays unchanged, because its
+    numbers may be of another kind, such as bits or integers."""
     if not isinstance(vector, list) or not all(isinstance(number, float) for number in vector):
         return vector
     return _encoded(vector)
 
 
 def encoded_as(body: Mapping[str, Any], encoding: Any) -> dict[str, Any]:
-    """The body, of floats, with its vectors as the request wanted them: `base64`, else numbers."""
+    """A body of floats, with its vectors as requested: `base64`, else numbers."""
     change = _as_base64 if encoding == "base64" else _as_numbers
     data = [{**item, "embedding": change(item["embedding"])} for item in body["data"]]
     return {**body, "data": data}
 
 
 def is_of_floats(vector: Any) -> bool:
-    """Whether what is base64 can be such."""
+    """Whether base64 vectors can be floats."""
     return not isinstance(vector, str) or _numbers_in(vector) is not None
 
 
@@ -70,7 +70,7 @@ def _encoded(vector: list[float]) -> str:
 
 
 def _numbers_in(text: str) -> list[float] | None:
-    """None where it is no base64 of such numbers."""
+    """The numbers; None if it is not base64 of such numbers."""
     raw = _bytes_in(text)
     if not raw or len(raw) % BYTES:
         return None
@@ -81,7 +81,7 @@ def _numbers_in(text: str) -> list[float] | None:
 
 
 def _bytes_in(text: str) -> bytes | None:
-    """None where it is no base64."""
+    """The bytes; None if it is not base64."""
     try:
         return b64decode(text, validate=True)
     except (binascii.Error, ValueError):

@@ -1,5 +1,5 @@
-"""Bodies of the Responses API: a list of items, of which messages, calls of functions and custom tools are the model's
-answer, and all others what it took to get there."""
+"""Bodies of the Responses API: a list of items. Messages and calls of functions and custom tools are the model's
+answer; all others are intermediate steps."""
 
 import secrets
 import time
@@ -9,7 +9,7 @@ from typing import Any
 from askonce.readable import message_text
 
 ARGUMENTS = {"function_call": "arguments", "custom_tool_call": "input"}
-"""Where each kind of call has what it is called with."""
+"""The arguments field of each kind of call."""
 
 
 def is_response(body: Any) -> bool:
@@ -17,7 +17,7 @@ def is_response(body: Any) -> bool:
 
 
 def response_of(body: Any) -> dict[str, Any]:
-    """A response: each item of its output has a type. Raises ValueError."""
+    """Checks a response: each output item has a type. Raises ValueError."""
     output = body.get("output") if isinstance(body, dict) else None
     if not isinstance(output, list) or not all(map(_is_item, output)):
         raise ValueError("no response")
@@ -28,7 +28,7 @@ def response_of(body: Any) -> dict[str, Any]:
 
 
 def as_message(body: Mapping[str, Any]) -> dict[str, Any]:
-    """All that the model said, as one message of a chat completion."""
+    """Everything the model said, as one chat-completion message."""
     parts = [part for item in body.get("output") or () for part in _parts(item)]
     refusals = [part["refusal"] for part in parts if isinstance(part.get("refusal"), str)]
     message: dict[str, Any] = {
@@ -41,7 +41,7 @@ def as_message(body: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def ending_of(body: Mapping[str, Any]) -> str | None:
-    """Why it ended: `completed`, or the reason of one that is incomplete, or else its status."""
+    """Why it ended: `completed`, the reason it is incomplete, or else its status."""
     details = body.get("incomplete_details")
     reason = details.get("reason") if isinstance(details, Mapping) else None
     ending = reason if isinstance(reason, str) else body.get("status")

@@ -1,1 +1,1 @@
-"""Answers that are to fit a JSON schema: what asks the provider for them, and what of a schema becomes columns."""
+"""Answers that must fit a JSON schema: the request to the provider, and the columns of a table."""

@@ -1,4 +1,4 @@
-"""The columns that a JSON schema makes of a table: its properties at the top. Pure."""
+"""The table columns of a JSON schema: its top-level properties. Pure."""
 
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -6,19 +6,19 @@ from typing import Any, Literal
 from askonce.schemas.strict import resolved
 
 Kind = Literal["text", "integer", "number", "boolean", "json"]
-"""What a column holds, where a file has types. `json`: lists, objects, and whatever has no one type."""
+"""The type of a column, for files with types. `json`: lists, objects, and anything without a single type."""
 Columns = Mapping[str, Kind]
 
 OF_VALUES: Mapping[type, Kind] = {str: "text", int: "integer", float: "number", bool: "boolean"}
 KINDS: Mapping[Any, Kind] = {"string": "text", "integer": "integer", "number": "number", "boolean": "boolean"}
 MOST_REFERENCES = 10
-"""That lead to another one."""
+"""Keywords that refer to another schema."""
 MOST_NESTED = 20
-"""Schemas within another one that are looked into for the kind of a column."""
+"""Keywords with nested schemas, which are searched for the kind of a column."""
 
 
 def columns_of(schema: Mapping[str, Any]) -> Columns:
-    """In the order of the schema. Raises ValueError for one without properties."""
+    """The columns in schema order. Raises ValueError for a schema without properties."""
     at = _followed(schema, schema)
     properties = at.get("properties")
     if not isinstance(properties, Mapping) or not properties:
@@ -28,7 +28,7 @@ def columns_of(schema: Mapping[str, Any]) -> Columns:
 
 
 def _kind_of(part: Any, root: Mapping[str, Any], known: dict[str, Kind], left: int = MOST_NESTED) -> Kind:
-    """known: of references, each of which is followed once: one that leads back to itself has no one type."""
+    """known: references already followed; a cyclic one has no single type."""
     ref = part.get("$ref") if isinstance(part, Mapping) else None
     if left == 0:
         return "json"
@@ -41,7 +41,7 @@ def _kind_of(part: Any, root: Mapping[str, Any], known: dict[str, Kind], left: i
 
 
 def _own_kind(part: Mapping[str, Any], root: Mapping[str, Any], known: dict[str, Kind], left: int) -> Kind:
-    """What is null at times is of the kind that it is otherwise."""
+    """A nullable value has the kind of its other values."""
     either, every, named = part.get("anyOf"), part.get("allOf"), part.get("type")
     if isinstance(either, list):
         others = [each for each in either if _followed(each, root).get("type") != "null"]
@@ -60,7 +60,7 @@ def _one_of(kinds: set[Kind]) -> Kind:
 
 
 def _followed(part: Any, root: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What a reference within the schema points to."""
+    """The target of a reference within the schema."""
     for _ in range(MOST_REFERENCES):
         if not isinstance(part, Mapping) or not isinstance(part.get("$ref"), str):
             break

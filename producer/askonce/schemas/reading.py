@@ -7,8 +7,8 @@ from askonce.readable import check_depth
 
 
 def answer_value(text: str) -> Any:
-    """The value of a text that is JSON and nothing else: what one side takes for an answer the other does not refuse.
-    Raises ValueError."""
+    """The value of a text that is only JSON. Workers and clients share it, so that they accept the same answers. Raises
+    ValueError."""
     value = loads(text)
     check_depth(value, text.count("[") + text.count("{"))
     return value

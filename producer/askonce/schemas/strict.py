@@ -16,22 +16,22 @@ INDEX = re.compile(r"0|[1-9][0-9]{0,8}")
 BEYOND = frozenset(
     {"allOf", "dependentRequired", "dependentSchemas", "else", "if", "not", "oneOf", "patternProperties", "then"}
 )
-"""Keywords that strict mode does not know."""
+"""Keywords that strict mode does not support."""
 
 
 def strict_schema(schema: Node) -> dict[str, Any]:
-    """A schema of pydantic as strict mode wants it: what `to_strict_json_schema` of OpenAI's SDK makes of it."""
+    """A pydantic schema in strict form, as made by `to_strict_json_schema` of OpenAI's SDK."""
     made: dict[str, Any] = _strict(schema, schema, frozenset())
     return made
 
 
 def keeps_strict(schema: Node) -> bool:
-    """Whether a schema keeps the rules as it is. One that does not may not be sent as strict."""
+    """Whether a schema already follows the rules. Otherwise it may not be sent as strict."""
     return schema.get("type") == "object" and all(map(_keeps, _nodes(schema)))
 
 
 def resolved(root: Node, ref: str) -> Any:
-    """What `#/…` points to, a JSON pointer in a URL (RFC 6901). None for nothing, and for a reference to elsewhere."""
+    """The target of `#/…`, a JSON pointer in a URL (RFC 6901). None if there is none, or it is external."""
     if not ref.startswith("#"):
         return None
     found: Any = root
@@ -49,7 +49,7 @@ def _member(of: Any, name: str) -> Any:
 
 
 def _strict(node: Any, root: Node, within: frozenset[str]) -> Any:
-    """within: the references that have been put in place around it: one that contains itself stays a reference."""
+    """within: the references already inlined around it; a recursive one stays a reference."""
     if not isinstance(node, Mapping):
         return node
     made = {name: _strict_part(name, part, root, within) for name, part in node.items()}
@@ -65,7 +65,7 @@ def _strict(node: Any, root: Node, within: frozenset[str]) -> Any:
 
 
 def _strict_part(name: str, part: Any, root: Node, within: frozenset[str]) -> Any:
-    """A keyword's value, with the schemas in it."""
+    """A keyword's value, with the schemas in it made strict."""
     if name in MAPS and isinstance(part, Mapping):
         return {key: _strict(each, root, within) for key, each in part.items()}
     if name in LISTS and isinstance(part, list):
@@ -74,7 +74,8 @@ def _strict_part(name: str, part: Any, root: Node, within: frozenset[str]) -> An
 
 
 def _in_place(made: dict[str, Any], root: Node, within: frozenset[str]) -> Any:
-    """A reference has nothing beside it: what it points to takes its place, and what stood beside it counts."""
+    """A reference must stand alone, so one with siblings is replaced by its target, and the siblings take
+    precedence."""
     ref = made.get("$ref")
     if not isinstance(ref, str) or len(made) == 1:
         return made

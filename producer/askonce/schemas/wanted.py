@@ -1,7 +1,7 @@
-"""The schema that a question wants its answer to fit, as a parameter of its request. Pure.
+"""The schema a question's answer must fit, as a request parameter. Pure.
 
-A question wants it where its field `schema` is set: a pydantic model or a JSON schema, which becomes `response_format`
-(`text.format` of responses), or True for the one that its parameters have already.
+A question asks for it with its field `schema`: a pydantic model or a JSON schema, which becomes `response_format`
+(`text.format` for responses), or True for the one already in its parameters.
 """
 
 import re
@@ -18,13 +18,13 @@ Schema = type[Any] | Mapping[str, Any] | Literal[True]
 Format = dict[str, Any]
 
 MOST_BYTES = 65_536
-"""Of a schema: what is larger takes a worker long to read."""
+"""Maximum size of a schema: larger ones take workers too long to read."""
 NO_NAME = re.compile(r"[^A-Za-z0-9_-]+")
 KIND = "json_schema"
 
 
 def with_format(params: Mapping[str, Any], schema: Schema | None, endpoint: str) -> Mapping[str, Any]:
-    """The parameters of a question that wants this. Raises InvalidQuestion."""
+    """The parameters of a question with this schema. Raises InvalidQuestion."""
     if schema is None:
         return params
     require(endpoint != "embeddings", "embeddings have no schema")
@@ -43,7 +43,7 @@ def with_format(params: Mapping[str, Any], schema: Schema | None, endpoint: str)
 
 
 def without_format(params: Mapping[str, Any], endpoint: str) -> dict[str, Any]:
-    """The parameters without what `with_format` has added."""
+    """The parameters without what `with_format` added."""
     kept = {name: value for name, value in params.items() if name != ("response_format" if endpoint == "chat" else "")}
     if endpoint == "responses" and isinstance(kept.get("text"), Mapping):
         kept["text"] = {name: value for name, value in kept["text"].items() if name != "format"}
@@ -53,7 +53,7 @@ def without_format(params: Mapping[str, Any], endpoint: str) -> dict[str, Any]:
 
 
 def schema_in(params: Mapping[str, Any], endpoint: str) -> Mapping[str, Any] | None:
-    """The JSON schema that a request asks the provider for. None where it asks for none."""
+    """The JSON schema in a request to the provider. None if there is none."""
     known = _format_in(params, endpoint)
     if not isinstance(known, Mapping) or known.get("type") != KIND:
         return None
@@ -82,13 +82,14 @@ def schema_of(schema: Any) -> Mapping[str, Any]:
 
 
 def is_model(schema: Any) -> bool:
-    """Whether it is a model of pydantic, which this package does not need to know."""
+    """Whether it is a pydantic model, without importing pydantic."""
     return isinstance(schema, type) and hasattr(schema, "model_json_schema") and hasattr(schema, "model_validate_json")
 
 
 @lru_cache(maxsize=256)
 def _of_model(model: Any) -> Format:
-    """As strict as can be: a model with a `dict`, for one, has no strict schema, and providers refuse it as such."""
+    """As strict as possible: a model with a `dict`, for example, has no strict schema, and providers would refuse
+    it."""
     own = model.model_json_schema()
     strict = strict_schema(own)
     return _named(model.__name__, strict, strict=True) if keeps_strict(strict) else _named(model.__name__, own)
@@ -96,7 +97,8 @@ def _of_model(model: Any) -> Format:
 
 @lru_cache(maxsize=256)
 def _of_json(raw: bytes) -> Format:
-    """A schema that keeps the rules of strict mode is sent as strict; any other means something else if it were."""
+    """A schema that follows the rules of strict mode is sent as strict; strict mode would change the meaning of
+    others."""
     given = loads(raw)
     if given.get("type") == KIND and isinstance(given.get(KIND), dict):
         given = given[KIND]
