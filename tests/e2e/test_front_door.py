@@ -1,6 +1,7 @@
 """Applications that change their base URL, and nothing else: the official SDK and plain HTTP over real workers."""
 
 import asyncio
+import gzip
 from urllib.parse import urlsplit
 
 import httpx
@@ -103,6 +104,7 @@ async def test_what_a_request_wishes_never_reaches_the_provider(http, llm_server
     ("body", "headers", "status", "word"),
     [
         (b"{", {}, 400, "not valid JSON"),
+        (gzip.compress(b"{}"), {"content-encoding": "gzip"}, 415, "send it uncompressed"),
         (b"[]", {}, 400, "object"),
         (b'{"model": "m"}', {}, 400, "messages"),
         (b'{"model": "m", "messages": [{"role": "user", "content": " "}]}', {}, 400, "empty"),

@@ -8,6 +8,7 @@ from starlette.requests import ClientDisconnect, Request
 
 from askonce.json_values import loads
 from askonce.serve.refusals import Refused
+from askonce.tables.packed import is_packed
 
 MOST = 8 * 1024 * 1024
 """Bytes. A question may have 1 MB, and an image in it, as base64, no more."""
@@ -24,6 +25,8 @@ async def read_object(request: Request) -> dict[str, Any]:
         raise Refused(408, f"the body did not arrive within {SECONDS:.0f} s") from None
     except ClientDisconnect:
         raise Refused(400, "the body ended early") from None
+    if is_packed(raw):
+        raise Refused(415, "the body is compressed: send it uncompressed")
     try:
         body = loads(raw)
     except (orjson.JSONDecodeError, ValueError, RecursionError):
