@@ -64,7 +64,9 @@ def letters_swapped(a: str, b: str) -> bool:
 
 def particle_moved(a: str, b: str) -> bool:
     """What is said of the member alone, and what of the book: 会員だけが本を, 会員が本だけを. Hardly more differs."""
-    said, other = ({*_ALONE.findall(letters)} for letters in (a, b))
+    if not a or not b:
+        return False
+    said, other = {*_ALONE.findall(a)}, {*_ALONE.findall(b)}
     if not said or not other or said == other:
         return False
     return (Counter(a) - Counter(b)).total() <= _ENDINGS and (Counter(b) - Counter(a)).total() <= _ENDINGS
