@@ -1,1 +1,1 @@
-"""Which parts of a worker fail again and again."""
+"""Detects parts of a worker that fail repeatedly."""

@@ -1,7 +1,7 @@
-"""A registry of the worker's parts. One that fails again and again is shown to probes, metrics and alerts.
+"""A registry of the worker's parts. Parts that fail repeatedly are exposed to probes, metrics and alerts.
 
-A part is failing after several failures in a row over some time, until it succeeds. That Redis is away is no failure of
-a part: probes and metrics show it by itself.
+A part is failing after several failures in a row over some time, until it succeeds. Redis being away is not a part's
+failure: probes and metrics show it separately.
 """
 
 import math
@@ -38,7 +38,7 @@ class PartHealth:
         self._streaks.pop(part, None)
 
     def failed(self, part: str, *, forget: float = math.inf) -> None:
-        """forget: seconds after which this no longer counts, for a part that is not always at work."""
+        """forget: seconds after which this failure no longer counts, for a part that does not always run."""
         now = self._clock()
         self.failures[part] += 1
         streak = self._streaks.setdefault(part, _Streak(now))
@@ -46,12 +46,12 @@ class PartHealth:
         streak.until = now + forget
 
     def set_unfit(self, what: str, *, unfit: bool) -> None:
-        """For what is known at once: it is named as long as this holds."""
+        """Marks a part as failing at once, for as long as the condition holds."""
         (self._unfit.add if unfit else self._unfit.discard)(what)
 
     @property
     def failing(self) -> list[str]:
-        """The names of the parts that fail again and again, in order."""
+        """The names of the failing parts, in order."""
         now = self._clock()
         streaks = [(part, each) for part, each in self._streaks.items() if now < each.until]
         again = {part for part, each in streaks if each.failures >= IN_A_ROW and now - each.first >= SECONDS}

@@ -1,1 +1,1 @@
-"""Questions in flight: of all that ask nearly the same at one moment, over any number of workers, one asks the LLM."""
+"""Questions in flight: of concurrent near-duplicates, over any number of workers, only one calls the LLM."""

@@ -1,4 +1,5 @@
-"""Claims of one worker, on their way to Redis: one batch at a time in each shard. What waits goes with the next."""
+"""Sends one worker's claims to Redis, one batch at a time per shard. Claims that arrive meanwhile go into the next
+batch."""
 
 import asyncio
 from collections import defaultdict
@@ -14,9 +15,9 @@ from askonce_worker.inflight.own import OwnLeaders
 from askonce_worker.inflight.rounds import Decision, Round
 
 MOST_CLAIMS = 64
-"""In one batch of a shard."""
+"""Maximum claims in one batch of a shard."""
 RETRIED_FOR = 5.0
-"""Seconds in which a batch is sent again while Redis is away."""
+"""Seconds for which a batch is retried while Redis is away."""
 
 
 class ClaimBatches:
@@ -79,7 +80,8 @@ class ClaimBatches:
                 await asyncio.sleep(pause)
 
     async def _step(self, number: int, undecided: Round) -> bool:
-        """True: all are decided. No `await` between comparing and noting the position that was compared with."""
+        """True: all are decided. There must be no `await` between comparing and recording the position compared
+        with."""
         shard = self._replica.shards[number]
         if shard.broken:
             await self._replica.catch_up()
@@ -120,7 +122,7 @@ class ClaimBatches:
             future.set_result(decision)
 
     def _fail(self, claims: list[Claimant], error: Exception | None) -> None:
-        """Those that may stand in Redis all the same are settled, now or when they appear."""
+        """Claims that may have reached Redis anyway are settled, now or when they appear."""
         for claim in claims:
             future = self._decisions.pop(claim.leader.id, None)
             if future is None:

@@ -1,13 +1,13 @@
-"""Near-duplicates in flight, over any number of workers, make one call of the LLM.
+"""Near-duplicates in flight, over any number of workers, make one LLM call.
 
-The claimant alone decides. It compares its questions with all the leaders it knows, and appends those that match none
-to the shard's feed by compare-and-append. If another leader came first, the reply says which; the claimant compares
-with that one and tries again. Two workers may judge a pair differently: one of them still comes second, and follows or
-leads. They never both wait.
+The claimant alone decides. It compares its questions with all leaders it knows, and adds those that match none to the
+shard's feed by compare-and-append. If another leader came first, the reply contains it, and the claimant compares with
+that one and tries again. If two workers judge a pair differently, one of them still comes second and either follows or
+leads. They never wait for each other.
 
-This is simpler than a log of claims that all workers replay: no two workers have to agree. Endings do not count as news
-for a claim, since the followers of a leader that has just settled get its answer too. Followers read the outcome from
-Redis; the feed only says when.
+This is simpler than a log of claims that all workers replay, because no two workers have to agree. A claim may miss a
+leader's end, because followers of a leader that has just settled still get its answer. Followers read the outcome from
+Redis; the feed only tells them when.
 """
 
 import asyncio
@@ -45,17 +45,17 @@ SHARED_WITH: dict[Settlement, Share] = {
 }
 PERIOD = 1.0
 FEW = 4
-"""Questions that a worker asks the LLM while it has slots enough for all that come."""
+"""Questions being answered by the LLM up to which a worker has slots for all that arrive."""
 LAST_CALLS = 5.0
-"""Seconds for what is left to settle when the worker ends: what is not settled lapses."""
+"""Seconds to settle remaining leaders when the worker ends. Those that are not settled lapse."""
 
 
 class RedisCoalescer:
-    """worker: the name under which this process is in the set of live workers, and no other.
+    """worker: this process's unique name in the set of live workers.
 
     embedding: the model of the vectors. conflict: why two texts that look alike have different answers, or None.
     reported: whether two fingerprints were reported as a wrong match.
-    lease: seconds for which a claim shows that the worker lives. counters: what went otherwise than it should.
+    lease: seconds for which a claim counts as a heartbeat. counters: of anomalies.
     """
 
     def __init__(
@@ -108,7 +108,7 @@ class RedisCoalescer:
 
     @property
     def leading(self) -> int:
-        """Questions that this worker asks the LLM, and that others may follow."""
+        """Questions for which this worker is calling the LLM, and which others may follow."""
         return self._own.leading
 
     @property
@@ -117,11 +117,11 @@ class RedisCoalescer:
         return self._followers.count
 
     def position(self) -> tuple[int, ...]:
-        """To be noted before the caches are looked into."""
+        """The current position, to be taken before the caches are read."""
         return tuple(shard.view.tick for shard in self._replica.shards)
 
     def join(self, asks: Sequence[Ask]) -> list[Follow | None]:
-        """What matches a leader in the view follows it. No I/O."""
+        """Questions that match a leader in the view follow it. No I/O."""
         now = self._clock()
         joined: list[Follow | None] = [None] * len(asks)
         by_shard: dict[int, list[int]] = defaultdict(list)
@@ -135,17 +135,17 @@ class RedisCoalescer:
         return joined
 
     async def claim(self, ask: Ask, position: tuple[int, ...]) -> Lead | Follow | Stale:
-        """To be called while holding a turn at the LLM. Raises RedisError where Redis stays away."""
+        """Must be called while holding an LLM turn. Raises RedisError if Redis stays away."""
         number = shard_of(ask.scope)
         return await self._claim_batches.claim(number, self._new_claim(ask, position[number]))
 
     def settling(
         self, lead: Lead, settlement: Settlement, body: dict[str, Any] | None, *, reusable: float = 0.0
     ) -> Sequence[Any]:
-        """What settles this leader (settle_leader.lua): after the storing, before the publishing.
+        """The arguments that settle this leader (settle_leader.lua), after storing and before publishing.
 
-        reusable: seconds for which questions that come later may have the answer, too (at most 120). Only for what is
-        in the cache for as long: it bridges the time until the vector can be found there.
+        reusable: seconds for which later questions may use the answer (at most 120). Only for answers cached for at
+            least as long: it bridges the time until their vector can be found.
         """
         settled = Settled(SHARED_WITH[settlement], body, reusable)
         due = self._clock() + PIPELINE_SECONDS
@@ -153,7 +153,7 @@ class RedisCoalescer:
         return self._feed.settling(settling)
 
     def drop_answer(self, fingerprint: str, at: float) -> None:
-        """The answer to this question was dropped from the cache: questions that come later do not have it.
+        """The answer to this question was dropped from the cache, so later questions must not get it.
 
         at: Unix ms of Redis's clock.
         """
@@ -189,7 +189,7 @@ class RedisCoalescer:
             self._followers.ended(change.leader)
 
     async def _tend(self) -> None:
-        """Once a second, and at once where somebody waits for it."""
+        """Runs once a second, and at once if something waits for it."""
         while True:
             try:
                 async with asyncio.timeout(PERIOD):
@@ -200,7 +200,7 @@ class RedisCoalescer:
             await self._quietly(self._own.tend(self._clock()))
 
     async def _quietly(self, work: Coroutine[Any, Any, None]) -> None:
-        """It is done again within a second. An error must not end `_tend`, and would not be noticed."""
+        """Logs errors: the work is retried within a second, and an error would end `_tend` unnoticed."""
         try:
             await work
         except Exception as error:  # noqa: BLE001

@@ -1,6 +1,6 @@
-"""The answers that were dropped from the cache lately.
+"""Answers recently dropped from the cache.
 
-The feed is behind by less than a second: what is read of such an answer afterwards may have been settled before.
+The feed lags by up to a second, so records read later may concern answers that settled before the drop.
 """
 
 MOST = 1000
@@ -18,5 +18,5 @@ class Dropped:
             del self._at[next(iter(self._at))]
 
     def includes(self, fingerprint: str, settled_at: float) -> bool:
-        """Whether an answer to this question that was settled then is among them."""
+        """Whether they include an answer to this question that settled at that time."""
         return settled_at <= self._at.get(fingerprint, -1.0)

@@ -1,4 +1,5 @@
-"""Leaders in Redis: a hash and a stream per shard of scopes. The hash is the truth, the stream its trimmed changes."""
+"""Leaders in Redis: a hash and a stream per shard of scopes. The hash is authoritative; the stream has its trimmed
+changes."""
 
 import time
 import zlib
@@ -27,15 +28,15 @@ SHARDS = 16
 KEPT = 4096
 """Records in a feed: eight seconds of a shard with 250 leaders a second."""
 ANSWER_MS = 180_000
-"""Longer than a view keeps what has settled: who follows such a leader finds its answer, though the view lags."""
+"""Longer than a view keeps settled leaders, so that their followers find the answer even if the view lags."""
 DOUBT_MS = 2000
-"""At most, from the end of a worker's lease to the lapse of its leaders. Redis may have been away: a living worker
-renews within a second of its return."""
+"""Maximum time from the end of a worker's lease to the lapse of its leaders. If Redis was away, a live worker renews
+within a second of its return."""
 AT_ONCE = 500
-"""Records in one reply, leaders in one script call: a longer one would keep others waiting."""
+"""Maximum records in one reply, and leaders in one script call: larger ones would delay other clients."""
 
 SIGNS = 6
-"""How often in the time of a lease a claim is a sign of life, beside the renewals."""
+"""How often per lease a claim also counts as a heartbeat, in addition to renewals."""
 
 LEAD = Script("askonce_worker.inflight", "lead")
 SETTLE = Script("askonce_worker.inflight", "settle")
@@ -50,7 +51,7 @@ def shard_of(scope: str) -> int:
 
 @dataclass(frozen=True, slots=True)
 class LeadReply:
-    """records: all that came since, one's own last. gap: the feed no longer holds all that came."""
+    """records: all since then, the worker's own last. gap: the feed no longer holds all of them."""
 
     appended: bool
     records: list[Record]
@@ -65,7 +66,7 @@ class Settling:
 
 
 class Feed:
-    """lease: seconds for which a claim shows that the worker lives. counters: what could not be read or compared."""
+    """lease: seconds for which a claim counts as a heartbeat. counters: of what could not be read or compared."""
 
     def __init__(self, redis: Redis, keys: Keys, *, worker_id: str, embedding_id: str, lease: float) -> None:
         self.counters: Counter[str] = Counter()
@@ -79,7 +80,7 @@ class Feed:
         self._prefixes = [f"{prefix}:leaders:", f"{prefix}:feed:", keys.inflight_answer(""), KEPT, ANSWER_MS]
 
     async def read(self, positions: Mapping[int, str], *, wait_ms: int) -> dict[int, list[Record]]:
-        """What came after these positions; waits for the first record."""
+        """Records after these positions. Waits for the first one."""
         shards = {self._keys.feed(shard).encode(): shard for shard in positions}
         streams: Any = {self._keys.feed(shard): position for shard, position in positions.items()}
         reply: Any = await self._redis.xread(streams, block=wait_ms, count=AT_ONCE)
@@ -105,14 +106,14 @@ class Feed:
         return LeadReply(appended=status == 1, records=records)
 
     async def restore(self, shard: int, leaders: Sequence[Leader]) -> int:
-        """How many of them Redis had lost."""
+        """Restores leaders; returns how many Redis had lost."""
         args: list[Any] = [self._keys.inflight_answer(""), self._worker, self._lease_ms, KEPT]
         for leader in leaders:
             args += (leader.id, leader.scope, encode_leader(leader))
         return int(await RESTORE(self._redis, self._shard_keys(shard), args))
 
     async def snapshots(self, seen: Mapping[int, str]) -> dict[int, Snapshot]:
-        """Of those shards whose feed does not end where `seen` has it."""
+        """Snapshots of the shards whose feed does not end at the position in `seen`."""
         keys = [key for shard in seen for key in (self._keys.leaders(shard), self._keys.feed(shard))]
         replies = await SNAPSHOT(self._redis, keys, list(seen.values()))
         return {
@@ -122,9 +123,9 @@ class Feed:
         }
 
     async def watch(self, leaders: Sequence[tuple[int, str]]) -> list[Settled | None]:
-        """What became of the first of them: None while it lives. One that lapsed or is unknown is not shared.
+        """Outcomes of the first of these leaders: None while one is live. A lapsed or unknown one is not shared.
 
-        Of how many depends on their answers, which may be large. Of one at least.
+        How many depends on the size of their answers; at least one.
         """
         doubt_ms = min(DOUBT_MS, 1000 + self._lease_ms // 3)
         args: list[Any] = [*self._prefixes, encode_settled(Settled("none", lapsed=True)), doubt_ms]
@@ -133,14 +134,14 @@ class Feed:
         return [_state(reply) for reply in await WATCH(self._redis, [self._keys.workers, self._keys.doubted], args)]
 
     async def settle(self, settlings: Sequence[Settling]) -> list[bool]:
-        """Whether each was a leader still."""
+        """Settles leaders; whether each was still one."""
         args = [*self._prefixes]
         for settling in settlings:
             args += self._settle_args(settling)
         return [reply == 1 for reply in await SETTLE(self._redis, [], args)]
 
     def settling(self, settling: Settling) -> Sequence[Any]:
-        """All that settle_leader.lua takes."""
+        """All arguments of settle_leader.lua."""
         return *self._prefixes, *self._settle_args(settling)
 
     def _settle_args(self, settling: Settling) -> tuple[Any, ...]:

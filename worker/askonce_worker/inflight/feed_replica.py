@@ -1,4 +1,4 @@
-"""The worker's views of all shards, kept up with Redis: by the feed, and by reading all again where it has a gap."""
+"""The worker's views of all shards, updated from the feed, or from a fresh snapshot after a gap."""
 
 import asyncio
 import contextlib
@@ -17,17 +17,17 @@ log = structlog.get_logger()
 
 IDLE_MS = 1000
 GATHERED = 0.004
-"""Seconds in which records gather before they are read: claims read what they need themselves."""
+"""Seconds for which records accumulate before they are read. Claims read what they need themselves."""
 AT_REST = 0.5
-"""The same while nobody here waits for what the feed says."""
+"""The same while nothing here waits for the feed."""
 HURRIED = 1.0
-"""Seconds for which it is read at once after a claim that had not seen another leader."""
+"""Seconds for which it is read without delay after a claim missed another leader."""
 
 
 class FeedReplica:
-    """changed: told of every change. reloaded: told of the live leaders of a shard that was read again.
+    """changed: called with every change. reloaded: called with a reloaded shard's live leaders.
 
-    at_rest: whether nobody here waits for what the feed says. A claim then has room, and finds what it had not seen.
+    at_rest: whether nothing here waits for the feed. Claims then have time to catch up by themselves.
     """
 
     def __init__(
@@ -59,14 +59,14 @@ class FeedReplica:
             self._changed(change)
 
     async def catch_up(self) -> None:
-        """Reads again what is broken. Raises RedisError."""
+        """Reloads broken shards. Raises RedisError."""
         async with self._reloading:
             broken = {number: "" for number, shard in enumerate(self.shards) if shard.broken}
             if broken:
                 await self._reload(broken)
 
     async def check(self) -> None:
-        """Whether those that have not moved since the last time are where Redis is. Raises RedisError."""
+        """Checks that shards without progress since the last check are up to date. Raises RedisError."""
         if self._gathering:
             self._wanted.set()
             await asyncio.sleep(GATHERED)
@@ -87,7 +87,7 @@ class FeedReplica:
             self._reloaded(number, snapshot.leaders)
 
     def hurry(self) -> None:
-        """Somebody waits for what comes next."""
+        """Reads the next records without delay, because something waits for them."""
         self._hurried_until = self._clock() + HURRIED
         self._wanted.set()
 

@@ -1,6 +1,6 @@
-"""The questions that wait for a leader of any worker. The feed says when to look; once a second they look anyway.
+"""Questions that wait for a leader of any worker. The feed triggers a check, and there is one every second anyway.
 
-What a leader's followers get is read from Redis alone, in one call for all that are due: nothing depends on the feed.
+Outcomes are read only from Redis, in one call for all that are due, so nothing depends on the feed.
 """
 
 import asyncio
@@ -44,7 +44,7 @@ class Followers:
         return sum(watched.followers for watched in self._watched.values())
 
     async def wait(self, follow: Follow) -> Shared | Freed | AskYourself:
-        """For as long as the leader lives."""
+        """Waits for as long as the leader is live."""
         watched = self._watched.get(follow.leader)
         if watched is None:
             watched = self._watched[follow.leader] = Watched(shard_of(follow.scope))

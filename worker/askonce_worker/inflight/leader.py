@@ -1,4 +1,4 @@
-"""Leaders, and what happens to them. No I/O, no clock."""
+"""Leaders and their outcomes. No I/O, no clock."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,15 +8,15 @@ from askonce_worker.answering.coalescing import Ask
 from askonce_worker.inflight.vectors import Int8
 
 Share = Literal["any", "same", "none"]
-"""Who may have a leader's outcome: all its followers, those with its fingerprint, or none (they claim again)."""
+"""Who may share a leader's outcome: all its followers, those with its fingerprint, or none (they claim again)."""
 Conflict = Callable[[str, str], str | None]
 Reported = Callable[[str, str], bool]
-"""Whether the questions of two fingerprints were matched before, and that was reported as wrong."""
+"""Whether a match of these two fingerprints was reported as wrong."""
 
 
 @dataclass(frozen=True, slots=True)
 class Leader:
-    """slow: its tier may take long, so that nobody follows who cannot wait."""
+    """slow: its tier may take long, so questions that cannot wait do not follow it."""
 
     id: str
     fingerprint: str
@@ -30,9 +30,9 @@ class Leader:
 
 @dataclass(frozen=True, slots=True)
 class Claimant:
-    """A question, and the leader that it becomes if no other one asks the same.
+    """A question, and the leader it becomes unless it matches another one.
 
-    position: tick of the view when the lookup in the caches began.
+    position: tick of the view when its cache lookup began.
     """
 
     ask: Ask
@@ -47,8 +47,8 @@ class Led:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """reusable: seconds for which the answer may serve questions that come later, too; less than 0: for which it serves
-    those that were asked before. at: Unix ms of Redis's clock."""
+    """reusable: seconds for which the answer may also serve later questions; if negative, for which it serves only
+    earlier ones. at: Unix ms of Redis's clock."""
 
     leader: str
     share: Share

@@ -1,9 +1,8 @@
-"""The leaders of one shard, as one worker knows them, and which of them a question may follow. No I/O, no clock.
+"""One worker's view of a shard's leaders, and which of them a question may follow. No I/O, no clock.
 
-A question follows under the rules of a cache hit: the same scope and epochs, and then the same fingerprint, or a vector
-of the same embedding model that is similar enough for the question's own threshold and a text that the guard lets pass.
-Leaders that have settled stay for a while: a question that looked into the caches before the answer was stored still
-finds it here.
+A question follows under the rules of a cache hit: the same scope and epochs and either the same fingerprint, or a
+vector of the same embedding model that meets the question's threshold and a text that the guard accepts. Settled
+leaders are kept for a while, so that a question that read the caches before the answer was stored still finds it here.
 """
 
 from collections import deque
@@ -18,12 +17,12 @@ from askonce_worker.inflight.vectors import Rows
 from askonce_worker.matching.sameness import is_indistinct
 
 MOST_GUARDED = 16
-"""Candidates that the guard looks at for one question, the most similar first."""
+"""Maximum candidates that the guard checks for one question, most similar first."""
 
 
 SETTLED_FOR = 120.0
-"""Seconds for which those that have settled stay. An answer is found here alone until Qdrant, which may be slow, has
-its vector. A lookup that takes longer has to be repeated."""
+"""Seconds for which settled leaders are kept. Until Qdrant, which may be slow, has its vector, an answer can only be
+found here. A lookup that takes longer must be repeated."""
 
 
 @dataclass(slots=True)
@@ -34,11 +33,11 @@ class TrackedLeader:
     ended: int | None = None
     share: Share = "none"
     reusable_until: float = 0.0
-    reusable_until_ms: float = 0.0  # by Redis's clock: a worker that was stopped reads of the end late
+    reusable_until_ms: float = 0.0  # by Redis's clock, because a worker that was suspended reads of the end late
 
 
 class View:
-    """tick: counts the changes. floor: a lookup that began before this tick may have missed more than is kept here."""
+    """tick: counts the changes. floor: a lookup begun before this tick may have missed leaders no longer kept here."""
 
     def __init__(
         self,
@@ -80,7 +79,7 @@ class View:
         self._forget(now)
 
     def replace(self, leaders: Iterable[Leader], now: float) -> None:
-        """What is live, read again. What has settled meanwhile is not known: older lookups must be repeated."""
+        """Replaces the view by a snapshot. Leaders settled meanwhile are unknown, so older lookups must be repeated."""
         self.tick += 1
         self.floor = self.tick
         live = {leader.id: leader for leader in leaders}
@@ -92,7 +91,7 @@ class View:
         self._forget(now)
 
     def since(self, tick: int) -> "View":
-        """Those alone that came after this tick."""
+        """Only those added after this tick."""
         later = View(self._embedding, self._conflict, reported=self._reported)
         newest_first = takewhile(lambda known: known.led > tick, reversed(self._known.values()))
         for known in reversed(list(newest_first)):
@@ -100,13 +99,13 @@ class View:
         return later
 
     def drop_answer(self, fingerprint: str) -> None:
-        """Questions that come later have nothing of what was settled."""
+        """Later questions must not get a settled answer to it."""
         for known in self._known.values():
             if known.leader.fingerprint == fingerprint:
                 known.reusable_until = 0.0
 
     def match(self, claims: Sequence[Claimant], now: float) -> list[Follow | None]:
-        """For each question the leader to follow: of the same fingerprint, else the most similar one."""
+        """The leader to follow for each question: one with the same fingerprint, else the most similar."""
         found = [self._same_fingerprint(claim, now) for claim in claims]
         groups: dict[tuple[str, str, int], list[int]] = {}
         for at, claim in enumerate(claims):
@@ -173,7 +172,7 @@ class View:
             rows.add(leader.id, leader.vector)
 
     def _group(self, leader: Leader) -> tuple[str, str, int] | None:
-        """Those whose vectors may be compared. Of another embedding model, only equal fingerprints meet."""
+        """Leaders whose vectors may be compared. Across embedding models, only equal fingerprints match."""
         if leader.vector is None or leader.embedding != self._embedding:
             return None
         return leader.scope, leader.epochs, len(leader.vector)
@@ -192,7 +191,7 @@ class View:
         self._settled.append((now + self._settled_for, change.leader))
 
     def _forget(self, now: float) -> None:
-        """The settled ones that have been kept long enough, or are too many."""
+        """Drops settled leaders that were kept long enough, or are too many."""
         while self._settled and (self._settled[0][0] <= now or len(self._settled) > self._settled_most):
             _, name = self._settled.popleft()
             self.floor = max(self.floor, self._known[name].ended or 0)
@@ -212,7 +211,7 @@ class View:
 
 
 def _follow(claim: Claimant, leader: Leader, similarity: float, *, same: bool = False) -> Follow:
-    """It says whose answer it is: by the time that it has come, this view may have forgotten the leader."""
+    """Records whose answer it is, because the view may have dropped the leader before the answer arrives."""
     ask = claim.ask
     text = ask.text if same else leader.text
     return Follow(leader.id, text, similarity, same, ask.scope, ask.asked_ms, leader.fingerprint)

@@ -1,8 +1,8 @@
-"""This worker's own leaders, from the proposal until Redis has taken their outcome.
+"""This worker's own leaders, from the proposal until Redis has their outcome.
 
-Each leader is settled in the end, so that no follower waits for ever. One without a claim (the claim gave up, and its
-script ran after all) is released on sight. One that Redis has lost is put back. One whose outcome went out with a
-pipeline that failed is settled again.
+Every leader is eventually settled, so that no follower waits for ever. A leader without a claim (the claim gave up, but
+its script ran after all) is released when seen. A leader that Redis has lost is restored. One whose outcome was in a
+failed pipeline is settled again.
 """
 
 import asyncio
@@ -17,12 +17,12 @@ from askonce_worker.inflight.leader import Change, Leader, Led
 from askonce_worker.inflight.records import Settled
 
 PIPELINE_SECONDS = 2.0
-"""Seconds for a pipeline to settle a leader, before it is done from here."""
+"""Seconds for a pipeline to settle a leader before it is settled from here."""
 
 
 @dataclass(slots=True)
 class Own:
-    """leads: its claim has succeeded. due: from when on it is settled from here."""
+    """leads: its claim succeeded. due: when it is to be settled from here."""
 
     leader: Leader
     leads: bool = False
@@ -32,7 +32,7 @@ class Own:
 
 
 class OwnLeaders:
-    """worker_id: of no other living process."""
+    """worker_id: not shared with any other live process."""
 
     def __init__(self, feed: Feed, worker_id: str, counters: Counter[str]) -> None:
         self.urgent = asyncio.Event()
@@ -44,7 +44,7 @@ class OwnLeaders:
 
     @property
     def leading(self) -> int:
-        """Leaders that are not settled yet, as far as this worker knows."""
+        """Leaders not settled yet, to this worker's knowledge."""
         return sum(own.leads and own.settling is None for own in self._own.values())
 
     def new_name(self) -> str:
@@ -54,7 +54,7 @@ class OwnLeaders:
         self._own.setdefault(leader.id, Own(leader))
 
     def withdraw(self, name: str) -> None:
-        """It is no leader: it follows, or was never sent to Redis."""
+        """It is not a leader: it follows another one, or was never sent to Redis."""
         self._own.pop(name, None)
 
     def leads(self, name: str) -> None:
@@ -69,7 +69,7 @@ class OwnLeaders:
         return settling
 
     def abandon(self, name: str, scope: str) -> None:
-        """Its followers claim again, soon. One whose outcome is known already keeps it."""
+        """Lets its followers claim again soon. A known outcome is kept."""
         own = self._own.get(name)
         if own is None or own.settling is None:
             self.settle(name, scope, Settled("none"), due=0.0)
@@ -80,7 +80,7 @@ class OwnLeaders:
             self.abandon(name, own.leader.scope)
 
     def seen(self, change: Change) -> None:
-        """What the feed says, of one's own leaders and all others."""
+        """Handles a feed record, of this worker's leaders or others."""
         if isinstance(change, Led):
             self._found(change.leader)
             return
@@ -89,7 +89,7 @@ class OwnLeaders:
             self._counters["lapsed"] += 1
 
     def reloaded(self, shard: int, live: Sequence[Leader]) -> None:
-        """What Redis has of a shard."""
+        """Handles a reloaded shard."""
         there = {leader.id for leader in live}
         for leader in live:
             self._found(leader)
@@ -105,7 +105,7 @@ class OwnLeaders:
             self.abandon(leader.id, leader.scope)
 
     async def tend(self, now: float) -> None:
-        """Settles what is due, puts back what Redis has lost. Raises RedisError: to be repeated."""
+        """Settles due leaders, and restores those Redis has lost. On RedisError, call it again."""
         await self._settle_due(now)
         lost: dict[int, list[Own]] = defaultdict(list)
         for own in self._own.values():
@@ -119,7 +119,7 @@ class OwnLeaders:
             await self._settle_due(now)
 
     async def _settle_due(self, now: float) -> None:
-        """Those that are there: a leader that Redis has lost has followers who can still have its answer."""
+        """Skips leaders that Redis has lost: they are restored first, so that their followers still get the answer."""
         owns = [own for own in self._own.values() if own.due <= now and not own.lost]
         due = [own.settling for own in owns if own.settling is not None]
         for at in range(0, len(due), AT_ONCE):

@@ -1,4 +1,4 @@
-"""What stands in Redis about leaders: their records, the feed's, and the answers that followers read."""
+"""Redis records about leaders: their own, the feed's, and the answers that followers read."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ class Settled:
     lapsed: bool = False
 
     def is_past(self, asked_ms: int) -> bool:
-        """Whether a question of that moment comes too late for it: an answer that is not kept is for those alone who
+        """Whether a question asked at that time is too late for it: an answer that is not cached only serves those who
         waited for it."""
         return self.at <= asked_ms and asked_ms >= self.at + self.reusable * 1000
 
@@ -45,7 +45,7 @@ FIELDS = ("fingerprint", "scope", "epochs", "text", "embedding")
 
 
 def encode_leader(leader: Leader) -> bytes:
-    """A line of JSON, then the vector: one byte a component."""
+    """A line of JSON, then the vector with one byte per component."""
     record = {name: getattr(leader, name) for name in FIELDS}
     head = orjson.dumps({**record, "slow": True} if leader.slow else record)
     return head + b"\n" + (b"" if leader.vector is None else leader.vector.tobytes())
@@ -84,12 +84,12 @@ def _change(record_id: bytes, fields: Mapping[bytes, bytes]) -> Change:
 
 def encode_settled(settled: Settled) -> bytes:
     record = {"share": settled.share, "reusable": settled.reusable, "body": settled.body}
-    # settle.lua puts the time before the rest; of one that lapsed none is needed.
+    # settle.lua prepends the time; a lapsed leader needs none.
     return orjson.dumps({**record, "at": 0, "lapsed": True} if settled.lapsed else record)
 
 
 def decode_settled(data: bytes) -> Settled:
-    """What cannot be read is not shared."""
+    """Decodes an outcome. An unreadable one is not shared."""
     try:
         record = read_object(data)
         body = record["body"]
@@ -105,7 +105,7 @@ def decode_settled(data: bytes) -> Settled:
 
 
 def _check_outcome(body: dict[str, Any]) -> None:
-    """A reply, or the failure of a question. Raises ValueError."""
+    """Checks that it is a reply or a question's failure. Raises ValueError."""
     if is_reply(body):
         reply_of(body)
         return

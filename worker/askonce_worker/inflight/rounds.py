@@ -1,7 +1,7 @@
 """Which questions lead and which follow in one batch of claims. The claimant alone decides. No I/O, no clock.
 
-A batch is compared with all that the worker knows, and within itself. Those that match nothing are proposed as leaders.
-If others came first, the rest is compared with the newcomers alone, and proposed again.
+A batch is compared with everything the worker knows, and within itself. Questions that match nothing are proposed as
+leaders. If others came first, the rest is compared with only the newcomers, and proposed again.
 """
 
 from collections.abc import Iterator, Sequence
@@ -25,7 +25,7 @@ class Round:
         self._compared: int | None = None
 
     def decide(self, now: float) -> list[tuple[Claimant, Decision]]:
-        """What is certain by now. `proposals` are for the script, if the feed still ends where the view does."""
+        """Decides what is certain. `proposals` are for the script, if the feed still ends where the view does."""
         undecided = [*self._new, *self.proposals, *(claim for claim, _ in self._followers)]
         certain = list(self._of_itself(undecided))
         done = {claim.leader.id for claim, _ in certain}
@@ -40,12 +40,12 @@ class Round:
         return certain
 
     def appended(self) -> list[tuple[Claimant, Decision]]:
-        """The proposals lead."""
+        """Makes the proposals leaders."""
         leads: list[tuple[Claimant, Decision]] = [(claim, _lead(claim)) for claim in self.proposals]
         return leads + list(self._followers)
 
     def _of_itself(self, claims: Sequence[Claimant]) -> Iterator[tuple[Claimant, Decision]]:
-        """A leader of one's own among the news: the script had run, only its reply was lost."""
+        """Finds the worker's own leaders among the news: the script ran, but its reply was lost."""
         for claim in claims:
             if self._view.is_live(claim.leader.id):
                 yield claim, _lead(claim)
@@ -53,7 +53,7 @@ class Round:
                 yield claim, Stale()
 
     def _leave_out(self, done: set[str]) -> None:
-        """Who would have followed one of these is compared again."""
+        """Followers of these are compared again."""
         self._new = [claim for claim in self._new if claim.leader.id not in done]
         self._new += [
             claim for claim, follow in self._followers if follow.leader in done and claim.leader.id not in done

@@ -1,7 +1,7 @@
-"""One shard's view and how far along the feed it is. No I/O, no clock.
+"""One shard's view and its position in the feed. No I/O, no clock.
 
-Every record of the feed names the one before it. So a view knows whether it has missed something, whatever the reason:
-trimmed records, a Redis that came back without its last writes or empty, a clock that went back.
+Every feed record names its predecessor, so a view can tell that it missed something, whatever the reason: trimmed
+records, a Redis that came back without its last writes or empty, a clock that went back.
 """
 
 from collections.abc import Iterable, Sequence
@@ -15,7 +15,7 @@ START = "0-0"
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """id: in the feed. after: the id before it. change: None where it cannot be read."""
+    """id: in the feed. after: the preceding id. change: None if unreadable."""
 
     id: str
     after: str
@@ -31,7 +31,7 @@ class Snapshot:
 
 
 class Shard:
-    """broken: something was missed; nothing is applied until `replace`."""
+    """broken: records were missed, and none are applied until `replace`."""
 
     def __init__(self, view: View) -> None:
         self.view = view
@@ -39,7 +39,7 @@ class Shard:
         self.broken = True
 
     def apply(self, records: Iterable[Record], now: float) -> list[Change]:
-        """The changes that are new. Records may come twice, and over two connections."""
+        """Applies and returns new changes. Records may arrive twice, and over two connections."""
         applied: list[Change] = []
         for record in records:
             if self.broken or _order(record.id) <= _order(self.position):

@@ -1,9 +1,10 @@
-"""Vectors of 8 bits a component, compared exactly: two records have one similarity, however it is computed.
+"""Vectors with 8 bits per component, compared exactly: the similarity of two records does not depend on how it is
+computed.
 
 A component is an integer, and no vector is longer than `LONGEST`. So (Cauchy-Schwarz) every partial sum of a dot
-product is an integer below 2**24, which float32 holds without rounding: BLAS may add up in any order, over any layout,
-and the result is the same to the last bit. The similarity of the rounded vectors differs from the true one by less than
-0.001, and near a threshold (0.9 and above) by less than 0.0003.
+product is an integer below 2**24, which float32 represents exactly: BLAS may add in any order, over any layout, and the
+result is the same to the last bit. The similarity of the rounded vectors differs from the true one by less than 0.001,
+and near a threshold (0.9 and above) by less than 0.0003.
 """
 
 import numpy as np
@@ -14,11 +15,11 @@ Float32 = NDArray[np.float32]
 
 LONGEST = 4000.0
 SLACK = 1e-4
-"""What float32 may round away of a bound: a candidate more is harmless, one less is not."""
+"""Allowance for float32 rounding of a bound: an extra candidate is harmless, a missing one is not."""
 
 
 def quantised(vector: Float32) -> Int8 | None:
-    """None where there is no direction: zero, NaN, infinity."""
+    """The 8-bit vector. None if it has no direction: zero, NaN, infinity."""
     length = float(np.linalg.norm(vector))
     if not np.isfinite(length) or length == 0:
         return None
@@ -28,9 +29,9 @@ def quantised(vector: Float32) -> Int8 | None:
 
 
 class Rows:
-    """The vectors of named leaders as one matrix: what is near to a vector is found in one product.
+    """The vectors of named leaders as one matrix, so that one product finds all near neighbours.
 
-    Most rows are ruled out by a quarter of their components: the rest adds at most the product of its lengths.
+    A quarter of the components rules out most rows, because the rest adds at most the product of its norms.
     """
 
     def __init__(self, dimensions: int) -> None:
@@ -58,7 +59,7 @@ class Rows:
         self.names.append(name)
 
     def remove(self, name: str) -> None:
-        """The last row takes its place."""
+        """Removes a row; the last row takes its place."""
         row = self._row.pop(name)
         last = self.names.pop()
         if last != name:
@@ -69,7 +70,7 @@ class Rows:
                 array[row] = array[end]
 
     def near(self, vectors: list[Int8], least: list[float]) -> list[list[tuple[float, str]]]:
-        """For each vector the names at least so similar (cosine), the most similar first."""
+        """For each vector, the names with at least this cosine similarity, most similar first."""
         count = len(self.names)
         sought = np.stack(vectors).astype(np.float32)
         lengths = np.sqrt(np.einsum("ij,ij->i", sought, sought))

@@ -1,1 +1,1 @@
-"""How much is under way at a server at a time, and for how long it is waited for."""
+"""How much is in flight at a server, and how long to wait for it."""

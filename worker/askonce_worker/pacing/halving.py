@@ -1,4 +1,4 @@
-"""Some servers refuse a whole request for one bad item in it."""
+"""Splits requests, because some servers refuse a whole request for one bad item."""
 
 from collections.abc import Awaitable, Callable
 
@@ -6,16 +6,16 @@ from askonce_worker.pacing.trouble import Trouble, Undelivered
 from askonce_worker.pacing.waiting import Found, Item, Wanted
 
 MAX_REQUESTS = 40
-"""To find the items that a server refuses among those of one batch: one among 2,048 takes 23."""
+"""Maximum requests to find the refused items of one batch; one among 2,048 takes 23."""
 
 
 async def in_pieces(
     batch: list[Wanted[Item, Found]], ask: Callable[[list[Wanted[Item, Found]]], Awaitable[None]]
 ) -> None:
-    """Asks for all of them; halves a request that is unfit, until the item at fault is alone.
+    """Sends all items, halving an unfit request until the item at fault is alone.
 
-    ask: settles them, or raises Undelivered. Raises what is no item's fault: where nothing of a batch was accepted,
-    it is not the items.
+    ask: settles them, or raises Undelivered. Re-raises errors that no item caused: if nothing of a batch was accepted,
+        its items are not at fault.
     """
     pieces, refusal = [batch], None
     for _ in range(MAX_REQUESTS):

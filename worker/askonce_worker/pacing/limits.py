@@ -1,4 +1,4 @@
-"""For how long a server is waited for, and how much goes into one request."""
+"""How long to wait for a server, and how much goes into one request."""
 
 import sys
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Waits:
-    """Seconds for which each lane waits for a server: the interactive one in all, bulk for one that says nothing."""
+    """Seconds for which each lane waits for a server: interactive in total, bulk while it is silent."""
 
     interactive: float = 3.0
     bulk: float = 60.0
@@ -14,8 +14,8 @@ class Waits:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """items, size: of a batch, and of the sizes of its items. batches: at once. linger: seconds that an item waits for
-    company, while a batch is under way."""
+    """items, size: of a batch: number of items, and the sum of their sizes. batches: at once. linger: seconds that an
+    item waits for others while a batch is in flight."""
 
     items: int
     batches: int

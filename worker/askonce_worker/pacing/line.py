@@ -1,7 +1,7 @@
-"""The line before a server: items of all jobs of a worker wait in it, and go out in batches, as its pace allows.
+"""The line before a server: items from all jobs of a worker wait here and go out in batches, as the pace allows.
 
-A batch that fails goes out again, for as long as its items are waited for. One that is under way is never sent a second
-time, and nobody who gives up ends it: others may want what is in it. More load makes the line longer, and nothing else.
+A failed batch is retried for as long as its items are wanted. A batch in flight is never sent twice, and no caller that
+gives up cancels it, because others may want its items. More load only makes the line longer.
 """
 
 import asyncio
@@ -20,14 +20,14 @@ from askonce_worker.pacing.waiting import INTERACTIVE, REFILL, Found, Item, Wait
 log = structlog.get_logger(__name__)
 
 LOOKS_UP = 1.0
-"""Seconds after which whoever waits looks whether it is still worth while."""
+"""Seconds after which waiters check whether waiting still makes sense."""
 
 
 class Line(Generic[Item, Found]):
     """name: in log events.
 
     send: settles each item of a batch, or raises Undelivered.
-    pause: seconds after so many failures in a row, and what the server asks for, if it does.
+    pause: gives the seconds to pause, from the failures in a row and the pause requested by the server, if any.
     """
 
     def __init__(
@@ -57,31 +57,31 @@ class Line(Generic[Item, Found]):
 
     @property
     def silent_since(self) -> float | None:
-        """Since when a batch is under way and the server has said nothing. None: nothing is."""
+        """Since when a batch has been in flight without a word from the server. None: there is none."""
         return max(min(self._batches.values()), self.health.heard_at) if self._batches else None
 
     @property
     def late(self) -> GivenUp:
-        """Why an item is done without at this moment."""
+        """Why an item goes without the server right now."""
         if self.health.refuses:
             return GivenUp.REFUSED
         return GivenUp.SLOW if self.health.down_since is None and not self._is_silent else GivenUp.AWAY
 
     @property
     def _is_silent(self) -> bool:
-        """Whether a server that would speak if it could has said nothing for as long as bulk waits."""
+        """Whether a server that would respond if it could has been silent for as long as bulk waits."""
         since = self.silent_since if self.health.is_checked else None
         return since is not None and asyncio.get_running_loop().time() - since > self._bulk.seconds - LOOKS_UP
 
     def is_given_up(self, lane: str) -> bool:
-        """Whether nothing is to be waited for in this lane."""
+        """Whether this lane should not wait at all."""
         return self.health.is_given_up(asyncio.get_running_loop().time(), self._patience(lane))
 
     def add(self, wanted: Wanted[Item, Found], lane: str, *, urgent: bool = False) -> None:
         self._waiting.add(wanted, lane, urgent=urgent)
 
     async def wait(self, open_ones: Collection[Wanted[Item, Found]], lane: str, within: float) -> None:
-        """Until all are found, or given up: for `within` seconds at most. What the server says moves the end."""
+        """Waits until all are found or given up, for at most `within` seconds. Responses extend this."""
         patience = self._patience(lane)
         clock = asyncio.get_running_loop().time
         asked = clock()
@@ -103,12 +103,12 @@ class Line(Generic[Item, Found]):
                     wanted.settle(self.late)
 
     def wake(self) -> None:
-        """Sends what there is room for: now, or when the server may be asked again."""
+        """Sends what there is room for, now or when the server may be tried again."""
         if self._timer is not None:
             return
         loop = asyncio.get_running_loop()
         linger = self._limits.linger
-        # Where nothing is under way nobody is to be waited for, but who comes in the same tick of the event loop.
+        # With nothing in flight, wait only for items from the same tick of the event loop.
         seconds = max(linger if self._batches else 0.0, self.health.resumes_at - loop.time())
         if seconds > 0 or linger:
             self._timer = loop.call_later(seconds, self._fill_room)
@@ -116,7 +116,7 @@ class Line(Generic[Item, Found]):
             self._fill_room()
 
     def back(self, seconds: float) -> None:
-        """The server has been heard of: it took so long to answer a greeting."""
+        """The server responded. seconds: how long it took to answer a greeting."""
         self._pace.far(seconds)
         self.health.reached(asyncio.get_running_loop().time())
         self.stop_timer()
@@ -162,7 +162,7 @@ class Line(Generic[Item, Found]):
 
     @property
     def _room_of_a_refill(self) -> int:
-        """One batch of a quarter of the bound: what comes meanwhile waits no longer for it."""
+        """One batch of at most a quarter of the bound, so that other items do not wait long for it."""
         return 0 if self._refills else max(1, self._pace.bound // 4)
 
     def _ended(self, batch: "asyncio.Task[None]") -> None:
@@ -194,7 +194,7 @@ class Line(Generic[Item, Found]):
             self._refills -= batch[0].lane == REFILL
 
     def _failed(self, error: Undelivered, batch: list[Wanted[Item, Found]], began: float, now: float) -> None:
-        """The items that are still waited for are sent again after a pause. Nothing else is sent meanwhile."""
+        """Items still wanted are sent again after a pause. Nothing else is sent meanwhile."""
         left = [wanted for wanted in batch if not wanted.found.done()]
         trouble = error.trouble
         log.warning(f"{self._name}.failed", items=len(left), kind=trouble.value, status=error.status)
@@ -226,7 +226,7 @@ class Line(Generic[Item, Found]):
         self.wake()
 
     def _blame(self, wanted: Wanted[Item, Found], trouble: Trouble, now: float) -> None:
-        """It fails alone. It is tried again, for as long as bulk waits for a server that fails for all."""
+        """Handles an item that fails alone. It is retried for as long as bulk waits for a failing server."""
         if now - wanted.failing_since >= self._bulk.seconds:
             wanted.settle(GivenUp.SLOW if trouble is Trouble.SLOW else GivenUp.AWAY)
             return

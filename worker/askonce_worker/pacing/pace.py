@@ -1,25 +1,26 @@
-"""How many items may be under way at a server. The time that its replies take sets the bound (AIMD). Pure.
+"""How many items may be in flight at a server. Its response times set the bound (AIMD). Pure.
 
-More load then makes a queue in this worker, never a time-out: a server that works through 70 items a second has about
-half a second's worth of them, one that takes thousands at once gets thousands. Workers that share a server share this.
+More load then queues in this worker and never causes time-outs: a server that handles 70 items a second gets about half
+a second's worth, and one that takes thousands at once gets thousands. This also holds for workers that share a server.
 
-A server may also be far away: its replies take long, however little is under way. How far is measured by a greeting
-(`far`), and not counted. Replies cannot tell it: what other workers have under way makes them late in the same way.
+A server may also be far away: its replies take long, however little is in flight. A greeting measures that latency
+(`far`), which is then subtracted. Replies cannot measure it, because other workers' requests delay them in the same
+way.
 """
 
 from dataclasses import dataclass
 
 FAR = 0.5
-"""A reply that takes by this share longer than the way there is slow, if that time is long."""
+"""For a distant server, a reply is slow if it takes longer than the latency by this share."""
 
 
 @dataclass(slots=True)
 class Pace:
     """Times are seconds of any one clock.
 
-    bound: items. quick: a reply within this time raises the bound: twice as many until the first slow one, then by
-    `step`. slow: one that takes longer halves the bound, or lowers it by as much as it took longer, but not below
-    `least`: a server that takes long over anything would serve one item at a time. Only time-outs lower it further.
+    bound: items. quick: a reply within this time raises the bound: it doubles until the first slow reply, then grows by
+        `step`. slow: a longer reply halves the bound, or lowers it in proportion to the excess, but not below `least`;
+        otherwise a server that is always slow would get one item at a time. Only time-outs lower it further.
     """
 
     bound: int = 16
@@ -31,12 +32,13 @@ class Pace:
     _is_seeking: bool = True
     _lowered_at: float = float("-inf")
     _way: float = 0.0
-    """Seconds of a reply that have nothing to do with how much is under way."""
+    """Seconds of a reply that do not depend on how much is in flight."""
     _before: tuple[int, float] | None = None
-    """The bound, and the seconds of the reply by which it was lowered."""
+    """The bound, and the duration in seconds of the reply that lowered it."""
 
     def replied(self, *, began: float, now: float, more_waited: bool) -> None:
-        """more_waited: the bound kept items waiting when the request went out. Else its time says nothing of more."""
+        """more_waited: items were waiting because of the bound when the request was sent. Otherwise its time does not
+        justify more."""
         took = now - began
         self._way = min(self._way, took)
         over = took - self._way
@@ -46,7 +48,7 @@ class Pace:
             self._raise()
 
     def far(self, seconds: float) -> None:
-        """A greeting took so long. If that explains the last slow reply, the bound is what it was before."""
+        """Records a greeting's latency. If it explains the last slow reply, the bound is restored."""
         self._way = seconds
         if self._before is not None:
             bound, took = self._before
@@ -55,7 +57,7 @@ class Pace:
                 self.bound, self._is_seeking = max(self.bound, bound), True
 
     def put_off(self, *, began: float, now: float) -> None:
-        """It was too much at once."""
+        """Lowers the bound: the server got too much at once."""
         self._lower(2.0, began, now)
 
     def timed_out(self, *, began: float, now: float) -> None:
@@ -66,11 +68,11 @@ class Pace:
         return max(self.slow, self._way * FAR)
 
     def _raise(self) -> None:
-        """At most twice as many: additional ones could be more than all before."""
+        """At most doubles the bound, because `step` may exceed it."""
         self.bound = min(self.most, self.bound + (self.bound if self._is_seeking else min(self.step, self.bound)))
 
     def _lower(self, divisor: float, began: float, now: float, took: float | None = None, *, least: int = 1) -> None:
-        """Once for all requests that ran beside one another."""
+        """Lowers the bound once for all concurrent requests."""
         if began < self._lowered_at:
             return
         self._before = None if took is None else (self.bound, took)

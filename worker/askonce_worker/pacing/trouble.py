@@ -1,12 +1,12 @@
-"""Why a batch got no answer, and why an item is done without."""
+"""Why a batch got no answer, and why an item was given up."""
 
 from enum import Enum
 
 
 class Trouble(Enum):
-    """AWAY: the server cannot be reached, or the connection broke. FAILING: it says that something is wrong with it.
-    SLOW: no answer in time. BUSY: it asks to come later. UNFIT: an item of the batch may be at fault. REFUSED: other
-    settings are needed, or other rights.
+    """AWAY: the server cannot be reached, or the connection broke. FAILING: it reports an error of its own. SLOW: no
+    answer in time. BUSY: it asks to retry later. UNFIT: an item of the batch may be at fault. REFUSED: settings or
+    permissions must change.
     """
 
     AWAY = "away"
@@ -18,7 +18,7 @@ class Trouble(Enum):
 
 
 class Undelivered(Exception):
-    """A batch got no answer. pause: seconds for which the server wants to be left alone, where it says so."""
+    """A batch got no answer. pause: seconds after which the server asks to retry, if it does."""
 
     def __init__(self, trouble: Trouble, *, pause: float | None = None, status: int | str | None = None) -> None:
         super().__init__(trouble.value)

@@ -1,4 +1,5 @@
-"""What waits for a server: the interactive lane, then what holds a turn at the LLM, then bulk, and a refill last."""
+"""Items waiting for a server: the interactive lane first, then items that hold an LLM turn, then bulk, and a refill
+last."""
 
 import asyncio
 import contextlib
@@ -12,19 +13,19 @@ Item = TypeVar("Item")
 Found = TypeVar("Found")
 INTERACTIVE, URGENT, BULK, REFILL = LANES = ("interactive", "urgent", "bulk", "refill")
 DOUBTED = 2
-"""After so many failures that may be its own fault, an item shares no batch with others: it fails none of them.
+"""After this many failures that may be its own fault, an item is sent alone, so that it does not fail others.
 
-Whatever waited for a server that was down for all is doubted. So the first goes alone; once it is answered, two, four,
-and so on go together, until one of these batches fails.
+Everything that waited for a server that was down is suspect. So the first item goes alone; once it is answered, two,
+four and so on go together, until one of these batches fails.
 """
 
 
 @dataclass(slots=True, eq=False)
 class Wanted(Generic[Item, Found]):
-    """An item on its way, shared by all that want it. waiting: how many. sent: it is in a request.
+    """An item shared by all that want it. waiting: how many. sent: it is in a request.
 
-    lane: the first one it waits in. failures: of its requests, by what may be its own fault. failing_since: monotonic
-    seconds.
+    lane: the first one it waits in. failures: of its requests that may be its own fault. failing_since: monotonic
+        seconds.
     """
 
     item: Item
@@ -46,24 +47,24 @@ class Wanted(Generic[Item, Found]):
 
 
 class WaitingItems(Generic[Item, Found]):
-    """An item may stand in several lanes: it is taken from the first."""
+    """An item may be in several lanes, and is taken from the first."""
 
     def __init__(self) -> None:
         self._lanes: dict[str, deque[Wanted[Item, Found]]] = {lane: deque() for lane in LANES}
         self._doubted = 1
-        """So many of those in doubt go together."""
+        """How many suspect items go together."""
 
     def __bool__(self) -> bool:
         return any(self._lanes.values())
 
     def add(self, wanted: Wanted[Item, Found], lane: str, *, urgent: bool = False) -> None:
-        """urgent: something else is held up while it waits."""
+        """urgent: it holds up something else while it waits."""
         name = URGENT if urgent and lane == BULK else lane
         self._lanes[name].append(wanted)
         wanted.lane = min(wanted.lane or name, name, key=LANES.index)
 
     def put_back(self, batch: list[Wanted[Item, Found]], *, last: bool) -> None:
-        """Each into its own lane, in the same order. last: behind what waits there, as one may be at fault."""
+        """Puts each back into its lane, in order. last: at the end, because one may be at fault."""
         for wanted in batch if last else reversed(batch):
             wanted.sent = False
             lane = self._lanes[wanted.lane]
@@ -73,18 +74,18 @@ class WaitingItems(Generic[Item, Found]):
                 lane.appendleft(wanted)
 
     def leave(self, wanted: Wanted[Item, Found]) -> None:
-        """Nothing waits for it any more."""
+        """Removes an item that nothing waits for any more."""
         with contextlib.suppress(ValueError):
             self._lanes[wanted.lane].remove(wanted)
 
     def learn(self, *, answered: bool) -> None:
-        """What became of a batch of items in doubt."""
+        """Records the outcome of a batch of suspect items."""
         self._doubted = self._doubted * 2 if answered else 1
 
     def take(self, *, items: int, size: int, refill: int) -> list[Wanted[Item, Found]]:
-        """Removes the first batch that keeps the limits. All of its items are in doubt, or none is.
+        """Removes the first batch within the limits. Its items are either all suspect or none.
 
-        refill: most items of a refill. They share no batch with others, which would take longer for it.
+        refill: maximum items of a refill. They share no batch with others, which they would delay.
         """
         batch: list[Wanted[Item, Found]] = []
         for name, lane in self._lanes.items():
@@ -110,7 +111,7 @@ class WaitingItems(Generic[Item, Found]):
 
 
 def _first(lane: "deque[Wanted[Item, Found]]", size: int) -> Wanted[Item, Found] | None:
-    """The first that is to be sent, unless it is larger than `size`."""
+    """The next item to send, unless it is larger than `size`."""
     while lane and (lane[0].sent or lane[0].found.done() or not lane[0].waiting):
         lane.popleft()
     return lane[0] if lane and lane[0].size <= size else None

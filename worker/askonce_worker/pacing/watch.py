@@ -1,4 +1,4 @@
-"""Asks a server that says nothing whether it is there. So one that is slow is told from one that cannot be reached."""
+"""Probes a silent server, to tell a slow one from an unreachable one."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -12,11 +12,11 @@ from askonce_worker.pacing.waiting import Found, Item
 log = structlog.get_logger(__name__)
 
 EVERY = 1.0
-"""Seconds of silence after which it is asked, and between two questions to one that is away."""
+"""Seconds of silence before a probe, and between probes of an unreachable server."""
 
 
 class Watch:
-    """check: asks, within so many seconds. Returns at any word of the server; raises Undelivered.
+    """check: probes, within a number of seconds. Returns on any response; raises Undelivered.
 
     silence: seconds after which one that says nothing counts as unreachable.
     """
@@ -29,7 +29,7 @@ class Watch:
         line.health.is_checked = True
 
     def start(self) -> None:
-        """Until nothing is under way and the server is there."""
+        """Probes until nothing is in flight and the server is reachable."""
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._run())
 

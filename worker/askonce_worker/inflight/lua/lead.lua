@@ -1,20 +1,19 @@
 #!lua flags=allow-oom
--- Appends leaders to a shard, if no other leader of their scopes came since the claimant last looked. (Endings may
--- have come: a question that follows a leader which has just settled gets its answer all the same.) A claim is a sign
--- of life.
+-- Appends leaders to a shard, unless another leader of their scopes was added since the claimant last looked. (Endings
+-- do not matter: followers of a leader that has just settled still get its answer.) A claim counts as a heartbeat.
 --
 -- KEYS: leaders, feed, workers, doubted
--- ARGV: 1 end of the feed as the claimant knows it   2 worker   3 its lease in ms, 0 where it showed life just before
+-- ARGV: 1 end of the feed as the claimant knows it   2 worker   3 its lease in ms, 0 if it had a heartbeat just before
 --       4 records kept in the feed
 --       5... of each: leader, scope, record
--- Returns {1, what came, ids of the new records}, {0, what came}, or {-1}: what came is not known any more.
+-- Returns {1, news, ids of the new records}, {0, news}, or {-1} if the news is no longer complete.
 local function ending()
   local newest = redis.call('XREVRANGE', KEYS[2], '+', '-', 'COUNT', 1)[1]
   return newest and newest[1] or '0-0'
 end
 
 local most = 500
--- What came begins with the record that the claimant saw last, while that is kept.
+-- The news begins with the last record the claimant has seen, as long as that is kept.
 local came = redis.call('XRANGE', KEYS[2], ARGV[1], '+', 'COUNT', most + 1)
 local last
 if came[1] and came[1][1] == ARGV[1] then

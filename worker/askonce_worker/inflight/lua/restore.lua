@@ -1,9 +1,9 @@
--- Puts back leaders that Redis has lost (a restart without persistence). Those that settled or lapsed stay away.
+-- Restores leaders that Redis has lost (a restart without persistence), except settled or lapsed ones.
 --
 -- KEYS: leaders, feed, workers, doubted
 -- ARGV: 1 prefix of the answers   2 worker   3 its lease in ms   4 records kept in the feed
 --       5... of each: leader, scope, record
--- Returns how many were put back.
+-- Returns how many were restored.
 local clock = redis.call('TIME')
 local deadline = clock[1] * 1000 + math.floor(clock[2] / 1000) + ARGV[3]
 -- Removing comes first: Redis lets a script that has begun to write go on even when its memory is full.

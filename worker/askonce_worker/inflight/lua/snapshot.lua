@@ -1,4 +1,4 @@
--- The live leaders and the end of the feed, of those shards whose feed does not end where the caller thinks.
+-- The live leaders and the end of the feed, for shards whose feed does not end where the caller expects.
 --
 -- KEYS: of each: leaders, feed
 -- ARGV: of each: end of the feed as the caller knows it ('' for not at all)

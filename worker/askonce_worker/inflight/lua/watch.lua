@@ -1,12 +1,12 @@
--- What has become of leaders, for the questions that wait for them. A leader whose worker is not alive is removed, once it was
--- seen to be so for a while: after Redis was away all signs of life have run out, and a living worker renews at once.
+-- The outcomes of leaders, for their followers. A leader is removed once its worker has been without a heartbeat for a
+-- while: after Redis was away all heartbeats have expired, and live workers renew at once.
 --
 -- KEYS: workers, doubted
 -- ARGV: 1 prefix of the leaders   2 prefix of the feeds   3 prefix of the answers   4 records kept in a feed
 --       5 lifetime of an answer in ms   6 the answer of a leader that lapsed
---       7 ms for which a worker is only doubted   8... of each: shard, leader (`worker/rest`)
--- Returns for each: '' it lives, its answer, or nil: nothing is known of it. For the first ones only, where their answers
--- have more than 4 MB together: one at least.
+--       7 ms for which a worker is only in doubt   8... of each: shard, leader (`worker/rest`)
+-- Returns for each: '' if it is live, its answer, or nil if it is unknown. If the answers exceed 4 MB together, only
+-- for the first ones, at least one.
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local replies, size = {}, 0
