@@ -1,6 +1,6 @@
 """Reads many entries, or markers, with a bound on the bytes of each reply.
 
-Redis serves no other client while it builds a reply. Entries that would make it too large take further calls.
+Redis serves no other client while it builds a reply, so entries that would make it too large take further calls.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,11 +17,11 @@ ENTRIES = Script("askonce_worker.cache", "entries")
 MARKERS = Script("askonce_worker.cache", "markers")
 
 MOST_BYTES = 4_194_304
-"""Of the entries in one reply; a larger one comes alone."""
+"""Maximum bytes of entries in one reply; a larger entry comes alone."""
 SMALL = 65_536
-"""Bytes of an entry that comes with the first reply: almost all are smaller, and one command reads such a one."""
+"""Maximum bytes of an entry in the first reply. Almost all are smaller and can be read with one command."""
 MARKER_BYTES = 65_536
-"""Of what stands under a job id: all of a pending marker, the beginning of an answer."""
+"""Bytes read under a job id: a whole pending marker, or the beginning of an answer."""
 
 
 class EntryReader:
@@ -38,11 +38,11 @@ class EntryReader:
             self._ask(pipe, fingerprints, SMALL)
 
     def ask_markers(self, pipe: Any, namespace: str, job_ids: Sequence[str]) -> None:
-        """Adds one command to a pipeline. It replies with what each marker, or answer, begins with."""
+        """Adds one command to a pipeline. Its reply has the beginning of each marker or answer."""
         pipe.evalsha(MARKERS.sha, 0, self._keys.result(namespace, ""), MARKER_BYTES, *job_ids)
 
     async def run(self, fill: Callable[[Any], None]) -> list[Any]:
-        """Runs a pipeline. Loads the scripts where Redis does not know them."""
+        """Runs a pipeline. Loads scripts that Redis does not know."""
         try:
             return await self._run_once(fill)
         except NoScriptError:
@@ -59,7 +59,7 @@ class EntryReader:
         return replies
 
     async def complete(self, fingerprints: Sequence[str], reply: list[Any] | bytes | None) -> list[bytes | None]:
-        """The entries, those too that were left out of the reply for their size."""
+        """All entries, including those left out of the reply because of their size."""
         found: list[Any] = list(reply) if isinstance(reply, list) else [_single(reply)]
         while left := [at for at, entry in enumerate(found) if isinstance(entry, int)]:
             [more] = await self.run(partial(self._ask, fingerprints=[fingerprints[at] for at in left], most=0))
@@ -72,12 +72,12 @@ class EntryReader:
 
 
 def _unless_foreign(reply: Any) -> Any:
-    """None for what is no string: nothing of ours."""
+    """The reply, or None for a key that is not a string and so not ours."""
     return None if isinstance(reply, ResponseError) and str(reply).startswith("WRONGTYPE") else reply
 
 
 def _single(found: bytes | None) -> bytes | int | None:
-    """As the script has it: the entry, its size where that is too large, or None."""
+    """One entry as the script returns it: the entry, its size if too large, or None."""
     if not found:
         return None
     return found if len(found) <= SMALL else len(found)

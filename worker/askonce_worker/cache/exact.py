@@ -21,12 +21,12 @@ from askonce_worker.logs.unreadable import Refusals
 
 FINGERPRINT_AT = len('{"fingerprint":"')
 Read = tuple[Sequence[bytes], Sequence[bytes | None], dict[str, str]]
-"""Markers and entries of questions, and the stamps by model."""
+"""Markers and entries of questions, and epoch stamps by model."""
 PENDING_AT = len('{"fingerprint":"') + 43 + len('",')
 
 
 class ExactCache:
-    """reported: is kept up with Redis by each lookup. fits: by it an entry is one for its question."""
+    """reported: updated from Redis by each lookup. fits: whether an entry fits its question."""
 
     def __init__(
         self,
@@ -44,10 +44,11 @@ class ExactCache:
         self._reader = EntryReader(redis, keys)
 
     async def look_up(self, questions: Sequence[Question], job: str = "") -> list[QuestionState]:
-        """Markers, entries and epochs of questions of one namespace, in one round trip; none where the claim read them.
+        """Markers, entries and epochs of questions of one namespace, in one round trip, or none if the claim read them.
 
-        job: `lane:job`. A question that was submitted again, beside new ones, is its first job's while that exists, and
-        not pending in this one: else two workers would ask it, and what never follows would be paid twice.
+        job: `lane:job`. A question submitted again, among new ones, belongs to its first job as long as that exists,
+            and is not pending in this one. Otherwise two workers would ask it, and questions that never follow would be
+            paid for twice.
         """
         read = self._claimed(questions[0]) if job and len(questions) == 1 else None
         markers, entries, epochs = read or await self._read_all(questions)
@@ -62,7 +63,7 @@ class ExactCache:
         return known
 
     def _claimed(self, question: Question) -> Read | None:
-        """What the claim of the question's job has read. None: it has to be read now."""
+        """What the claim of the question's job read. None: it must be read now."""
         found = seen()
         if found is None or not self._reported.is_current(found.wrong, found.dropped) or len(found.entry) > SMALL:
             return None
@@ -95,7 +96,7 @@ class ExactCache:
     async def _elsewhere(
         self, questions: Sequence[Question], markers: Sequence[bytes], jobs: Sequence[bytes]
     ) -> set[int]:
-        """Indexes of those that wait in other jobs. A further round trip, where there are any."""
+        """Indexes of questions that wait in other jobs. Takes a further round trip if there are any."""
         others = {
             at: _job_of(marker)
             for at, marker in enumerate(markers)
@@ -111,7 +112,7 @@ class ExactCache:
     async def _known(self, question: Question, marker: bytes, raw: bytes | None, epochs: str) -> QuestionState:
         pending = _is_pending(marker)
         if pending and not marker.startswith(question.fingerprint.encode(), FINGERPRINT_AT):
-            # Its answer could never be published: it is not paid for.
+            # Its answer could never be published, so it must not be paid for.
             self._refusals("question", job=question.job_id, reason="submitted under another fingerprint")
             pending = False
         entry = None
@@ -125,11 +126,11 @@ class ExactCache:
         if entry.epochs != epochs or entry.scope != question.scope:
             return False
         if not entry.valid and question.schema is not None:
-            await asyncio.sleep(0)  # a look takes its time: between those of a chunk, others have their turn
+            await asyncio.sleep(0)  # checking takes time: yield to others between the entries of a chunk
         return self.fits(question, entry)
 
     def fits(self, question: Question, entry: Entry) -> bool:
-        """An entry of the question's scope."""
+        """Whether an entry of the question's scope fits it."""
         return entry.valid or question.schema is None or self._fits(question, entry.body) is None
 
     async def entries(self, fingerprints: Sequence[str]) -> dict[str, Entry]:
@@ -164,7 +165,7 @@ class ExactCache:
         return found
 
     def _read(self, fingerprint: str, raw: bytes) -> Entry | None:
-        """None for one that cannot be read: it counts as gone, and is replaced by the next answer."""
+        """The entry. None if unreadable: it counts as missing, and the next answer replaces it."""
         entry = read_entry(fingerprint, raw)
         if entry is None:
             self._refusals("entry", fingerprint=fingerprint)
@@ -172,7 +173,7 @@ class ExactCache:
 
 
 def _names(job: str) -> list[bytes]:
-    """As a marker may name this job: a part of one that was split (`JOB.ID`) has the questions of the whole."""
+    """The names a marker may have for this job: for a part of a split job (`JOB.ID`), also the whole job's."""
     return [f'"job":"{name}"'.encode() for name in dict.fromkeys((job, job.partition(".")[0])) if name]
 
 
@@ -181,7 +182,7 @@ def _is_pending(marker: bytes) -> bool:
 
 
 def _job_of(marker: bytes) -> str:
-    """The job in which it waits; '' where that cannot be read."""
+    """The job in which it waits; '' if unreadable."""
     try:
         pending = read_pending(marker)
     except ValueError:

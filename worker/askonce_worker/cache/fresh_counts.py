@@ -1,4 +1,4 @@
-"""Counts what was published, once a second: publishing itself only notes it, in one command instead of a dozen."""
+"""Counts published answers once a second: publishing itself only leaves a note, with one command instead of a dozen."""
 
 import asyncio
 
@@ -17,7 +17,7 @@ PERIOD = 1.0
 
 
 class FreshCounts:
-    """What a worker that is killed has noted is counted by the next one, or by who reads the counters."""
+    """Notes left by a killed worker are counted by the next one, or by a reader of the counters."""
 
     def __init__(self, redis: Redis, keys: Keys) -> None:
         self._redis = redis

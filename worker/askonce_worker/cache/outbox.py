@@ -1,10 +1,10 @@
-"""Vectors on their way to Qdrant, drained in batches by whichever worker is free.
+"""The outbox of vectors for Qdrant, drained in batches by whichever worker is free.
 
 An answer and its vector are written to Redis in one transaction. From there the vector reaches Qdrant at least once,
 and writing it twice changes nothing. Qdrant may be away for hours: the stream is bounded, and waits.
 
-A batch that fails is tried again in smaller ones: so a slow server is given less at a time, and what it does not take
-holds up nothing else. What a failed try has stored all the same, its reply being lost or late, is not sent again.
+A failed batch is retried in smaller ones, so a slow server gets less at a time, and records it does not accept hold up
+no others. Records that a failed try stored anyway, because its reply was lost or late, are not sent again.
 """
 
 import asyncio
@@ -37,25 +37,25 @@ log = structlog.get_logger()
 
 DROP_CONSUMERS = Script("askonce_worker.cache", "drop_consumers")
 NAME = "outbox"
-"""Under which health knows it."""
+"""Its name in the health registry."""
 GROUP = "qdrant"
 BATCH = 256
 GATHERED = 0.2
-"""Seconds in which vectors gather for the next batch, where they are few. Until one is found in Qdrant, what has just
-been answered is found among the questions in flight."""
+"""Seconds for which a few vectors wait for more. Until Qdrant has a vector, its answer is found among the questions in
+flight."""
 STUCK_MS = 90_000
-"""A batch that another worker took is taken over after this time: longer than storing it may take."""
+"""Time after which a batch is taken over from another worker: longer than storing it may take."""
 FORGOTTEN_MS = 3_600_000
-"""A reader that was silent for this long is gone."""
+"""A reader that was silent for this long counts as gone."""
 LONGEST_PAUSE = 15.0
 
 EMBEDDED_WITHIN = 60.0
-"""Seconds for which a batch waits for vectors that are still to be made. The sweep orders again what is missing."""
+"""Seconds for which a batch waits for missing vectors to be made. The sweep reorders any that are still missing."""
 
 
 class VectorWriter(Protocol):
     async def upsert(self, vectors: Sequence[StoredVector]) -> None:
-        """Raises VectorRefused where one of them is at fault, else SemanticCacheDown."""
+        """Raises VectorRefused if one of them is at fault, else SemanticCacheDown."""
         ...
 
     async def missing(self, vectors: Sequence[StoredVector]) -> list[StoredVector]:
@@ -75,7 +75,7 @@ class Outbox:
         worker: This worker's name.
         embedding: The model of the embedder.
         refusals: Counts what is dropped.
-        health: Is told of errors that will not end by themselves.
+        health: Notified of errors that will not resolve by themselves.
     """
 
     def __init__(
@@ -106,7 +106,7 @@ class Outbox:
         self._next_look = 0.0
 
     async def run(self) -> None:
-        """Drains until cancelled. Goes on when Redis and Qdrant are back."""
+        """Drains until cancelled. Continues when Redis and Qdrant are back."""
         pause = 0.0
         await self._make_group()
         with contextlib.suppress(*TROUBLE):
@@ -133,19 +133,19 @@ class Outbox:
             await self._redis.xgroup_create(self._key, GROUP, id="0", mkstream=True)
 
     async def _drain_one(self) -> int:
-        """How many it took."""
+        """Drains one batch; returns how many records it took."""
         tried = await self._stuck()
         fresh = [] if tried else await self._fresh()
         if not fresh:
             tried = tried or await self._failed()
         if fresh or tried:
             await self._store(fresh or tried, tried=bool(tried))
-            # Not twice the size: where the server has a limit, every second batch would be over it.
+            # Not double: if the server has a limit, every second batch would exceed it.
             self._size = min(BATCH, self._size + max(1, self._size // 4))
         return len(fresh or tried)
 
     async def _store(self, records: list[Record], *, tried: bool) -> None:
-        """tried: they have been sent before, perhaps with success."""
+        """tried: they were sent before, perhaps successfully."""
         vectors = await self._vectors(records)
         for same_size in by_dimension(vectors):
             await self._write(await self._writer.missing(same_size) if tried else same_size)
@@ -157,7 +157,7 @@ class Outbox:
         log.debug("outbox.drained", vectors=len(vectors))
 
     async def _write(self, vectors: list[StoredVector]) -> None:
-        """A vector that Qdrant refuses for good is dropped, and keeps no other out."""
+        """Drops a vector that Qdrant refuses permanently, so that it does not block others."""
         try:
             await self._writer.upsert(vectors)
         except VectorRefused:
@@ -168,7 +168,7 @@ class Outbox:
                 await self._write([vector])
 
     async def _stuck(self) -> list[Record]:
-        """What other workers took long ago. Is looked for now and then, and again while there is some."""
+        """Records that other workers took long ago. Checked now and then, and repeatedly while there are some."""
         now = time.monotonic()
         if now < self._next_look:
             return []
@@ -177,13 +177,14 @@ class Outbox:
         return [record for record in reply[1] if record[1]]
 
     async def _fresh(self) -> list[Record]:
-        """Waits for them, unless there are others that wait for another try."""
+        """New records. Waits for them, unless others are due for a retry."""
         wait = None if self._is_behind else 1000
         reply = await self._redis.xreadgroup(GROUP, self._worker, {self._key: ">"}, count=self._size, block=wait)
         return list(reply[0][1]) if reply else []
 
     async def _failed(self) -> list[Record]:
-        """What this worker has taken and Qdrant has not. Comes last, and in turns: no record holds up another."""
+        """Records this worker took but Qdrant did not accept. They come last and take turns, so that none holds up
+        another."""
         reply = await self._redis.xreadgroup(GROUP, self._worker, {self._key: self._after}, count=self._size)
         records = list(reply[0][1]) if reply else []
         self._after = records[-1][0].decode() if records else "0"
@@ -191,8 +192,8 @@ class Outbox:
         return [record for record in records if record[1]]
 
     async def _vectors(self, records: list[Record]) -> list[StoredVector]:
-        """The vectors that stand in the records, and those that have to be made first: of answers put in by hand, and
-        of those whose vector is another embedding model's."""
+        """The vectors in the records, and those that must be made first: for answers stored by clients, and for vectors
+        of another embedding model."""
         made = await self._embedded([fields for _, fields in records if not own_vector(fields, self._embedding)])
         vectors = []
         for _, fields in records:
@@ -216,5 +217,5 @@ class Outbox:
 
 
 def _reason(error: Exception) -> str:
-    """What Qdrant says; Redis's errors may quote what they were sent."""
+    """Qdrant's own words. Redis errors may quote what was sent, so they are left out."""
     return str(error)[:200] if isinstance(error, SemanticCacheDown) else ""

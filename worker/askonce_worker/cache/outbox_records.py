@@ -1,4 +1,4 @@
-"""What stands in the outbox, read back: names, vectors and facts, none of which is taken on trust."""
+"""Reads outbox records: names, vectors and facts, all of which are checked."""
 
 import re
 from collections.abc import Sequence
@@ -17,14 +17,14 @@ Record = tuple[bytes, Fields]
 
 
 def written_name(fields: Fields) -> str:
-    """The fingerprint, or '' where it is none."""
+    """The fingerprint, or '' if malformed."""
     name = fields.get(b"fingerprint", b"")
     return name.decode() if FINGERPRINT.fullmatch(name) else ""
 
 
 def own_vector(fields: Fields, embedding: str) -> bytes | None:
-    """The vector if it is of this embedding model. One of another must not get into this one's collection: during a
-    rollout both are at work."""
+    """The vector if it is of this embedding model. During a rollout two models are in use, and a vector must not get
+    into the other one's collection."""
     raw = fields.get(b"vector")
     if not raw:
         return None
@@ -35,7 +35,7 @@ def own_vector(fields: Fields, embedding: str) -> bytes | None:
 
 
 def floats_of(raw: bytes) -> Vector | None:
-    """None for what has no direction, or is not a vector: Qdrant would refuse its whole batch."""
+    """The vector. None if it is malformed or has no direction: Qdrant would refuse its whole batch."""
     if len(raw) % 4 or len(raw) > 4 * MAX_DIMENSIONS:
         return None
     vector = np.frombuffer(raw, np.float32)
@@ -43,7 +43,7 @@ def floats_of(raw: bytes) -> Vector | None:
 
 
 def by_dimension(vectors: Sequence[StoredVector]) -> list[list[StoredVector]]:
-    """An upsert is of one collection, and each dimension has its own."""
+    """Groups by dimension, because each has its own collection, and an upsert concerns one."""
     batches: dict[int, list[StoredVector]] = {}
     for vector in vectors:
         batches.setdefault(len(vector.vector), []).append(vector)

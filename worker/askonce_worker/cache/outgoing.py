@@ -1,7 +1,7 @@
-"""What waits to be sent to Redis, and how much of it goes at once: bounded in bytes as well as in number.
+"""The queue of answers for Redis. Batches are bounded in bytes as well as in number.
 
-An answer may have megabytes. A batch holds one such answer, or many small ones. So neither the worker's memory nor a
-single script in Redis depends on how many large answers come at the same time.
+An answer may be megabytes long. A batch holds one such answer, or many small ones, so neither the worker's memory nor
+the duration of a script depends on how many large answers arrive at once.
 """
 
 import asyncio
@@ -22,17 +22,17 @@ from askonce_worker.cache.snapshot_runs import SnapshotRuns
 from askonce_worker.queue.leased_job import LeasedJob
 
 MOST_AT_ONCE = 256
-"""Results and entries in one batch: a longer script would keep other clients of Redis waiting."""
+"""Maximum results and entries in one batch: a longer script would delay other clients of Redis."""
 MOST_BYTES = 2_097_152
-"""Of a batch, before its last record."""
+"""Maximum bytes of a batch before its last record."""
 
 
 @dataclass(slots=True)
 class Parcel:
-    """What one call of `send` hands over.
+    """The content of one call of `send`.
 
-    settle: the arguments that settle a leader, if there is one. job: whose answers these are. last: it ends with them.
-    begun: entries and settling are sent, or on their way. sent: how many of `finished` are.
+    settle: the arguments that settle a leader, if there is one. job: the answers' job. last: it ends with them. begun:
+        entries and settling are sent or in flight. sent: how many of `finished` are.
     """
 
     entries: Sequence[NewEntry]
@@ -53,15 +53,15 @@ class Parcel:
             self.job.end.spoiled = True
         if not self.done.done():
             self.done.set_exception(error)
-            self.done.exception()  # a caller that has gone does not make it 'never retrieved'
+            self.done.exception()  # so that asyncio does not report 'never retrieved' after its caller has gone
 
 
 @dataclass(slots=True)
 class Batch:
-    """What goes out in one round trip.
+    """The content of one round trip.
 
-    scopes, stored, settled, published: the scripts' arguments. parcels: those it has parts of. ends: jobs whose last
-    answers are among these.
+    scopes, stored, settled, published: the scripts' arguments. parcels: those included in part or whole. ends: jobs
+    whose last answers are included.
     """
 
     parcels: list[Parcel] = field(default_factory=list)
@@ -84,8 +84,8 @@ class Batch:
 
 
 class Packing:
-    """Makes the scripts' arguments. cache_ttl: seconds. embedding: the model of the vectors. compress: whether large
-    entries are compressed."""
+    """Builds the scripts' arguments. cache_ttl: seconds. embedding: the model of the vectors. compress: whether to
+    compress large entries."""
 
     def __init__(self, *, cache_ttl: float, embedding: str, compress: bool) -> None:
         self._cache_ttl = cache_ttl
@@ -95,9 +95,9 @@ class Packing:
         self._runs = SnapshotRuns()
 
     def next_batch(self, waiting: deque[Parcel]) -> Batch:
-        """Takes the first parcels, or the next part of the first one. At least one must wait.
+        """Takes the first parcels, or the next part of the first one. At least one must be waiting.
 
-        A parcel that cannot be written fails, and holds up no other.
+        A parcel that cannot be serialised fails without holding up others.
         """
         batch = Batch()
         while waiting and not batch.is_full:
@@ -123,7 +123,7 @@ class Packing:
             batch.ends.append(parcel.job)
 
     def _begin(self, batch: Batch, parcel: Parcel) -> None:
-        """Entries and settling come before the first result, in the same round trip."""
+        """Adds entries and settling before the first result, in the same round trip."""
         parcel.begun = True
         for entry in parcel.entries:
             arguments = self._entry(entry)
@@ -131,7 +131,7 @@ class Packing:
             batch.scopes += self._kept_scopes.note(entry.question, entry.question.ttl or self._cache_ttl)
             batch.count(len(arguments[1]))
             if parcel.settle:
-                batch.size += len(arguments[1])  # the answer goes to the followers, too
+                batch.size += len(arguments[1])  # followers get the answer, too
         batch.settled += parcel.settle
 
     def _publish(self, batch: Batch, item: Finished) -> None:
@@ -157,10 +157,10 @@ class Packing:
         }
         named = entry.body.get("model")
         snapshot = " ".join(named[:200].split()) if isinstance(named, str) else ""
-        # Upkeep reads what stands before the question, and no further.
+        # Upkeep only reads what comes before the question.
         head = {**facts, "semantic": entry.semantic, "snapshot": snapshot}
         if question.schema is not None:
-            head["valid"] = True  # nothing else is kept of such a question
+            head["valid"] = True  # nothing else of such a question is stored
         record = {**head, "question": question.text, "body": entry.body}
         return [
             question.fingerprint,

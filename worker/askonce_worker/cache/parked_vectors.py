@@ -1,4 +1,4 @@
-"""The vectors of parked questions, in collections of their own beside the cache's."""
+"""The vectors of parked questions, in collections separate from the cache's."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -31,7 +31,7 @@ class QdrantParkedVectors:
         await self._cache.upsert(vectors)
 
     async def read(self, fingerprints: Sequence[str]) -> Mapping[str, Vector]:
-        """By fingerprint, as far as they are there. Raises SemanticCacheDown."""
+        """The vectors that exist, by fingerprint. Raises SemanticCacheDown."""
         names = {str(messages.uuid_of(fingerprint)): fingerprint for fingerprint in fingerprints}
         found: dict[str, Vector] = {}
         for collection in await self._collections():
@@ -50,7 +50,7 @@ class QdrantParkedVectors:
         return found
 
     async def delete(self, fingerprints: Sequence[str]) -> None:
-        """These, and all that have expired. Raises SemanticCacheDown."""
+        """Deletes these and all expired ones. Raises SemanticCacheDown."""
         these = qdrant.HasIdCondition(has_id=[messages.point_id(fingerprint) for fingerprint in fingerprints])
         expired = messages.in_range("expires_at", lt=time.time())
         either = qdrant.Filter(should=[qdrant.Condition(has_id=these), expired])

@@ -1,7 +1,7 @@
-"""The way out: answers are stored, told to followers and published, in this order and in one round trip.
+"""Delivers answers: stored, sent to followers and published, in this order and in one round trip.
 
-What the jobs of a worker finish within one round trip to Redis goes out with the next one. While Redis is away answers
-are kept, and sent again until Redis has taken them: they were paid for. Sending one twice changes nothing.
+Answers that a worker's jobs finish during one round trip to Redis go out together in the next. While Redis is away,
+answers are kept and resent until Redis accepts them, because they were paid for. Sending one twice has no effect.
 """
 
 import asyncio
@@ -35,16 +35,17 @@ log = structlog.get_logger()
 DELIVER = Script("askonce_worker.cache", "deliver")
 
 AGAIN = 1.0
-"""Seconds from one try to the next, while Redis is away."""
+"""Seconds between tries while Redis is away."""
 HAS_ROOM = 0.5
-"""Seconds for which Redis has room, once it had much of it: looking takes longer than storing."""
+"""Seconds for which Redis counts as having room after a check showed ample room: checking takes longer than storing."""
 LAST_FLUSH = 5.0
-"""Seconds for which a worker that stops tries to deliver."""
+"""Seconds for which a stopping worker tries to deliver."""
 
 
 @dataclass(frozen=True, slots=True)
 class Replies:
-    """What the scripts said. published: of each result, whether it went over its pending marker. ended: of each job."""
+    """Replies of the scripts. published: whether each result replaced its pending marker. ended: whether each job
+    ended."""
 
     published: Sequence[int]
     ended: Sequence[int]
@@ -57,13 +58,13 @@ class Publisher:
         redis: The connection.
         keys: Names of the keys.
         worker: This worker's name.
-        counts: Of this worker's calls; they go out with the answers.
+        counts: Counters of this worker's calls, sent with the answers.
         embedding: The model of the vectors.
         cache_ttl: Seconds for which an entry lives.
         result_ttl: Seconds for which a result lives.
         outbox_max: Vectors that may wait for Qdrant.
         compress: Whether large entries are compressed.
-        on_published: Each is called with the answers that went over pending markers.
+        on_published: Each is called with the answers that replaced pending markers.
         stage: Observes the time it takes.
     """
 
@@ -103,7 +104,7 @@ class Publisher:
         entries: Sequence[NewEntry] = (),
         settle: Sequence[Any] = (),
     ) -> None:
-        """Returns once Redis has taken it all. A caller that is cancelled does not take its parcel back."""
+        """Returns once Redis has accepted it all. Cancelling the caller does not withdraw its parcel."""
         job, last = chunk_end.handed_over(item.question.job_id for item in finished)
         parcel = Parcel(entries, finished, settle, job, last)
         self._waiting.append(parcel)
@@ -119,7 +120,7 @@ class Publisher:
             await asyncio.shield(parcel.done)
 
     async def aclose(self) -> None:
-        """Sends what waits, and counts that had no answer to go out with. Gives up after a while."""
+        """Sends what is waiting, and counts not yet sent with an answer. Gives up after a while."""
         try:
             async with asyncio.timeout(LAST_FLUSH):
                 if self._counts.report().counts:
@@ -173,7 +174,7 @@ class Publisher:
                 log.error("publish.not_told", error=type(error).__name__, where=place(error))
 
     async def _delivered(self, batch: Batch, report: CountsReport) -> Replies:
-        """Sends it until Redis has taken it, however long Redis is away."""
+        """Resends until Redis accepts, however long it is away."""
         while True:
             try:
                 return await self._sent(batch, report)
@@ -199,7 +200,7 @@ class Publisher:
         return Replies(published[: len(batch.items)], published[len(batch.items) :])
 
     def _pipeline(self, batch: Batch, report: CountsReport) -> Any:
-        """Each step may run twice: a result, a settled leader, an entry and a report are what they were."""
+        """Each step may run twice without effect on a result, a settled leader, an entry or a report."""
         kept = self._keys
         pipe = self._redis.pipeline(transaction=False)
         if batch.scopes:

@@ -1,4 +1,4 @@
-"""What Redis knows of a question that is explained, and the way back of the explanation."""
+"""Redis data for explaining a question, and the reply to the client."""
 
 from collections.abc import Sequence
 
@@ -17,11 +17,11 @@ from askonce_worker.explaining.ports import Known
 from askonce_worker.logs.unreadable import Refusals
 
 KEPT = 60
-"""Seconds for which a reply waits for its client."""
+"""Seconds for which a reply is kept for its client."""
 
 
 class QuestionFacts:
-    """reported: is kept up with Redis by each look."""
+    """reported: updated from Redis by each lookup."""
 
     def __init__(
         self, redis: Redis, keys: Keys, exact: ExactCache, reported: ReportedPairs, refusals: Refusals

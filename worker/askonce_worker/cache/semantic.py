@@ -1,7 +1,7 @@
-"""The semantic cache: questions' vectors in Qdrant, found by similarity within one scope.
+"""The semantic cache: question vectors in Qdrant, searched by similarity within one scope.
 
-A point holds what a hit is checked by (scope, epochs, expiry) and the fingerprint, which leads to the entry in Redis.
-The question's text is not in it. How the calls go out, and why over gRPC: `qdrant_messages.py`.
+A point holds what a hit is checked against (scope, epochs, expiry) and the fingerprint of the entry in Redis, but not
+the question's text. `qdrant_messages.py` makes the calls, and says why over gRPC.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ log = structlog.get_logger()
 
 LOOKING = 3.0
 STORING = 60.0
-"""Seconds for a call. Vectors wait in the outbox meanwhile."""
+"""Timeout of a call in seconds. Vectors wait in the outbox meanwhile."""
 PATIENT = Waits()
 LOOKS_AGAIN = 15.0
 
@@ -64,7 +64,7 @@ class QdrantSemanticCache:
 
     @property
     def most_under_way(self) -> int:
-        """Searches that may be under way at present."""
+        """Searches that may currently be in flight."""
         return self._searches.most_under_way
 
     async def search(
@@ -74,7 +74,7 @@ class QdrantSemanticCache:
         return await self._searches.search(queries, lane=lane, within=within, urgent=urgent)
 
     async def near(self, vector: Vector, namespace: str, *, seconds: float) -> list[Neighbour]:
-        """The nearest of a namespace, of whatever scope and epochs. Raises TimeoutError too."""
+        """The nearest in a namespace, in any scope and epochs. Also raises TimeoutError."""
         async with asyncio.timeout(seconds):
             name = await self._known.ready(len(vector), seconds)
             request = messages.near(name, vector, namespace, int(self._now()))
@@ -93,7 +93,7 @@ class QdrantSemanticCache:
             await self._client.grpc_points.Upsert(request, timeout=self._store_timeout)
 
     async def missing(self, vectors: Sequence[StoredVector]) -> list[StoredVector]:
-        """Those of them, all of one dimension, that are not stored as they are."""
+        """Those of them, all of one dimension, that are not stored in this form."""
         if not vectors:
             return []
         name = await self._known.ready(len(vectors[0].vector), self._store_timeout)
@@ -137,7 +137,7 @@ class QdrantSemanticCache:
         await self._client.close()
 
     async def _collections(self) -> list[str]:
-        """The model's collections, of whatever dimension: maintenance need not have seen a vector."""
+        """The model's collections of any dimension, because maintenance may not have seen a vector."""
         with translated():
             reply = await self._client.grpc_collections.List(qdrant.ListCollectionsRequest(), timeout=self._timeout)
         names = [collection.name for collection in reply.collections if collection.name.startswith(self._prefix)]
@@ -152,7 +152,7 @@ def _neighbour(point: qdrant.ScoredPoint) -> Neighbour:
 
 
 async def greet_qdrant(url: str, client: QdrantChannel) -> None:
-    """Says in the log why Qdrant does not answer, or that its version is too old. Ends once it has answered."""
+    """Logs why Qdrant does not answer, or that its version is too old. Returns once it has answered."""
     said = ""
     while True:
         fault = await _fault(url, client)

@@ -1,13 +1,13 @@
-"""Which snapshots of a model have answered since Redis was told: the first of each at once, then once a second."""
+"""Reports to Redis which snapshots of a model have answered: the first of each at once, then once a second."""
 
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 PERIOD = 1.0
-"""Seconds. A worker that is killed has told no more of those in between."""
+"""Seconds between reports. A killed worker loses those since its last one."""
 AT_ONCE = 16
-"""Answers of a snapshot in a row: whether it stays is decided by fewer."""
+"""Maximum consecutive answers counted; fewer are enough to decide whether a snapshot stays."""
 
 
 @dataclass(slots=True)
@@ -24,7 +24,7 @@ class SnapshotRuns:
         self._runs: dict[str, Run] = {}
 
     def answered(self, model: str, snapshot: str) -> str:
-        """What Redis is to be told (store_entries.lua), or ''."""
+        """The report for store_entries.lua, or ''."""
         run, told = self._runs.get(model), ""
         if run is None or run.snapshot != snapshot:
             told = f"{run.untold} {run.snapshot}\n" if run is not None and run.untold else ""

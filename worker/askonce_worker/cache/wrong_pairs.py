@@ -1,8 +1,8 @@
-"""The pairs of questions that were reported as wrong hits, as one worker knows them.
+"""One worker's copy of the question pairs reported as wrong hits.
 
-There are few, and they change seldom. They must be known before the next question is matched, where nothing is read
-from Redis in between. So each worker keeps all of them, and the first round trip of each chunk asks for new ones. No
-chunk that begins after a report matches its pair again.
+There are few, and they rarely change. They must be known before the next question is matched, and matching reads
+nothing from Redis. So each worker keeps all of them, and the first round trip of each chunk fetches new ones. No chunk
+that begins after a report matches its pair again.
 """
 
 from collections.abc import Callable
@@ -36,17 +36,17 @@ class ReportedPairs:
         return bool(self._pairs) and self(question.fingerprint, fingerprint(question.scope, text))
 
     def ask(self, pipe: Any) -> None:
-        """Adds two commands to a pipeline, which ask for what is new."""
+        """Adds two commands to a pipeline that fetch what is new."""
         for key, after in self._after.items():
             pipe.zrangebyscore(key, f"({after:.0f}", "+inf", start=0, num=PAGE, withscores=True)
 
     def is_current(self, wrong: bytes, dropped: bytes) -> bool:
-        """Whether nothing came after these last ones ('' for none)."""
+        """Whether nothing was added after these last ones ('' for none)."""
         newest = {self._keys.wrong: wrong, self._keys.dropped: dropped}
         return all(not last or float(last) <= self._after[key] for key, last in newest.items())
 
     def take(self, wrong: list[tuple[bytes, float]], dropped: list[tuple[bytes, float]]) -> bool:
-        """The replies. True: there is more."""
+        """Applies the replies. True: there is more."""
         for member, _ in wrong:
             self._add(member)
         for entry, micros in dropped:

@@ -41,9 +41,9 @@ log = structlog.get_logger()
 NEVER = 10 * 365 * 86_400
 CODEC: dict[str, Any] = {"job_serializer": orjson.dumps, "job_deserializer": orjson.loads}
 OUT_OF_THE_WAY: dict[str, Any] = {"max_tries": NEVER, "job_timeout": NEVER, "keep_result": 0, **CODEC}
-"""Turns off what arq would decide. (A timeout of None breaks it.)"""
+"""Disables arq's own limits. (A timeout of None breaks it.)"""
 FULL_CHUNK = 64
-"""Questions. One flow may hold half of what bulk may: about as many full chunks as there are slots for bulk."""
+"""Questions. One flow may hold half of what bulk may hold: about as many full chunks as bulk has slots."""
 DEFAULT_LIMITS = WorkerLimits()
 LAST_CALLS = 5.0
 """Seconds for cancelled jobs to end, and for Redis to take them back."""
@@ -59,11 +59,10 @@ class LeasedWorker(Worker):
     Args:
         functions: get arq's context with `job` (a LeasedJob), `clock` (a RedisClock) and `leave_slot`, which is to be
             called once the job only waits for others.
-        redis: without retries of its own, since a claim that is sent twice leaves the first one to lapse; replies in
-            bytes.
-        worker: a name that no other process has.
+        redis: without its own retries, because a claim sent twice would leave the first one to lapse; replies in bytes.
+        worker: a name unique to this process.
         lease: seconds.
-        suspects_only: runs only jobs whose workers died, one at a time, and ends when there are no more.
+        suspects_only: runs only jobs whose workers died, one at a time, and exits when there are none left.
     """
 
     def __init__(
@@ -130,7 +129,7 @@ class LeasedWorker(Worker):
         )
 
     async def main(self) -> None:
-        """Works until a signal. Raises RedisAway."""
+        """Runs until a signal. Raises RedisAway."""
         self.ctx["redis"] = self.pool
         keeping = [asyncio.create_task(loop()) for loop in (self._keeper.run, self._finisher.run)]
         working = asyncio.create_task(self._work())
@@ -156,7 +155,7 @@ class LeasedWorker(Worker):
 
     @property
     def claims(self) -> bool:
-        """Whether it takes jobs: it has started and is not stopping."""
+        """Whether it claims jobs: it has started and is not stopping."""
         return self._started and not self._stop.is_set()
 
     @property
@@ -185,27 +184,27 @@ class LeasedWorker(Worker):
         self._claimer.slot_freed()
 
     def _end(self, outcome: JobOutcome) -> None:
-        """Counts it as arq does, and hands it to the finisher."""
+        """Counts the job as arq does, and hands it to the finisher."""
         self.jobs_complete += isinstance(outcome, Done)
         self.jobs_failed += isinstance(outcome, Bury)
         self.jobs_retried += isinstance(outcome, Return)
         self._finisher.put(outcome)
 
     def _lost(self, job: LeasedJob) -> None:
-        """Another worker has it. The fence rejects whatever this one still reports."""
+        """Another worker has the job. The fence rejects anything this one still reports."""
         self._hooks.on_lost()
         if self._running.cancel(job):
             log.warning("job.lost", chunk=job.job, lane=job.lane)
 
     def handle_sig(self, signum: Signals) -> None:
-        """The first signal gives jobs `grace` seconds to end. The second one ends them at once."""
+        """The first signal gives jobs `grace` seconds to finish. The second one cancels them at once."""
         log.info("worker.stopping", signal=Signals(signum).name, running=len(self._running), again=self._stop.is_set())
         if self._stop.is_set():
             self._at_once.set()
         self._stop.set()
 
     async def _shut_down(self, working: "asyncio.Task[None]", *, in_order: bool) -> None:
-        """Claims no more, lets jobs end, and hands the rest back."""
+        """Stops claiming, lets jobs finish, and hands the rest back."""
         self._claimer.stop()
         if not self._started:
             working.cancel()
@@ -225,16 +224,16 @@ class LeasedWorker(Worker):
         await stop(working)
 
     async def _last_jobs(self, working: "asyncio.Task[None]") -> None:
-        """Waits for a claim under way, whose jobs are handed back, and for the jobs that run."""
+        """Waits for a claim in flight, whose jobs are handed back, and for running jobs."""
         await asyncio.wait({working})
         await self._running.idle()
 
     async def close(self) -> None:
-        """`main` has cleaned up; the connections are the caller's."""
+        """Does nothing: `main` has cleaned up, and the caller owns the connections."""
 
 
 def _cause(task: "asyncio.Task[Any]", keeping: Sequence["asyncio.Task[Any]"]) -> BaseException | None:
-    """Why this task makes the worker end. None: it does not."""
+    """Why this task ends the worker. None if it does not."""
     failed = None if task.cancelled() else task.exception()
     if failed is None and task in keeping:
         return LeaseLoopLost("the lease loop has ended")

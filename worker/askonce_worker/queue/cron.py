@@ -1,6 +1,6 @@
-"""Runs arq's cron declarations, each tick once over all workers: the worker that sets the tick's key first runs it.
+"""Runs arq's cron declarations, each tick on one worker: the first to set the tick's key.
 
-arq itself puts a cron job into the queue, where a backlog would delay it. Here it is a plain task.
+arq itself queues cron jobs, where a backlog would delay them. Here they are plain tasks.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ KEPT_MS = 3_600_000
 
 
 class Cron:
-    """context: the argument of each job. One that fails is run again at its next tick; one that still runs is not."""
+    """context: the argument of each job. A failed job runs again at its next tick; a job still running skips it."""
 
     def __init__(
         self,
@@ -50,7 +50,7 @@ class Cron:
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
     async def run(self) -> None:
-        """Ticks until it is cancelled, and cancels what runs."""
+        """Ticks until cancelled, then cancels running jobs."""
         try:
             while True:
                 for job in self._jobs:
@@ -69,7 +69,7 @@ class Cron:
             tick = job.next_run
             if await self._mine(job, tick):
                 self._start(job)
-            # Ticks that were missed are not made up for.
+            # Missed ticks are skipped.
             job.calculate_next(max(tick, now - timedelta(seconds=1)))
 
     async def _mine(self, job: CronJob, tick: datetime) -> bool:

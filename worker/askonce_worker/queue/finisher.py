@@ -1,4 +1,4 @@
-"""Ends leases: whatever jobs end within one round trip to Redis goes out together with the next one."""
+"""Ends leases: all jobs that end during one round trip to Redis are sent together in the next."""
 
 import asyncio
 
@@ -13,7 +13,7 @@ log = structlog.get_logger()
 
 
 class Finisher:
-    """Tries until Redis has taken it. To end a lease twice does nothing: a lost reply does no harm."""
+    """Retries until Redis accepts. Ending a lease twice has no effect, so a lost reply does no harm."""
 
     def __init__(self, leases: Leases, keeper: LeaseKeeper) -> None:
         self._leases = leases

@@ -1,10 +1,10 @@
-"""What is shared fairly: slots, and room for open questions, are shared between flows."""
+"""The unit of fairness: slots, and room for open questions, are shared between flows."""
 
 from typing import NamedTuple
 
 
 class Flow(NamedTuple):
-    """The questions of one lane, namespace and model. '' where one of these is unknown."""
+    """The questions of one lane, namespace and model. '' for an unknown part."""
 
     lane: str
     namespace: str

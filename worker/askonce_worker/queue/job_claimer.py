@@ -1,4 +1,4 @@
-"""Decides when to claim: on a wake-up, when a slot is freed while jobs wait, and once a second in any case."""
+"""Decides when to claim: on a wake-up, when a slot is freed while jobs wait, and at least once a second."""
 
 import asyncio
 import contextlib
@@ -20,18 +20,18 @@ from askonce_worker.queue.running_jobs import RunningJobs
 log = structlog.get_logger()
 
 POLL = 1
-"""Seconds. The fallback for lost wake-ups, retries that fall due, and leases that lapse."""
+"""Seconds between polls, for lost wake-ups, due retries, and lapsed leases."""
 LOOK_FOR_LAPSED = 0.5
-"""Seconds after which a claim looks for leases that have lapsed, too."""
+"""Seconds after which a claim also looks for lapsed leases."""
 PAUSE_AFTER_TROUBLE = 0.1
 COMES_BACK = 0.02
-"""Seconds after which a token that this worker cannot use is offered again: those who can may have been busy."""
+"""Seconds after which a token that this worker cannot use is offered again, in case the others were busy."""
 OFFERS = 2
-"""How often a worker meets a token that it has passed on, before it drops it."""
+"""How often a worker passes on the same token before dropping it."""
 
 
 class JobClaimer:
-    """Claims jobs for a worker, as many as it has room for.
+    """Claims as many jobs as the worker has room for.
 
     Args:
         start: runs a job in a slot.
@@ -68,7 +68,7 @@ class JobClaimer:
         self._listening = asyncio.Event()
 
     def stop(self) -> None:
-        """`run` returns soon. What a claim under way still brings is released."""
+        """Makes `run` return soon. Jobs from a claim in flight are released."""
         self._stopped.set()
         self._news.set()
 
@@ -85,7 +85,7 @@ class JobClaimer:
         await self._pass_on()
 
     async def _claim(self) -> Claim | None:
-        """None: Redis is away, or something is wrong with it."""
+        """Claims. None if Redis is away or faulty."""
         running = self._running
         self._held_back = running.held_back
         token, self._token = self._token, ""
@@ -115,7 +115,7 @@ class JobClaimer:
         return claim
 
     def _take(self, claim: Claim) -> bool:
-        """Starts what was claimed. Returns whether to claim again at once."""
+        """Starts claimed jobs. Returns whether to claim again at once."""
         self._keeper.hold(claim.jobs)
         for name in claim.gone:
             log.warning("job.gone", chunk=name, cause="its record has expired")
@@ -155,7 +155,7 @@ class JobClaimer:
         self._news.clear()
 
     def slot_freed(self) -> None:
-        """To be called when a job leaves its slot or ends: a flow may have more again then."""
+        """Must be called when a job leaves its slot or ends, because its flow may then take more."""
         if self._needs_slot or self._held_back - self._running.held_back:
             self._needs_slot = False
             self._news.set()
@@ -169,7 +169,7 @@ class JobClaimer:
             await stop(*tasks)
 
     async def listen(self) -> None:
-        """Waits for wake-ups while there is room for a job, and reads what comes of a wait that has begun."""
+        """Waits for wake-ups while there is room for a job, and reads the reply to a wait already begun."""
         try:
             async with asyncio.TaskGroup() as offers:
                 while True:
@@ -184,7 +184,7 @@ class JobClaimer:
             await self._wake_ups.aclose()
 
     async def _listen_once(self, offers: asyncio.TaskGroup) -> None:
-        """After a token, the claim that it leads to begins the next wait."""
+        """Waits once. After a token, the resulting claim begins the next wait."""
         token = await self._wake_ups.next()
         if token:
             await self._use(token, offers)
@@ -192,7 +192,8 @@ class JobClaimer:
             self._listening.set()
 
     async def _use(self, token: str, offers: asyncio.TaskGroup) -> None:
-        """A token leads to a claim, or goes to another worker: none is lost while one of them could take the job."""
+        """Claims for a token or passes it to another worker, so that none is lost while some worker could take the
+        job."""
         passed_by = self._wake_ups.passed_by(token)
         if self._full:
             await self._wake_ups.pass_on(token)
@@ -208,7 +209,7 @@ class JobClaimer:
             await self._wake_ups.pass_on(token)
 
     async def _pass_on(self) -> None:
-        """This worker takes nothing for now: what wakes it is for others."""
+        """Passes the token on, because this worker takes nothing for now."""
         self._full = True
         token, self._token = self._token, ""
         if token:

@@ -1,4 +1,4 @@
-"""What becomes of a job that has run, and the dead letter of one that is given up."""
+"""The outcome of a job, and the dead letter of one that is given up."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from askonce.readable import read_json
 from askonce_worker.queue.leased_job import LeasedJob
 
 KEPT_OF_UNREADABLE = 10_000
-"""Bytes of a record that cannot be read: enough to see what it may have been."""
+"""Bytes kept of an unreadable record: enough to see what it may have been."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,11 +19,11 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Return:
-    """Back into the queue: after `delay_ms`, or at once and in front.
+    """Returns the job to the queue: after `delay_ms`, or at once and in front.
 
     Attributes:
         failures: to add to the job's own.
-        lapses: the least that the job counts from now on.
+        lapses: minimum number the job counts from now on.
     """
 
     job: LeasedJob
@@ -34,7 +34,7 @@ class Return:
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """parts: the records of the jobs that take its place, by name. lapses, failures: what each of them begins with."""
+    """parts: records of the replacing jobs, by name. lapses, failures: initial values for each."""
 
     job: LeasedJob
     parts: Mapping[str, bytes]
@@ -52,8 +52,8 @@ JobOutcome = Done | Return | Split | Bury
 
 
 def dead_letter(item: Bury, now_ms: int) -> bytes:
-    """{"job", "lane", "cause", "tries", "at" (Unix ms), "record": arq's job record, or where that cannot be read the
-    beginning of its text}"""
+    """{"job", "lane", "cause", "tries", "at" (Unix ms), "record": arq's job record or, if unreadable, the beginning of
+    its text}"""
     job = item.job
     try:
         record = read_json(job.record)

@@ -1,4 +1,4 @@
-"""Runs one leased job, and says what is to become of it. Never logs what a job contains."""
+"""Runs one leased job and decides its outcome. Never logs a job's contents."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -22,7 +22,7 @@ JobFunction = Callable[..., Awaitable[Any]]
 REDIS_AWAY_PAUSE_MS = 1000
 NOT_BURIED_PAUSE_MS = 30_000
 JOBS_FORGET = 300.0
-"""Seconds after which an idle worker no longer shows that its last jobs failed."""
+"""Seconds after which an idle worker stops reporting that its last jobs failed."""
 
 
 class JobRunner:
@@ -30,8 +30,8 @@ class JobRunner:
 
     Args:
         functions: by name.
-        context: what each function gets, beside its job.
-        leave_slot: called when a job only waits for the LLM from then on.
+        context: passed to each function, besides its job.
+        leave_slot: called when a job only waits for the LLM from now on.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class JobRunner:
         self._max_tries = max_tries
 
     async def run(self, job: LeasedJob) -> JobOutcome:
-        """Raises CancelledError if it is cancelled, and nothing else. To be run in a task of its own."""
+        """Raises only CancelledError, if cancelled. Must run in its own task."""
         structlog.contextvars.bind_contextvars(chunk=job.job, lane=job.lane)
         decision = self._decide(job, job.failures)
         if job.malformed:
@@ -79,7 +79,7 @@ class JobRunner:
                 raise
             return await self._failed(job, error)
         except AWAY as error:
-            # No fault of the job: no try is counted.
+            # Not the job's fault, so no try is counted.
             log.warning("job.interrupted", error=type(error).__name__)
             return Return(job, REDIS_AWAY_PAUSE_MS)
         except Suspicious as error:
@@ -96,7 +96,7 @@ class JobRunner:
         return decide(lapses=job.lapses, failures=failures, questions=job.questions, max_tries=self._max_tries)
 
     async def _failed(self, job: LeasedJob, error: BaseException) -> JobOutcome:
-        """The error's message may quote a prompt: only its type and place are told."""
+        """Logs only the error's type and place, because its message may quote a prompt."""
         self._health.failed("jobs", forget=JOBS_FORGET)
         failures = job.failures + 1
         decision = self._decide(job, failures)
@@ -120,7 +120,8 @@ class JobRunner:
         return Split(job, parts, lapses, failures)
 
     async def _bury(self, job: LeasedJob, cause: str) -> JobOutcome:
-        """Its questions are told first. Where that fails, so does the burial: an accepted question gets its answer."""
+        """Fails its questions first. If that fails, so does the burial, because every accepted question gets an
+        answer."""
         try:
             await self._hooks.on_dead(job, cause)
         except Exception as error:  # noqa: BLE001 - a hook

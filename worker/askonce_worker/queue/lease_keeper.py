@@ -1,4 +1,4 @@
-"""Renews a worker's leases and its sign of life, and notices when Redis is away for too long."""
+"""Renews a worker's leases and heartbeat, and notices when Redis is away for too long."""
 
 import asyncio
 import contextlib
@@ -15,21 +15,21 @@ log = structlog.get_logger()
 
 
 OTHERS_RENEW = 1.5
-"""Seconds after Redis is back in which workers renew and none claims. An earlier claim would take jobs of workers that
-are alive. (A worker that cannot renew tries again once a second.)"""
+"""Seconds after Redis is back during which workers renew and none claims. An earlier claim would take jobs of live
+workers. (A worker that cannot renew retries once a second.)"""
 
 
 class RedisAway(Exception):
-    """Redis has been away for longer than a worker waits for it."""
+    """Redis has been away for longer than a worker waits."""
 
 
 class LeaseKeeper:
     """Renews until Redis has been away for `away_limit` seconds.
 
-    A worker that cannot renew lets its jobs go on, even past their leases. They do no harm: a result replaces only a
-    pending marker, and finishing is fenced. Their LLM calls are paid for, and only Redis knows whether a lease was
-    lost: while it is away for all workers, none can claim. The first renewal afterwards shows what is lost, and only
-    that is cancelled. Until then nothing new is claimed.
+    A worker that cannot renew lets its jobs continue, even past their leases. That is harmless: a result only replaces
+    a pending marker, and finishing is fenced. Their LLM calls are already paid for, and only Redis knows whether a
+    lease was lost: while it is away for all workers, none can claim. The first renewal afterwards shows which are lost,
+    and only those are cancelled. Until then, nothing new is claimed.
 
     Args:
         away_limit: seconds.
@@ -53,13 +53,13 @@ class LeaseKeeper:
         self._held.pop(job.key, None)
 
     def doubt(self) -> None:
-        """Renews at once. `fresh` waits for it."""
+        """Renews at once; `fresh` waits for it."""
         self._renewed = -float("inf")
         self._due.set()
 
     @property
     def is_fresh(self) -> bool:
-        """Whether the leases were renewed lately. False after this process was stopped for a while."""
+        """Whether the leases were renewed recently. False after this process was suspended for a while."""
         return time.monotonic() - self._renewed < self._stale_after
 
     async def fresh(self) -> None:
@@ -68,7 +68,7 @@ class LeaseKeeper:
             await self._beat.wait()
 
     async def run(self) -> None:
-        """Renews at a third of the lease. Raises RedisAway."""
+        """Renews every third of a lease. Raises RedisAway."""
         heard = time.monotonic()
         others_renew_until = 0.0
         failures = 0
@@ -97,7 +97,7 @@ class LeaseKeeper:
     async def _renew(self) -> None:
         asked = list(self._held.values())
         for job in await self._leases.renew(asked):
-            # A job that was finished meanwhile, or is about to be, is no loss.
+            # A job that has finished meanwhile, or is about to, is not lost.
             if job.end.under_way or job.end.done:
                 continue
             if self._held.pop(job.key, None) is not None:

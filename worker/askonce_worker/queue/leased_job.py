@@ -1,4 +1,4 @@
-"""A job under a lease: what a claim hands over, and what arq's job record says."""
+"""A leased job: the result of a claim, and the contents of arq's job record."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,19 +11,19 @@ from askonce_worker.queue.flow import Flow
 
 
 class Unworkable(Exception):
-    """Another try of this job would end alike: it is buried at once. The message quotes nothing of it."""
+    """Retrying this job would not help, so it is buried at once. The message quotes none of its contents."""
 
 
 class Suspicious(Exception):
-    """Workers died over what this job is about to do: it is to run in a process without others."""
+    """Workers died doing what this job is about to do, so it must run in a process without other jobs."""
 
 
 @dataclass(slots=True)
 class JobEnd:
-    """How a job ends together with the last of its answers, in one script.
+    """Ends a job together with the last of its answers, in one script.
 
-    left: ids of the questions whose answers have not been handed over. spoiled: one of these could not be sent.
-    under_way: the script is on its way. done: the job has ended.
+    left: ids of questions whose answers were not handed over yet. spoiled: an answer could not be sent. under_way: the
+        script is in flight. done: the job has ended.
     """
 
     left: set[str] = field(default_factory=set)
@@ -34,9 +34,9 @@ class JobEnd:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What a claim has read for the only question of its job, as seen.lua returns it.
+    """What a claim read for the only question of its job, as returned by seen.lua.
 
-    position: the coalescer's, from before.
+    position: the coalescer's position before that.
     """
 
     position: Any
@@ -52,11 +52,10 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class LeasedJob:
-    """job and lane: where it came from. token: proves the lease. lapses, failures: how often it went wrong before.
+    """job, lane: its origin. token: proves the lease. lapses, failures: how often it went wrong before.
 
-    record: arq's job record as it stands in Redis. malformed: what is wrong with it, else ''. questions: how many it
-    counts for in the load; 0 for a job that is not ours. flow: whose share of the worker it takes. seen: what the claim
-    has read for it.
+    record: arq's job record as stored in Redis. malformed: why it is malformed, else ''. questions: how many it counts
+        for in the load; 0 for a foreign job. flow: whose share of the worker it uses. seen: what the claim read for it.
     """
 
     job: str
@@ -77,7 +76,7 @@ class LeasedJob:
 
     @property
     def key(self) -> tuple[str, str]:
-        """One lease. The same job may come back to the same worker under another token."""
+        """Identifies one lease. The same job may return to the same worker under another token."""
         return self.job, self.token
 
 
@@ -99,7 +98,8 @@ def leased_job(
 
 
 def part_name(job: str, record: bytes) -> str:
-    """Of the part of a split job that has this record: cancel.lua and status.lua know by it which question runs.
+    """The name of the part of a split job with this record. It tells cancel.lua and status.lua which question is
+    running.
 
     Raises ValueError, KeyError, TypeError.
     """
@@ -114,7 +114,7 @@ def _questions(function: str, args: list[Any]) -> int:
 
 
 def _flow(lane: str, args: list[Any]) -> Flow:
-    """Of its first scope: the questions of a chunk share a namespace, and mostly a model."""
+    """The flow of its first scope: the questions of a chunk share a namespace and usually a model."""
     chunk = args[0] if args and isinstance(args[0], dict) else {}
     scopes = chunk.get("scopes")
     scope = scopes[0] if isinstance(scopes, list) and scopes and isinstance(scopes[0], dict) else {}

@@ -28,11 +28,11 @@ BURY = Script("askonce_worker.queue", "bury_job")
 
 MOST_AT_ONCE = 256
 SIGNS = 6
-"""How often in the time of a lease a claim is a sign of life, beside the renewals."""
+"""How often per lease a claim also counts as a heartbeat, in addition to renewals."""
 
 
 class ClaimedRow(NamedTuple):
-    """A job in the reply of claim_jobs.lua. lane: 1 or 2. record: None where it has expired. seen: of seen.lua."""
+    """A job in the reply of claim_jobs.lua. lane: 1 or 2. record: None if expired. seen: from seen.lua."""
 
     lane: int
     job: bytes
@@ -47,17 +47,17 @@ class ClaimedRow(NamedTuple):
 
     @property
     def is_foreign(self) -> bool:
-        """Its name is not UTF-8."""
+        """Whether its name is not UTF-8."""
         return self.text.encode() != self.job
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What one claim brought.
+    """The result of one claim.
 
     Attributes:
         jobs: leased from now on.
-        gone: jobs whose records had expired; they are removed.
+        gone: jobs whose records had expired; they were removed.
         interactive_behind, bulk_behind: whether more jobs of this lane are due.
         suspects: whether jobs wait that must run in a process of their own.
     """
@@ -74,8 +74,8 @@ class Claim:
 
 
 class Leases:
-    """lease: seconds. note: gives the coalescer's position. Every method raises one of TROUBLE while Redis is away, and
-    may then simply be called again."""
+    """lease: seconds. note: returns the coalescer's position. While Redis is away, methods raise one of TROUBLE, and
+    can simply be called again."""
 
     def __init__(
         self,
@@ -118,12 +118,12 @@ class Leases:
         """Claims jobs whose leases have lapsed, then jobs that are due.
 
         Args:
-            free: the most to claim of those that are due; a lapsed job takes the place of one.
-            bulk: the most of these from the bulk lane.
-            lapsed: the most to claim of those that have lapsed, and the most of these from the bulk lane. None: they
-                are not looked for, and neither are suspects.
-            held_back: flows of which nothing is claimed, unless its lease has lapsed.
-            token: the wake-up that led to this. It goes on to other workers if this one cannot take what it is for.
+            free: maximum due jobs to claim; a lapsed job takes the place of one.
+            bulk: maximum of these from the bulk lane.
+            lapsed: maximum lapsed jobs to claim, and maximum of these from the bulk lane. None: looks for neither
+                lapsed jobs nor suspects.
+            held_back: flows from which only lapsed jobs are claimed.
+            token: the wake-up that led to this. It is passed to other workers if this one cannot take its job.
             listens: whether this worker waits for the next one afterwards.
 
         Raises:
@@ -159,7 +159,7 @@ class Leases:
             if row.record is None:
                 gone.append(row.text)
             elif row.is_foreign:
-                # No client of ours has named it: it ends, and would kill every worker if it went on.
+                # No askonce client made this name. It is ended, because it would kill every worker.
                 await self._run(FINISH, self._ending_keys, [ARQ_JOB, ARQ_RETRY, row.lane, row.job, token, 0])
                 gone.append(row.text)
             else:
@@ -169,7 +169,7 @@ class Leases:
         return Claim(jobs, gone, interactive_behind > 0, bulk_behind > 0, suspects > 0)
 
     async def renew(self, jobs: Sequence[LeasedJob]) -> list[LeasedJob]:
-        """Returns the jobs whose lease another worker has."""
+        """Renews leases. Returns the jobs whose lease another worker has."""
         args: list[Any] = [self.worker, self._lease_ms]
         for job in jobs:
             args += (LANE_NUMBER[job.lane], job.job, job.token)
@@ -180,7 +180,7 @@ class Leases:
         return [jobs[int(place)] for place in lost]
 
     async def finish(self, done: Sequence[Done]) -> list[bool]:
-        """Returns for each job whether its lease was still ours, as the methods below do."""
+        """Returns for each job whether this worker still had its lease, as the methods below do."""
         args: list[Any] = [ARQ_JOB, ARQ_RETRY]
         for item in done:
             args += ending(item.job)
@@ -211,7 +211,7 @@ class Leases:
         return bool(await self._run(BURY, keys, args))
 
     async def sign_off(self) -> None:
-        """Removes this worker's sign of life, so that none waits for its lease to lapse."""
+        """Removes this worker's heartbeat, so that nobody waits for it to expire."""
         async with asyncio.timeout(REPLY_TIMEOUT):
             await self._redis.zrem(self._keys.workers, self.worker)
 

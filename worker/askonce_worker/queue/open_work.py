@@ -1,10 +1,10 @@
-"""How much work a worker holds, and of which flows it takes no more for now. Pure: no I/O, no clock.
+"""How much work a worker holds, and which flows it holds back for now. Pure: no I/O, no clock.
 
-Questions that wait for the LLM or for a leader occupy little but memory, so a worker may hold many of them, within one
-bound in units. A unit is a question, or 16 KiB of a job's record where its questions are large. A flow (a lane,
-a namespace and a model) may hold as much as stays free: one flow half of the bound, two a third each, and so on. So
-when a few flows wait for a model that hangs, there is room for the next one. (The dynamic threshold of
-shared-memory switches: A. Choudhury and E. Hahne, IEEE/ACM Transactions on Networking 6, 1998.)
+Questions waiting for the LLM or for a leader use little but memory, so a worker may hold many of them, within one bound
+in units. A unit is a question, or 16 KiB of a job's record if its questions are large. A flow (a lane, a namespace and
+a model) may hold as much as remains free: one flow half of the bound, two a third each, and so on. So when a few flows
+wait for a model that hangs, there is room for the next one. (The dynamic threshold of shared-memory switches: A.
+Choudhury and E. Hahne, IEEE/ACM Transactions on Networking 6, 1998.)
 
 Many such flows still fill the bound, so bulk jobs may hold 7/8 of it, and the rest is for interactive jobs.
 """
@@ -16,7 +16,7 @@ from askonce_worker.queue.leased_job import LeasedJob
 
 UNIT_BYTES = 16 * 1024
 KEPT = 8
-"""One part in so many is kept for interactive jobs."""
+"""One part in this many is kept for interactive jobs."""
 
 
 class OpenWork:
@@ -46,9 +46,9 @@ class OpenWork:
             del self._flows[job.flow]
 
     def room(self, lane: str) -> int:
-        """How many more jobs of the lane's mean size may be taken, all of one flow. 0 once nothing is free.
+        """How many more jobs of the lane's mean size one flow may take. 0 if nothing is free.
 
-        What a flow takes is free no more, so it counts twice.
+        What a flow takes is also no longer free, so it counts twice.
         """
         free = self._free(lane)
         if free <= 0:
@@ -59,12 +59,12 @@ class OpenWork:
 
     @property
     def room_for_lapsed(self) -> bool:
-        """Whether to take jobs whose workers died. These are to run soon, so they may fill the bound once more."""
+        """Whether to take jobs whose workers died. They must run soon, so they may use as much as the bound again."""
         return self._held.total() < 2 * self._capacity
 
     @property
     def held_back(self) -> frozenset[Flow]:
-        """The flows that hold at least as much as is free for their lane."""
+        """The flows that hold at least as much as their lane has free."""
         return frozenset(flow for flow, units in self._flows.items() if units >= self._free(flow.lane))
 
     def _free(self, lane: str) -> int:

@@ -1,4 +1,4 @@
-"""The jobs that a worker runs at this moment, and how many more it may take on."""
+"""The jobs a worker is running, and how many more it may take."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -17,14 +17,14 @@ log = structlog.get_logger()
 
 
 class RunningJobs:
-    """A job holds one of `slots` while it looks into the caches, and gives it back once it only waits for the LLM.
+    """A job holds one of `slots` while it reads the caches, and returns it once it only waits for the LLM.
 
     Args:
-        slots: jobs at a time that may use the caches.
+        slots: jobs that may use the caches at a time.
         bulk_slots: how many of these bulk jobs may take.
-        open_work: bounds all jobs together, those that wait included.
+        open_work: bounds all jobs together, including waiting ones.
         on_end: called with each outcome, after the slot is free.
-        on_room: called when a slot is free again although its job goes on.
+        on_room: called when a slot is free again while its job continues.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class RunningJobs:
 
     @property
     def free(self) -> int:
-        """How many jobs that are due may be taken. 0 does not stop the claims: lapsed jobs are taken still."""
+        """How many due jobs may be taken. 0 does not stop claims, which still take lapsed jobs."""
         return min(self.free_slots, self._open_work.room("interactive"))
 
     @property
@@ -75,7 +75,7 @@ class RunningJobs:
 
     @property
     def held_back(self) -> frozenset[Flow]:
-        """Flows of which no more jobs are taken for now."""
+        """Flows that may take no more jobs for now."""
         return self._open_work.held_back
 
     def start(self, job: LeasedJob, run: Coroutine[Any, Any, JobOutcome]) -> None:
@@ -87,12 +87,12 @@ class RunningJobs:
         task.add_done_callback(lambda ended: self._ended(job, ended))
 
     def leave_slot(self, job: LeasedJob) -> None:
-        """From here on it only waits for the LLM or for a leader. Does nothing the second time."""
+        """From now on the job only waits for the LLM or a leader. A second call has no effect."""
         if self._in_slots.pop(job.key, None) is not None:
             self._on_room()
 
     def _ended(self, job: LeasedJob, task: "asyncio.Task[JobOutcome]") -> None:
-        """A job that is cancelled goes back, even if it had not begun to run."""
+        """Ends a job. A cancelled one is returned, even if it had not started."""
         del self._tasks[job.key]
         self._in_slots.pop(job.key, None)
         self._open_work.remove(job)
@@ -101,11 +101,11 @@ class RunningJobs:
         self._on_end(_outcome(job, task))
 
     async def idle(self) -> None:
-        """Waits until no job runs."""
+        """Waits until no job is running."""
         await self._idle.wait()
 
     def cancel(self, job: LeasedJob) -> bool:
-        """False: it does not run."""
+        """Cancels a job. False if it is not running."""
         task = self._tasks.get(job.key)
         return task is not None and task.cancel()
 

@@ -1,4 +1,4 @@
-"""Claims suspects: jobs whose workers died twice. They run one at a time, in a process without other jobs."""
+"""Claims suspects: jobs whose workers died twice. They run one at a time in a separate process."""
 
 import asyncio
 import contextlib
@@ -17,7 +17,7 @@ log = structlog.get_logger()
 
 POLL = 0.2
 IDLE = 5.0
-"""Seconds without a suspect after which the process ends."""
+"""Seconds without a suspect after which the process exits."""
 
 
 class SuspectClaimer:
@@ -44,7 +44,7 @@ class SuspectClaimer:
         self._stopped.set()
 
     def slot_freed(self) -> None:
-        """The next suspect waits until this one has ended, even where it leaves its slot before."""
+        """Does nothing: the next suspect waits until this one has ended, even if it leaves its slot earlier."""
 
     async def run(self) -> None:
         last = time.monotonic()
@@ -75,4 +75,4 @@ class SuspectClaimer:
         return claim.jobs[0] if claim.jobs else None
 
     async def listen(self) -> None:
-        """Suspects wake up no process: their worker starts one when it sees some."""
+        """Does nothing: there are no wake-ups for suspects. A worker that sees some starts this process."""

@@ -1,7 +1,7 @@
-"""Wake-up tokens: `1`, and the names of the workers who could not take what it stood for.
+"""Wake-up tokens: `1`, and the names of workers that could not take the job it stood for.
 
-A worker waits for them on a connection of its own. A claim may go ahead of the wait, in the same write: the two cost
-one round trip.
+A worker waits for them on its own connection. A claim may be sent before the wait in the same write, so both take one
+round trip.
 """
 
 import asyncio
@@ -16,11 +16,11 @@ from askonce.store.scripts import Script
 
 REPLY_TIMEOUT = 5.0
 LISTEN = 1
-"""Seconds for which one read waits for a wake-up."""
+"""Seconds that one read waits for a wake-up."""
 
 
 class WakeUps:
-    """Every method raises one of TROUBLE while Redis is away, and may then simply be called again."""
+    """While Redis is away, methods raise one of TROUBLE, and can simply be called again."""
 
     def __init__(self, redis: Redis, keys: Keys, worker: str) -> None:
         self._redis = redis
@@ -32,16 +32,16 @@ class WakeUps:
 
     @property
     def is_free(self) -> bool:
-        """Whether a claim may go ahead of the next wait."""
+        """Whether a claim may be sent before the next wait."""
         return not self.waits and not self._lock.locked()
 
     async def after(self, script: Script, keys: Sequence[str], args: Sequence[Any]) -> Any:
-        """Runs a script, and begins to wait behind it. Raises NoScriptError: it has not run."""
+        """Runs a script and starts waiting after it. Raises NoScriptError if it did not run."""
         async with self._lock:
             return await self._exchange(("EVALSHA", script.sha, len(keys), *keys, *args), self._wait)
 
     async def next(self) -> str:
-        """The token that came within a second, or ''."""
+        """The token that arrived within a second, or ''."""
         async with self._lock:
             if self.waits:
                 found = await self._exchange()
@@ -51,7 +51,7 @@ class WakeUps:
         return "" if found is None else found[1].decode("utf-8", "replace")
 
     def passed_by(self, token: str) -> int:
-        """How often this worker could not take what the token stands for."""
+        """How often this worker could not take the token's job."""
         return token.split(" ").count(self._worker)
 
     async def pass_on(self, token: str) -> None:
@@ -69,7 +69,7 @@ class WakeUps:
         return ("BLPOP", self._key, LISTEN)
 
     async def _exchange(self, *commands: tuple[Any, ...]) -> Any:
-        """The next reply. Whatever interrupts it ends the connection, but for what Redis itself refuses."""
+        """The next reply. Any interruption closes the connection, except for an error reply from Redis."""
         answered = False
         try:
             async with asyncio.timeout(LISTEN + REPLY_TIMEOUT):

@@ -1,4 +1,4 @@
-"""The options of a leased worker: how much it takes on, and what it calls when something happens to a job."""
+"""Options of a leased worker: its limits, and the hooks for events of a job."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -9,12 +9,12 @@ from askonce_worker.queue.leased_job import LeasedJob
 
 @dataclass(frozen=True, slots=True)
 class WorkerLimits:
-    """How much a worker takes on, and how long it waits.
+    """Limits on a worker's load and waiting times.
 
     Attributes:
         slots: jobs at a time that may use the caches.
-        max_tries: lapses and failures of a job before it becomes a dead letter.
-        grace: seconds that running jobs may still take after a signal.
+        max_tries: lapses and failures after which a job becomes a dead letter.
+        grace: seconds that running jobs have to finish after a signal.
         away_limit: seconds to wait for Redis.
     """
 
@@ -25,7 +25,7 @@ class WorkerLimits:
 
     @property
     def bulk_slots(self) -> int:
-        """Slots that bulk jobs may take: the rest is kept for the interactive lane."""
+        """Slots that bulk jobs may take; the rest is kept for the interactive lane."""
         return max(1, self.slots - max(1, self.slots // 8))
 
 
@@ -35,14 +35,14 @@ def _ignore() -> None:
 
 @dataclass(frozen=True, slots=True)
 class JobHooks:
-    """What a worker calls.
+    """A worker's callbacks.
 
     Attributes:
-        split: makes a job record into records of one question each.
+        split: splits a job record into records of one question each.
         on_dead: awaited before a job becomes a dead letter, with the job and the cause; again if it raises.
         on_lost: called for each job that another worker has claimed.
         on_suspects: called when jobs wait that must run in a process of their own.
-        note: called before each claim; what it returns goes with the jobs of which the claim reads more.
+        note: called before each claim; its result is attached to jobs for which the claim reads more.
     """
 
     split: Callable[[bytes], Sequence[bytes]]

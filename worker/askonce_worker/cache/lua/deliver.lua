@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
--- The way out: answers are stored, told to followers, and published, in this order. What goes wrong in one part keeps the
--- others from nothing: each part says what became of it, or its error.
+-- Delivers answers: stored, sent to followers and published, in this order. A failure in one part does not stop the
+-- others: each part returns its result or its error.
 --
 -- Uses: nearly_full
 -- Uses: end_job
@@ -12,7 +12,7 @@
 --       leases:interactive, leases:bulk, tokens:interactive, tokens:bulk, load
 -- ARGV: 1, 2 how many arguments of storing, of settling (of each leader: all of settle_leader) come next
 --       3... these; then the arguments of publish_answers
--- Returns {what store_entries says or nil, of each leader what settle_leader says, what publish_answers says}.
+-- Returns {result of store_entries or nil, result of settle_leader for each leader, result of publish_answers}.
 local clock = redis.call('TIME')
 local settling = 3 + ARGV[1]
 local publishing = settling + ARGV[2]

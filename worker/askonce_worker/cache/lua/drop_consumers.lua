@@ -1,5 +1,5 @@
--- Removes the readers of a stream that are gone: each start of a worker makes one. A reader that has something pending
--- stays until another one has taken that over.
+-- Removes dead consumers of a stream: each start of a worker makes one. A consumer with pending records stays until
+-- another one has taken them over.
 --
 -- KEYS: stream
 -- ARGV: group   ms for which a reader was silent

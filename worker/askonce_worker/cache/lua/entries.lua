@@ -1,8 +1,8 @@
--- Reads entries, up to a bound on their bytes together: one reply must not stop Redis for others.
+-- Reads entries, up to a bound on their total bytes: one reply must not block Redis for others.
 --
 -- ARGV: 1 prefix of the entries   2 most bytes together   3 most bytes of one, 0 for any (then the first comes in any case)
 --       4... fingerprints
--- Returns for each: the entry, false where there is none, or a number where it is larger and has to be asked for again.
+-- Returns for each: the entry, false if there is none, or its size if it is too large and must be read again.
 local replies, left, most = {}, tonumber(ARGV[2]), tonumber(ARGV[3])
 for i = 4, #ARGV do
   local key = ARGV[1] .. ARGV[i]

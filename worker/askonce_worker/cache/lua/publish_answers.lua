@@ -1,7 +1,6 @@
 -- Shared by deliver.lua: loaded in front of it, behind end_job.lua.
---
--- Publishes answers: over their pending markers only, so that a result never changes; tells the listeners; notes what is
--- to be counted (count_fresh.lua); ends the jobs whose last answers these are.
+-- Publishes answers: only over their pending markers, so that a result never changes; notifies the listeners; leaves
+-- notes for count_fresh.lua; ends the jobs whose last answers these are.
 --
 -- keys: fresh, leases:interactive, leases:bulk, tokens:interactive, tokens:bulk, load
 -- args: 1 prefix of the result keys (without namespace)   2 prefix of the listeners' streams
@@ -10,7 +9,7 @@
 --       then of each answer: namespace:job id, fingerprint ('' for any), rest of the result record after the fingerprint,
 --       counter ('' for none), fingerprint of the entry that was hit or '', tokens in and out that it saved
 --       and of each job that ends: lane (1 or 2), job, token, its questions
--- Returns for each: 1 published, 0 not pending any more; then for each job: 1 ended, 0 another worker has the lease.
+-- Returns for each: 1 published, 0 no longer pending; then for each job: 1 ended, 0 another worker has the lease.
 local function publish_answers(keys, args, clock)
   local header = string.len('{"fingerprint":"')
   local after = header + 43 + string.len('",')
@@ -26,7 +25,7 @@ local function publish_answers(keys, args, clock)
     end
   end
 
-  -- What stands in a marker after the fingerprint is the same for all questions of a chunk: it is read once.
+  -- The rest of a marker after the fingerprint is the same for all questions of a chunk, so it is parsed once.
   local function read(tail)
     local since, listeners = string.match(tail, '"at":(%d+)'), {}
     for listener in string.gmatch(string.match(tail, '"listeners":%[(.*)%]') or '', '"([^"]+)"') do
@@ -38,9 +37,9 @@ local function publish_answers(keys, args, clock)
     return {bucket = bucket, listeners = listeners, at_once = lane == 'interactive'}
   end
 
-  -- A small answer goes into the stream itself, else its id, with those of others. Such a stream lives for a minute, also
-  -- of a listener that is gone, and is given another one every sixteenth second, not each time. One whose time ends
-  -- between two reads takes answers with it: they are asked for, as all that are late.
+  -- A small answer goes into the stream itself; otherwise its id does, together with others. Such a stream lives for a
+  -- minute, even if its listener is gone, and is extended every sixteenth second, not each time. If one expires between
+  -- two reads, its answers are asked for like any late ones.
   local function tell(listener, id, record)
     if not record or string.sub(listener, 1, 1) ~= '+' then
       told[listener] = told[listener] or {}
@@ -57,7 +56,7 @@ local function publish_answers(keys, args, clock)
     end
   end
 
-  -- By counter: how many answers, in which buckets, and what they saved.
+  -- By counter: the number of answers, their buckets, and what they saved.
   local function account(counter, bucket, tokens_in, tokens_out)
     local sum = sums[counter]
     if not sum then
@@ -131,7 +130,7 @@ local function publish_answers(keys, args, clock)
   for counter, sum in pairs(sums) do
     count_all(counter, sum)
   end
-  -- Named by the time too: once its result is gone, a job may be published again before anybody has counted.
+  -- The name includes the time: once its result has expired, a job may be published again before a count.
   local notes = args[4] ~= '' and {args[4], args[5]} or {}
   if next(counts) or #touched > 0 then
     notes[#notes + 1] = table.concat({'answers', noted, clock[1], clock[2]}, ' ')
@@ -140,7 +139,7 @@ local function publish_answers(keys, args, clock)
   if #notes > 0 then
     redis.call('HSET', keys[1], unpack(notes))
   end
-  -- At the end: an error before leaves the jobs as they are.
+  -- Last, so that an earlier error leaves the jobs unchanged.
   for i = last + 1, #args, 4 do
     replies[#replies + 1] = end_job({unpack(keys, 2)}, tonumber(args[i]), args[i + 1], args[i + 2], args[i + 3],
       {args[6], args[7]})

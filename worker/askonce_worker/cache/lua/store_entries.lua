@@ -1,7 +1,6 @@
 -- Shared by deliver.lua: loaded in front of it, behind nearly_full.lua.
---
--- Puts answers into the cache: entry, its two clocks and outbox together. Counts how often in a row, and since when, a
--- model's answers came from the same snapshot of it.
+-- Caches answers: the entry, its two clocks and the outbox record together. Counts how often in a row, and since when,
+-- a model's answers came from the same snapshot.
 --
 -- keys: epochs, touched, outbox, expiries, snapshot runs
 -- args: 1 prefix of the entries   2 most vectors in the outbox   3 '' if there was ample room just before
@@ -25,7 +24,8 @@ local function store_entries(keys, args, clock)
     return run
   end
 
-  -- Who answered last, how often in a row and since when, and the longest run that ended in a return: a router has such.
+  -- The last snapshot, how often in a row and since when, and the longest run that ended in a return, as happens with
+  -- routers.
   local function answered_by(model, snapshot, times)
     local run = runs[model] or run_of(model)
     runs[model] = run
@@ -49,7 +49,7 @@ local function store_entries(keys, args, clock)
     run.snapshot, run.count, run.since, run.changed = snapshot, times, now, true
   end
 
-  -- Whether an answer that is valid still was asked for later. Entries of earlier releases have no `asked_ms`.
+  -- Whether there is a valid answer that was asked for later. Entries of earlier releases have no `asked_ms`.
   local function is_newer(key, asked, epochs)
     local head = redis.call('GETRANGE', key, 0, 300)
     local created, later = string.match(head, '^{"created_at":(%d+)'), string.match(head, '"asked_ms":(%d+)')
@@ -59,7 +59,7 @@ local function store_entries(keys, args, clock)
     return tonumber(later or created * 1000) > asked
   end
 
-  -- Stores it unless a newer answer stands there.
+  -- Stores it unless there is a newer answer.
   local function stored(i, asked, record)
     local key = args[1] .. args[i]
     if redis.call('SET', key, record, 'PX', args[i + 2], 'NX') then

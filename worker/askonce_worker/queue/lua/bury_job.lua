@@ -1,8 +1,7 @@
--- Turns a job that cannot be done into a dead letter. Beyond 10,000 letters, or 64 MB of them, the older ones of a
--- few taken at random make room: letters hold prompts, and are not evictable.
---
--- Field `dead` of the load is about how many bytes the letters have. A replay does not subtract, and an older worker does
--- not add: so the letters are counted again before any goes for its bytes.
+-- Turns a job that cannot be done into a dead letter. Beyond 10,000 letters or 64 MB, the oldest of a few random ones
+-- make room: letters contain prompts and are not evictable.
+-- Field `dead` of the load is the approximate size of all letters in bytes. Replays do not subtract from it, and older
+-- workers do not add to it, so the letters are counted again before any is dropped for its size.
 --
 -- KEYS: 1 leases 2 tokens 3 load 4 dead
 -- ARGV: 1 prefix of the job records   2 prefix of arq's own counts of tries   3 job   4 token   5 lane

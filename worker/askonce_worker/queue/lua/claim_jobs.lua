@@ -6,13 +6,13 @@
 -- KEYS: 1 queue:interactive 2 queue:bulk 3 leases:interactive 4 leases:bulk 5 tokens:interactive 6 tokens:bulk
 --       7 fair 8 wake 9 workers 10 load 11 alone:interactive 12 alone:bulk 13 doubted
 -- ARGV: 1 worker   2 token   3 lease in ms
---       4 the most to claim of lapsed jobs, '' not to look for them   5 the most of these from bulk   6, 7 the same of due
+--       4 maximum lapsed jobs to claim, '' not to look for them   5 the most of these from bulk   6, 7 the same of due
 --       jobs and lapsed ones
 --       8 'suspects' to claim one job of those that wait apart, and nothing else; else ''
 --       9 prefix of the job records   10 when it was sent (ms)
---       11 how many bulk jobs to skip behind the first page: an earlier claim has looked at them
---       12 the wake-up token that led to this, or ''   13 '' if the worker gave a sign of life just before
---       14... flows of which nothing is taken for now: lane (1 or 2), namespace and model, one a line
+--       11 how many bulk jobs to skip after the first page: an earlier claim has examined them
+--       12 the wake-up token that led to this, or ''   13 '' if the worker had a heartbeat just before
+--       14... flows to hold back for now: lane (1 or 2), namespace and model, one per line
 -- Returns {now in ms, how many due interactive jobs stay behind (as far as was looked), how many bulk jobs,
 --          1 if suspects wait (where lapsed jobs were looked for), how many bulk jobs the next claim is to skip,
 --          {lane, job, lapses, failures, record or false (it is gone), what `seen` says or none}...}, or {now in ms}: it came too late.
@@ -26,7 +26,7 @@ local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local stamp, deadline = string.format('%.0f', now), string.format('%.0f', now + ARGV[3])
 local UNIX_MS = '1000000000000' -- below: a virtual start time; from here on: the hour of a retry, or of stock arq
 
--- The worker that sent this may have given up. And if Redis has stood still meanwhile, workers renew first.
+-- The worker that sent this may have given up. And if Redis was blocked meanwhile, workers must renew first.
 if now - ARGV[10] > math.min(2000, ARGV[3] / 3) then
   return {now}
 end
@@ -37,15 +37,15 @@ if ARGV[13] ~= '' then
   redis.call('HDEL', KEYS[13], ARGV[1])
 end
 
--- While Redis was away no worker could renew. After a restart each gets the time of a lease to do so. A server without
--- INFO does not say when it started.
+-- No worker could renew while Redis was away, so after a restart each has one lease's time to do so. A server without
+-- INFO does not tell when it started.
 local function lapses_count()
   local facts = redis.pcall('INFO', 'server')
   local up = type(facts) == 'string' and string.match(facts, 'uptime_in_seconds:(%d+)')
   return not up or tonumber(up) * 1000 >= tonumber(ARGV[3])
 end
 
--- Most asks come while nothing else waits or runs, and most at a time without reports of wrong pairs.
+-- Most asks arrive while nothing else waits or runs, and without recent reports of wrong pairs.
 local prefix = string.sub(KEYS[9], 1, -1 - string.len('workers'))
 local others = {KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[11], KEYS[12]}
 local there = redis.call('EXISTS', prefix .. 'wrong', prefix .. 'dropped', unpack(others))
@@ -63,7 +63,7 @@ end
 local PAGES = #ARGV > 13 and 8 or 1
 local asks_passed = false
 
--- Of a chunk's first scope, as far as the beginning of its record says. A share is at stake, no more.
+-- The flow of a chunk's first scope, guessed from the beginning of its record. Only fairness depends on it.
 local function is_held_back(lane, job)
   if PAGES == 1 then
     return false
@@ -75,8 +75,8 @@ local function is_held_back(lane, job)
   return held_back[lane .. '\n' .. namespace .. '\n' .. model]
 end
 
--- A job that is held back keeps its place until virtual time, or a second, has passed it by. Then it goes behind others,
--- which it would hide from the next claims. It stays due: another worker may take it.
+-- A job that is held back keeps its place until virtual time has passed it, or for a second. Then it moves behind
+-- others, which it would hide from the next claims. It stays due, so another worker may take it.
 local function let_pass(key, item, virtual)
   asks_passed = asks_passed or item.lane == 1
   local score, latest, place = tonumber(item.score), now - 1000, now
@@ -100,7 +100,7 @@ local function token_of(item)
   return table.concat({ARGV[2], item.lapses, item.failures, item.score}, ' ')
 end
 
--- Returns true if it is in the set no more.
+-- Returns true if it is no longer in the set.
 local function consider(key, item)
   local lane = item.lane
   if item.lapses >= 2 then
@@ -118,7 +118,7 @@ local function consider(key, item)
   end
 end
 
--- Returns what is held back, how many jobs of this page stay in the set, and whether there may be more behind.
+-- Returns jobs held back, how many jobs of this page stay in the set, and whether more may follow.
 local function look_at_page(lane, key, low, high, lapsed, after)
   local most = math.max(room[lane] + 1, PAGES > 1 and 64 or 1)
   local found = redis.call('ZRANGEBYSCORE', key, low, high, 'WITHSCORES', 'LIMIT', after, most)
@@ -183,7 +183,7 @@ local function suspects_wait()
   return redis.call('ZCOUNT', KEYS[11], '-inf', stamp) + redis.call('ZCOUNT', KEYS[12], '-inf', stamp) > 0
 end
 
--- Taken and leased at once: here nothing of another kind can stand where leases do.
+-- Removed and leased at once, because here nothing else can be stored where the leases are.
 local function pop_asks(most)
   local found, leases, tokens = redis.call('ZPOPMIN', KEYS[1], most), {}, {}
   for i = 1, #found, 2 do
@@ -228,8 +228,8 @@ else
   end
 end
 
--- A claim that leaves jobs behind wakes another worker. An ask that it could not take at all is passed on to those who
--- have not seen it yet. (A bulk job is not: beside a backlog every claim of every full worker would call on all others.)
+-- A claim that leaves jobs behind wakes another worker. An ask that it could not take is passed on to workers that have
+-- not seen it yet. (Bulk jobs are not: with a backlog, every claim of every full worker would wake all others.)
 local function wake_another()
   local token
   if behind[1] + behind[2] > 0 and #taken > 0 then
@@ -245,7 +245,7 @@ end
 local reply = {now, behind[1], behind[2], looks_for_lapsed and not asks_alone and suspects_wait() and 1 or 0, PAGES > 1 and skip or 0}
 if #taken == 0 then
   wake_another()
-  -- Nothing waits and nothing runs: whatever the load still says is a job that expired unseen.
+  -- Nothing waits or runs, so any remaining load is from jobs that expired unseen.
   for lane = 1, 2 do
     if behind[lane] == 0 and redis.call('EXISTS', KEYS[lane], KEYS[2 + lane], KEYS[10 + lane]) == 0 then
       redis.call('HDEL', KEYS[10], lane == 1 and 'interactive' or 'bulk')
@@ -260,12 +260,12 @@ for i = 1, #taken do
 end
 records = redis.call('MGET', unpack(records))
 
--- How many questions a job that is gone counts for in the load: a chunk is called HEX-COUNT, a part of it HEX-COUNT.ID.
+-- How many questions a missing job counts for in the load: a chunk is named HEX-COUNT, a part of it HEX-COUNT.ID.
 local function questions_of(job)
   return string.match(job, '^%x+%-%d+%.') and '1' or string.match(job, '^%x+%-(%d+)$')
 end
 
--- Of a few asks: what their answering begins with.
+-- For the first few asks: the data that answering begins with.
 local ASKS = 16
 local function seen_with(item, record)
   if item.lane == 1 and #taken <= ASKS and record and string.match(item.job, '^%x+%-1$') then

@@ -1,4 +1,4 @@
--- Finishes jobs that are done, of which the caller holds the lease.
+-- Finishes completed jobs whose lease the caller holds.
 --
 -- Uses: end_job
 --

@@ -1,8 +1,8 @@
--- Renews the leases of a worker and its sign of life. A lapsed lease is renewed too, unless another worker has it.
+-- Renews a worker's leases and heartbeat. A lapsed lease is renewed too, unless another worker has it.
 --
 -- KEYS: 1 leases:interactive 2 leases:bulk 3 tokens:interactive 4 tokens:bulk 5 workers 6 doubted
 -- ARGV: 1 worker   2 lease in ms   3... of each job: lane (1 or 2), job, token
--- Returns {now in ms, index of each job that is lost...}, counted from 0.
+-- Returns {now in ms, index of each lost job...}, counted from 0.
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local deadline = string.format('%.0f', now + ARGV[2])

@@ -1,4 +1,4 @@
--- Puts jobs back into their queues: for another try after a while, or at once and in front, where they were.
+-- Puts jobs back into their queues: for a later retry, or at once at the front, where they were.
 --
 -- KEYS: 1 queue:interactive 2 queue:bulk 3 leases:interactive 4 leases:bulk 5 tokens:interactive 6 tokens:bulk 7 wake
 --       8 alone:interactive 9 alone:bulk

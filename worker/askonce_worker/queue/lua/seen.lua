@@ -1,10 +1,9 @@
--- What the answering of a job with one question begins with, read together with its claim. Loaded in front of
+-- Reads the data that answering a job with one question begins with, as part of its claim. Loaded in front of
 -- claim_jobs.lua.
 --
 -- prefix: of all keys   record: the job record   reports: whether there are reports of wrong pairs, or dropped entries
 -- Returns {namespace, job id, model, its marker, the entry of the marker's fingerprint, the four counters of its epochs,
--- when the last wrong pair was reported and the last entry dropped}, '' where there is none; or nil: it has to be read
--- by itself.
+-- when the last wrong pair was reported and the last entry dropped}, '' for none; or nil: it must be read separately.
 local SMALL = 65536 -- bytes of a marker, and of an entry that is read
 
 local function newest(key)
@@ -16,8 +15,8 @@ local function begins(key, most)
   return type(found) == 'string' and found or ''
 end
 
--- As clients write it: nothing is decoded, since a worker compares these names with the question's own before it
--- believes them. nil where they are not found so.
+-- Matches the text as clients write it, without decoding: a worker compares these names with the question's own before
+-- it trusts them. nil if they are not found this way.
 local function only_question(record)
   local namespace = string.match(record, '"a":%[{"v":1,"namespace":"([^"\\]*)"')
   local model = string.match(record, '"scopes":%[.-"model":"([^"\\]*)"')

@@ -1,4 +1,4 @@
--- Replaces a job by smaller ones, which wait where it would: the load stays as it is.
+-- Replaces a job by smaller ones that wait in its place; the load stays the same.
 --
 -- KEYS: 1 queue 2 leases 3 tokens 4 wake 5 alone
 -- ARGV: 1 prefix of the job records   2 prefix of arq's own counts of tries   3 job   4 token
