@@ -3,7 +3,7 @@
 import pytest
 
 from askonce import Question
-from askonce_worker.parked import request_file, sorting
+from askonce_worker.parked import collecting, request_file, sorting
 from askonce_worker.parked.sending import Sending
 from askonce_worker.parked.settling import Settling
 from askonce_worker.parked.sorting import Sorting
@@ -21,7 +21,8 @@ from support.parking import (
 from support.wired import wired_workers
 
 
-async def test_lines_that_fail_are_missing_or_torn(batch_worker, llm_server):
+async def test_lines_that_fail_are_missing_or_torn(batch_worker, llm_server, monkeypatch):
+    monkeypatch.setattr(collecting, "LOST_AFTER", 0.2)
     rules = [
         {"kind": "status", "contains": "town 0?", "status": 400, "message": "no such town"},
         {"kind": "missing", "contains": "town 1?", "times": 1},

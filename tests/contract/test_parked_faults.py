@@ -112,6 +112,27 @@ async def test_a_provider_that_comes_back_from_an_outage_is_not_asked_again(batc
     assert (batches["billed"], len(batches["batches"])) == (5, 1)
 
 
+async def test_a_file_that_is_not_all_there_is_read_again_and_nothing_is_paid_twice(
+    batch_worker, llm_server, monkeypatch
+):
+    """It ends after two lines, in the middle of the last, and then is whole."""
+    real, read = BatchApi.content, []
+
+    async def content(self, file_id):
+        read.append(file_id)
+        lines = [line async for line in real(self, file_id)]
+        for line in {1: lines[:2], 2: [*lines[:4], lines[4][:20]]}.get(len(read), lines):
+            yield line
+
+    monkeypatch.setattr(BatchApi, "content", content)
+    async with wired_workers(1, batch_worker) as [worker]:
+        found = await answers(worker, await park(worker, *distinct(5)))
+        await nothing_left(worker)
+    assert {answer.source for answer in found} == {"llm"}
+    batches, calls = await seen(llm_server)
+    assert (calls, batches["billed"], set(batches["texts"].values()), len(read)) == (0, 5, {1}, 3)
+
+
 async def test_a_twin_that_has_ended_does_not_hold_up_the_batch(batch_worker, llm_server, monkeypatch):
     """Two batches of one name, as a request was very late; both have completed when they are found."""
     real, made = BatchApi.create, []

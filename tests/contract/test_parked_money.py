@@ -90,12 +90,24 @@ async def test_what_is_billed_in_vain_is_spent(bounded, llm_server):
 
 
 @pytest.mark.parametrize("kind", ["missing", "junk"])
-async def test_a_line_that_is_billed_and_cannot_be_read_counts_as_it_was_estimated(bounded, llm_server, kind):
+async def test_a_line_that_is_billed_and_cannot_be_read_counts_as_it_was_estimated(
+    bounded, llm_server, monkeypatch, kind
+):
+    monkeypatch.setattr(collecting, "LOST_AFTER", 0.2)
     await llm_server.control(batches={"lines": [{"kind": kind, "contains": "town 1?", "times": 1}]})
     async with wired_workers(1, bounded(1)) as [worker]:
         assert kinds(await answers(worker, await park(worker, *towns(3)))) == ["llm"] * 3
         await nothing_left(worker)
         assert await money(worker) == (pytest.approx(MAY + 3 * COSTS), 0)
+
+
+async def test_lines_that_were_never_run_do_not_count_where_another_cannot_be_read(bounded, llm_server):
+    torn = {"kind": "junk", "contains": "town 0?", "times": 1}
+    await llm_server.control(batches={"lines": [torn, {"kind": "status", "status": 429, "times": 3}]})
+    async with wired_workers(1, bounded(1)) as [worker]:
+        assert kinds(await answers(worker, await park(worker, *towns(4)))) == ["llm"] * 4
+        await nothing_left(worker)
+        assert await money(worker) == (pytest.approx(MAY + 4 * COSTS), 0)
 
 
 async def test_a_batch_that_is_lost_counts_as_it_was_estimated(bounded, llm_server, monkeypatch):

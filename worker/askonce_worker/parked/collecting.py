@@ -7,7 +7,9 @@ connection broke: what was settled is left out.
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import aclosing
+from dataclasses import dataclass, field
 
 import structlog
 from openai.types import Batch
@@ -37,6 +39,15 @@ LOST_AFTER = 10_800.0
 """Seconds for which a provider says nothing but that it does not know a batch or a file, before it is gone."""
 
 UNWRITABLE: Failure = {"error": {"kind": "invalid_response", "message": "the answer cannot be written"}}
+
+
+@dataclass(slots=True)
+class _FileRead:
+    """lines: that are there. readable: those of them that name a question. again: the questions that are to go on."""
+
+    lines: int = 0
+    readable: int = 0
+    again: set[str] = field(default_factory=set)
 
 
 class Collecting:
@@ -74,10 +85,11 @@ class Collecting:
             self._pauses.pause(batch.name, error.retry_after)
             if self._pauses.lasts(batch.name, str(error.status)) >= LOST_AFTER and error.status == NO_FILE:
                 log.error("batch.lost", batch=batch.name, provider_id=batch.batch_id, may_be_billed=True)
-                await self._lost(batch)
+                await self._lost(batch, await self._store.count(batch.lines))
                 await self._end(batch, "lost", tried=True)
 
     async def _look(self, batch: BatchRecord) -> None:
+        """Some providers say that it has ended a little before all of its files is there: that is waited for."""
         found = await self._api.look(batch.batch_id)
         now = await self._batches.note(batch.name, **_facts(found))
         if found.status not in ENDED:
@@ -85,8 +97,6 @@ class Collecting:
             self._pauses.looked(batch.name, max(0.0, (now - batch.asked) / 1000))
         elif found.status == "failed":
             await self._failed(batch, found)
-        elif await self._is_incomplete(batch, found):
-            self._pauses.pause(batch.name, None)
         else:
             await self._settle(batch, found)
 
@@ -113,21 +123,13 @@ class Collecting:
                 break
         return False
 
-    async def _is_incomplete(self, batch: BatchRecord, found: Batch) -> bool:
-        """Some providers say that it has ended a little before its files are there."""
-        counts = found.request_counts
-        if counts is None or not counts.completed or found.output_file_id:
-            return False
-        if self._pauses.lasts(batch.name, "incomplete") < LOST_AFTER:
-            return True
-        log.error("batch.lost", batch=batch.name, provider_id=batch.batch_id, billed=counts.completed)
-        await self._lost(batch)
-        return False
-
-    async def _lost(self, batch: BatchRecord) -> None:
+    async def _lost(self, batch: BatchRecord, most: int, unbilled: AbstractSet[str] = frozenset()) -> None:
+        """Counts so many lines as billed. Nobody knows which: those that were never run, as a file says, are not."""
         for at in range(0, await self._store.count(batch.lines), AT_ONCE):
-            ids = await self._store.ids(batch.lines, at, AT_ONCE)
-            await self._settling.lost(await self._store.read(ids), batch.name)
+            ids = [name for name in await self._store.ids(batch.lines, at, AT_ONCE) if name not in unbilled][:most]
+            if ids:
+                await self._settling.lost(await self._store.read(ids), batch.name)
+            most -= len(ids)
 
     async def _failed(self, batch: BatchRecord, found: Batch) -> None:
         errors = (found.errors.data if found.errors else None) or []
@@ -139,37 +141,42 @@ class Collecting:
 
     async def _settle(self, batch: BatchRecord, found: Batch) -> None:
         until = asyncio.get_running_loop().time() + SETTLING
-        answered = 0
-        for file_id in (found.output_file_id, found.error_file_id):
+        output, errors = _FileRead(), _FileRead()
+        for file_id, read in ((found.output_file_id, output), (found.error_file_id, errors)):
             if file_id:
                 async with aclosing(self._api.content(file_id)) as lines:
-                    read = await self._settle_all(batch, lines, until)
-                if read is None:
-                    return
-                answered += read if file_id == found.output_file_id else 0
-        if found.request_counts is not None and answered < (found.request_counts.completed or 0):
-            log.warning("batch.lines_missing", batch=batch.name, read=answered, billed=found.request_counts.completed)
-            await self._lost(batch)
+                    if not await self._settle_all(batch, lines, until, read):
+                        return
+        completed = (found.request_counts.completed if found.request_counts else None) or 0
+        if output.lines < completed and self._pauses.lasts(batch.name, "incomplete") < LOST_AFTER:
+            self._pauses.pause(batch.name, None)
+            return
+        if output.readable < completed:
+            log.warning("batch.lines_missing", batch=batch.name, read=output.readable, billed=completed)
+            await self._lost(batch, completed - output.readable, output.again | errors.again)
         files = " ".join(filter(None, (found.output_file_id, found.error_file_id)))
         await self._end(batch, found.status, tried=found.status == "completed", files=files)
 
-    async def _settle_all(self, batch: BatchRecord, lines: AsyncIterator[bytes], until: float) -> int | None:
-        """How many lines it could read. None: its time is up. The next round reads the file again, and leaves out what
-        was settled."""
+    async def _settle_all(self, batch: BatchRecord, lines: AsyncIterator[bytes], until: float, read: _FileRead) -> bool:
+        """False: its time is up. The next round reads the file again, and leaves out what was settled."""
         some: dict[str, Outcome] = {}
-        read = 0
+        line, outcome = b"", None
         async for line in lines:
             outcome = read_line(line, self._redactor) if line.strip() else None
-            read += outcome is not None
+            read.lines += bool(line.strip())
+            read.readable += outcome is not None
+            if outcome is not None and outcome.kind == "again":
+                read.again.add(outcome.id)
             if outcome is not None and (outcome.kind != "again" or outcome.billed):
                 some[outcome.id] = outcome
             if len(some) == AT_ONCE:
                 settled = await self._settle_some(batch, some)
                 some = {}
                 if settled and asyncio.get_running_loop().time() > until:
-                    return None
+                    return False
+        read.lines -= bool(line.strip()) and outcome is None  # cut off: it is not all there
         await self._settle_some(batch, some)
-        return read
+        return True
 
     async def _settle_some(self, batch: BatchRecord, outcomes: dict[str, Outcome]) -> int:
         """How many of them stood in the batch still."""
