@@ -52,6 +52,20 @@ def test_what_has_no_graph_goes_before_graphs_that_are_put_together(tmp_path):
         expected.check(collection)
 
 
+def test_what_has_no_graph_goes_before_those_of_another_collection(tmp_path):
+    with opened(tmp_path, MERGED) as shards:
+        collection, expected = filled(shards, 300)
+        step_while(shards, lambda: not collection.parts[0].built)
+        more(collection, expected, 300)
+        step_while(shards, lambda: not putting_together(collection))
+        other, expected_there = filled(shards, 550, name="d")
+        step_while(shards, lambda: not other.parts[0].built)
+        assert len([part for part in collection.parts if part.built]) == 2, "they were not put together before"
+        settle(shards)
+        expected.check(collection)
+        expected_there.check(other)
+
+
 def test_what_a_walk_has_missed_is_found_on_another_way(tmp_path, monkeypatch):
     monkeypatch.setattr(qdrant_shape, "_LOOKED_AT", 0)
     monkeypatch.setattr(qdrant_shape, "_LARGE", 100)

@@ -136,9 +136,9 @@ def settle(shards):
     step_while(shards, lambda: any(shards.get(name).changed or shards.get(name).building for name in shards.names()))
 
 
-def filled(shards, count, expected=None):
-    shards.create("c", SHAPE)
-    collection = shards.get("c")
+def filled(shards, count, expected=None, name="c"):
+    shards.create(name, SHAPE)
+    collection = shards.get(name)
     collection.everywhere(edge.UpdateOperation.create_field_index("n", edge.PayloadSchemaType.Integer))
     expected = expected or Expected(1)
     while len(expected.points) < count:

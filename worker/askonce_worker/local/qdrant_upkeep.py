@@ -67,7 +67,8 @@ class Upkeep:
             self.drop(self._of)
 
     def _begin(self) -> None:
-        for collection in self._collections():
+        """What presses comes first: else what can wait would be begun, and ended for it, again and again."""
+        for collection in sorted(self._collections(), key=lambda each: not is_pressing(each, self._limits)):
             if collection.changed:
                 inputs = choose(collection, self._limits)
                 if inputs:

@@ -20,7 +20,7 @@ graph the engine looks at all points, and to see which of 4,111 match took as lo
 from __future__ import annotations  # some of the engine's types exist for the type checker only
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from math import hypot, sqrt
 from operator import mul
@@ -66,6 +66,8 @@ class Walk:
     limit: int
     params: Callable[[int], edge.SearchParams]
     common: dict[str, Any]
+    _turned: dict[int, edge.QueryRequest] = field(default_factory=dict)
+    """By the turn: all parts are asked the same, and to make it takes longer than a short walk."""
 
     def straight(self, ef: int) -> edge.QueryRequest:
         return edge.QueryRequest(
@@ -78,6 +80,11 @@ class Walk:
 
     def turned(self, turn: int) -> edge.QueryRequest:
         """Finds what is similar enough to the query, and more. What it has of a point is its id."""
+        if turn not in self._turned:
+            self._turned[turn] = self._turn(turn)
+        return self._turned[turn]
+
+    def _turn(self, turn: int) -> edge.QueryRequest:
         side = _side(len(self.numbers), turn)
         length = hypot(*self.numbers)
         along = sum(map(mul, self.numbers, side)) / length if length else 0.0
