@@ -144,8 +144,8 @@ def _in_its_language(lower: list[str], folded: str) -> tuple[list[str], Language
     return unelided(lower, spoken.name), spoken, vocabulary(spoken.name)
 
 
-_short = Known(worked_out, 8192)
-_new = Known(worked_out, 512)
+_short = Known(worked_out, 7680)
+_new = Known(worked_out, 1024)  # a chunk has at most 1,000 questions
 _long = Known(worked_out, 256)
 
 _ONE_MORE = re.compile(r"\b(?:one more(?! thing)|a different|a second|a new one)\b")
