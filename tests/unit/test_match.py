@@ -3,7 +3,7 @@
 import time
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from askonce_worker.matching.match import conflict, conflicts, effective_threshold
@@ -268,6 +268,7 @@ def test_a_text_never_conflicts_with_itself(text):
 
 
 @given(texts, texts)
+@example("ﬁﬁbe", "ﬁำbe")
 @settings(max_examples=500, deadline=None)
 def test_a_conflict_is_mutual(text, other):
     assert list(conflicts(text, other)) == list(conflicts(other, text))

@@ -6,12 +6,12 @@ from askonce.affixes import common_prefix, common_suffix
 from askonce_worker.matching.guard.features import Features
 from askonce_worker.matching.guard.languages import KNOWN, Language
 from askonce_worker.matching.guard.letter_case import case_differs, letters_differ
-from askonce_worker.matching.guard.marks import firm, same_signs
+from askonce_worker.matching.guard.marks import firm, marks, same_signs
 from askonce_worker.matching.guard.ordering import joins
 from askonce_worker.matching.guard.remainder import remainders_differ
 from askonce_worker.matching.guard.rewording import LESS, rewording, unmatched
 from askonce_worker.matching.guard.swaps import particle_moved
-from askonce_worker.matching.guard.tokens import content_words, stems, tokens
+from askonce_worker.matching.guard.tokens import clean, content_words, stems, tokens
 from askonce_worker.matching.guard.words import FOCUS, FUNCTION, UNITS
 
 
@@ -33,7 +33,7 @@ def is_of_another_language(a: Features, b: Features) -> bool:
 def _has_grown(word: str, other: str) -> bool:
     """By letters before, in or after it; or it is written in a script that sets no blanks between words."""
     kept = common_prefix(word, other)
-    return kept + common_suffix(word[kept:], other[kept:]) >= len(word) or _UNSPACED.search(word) is not None
+    return kept + common_suffix(word[kept:], other[kept:]) >= len(word) or _UNSPACED.search(word + other) is not None
 
 
 _UNSPACED = re.compile(r"[\u0e00-\u0fff\u1000-\u109f\u1780-\u17ff]")
@@ -91,11 +91,18 @@ def is_reworded(a: Features, b: Features) -> bool:
 
 
 def _is_rewritten(a: Features, b: Features) -> bool:
-    """In other letters; but for the first one of a word of no content, with which a sentence may begin."""
-    if len(a.as_written) != len(b.as_written):
-        return True
-    differing = [pair for pair in zip(a.as_written, b.as_written, strict=True) if pair[0] != pair[1]]
-    return any(len(one) == 1 or one[1:] != other[1:] or one.casefold() not in FUNCTION for one, other in differing)
+    """In other letters; but for the first one of a line of prose."""
+    return a.as_written != b.as_written and _with_small_starts(a) != _with_small_starts(b)
+
+
+def _with_small_starts(text: Features) -> list[str]:
+    """The words as they are written, but for the first of a line without signs, if it has no content."""
+    found: list[str] = []
+    for line in text.lines or (text.cleaned,):
+        first, *others = tokens(clean(line)) or ("",)
+        is_prose = len(first) > 1 < len(others) and first.casefold() in FUNCTION and not marks(line.strip())
+        found += [first.casefold() if is_prose else first, *others]
+    return found
 
 
 def says_the_same(a: Features, b: Features) -> bool:

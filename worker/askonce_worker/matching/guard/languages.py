@@ -81,10 +81,24 @@ def language(words: Sequence[str], folded: str) -> Language:
         likely = "" if words and ENGLISH.isdisjoint(map(stem, words)) else "en"
         return Language(likely or _of_opposites(words) or _of_script(folded), sure=False)
     most = max(votes.values())
-    if most == 1 and folded.isascii() and not ENGLISH.isdisjoint(stem(word) for word in words if word not in _SHARES):
-        return Language("en", sure=False)  # 'one-way fare': Italian has one of the two, too
+    if most == 1 and folded.isascii() and _is_english(words, votes):
+        return Language("en", sure=False)
     best = "en" if votes["en"] == most else _likeliest((name for name in votes if votes[name] == most), telling, words)
     return Language(best, sure=most > 1 and _share(best, telling) >= SURE)
+
+
+def _is_english(words: Sequence[str], voting: Iterable[str]) -> bool:
+    """Of 'one-way fare' Italian has a word, too; 'Hotel mit Parking' has one that German denies."""
+    stemmed = {word: stem(word) for word in words}
+    short = {stemmed.pop(word) for word in _SHARES.keys() & stemmed.keys()}
+    if not short <= ENGLISH or ENGLISH.isdisjoint(stemmed.values()):
+        return False
+    return not any(_tells_apart(vocabulary(name), words) for name in voting)
+
+
+def _tells_apart(known: "Vocabulary", words: Iterable[str]) -> bool:
+    """Whether a language denies by one of the words, or has its opposite."""
+    return any(word in known.negations or known.stem(word) in known.opposites for word in words)
 
 
 def _likeliest(names: Iterable[str], telling: Sequence[Mapping[str, float]], words: Sequence[str]) -> str:

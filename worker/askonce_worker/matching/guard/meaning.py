@@ -159,7 +159,4 @@ def is_qualified(a: Features, b: Features) -> bool:
 
 def _qualifies(a: Features, b: Features) -> bool:
     """A word that makes it another thing stands before what both have."""
-    return any(
-        word in QUALIFIERS - b.words and after in b.words and after not in b.vocabulary.function
-        for word, after in pairwise(a.sequence)
-    )
+    return any(word in QUALIFIERS - b.words and after in b.words for word, after in pairwise(a.sequence))
