@@ -1,6 +1,6 @@
-"""Answers of batches on their way to Qdrant: until they are there, a rewording would not find them.
+"""Batch answers still in the outbox: until Qdrant has them, a rewording would not find them.
 
-Their questions are no longer found among the parked ones either. So sorting waits for them, but not for long.
+Nor are their questions still among the parked ones. So sorting waits for them, but not for long.
 """
 
 import asyncio
@@ -11,9 +11,9 @@ from redis.asyncio import Redis
 from askonce.contract.keys import Keys
 
 LOOKING = 1.0
-"""Seconds for which they are waited for in one go: vectors are gathered for a part of it."""
+"""Seconds for one wait, during part of which vectors accumulate."""
 PATIENCE = 30.0
-"""Seconds, about, after which a rewording is sorted although they have not arrived."""
+"""Seconds, roughly, after which a rewording is sorted even if they have not arrived."""
 EVERY = 0.05
 
 Position = tuple[int, int]
@@ -27,12 +27,12 @@ class Arriving:
         self._since: float | None = None
 
     async def note(self) -> None:
-        """All that is on its way now is to be waited for."""
+        """Marks everything now in the outbox as awaited."""
         newest = await self._redis.xrevrange(self._outbox, count=1)
         self._last = _position(newest[0][0]) if newest else None
 
     async def are_there(self) -> bool:
-        """Whether all that was noted has arrived, or was waited for long enough."""
+        """Whether everything awaited has arrived, or the wait was long enough."""
         began = _now()
         while not await self._have_left():
             self._since = began if self._since is None else self._since
@@ -45,7 +45,7 @@ class Arriving:
         return True
 
     async def _have_left(self) -> bool:
-        """The outbox keeps what Qdrant has not stored."""
+        """Whether they left the outbox, which keeps what Qdrant has not stored."""
         oldest = await self._redis.xrange(self._outbox, count=1) if self._last is not None else ()
         return self._last is None or not oldest or _position(oldest[0][0]) > self._last
 

@@ -1,10 +1,10 @@
-"""A provider's batch, as Redis knows it. Its questions stand in `lines:NAME`.
+"""A provider batch, as stored in Redis. Its questions are in `lines:NAME`.
 
 filled      it has its lines, and no file yet
 uploaded    the provider has its file
-creating    it was asked for, and nobody knows whether the request arrived
+creating    it was requested, and it is unknown whether the request arrived
 running     the provider has it, under `batch_id`
-ended       every line is settled, or has gone on
+ended       every line is settled, or has moved on
 """
 
 from collections.abc import Mapping
@@ -16,18 +16,18 @@ from askonce.readable import read_object
 
 VERSION = 1
 UNSENT = ("filled", "uploaded")
-"""The provider has not been asked for it."""
+"""States in which the provider has not been asked to create it."""
 STATES = ("filled", "uploaded", "creating", "running", "ended")
 
 
 @dataclass(frozen=True, slots=True)
 class BatchRecord:
-    """began: Unix ms. asked: Unix ms of the last request to create it. heard: of a reply that does not say whether it
-    was created.
+    """began: Unix ms. asked: Unix ms of the last request to create it. heard: of a reply that left its creation
+    unclear.
 
-    pool: of the questions in it (`pool_of`). epochs: by namespace, as they were when its file was written. status: the
-    provider's word. uploading: a file was sent, and perhaps nobody knows its id. unwanted: an operator wants it to end
-    early. cancelled: the provider was asked to.
+    pool: of its questions (`pool_of`). epochs: by namespace, when its file was written. status: the provider's.
+        uploading: a file was sent, and its id may be unknown. unwanted: an operator wants to cancel it. cancelled: the
+        provider was asked to cancel it.
     """
 
     name: str

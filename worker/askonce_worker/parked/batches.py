@@ -1,4 +1,4 @@
-"""The batches in Redis, and what a provider takes of a pool at once. Writing needs the token of the lock."""
+"""The batches in Redis, and how much a provider accepts of a pool at once. Writing needs the lock's token."""
 
 import secrets
 from collections.abc import Sequence
@@ -19,24 +19,25 @@ from askonce_worker.parked.store import LockLost, ParkedStore
 NOTE = Script("askonce_worker.parked", "note")
 NOW = "now"
 FIRST_PAUSE, LONGEST_PAUSE = 60_000, 1_800_000
-"""Milliseconds before a provider that takes no more is asked again."""
+"""Milliseconds before retrying a provider that accepts no more."""
 
 FILES_STAY = 600_000
-"""Milliseconds: after a Redis has come back without its last seconds they are read again, and nothing is paid twice."""
+"""Milliseconds for which files are kept: if Redis comes back without its last seconds, they are read again, and nothing
+is paid twice."""
 REMEMBERED = 3600
-"""Seconds until a provider without batches is asked for them again."""
+"""Seconds before checking again whether a provider without batches has them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """Of a pool. most: lines in a batch. until: Unix ms before which none is made. refusals: in a row."""
+    """Limit of a pool. most: lines in a batch. until: Unix ms before which none is created. refusals: in a row."""
 
     most: int
     until: int = 0
     refusals: int = 0
 
     def tighter(self, refused: int, now_ms: int) -> "Limit":
-        """After a batch of so many lines was refused: half of it, and later."""
+        """The limit after a batch of this many lines was refused: half as many, and later."""
         pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2**self.refusals)
         return Limit(max(1, min(self.most, refused) // 2), now_ms + pause, min(self.refusals + 1, 10))
 
@@ -45,12 +46,12 @@ class Limit:
         return replace(self, until=now_ms + pause, refusals=min(self.refusals + 1, 10))
 
     def wider(self) -> "Limit":
-        """After a batch was taken and has ended."""
+        """The limit after a batch was accepted and has ended."""
         return Limit(self.most * 2)
 
 
 def new_name() -> str:
-    """Under which the provider has it, in its metadata."""
+    """A new batch's name, which goes into its metadata at the provider."""
     return f"askonce-{secrets.token_hex(6)}"
 
 
@@ -64,7 +65,7 @@ class Batches:
         self._most = most
 
     async def open(self) -> list[BatchRecord]:
-        """Those that have not ended, the oldest first."""
+        """Batches that have not ended, oldest first."""
         names = [name.decode() for name in await self._redis.zrange(self._keys.parked("batches"), 0, -1)]
         pipe = self._redis.pipeline(transaction=False)
         for name in names:
@@ -78,16 +79,16 @@ class Batches:
         return found
 
     async def read(self, name: str) -> BatchRecord | None:
-        """None where it is not there, or cannot be read."""
+        """The record; None if it is missing or unreadable."""
         try:
             return read_batch(name, await self._redis.hgetall(self._keys.parked(f"batch:{name}")))
         except ValueError:
             return None
 
     async def note(self, name: str, **facts: Any) -> int:
-        """Writes these facts; `now` is this moment, which is returned (Unix ms). Raises LockLost.
+        """Writes these fields; the value `now` becomes the current time, which is returned (Unix ms). Raises LockLost.
 
-        0, and nothing is written: it is to have ended, but has lines again, as somebody came meanwhile.
+        Returns 0 and writes nothing if it was to be closed, but has got lines again meanwhile.
         """
         args: list[Any] = [self._keys.parked(""), self._store.token, name]
         for pair in facts.items():
@@ -98,13 +99,13 @@ class Batches:
         return now
 
     async def begin(self, pool: str) -> BatchRecord:
-        """A batch without lines."""
+        """Begins a batch without lines."""
         name, model = new_name(), model_of(pool)
         await self.note(name, v=VERSION, state="filled", pool=pool, model=model, began=NOW)
         return BatchRecord(name, "filled", pool, model)
 
     async def pools(self) -> dict[str, int]:
-        """Those whose questions wait for a batch, and since when (Unix ms)."""
+        """Pools with questions waiting for a batch, and since when (Unix ms)."""
         found = await self._redis.hgetall(self._keys.parked("since"))
         return {pool.decode(): int(since) for pool, since in found.items()}
 
@@ -119,7 +120,7 @@ class Batches:
             return Limit(self._most)
 
     async def set_limit(self, pool: str, limit: Limit) -> None:
-        """Advice for the next batch: written without the token."""
+        """Sets the limit for the next batch. It is only advice, so it needs no token."""
         key = self._keys.parked("limits")
         if limit.most >= self._most and not limit.until:
             await self._redis.hdel(key, pool)
@@ -128,13 +129,13 @@ class Batches:
             await self._redis.hset(key, pool, orjson.dumps(record))
 
     async def files(self, count: int) -> list[str]:
-        """At the provider, which no batch has needed for FILES_STAY milliseconds."""
+        """Files at the provider that no batch has needed for FILES_STAY milliseconds."""
         latest = await self.now_ms() - FILES_STAY
         found = await self._redis.zrangebyscore(self._keys.parked("files"), "-inf", latest, start=0, num=count)
         return [name.decode() for name in found]
 
     async def drop_files(self, file_ids: Sequence[str]) -> None:
-        """No batch is made of them: they are to be deleted. Written without the token."""
+        """Marks unused files for deletion. Written without the token."""
         if file_ids:
             await self._redis.zadd(self._keys.parked("files"), dict.fromkeys(file_ids, await self.now_ms()))
 
@@ -142,11 +143,12 @@ class Batches:
         await self._redis.zrem(self._keys.parked("files"), file_id)
 
     async def are_served(self) -> bool:
-        """False: the provider has none, as was seen within the last hour."""
+        """False if the provider was found to have no batches within the last hour."""
         return not await self._redis.exists(self._keys.parked("none"))
 
     async def give_up(self) -> None:
-        """The provider has none: for an hour nothing is parked, and what waits leaves. Written without the token."""
+        """Records that the provider has no batches: for an hour nothing is parked, and waiting questions leave. Written
+        without the token."""
         await self._redis.set(self._keys.parked("none"), "1", ex=REMEMBERED)
 
     async def now_ms(self) -> int:

@@ -1,7 +1,7 @@
-"""From a provider's batch to answers: it is looked at, and once it has ended its files are read and each line settled.
+"""Collects a provider batch: polls it and, once it has ended, reads its files and settles each line.
 
-A line is done when its question stands in no batch any more. So files may be read again after a kill, or after the
-connection broke: what was settled is left out.
+A line is done once its question is no longer in a batch. So files can be read again after a kill or a broken
+connection: settled lines are skipped.
 """
 
 import asyncio
@@ -32,11 +32,11 @@ from askonce_worker.providers.provider import ProviderError
 log = structlog.get_logger()
 
 AT_ONCE = 100
-"""Lines that are settled together."""
+"""Lines settled together."""
 SETTLING = 30.0
-"""Seconds for the lines of a batch in a round: deadlines are to be looked at, too."""
+"""Seconds per round for a batch's lines, because deadlines must be checked, too."""
 LOST_AFTER = 10_800.0
-"""Seconds for which a provider says nothing but that it does not know a batch or a file, before it is gone."""
+"""Seconds of only "not found" replies for a batch or a file, after which it counts as lost."""
 
 UNWRITABLE: Failure = {"error": {"kind": "invalid_response", "message": "the answer cannot be written"}}
 
@@ -75,7 +75,7 @@ class Collecting:
         self._margin_ms = int(margin * 1000)
 
     async def step(self, batch: BatchRecord) -> None:
-        """Looks at a batch that runs."""
+        """Polls a running batch."""
         if batch.state != "running" or not self._pauses.is_over(batch.name):
             return
         try:
@@ -101,7 +101,8 @@ class Collecting:
             await self._settle(batch, found)
 
     async def _cancel_in_time(self, batch: BatchRecord, found: Batch, now: int) -> None:
-        """Where an operator wants it, or a question is near its deadline: what is done is billed and taken."""
+        """Cancels the batch if an operator asks, or a question is near its deadline. Finished lines are billed and
+        used."""
         if batch.cancelled:
             if found.status != "cancelling":
                 await self._api.cancel(batch.batch_id)
@@ -110,7 +111,8 @@ class Collecting:
             await self._api.cancel(batch.batch_id)
 
     async def _is_pressing(self, batch: BatchRecord, latest: int) -> bool:
-        """Whether a question that it was made for is near its deadline. Who came later is asked at once, alone."""
+        """Whether a question it was created for is near its deadline. Later waiters are asked for at once,
+        separately."""
         while ids := await self._store.due(batch.lines, latest, AT_ONCE):
             asked = 0
             for parked in await self._store.read_from(batch.lines, ids):
@@ -179,7 +181,7 @@ class Collecting:
         return True
 
     async def _settle_some(self, batch: BatchRecord, outcomes: dict[str, Outcome]) -> int:
-        """How many of them stood in the batch still."""
+        """Settles lines; returns how many were still in the batch."""
         parked = [each for each in await self._store.read(list(outcomes)) if each.place == batch.lines]
         paid_in_vain = [(each, outcomes[each.id]) for each in parked if outcomes[each.id].billed]
         await self._settling.wasted(paid_in_vain, batch.name)
@@ -195,7 +197,7 @@ class Collecting:
         return len(parked)
 
     async def _answer(self, batch: BatchRecord, replies: Sequence[Reply]) -> None:
-        """An answer that cannot be written holds up no other, and is not paid for again."""
+        """Settles an answer. One that cannot be stored does not hold up others, and is not paid for again."""
         try:
             await self._settling.answered(replies, batch.name)
         except (LockLost, *TROUBLE):

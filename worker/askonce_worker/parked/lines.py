@@ -1,4 +1,4 @@
-"""The lines of a batch's files: what is asked, and what came back. Pure."""
+"""The lines of a batch's files: requests and results. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,15 +16,15 @@ from askonce_worker.providers.provider import ProviderError
 from askonce_worker.providers.retry import judge_status
 
 OK, NOT_OK = 200, 400
-"""A status that is neither, such as 0, says nothing of the question."""
+"""Any other status, such as 0, says nothing about the question."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a line.
+    """The outcome of a line.
 
-    kind: `answered` (body); `failed` for good (failure); `again`: it is to go on.
-    billed: a reply that is no answer, although the provider may have counted tokens for it.
+    kind: `answered` (body); `failed` permanently (failure); `again`: it moves on.
+    billed: a reply without an answer, for which the provider may still have counted tokens.
     """
 
     id: str
@@ -35,13 +35,13 @@ class Outcome:
 
 
 def request_line(name: str, question: Question) -> bytes:
-    """With its line feed."""
+    """The request of a line, with its line feed."""
     line = {"custom_id": name, "method": "POST", "url": ENDPOINT, "body": question.request()}
     return dumps(line) + b"\n"
 
 
 def read_line(raw: bytes, redactor: Redactor) -> Outcome | None:
-    """None for a line that names no request, or none at all."""
+    """The outcome of a line; None if it names no request or is malformed."""
     try:
         line = read_object(repaired(raw))
     except ValueError:
@@ -51,7 +51,7 @@ def read_line(raw: bytes, redactor: Redactor) -> Outcome | None:
         return None
     response = line.get("response")
     if not isinstance(response, dict):
-        return Outcome(name, "again")  # never asked, or nobody knows
+        return Outcome(name, "again")  # never asked, or unknown
     status = response.get("status_code")
     body = dumps(response.get("body"))
     if status == OK or (status is None and isinstance(response.get("body"), dict) and not line.get("error")):

@@ -1,4 +1,4 @@
-"""What a batch says, as the answers of those who wait. Pure."""
+"""Turns a batch's replies into the waiters' answers. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -16,7 +16,7 @@ LANE = "bulk"
 
 
 def is_same(parked: Parked, waiter: Waiter) -> bool:
-    """Whether he waits in these very words."""
+    """Whether a waiter asked in exactly these words."""
     return waiter.question.text == parked.question.text
 
 
@@ -25,12 +25,12 @@ def with_waiters(parked: Parked, waiters: Sequence[Waiter]) -> Parked:
 
 
 def asked(parked: Parked) -> Question:
-    """With the rules of the first who waits in these words: whether its answer is kept, and how long."""
+    """The question with the cache options of its first waiter in these words."""
     return next((waiter.question for waiter in parked.waiters if is_same(parked, waiter)), parked.question)
 
 
 def from_batch(parked: Parked, said: Completion, unmatched: Unmatched | None) -> list[Finished]:
-    """The first in these words has the answer of the LLM; the others joined."""
+    """The first waiter in these words gets the LLM's answer; the others joined it."""
     text = parked.question.text
     first = next((waiter for waiter in parked.waiters if is_same(parked, waiter)), None)
     finished = []

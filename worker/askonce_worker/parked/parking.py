@@ -1,8 +1,8 @@
-"""The way in: bulk questions of tier `batch` that nothing answers now wait for a batch; their job is done with them.
+"""Parks bulk questions of tier `batch` that nothing answers yet, and ends their job's part in them.
 
-A question that a live leader asks at this moment follows it, as any other does. One that is near its deadline is asked
-at once, and so is one of another endpoint than chat completions: batches are of these. So is one whose schema is
-refused: it fails at once then, and nothing is paid.
+A question that matches a live leader follows it, like any other. One near its deadline is asked at once, and so is one
+for an endpoint other than chat completions, which batches do not support. So is one whose schema is refused: it then
+fails at once, and nothing is paid.
 """
 
 from collections.abc import Callable
@@ -17,8 +17,8 @@ from askonce_worker.parked.store import NEW, ParkedStore
 
 
 class BatchParking:
-    """margin: seconds before its deadline from which on a question does not wait for a batch. refuse: why a question's
-    schema cannot be looked at."""
+    """margin: seconds before its deadline within which a question does not wait for a batch. refuse: why a question's
+    schema cannot be checked."""
 
     def __init__(
         self,
@@ -36,7 +36,7 @@ class BatchParking:
         self._margin_ms = int(margin * 1000)
 
     async def park(self, todo: list[OpenQuestion]) -> list[OpenQuestion]:
-        """Those that are not parked."""
+        """Parks questions; returns those that were not parked."""
         latest = self._clock.now_ms() + self._margin_ms
         waits = [item for item in todo if item.deadline > latest and self._is_for_batch(item)]
         joined = self._coalescer.join([item.ask() for item in waits])
@@ -56,7 +56,7 @@ class BatchParking:
 
 
 def _records(item: OpenQuestion) -> list[tuple[str, Parked, Packed]]:
-    """One for each who waits; they have one id, and the first makes the record. No other shares what is not kept."""
+    """One record per waiter, with a shared id; the first creates the question's. Uncached answers are not shared."""
     records = []
     name = parked_id(item.question, item.epochs, item.asked, shared=item.reuse.from_cache)
     for question in item.all():

@@ -1,4 +1,4 @@
-"""When each batch is looked at again. In this process alone: whoever takes over looks at once."""
+"""When to poll each batch next. Kept in this process only: a new holder of the lock polls at once."""
 
 import asyncio
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from askonce_worker.providers.retry import Backoff
 
 
 class Pauses:
-    """first, most: seconds between two looks at a batch that runs; they grow with its age."""
+    """first, most: seconds between polls of a running batch, which grow with its age."""
 
     def __init__(self, random: Callable[[], float], *, first: float = 1.0, most: float = 60.0) -> None:
         self._backoff = Backoff(random, least=first, most=most * 10, factor=2.0)
@@ -21,7 +21,7 @@ class Pauses:
         return self._now() >= self._until.get(name, 0.0)
 
     def looked(self, name: str, age: float) -> None:
-        """All went well. age: seconds since it was created."""
+        """A poll succeeded. age: seconds since the batch was created."""
         self._failed.pop(name, None)
         self._since.pop(name, None)
         self._until[name] = self._now() + min(self._most, max(self._first, age / 10))
@@ -32,7 +32,7 @@ class Pauses:
         self._until[name] = self._now() + self._backoff.pause(min(failed, 10), asked)
 
     def lasts(self, name: str, kind: str) -> float:
-        """Seconds for which nothing but failures of this kind came; to be told of each."""
+        """Seconds during which only failures of this kind occurred; must be called for each."""
         known, since = self._since.get(name, ("", 0.0))
         if known != kind:
             since = self._now()
@@ -40,7 +40,7 @@ class Pauses:
         return self._now() - since
 
     def forget(self, names: set[str]) -> None:
-        """All but these."""
+        """Forgets all batches except these."""
         gone = (self._until.keys() | self._failed.keys() | self._since.keys()) - names
         for name in gone:
             self._until.pop(name, None)

@@ -1,7 +1,7 @@
-"""What the lines of a batch may cost is set aside in the budgets of their namespaces, before its file is sent.
+"""Reserves what the lines of a batch may cost from the budgets of their namespaces, before its file is sent.
 
-It is set aside beside the question, at the prices of batches, and put in place or given back by the scripts that settle
-the question or move it out of its batch: so a worker that dies leaves nothing held for ever, and nothing counted twice.
+The reservation is stored with the question, at batch prices. The scripts that settle the question or move it out of its
+batch charge or release it, so a worker that dies leaves nothing reserved for ever, and nothing counted twice.
 """
 
 from collections import defaultdict
@@ -17,13 +17,13 @@ from askonce_worker.providers.money_budget import MoneyBudget
 
 Line = tuple[Parked, bytes]
 GUESSED = 10
-"""What part of a budget a batch may take whose answers nothing bounds, while none of the model was seen: they may be so
-many times as long as is guessed."""
+"""The part of a budget that a batch with unbounded answers may use until the model has answered: answers may be this
+many times longer than guessed."""
 
 
 @dataclass(slots=True)
 class Paid:
-    """lines: that may be sent. waits: ids of those that others leave no room for now."""
+    """lines: those that may be sent. waits: ids for which the budget currently has no room."""
 
     lines: list[Line] = field(default_factory=list)
     waits: list[str] = field(default_factory=list)
@@ -38,9 +38,9 @@ class Paying:
         self._money = money
 
     async def afford(self, lines: Sequence[Line], *, first: bool) -> Paid:
-        """Questions over the budget fail, with the kind `budget`.
+        """Reserves money. Questions over the budget fail with kind `budget`.
 
-        first: no other batch of their pool runs.
+        first: no other batch of their pool is running.
         """
         paid = Paid()
         bounded: dict[str, list[Line]] = defaultdict(list)
@@ -59,7 +59,7 @@ class Paying:
     async def _set_aside(
         self, namespace: str, lines: Sequence[Line], paid: Paid, *, first: bool
     ) -> list[tuple[Parked, LLMError]]:
-        """Returns those that are over the budget."""
+        """Reserves money; returns those over the budget."""
         limit = self._money.limit_of(namespace)
         assert limit is not None
         wanted, refused = await self._estimated(lines, paid, guesses=limit.nano // GUESSED if first else 0)
@@ -78,9 +78,9 @@ class Paying:
     async def _estimated(
         self, lines: Sequence[Line], paid: Paid, *, guesses: int
     ) -> tuple[list[tuple[Parked, bytes, int]], list[tuple[Parked, LLMError]]]:
-        """Lines with what they may cost, and those that have no price.
+        """Lines with their maximum cost, and those without a price.
 
-        guesses: billionths for those about whose answers nothing is known, but for one of them; 0 for none at all.
+        guesses: billionths for all but one of those whose answers' length is unknown; 0 if there are none.
         """
         wanted, refused, guessed = [], [], 0
         for parked, line in lines:

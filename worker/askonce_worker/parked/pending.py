@@ -1,4 +1,4 @@
-"""Who still waits for a parked question, and whether the exact cache has its answer by now."""
+"""Checks who still waits for a parked question, and whether the exact cache has its answer by now."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from askonce_worker.parked.settling import Settling
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """parked: with those alone who still wait. epochs: the stamp of now."""
+    """parked: with only its current waiters. epochs: the current stamp."""
 
     parked: Parked
     epochs: str
@@ -25,9 +25,9 @@ class Pending:
         self._settling = settling
 
     async def look(self, some: Sequence[Parked], *, keep: bool = False) -> list[Waiting]:
-        """Those that somebody waits for, and no entry answers; what the cache has is published.
+        """Questions that have waiters and no entry. Answers found in the cache are published.
 
-        keep: they are in a batch that runs, and stay there though nobody waits any more.
+        keep: they are in a running batch, and stay there even without waiters.
         """
         by_namespace: dict[str, list[Parked]] = defaultdict(list)
         for parked in some:

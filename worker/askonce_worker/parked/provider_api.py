@@ -1,6 +1,6 @@
 """Files and batches of a provider that speaks OpenAI's Batch API, through its own client. Raises ProviderError.
 
-What is known of providers, and is relied on:
+Known provider behaviour that the code relies on:
 
 - A batch is `validating`, `in_progress`, `finalizing`, then `completed`, `failed`, `expired` or `cancelled`, the last
   after `cancelling`. Any of these ends but `failed` may have files: output, errors, both or none. A file that there is
@@ -20,15 +20,15 @@ from askonce_worker.providers.provider import ProviderClient, translated
 
 ENDED = ("completed", "failed", "expired", "cancelled")
 MARK = "askonce"
-"""The name of a batch stands under this in its metadata."""
+"""The metadata key of a batch's name."""
 ENDPOINT: Literal["/v1/chat/completions"] = "/v1/chat/completions"
 PAGES = 20
-"""Of the list, of 100 batches each, that are looked through for one."""
+"""Pages of the list, of 100 batches each, that are searched for one."""
 PAGE = 100
 
 
 class BatchApi:
-    """client: for all but files' contents, which `files` reads as they come in."""
+    """client: for everything except file contents, which `files` streams."""
 
     def __init__(self, client: ProviderClient, files: ProviderClient) -> None:
         self._client = client
@@ -41,7 +41,7 @@ class BatchApi:
             return (await self._client.files.create(file=file, purpose="batch")).id
 
     async def uploads(self, name: str, *, since: int) -> list[str]:
-        """The ids of all files that were uploaded for this batch. since: Unix seconds before which none was."""
+        """The ids of all files uploaded for this batch. since: Unix seconds before which there were none."""
         found: list[str] = []
         after, pages = "", 0
         while pages < PAGES:
@@ -58,7 +58,7 @@ class BatchApi:
         return found
 
     async def create(self, name: str, file_id: str, *, within: float) -> Batch:
-        """within: seconds for all of it, whatever its parts may take each."""
+        """within: seconds for the whole request, whatever its phases may take."""
         with translated(self._client):
             async with asyncio.timeout(within):
                 return await self._client.batches.create(
@@ -66,7 +66,7 @@ class BatchApi:
                 )
 
     async def find(self, name: str, file_id: str, *, since: int) -> list[Batch]:
-        """Those of this name or file. since: Unix seconds before which none of them was created."""
+        """The batches with this name or file. since: Unix seconds before which none was created."""
         found: list[Batch] = []
         after, pages = "", 0
         while pages < PAGES:
@@ -95,7 +95,7 @@ class BatchApi:
             await self._client.files.delete(file_id)
 
     async def content(self, file_id: str) -> AsyncGenerator[bytes, None]:
-        """The lines of a file as they come in: nothing is written to a disk, which a container may not have."""
+        """Streams the lines of a file without writing to disk, which a container may not have."""
         rest = bytearray()
         with translated(self._files):
             async with self._files.files.with_streaming_response.content(file_id) as response:

@@ -1,9 +1,9 @@
-"""What stands in Redis of a parked question and of a provider's batch. No I/O.
+"""Redis records of parked questions and provider batches. No I/O.
 
 A parked question is a hash: `place`, `scope` (its name in `parked:scopes`), `question` (version and text), `epochs`,
-`tries`, `vector` while it is new, `wasted` (the batch whose reply was paid for in vain), `aside` and `payer`
-(billionths that its line may cost, and the namespace whose budget holds them) and `w:JOB_ID` of each who waits. All of
-them share the scope. One who waits under other words has a text of his own.
+`tries`, `vector` while it is new, `wasted` (the batch whose reply was paid for but unusable), `aside` and `payer`
+(billionths reserved for its line, and the namespace whose budget holds them) and `w:JOB_ID` for each waiter. All
+waiters share the scope. A waiter with other words has its own text.
 """
 
 import base64
@@ -24,9 +24,9 @@ from askonce_worker.answering.ports import Vector
 VERSION = 1
 WAITS = b"w:"
 NEVER = 9_007_199_254_740_991
-"""A deadline (Unix ms) of a question for which nobody waits any more: the largest whole number that a score holds."""
+"""The deadline (Unix ms) of a question without waiters: the largest integer that a score holds."""
 KEEPS = ("cache", "ttl")
-"""Whether and how long its answer is kept: said by the first, also when nobody waits any more."""
+"""Fields for whether and how long its answer is cached, set by the first waiter and kept after it left."""
 OWN = ("cache", "ttl", "threshold", "semantic", "metadata", "schema")
 
 
@@ -36,9 +36,9 @@ class Unreadable(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Waiter:
-    """question: with its job id. deadline: Unix ms. similarity: of one in other words, else None. raw: as it stands.
+    """question: with its job id. deadline: Unix ms. similarity: if it has other words, else None. raw: as stored.
 
-    late: it came when the question stood in a batch already.
+    late: it arrived when the question was already in a batch.
     """
 
     question: Question
@@ -54,7 +54,7 @@ class Waiter:
 
 @dataclass(frozen=True, slots=True)
 class Parked:
-    """question: what is asked, without a job id. epochs: as of when it was parked. tries: batches that it was in.
+    """question: without a job id. epochs: when it was parked. tries: number of batches it was in.
 
     asked: Unix ms.
     """
@@ -75,7 +75,7 @@ class Parked:
 
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """A question and who waits, on their way to Redis."""
+    """A question and a waiter, serialised for Redis."""
 
     scope: str
     scope_record: bytes
@@ -84,7 +84,8 @@ class Packed:
 
 
 def pool_of(question: Question, bounded: Collection[str]) -> str:
-    """Which questions may share a file: those of a model, and of a namespace with a budget (bounded) those alone."""
+    """Questions of a pool may share a file: those of a model and, if their namespace has a budget (bounded), of that
+    namespace."""
     namespace, model = question.namespace or "", question.model or ""
     if namespace in bounded:
         return f"|{namespace}|{model}"
@@ -96,15 +97,16 @@ def model_of(pool: str) -> str:
 
 
 def is_bounded(pool: str) -> bool:
-    """Whether it is of a namespace with a budget."""
+    """Whether its namespace has a budget."""
     return pool.startswith("|") and not pool.startswith("||")
 
 
 def parked_id(question: Question, epochs: str, asked: int, *, shared: bool) -> str:
-    """22 characters. Those who may share an answer share it; what never follows, or is not kept, has one of its own.
+    """22 characters. Questions that may share an answer share an id; those that never follow, or are not cached, have
+    their own.
 
-    asked: Unix ms. Those with a `ttl` share it with those of the same `ttl` that were asked in the same stretch of it:
-    nobody joins a question that has waited longer than his answer may be old.
+    asked: Unix ms. Questions with a `ttl` share it with those of the same `ttl` asked within the same period of that
+        length: nobody joins a question that has waited longer than its answer may be old.
     """
     own = "" if shared else f"|{question.namespace}:{question.job_id}"
     age = "" if question.ttl is None else f"|{question.ttl}|{asked // max(1, int(question.ttl * 1000))}"
@@ -126,7 +128,7 @@ def packed(question: Question, deadline: int, asked: int) -> Packed:
 
 
 def reworded(waiter: Waiter, text: str, similarity: float) -> bytes:
-    """Who waits for another question from now on, which has this text."""
+    """The waiters, moved to another question with this text."""
     record = orjson.loads(waiter.raw)
     if waiter.question.text == text:
         return waiter.raw

@@ -1,4 +1,4 @@
-"""What a provider's refusal of a whole batch, or of one request about it, says is to be done. Pure."""
+"""What to do after a provider refuses a whole batch, or a request about it. Pure."""
 
 from collections.abc import Iterable
 from enum import Enum
@@ -18,23 +18,23 @@ LIMIT_CODES = frozenset(
 )
 LIMIT_WORDS = ("enqueued token", "token limit reached", "too many batches", "rate limit", "quota")
 FILE_STATUSES = frozenset({400, 413, 422})
-"""Of a request: the file, or a line in it, is not what the provider takes."""
+"""Statuses for a file, or a line in it, that the provider does not accept."""
 NO_FILE = 404
 ABSENT = frozenset({404, 405, 501})
-"""Of a server that does not know the path: it does not list its batches, or has none."""
+"""Statuses of a server without this path: it does not list batches, or has none."""
 IN_BETWEEN = 500
-"""From this status on nobody knows whether a request took effect."""
+"""From this status on, it is unknown whether a request took effect."""
 
 
 class Refusal(Enum):
     LIMIT = "limit"
-    """The provider has enough for now: a smaller batch, later."""
+    """The provider has enough for now: send a smaller batch, later."""
     FILE = "file"
-    """Something in the file: half of it may be taken."""
+    """Something in the file: half of it may be accepted."""
     LATER = "later"
-    """The provider, the key or the address: the same again, later."""
+    """The provider, the key or the address: retry later."""
     UNKNOWN = "unknown"
-    """It may have been done."""
+    """It may have succeeded."""
 
 
 def of_batch(errors: Iterable[BatchError]) -> Refusal:

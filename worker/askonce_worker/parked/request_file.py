@@ -1,4 +1,4 @@
-"""The file of a batch: a line for each question that somebody waits for still, as far as they fit and can be paid."""
+"""The file of a batch: a line for each question that still has waiters, as far as they fit and can be paid for."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -12,12 +12,12 @@ from askonce_worker.parked.store import AT_ONCE, ParkedStore
 
 A_DAY = 86_400_000
 MOST_BYTES = 64_000_000
-"""Of a file, which is held in memory. Providers take 200 MB."""
+"""Maximum bytes of a file, which is held in memory. Providers accept 200 MB."""
 
 
 @dataclass(slots=True)
 class RequestFile:
-    """total: lines. epochs: of each namespace, as they were just before. left: ids that found no place."""
+    """total: lines. epochs: of each namespace, just before. left: ids that did not fit."""
 
     content: bytearray = field(default_factory=bytearray)
     total: int = 0
@@ -30,7 +30,7 @@ class RequestFile:
 
 
 def until_midnight(now: int, wanted: int) -> int:
-    """When to look again (Unix ms): no later than the day ends, and with it perhaps what is spent of it."""
+    """When to look again (Unix ms): at the latest at the end of the day, which may reset what is spent."""
     return min(wanted, (now // A_DAY + 1) * A_DAY)
 
 
@@ -45,7 +45,8 @@ class RequestFiles:
         self._most = most
 
     async def make(self, batch: BatchRecord) -> RequestFile:
-        """What finds no place goes back. What waits for money does so for a while, and the rest of its pool with it."""
+        """Returns questions that do not fit. If some wait for money, the rest of their pool waits with them for a
+        while."""
         file = RequestFile()
         first = not any(each.pool == batch.pool and each.state not in UNSENT for each in await self._batches.open())
         ids = await self._store.ids(batch.lines, 0, self._most)

@@ -1,4 +1,4 @@
-"""The jobs in which parked questions go back to the queue, at the standard price. Pure."""
+"""The jobs that return parked questions to the queue, at the standard price. Pure."""
 
 import secrets
 from collections.abc import Iterable, Sequence
@@ -11,7 +11,7 @@ IN_A_JOB = 64
 
 
 def jobs_of(waiters: Iterable[Waiter], now_ms: int) -> list[Any]:
-    """As requeued.lua takes them. A job has one namespace and one deadline."""
+    """Jobs in the form of requeued.lua. A job has one namespace and one deadline."""
     alike: dict[tuple[str, int], list[Waiter]] = {}
     for waiter in waiters:
         alike.setdefault((waiter.question.namespace or "", waiter.deadline), []).append(waiter)

@@ -1,9 +1,9 @@
-"""From parked questions to a provider's batch: lines, file, creation. Each step is recorded before the next one begins.
+"""Turns parked questions into a provider batch: lines, file, creation. Each step is recorded before the next begins.
 
-A worker may die anywhere, and the next one goes on from what is recorded. Only creating is delicate: it costs money,
-takes no idempotency key, and its reply may be lost. So `creating` is recorded before the request, with the moment; and
-what is found in that state is looked for at the provider until the request cannot arrive any more. Several of one name
-(a request that was very late) are one too many: all but the first are cancelled.
+A worker may die at any point, and the next one continues from what is recorded. Only creation is delicate: it costs
+money, takes no idempotency key, and its reply may be lost. So `creating` is recorded before the request, with the time,
+and a batch found in that state is looked up at the provider until the request can no longer arrive. If there are
+several with one name (after a very late request), all but the first are cancelled.
 """
 
 from collections.abc import Sequence
@@ -27,19 +27,19 @@ from askonce_worker.providers.provider import ProviderError
 log = structlog.get_logger()
 
 ARRIVES = 150.0
-"""Seconds after which a request to create that nobody has an answer to cannot arrive any more: its own timeout,
-and what a proxy may hold it."""
+"""Seconds after which an unanswered request to create can no longer arrive: its own timeout, and how long a proxy may
+hold it."""
 GONE = ("failed", "expired", "cancelled")
 LISTED = 30.0
-"""Seconds after which the list has what was created, where the provider has replied, if only with an error."""
+"""Seconds after which the list has a created batch, if the provider has replied, even with an error."""
 
 
 class Unlisted(Exception):
-    """The provider does not say now which batches it has."""
+    """The provider currently does not list its batches."""
 
 
 class Sending:
-    """wait: seconds for which questions are gathered. most: lines in a batch."""
+    """wait: seconds for which questions are collected. most: lines in a batch."""
 
     def __init__(
         self,
@@ -68,10 +68,10 @@ class Sending:
         self._listed_ms = int(listed * 1000)
 
     async def gather(self, batches: Sequence[BatchRecord]) -> None:
-        """Begins batches of each pool that has enough questions, or has had some for long enough.
+        """Begins batches of each pool with enough questions, or with some that have waited long enough.
 
-        A pool of which the provider has refused to take more has one batch at a time; one that a budget bounds has one
-        that is not sent yet. batches: all that have not ended.
+        A pool for which the provider refused more has one batch at a time; a pool with a budget has one unsent batch.
+        batches: all that have not ended.
         """
         now = await self._batches.now_ms()
         for pool, since in (await self._batches.pools()).items():
@@ -84,7 +84,7 @@ class Sending:
                 log.error("batch.not_gathered", pool=pool, error=type(error).__name__, where=place(error))
 
     async def _gather_pool(self, pool: str, its: Sequence[BatchRecord], *, late: bool, now: int) -> None:
-        """its: batches of this pool. late: it has waited for long enough."""
+        """its: batches of this pool. late: it has waited long enough."""
         limit = await self._batches.limit(pool)
         tight = limit.most < self._most
         one = tight or is_bounded(pool)
@@ -103,7 +103,7 @@ class Sending:
             left -= moved
 
     async def step(self, batch: BatchRecord) -> None:
-        """Brings one batch as far as it goes now."""
+        """Advances one batch as far as possible now."""
         if batch.unwanted and batch.state in UNSENT:
             await self._splitting.go_on(batch, tried=False)
             await self._batches.note(batch.name, state="ended", status="cancelled", ended=NOW)
@@ -135,7 +135,8 @@ class Sending:
         return replace(batch, state="uploaded", total=file.total, file_id=file_id, epochs=file.epochs)
 
     async def _drop_uploads(self, batch: BatchRecord) -> None:
-        """A worker died before it knew the id of its file, or the reply was lost. What is in it may have changed."""
+        """Drops files of a worker that died before it knew their id, or lost the reply. Their content may be
+        outdated."""
         try:
             await self._batches.drop_files(await self._api.uploads(batch.name, since=batch.began // 1000 - 3600))
         except ProviderError as error:
@@ -144,7 +145,7 @@ class Sending:
             log.warning("batch.files_not_listed", batch=batch.name, error=str(error))
 
     async def _create(self, batch: BatchRecord) -> None:
-        """The list first: a Redis that came back without its last second does not know that it was created."""
+        """Creates the batch. Checks the list first: Redis may have lost its last second, and with it the creation."""
         if await self._is_found(batch):
             return
         await self._batches.note(batch.name, state="creating", asked=NOW)  # the lock is ours, just before the request
@@ -162,7 +163,7 @@ class Sending:
             await self._batches.note(batch.name, state="uploaded")
 
     async def _is_found(self, batch: BatchRecord) -> bool:
-        """Whether the provider has it: then it runs, and others of its name or file are cancelled."""
+        """Whether the provider has it. If so, it runs, and others with its name or file are cancelled."""
         try:
             found = await self._api.find(batch.name, batch.file_id, since=batch.began // 1000 - 3600)
         except ProviderError as error:
@@ -182,7 +183,7 @@ class Sending:
         return True
 
     async def _cancel(self, batch_id: str) -> None:
-        """A provider that refuses does so because it has ended."""
+        """Cancels a batch. A provider refuses if it has already ended."""
         try:
             await self._api.cancel(batch_id)
         except ProviderError as error:
@@ -202,7 +203,7 @@ class Sending:
             return
         log.warning("batch.refused", batch=batch.name, error=str(error), as_=refusal.value)
         self._pauses.pause(batch.name, error.retry_after)
-        if batch.state == "creating":  # what is to be cancelled beside it cannot be now
+        if batch.state == "creating":  # the others cannot be cancelled now
             return
         if refusal is Refusal.UNKNOWN:
             if batch.state == "uploaded" and error.status is not None:
@@ -217,7 +218,7 @@ class Sending:
             await self._batches.note(batch.name, state=batch.state)
 
     async def _is_too_late(self, batch: BatchRecord) -> bool:
-        """Whether a request to create it cannot have come to anything any more."""
+        """Whether a request to create it can no longer succeed."""
         now = await self._batches.now_ms()
         return now > batch.asked + self._arrives_ms or (
             batch.heard > batch.asked and now > batch.heard + self._listed_ms

@@ -1,6 +1,7 @@
-"""Answers of parked questions go out as if a worker had called: stored, published to all who wait, then counted once.
+"""Delivers answers of parked questions as if a worker had made the call: stored, published to all who wait, then
+counted once.
 
-Whoever waits may come while that goes on: the script that forgets a question says so, and they get the same answer.
+New waiters may arrive meanwhile: the script that forgets a question reports them, and they get the same answer.
 """
 
 from collections.abc import Mapping, Sequence
@@ -34,7 +35,7 @@ UNKNOWN: Mapping[str, int] = {"tokens_in": 0}
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What a batch says to a parked question. began: the epochs, and called: when it was asked (Unix ms)."""
+    """A batch's reply to a parked question. began: its epochs, called: Unix ms, both when it was asked."""
 
     parked: Parked
     body: dict[str, Any]
@@ -44,7 +45,7 @@ class Reply:
 
 @dataclass(slots=True)
 class _Parcel:
-    """What goes out for one question. own: counters of its batch."""
+    """The delivery for one question. own: counters of its batch."""
 
     parked: Parked
     finished: list[Finished]
@@ -80,7 +81,7 @@ class Settling:
         self._money = money
 
     async def answered(self, replies: Sequence[Reply], batch: str) -> None:
-        """Answers out of a batch. Those in other words whose answer is not theirs to have ask for themselves."""
+        """Delivers a batch's answers. Waiters with other words who may not have them are asked separately."""
         vectors = await self._twins.vectors([reply.parked for reply in replies])
         while replies:
             parcels = []
@@ -100,7 +101,7 @@ class Settling:
             ]
 
     async def failed(self, parked: Parked, failure: Failure, batch: str) -> None:
-        """For good. Those in other words ask for themselves."""
+        """Delivers permanent failures. Waiters with other words are asked separately."""
         same = [waiter for waiter in parked.waiters if is_same(parked, waiter)]
         await self.ask_alone(parked, [waiter for waiter in parked.waiters if not is_same(parked, waiter)])
         own = with_waiters(parked, same)
@@ -111,7 +112,7 @@ class Settling:
             await self.failed(late, failure, batch)
 
     async def wasted(self, lines: Sequence[tuple[Parked, Outcome]], batch: str) -> None:
-        """Counts what the provider has billed although there is no answer. The call of those that fail counts there."""
+        """Counts what the provider billed without an answer. Calls of failed questions are counted with the failure."""
         counted = []
         for parked, outcome in lines:
             counts = CallCounts(self._prices)
@@ -124,11 +125,11 @@ class Settling:
             await self._store.waste(counted, batch)
 
     async def lost(self, some: Sequence[Parked], batch: str) -> None:
-        """Their batch is gone, and may be billed: what was set aside for them counts as spent."""
+        """Their batch is lost but may be billed, so what was reserved for them counts as spent."""
         await self._store.waste([(parked, NOTHING, UNKNOWN) for parked in some], batch)
 
     async def refused(self, some: Sequence[tuple[Parked, Failure]]) -> None:
-        """They were in no batch, and are not to be asked."""
+        """Fails questions that were in no batch and must not be asked."""
         parcels = [
             _Parcel(parked, [failed(waiter.question, LANE, failure) for waiter in parked.waiters])
             for parked, failure in some
@@ -137,7 +138,7 @@ class Settling:
             await self._send(parcels, "")
 
     async def from_cache(self, parked: Parked, waiters: Sequence[Waiter], entry: Entry, *, keep: bool) -> None:
-        """These have an entry for their answer. keep: the question is in a batch, and stays until that has ended."""
+        """Delivers answers found in the cache. keep: the question is in a batch, and stays until that has ended."""
         finished = [from_cache(waiter.question, LANE, entry) for waiter in waiters]
         await self._leave(parked, waiters, finished, keep=keep)
 
@@ -146,11 +147,11 @@ class Settling:
         await self._leave(parked, waiters, finished, keep=keep)
 
     async def gone(self, parked: Parked, waiters: Sequence[Waiter], *, keep: bool) -> None:
-        """These wait no more: they have an answer, or were cancelled."""
+        """Removes waiters that have an answer or were cancelled."""
         await self._leave(parked, waiters, [], keep=keep)
 
     async def to_standard(self, some: Sequence[Parked]) -> None:
-        """They are asked at once, at the standard price; one for whom somebody more has come stays."""
+        """Returns questions to the queue, at the standard price. One with a new waiter stays."""
         await self._twins.forget(await self._store.unpark(some, self._clock.now_ms()))
 
     async def _leave(
@@ -178,8 +179,8 @@ class Settling:
         return again
 
     async def _without_strangers(self, parked: Parked, body: Mapping[str, Any]) -> Parked:
-        """A refusal is for those who asked in these very words; a match may have been reported as wrong since; and who
-        wants an answer that fits a schema asks at once, since a batch is not asked to repair one."""
+        """A refusal is only for those who asked in exactly these words; a match may have been reported as wrong since;
+        and whoever needs an answer that fits a schema is asked for at once, because batches repair none."""
         strangers = [each for each in parked.waiters if not self._may_have(parked, each, body)]
         await self.ask_alone(parked, strangers)
         return with_waiters(parked, [waiter for waiter in parked.waiters if waiter not in strangers])
@@ -206,7 +207,7 @@ class Settling:
         return [NewEntry(question, body, reply.began, vector, reuse.semantic, reply.called)]
 
     def _paid(self, question: Question, body: Mapping[str, Any]) -> tuple[Mapping[str, int], dict[str, int]]:
-        """What a line cost, in the counters of all and of its batch."""
+        """The cost of a line, in the total counters and those of its batch."""
         counts = CallCounts(self._prices)
         counts.called(question)
         own = {"done": 1, **_billed(counts, question, body)}
@@ -218,7 +219,7 @@ class Settling:
 
 
 def _billed(counts: CallCounts, question: Question, body: Mapping[str, Any]) -> dict[str, int]:
-    """Counts it. Returns the counters of its batch."""
+    """Counts a billed line. Returns the counters of its batch."""
     cost = counts.paid(question, body, tier=TIER)
     tokens_in, tokens_out, _ = tokens(body)
     own = {"tokens_in": tokens_in, "tokens_out": tokens_out}

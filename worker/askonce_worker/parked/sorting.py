@@ -1,7 +1,7 @@
-"""New parked questions: answered by a cache after all, joined to another one that waits, or ready for a batch.
+"""Sorts new parked questions: answered by a cache after all, joined to another parked one, or ready for a batch.
 
-One worker does this, in one task. So of questions that are near, the first leads and the others find it: they are
-compared with what Qdrant has of those before, which is stored before the next ones are looked at, and with each other.
+One worker does this, in one task. So among similar questions the first leads and the others find it: each is compared
+with earlier ones in Qdrant, which are stored before the next ones are searched, and with the rest of its page.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ log = structlog.get_logger()
 
 AT_ONCE = 64
 PATIENCE = 600.0
-"""Seconds for which Qdrant or the embedding server is waited for; from then on questions go without a look."""
+"""Seconds to wait for Qdrant or the embedding server; after that, questions skip the lookup."""
 
 Sorted = tuple[Parked, OpenQuestion]
 
@@ -60,7 +60,7 @@ class Sorting:
         self._in_trouble_since: float | None = None
 
     async def begin(self) -> None:
-        """This worker has the lock now: what the one before has settled may be on its way still."""
+        """This worker has just got the lock: answers settled by the previous holder may still be in the outbox."""
         await self._arriving.note()
 
     async def step(self) -> bool:
@@ -75,7 +75,7 @@ class Sorting:
         return all(moved) and len(ids) == AT_ONCE
 
     async def _sort_all(self, some: Sequence[Parked]) -> bool:
-        """One that cannot be sorted holds up no other: it is asked at once, where its fault is its own."""
+        """A question that cannot be sorted does not hold up others: it is asked at once, where it only fails itself."""
         try:
             return await self._sort(some)
         except (LockLost, *TROUBLE):
@@ -88,7 +88,7 @@ class Sorting:
             return True
 
     async def _sort(self, some: Sequence[Parked]) -> bool:
-        """Questions of one namespace. False: a server does not say now."""
+        """Sorts questions of one namespace. False: a server does not respond now."""
         waiting = await self._pending.look(some)
         found = [(each.parked, self._item(each.parked, each.epochs)) for each in waiting]
         items = [item for _, item in found if item.question.cache != "bypass"]
@@ -105,7 +105,7 @@ class Sorting:
         return await self._ready(todo)
 
     def _item(self, parked: Parked, epochs: str) -> OpenQuestion:
-        first, *copies = sorted(parked.waiters, key=_looseness)  # what serves the strictest may serve all
+        first, *copies = sorted(parked.waiters, key=_looseness)  # a match for the strictest serves all
         typed = any(waiter.question.schema for waiter in parked.waiters)
         question = first.question.with_fields(schema=True) if typed else first.question
         reuse = self._matcher.reuse(question)
@@ -144,7 +144,7 @@ class Sorting:
     async def _joined(
         self, parked: Parked, item: OpenQuestion, others: Sequence[tuple[str, float]], known: Mapping[str, Parked]
     ) -> bool:
-        """Whether it waits for another one from now on, under the rules of a cache hit."""
+        """Whether it was joined to another one, under the rules of a cache hit."""
         for name, similarity in others:
             other = known.get(name)
             if other is None or name == parked.id or not self._may_share(parked, item, other, similarity):
@@ -167,7 +167,7 @@ class Sorting:
 
 
 def _is_fresh(parked: Parked, other: Parked) -> bool:
-    """Whether the answers of both are kept alike, and the other one has not waited for longer than that."""
+    """Whether both answers are cached for equally long, and the other question has not waited longer than that."""
     ttl = parked.question.ttl
     return other.question.ttl == ttl and (ttl is None or parked.asked - other.asked < ttl * 1000)
 
@@ -177,7 +177,7 @@ def _looseness(waiter: Waiter) -> tuple[bool, float]:
 
 
 def _near_in(leaders: Sequence[Sorted], item: OpenQuestion) -> list[tuple[str, float]]:
-    """Of those that have become leaders just now, the most similar first."""
+    """Among those that have just become leaders, most similar first."""
     vector = item.vector
     if vector is None or not item.reuse.from_cache:
         return []

@@ -1,4 +1,4 @@
-"""What a provider has refused as a whole: half of it again, or less and later; and what a batch has left over."""
+"""Handles batches refused as a whole (split in half, or smaller and later), and questions left over by a batch."""
 
 from collections.abc import Sequence
 
@@ -14,9 +14,9 @@ from askonce_worker.parked.store import AT_ONCE, ParkedStore
 log = structlog.get_logger()
 
 MOST_TRIES = 3
-"""Batches in which a question was, and which did not answer it, before it is asked at once."""
+"""Batches that may fail to answer a question before it is asked at once."""
 REFUSED_IN_A_ROW = 40
-"""Batches of a pool. One bad line among 50,000 takes 16, and half of the rest is taken meanwhile."""
+"""Refused batches in a row, per pool. One bad line among 50,000 takes 16; half of the rest is accepted each time."""
 
 
 class Splitting:
@@ -32,11 +32,11 @@ class Splitting:
         self._refused: dict[str, int] = {}
 
     def taken(self, pool: str) -> None:
-        """A batch of this pool was not refused."""
+        """A batch of this pool was accepted."""
         self._refused.pop(pool, None)
 
     async def halves(self, batch: BatchRecord, reason: str) -> None:
-        """Two batches instead of one; a single question is asked at once, so that its fault is its own."""
+        """Makes two batches of one. A single question is asked at once, where it only fails itself."""
         refused = self._refused[batch.pool] = self._refused.get(batch.pool, 0) + 1
         await self._forget_file(batch)
         ids = await self._all(batch)
@@ -56,7 +56,7 @@ class Splitting:
         await self._batches.note(batch.name, state="ended", status="refused", reason=reason[:500], ended=NOW)
 
     async def smaller_and_later(self, batch: BatchRecord) -> None:
-        """The provider has enough waiting of this model."""
+        """The provider has enough of this model waiting."""
         await self._forget_file(batch)
         ids = await self._all(batch)
         limit = (await self._batches.limit(batch.pool)).tighter(len(ids), self._clock.now_ms())
@@ -65,9 +65,9 @@ class Splitting:
         await self._batches.note(batch.name, state="ended", status="put_off", ended=NOW)
 
     async def go_on(self, batch: BatchRecord, *, tried: bool) -> int:
-        """What it has left over goes to the next batch, or is asked at once. Returns how many.
+        """Moves leftover questions to the next batch, or asks them at once. Returns how many.
 
-        tried: it counts as a try.
+        tried: whether it counts as a try.
         """
         left = await self._store.count(batch.lines)
         latest = self._clock.now_ms() + self._margin_ms
@@ -86,7 +86,7 @@ class Splitting:
         return left
 
     async def _forget_file(self, batch: BatchRecord) -> None:
-        """Before a line leaves: whoever goes on after a kill must not send the file that still has it."""
+        """Must run before a line leaves: after a kill, the file that still has it must not be sent."""
         if batch.state != "running":
             await self._batches.note(batch.name, state="filled")
 

@@ -1,4 +1,4 @@
-"""Parked questions in Redis. What changes them needs the token of the lock; without it `LockLost` is raised."""
+"""Parked questions in Redis. Changes need the lock's token; without it they raise `LockLost`."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -25,18 +25,18 @@ GATHER = Script("askonce_worker.parked", "gather")
 
 NEW = "new"
 ASIDE = "unreadable"
-"""The place of records that this release cannot read: whoever holds the lock next looks at them again."""
+"""The place of records that this release cannot read. The next holder of the lock tries again."""
 AT_ONCE = 200
-"""Records in one script: a longer one would keep other clients of Redis waiting."""
+"""Maximum records in one script: a longer one would delay other clients of Redis."""
 
 
 class LockLost(Exception):
-    """Another worker tends what is parked."""
+    """Another worker has the lock."""
 
 
 class ParkedStore:
-    """token: of the lock, while this worker holds it. limits: what namespaces may spend. on_nearly_spent: told of
-    them, once a day or month."""
+    """token: of the lock, while this worker holds it. limits: budgets of namespaces. on_nearly_spent: called with
+    namespaces, once a day or month."""
 
     def __init__(
         self,
@@ -60,7 +60,7 @@ class ParkedStore:
     async def park(self, wanted: Sequence[tuple[str, Parked, Packed]]) -> bool:
         """name: `namespace:job id`. The record's only waiter is the one of this name.
 
-        False: the provider has no batches, as far as is known. What is parked then leaves by itself.
+        False: the provider is known to have no batches. Questions parked then leave by themselves.
         """
         for at in range(0, len(wanted), AT_ONCE):
             args: list[Any] = [self._prefix, f"{self._keys.prefix}:result:"]
@@ -76,11 +76,11 @@ class ParkedStore:
         return True
 
     async def ids(self, place: str, start: int, count: int) -> list[str]:
-        """Of a place, those first whose deadlines come first."""
+        """The ids in a place, nearest deadlines first."""
         return [name.decode() for name in await self._redis.zrange(self._prefix + place, start, start + count - 1)]
 
     async def due(self, place: str, before: int, count: int) -> list[str]:
-        """Those of a place whose deadlines come before this moment (Unix ms)."""
+        """The ids in a place with deadlines before this time (Unix ms)."""
         found = await self._redis.zrangebyscore(self._prefix + place, "-inf", before, start=0, num=count)
         return [name.decode() for name in found]
 
@@ -88,7 +88,7 @@ class ParkedStore:
         return int(await self._redis.zcard(self._prefix + place))
 
     async def read_from(self, place: str, ids: Sequence[str]) -> list[Parked]:
-        """Those of a place that can be read. The others leave it, so that nothing waits for them."""
+        """The readable ones in a place. The others are moved away, so that nothing waits for them."""
         found = await self.read(ids)
         left = set(ids) - {parked.id for parked in found}
         if left:
@@ -96,12 +96,12 @@ class ParkedStore:
         return found
 
     async def look_at_unreadable(self) -> None:
-        """Once for each who gets the lock: a newer release may know them."""
+        """Runs once per holder of the lock: a newer release may be able to read them."""
         for _ in range(0, await self.count(ASIDE), AT_ONCE):
             await self.move(await self.ids(ASIDE, 0, AT_ONCE), ASIDE, NEW)
 
     async def read(self, ids: Sequence[str]) -> list[Parked]:
-        """Those of them that are there and can be read."""
+        """Those that exist and are readable."""
         pipe = self._redis.pipeline(transaction=False)
         for name in ids:
             pipe.hgetall(self._keys.parked(f"question:{name}"))
@@ -130,12 +130,12 @@ class ParkedStore:
             self._checked(await MOVE(self._redis, [self._keys.parked_lock], args))
 
     async def gather(self, batch: str, pool: str, most: int) -> int:
-        """How many more are in the batch now, up to `most`."""
+        """Adds up to `most` questions to the batch; returns how many."""
         args = [self._prefix, self.token, batch, pool, model_of(pool), min(most, AT_ONCE)]
         return int(self._checked(await GATHER(self._redis, [self._keys.parked_lock], args)))
 
     async def join(self, first: str, other: str, waiters: Mapping[str, bytes]) -> bool:
-        """waiters: by their fields, as they stand from now on. False: look again, something has changed."""
+        """waiters: new values by field. False: look again, something has changed."""
         args = [self._prefix, self.token, first, other]
         for pair in waiters.items():
             args += pair
@@ -144,9 +144,9 @@ class ParkedStore:
     async def done(
         self, answered: Sequence[tuple[Parked, Mapping[str, int], Mapping[str, int]]], *, batch: str = ""
     ) -> list[str]:
-        """Forgets them, and counts. Returns those for which somebody more waits: their answer is to be published again.
+        """Forgets and counts them. Returns those with new waiters, for whom the answer must be published again.
 
-        Of each: the record whose waiters have their answer, counters, and counters of the batch.
+        Each item: the record whose waiters have their answer, counters, and counters of the batch.
         """
         again: list[str] = []
         for at in range(0, len(answered), AT_ONCE):
@@ -162,7 +162,7 @@ class ParkedStore:
         return again
 
     async def waste(self, lines: Sequence[tuple[Parked, Mapping[str, int], Mapping[str, int]]], batch: str) -> None:
-        """Counts lines of a batch that were paid for in vain, as `done` does. Once, however often they are read."""
+        """Counts lines of a batch with unusable replies, as `done` does. Once, however often they are read."""
         args: list[Any] = [self._prefix, self.token, self._keys.stats("hour:"), batch]
         for parked, counts, own in lines:
             args += (parked.id, _lines(counts), _lines(own), _billed(own), self._payer(parked))
@@ -171,7 +171,7 @@ class ParkedStore:
     async def afford(
         self, namespace: str, limit: SpendLimit, wanted: Sequence[tuple[str, int]]
     ) -> tuple[int, Sequence[bytes]]:
-        """Sets aside what lines may cost. wanted: of each its id, and billionths.
+        """Reserves what lines may cost. wanted: id and billionths of each.
 
         Returns what the namespace has spent, and of each `taken`, `wait` (others hold the rest) or `over`.
         """
@@ -187,9 +187,9 @@ class ParkedStore:
         return int(spent), verdicts
 
     async def unpark(self, some: Sequence[Parked], now_ms: int) -> list[Parked]:
-        """All who wait for these (AT_ONCE at most) go back to the queue, at the standard price.
+        """Returns all waiters of these (at most AT_ONCE) to the queue, at the standard price.
 
-        Returns those that are gone. The others are to be looked at again: somebody more waits.
+        Returns those that are gone. The others must be looked at again, because they have new waiters.
         """
         left = list(some)
         while left:
@@ -205,7 +205,7 @@ class ParkedStore:
         return left
 
     async def let_go(self, parked: Parked, waiters: Sequence[Waiter], now_ms: int, *, asked_again: bool) -> None:
-        """These wait for it no more. asked_again: they go back to the queue, at the standard price."""
+        """Removes these waiters. asked_again: they go back to the queue, at the standard price."""
         gone = "\n".join(waiter.field for waiter in waiters)
         args = [parked.id, gone, *(jobs_of(waiters, now_ms) if asked_again else [])]
         self._checked(await LET_GO(self._redis, *self._requeuing(args)))

@@ -1,5 +1,5 @@
-"""Keeps the cache right in the background: removes what has expired, is too much, is invalid, or is on one side only.
+"""Background maintenance of the cache: removes expired, excess and invalid entries, and those on one side only.
 
-Nothing here decides what a lookup may answer: every read checks that (expiry, epochs, scope). So upkeep may come late,
+Nothing here decides what a lookup may return: every read checks that (expiry, epochs, scope). So upkeep may run late,
 stop at any point and be repeated.
 """

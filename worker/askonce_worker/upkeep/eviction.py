@@ -1,7 +1,7 @@
-"""Entries leave, in Redis and in Qdrant: those that have expired, those without a hit for long, those above the bound.
+"""Evicts entries from Redis and Qdrant: expired ones, long unused ones, and those above the bound.
 
-Each batch is one script, which takes an entry with both its clocks out of Redis. Its vector follows at once. (Redis
-alone would drop an expired entry too, but neither its rows in the indexes nor its vector.)
+Each batch is one script, which removes an entry and both its clocks from Redis. Its vector is deleted right after.
+(Redis itself would drop an expired entry, but neither its rows in the indexes nor its vector.)
 """
 
 from collections.abc import Callable
@@ -26,7 +26,7 @@ class DeletesVectors(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """age: seconds past its score in the index after which an entry is due; None: any. keep: how many stay."""
+    """age: seconds past its score in the index after which an entry is due; None: any. keep: how many to keep."""
 
     index: str
     age: float | None = None
@@ -54,7 +54,7 @@ class Eviction:
         self._clock = clock
 
     async def run(self, seconds: float) -> bool:
-        """Drops what is due, for at most this many seconds. True: there is more."""
+        """Drops due entries, for at most this many seconds. True: there are more."""
         keys = self._keys
         due = {
             "upkeep.expired": Due(keys.expiries, age=0),

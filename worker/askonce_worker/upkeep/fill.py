@@ -1,7 +1,7 @@
-"""The sweep for entries without a vector: it orders their embedding, which all workers do (`refill.py`).
+"""The sweep for entries without a vector. It orders their embedding, which all workers share (`refill.py`).
 
-So lost vectors come back, and the collection of a new embedding model or dimension is filled from the questions in the
-entries. Once a whole pass has found none missing, the collections of earlier models are dropped.
+This restores lost vectors, and fills the collection of a new embedding model or dimension from the questions in the
+entries. Once a whole pass finds none missing, the collections of earlier models are dropped.
 """
 
 from collections.abc import Callable
@@ -21,15 +21,15 @@ log = structlog.get_logger()
 
 PAGE = 128
 MOST_ORDERED = 16_384
-"""Orders that wait: what a run leaves lasts until the next one."""
+"""Maximum waiting orders: enough to last from one run to the next."""
 ORDERS_KEPT = 86_400
-"""Seconds since the last order. Those of an embedding that no worker has any more go by themselves."""
+"""Seconds since the last order after which orders expire, for an embedding model no longer in use."""
 
 
 @dataclass(slots=True)
 class Filling:
-    """checked, missing: of this pass, among those that belong in there; before: what the last pass missed. filled: a
-    whole pass has found none missing, or those alone of which the embedding model makes no vector."""
+    """checked, missing: in this pass, among entries that belong there; before: missing in the last pass. filled: a
+    whole pass found none missing, except those the embedding model makes no vector of."""
 
     cursor: int = 0
     checked: int = 0
@@ -39,7 +39,7 @@ class Filling:
 
 
 def name_of(collection: str) -> str:
-    """The name under which a Filling is kept."""
+    """The name under which a Filling is stored."""
     return f"fill:{collection}"
 
 
@@ -71,8 +71,8 @@ class Fill:
         self._progress = Progress(redis, keys)
 
     async def run(self, seconds: float) -> bool:
-        """True while there is room for more orders. A pass begins when those of the last one are done: else they would
-        be given twice."""
+        """True while there is room for more orders. A pass begins when those of the last one are done; otherwise they
+        would be given twice."""
         waiting = await self._redis.xlen(self._orders)
         current = await self._vectors.current()
         name = name_of(current or self._embedding)
@@ -91,7 +91,7 @@ class Fill:
         return ordered > 0 and state.cursor != 0
 
     async def _pages(self, state: Filling, current: str | None, room: int, end: float) -> int:
-        """Pages of the pass, for as long as there is room and time; one alone where hardly any vector is missing.
+        """Runs pages of the pass while there is room and time; only one if hardly any vectors are missing.
 
         Returns how many were ordered.
         """

@@ -1,4 +1,4 @@
-"""Which entries belong into the semantic cache, and what is known of their questions without reading them whole."""
+"""Which entries belong in the semantic cache, judged without reading them whole."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,14 +11,14 @@ from askonce_worker.upkeep.refill_cost import LETTERS_A_TOKEN, tokens_of
 from askonce_worker.upkeep.rules import HEAD_BYTES, Head, question_bytes, read_head, read_question
 
 GRACE = 600
-"""Seconds for which the vector of a new entry may still be on its way."""
+"""Seconds for which a new entry's vector may still be in the outbox."""
 BYTES_A_LETTER = 6
 """In JSON, at most."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fitting:
-    """An entry that belongs into the semantic cache. question: None where it is compressed. tokens: about."""
+    """An entry that belongs in the semantic cache. question: None if compressed. tokens: an estimate."""
 
     head: Head
     question: str | None
@@ -28,7 +28,7 @@ class Fitting:
 async def fitting(
     redis: Any, keys: Keys, names: Sequence[str], *, max_tokens: int, grace: float = GRACE
 ) -> dict[str, Fitting]:
-    """Those of the entries that belong into the semantic cache, and are old enough to be there.
+    """The entries that belong in the semantic cache and are old enough to be there.
 
     max_tokens: the embedding model's limit for one text. grace: seconds.
     """

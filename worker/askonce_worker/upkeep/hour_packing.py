@@ -1,7 +1,7 @@
 """Packs the counters of hours that are over, so that a month of them stays small.
 
-A live hour costs about 3 kB for each namespace and model that is busy in it, and is not evictable. Packed it costs a
-tenth of that in a bucket that lives two days, and the same again in its day's bucket, which all 24 hours share.
+A live hour takes about 3 kB per active namespace and model, and is not evictable. Packed, it takes a tenth of that in a
+bucket that lives two days, and the same again in its day's bucket, which all 24 hours share.
 """
 
 from collections.abc import Callable
@@ -15,9 +15,9 @@ from askonce.store.scripts import Script
 
 PACK_HOUR = Script("askonce_worker.upkeep", "pack_hour")
 EVERY = 60.0
-"""Seconds between two looks for an hour that is over."""
+"""Seconds between checks for a finished hour."""
 KEPT_HOURS = 40 * 24
-"""How far back live hours may be found: a release that did not pack them kept them for 40 days."""
+"""How far back unpacked hours may be found: earlier releases kept them for 40 days."""
 HOUR_TTL = 49 * 3600
 DAY_TTL = 41 * 86_400
 BATCH = 500
@@ -34,7 +34,7 @@ class HourPacking:
         self._next_look = 0.0
 
     async def run(self, seconds: float) -> bool:
-        """Packs for `seconds` at most. True: there is more."""
+        """Packs for at most `seconds`. True: there is more."""
         began = self._clock()
         if began < self._next_look:
             return False
@@ -46,7 +46,7 @@ class HourPacking:
         return False
 
     async def _closed_hours(self) -> list[int]:
-        """Those that still stand in Redis as live ones, the newest first."""
+        """Finished hours not packed yet, newest first."""
         now = int((await self._redis.time())[0]) // 3600
         hours = range(now - 1, now - KEPT_HOURS - 1, -1)
         names = [self._keys.stats(live_hour(hour)) for hour in hours]
@@ -58,7 +58,7 @@ class HourPacking:
         return [hour for hour, found in zip(hours, await pipe.execute(), strict=True) if found]
 
     async def _pack(self, hour: int) -> int:
-        """How many counters are left in it."""
+        """Packs part of an hour; returns how many counters are left in it."""
         keys = [self._keys.stats(name) for name in (live_hour(hour), packed_hour(hour), packed_day(day_of(hour)))]
         left: int = await PACK_HOUR(self._redis, keys, [hour, BATCH, HOUR_TTL, DAY_TTL])
         return left

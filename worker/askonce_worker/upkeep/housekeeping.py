@@ -1,7 +1,7 @@
-"""Housekeeping: what workers do from time to time beside answering, as arq's cron jobs.
+"""Housekeeping: the periodic work of workers, as arq cron jobs.
 
-`keep_house` runs on one worker at a time, the others on each. A run continues where the last one ended: progress is
-kept in Redis, and every batch is bounded.
+`keep_house` runs on one worker at a time, the other jobs on every worker. A run continues where the last one ended:
+progress is stored in Redis, and every batch is bounded.
 """
 
 import contextlib
@@ -34,14 +34,14 @@ LOCKED = 20
 
 class Part(Protocol):
     async def run(self, seconds: float) -> bool:
-        """Runs for at most this many seconds, and one batch. True: there is more to do at once."""
+        """Runs for at most this many seconds plus one batch. True: there is more to do at once."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Maintenance:
-    """parts: run one after the other. relieve: bounds the queue and frees memory, for at most some seconds.
-    note_use: notes the collections that this worker uses."""
+    """parts: run one after the other. relieve: bounds the queue and frees memory, for a limited time. note_use: records
+    the collections that this worker uses."""
 
     redis: Redis
     keys: Keys
@@ -52,7 +52,7 @@ class Maintenance:
     clock: Callable[[], float] = time.monotonic
 
     async def keep_house(self) -> None:
-        """Runs all parts, unless another worker does at this moment."""
+        """Runs all parts, unless another worker is doing so."""
         lock = self.redis.lock(self.keys.upkeep_lock, timeout=LOCKED, blocking=False)
         if not await lock.acquire():
             return
@@ -86,14 +86,14 @@ class Maintenance:
     def cron_jobs(self) -> list[CronJob]:
         return [
             cron(periodic(self.keep_house), name="keep_house", second=set(range(0, 60, 2))),
-            # On each worker: to take turns they would have to write, which a full Redis refuses.
+            # On every worker: taking turns would need a write, which a full Redis refuses.
             cron(periodic(lambda: self.relieve(SHARE)), name="relieve", second=set(range(60)), unique=False),
             cron(periodic(self.note_use), name="note_use", second={15, 45}, unique=False),
         ]
 
 
 def periodic(work: Callable[[], Awaitable[None]]) -> WorkerCoroutine:
-    """What arq's cron takes."""
+    """A declaration for arq's cron."""
 
     async def run(ctx: dict[Any, Any], *_: Any, **__: Any) -> None:  # noqa: ARG001 - as arq calls it
         await work()

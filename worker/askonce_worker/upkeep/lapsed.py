@@ -1,4 +1,4 @@
-"""Ends leaders of workers that are gone. A follower ends its own leader; one without followers would stay for ever."""
+"""Ends leaders of dead workers. Followers end their own leader, but one without followers would stay for ever."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ class LapsedLeaders:
         self._feed = feed
 
     async def run(self, seconds: float) -> bool:  # noqa: ARG002 - a call or two
-        """A worker counts as gone a minute after its last sign of life: it may only have lost Redis for a while."""
+        """A worker counts as dead a minute after its last heartbeat, because it may have lost Redis for a while."""
         pipe = self._redis.pipeline(transaction=False)
         pipe.zrange(self._keys.workers, 0, -1)
         for shard in range(SHARDS):

@@ -1,39 +1,38 @@
-"""How Redis's memory is shared between the cache and what passes through: waiting questions, and their results.
+"""How Redis's memory is divided between the cache and transient data: waiting questions and their results.
 
-Pure. The queue gives way first: `submit` is refused before questions, together with the results that they will have,
-take what the cache holds. Entries within the cache's share are evicted last.
+Pure. The queue yields first: `submit` is refused before questions and their future results take memory from the cache.
+Entries within the cache's share are evicted last.
 """
 
 from dataclasses import dataclass
 
 QUEUE_SHARE = 0.15
-"""Of `maxmemory`: so much may wait, with its results, also beside a full cache, or other data."""
+"""Share of `maxmemory` for waiting questions and their results, even with a full cache or other data."""
 LITTLE = 0.5
-"""Of the queue's share. Where no more than this waits, the queue cannot give way any further."""
+"""Part of the queue's share below which the queue cannot yield any further."""
 CACHE_SHARE = 0.65
-"""Entries within it make no room for others, unless Redis is about to refuse writes."""
+"""The cache's share, whose entries are only evicted if Redis is about to refuse writes."""
 FILLED = 0.75
-"""Up to here the queue may fill what is free: a little less than where Redis counts as nearly full."""
+"""Limit for the queue's use of free memory: slightly below where Redis counts as nearly full."""
 NEARLY_FULL = 0.8
 """As in nearly_full.lua: no question is accepted above it."""
 DANGER = 0.95
 ENTRY_OVERHEAD = 450
 RESULT_OVERHEAD = 300
 QUESTION = 600
-"""Bytes of Redis beside the text of an entry, beside that of a result, and of a question that waits."""
+"""Redis's overhead in bytes of an entry, of a result, and of a waiting question."""
 SLACK = 1.05
-"""What the allocator rounds up."""
+"""The allocator's rounding."""
 UNKNOWN = 2000.0
-"""Bytes of an answer, before there is an entry."""
+"""Assumed bytes of an answer until there is an entry."""
 
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """Bytes of Redis, and what they are used for.
+    """The use of Redis's memory, in bytes.
 
-    used, most: `used_memory` and `maxmemory`, 0 for no bound. base: what an empty Redis uses. entries: how many there
-    are. answer: mean bytes of one. waiting: questions in the queue, or being answered. nearly_full: nothing new is
-    cached.
+    used, most: `used_memory` and `maxmemory`, 0 for no bound. base: of an empty Redis. entries: their number. answer:
+    mean bytes of an answer. waiting: questions queued or being answered. nearly_full: nothing new is cached.
     """
 
     used: int
@@ -46,26 +45,26 @@ class Memory:
 
     @property
     def cache(self) -> float:
-        """Bytes of the cache, about."""
+        """Estimated bytes of the cache."""
         return min(self.used - self.base, self.entries * (SLACK * self.answer + ENTRY_OVERHEAD))
 
     @property
     def passing(self) -> float:
-        """Bytes of questions, results and all else: vectors that wait for Qdrant, dead letters, other applications."""
+        """Bytes of questions, results and all else: vectors waiting for Qdrant, dead letters, other applications."""
         return self.used - self.base - self.cache
 
     @property
     def is_full(self) -> bool:
-        """Whether entries have to go. Those within the cache's share stay as long as the queue can give way."""
+        """Whether entries must be evicted. Those within the cache's share stay as long as the queue can yield."""
         backlog = self.waiting * (QUESTION + self._result) > LITTLE * QUEUE_SHARE * self.most
         yields = backlog and self.cache <= CACHE_SHARE * self.most
         return self.nearly_full and (not yields or self.used > DANGER * self.most)
 
     @property
     def most_waiting(self) -> int:
-        """Questions that may wait at a time. With their results they take what is free, and their share at least.
+        """Maximum waiting questions. With their results they use what is free, but at least their share.
 
-        Their share is theirs whatever else Redis holds: else outside data could close the queue for good.
+        Their share is guaranteed whatever else Redis holds; otherwise foreign data could close the queue permanently.
         """
         each = QUESTION + self._result
         share = QUEUE_SHARE * self.most
@@ -76,5 +75,5 @@ class Memory:
 
     @property
     def _result(self) -> float:
-        """Bytes of one."""
+        """Bytes of one result."""
         return SLACK * (self.answer or UNKNOWN) + RESULT_OVERHEAD

@@ -1,4 +1,4 @@
-"""Notices that a model has been replaced behind its name, from what the workers count while they store answers."""
+"""Detects that a provider replaced the model behind a name, from what workers count while storing answers."""
 
 from typing import Any, Literal
 
@@ -15,7 +15,7 @@ OnUpgrade = Literal["invalidate", "keep", "warn"]
 
 
 class Models:
-    """stays: seconds for which a snapshot has to answer alone before it counts as an upgrade."""
+    """stays: seconds for which a snapshot must answer alone before it counts as an upgrade."""
 
     def __init__(self, redis: Redis, keys: Keys, *, on_upgrade: OnUpgrade, stays: float = STAYS) -> None:
         self._redis: Any = redis
@@ -24,7 +24,7 @@ class Models:
         self._stays = stays
 
     async def superseded(self) -> dict[str, frozenset[str]]:
-        """Of each model, the snapshots whose entries have to go. News are noted first, whatever the policy."""
+        """By model, the snapshots whose entries must go. Records changes first, whatever the policy."""
         pipe = self._redis.pipeline(transaction=False)
         pipe.time()
         pipe.hgetall(self._keys.snapshot_runs)

@@ -19,7 +19,7 @@ PAGE = 500
 
 @dataclass(slots=True)
 class SweepState:
-    """start: the point with which the next page begins."""
+    """start: the first point of the next page."""
 
     start: str | None = None
 
@@ -54,7 +54,7 @@ class OrphanSweep:
         return more
 
     async def _drop_orphans(self, fingerprints: Sequence[str]) -> int:
-        """A vector created after the time that was read may belong to an entry that was not looked for: it stays."""
+        """A vector created after the time that was read may belong to an entry that was not checked, so it stays."""
         now, begins = await beginnings(self._redis, self._keys, fingerprints, 1)
         orphans = [name for name, begin in zip(fingerprints, begins, strict=True) if not begin]
         await self._vectors.delete(orphans, before=now)

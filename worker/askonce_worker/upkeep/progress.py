@@ -1,4 +1,4 @@
-"""How far a sweep has come. It is kept in Redis: the worker that runs next goes on from there."""
+"""Progress of a sweep, stored in Redis, where the next worker continues."""
 
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -20,7 +20,7 @@ class Progress:
         self._key = keys.upkeep
 
     async def load(self, name: str, kind: type[State]) -> State:
-        """As it was saved. A fresh one where there is none, or where another release wrote it."""
+        """The saved progress. A fresh one if there is none, or another release wrote it."""
         raw = await self._redis.hget(self._key, name)
         try:
             return kind(**orjson.loads(raw or b"{}"))

@@ -1,4 +1,4 @@
-"""What upkeep does to the vectors in Qdrant: find, compare, delete. Searching and storing: `cache/semantic.py`."""
+"""Upkeep of the vectors in Qdrant: find, compare, delete. For searching and storing, see `cache/semantic.py`."""
 
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,16 +15,16 @@ from askonce_worker.cache.qdrant_channel import QdrantChannel
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Fingerprints of some points; following: where the next page begins, None after the last one."""
+    """Fingerprints of some points. following: start of the next page, None after the last one."""
 
     fingerprints: list[str]
     following: str | None
 
 
 class QdrantUpkeep:
-    """model_prefix: what the collections of the present embedding model begin with.
+    """model_prefix: name prefix of the current embedding model's collections.
 
-    All methods raise SemanticCacheDown. A collection that is not there is an empty one.
+    All methods raise SemanticCacheDown. A missing collection counts as empty.
     """
 
     def __init__(
@@ -46,13 +46,13 @@ class QdrantUpkeep:
         return messages.is_of_model(collection, self.model_prefix, self._dimensions)
 
     async def collections(self) -> list[str]:
-        """All that this Qdrant has, those of other installations too."""
+        """All collections in this Qdrant, including those of other installations."""
         with _translated():
             reply = await self._client.grpc_collections.List(qdrant.ListCollectionsRequest(), timeout=self._timeout)
         return [collection.name for collection in reply.collections]
 
     async def delete(self, collection: str, fingerprints: Sequence[str], *, before: int) -> None:
-        """Those created before this Unix second: what has been stored again meanwhile stays."""
+        """Deletes those created before this Unix second. Points stored again meanwhile stay."""
         if not fingerprints:
             return
         ids = qdrant.HasIdCondition(has_id=[messages.point_id(fingerprint) for fingerprint in fingerprints])
@@ -62,7 +62,7 @@ class QdrantUpkeep:
             await self._client.grpc_points.Delete(request, timeout=self._timeout)
 
     async def absent(self, collection: str, expiries: Mapping[str, int]) -> list[str]:
-        """Those of these fingerprints that have no vector, or one that ends before this Unix second, its entry's."""
+        """The fingerprints without a vector, or whose vector expires before its entry (Unix seconds)."""
         names = {messages.point_id(fingerprint).uuid: fingerprint for fingerprint in expiries}
         request = qdrant.GetPoints(
             collection_name=collection,

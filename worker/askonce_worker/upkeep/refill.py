@@ -1,8 +1,8 @@
-"""Embeds what the sweep has ordered (`fill.py`) and stores it, on all workers: as fast as the embedding server gives.
+"""Embeds and stores what the sweep has ordered (`fill.py`), on all workers, as fast as the embedding server allows.
 
-The orders are a stream with one group of readers: each goes to one worker, and to another one if that dies. Their texts
-go to the embedder in a lane of their own, behind all that is asked now; its pace bounds them as it bounds the others.
-While the server is away, or slow for too long, the orders wait.
+The orders are a stream with one consumer group: each goes to one worker, and to another one if that dies. Their texts
+go to the embedder in a lane of their own, after everything else, and its pace bounds them like the others. While the
+server is away, or slow for too long, the orders wait.
 """
 
 import asyncio
@@ -27,23 +27,23 @@ log = structlog.get_logger()
 GROUP = "refill"
 BATCH = 256
 FLOWS = 4
-"""Batches at once: while one is stored, others are embedded."""
+"""Concurrent batches: while one is stored, others are embedded."""
 IDLE, SOON = 2.0, 0.2
 STUCK_MS = 300_000
-"""Orders that another worker took are taken over after this time: longer than embedding and storing them may take."""
+"""Time after which orders are taken over from another worker: longer than embedding and storing them may take."""
 EMBEDDED_WITHIN = 60.0
 LONGEST_PAUSE = 15.0
 LATER = frozenset({Unmatched.EMBEDDINGS_DOWN, Unmatched.EMBEDDINGS_SLOW, Unmatched.EMBEDDINGS_IDENTICAL})
-"""No vector now, but perhaps another time."""
+"""Reasons for no vector now, but perhaps later."""
 
 
 class NotYet(Exception):
-    """The embedding server gives no vectors at this moment."""
+    """The embedding server currently returns no vectors."""
 
 
 class Refill:
     """entries: reads entries by their fingerprints. worker: this one's name. embedding: the id of the embedder's model.
-    idle: seconds between two looks while nothing is ordered."""
+    idle: seconds between checks while nothing is ordered."""
 
     def __init__(
         self,
@@ -69,7 +69,7 @@ class Refill:
         self._idle = idle
 
     async def run(self) -> None:
-        """Until cancelled. Goes on when Redis, Qdrant and the embedding server are back."""
+        """Runs until cancelled. Continues when Redis, Qdrant and the embedding server are back."""
         pause = 0.0
         while True:
             try:
@@ -84,7 +84,7 @@ class Refill:
                 await asyncio.sleep(pause)
 
     async def _drain(self) -> None:
-        """Until nothing is left for this worker. One flow that fails lets the others finish what they have."""
+        """Runs until nothing is left for this worker. If one task fails, the others finish what they have."""
         await self._make_group()
         flows = [asyncio.create_task(self._flow(f"{self._worker}/{number}")) for number in range(FLOWS)]
         try:
@@ -109,7 +109,7 @@ class Refill:
             await self._fill(records)
 
     async def _next(self, reader: str) -> list[Record]:
-        """What this reader has not finished, then what a dead one has left, then what nobody has taken."""
+        """The next orders: unfinished ones of this worker, then those of dead workers, then new ones."""
         for start in ("0", ">"):
             reply = await self._redis.xreadgroup(GROUP, reader, {self._orders: start}, count=BATCH)
             records = [record for record in reply[0][1] if record[1]] if reply else []
@@ -134,7 +134,7 @@ class Refill:
             raise NotYet
 
     async def _store(self, vectors: list[StoredVector]) -> None:
-        """One that Qdrant refuses for good keeps no other out."""
+        """Stores vectors. One that Qdrant refuses permanently does not block the others."""
         try:
             await self._writer.upsert(vectors)
         except VectorRefused:

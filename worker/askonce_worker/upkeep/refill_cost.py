@@ -1,4 +1,4 @@
-"""What it costs to embed the questions of the cache anew: estimated from a sample, before it begins. Pure."""
+"""The cost of re-embedding the cached questions, estimated from a sample beforehand. Pure."""
 
 import math
 from collections.abc import Sequence
@@ -8,12 +8,12 @@ from askonce.prices.load import Prices
 from askonce.prices.money import from_nano
 
 LETTERS_A_TOKEN = 4
-"""Of English, about. Of other scripts a letter is about a token."""
+"""Characters per token of English, roughly. In other scripts a letter is about a token."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """cost: in `currency`; None where the model has no price. seconds: at `texts_per_second`; None: not measured."""
+    """cost: in `currency`; None if the model has no price. seconds: at `texts_per_second`; None: not measured."""
 
     texts: int
     tokens: int
@@ -36,7 +36,7 @@ class Cost:
 
 
 def estimate(sample: Sequence[int], texts: float, *, model: str, prices: Prices, pace: float | None) -> Cost:
-    """sample: tokens of some questions that have to be embedded. texts: how many there are. pace: texts a second."""
+    """sample: tokens of some of the questions to embed. texts: their total number. pace: texts a second."""
     each = sum(sample) / max(1, len(sample))
     tokens = round(each * texts)
     cost = prices.total(model, (tokens, 0, 0))
@@ -44,7 +44,7 @@ def estimate(sample: Sequence[int], texts: float, *, model: str, prices: Prices,
 
 
 def tokens_of(text: str) -> int:
-    """About as many as a tokenizer makes of it."""
+    """Estimated number of tokens."""
     narrow = sum(letter.isascii() for letter in text)
     return math.ceil(narrow / LETTERS_A_TOKEN) + len(text) - narrow
 

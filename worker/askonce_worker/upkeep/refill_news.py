@@ -1,4 +1,4 @@
-"""Tells that a refill begins, what it will cost, and when it is done: in the log, and in Redis for others to see."""
+"""Announces a refill's start, cost and end: in the log, and in Redis for others."""
 
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -19,14 +19,14 @@ from askonce_worker.upkeep.refill_cost import duration, estimate
 log = structlog.get_logger()
 
 SAMPLE = 32
-"""Questions that are embedded to measure the server's pace."""
+"""Questions embedded to measure the server's pace."""
 MEASURED_WITHIN = 10.0
 
 Pace = Callable[[Sequence[str]], Awaitable[float | None]]
 
 
 def pace_of(embedder: Embedder) -> Pace:
-    """Measures texts a second with some that have to be embedded anyway; None where they get no vectors."""
+    """Measures texts a second with some that must be embedded anyway; None if they get no vectors."""
 
     async def pace(texts: Sequence[str]) -> float | None:
         sample = list(dict.fromkeys(texts))[:SAMPLE]
@@ -50,7 +50,7 @@ class RefillNews:
         self._pace = pace
 
     async def begins(self, collection: str | None, sample: Sequence[Fitting], number: float) -> None:
-        """Once for each refill. sample: some of the entries that need a vector; number: of all."""
+        """Called once per refill. sample: some of the entries that need a vector; number: their total."""
         told = await self._redis.hget(self._keys.upkeep, FILLING)
         if _is_of(told, self._embedding):
             return

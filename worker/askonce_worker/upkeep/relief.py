@@ -1,6 +1,7 @@
-"""Relief for a Redis that runs out of memory: the queue is bounded in time, and entries go where there are most.
+"""Relief for a Redis that runs out of memory: the queue is bounded early, and the largest namespace's entries are
+evicted.
 
-Runs on each worker: to take turns workers would have to write, which a full Redis refuses.
+Runs on every worker: taking turns would need a write, which a full Redis refuses.
 """
 
 from collections import defaultdict
@@ -28,15 +29,15 @@ IS_FULL = Script("askonce_worker.upkeep", "is_full")
 SAMPLE = 100
 """Entries that stand for all."""
 BATCH = 500
-"""Entries among which those to be dropped are chosen."""
+"""Sample size from which entries to drop are chosen."""
 UNBOUNDED = Memory(0, 0, 0, 0, 0.0, 0)
 
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """An entry of a sample. head: what it begins with. hit: Unix seconds of its last hit.
+    """A sampled entry. head: its beginning. hit: Unix seconds of its last hit.
 
-    oldest: it is among the longest unhit of all. drawn: it was drawn at random.
+    oldest: it is among the longest unhit. drawn: it was drawn at random.
     """
 
     name: str
@@ -57,7 +58,7 @@ class Relief:
         self._bound = -1
 
     async def run(self, seconds: float) -> None:
-        """Bounds the queue, and evicts entries for at most so many seconds while Redis is nearly full."""
+        """Bounds the queue and, while Redis is nearly full, evicts entries for at most this many seconds."""
         memory = await self._memory()
         await self._bound_queue(memory)
         dropped, end = 0, self._clock() + seconds
@@ -72,7 +73,7 @@ class Relief:
             log.warning("upkeep.memory_freed", entries=dropped)
 
     async def _memory(self) -> Memory:
-        """Without a bound where Redis does not allow INFO: the start of the worker has warned of it."""
+        """Memory use. There is no bound if Redis does not allow INFO, which the worker warns of at its start."""
         info = await facts(self._redis, "memory")
         most = int(info.get("maxmemory", 0))
         if not most:
@@ -97,19 +98,19 @@ class Relief:
         return sum(lengths) / len(lengths)
 
     async def _bound_queue(self, memory: Memory) -> None:
-        """Where `submit` reads it. 0 is no bound."""
+        """Sets the bound that `submit` reads. 0 is no bound."""
         bound = max(1, memory.most_waiting) if memory.most else 0
         if bound == self._bound == 0:
             return
         try:
             await self._redis.hset(self._keys.load, MOST_WAITING, bound)
-        except ResponseError as error:  # a full Redis: the last bound holds, and submit is refused anyway
+        except ResponseError as error:  # Redis is full: the last bound stays in force, and submit is refused anyway
             log.debug("upkeep.queue_not_bounded", error=type(error).__name__)
         else:
             self._bound = bound
 
     async def _evict(self) -> int:
-        """Drops entries of the namespace that has most, those that were not hit for the longest time."""
+        """Drops the longest unhit entries of the largest namespace."""
         going = _of_the_largest(await self._sample())
         if not going:
             return 0
@@ -120,7 +121,7 @@ class Relief:
         return len(dropped)
 
     async def _sample(self) -> dict[str, list[Chosen]]:
-        """The longest unhit and a random choice, by namespace: no namespace is overlooked, and none is favoured."""
+        """The longest unhit and a random sample, by namespace, so that none is overlooked or favoured."""
         pipe = self._redis.pipeline(transaction=False)
         pipe.zrange(self._keys.touched, 0, BATCH - 1, withscores=True)
         pipe.zrandmember(self._keys.touched, BATCH, withscores=True)
@@ -138,7 +139,7 @@ class Relief:
 
 
 def _of_the_largest(found: dict[str, list[Chosen]]) -> list[Chosen]:
-    """Of the namespace with the most entries drawn: its longest unhit, else the older half of those drawn."""
+    """From the namespace with the most drawn entries: its longest unhit, else the older half of those drawn."""
     if not found:
         return []
     largest = max(found.values(), key=lambda entries: sum(each.drawn for each in entries))

@@ -1,4 +1,4 @@
-"""Which entries may stay. Pure."""
+"""Decides which entries may stay. Pure."""
 
 import hashlib
 import re
@@ -17,7 +17,7 @@ QUESTION = b',"question":'
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The beginning of an entry. raw: as it stands in Redis. model: as asked for; snapshot: who answered."""
+    """The beginning of an entry. raw: as stored. model: as requested; snapshot: the model that answered."""
 
     raw: bytes
     epochs: str
@@ -34,8 +34,8 @@ class Head:
 
 
 def read_head(begin: bytes) -> Head | None:
-    """begin: the first HEAD_BYTES of an entry. None where it cannot be read: lookups do not use such an entry."""
-    raw, found, _ = begin.partition(QUESTION)  # no string can hold these bytes: JSON escapes the quotation marks
+    """begin: the first HEAD_BYTES of an entry. None if unreadable; lookups do not use such an entry."""
+    raw, found, _ = begin.partition(QUESTION)  # no string can contain these bytes, because JSON escapes quotation marks
     if not found:
         return None
     try:
@@ -56,7 +56,7 @@ def read_head(begin: bytes) -> Head | None:
 
 
 def read_question(begin: bytes) -> str | None:
-    """The question in the beginning of an entry; None where its end is missing, or it is compressed."""
+    """The question in the beginning of an entry; None if it is truncated or compressed."""
     found = _TEXT.match(begin.partition(QUESTION)[2])
     try:
         return None if found is None else str(orjson.loads(found[0]))
@@ -65,7 +65,7 @@ def read_question(begin: bytes) -> str | None:
 
 
 def question_bytes(begin: bytes) -> int | None:
-    """At most so many bytes of UTF-8 has the question, by the beginning of its entry; None where it cannot be told."""
+    """An upper bound on the question's UTF-8 bytes, from the beginning of its entry; None if unknown."""
     question = read_question(begin)
     if question is not None:
         return len(question.encode())
@@ -80,7 +80,7 @@ _TEXT = re.compile(rb'"(?:[^"\\]|\\.)*+"')
 
 @dataclass(frozen=True, slots=True)
 class Validity:
-    """What makes an entry valid now. superseded: of each model, the snapshots whose answers are out of date.
+    """What makes an entry valid now. superseded: by model, the snapshots whose answers are out of date.
     never: questions whose answers are not kept."""
 
     epochs: Mapping[str, int]
@@ -89,7 +89,7 @@ class Validity:
     never: re.Pattern[str] | None = None
 
     def objection(self, head: Head, question: str = "") -> str | None:
-        """Why this entry has to go, None if it may stay. question: '' where it is not known."""
+        """Why this entry must go; None if it may stay. question: '' if unknown."""
         if self._is_older(head):
             return "invalidated"
         if head.model in self.retired or head.snapshot in self.retired:
@@ -101,7 +101,7 @@ class Validity:
         return None
 
     def _is_older(self, head: Head) -> bool:
-        """An entry that is newer than what we have read stays: the counters only grow."""
+        """Whether the entry's epochs are outdated. One newer than what was read stays, because counters only grow."""
         now = (self.epochs.get(field, 0) for field in epoch_fields(head.namespace, head.model))
         stamp = head.epochs.split(".")
         if len(stamp) != 4 or not all(then.isascii() and then.isdecimal() and len(then) < 20 for then in stamp):
@@ -110,7 +110,7 @@ class Validity:
 
     @property
     def digest(self) -> str:
-        """Equal where the same entries may stay."""
+        """Equal if the same entries may stay."""
         superseded = {model: sorted(names) for model, names in self.superseded.items() if names}
         never = self.never.pattern if self.never is not None else None
         facts = (dict(self.epochs), sorted(self.retired), superseded, never)

@@ -1,8 +1,8 @@
-"""Which snapshot of a model answers, and when another one has taken its place. Pure.
+"""Which snapshot of a model answers, and when another one has replaced it. Pure.
 
-Providers move a name (`gpt-4o-mini`) from one snapshot to the next. Routers answer under one name from several
-snapshots in turn, for as long as they live. So an upgrade is a change that stays: one snapshot has answered for a
-while, often enough, and far longer in a row than any snapshot did before another one came back.
+Providers move a name (`gpt-4o-mini`) from one snapshot to the next. Routers keep answering under one name from several
+snapshots in turn. So an upgrade is a change that lasts: one snapshot has answered for a while, often enough, and far
+longer in a row than any snapshot did before another one came back.
 """
 
 from dataclasses import dataclass, replace
@@ -13,16 +13,16 @@ from askonce.readable import read_object, text_of, time_of
 
 IN_A_ROW = 10
 STAYS = 600.0
-"""Seconds, and answers, after which a change counts."""
+"""Seconds and answers after which a change counts."""
 FAR_LONGER = 10
-"""How many times the longest run that has ended in a return. (A router that takes the second snapshot in one call of
-twenty makes runs of 20 answers; one of 200 has a chance of 1 in 28,000.)"""
+"""Required multiple of the longest run that ended in a return. (A router that uses the second snapshot for one call in
+twenty makes runs of 20 answers; a run of 200 has a chance of 1 in 28,000.)"""
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Who answers now: `count` times in a row, since this Unix second. longest: the longest run that ended with the
-    return of an earlier snapshot, 0 where none ever came back."""
+    """The current snapshot: it has answered `count` times in a row, since this Unix second. longest: the longest run
+    that ended with the return of an earlier snapshot, 0 if none ever returned."""
 
     snapshot: str
     count: int
@@ -35,10 +35,10 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Snapshots:
-    """Those of one model.
+    """The snapshots of one model.
 
-    current: who answers. known: those that have stayed, in the order in which they came. superseded: whose entries have
-    to go. flapping: several answer in turn, and none has stayed since.
+    current: the one that answers. known: those that lasted, in order of appearance. superseded: those whose entries
+        must go. flapping: several answer in turn, and none has lasted since.
     """
 
     current: str
@@ -48,14 +48,14 @@ class Snapshots:
 
 
 def first(run: Run) -> Snapshots:
-    """What is known of a model that was never looked at."""
+    """The initial state of a model."""
     return Snapshots(run.snapshot, (run.snapshot,) if run.count >= IN_A_ROW else ())
 
 
 def after(seen: Snapshots, run: Run, *, stays: bool, invalidate: bool) -> Snapshots:
-    """What is known after this run.
+    """The state after this run.
 
-    The newest snapshot that has stayed supersedes all others. While a name flaps, the entries of all of them stand.
+    The newest snapshot that lasted supersedes all others. While a name flaps, the entries of all snapshots stay.
     """
     if not stays:
         return replace(seen, superseded=frozenset(), flapping=True) if run.longest and not seen.flapping else seen

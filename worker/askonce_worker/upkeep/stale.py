@@ -1,7 +1,7 @@
 """The sweep over all entries: removes those that are invalid, retired or superseded, and index rows without an entry.
 
-An invalidation needs no sweep to be effective: the sweep gives the memory back. Usually it takes a page at a time.
-When epochs or models have changed since the last whole pass, it goes on for as long as it may.
+Invalidation takes effect without a sweep; the sweep only frees the memory. It usually takes a page at a time. If epochs
+or models have changed since the last whole pass, it continues for as long as it may.
 """
 
 import re
@@ -29,7 +29,7 @@ PAGE = 500
 
 @dataclass(slots=True)
 class Pass:
-    """started: the validity under which the pass began; done: that of the last whole one."""
+    """started: the validity when the pass began; done: that of the last whole pass."""
 
     cursor: int = 0
     started: str = ""
@@ -37,8 +37,8 @@ class Pass:
 
 
 class StaleSweep:
-    """superseded: of each model, the snapshots whose entries have to go. retired: models. never: questions whose
-    answers are not kept; found if the question is within the first HEAD_BYTES. clock: monotonic seconds."""
+    """superseded: by model, the snapshots whose entries must go. retired: models. never: questions whose answers are
+    not cached; detected if the question is within the first HEAD_BYTES. clock: monotonic seconds."""
 
     def __init__(
         self,

@@ -1,8 +1,8 @@
-"""The vectors of the entries, as upkeep sees them: in all collections of the present embedding model.
+"""Upkeep's view of the entries' vectors, over all collections of the current embedding model.
 
-Every worker notes from time to time which collections it uses. Only a collection that was noted is ever dropped, and
-only when no worker has used it for a while. So other prefixes keep theirs, and so do workers of the last release in a
-rollout.
+Every worker records from time to time which collections it uses. Only a recorded collection is ever dropped, and only
+once no worker has used it for a while. So other prefixes keep theirs, and so do workers of the previous release during
+a rollout.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ from askonce_worker.upkeep.qdrant import Page, QdrantUpkeep
 log = structlog.get_logger()
 
 UNUSED_AFTER = 300
-"""Seconds since a worker last noted it."""
+"""Seconds since a worker last recorded it."""
 
 
 class Vectors:
@@ -28,13 +28,14 @@ class Vectors:
         self._qdrant = qdrant
 
     async def note(self, used: Sequence[str]) -> None:
-        """These collections are in use."""
+        """Records that these collections are in use."""
         if used:
             now = (await self._redis.time())[0]
             await self._redis.hset(self._keys.collections, mapping=dict.fromkeys(used, now))
 
     async def delete(self, fingerprints: Sequence[str], *, before: int) -> None:
-        """Deletes those created before this Unix second. What Qdrant refuses now is found as an orphan later."""
+        """Deletes those created before this Unix second. Those that Qdrant refuses to delete are later found as
+        orphans."""
         if not fingerprints:
             return
         try:
@@ -44,16 +45,16 @@ class Vectors:
             log.warning("upkeep.vectors_left", vectors=len(fingerprints), error=str(error))
 
     async def collections(self) -> list[str]:
-        """Those of the present embedding model, of whatever dimension."""
+        """The current embedding model's collections, of any dimension."""
         return [name for name in await self._qdrant.collections() if self._qdrant.is_of_model(name)]
 
     async def current(self) -> str | None:
-        """The one that questions are looked up in: of several dimensions the last one used."""
+        """The collection used for lookups: among several dimensions, the last one used."""
         used = await self._used()
         return max(await self.collections(), key=lambda name: used.get(name, 0), default=None)
 
     async def absent(self, collection: str | None, expiries: Mapping[str, int]) -> list[str]:
-        """collection: None where there is none yet."""
+        """collection: None if there is none yet."""
         if collection is None or not expiries:
             return list(expiries)
         return await self._qdrant.absent(collection, expiries)

@@ -1,4 +1,4 @@
-"""Works out how many answers were wrong, of what all workers have seen of their hits, and writes it for all to read."""
+"""Computes how many answers were wrong, from what all workers have seen of their hits, and publishes it."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -17,11 +17,11 @@ from askonce_worker.audit.rate import Estimate, Seen, estimate, estimates
 HOURS = 168
 """That are looked back on."""
 KEPT, PAUSE = 600, 30
-"""Seconds for which it can be read, and from one time to the next."""
+"""Seconds for which it can be read, and between computations."""
 TOGETHER = 24
 """Hours in one round trip."""
 MOST = 200
-"""Groups that stand by themselves: those with the most questions. (The rest is one, under no name.)"""
+"""Groups listed individually: those with the most questions. (The rest form one unnamed group.)"""
 NAMES = tuple(each.name for each in fields(Seen))
 REST = ""
 GATE = ("asked", "cost", "served", "saved")
@@ -75,7 +75,7 @@ class WrongRateReport:
         )
 
     async def _read_hours(self, last: int) -> None:
-        """An hour that has been over for a while changes no more."""
+        """Caches hours that ended a while ago, because they no longer change."""
         wanted = range(last - HOURS + 1, last + 1)
         self._hours = {hour: found for hour, found in self._hours.items() if hour in wanted and hour < last - 1}
         missing = [hour for hour in wanted if hour not in self._hours]
@@ -88,7 +88,7 @@ class WrongRateReport:
                 self._hours[hour] = _largest(_sums(found))
 
     async def _named(self, groups: list[str]) -> dict[str, tuple[Name, Served | None]]:
-        """Those whose records can be read, with what they are served by."""
+        """The groups with readable records, and their policies."""
         if not groups:
             return {}
         pipe = self._redis.pipeline(transaction=False)
@@ -119,7 +119,7 @@ def _rate(name: Name, served: Served | None, seen: Seen, unknown: float, found: 
 
 
 def _served(raw: bytes | None) -> Served | None:
-    """None where the group is served as the profile of the embedding model says, or by what a later release knows."""
+    """None if the embedding model's profile applies to the group, or a policy of a later release."""
     if raw is None:
         return None
     try:
@@ -131,7 +131,7 @@ def _served(raw: bytes | None) -> Served | None:
 
 
 def _gate(groups: Iterable[Sums]) -> dict[str, float]:
-    """Empty where it was never asked."""
+    """The gate's figures; empty if it was never used."""
     total: Sums = defaultdict(float)
     for found in groups:
         for name in GATE:
@@ -140,7 +140,7 @@ def _gate(groups: Iterable[Sums]) -> dict[str, float]:
 
 
 def _sums(found: Mapping[bytes, bytes]) -> dict[str, Sums]:
-    """By group, of fields `group|name`."""
+    """Sums by group, from fields `group|name`."""
     sums: dict[str, Sums] = {}
     for field, value in _floats(found).items():
         group, _, name = field.rpartition("|")
@@ -159,7 +159,7 @@ def _added(hours: Iterable[Mapping[str, Sums]]) -> dict[str, Sums]:
 
 
 def _largest(sums: Mapping[str, Sums]) -> dict[str, Sums]:
-    """As many as stand by themselves, and the rest as one."""
+    """The largest groups, and the rest as one."""
     if len(sums) <= MOST:
         return dict(sums)
     ordered = sorted((name for name in sums if name != REST), key=lambda name: -sums[name]["answered"])

@@ -1,6 +1,6 @@
--- Sets aside what lines of a batch may cost, out of the budget of their namespace. Once, however often it is sent.
--- It belongs to the question: whoever moves it out of its batch, or forgets it, gives it back (fenced.lua).
--- A fifth of what is left stays for those who wait for no batch; unless nobody holds anything.
+-- Reserves what lines of a batch may cost from the budget of their namespace. Idempotent.
+-- The reservation belongs to the question: whoever moves it out of its batch, or forgets it, returns it (fenced.lua).
+-- A fifth of what is left is kept for questions outside batches, unless nothing is reserved.
 --
 -- Uses: fenced
 -- Uses: askonce_worker.providers.budget_now
@@ -9,7 +9,7 @@
 -- ARGV: 1 prefix of the keys   2 token   3 namespace   4 period   5 limit in billionths
 --       6... of each: id, what it may cost in billionths
 -- Returns {money spent, 1 if it is the first to see 80 % spent, of each `taken`, `wait` (others hold the rest) or
--- `over`}; or {-1} where another worker has the lock.
+-- `over`}; or {-1} if another worker has the lock.
 if not is_holder(KEYS[1], ARGV[2]) then
   return {-1}
 end

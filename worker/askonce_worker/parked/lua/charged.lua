@@ -1,7 +1,7 @@
 -- Shared by the scripts that take from budgets what lines of batches cost: loaded in front of them, after fenced and
 -- budget_now.
 
--- Also where nothing was set aside: its namespace may have had no budget when the line was sent.
+-- Also if nothing was reserved: its namespace may have had no budget when the line was sent.
 --
 -- billed: billionths, '' for nothing, '?' for as much as was set aside   payer: `namespace|period|limit`, the last two
 -- empty where this worker knows of no budget   spent: by namespace {billionths so far, period, limit}
@@ -15,7 +15,7 @@ local function charge(prefix, id, billed, payer, spent)
   end
 end
 
--- What other workers say of a budget holds until its day or month ends, where this one has none.
+-- If this worker knows of no budget, what others know of it holds until its day or month ends.
 -- Returns the namespaces that are the first time seen to have spent 80 %, joined by line feeds.
 local function keep_spent(prefix, spent)
   local sums, nearly, now = budgets_of(prefix), {}, tonumber(redis.call('TIME')[1])

@@ -1,4 +1,4 @@
--- Forgets parked questions whose answers are published, and counts what they cost: once, with the forgetting.
+-- Forgets parked questions whose answers are published, and counts their cost once, in the same step.
 --
 -- Uses: fenced
 -- Uses: counted
@@ -9,8 +9,8 @@
 -- ARGV: 1 prefix of the keys   2 token   3 prefix of the hourly counters   4 batch, or ''
 --       5... of each: id, fields of those who have their answer (joined by line feeds), counters (`name count` of each,
 --       joined by line feeds), counters of the batch alike, what it was billed, who pays (both as in charged.lua)
--- Returns the namespaces that keep_spent names, and for each: 1 forgotten, 2 somebody more waits: look again, 0 unknown;
--- or {-1} where another worker has the lock.
+-- Returns the namespaces that keep_spent names, and for each: 1 forgotten, 2 there is another waiter: look again, 0
+-- unknown; or {-1} if another worker has the lock.
 if not is_holder(KEYS[1], ARGV[2]) then
   return {-1}
 end

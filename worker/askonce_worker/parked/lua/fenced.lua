@@ -3,7 +3,7 @@ local function is_holder(lock, token)
   return redis.call('GET', lock) == token
 end
 
--- Who waits for a parked question: the names of their fields.
+-- The field names of a parked question's waiters.
 local function waiting(key)
   local found = {}
   for _, field in ipairs(redis.call('HKEYS', key)) do
@@ -14,7 +14,7 @@ local function waiting(key)
   return found
 end
 
--- The score of a parked question is the nearest deadline of those who wait; of one for whom nobody does, the largest.
+-- The score of a parked question is its waiters' nearest deadline; without waiters, the largest number.
 local function rescore(prefix, id)
   local least, facts = 9007199254740991, redis.call('HGETALL', prefix .. 'question:' .. id)
   local place = redis.call('HGET', prefix .. 'question:' .. id, 'place')
@@ -28,12 +28,12 @@ local function rescore(prefix, id)
   end
 end
 
--- Where the sums of all budgets stand (BudgetKeys).
+-- The key of all budgets' sums (BudgetKeys).
 local function budgets_of(prefix)
   return string.sub(prefix, 1, -string.len('parked:') - 1) .. 'budgets'
 end
 
--- What was set aside for a line is free again, for others of its namespace.
+-- Releases what was reserved for a line, for others of its namespace.
 local function give_back(prefix, id)
   local key = prefix .. 'question:' .. id
   local facts = redis.call('HMGET', key, 'aside', 'payer')

@@ -1,4 +1,4 @@
--- Begins a batch with the parked questions of a pool whose deadlines come first, or goes on filling it.
+-- Begins or continues to fill a batch with a pool's parked questions, nearest deadlines first.
 --
 -- Uses: fenced
 --

@@ -1,10 +1,10 @@
--- Those who wait for one parked question wait for another one from now on; the first is forgotten.
+-- Moves the waiters of one parked question to another one, and forgets the first.
 --
 -- Uses: fenced
 --
 -- KEYS: lock
 -- ARGV: 1 prefix of the keys   2 token   3 id of the first   4 id of the other   5... of each who waits: field, value
--- Returns 1 joined, 0 the other one is gone, or the first has somebody more: look again, -1 another worker has the lock.
+-- Returns 1 joined, 0 the other is gone, or the first has another waiter: look again, -1 another worker has the lock.
 if not is_holder(KEYS[1], ARGV[2]) then
   return -1
 end

@@ -1,4 +1,4 @@
--- Some who wait for a parked question wait for it no more: they go to the queue, or for good. It stays in its place.
+-- Removes some waiters of a parked question: they go to the queue, or are dropped. The question stays in its place.
 --
 -- Uses: fenced
 -- Uses: requeued

@@ -1,12 +1,12 @@
--- Writes what is known of a batch, a new one too; `state ended` closes it: it is kept for a week, to be looked at.
--- Its file at the provider, and those that `files` names, are to be deleted then; the first also where it is to be made
--- anew (`state filled`).
+-- Writes fields of a batch, new or known; `state ended` closes it and keeps it for a week, for inspection. Then its
+-- file at the provider, and those named by `files`, are marked for deletion; its own file also if it is to be made
+-- again (`state filled`).
 --
 -- Uses: fenced
 --
 -- KEYS: lock
 -- ARGV: 1 prefix of the keys   2 token   3 batch   4... field, value of each; the value `now` is this moment (Unix ms)
--- Returns this moment, 0 where a batch that still has lines was to be closed, or -1 where another worker has the lock.
+-- Returns the current time, 0 if a batch that still has lines was to be closed, or -1 if another worker has the lock.
 if not is_holder(KEYS[1], ARGV[2]) then
   return -1
 end

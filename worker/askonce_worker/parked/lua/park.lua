@@ -1,10 +1,10 @@
--- Parks questions that still wait for an answer. One that is parked already gets one more who waits. Safe to repeat.
+-- Parks questions that still wait for an answer. One that is already parked gets another waiter. Idempotent.
 --
 -- KEYS: load
 -- ARGV: 1 prefix of the keys   2 prefix of the result keys (without namespace)
 --       3... of each: id, namespace:job id, fingerprint, deadline (Unix ms), who waits, scope's name, scope ('' where it
 --       was given before), question, epochs, vector or ''
--- Returns for each: 1 parked, 0 not pending any more; or {-1} where the provider has no batches.
+-- Returns for each: 1 parked, 0 no longer pending; or {-1} if the provider has no batches.
 if redis.call('EXISTS', ARGV[1] .. 'none') == 1 then
   return {-1}
 end

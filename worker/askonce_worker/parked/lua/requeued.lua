@@ -1,6 +1,7 @@
--- Shared by the scripts that bring parked questions back to the queue: loaded in front of them.
+-- Shared by the scripts that return parked questions to the queue: loaded in front of them.
 
--- A marker names the job that answers it: else, while the job that parked it runs on, the new one would leave it alone.
+-- A marker names the job that answers it; otherwise, while the job that parked it still runs, the new one would skip
+-- it.
 local function wait_in(result, name)
   local marker = redis.call('GET', result)
   if marker and string.find(marker, '^{"fingerprint":"[^"]*","deadline"') then
@@ -8,7 +9,7 @@ local function wait_in(result, name)
   end
 end
 
--- Before all that waits in the lane.
+-- Ahead of everything waiting in the lane.
 -- keys: queue:bulk, wake, fair, load   kinds: prefix of job records, function, lifetime of a result in ms, prefix of the
 -- result keys (without namespace)   jobs: five of each: its name, chunk, questions in it, timeout in ms, their
 -- `namespace:job id`, joined by line feeds

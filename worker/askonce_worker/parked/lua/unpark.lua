@@ -1,4 +1,4 @@
--- All who wait for these parked questions go back to the queue, and the questions are forgotten.
+-- Returns all waiters of these parked questions to the queue, and forgets the questions.
 --
 -- Uses: fenced
 -- Uses: requeued

@@ -1,4 +1,4 @@
--- Counts what lines cost whose replies nobody can use: once for each question and batch, however often they are read.
+-- Counts the cost of lines with unusable replies: once for each question and batch, however often they are read.
 --
 -- Uses: fenced
 -- Uses: counted

@@ -1,4 +1,4 @@
--- Drops the entries at the low end of an index: those whose time has come, or those that are too many.
+-- Drops the entries at the low end of an index: those that are due, or in excess.
 --
 -- KEYS: index (expiries or touched), touched, expiries
 -- ARGV: 1 prefix of the entries   2 most to drop   3 how many seconds past its score an entry is due; '' for any

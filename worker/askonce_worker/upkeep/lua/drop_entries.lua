@@ -1,7 +1,7 @@
--- Drops these entries, where they are still what they were when it was decided.
+-- Drops these entries, unless they have changed since it was decided.
 --
 -- KEYS: touched, expiries
--- ARGV: 1 prefix of the entries   2... of each: fingerprint, what the entry begins with ('': there is none)
+-- ARGV: 1 prefix of the entries   2... of each: fingerprint, beginning of the entry ('': there is none)
 -- Returns {Unix s, fingerprint...} of those dropped.
 local reply = {tonumber(redis.call('TIME')[1])}
 for i = 2, #ARGV, 2 do

@@ -1,7 +1,7 @@
--- Moves counters of an hour that is over into its packed hour and its packed day, some at a time.
+-- Moves counters of a finished hour into its packed hour and its packed day, some at a time.
 --
 -- A field `name|namespace|model` of the hour becomes a part of the field `namespace|model`: `name=count;name=count`.
--- What is moved leaves the hour in the same script, so each counter stands in exactly one of the two forms.
+-- Moved counters leave the hour in the same script, so each counter exists in exactly one of the two forms.
 --
 -- KEYS: hour, packed hour, packed day
 -- ARGV: 1 the hour (Unix hours)   2 most counters to move   3 lifetime of the packed hour in s   4 of the packed day in s
