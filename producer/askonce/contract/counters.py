@@ -11,10 +11,10 @@ A counter is called `name|namespace|model`. The names:
     saved_in saved_out                      the tokens that answers without a call would have cost
     wrong                                   hits reported as wrong
     cancelled                               questions withdrawn before a worker took them (no model)
-    unmatched:REASON                        questions sent to the LLM without a similarity lookup     waited
-    questions whose look for similar ones waited for a slow server hit:B joined:B miss:B                   seconds from
-    submit to answer, by bucket: a cached answer, the answer to another question in flight, one of an LLM call of its
-    own
+    unmatched:REASON                        questions sent to the LLM without a similarity lookup
+    waited                                  questions whose similarity lookup waited for a slow server
+    hit:B joined:B miss:B                   seconds from submit to answer, by bucket: a cached answer, the answer to
+                                            another question in flight, one of an LLM call of its own
 
 Readers ignore names they do not know: a newer client or worker may write them.
 """

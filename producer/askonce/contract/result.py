@@ -20,7 +20,7 @@ def result_record(answer: Answer, asked: Question | None = None) -> bytes:
     """The record without its fingerprint, which scripts take from the pending marker.
 
     asked: the question, stored with another question's answer so that a wrong hit can be reported by job id. The record
-        is compressed if its submitter can read that.
+    is compressed if its submitter can read that.
     """
     record: dict[str, Any] = {"status": answer.status}
     for name in FIELDS:

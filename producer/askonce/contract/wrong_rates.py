@@ -31,7 +31,7 @@ class Served:
     """The policy of a group.
 
     threshold: minimum score of a hit; None: there are no hits. chance: the chance that a hit is checked. gate: minimum
-        score of matches put to the judge; None: none are.
+    score of matches put to the judge; None: none are.
     """
 
     version: int
@@ -46,7 +46,7 @@ class GroupRate:
     """Rates of one group, or of all.
 
     answered: questions. hits: by similarity, served or checked. checks: hits that were judged. unknown: the weight of
-        those that were examined but could not be judged. wrong, low, high: as above.
+    those that were examined but could not be judged. wrong, low, high: as above.
     """
 
     group: str

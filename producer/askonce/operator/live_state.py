@@ -35,8 +35,8 @@ class LiveState:
     were made; otherwise 0.
 
     entries_bytes: estimated from a sample, without Redis's own overhead. vectors_oldest_s: age of the oldest waiting
-        vector in seconds; None if none waits. parked: questions waiting for a provider batch, or in one.
-        provider_batches: those that have not ended.
+    vector in seconds; None if none waits. parked: questions waiting for a provider batch, or in one.
+    provider_batches: those that have not ended.
     """
 
     entries: int

@@ -11,7 +11,7 @@ class Prices(Protocol):
     """Prices of models.
 
     own: the user's prices, which also apply to what was counted by list prices. hint: what to do about a model without
-        one.
+    one.
     """
 
     @property

@@ -47,8 +47,8 @@ class ExactCache:
         """Markers, entries and epochs of questions of one namespace, in one round trip, or none if the claim read them.
 
         job: `lane:job`. A question submitted again, among new ones, belongs to its first job as long as that exists,
-            and is not pending in this one. Otherwise two workers would ask it, and questions that never follow would be
-            paid for twice.
+        and is not pending in this one. Otherwise two workers would ask it, and questions that never follow would be
+        paid for twice.
         """
         read = self._claimed(questions[0]) if job and len(questions) == 1 else None
         markers, entries, epochs = read or await self._read_all(questions)

@@ -32,7 +32,7 @@ class Parcel:
     """The content of one call of `send`.
 
     settle: the arguments that settle a leader, if there is one. job: the answers' job. last: it ends with them. begun:
-        entries and settling are sent or in flight. sent: how many of `finished` are.
+    entries and settling are sent or in flight. sent: how many of `finished` are.
     """
 
     entries: Sequence[NewEntry]

@@ -1,1 +1,1 @@
-"""What is configured, what answers, and what to do about the rest."""
+"""Reports what is configured, what responds, and what to do about the rest."""

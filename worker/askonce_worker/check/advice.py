@@ -1,4 +1,4 @@
-"""Why a part does not answer, and what to do about it: in words that quote neither a URL nor a driver."""
+"""Why a part does not respond, and what to do about it, without quoting a URL or a driver."""
 
 import ssl
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ def reason(error: BaseException) -> str:
 
 
 def advice(error: BaseException, otherwise: str) -> str:
-    """What to do about the error. otherwise: the advice where the error says only that nothing answers."""
+    """What to do about the error. otherwise: the advice if the error only says that nothing responds."""
     if any(isinstance(each, ssl.SSLError) for each in chain(error)) or reason(error).startswith("TLS"):
         return CERTIFICATE
     if isinstance(error, NoPermissionError):

@@ -1,4 +1,4 @@
-"""What `askonce-worker check` says of what is in Redis: vectors, workers, dead letters; and of lifetimes."""
+"""What `askonce-worker check` reports about Redis data (vectors, workers, dead letters) and lifetimes."""
 
 from typing import Any
 
@@ -26,7 +26,7 @@ def lifetimes(settings: Settings) -> Finding:
 
 
 async def vectors(settings: Settings, redis: Redis) -> Finding:
-    """How far the current embedding model's collection is filled, what that will cost, and which others there are."""
+    """How full the current embedding model's collection is, what filling it will cost, and which others exist."""
     connection: Any = redis
     keys = Keys(settings.key_prefix)
     noted = [name.decode() for name in await connection.hkeys(keys.collections)]

@@ -1,4 +1,4 @@
-"""What `askonce-worker check` says of the judge: it is asked once, about a pair of which anybody knows the answer."""
+"""What `askonce-worker check` reports about the judge, which is asked once about an obvious pair."""
 
 from askonce.answer import Answer
 from askonce_worker.audit.judging import INSTRUCTIONS, LETTERS, Compared, message, read_verdicts

@@ -1,4 +1,4 @@
-"""Before a worker begins: is this a Redis that it can work with? What will not pass by waiting ends it at once."""
+"""Checks before a worker starts that this Redis is usable. Problems that waiting cannot solve end it at once."""
 
 import asyncio
 import ssl
@@ -24,18 +24,18 @@ EVICTS = "set maxmemory-policy noeviction: evicted keys are lost questions"
 
 
 class Unfit(Exception):
-    """This Redis cannot be worked with. The message is one line: why, and what to do; it repeats nothing of the URL."""
+    """This Redis is unusable. The message is one line: why, and what to do; it quotes nothing of the URL."""
 
 
 def objection(info: dict[str, Any]) -> str | None:
-    """What is wrong with a Redis that says this of itself."""
+    """What is wrong with a Redis that reports this about itself."""
     if int(info.get("cluster_enabled", 0)):
         return NO_CLUSTER
     return EVICTS if info.get("maxmemory_policy", "noeviction") != "noeviction" else None
 
 
 async def first_contact(redis: Redis, *, patience: float) -> None:
-    """Waits for it, for so many seconds. Raises Unfit, RedisAway."""
+    """Waits for Redis, for this many seconds. Raises Unfit, RedisAway."""
     began, told = time.monotonic(), False
     while True:
         try:

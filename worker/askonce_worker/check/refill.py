@@ -24,7 +24,7 @@ from askonce_worker.upkeep.vectors import Vectors
 SAMPLE = 64
 """Entries that stand for all."""
 FEW = 0.01
-"""A smaller share without a vector is no refill: vectors on their way, or lost ones."""
+"""A smaller share without a vector is not a refill: these vectors are in the outbox, or lost."""
 MEASURED = 16
 """Texts in the request that measures the embedding server."""
 PACE_WITHIN = 2.0

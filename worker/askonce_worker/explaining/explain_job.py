@@ -1,4 +1,4 @@
-"""The job that explains a question: both caches are looked into, and neither the LLM nor any counter is touched."""
+"""The job that explains a question: it reads both caches, and touches neither the LLM nor any counter."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -62,7 +62,7 @@ class ExplainJob:
         self._knowledge = knowledge
 
     async def run(self, job: LeasedJob, payload: Any) -> None:
-        """Replies, unless nobody waits any more. Raises Unworkable."""
+        """Replies, unless nobody is waiting any longer. Raises Unworkable."""
         try:
             request = unpack_request(payload)
         except ValueError as error:
@@ -151,7 +151,7 @@ class ExplainJob:
 
 @dataclass(frozen=True, slots=True)
 class _Nearness:
-    """What keeps the answers of other questions from this one."""
+    """Finds the rules that keep other questions' answers from this one."""
 
     matcher: Matcher
     question: Question

@@ -1,4 +1,4 @@
-"""What an explanation needs to know of the world, beside what the pipeline needs."""
+"""The ports an explanation needs, in addition to the pipeline's."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What decides about a hit, of all that was found. Pure."""
+"""Chooses the reason for a hit or miss from everything found. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -8,12 +8,12 @@ from askonce.question import Question
 
 STALE = frozenset({"invalidated", "expired", "unfit"})
 ELSEWHERE: dict[tuple[str, ...], str] = {("scope",): "other_scope", ("epoch",): "invalidated"}
-"""Reasons why an entry does not serve that nothing else keeps from it."""
+"""Reasons, by the only rules that refuse an entry."""
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a look for similar questions has brought.
+    """The result of a similarity lookup.
 
     reason: why there was none, and its detail; '' where there was one. note: what is missing of it.
     """

@@ -145,7 +145,7 @@ class RedisCoalescer:
         """The arguments that settle this leader (settle_leader.lua), after storing and before publishing.
 
         reusable: seconds for which later questions may use the answer (at most 120). Only for answers cached for at
-            least as long: it bridges the time until their vector can be found.
+        least as long: it bridges the time until their vector can be found.
         """
         settled = Settled(SHARED_WITH[settlement], body, reusable)
         due = self._clock() + PIPELINE_SECONDS

@@ -1,4 +1,4 @@
-"""Where an exception comes from, for a log line. Its message and its traceback may quote a prompt; this does not."""
+"""An exception's origin, for a log line. Its message and traceback may quote a prompt; this does not."""
 
 import traceback
 from pathlib import Path

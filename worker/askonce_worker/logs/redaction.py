@@ -1,4 +1,4 @@
-"""Takes secrets out of log lines, whatever wrote the line."""
+"""Redacts secrets in log lines, whatever wrote them."""
 
 import json
 import re

@@ -1,8 +1,8 @@
 """Events, not prose: JSON for machines, colours for a terminal. No prompts and no secrets.
 
-An exception's message may quote a prompt, and so may the local variables in its traceback. So an exception is logged
-as its kind and its places in the code. LOG_PROMPTS lets the messages through. The secrets among the settings and the
-logins in URLs are taken out of every finished line.
+An exception's message may quote a prompt, and so may the local variables in its traceback. So an exception is logged as
+its type and its places in the code. LOG_PROMPTS includes the messages. Secrets from the settings and logins in URLs are
+removed from every finished line.
 """
 
 import logging
@@ -59,7 +59,7 @@ def configure(
 
 
 def _pass_through(shared: list[Processor], rendered: list[Any]) -> None:
-    """What libraries log goes the same way, from warnings on."""
+    """Sends libraries' logs the same way, from level warning."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(processors=[_no_meta, *rendered], foreign_pre_chain=shared)

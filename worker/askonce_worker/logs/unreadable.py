@@ -1,4 +1,4 @@
-"""Records in Redis that cannot be read: they are left out, logged and counted, and do no harm."""
+"""Unreadable records in Redis: they are skipped, logged and counted, and do no harm."""
 
 from collections import Counter
 
@@ -19,6 +19,6 @@ class Refusals:
         self.counts: Counter[str] = Counter(dict.fromkeys(KINDS, 0))
 
     def __call__(self, kind: str, **facts: object) -> None:
-        """facts: for the log; nothing of what the record says."""
+        """facts: for the log; nothing of the record's contents."""
         self.counts[kind] += 1
         log.warning(f"{kind}.unreadable", **facts)

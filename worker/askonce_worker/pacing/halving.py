@@ -15,7 +15,7 @@ async def in_pieces(
     """Sends all items, halving an unfit request until the item at fault is alone.
 
     ask: settles them, or raises Undelivered. Re-raises errors that no item caused: if nothing of a batch was accepted,
-        its items are not at fault.
+    its items are not at fault.
     """
     pieces, refusal = [batch], None
     for _ in range(MAX_REQUESTS):

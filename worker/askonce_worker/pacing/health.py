@@ -26,8 +26,8 @@ class Health:
     limited_since: since when it has only sent rate-limit errors.
 
     is_checked: while it is unreachable, a probe checks whether it is back, so that no item has to. unreachable: why it
-        is down. refuses: it will answer nothing until settings change. failures: in a row. resumes_at: no requests
-        until then. heard_at: when it last sent anything.
+    is down. refuses: it will answer nothing until settings change. failures: in a row. resumes_at: no requests
+    until then. heard_at: when it last sent anything.
     """
 
     is_checked: bool = False

@@ -19,8 +19,8 @@ class Pace:
     """Times are seconds of any one clock.
 
     bound: items. quick: a reply within this time raises the bound: it doubles until the first slow reply, then grows by
-        `step`. slow: a longer reply halves the bound, or lowers it in proportion to the excess, but not below `least`;
-        otherwise a server that is always slow would get one item at a time. Only time-outs lower it further.
+    `step`. slow: a longer reply halves the bound, or lowers it in proportion to the excess, but not below `least`;
+    otherwise a server that is always slow would get one item at a time. Only time-outs lower it further.
     """
 
     bound: int = 16

@@ -25,7 +25,7 @@ class Wanted(Generic[Item, Found]):
     """An item shared by all that want it. waiting: how many. sent: it is in a request.
 
     lane: the first one it waits in. failures: of its requests that may be its own fault. failing_since: monotonic
-        seconds.
+    seconds.
     """
 
     item: Item

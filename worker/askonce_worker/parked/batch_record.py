@@ -26,8 +26,8 @@ class BatchRecord:
     unclear.
 
     pool: of its questions (`pool_of`). epochs: by namespace, when its file was written. status: the provider's.
-        uploading: a file was sent, and its id may be unknown. unwanted: an operator wants to cancel it. cancelled: the
-        provider was asked to cancel it.
+    uploading: a file was sent, and its id may be unknown. unwanted: an operator wants to cancel it. cancelled: the
+    provider was asked to cancel it.
     """
 
     name: str

@@ -106,7 +106,7 @@ def parked_id(question: Question, epochs: str, asked: int, *, shared: bool) -> s
     their own.
 
     asked: Unix ms. Questions with a `ttl` share it with those of the same `ttl` asked within the same period of that
-        length: nobody joins a question that has waited longer than its answer may be old.
+    length: nobody joins a question that has waited longer than its answer may be old.
     """
     own = "" if shared else f"|{question.namespace}:{question.job_id}"
     age = "" if question.ttl is None else f"|{question.ttl}|{asked // max(1, int(question.ttl * 1000))}"

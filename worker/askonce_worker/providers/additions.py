@@ -1,4 +1,4 @@
-"""What a worker adds to a request of its own accord, and what it does when a provider will not have it. Pure.
+"""Parameters that a worker adds to requests by itself, and how it reacts if a provider refuses them. Pure.
 
 `service_tier: "flex"` is OpenAI's cheaper and slower tier. It refuses with 429 `resource_unavailable` for want of
 capacity (not billed), and models without it with 400; Groq says 498 `capacity_exceeded`. `prompt_cache_key`, at most 64
@@ -20,11 +20,11 @@ from askonce_worker.providers.provider import ProviderError
 
 TIER, CACHE_KEY = "service_tier", "prompt_cache_key"
 NO_CAPACITY = "no_capacity"
-"""The kind of error of a call that flex had no room for."""
+"""The error kind of a call for which flex had no capacity."""
 AT_ONCE = (NO_CAPACITY, "timeout")
-"""Kinds after which there is nothing to wait for: another tier has room."""
+"""Error kinds after which waiting is pointless, because another tier has room."""
 REMEMBERED = 3600.0
-"""Seconds for which a model is not asked again with what it has refused."""
+"""Seconds for which a parameter that a model refused is left out."""
 SAYS_FLEX = re.compile(r"\bflex\b|service.tier", re.IGNORECASE)
 SAYS_FULL = re.compile(r"resource.unavailable|capacity", re.IGNORECASE)
 
@@ -38,7 +38,7 @@ class Additions:
         self._refused: dict[tuple[str, str], float] = {}
 
     def to(self, question: Question, tier: Tier) -> dict[str, Any]:
-        """What to add to this question's request; nothing that the user has set."""
+        """Parameters to add to this question's request, except those the user has set."""
         wanted: dict[str, Any] = {}
         if self._cache_keys and question.params.get(CACHE_KEY) is None:
             wanted[CACHE_KEY] = question.scope
@@ -47,7 +47,7 @@ class Additions:
         return {name: value for name, value in wanted.items() if not self._is_refused(question.model or "", name)}
 
     def refuse(self, model: str, name: str) -> None:
-        """This model will not have it."""
+        """Records that this model refuses a parameter."""
         self._refused[model, name] = self._clock() + REMEMBERED
 
     def _is_refused(self, model: str, name: str) -> bool:
@@ -59,13 +59,13 @@ class Additions:
 
 
 def takes_cache_keys(base_url: str | None) -> bool:
-    """Whether the provider is known to take `prompt_cache_key`; others may refuse what they do not know."""
+    """Whether the provider is known to accept `prompt_cache_key`; others may refuse unknown parameters."""
     host = urlsplit(base_url or "https://api.openai.com").hostname or ""
     return host == "api.openai.com" or host.endswith((".api.openai.com", *AZURE_HOSTS))
 
 
 def declined(error: ProviderError, added: Collection[str]) -> str | None:
-    """Which of these parameters the provider will not have."""
+    """Which of these parameters the provider refuses."""
     if error.status not in (400, 422):
         return None
     param = error.body.get("param") if isinstance(error.body, Mapping) else None
@@ -76,7 +76,7 @@ def declined(error: ProviderError, added: Collection[str]) -> str | None:
 
 
 def lacks_capacity(error: ProviderError) -> bool:
-    """Whether flex has no room, as its reply says; being asked to come back later is another thing."""
+    """Whether the reply says that flex has no capacity, as opposed to a rate limit."""
     body = error.body if isinstance(error.body, Mapping) else {}
     named = {str(body.get(name)).lower() for name in ("code", "type")}
     if error.status == 429 and error.kind != "quota":

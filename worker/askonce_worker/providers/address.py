@@ -1,4 +1,4 @@
-"""Keys and addresses as people write them into settings: cleaned, and refused where they cannot work. Pure."""
+"""Cleans keys and addresses from settings, and refuses those that cannot work. Pure."""
 
 import ipaddress
 import re
@@ -7,11 +7,11 @@ from urllib.parse import urlsplit
 INVISIBLE = " \t\r\n\v\f\u00a0\u200b\u2060\ufeff"
 QUOTES = ("'", '"')
 SENDABLE = re.compile(r"[\x20-\x7e]*")
-"""What a header of HTTP, or of gRPC, carries unchanged."""
+"""Characters that an HTTP or gRPC header carries unchanged."""
 
 
 def cleaned(value: str) -> str:
-    """Without the white space and quotation marks around it that files, shells and `env` files leave there."""
+    """Strips the surrounding white space and quotation marks that files, shells and `env` files leave."""
     value = value.strip(INVISIBLE)
     while len(value) >= 2 and value[0] == value[-1] and value[0] in QUOTES:
         value = value[1:-1].strip(INVISIBLE)

@@ -1,4 +1,4 @@
-"""What a call needs before it is made: a share of the provider's limits, and one of what its payers may spend."""
+"""What a call needs before it is made: a share of the provider's limits and of its payers' budgets."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,7 +9,7 @@ from askonce_worker.providers.rate_budget import RateBudget, RateReservation
 
 
 class Allowance:
-    """seconds: that the longest call takes."""
+    """seconds: maximum duration of a call."""
 
     def __init__(self, rates: RateBudget, money: KeyBudget, *, seconds: float) -> None:
         self._rates = rates
@@ -21,9 +21,9 @@ class Allowance:
 
 
 class Share:
-    """Of one call. Money comes first: who waits for it takes nothing of the provider's limits meanwhile.
+    """One call's share. Money comes first: a call waiting for it uses none of the provider's limits meanwhile.
 
-    patient: it waits for what batches hold, too.
+    patient: it also waits for money held by batches.
     """
 
     def __init__(

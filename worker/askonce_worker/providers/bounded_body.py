@@ -1,11 +1,11 @@
-"""Reads the body of a reply with a bound on its size, while it comes in and while it is unpacked."""
+"""Reads a reply's body with a bound on its size, both received and decompressed."""
 
 import zlib
 from collections.abc import AsyncIterable
 from typing import Protocol
 
 ACCEPTED = "gzip, deflate"
-"""Encodings that are asked for: those that can be unpacked with a bound."""
+"""Accepted encodings: those that can be decompressed with a bound."""
 GZIP_OR_ZLIB = 47
 """zlib's `wbits` that takes both headers."""
 STEP = 1_048_576
@@ -16,7 +16,7 @@ class BodyTooLarge(Exception):
 
 
 class BadEncoding(Exception):
-    """The reply is packed in a way that was not asked for, or is not what its header says."""
+    """The reply's encoding was not requested, or contradicts its header."""
 
 
 class Decoder(Protocol):

@@ -1,4 +1,4 @@
-"""Whom a question is asked: a model, or one that makes vectors."""
+"""Routes a question by its endpoint: to an LLM, or to an embedding model."""
 
 from askonce.question import Question, Tier
 from askonce_worker.answering.ports import LLM, Completion

@@ -1,7 +1,7 @@
-"""What this worker paid for: LLM calls and tokens by namespace and model, until Redis has taken the figures.
+"""What this worker paid for: LLM calls and tokens by namespace and model, until Redis has the figures.
 
-The counts go out in reports, each with the next answers and in the same script. A report has a number: one that is sent
-twice, because the connection broke in between, counts once. Until it is acknowledged, further counts wait for the next.
+Counts are sent in reports, each with the next answers and in the same script. Reports are numbered: one sent twice,
+because the connection broke in between, counts once. Until it is acknowledged, further counts wait for the next.
 """
 
 from collections import Counter
@@ -25,7 +25,7 @@ EMPTY = CountsReport(0, {})
 
 
 class CallCounts:
-    """prices: of the provider that is called; none where nobody asks what it costs."""
+    """prices: of the called provider; none if costs do not matter."""
 
     def __init__(self, prices: Prices | None = None) -> None:
         self._prices: Prices = prices or NoPrices()
@@ -34,16 +34,16 @@ class CallCounts:
         self._number = 0
 
     def called(self, question: Question) -> None:
-        """A request to the provider begins, retries included: from now on it may cost something."""
+        """Counts a request to the provider, retries included: from now on it may cost money."""
         self._add("calls", question, 1)
 
     def failed(self, question: Question) -> None:
         self._add("call_errors", question, 1)
 
     def paid(self, question: Question, body: Mapping[str, Any], *, tier: str | None = None) -> int | None:
-        """The provider's own count of tokens, whatever the completion is worth.
+        """Counts the tokens reported by the provider, whether or not the completion is usable.
 
-        tier: where the reply does not say it. Returns what it costs, in billionths; None where that is not known.
+        tier: used if the reply names none. Returns the cost in billionths; None if unknown.
         """
         how = tier or tier_of_reply(body)
         tokens_in, tokens_out, cached = tokens(body)
@@ -58,11 +58,11 @@ class CallCounts:
         return cost
 
     def unmatched(self, question: Question, reason: str) -> None:
-        """It was asked without a look for similar ones."""
+        """Counts a question asked without a similarity lookup."""
         self._add(f"unmatched:{reason}", question, 1)
 
     def waited(self, question: Question) -> None:
-        """The look for similar ones waited for a slow server."""
+        """Counts a similarity lookup that waited for a slow server."""
         self._add("waited", question, 1)
 
     def _add(self, name: str, question: Question, by: int) -> None:
@@ -70,7 +70,7 @@ class CallCounts:
             self._counts[f"{name}|{question.namespace}|{question.model}"] += by
 
     def report(self) -> CountsReport:
-        """What Redis has not acknowledged; the same again until `taken`."""
+        """What Redis has not acknowledged; repeated unchanged until `taken`."""
         if not self._report.counts and self._counts:
             self._number += 1
             self._report, self._counts = CountsReport(self._number, self._counts), Counter()

@@ -1,4 +1,4 @@
-"""One request to a provider, as metrics and traces see it once it has ended."""
+"""One finished request to a provider, for metrics and traces."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One try. error: its kind (as in `LLMError`, or `cancelled`), '' where it was answered. seconds: how long it took.
+    """One try. error: its kind (as in `LLMError`, or `cancelled`), '' if it was answered. seconds: its duration.
 
     tokens_in, tokens_out, tokens_cached: by the provider's count, of chat alone. texts: of embeddings.
     """

@@ -1,4 +1,4 @@
-"""Reads what a provider sends as a completion or a response. Whatever is none becomes an error under its own name."""
+"""Reads a provider's completion or response. Anything else becomes an error with the provider's code."""
 
 import json
 from typing import Any
@@ -21,7 +21,7 @@ def read_completion(raw: bytes, redactor: Redactor, endpoint: str = "chat") -> d
     """The body of a completion: at least one choice, each with a message, none cut off by a fault. Or of a response:
     items that have a type.
 
-    A `model` or `usage` of a wrong type is left out: the answer was paid for all the same. Raises ProviderError.
+    A `model` or `usage` of the wrong type is dropped, because the answer was paid for. Raises ProviderError.
     """
     try:
         body = read_json(repaired(raw), MAX_ANSWER_BYTES)
@@ -56,7 +56,7 @@ def _failed(
 ) -> ProviderError:
     """An error in a reply with status 200 is judged by its own code and type.
 
-    unnamed: the decision where it has no words, or words without a code.
+    unnamed: the decision if it has no code.
     """
     reply = error_in(error, redactor)
     codes = [code for code in reply.codes if code not in SUCCESS]
@@ -81,7 +81,7 @@ def _unreadable(raw: bytes) -> str:
 
 
 def repaired(raw: bytes) -> bytes:
-    """Half a pair of surrogates becomes a question mark: models cut emoji in two, and the answer was paid for."""
+    """Replaces a lone surrogate by a question mark: models cut emoji in two, and the answer was paid for."""
     if b"\\ud" not in raw and b"\\uD" not in raw:
         return raw
     try:

@@ -9,7 +9,7 @@ PLAIN = frozenset({"WRONG_VERSION_NUMBER", "UNKNOWN_PROTOCOL", "HTTP_REQUEST", "
 
 
 def fault_of(error: BaseException) -> str:
-    """What the causes of this error come to; '' where they say nothing more."""
+    """A summary of this error's causes; '' if they add nothing."""
     found = (_fault(each) for each in chain(error))
     return next(filter(None, found), "")
 

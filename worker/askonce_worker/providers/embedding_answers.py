@@ -1,10 +1,10 @@
-"""Embeddings that were asked for, as an `LLM`: questions that come at the same time share a request.
+"""Requested embeddings, behind the `LLM` port: questions that arrive together share a request.
 
-They go through the pipeline like any other question. So a text is paid once however many want it at once, its vector is
-cached under its namespace, budgets and limits hold, and a killed worker's texts are embedded by another. (The worker's
-own embedder does none of this: its vectors are of its own model, of unit length, and never leave it.)
+They go through the pipeline like any other question. So a text is paid for once however many want it, its vector is
+cached under its namespace, budgets and limits apply, and a killed worker's texts are embedded by another. (The worker's
+own embedder does none of this: its vectors are of its own model, have unit length, and never leave it.)
 
-A request that is refused is sent again in halves: one text that the server will not have costs its neighbours nothing.
+A refused request is sent again in halves, so that a text the server rejects does not affect the others.
 """
 
 import asyncio
@@ -33,11 +33,11 @@ from askonce_worker.providers.retry import Backoff
 
 PATH = "/embeddings"
 LINGER = 0.01
-"""Seconds that a text waits for company: questions of one chunk come one after the other to their turn. A tenth of what
-providers take."""
+"""Seconds that a text waits for others: the questions of a chunk get their turns one after the other. A tenth of a
+provider's latency."""
 MOST_INPUTS = 2048
 MOST_BYTES = 300_000
-"""Of one request: both OpenAI's, who counts tokens. No tokenizer makes more of them than there are bytes."""
+"""Limits of one request, both OpenAI's. Its limit is in tokens, and no tokenizer makes more tokens than bytes."""
 BAD_INPUT = frozenset({400, 413, 422})
 
 Group = tuple[str, str, bytes, Payer | None]
@@ -179,14 +179,14 @@ class EmbeddingAnswers:
 
 
 def _shared(question: Question) -> dict[str, Any]:
-    """All of its request but the input."""
+    """Its request without the input."""
     request = question.request()
     del request["input"]
     return request
 
 
 def _batches(waiting: Sequence[Wanted]) -> Iterator[list[Wanted]]:
-    """Each as large as one request may be. Those whose caller is gone are left out."""
+    """Batches of the maximum request size, without items whose caller has gone."""
     batch: list[Wanted] = []
     inputs = size = 0
     for wanted in waiting:

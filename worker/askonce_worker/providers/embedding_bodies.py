@@ -21,7 +21,7 @@ class Reply:
     vectors: Sequence[Any]
 
     def parts(self, counts: Sequence[int], sizes: Sequence[int]) -> Iterator[dict[str, Any]]:
-        """Bodies as the provider would have sent them for each question alone; of its tokens each has a share.
+        """The bodies that the provider would have sent for each question alone, each with its share of the tokens.
 
         counts, sizes: how many inputs each has, and how long they are together.
         """

@@ -1,7 +1,8 @@
-"""Vectors of fewer dimensions than the model's own (`dimensions` in the request), whatever the server makes of that.
+"""Vectors with fewer dimensions than the model's own (`dimensions` in the request), whether or not the server supports
+it.
 
-A server that ignores the wish sends all of them. Of a Matryoshka model the first ones are a vector of their own: they
-are taken here, as the provider would do it. A server that refuses the wish, or sends fewer, gives no vectors.
+A server that ignores it sends all dimensions. For a Matryoshka model, the first ones are a usable vector, so they are
+cut here, as the provider would do it. If a server refuses it, or sends fewer, there are no vectors.
 """
 
 import re
@@ -22,12 +23,12 @@ log = structlog.get_logger(__name__)
 
 
 def is_refusal(status: int | None, words: str) -> bool:
-    """Whether a server that was asked for `dimensions` refuses that, and not the texts."""
+    """Whether a server refuses `dimensions`, rather than the texts."""
     return status in BAD_REQUEST and ABOUT_DIMENSIONS.search(words) is not None
 
 
 def shortened(vector: Vector, dimensions: int) -> Vector | None:
-    """The first dimensions, as a unit vector. None where the vector has fewer, or no direction in these."""
+    """The first dimensions, as a unit vector. None if the vector has fewer, or no direction in these."""
     if vector.size <= dimensions:
         return vector if vector.size == dimensions else None
     first = vector[:dimensions].astype(np.float64)
@@ -40,7 +41,7 @@ def shortened(vector: Vector, dimensions: int) -> Vector | None:
 
 
 class Reduction:
-    """wanted: dimensions; None for the model's own. Says once in the log what a server makes of the wish."""
+    """wanted: dimensions; None for the model's own. Logs once how a server handles it."""
 
     def __init__(self, model: str, wanted: int | None) -> None:
         self.wanted = wanted

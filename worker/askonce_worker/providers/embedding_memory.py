@@ -1,4 +1,4 @@
-"""The vectors of recent texts: a paraphrase that comes again is not embedded again."""
+"""The vectors of recent texts, so that a repeated paraphrase is not embedded again."""
 
 from collections import OrderedDict
 
@@ -6,11 +6,11 @@ from askonce_worker.answering.ports import Vector
 
 MOST_BYTES = 33_554_432
 OVERHEAD = 300
-"""Bytes of a text and its place, beside its characters and the vector."""
+"""Overhead in bytes of an item, besides its characters and the vector."""
 
 
 class VectorMemory:
-    """At most `most` bytes; those that were not used for longest go first."""
+    """An LRU cache of at most `most` bytes."""
 
     def __init__(self, most: int = MOST_BYTES) -> None:
         self._most = most

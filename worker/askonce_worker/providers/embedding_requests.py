@@ -1,4 +1,4 @@
-"""Requests for embeddings, one batch at a time, and what is made of their replies."""
+"""Sends requests for embeddings, one batch at a time, and handles their replies."""
 
 from collections import Counter
 from functools import partial
@@ -20,7 +20,7 @@ from askonce_worker.providers.retry import RetryDecision
 
 BAD_INPUT = frozenset({400, 413, 422})
 TROUBLES = {"timeout": Trouble.SLOW, "connection": Trouble.AWAY, "rate_limit": Trouble.BUSY}
-"""By the kind of a request's error; all others: the server fails."""
+"""Troubles by error kind; all others mean that the server fails."""
 
 REFUSED = Embedding(None, Unmatched.EMBEDDINGS_REFUSED)
 IDENTICAL = Embedding(None, Unmatched.EMBEDDINGS_IDENTICAL)
@@ -91,7 +91,7 @@ class EmbeddingRequests:
             wanted.settle(embedding)
 
     def _usable(self, texts: list[str], vectors: list[Vector | None]) -> list[Embedding]:
-        """Without those that another text has had too."""
+        """Vectors without those that another text has had, too."""
         was_broken = self._twins.is_broken
         distinct = self._twins.check(texts, vectors)
         if self._twins.is_broken != was_broken:
@@ -104,7 +104,7 @@ class EmbeddingRequests:
         ]
 
     def _note_dimension(self, vectors: list[Vector | None]) -> None:
-        """Vectors of another dimension have a collection of their own; the remembered ones are of no more use."""
+        """Vectors of another dimension have their own collection, and the remembered ones become useless."""
         seen = next((vector.size for vector in vectors if vector is not None), self.dimensions)
         if self.dimensions is not None and seen != self.dimensions:
             log.warning("embeddings.dimension_changed", before=self.dimensions, now=seen)

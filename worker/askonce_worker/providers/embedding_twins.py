@@ -1,7 +1,7 @@
-"""Notices an embedding server that gives different texts the same vector. Such vectors would match anything. Pure.
+"""Detects an embedding server that gives different texts the same vector, which would match anything. Pure.
 
-A vector that another text has had is never used. When that happens again and again, no vector is used any more, until
-the server tells texts apart again.
+A vector that another text has had is never used. If that happens repeatedly, no vector is used until the server
+distinguishes texts again.
 """
 
 from collections import OrderedDict, deque
@@ -14,16 +14,16 @@ from askonce_worker.answering.ports import Vector
 from askonce_worker.matching.sameness import words_of
 
 REMEMBERED = 2048
-"""Vectors with whose texts new ones are compared."""
+"""Number of remembered vectors with which new ones are compared."""
 WINDOW = 64
 MANY = 3
-"""Shared vectors among the last `WINDOW` from which on none is used."""
+"""Shared vectors among the last `WINDOW` at which none is used any more."""
 DISTINCT = 16
-"""Vectors in a row that have to differ before they are used again."""
+"""Consecutive vectors that must differ before they are used again."""
 
 
 class Twins:
-    """is_broken: the server does not tell texts apart."""
+    """is_broken: the server does not distinguish texts."""
 
     def __init__(self) -> None:
         self.is_broken = False
@@ -54,7 +54,7 @@ class Twins:
 
 
 def _names(vectors: Sequence[Vector | None]) -> Iterator[bytes | None]:
-    """Vectors are compared without their last digits: a server may round otherwise in another batch."""
+    """Names for comparing vectors, without their last digits: a server may round differently in another batch."""
     found = [vector for vector in vectors if vector is not None]
     rounded = iter(np.rint(np.stack(found) * 1000).astype(np.int16) if found else ())
     for vector in vectors:

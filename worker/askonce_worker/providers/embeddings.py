@@ -1,7 +1,7 @@
-"""Embeddings behind the port: all texts of a worker's jobs, gathered into few requests.
+"""Embeddings behind the port: the texts of all of a worker's jobs share few requests.
 
-A text waits a moment for company while a request is under way, then for room at the server. A failure is never an error
-of a job: its texts have no vector, and say why.
+While a request is in flight, a text waits a moment for others, then for room at the server. A failure never fails a
+job: its texts just have no vector, with the reason.
 """
 
 import asyncio
@@ -113,7 +113,7 @@ class OpenAIEmbedder:
         await self._client.close()
 
     def _known(self, text: str) -> Embedding | None:
-        """What needs no request."""
+        """Results that need no request."""
         vector = self._memory.get(text)
         if vector is not None:
             self.counts["remembered"] += 1

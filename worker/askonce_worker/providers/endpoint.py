@@ -1,6 +1,6 @@
-"""Where a provider is reached: base URL, query and headers, Azure's ways included. Pure.
+"""How a provider is reached: base URL, query and headers, including Azure's. Pure.
 
-Azure OpenAI takes its key in `api-key` and wants `api-version` in the query of its classic paths:
+Azure OpenAI takes its key in `api-key` and requires `api-version` in the query of its classic paths:
 
     https://NAME.openai.azure.com/openai/deployments/DEPLOYMENT?api-version=2024-10-21    one deployment
     https://NAME.openai.azure.com?api-version=2024-10-21                                  the model names the deployment
@@ -51,7 +51,7 @@ def endpoint_of(base_url: str) -> Endpoint:
 
 
 def hint_of(base_url: str) -> str:
-    """What may be wrong with a base URL whose server knows no such path; '' where nothing is."""
+    """What may be wrong with a base URL whose server does not know a path; '' if nothing is."""
     if VERSIONED.search(base_url) or "/openai" in base_url:
         return ""
     return "the base URL has no /v1: is its path right?"

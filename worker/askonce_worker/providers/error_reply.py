@@ -1,4 +1,4 @@
-"""What a provider says in an error, whatever its shape. Pure.
+"""Reads providers' errors of any shape. Pure.
 
 Shapes that are understood, by who sends them:
 
@@ -30,7 +30,7 @@ MOST_BODY = 65_536
 """Bytes of a provider's error that are kept."""
 CODE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 KEYS = re.compile(r"\b(?:sk|gsk|xai|key|AIza)[-_]?[\w-]{16,}|(?<=Bearer )[\w.~+/=-]+", re.IGNORECASE)
-"""What looks like a key of any provider: a gateway may quote its own."""
+"""Matches keys of any provider: a gateway may quote its own."""
 TAGS = re.compile(r"<(?:script|style).*?</(?:script|style)>|<[^>]*>", re.DOTALL | re.IGNORECASE)
 TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.DOTALL | re.IGNORECASE)
 WORDY = (
@@ -102,7 +102,7 @@ def _codes(error: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _words(value: Any, left: int) -> Iterator[str]:
-    """The strings for people, in the order of their importance."""
+    """Human-readable strings, most important first."""
     if isinstance(value, str):
         yield _text(value)
     elif left and isinstance(value, list):

@@ -1,4 +1,4 @@
-"""The HTTP client below the SDK: replies are bounded in size, over whatever transport they come."""
+"""The HTTP client below the SDK, which bounds the size of replies over any transport."""
 
 from typing import Any
 from urllib.request import getproxies
@@ -46,7 +46,7 @@ class BoundedClient(openai.DefaultAsyncHttpxClient):
 def http_client(
     base_url: str | None, timeout: float, most: int | None
 ) -> tuple[openai.DefaultAsyncHttpxClient, httpx2.Timeout]:
-    """A client whose pool makes no request wait, and its timeouts in seconds. most: None for replies of any size.
+    """A client with an unbounded pool, and its timeouts in seconds. most: None for replies of any size.
 
     A proxy named by the environment is left to httpx2's own transport: it takes socks proxies too, and those reached
     by TLS. No proxy leads to a server on this machine.

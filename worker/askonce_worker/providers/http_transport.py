@@ -1,4 +1,4 @@
-"""aiohttp's connections below the SDK's HTTP client: three fifths of the processor time of a call with httpx2's.
+"""aiohttp's connections below the SDK's HTTP client: a call takes three fifths of the processor time of httpx2's.
 
 The SDK brings such a transport too. That one calls a refused or broken connection a timeout, lets a reply that is not
 HTTP escape as aiohttp's own error, and lets no more than 100 requests run at once.

@@ -1,6 +1,6 @@
-"""What keys of the front door may spend: each its own bound, beside that of its namespace, over all workers.
+"""Budgets of front-door keys, in addition to those of namespaces, over all workers.
 
-It is kept as that of a namespace is (`money_budget.py`), under `key:NAME`, which no namespace can be called. The bound
+They are stored like those of namespaces (`money_budget.py`), under `key:NAME`, which cannot be a namespace. The limit
 itself comes with the question.
 """
 
@@ -41,7 +41,7 @@ class KeyBudget:
                 own.cost = aside.cost
 
     async def take(self, question: Question, seconds: float, *, patient: bool) -> float:
-        """As `MoneyBudget.take`. Who waits for his namespace holds nothing of his key's meanwhile."""
+        """As `MoneyBudget.take`. While waiting for the namespace's budget, nothing of the key's is held."""
         if question.payer is None:
             return await self._namespaces.take(question, seconds, patient=patient)
         own = self._of_key(question)

@@ -1,4 +1,4 @@
-"""The longest answer of each model so far, over all workers: what one costs that nothing bounds is guessed by it."""
+"""The longest answer of each model so far, over all workers, from which the cost of unbounded answers is guessed."""
 
 import asyncio
 
@@ -22,11 +22,11 @@ class LongestAnswers:
         self._saving: set[asyncio.Task[None]] = set()
 
     def of(self, model: str) -> int | None:
-        """Tokens; None where this worker knows of no answer."""
+        """Tokens; None if this worker knows of no answer."""
         return self._known.get(model)
 
     async def look_up(self, model: str) -> int | None:
-        """Asks what other workers know, where this one knows nothing."""
+        """Reads what other workers know, if this one knows nothing."""
         if model not in self._known:
             found = await self._redis.hget(self._key, model)  # type: ignore[misc]
             if found is not None and found.isdigit():
@@ -34,7 +34,7 @@ class LongestAnswers:
         return self.of(model)
 
     def learn(self, model: str, tokens: int) -> None:
-        """An answer had so many. Off the caller's way."""
+        """Records an answer's tokens, in the background."""
         if tokens > self._known.get(model, 0):
             self._known[model] = tokens
             task = asyncio.create_task(self._save(model, tokens))
@@ -48,5 +48,5 @@ class LongestAnswers:
     async def _save(self, model: str, tokens: int) -> None:
         try:
             await KEEP_LONGEST(self._redis, [self._key], [model, tokens])
-        except TROUBLE as error:  # the next longer one says so again
+        except TROUBLE as error:  # the next longer answer repeats it
             log.warning("budget.longest_not_kept", cause=type(error).__name__)

@@ -1,10 +1,10 @@
-"""What namespaces may spend in a day or a month, counted over all workers.
+"""Daily or monthly budgets of namespaces, counted over all workers.
 
-Before each try at the provider what it may cost is set aside in Redis, and afterwards what it cost is put in its place:
-so a budget is passed by no more than what the calls under way cost beyond their estimates. What a killed worker has set
-aside is not held once its sign of life has run out, and counts as spent, since its calls may have been paid.
+Before each try at the provider, its maximum cost is reserved in Redis, and afterwards replaced by its actual cost. So a
+budget is exceeded at most by what calls in flight cost beyond their estimates. A killed worker's reservations are
+released once its heartbeat has expired, and count as spent, because its calls may have been paid for.
 
-A prompt is estimated by its length, an answer by the bound of its request, or else the longest one of its model so far.
+A prompt is estimated by its length, an answer by its request's limit, or else by the model's longest one so far.
 """
 
 import asyncio
@@ -35,17 +35,17 @@ RESERVE = Script("askonce_worker.providers", "reserve_money")
 SETTLE = Script("askonce_worker.providers", "settle_money")
 
 LATE = 30.0
-"""Seconds after the end of a call for which its worker may take to say what it cost."""
+"""Seconds after the end of a call within which its worker must report the cost."""
 PAUSE = 0.4
-"""Seconds, about, until a call asks again that others leave no room for now."""
+"""Seconds, roughly, until a call for which there is no room now asks again."""
 FIRST_GUESS = 500
-"""Tokens of an answer, before any of its model was seen."""
+"""Assumed tokens of an answer until the model has answered."""
 TOKEN_BYTES = 4
 
 
 @dataclass(slots=True)
 class Aside:
-    """Money that is set aside. cost: what came of it, in billionths; None where only the provider knows."""
+    """Reserved money. cost: the actual cost in billionths; None if only the provider knows."""
 
     namespace: str
     name: str
@@ -54,7 +54,7 @@ class Aside:
 
 
 class MoneyBudget:
-    """worker: its name. limits: by namespace; others may spend what they like. prices: of the provider."""
+    """worker: its name. limits: by namespace; others are unlimited. prices: of the provider."""
 
     def __init__(
         self, redis: Redis, keys: Keys, *, worker: str, limits: Mapping[str, SpendLimit], prices: Prices
@@ -72,10 +72,10 @@ class MoneyBudget:
 
     @asynccontextmanager
     async def call(self, question: Question, size: int, seconds: float, until: float) -> AsyncIterator[Aside]:
-        """One try at the provider. Its `cost` is to be set inside the block.
+        """One try at the provider. Set its `cost` inside the block.
 
-        size: bytes of the request. seconds: that it may take. until: when it no longer waits for others (the loop's
-        clock). Raises LLMError of kind `budget`: final, but for one that has waited in vain.
+        size: bytes of the request. seconds: its maximum duration. until: when it stops waiting for others (the loop's
+        clock). Raises LLMError of kind `budget`, which is final unless it has waited in vain.
         """
         namespace = question.namespace or ""
         if namespace not in self._limits:
@@ -92,9 +92,9 @@ class MoneyBudget:
             self.settle(aside)
 
     async def take(self, question: Question, seconds: float, *, patient: bool) -> float:
-        """Sets aside what the next `call` of this question may cost, without waiting for others.
+        """Reserves what the next `call` of this question may cost, without waiting for others.
 
-        patient: it may wait for what batches hold, which take hours.
+        patient: it may wait for money held by batches, which take hours.
         Returns the seconds after which to ask again; 0: it is set aside, or the call itself will say why it is not.
         """
         namespace, name = question.namespace or "", _name_of(question)
@@ -120,13 +120,13 @@ class MoneyBudget:
         return PAUSE * random.uniform(0.5, 1.5)
 
     def give_back(self, question: Question) -> None:
-        """What was taken for it and no call has used."""
+        """Returns what was reserved for it and not used by a call."""
         aside = self._in_hand.pop(_name_of(question), None)
         if isinstance(aside, Aside):
             self._undo(aside)
 
     async def reserve(self, namespace: str, nano: int, seconds: float, until: float) -> Aside:
-        """Waits while others hold what is left. Raises LLMError of kind `budget`."""
+        """Reserves, waiting while others hold the rest. Raises LLMError of kind `budget`."""
         aside = self._aside(namespace, nano)
         try:
             async with asyncio.timeout_at(until) as waiting:
@@ -144,7 +144,7 @@ class MoneyBudget:
             raise LLMError("budget", words, final=False) from error
 
     async def _is_taken(self, aside: Aside, seconds: float, *, patient: bool = True) -> bool:
-        """False where others hold what is left."""
+        """False if others hold the rest."""
         namespace, limit = aside.namespace, self._limits[aside.namespace]
         verdict, spent, nearly = await RESERVE(
             self._redis,
@@ -168,7 +168,7 @@ class MoneyBudget:
         self.settle(aside)
 
     def settle(self, aside: Aside) -> None:
-        """Off the caller's way: all that end within a round trip are settled with the next."""
+        """Settles in the background: calls that end during one round trip are settled in the next."""
         self._settled.setdefault(aside.namespace, []).append(aside)
         if self._settling is None or self._settling.done():
             self._settling = asyncio.create_task(self._settle())
@@ -179,7 +179,7 @@ class MoneyBudget:
             self._longest.learn(model, tokens)
 
     async def is_guessed(self, question: Question) -> bool:
-        """Whether nothing bounds its answer, and nobody has seen one of its model."""
+        """Whether its answer is unbounded, and none of its model is known."""
         if as_count(completion_limit(question.params)):
             return False
         return await self._longest.look_up(question.model or "") is None
@@ -212,7 +212,7 @@ class MoneyBudget:
         return self._limits.get(namespace)
 
     def estimate(self, question: Question, size: int, tier: str = STANDARD) -> int:
-        """Billionths that a request of so many bytes may cost. Raises LLMError of kind `budget`: it has no price."""
+        """Maximum cost in billionths of a request of this many bytes. Raises LLMError: its model has no price."""
         model, params = question.model or "", question.params
         most = as_count(completion_limit(params)) or self._longest.of(model) or FIRST_GUESS
         answer = most * max(1, as_count(params.get("n")))
@@ -223,13 +223,13 @@ class MoneyBudget:
         return cost
 
     def refusal(self, namespace: str, spent: int, nano: int) -> LLMError:
-        """Of a call that may cost so much, after so much was spent (billionths)."""
+        """The error for a call with this maximum cost, after this much was spent (billionths)."""
         return LLMError(
             "budget", _words(namespace, self._limits[namespace], spent, nano, self._prices.currency), final=True
         )
 
     def warn(self, namespace: str) -> None:
-        """Nearly all of its budget is spent, and nobody has said so."""
+        """Logs, once, that nearly all of a budget is spent."""
         limit = self._limits.get(namespace)
         if limit is not None:
             log.warning("budget.nearly_spent", namespace=namespace, limit=from_nano(limit.nano), period=limit.period)

@@ -1,4 +1,4 @@
-"""Requests to an OpenAI-compatible provider, their retries, and foreign errors translated once.
+"""Requests to an OpenAI-compatible provider, with retries, and errors translated once.
 
 LLMError              what the pipeline knows
   ProviderError       one try failed, and perhaps the provider said when to come back
@@ -56,12 +56,12 @@ class ProviderError(LLMError):
 
     @property
     def put_off(self) -> bool:
-        """Not refused but asked to come back later."""
+        """Whether it was asked to retry later, rather than refused."""
         return self.kind == "rate_limit" and bool(self.retry_after)
 
 
 class ProviderClient(openai.AsyncOpenAI):
-    """The SDK's client, and what it does not know of the provider."""
+    """The SDK's client, with what the SDK does not know about the provider."""
 
     endpoint: Endpoint
     redactor: Redactor
@@ -200,8 +200,8 @@ async def retried(
 ) -> T:
     """Asks again after errors that are not final, or only after these kinds. again: awaited after each pause.
 
-    A pause that would pass `timeout` ends it at once, with the error at hand. Being told when to come back is no
-    failure, unless it never ends.
+    If a pause would exceed `timeout`, the last error is raised at once. Being told when to retry is not a failure,
+    unless it never ends.
     """
     clock = asyncio.get_running_loop().time
     deadline = clock() + timeout

@@ -1,18 +1,19 @@
-"""What a provider allows in a minute, shared by all workers: requests (RPM), tokens (TPM), and pauses it asks for.
+"""A provider's limits per minute, shared by all workers: requests (RPM), tokens (TPM), and pauses it requests.
 
 The algorithm is GCRA, the generic cell rate algorithm (ITU-T I.371, annex A, as 'virtual scheduling'; ATM Forum,
 Traffic Management 4.0, 4.4.2), one in Redis for the requests and one for the tokens of each model. Its rate is such
 that no minute, wherever it begins, holds more than the limit: what may be used in one go, and how late a call may be,
 is taken off it. So 94 % of a limit can be used.
 
-A call reserves a moment up to a second ahead and waits for it outside of Redis. A call that would wait longer asks
-again, at random within the last second: workers do not all come at once, and no more than a second is reserved when an
-`ask` comes. The last part of what may be used in one go is kept for the interactive lane. A call that was refused
-`REFUSALS_BEFORE_FIRST` times goes first in its lane, so that cheap calls do not starve an expensive one. Bulk calls let
-an `ask` that was refused go first at once.
+A call reserves a moment up to a second ahead and waits for it outside Redis. A call that would wait longer asks again,
+at a random time within the last second, so that workers do not all ask at once, and no more than a second is reserved
+when an `ask` arrives. The last part of what may be used in one go is kept for the interactive lane. A call that was
+refused `REFUSALS_BEFORE_FIRST` times goes first in its lane, so that cheap calls do not starve an expensive one. Bulk
+calls let a refused `ask` go first at once.
 
-Tokens are estimated before a call and corrected by the provider's count after it: they are held as far as the estimates
-hold. Of what an answer may take, a sixth of the limit is counted at most: more is seldom meant, and would stop others.
+Tokens are estimated before a call and corrected by the provider's count after it, so the limit holds as far as the
+estimates do. An answer's allowance counts for at most a sixth of the limit: more is rarely used, and would block
+others.
 """
 
 import asyncio
@@ -47,10 +48,10 @@ LOOK = 0.5
 FORGET = 60.0
 REFUSALS_BEFORE_FIRST = 3
 ANSWER = 1 / 6
-"""Part of TPM: the most that is counted beforehand of an answer, all its choices together."""
+"""Part of TPM: the maximum counted beforehand for an answer, all choices together."""
 TOKEN_BYTES = 4
 FIRST_GUESS = 500.0
-"""Tokens of an answer, before any of its model was seen; then their moving mean."""
+"""Assumed tokens of an answer until the model has answered; from then on, their moving mean."""
 WEIGHT = 1 / 16
 TOGETHER = 1 / 16
 """Of a request: what a text to be embedded takes, since it shares one with others. (A provider that counts more of them
@@ -102,13 +103,13 @@ class RateBudget:
         return min(self._tpm, prompt + min(answer * max(1, choices), self._tpm * ANSWER))
 
     def in_force(self, model: str) -> bool:
-        """Whether Redis has to be asked, as far as this worker knows."""
+        """Whether Redis must be asked, to this worker's knowledge."""
         return self.limited or self._paused.get(model, 0.0) > asyncio.get_running_loop().time()
 
     async def reserve(
         self, model: str, lane: str, needs: tuple[float, float], moment: str, first: str
     ) -> tuple[float, str]:
-        """Seconds to wait, and the moment that is reserved then, or '' where it is not.
+        """Seconds to wait, and the moment reserved then, or '' if none is.
 
         needs: requests and tokens. first: as in reserve.lua.
         """
@@ -126,7 +127,7 @@ class RateBudget:
         return (wait - spans[1] * random.random()) / 1000, ""
 
     def pause(self, model: str, seconds: float) -> None:
-        """For all workers: the provider has refused a call, and said when to come back."""
+        """Pauses all workers: the provider refused a call, and said when to retry."""
         ms = int(min(seconds, LONGEST_PAUSE) * 1000)
         if ms > 0:
             self._note_pause(model, ms)
@@ -169,7 +170,7 @@ class RateBudget:
             self._note_pause(model, left)
 
     def correct(self, model: str, requests: float, tokens: float) -> None:
-        """Adds to what is spoken for, off the caller's way: all corrections of a round trip go out with the next."""
+        """Adds to what is reserved, in the background: corrections made during one round trip are sent in the next."""
         if self.limited:
             before = self._corrections.get(model, (0.0, 0.0))
             by = (before[0] + requests * self.request_ms, before[1] + tokens * self.token_ms)
@@ -184,13 +185,13 @@ class RateBudget:
                 batch, self._corrections = self._corrections, {}
                 args = [ms for by in batch.values() for ms in by]
                 await SETTLE(self._redis, [self._keys.rates(self._provider, model) for model in batch], args)
-        except TROUBLE as error:  # what is lost here stays spoken for, and passes within a minute
+        except TROUBLE as error:  # a lost correction leaves too much reserved, for at most a minute
             log.debug("budget.not_corrected", cause=type(error).__name__)
         finally:
             self._correcting = False
 
     def learn(self, model: str, usage: Any) -> int | None:
-        """The tokens that a call took, where the provider says so."""
+        """Records the tokens a call took, if the provider reports them."""
         usage = usage_of({"usage": usage})
         if usage is None:
             return None
@@ -230,7 +231,7 @@ class RateReservation:
         return wait
 
     def renew(self) -> None:
-        """The tries before stay spent: providers count failed ones too."""
+        """Earlier tries stay spent, because providers count failed ones too."""
         self._moment = ""
 
     def spent(self, usage: Mapping[str, Any] | None = None) -> None:

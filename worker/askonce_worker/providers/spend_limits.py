@@ -1,4 +1,4 @@
-"""What a namespace may spend: `default=200/day, shop=1000/month`. Pure."""
+"""Budgets of namespaces, such as `default=200/day, shop=1000/month`. Pure."""
 
 import re
 from collections.abc import Mapping

@@ -23,7 +23,7 @@ class JobEnd:
     """Ends a job together with the last of its answers, in one script.
 
     left: ids of questions whose answers were not handed over yet. spoiled: an answer could not be sent. under_way: the
-        script is in flight. done: the job has ended.
+    script is in flight. done: the job has ended.
     """
 
     left: set[str] = field(default_factory=set)
@@ -55,7 +55,7 @@ class LeasedJob:
     """job, lane: its origin. token: proves the lease. lapses, failures: how often it went wrong before.
 
     record: arq's job record as stored in Redis. malformed: why it is malformed, else ''. questions: how many it counts
-        for in the load; 0 for a foreign job. flow: whose share of the worker it uses. seen: what the claim read for it.
+    for in the load; 0 for a foreign job. flow: whose share of the worker it uses. seen: what the claim read for it.
     """
 
     job: str

@@ -1,4 +1,4 @@
-"""Redis's clock as this process knows it: no worker's own clock decides anything."""
+"""This process's estimate of Redis's clock: no worker's own clock decides anything."""
 
 import time
 
@@ -7,7 +7,7 @@ class RedisClock:
     """The time in the replies of Redis, carried on by the monotonic clock. The wall clock's until the first reply."""
 
     DRIFT = 0.0005
-    """How far two clocks may part, in seconds a second: an older reading is worth less."""
+    """Maximum drift of two clocks, in seconds per second: older readings are less precise."""
     TICK = 0.002
     """Seconds, in which two readings of whole milliseconds may differ."""
 
@@ -17,8 +17,8 @@ class RedisClock:
         self._read_at = time.monotonic()
 
     def observe(self, now_ms: int, *, sent: float, received: float) -> None:
-        """A reply's time, and when it was asked for and came (monotonic seconds). The quickest reply knows best; one
-        that it contradicts has another clock: a replica has taken over, or the clock was set."""
+        """A reply's time, and when it was requested and received (monotonic seconds). The quickest reply is the most
+        precise. If a reply contradicts it, the clock has changed: a replica has taken over, or the clock was set."""
         doubt = (received - sent) / 2
         offset = now_ms / 1000 - (sent + received) / 2
         worn = self._doubt + (received - self._read_at) * self.DRIFT

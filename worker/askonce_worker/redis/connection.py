@@ -1,4 +1,4 @@
-"""Connections to Redis that cost little: commands are packed by hiredis, not by a loop in Python."""
+"""Fast connections to Redis: commands are packed by hiredis, not by a Python loop."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -13,7 +13,7 @@ from askonce.store.away import AWAY
 from askonce.store.redis_url import connection_options
 
 RECONNECTS = 30
-"""With pauses of at most a second: Redis may restart under a call."""
+"""Retries with pauses of at most a second, because Redis may restart during a call."""
 
 
 class _Packing:

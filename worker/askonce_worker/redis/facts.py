@@ -1,4 +1,4 @@
-"""What Redis says of itself, where it does: providers rename INFO away."""
+"""What Redis reports about itself, if available: providers rename INFO away."""
 
 import asyncio
 import time
@@ -23,7 +23,7 @@ EVICTS = "Redis evicts keys"
 
 
 async def facts(redis: Redis, section: str | None = None) -> dict[str, Any]:
-    """INFO; empty where this Redis does not offer it. Raises one of TROUBLE."""
+    """INFO; empty if this Redis does not offer it. Raises one of TROUBLE."""
     try:
         found: dict[str, Any] = await redis.info(section)
     except ResponseError as error:
@@ -34,7 +34,7 @@ async def facts(redis: Redis, section: str | None = None) -> dict[str, Any]:
 
 
 class EvictionWatch:
-    """Notices a Redis that evicts keys: a failover may lead to one, and evicted keys are lost questions."""
+    """Detects a Redis that evicts keys, for example after a failover: evicted keys are lost questions."""
 
     def __init__(self, redis: Redis, health: PartHealth) -> None:
         self._redis = redis

@@ -1,7 +1,7 @@
 """The figures of `askonce stats` as Prometheus counters: of the whole installation, from the counters in Redis.
 
-They hold what no single worker sees: exact hits that clients take straight from the cache. Every worker reports the
-same numbers, so a dashboard takes the highest and never the sum.
+They include what no single worker sees: exact hits that clients read straight from the cache. Every worker reports the
+same numbers, so a dashboard must take the maximum, never the sum.
 """
 
 import asyncio
@@ -16,9 +16,9 @@ from askonce.prices.money import from_nano
 from askonce_worker.telemetry.model_names import MODEL, TOKENS_ARE, ModelNames, counter_family
 
 FRESH = 2.0
-"""Seconds for which figures that were read once are good enough."""
+"""Seconds for which figures are reused."""
 SHARE = 50
-"""How many times as long as reading them took they are used at least: a thousand tenants have 40,000 counters."""
+"""Figures are reused for at least this multiple of their read time: a thousand tenants have 40,000 counters."""
 
 
 class InstallationCounters:

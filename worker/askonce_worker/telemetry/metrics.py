@@ -1,6 +1,6 @@
-"""What one worker counts for Prometheus. What it counts for the whole installation: `installation.py`.
+"""One worker's Prometheus metrics. For those of the whole installation, see `installation.py`.
 
-Where OpenTelemetry has a name (`gen_ai.*`), it is that name with underscores.
+If OpenTelemetry has a name (`gen_ai.*`), it is used, with underscores.
 """
 
 from collections import Counter as Count
@@ -79,7 +79,7 @@ class Metrics:
         self._leases_lost = Counter("askonce_leases_lost", "Jobs that another worker claimed.", registry=registry)
 
     def published(self, answers: Sequence[Finished]) -> None:
-        """Answers that Redis has accepted, all in one round trip."""
+        """Counts answers that Redis accepted in one round trip."""
         counts: Count[tuple[str, str, str]] = Count()
         for item in answers:
             answer, model = item.answer, self._model(item.question.model)

@@ -1,6 +1,6 @@
-"""Metrics over HTTP, and the figures that are read when Prometheus asks for them.
+"""Metrics over HTTP, and figures that are read at each scrape.
 
-The server has threads of its own; what is asked of the worker's parts runs in the worker's event loop.
+The server has its own threads; reads from the worker's parts run in the worker's event loop.
 """
 
 import asyncio
@@ -55,12 +55,12 @@ LANE_GAUGES: dict[str, tuple[Callable[[LaneState], float | None], str]] = {
 
 
 class MetricsPortError(Exception):
-    """The port is taken, or is none."""
+    """The port is taken or invalid."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a scrape asks for.
+    """The sources of a scrape.
 
     state, totals, rates: of the whole installation, from Redis. own: of this worker's parts.
     """
@@ -131,7 +131,7 @@ def _of_state(state: LiveState) -> Iterator[Metric]:
 
 
 def _of_budgets(state: LiveState) -> Iterator[Metric]:
-    """As many series as the setting names namespaces."""
+    """One series per namespace in the setting."""
     for name, text in (("limit", "may spend a day or month."), ("spent", "have spent of it.")):
         family = GaugeMetricFamily(f"askonce_budget_{name}_dollars", f"What namespaces {text}", labels=("namespace",))
         for budget in state.budgets:

@@ -5,11 +5,12 @@ from prometheus_client.core import CounterMetricFamily
 MODEL = "gen_ai_request_model"
 TOKENS_ARE = "gen_ai_token_type"
 MOST_MODELS = 100
-"""A producer may name any model. Those beyond are `other`: Prometheus keeps each label value for ever."""
+"""Maximum labels. Producers may name any model, and Prometheus keeps each label value for ever; the rest are
+`other`."""
 
 
 class ModelNames:
-    """The first names it is asked for keep their own label."""
+    """Gives the first names a label of their own."""
 
     def __init__(self) -> None:
         self._known: set[str] = set()

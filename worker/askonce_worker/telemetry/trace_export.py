@@ -1,4 +1,4 @@
-"""Sets up OpenTelemetry's SDK as the OTEL_* variables say: where spans go, under which name, how many of them."""
+"""Sets up OpenTelemetry's SDK from the OTEL_* variables: exporters, service name and sampling."""
 
 import asyncio
 import os
@@ -22,7 +22,7 @@ PROTOCOLS = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"
 
 @asynccontextmanager
 async def exporting(environ: Mapping[str, str] = os.environ) -> AsyncIterator[None]:
-    """Sets up what the environment asks for, unless a provider is set already. The last spans leave at the end."""
+    """Sets up exporting as configured, unless a provider is already set. Flushes the last spans at the end."""
     provider = _provider(environ)
     try:
         yield

@@ -1,4 +1,4 @@
-"""OpenTelemetry: a span for each chunk, in the trace that its questions were submitted in, and one for each stage.
+"""OpenTelemetry: a span for each chunk, in the trace of its questions, and one for each stage.
 
 Only where the SDK is installed and configured, by `trace_export.py` or by other code in this process. Spans hold no
 texts and no messages of errors, which may quote them.
@@ -71,7 +71,7 @@ class Tracing:
             yield
 
     def called(self, call: Call) -> None:
-        """Within the stage `llm`: a try that failed is an event of it. Batches of embeddings belong to no one chunk."""
+        """Adds a failed try as an event to the stage `llm`. Embedding batches do not belong to a single chunk."""
         from opentelemetry.trace import get_current_span  # noqa: PLC0415
 
         if call.operation != "chat":
@@ -98,7 +98,7 @@ def _failing(span: "Span") -> Iterator[None]:
 
 
 def _origin(traces: Sequence[str]) -> "tuple[Context | None, list[Link]]":
-    """The first trace goes on here; to the others there are links."""
+    """Continues the first trace, and links to the others."""
     from opentelemetry.trace import Link, get_current_span  # noqa: PLC0415
     from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator  # noqa: PLC0415
 

@@ -1,4 +1,4 @@
-"""How many answers were wrong, and what is served, as Prometheus gauges: of the whole installation.
+"""Wrong-answer rates and policies of the whole installation, as Prometheus gauges.
 
 Every worker reports the same numbers, so a dashboard takes the highest and never the sum. No template stands in a
 label: a group is named by its id, which `askonce stats --json` shows beside its template.
@@ -13,7 +13,7 @@ from askonce.contract.wrong_rates import GroupRate, WrongRates
 from askonce_worker.telemetry.model_names import MODEL
 
 MOST = 50
-"""Groups, the largest: Prometheus keeps each label value for ever."""
+"""Number of groups, the largest ones: Prometheus keeps each label value for ever."""
 ALL = "all"
 LABELS = ("group", "namespace", MODEL)
 BOUNDS = {

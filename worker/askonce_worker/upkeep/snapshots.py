@@ -38,7 +38,7 @@ class Snapshots:
     """The snapshots of one model.
 
     current: the one that answers. known: those that lasted, in order of appearance. superseded: those whose entries
-        must go. flapping: several answer in turn, and none has lasted since.
+    must go. flapping: several answer in turn, and none has lasted since.
     """
 
     current: str

@@ -1,4 +1,4 @@
-"""Where the parts of auditing meet: with a budget of errors, or a rate of checks; else nothing of it is there."""
+"""Wires the parts of auditing, which exist only with an error budget or an audit rate."""
 
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
@@ -62,7 +62,7 @@ def _terms(settings: Settings, budget: float) -> Terms:
 
 
 def searched_from(settings: Settings) -> float | None:
-    """The least cosine that is looked for: a policy may serve what the profile would not."""
+    """The minimum cosine to search for: a policy may serve matches that the profile would not."""
     return 1 - WIDEST if is_audited(settings) and settings.error_budget else matching_threshold(settings)
 
 
@@ -73,7 +73,7 @@ def matcher_of(settings: Settings, threshold: float | None, reported: ReportedPa
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """serving: what Lookup asks. background, periodic: what runs beside the jobs. admission: the judge as a gate."""
+    """serving: what Lookup asks. background, periodic: run alongside the jobs. admission: the judge as a gate."""
 
     serving: Serving
     background: dict[str, Callable[[], Coroutine[Any, Any, None]]]
@@ -81,7 +81,7 @@ class Audit:
     admission: Admission | None = None
 
     def gate(self, lookup: Lookup, outbound: Outbound, clock: Clock) -> Gate:
-        """What stands before the LLM."""
+        """The gate in front of the LLM."""
         return NoGate() if self.admission is None else JudgedMatches(self.admission, lookup, outbound, clock)
 
 
@@ -135,7 +135,7 @@ def _with_feed(
     on_published: list[Callable[[list[Finished]], None]],
     stack: AsyncExitStack,
 ) -> Audit:
-    """And what people may look through, unless a setting says that no texts are kept for it."""
+    """Adds the feed of matches for people to review, unless a setting keeps no texts."""
     if not settings.matches_kept or not matcher.is_semantic:
         return audited
     feed = MatchFeed(redis, keys, matcher, audited.serving, most=settings.matches_kept)

@@ -1,4 +1,4 @@
-"""What runs beside the jobs until the worker ends."""
+"""Background tasks that run alongside the jobs until the worker ends."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
@@ -14,18 +14,18 @@ from askonce_worker.logs.error_origin import place
 log = structlog.get_logger()
 
 HEALTHY_AFTER = 30.0
-"""Seconds after which what runs beside the jobs counts as healthy again."""
+"""Seconds after which a background task counts as healthy again."""
 BACKGROUND_PAUSE = 5.0
-"""Seconds before what runs beside the jobs, and has failed, is restarted."""
+"""Seconds before a failed background task is restarted."""
 
 
 Background = Mapping[str, Callable[[], Coroutine[Any, Any, None]]]
-"""What runs beside the jobs until the worker ends, by the names under which probes show it."""
+"""Background tasks, by the names under which probes show them."""
 
 
 @asynccontextmanager
 async def running(background: Background, health: PartHealth) -> AsyncIterator[None]:
-    """Runs these beside what is inside, and ends them with it."""
+    """Runs these tasks during the block, and ends them with it."""
     tasks = [asyncio.create_task(_keep_running(name, run, health)) for name, run in background.items()]
     try:
         yield
@@ -34,7 +34,7 @@ async def running(background: Background, health: PartHealth) -> AsyncIterator[N
 
 
 async def _keep_running(name: str, run: Callable[[], Coroutine[Any, Any, None]], health: PartHealth) -> None:
-    """What fails is restarted: a worker without its outbox would only seem to live."""
+    """Restarts a task that fails: a worker without its outbox would only seem alive."""
     while True:
         healthy = asyncio.get_running_loop().call_later(HEALTHY_AFTER, health.succeeded, name)
         try:

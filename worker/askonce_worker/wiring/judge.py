@@ -1,4 +1,4 @@
-"""The judge and its gate, made of the settings."""
+"""Builds the judge and its gate from the settings."""
 
 import random
 import time
@@ -31,12 +31,12 @@ log = structlog.get_logger()
 TIMEOUT, GATE_TIMEOUT = 30.0, 15.0
 """Seconds of a call."""
 GATE_SHARE = 0.75
-"""Of the day's budget: the rest is for measuring, which a budget of errors cannot do without."""
+"""The gate's share of the day's budget. The rest is for checks, which an error budget needs."""
 
 
 @dataclass(frozen=True, slots=True)
 class JudgeParts:
-    """What is made of JUDGE_MODEL."""
+    """The parts built from JUDGE_MODEL."""
 
     redis: Redis
     keys: Keys

@@ -1,4 +1,4 @@
-"""The parts of a worker that ask the LLM and count what that costs, made of its settings."""
+"""Builds the parts that call the LLM and count its cost, from the settings."""
 
 import random
 import time
@@ -46,7 +46,7 @@ def money_of(
 
 
 def with_keys(money: MoneyBudget, stack: AsyncExitStack) -> KeyBudget:
-    """One for all endpoints: what is taken before a turn is used by the call."""
+    """One budget for all endpoints, because the call uses what is reserved before its turn."""
     keys = KeyBudget(money)
     stack.push_async_callback(keys.aclose)
     return keys
@@ -87,7 +87,7 @@ def by_endpoint(
     watched: Watch,
     stack: AsyncExitStack,
 ) -> ByEndpoint:
-    """Embeddings come from the server that the worker's own are from."""
+    """Embeddings come from the same server as the worker's own."""
     embeddings = EmbeddingAnswers(
         connect_embeddings(settings, stack),
         timeout=EMBEDDING_TIMEOUT,

@@ -1,4 +1,4 @@
-"""What observes a worker: metrics, traces, both or neither, as the settings say."""
+"""A worker's observers: metrics, traces, both or neither, depending on the settings."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -27,7 +27,7 @@ from askonce_worker.telemetry.metrics_server import LiveFigures, Reading, counte
 from askonce_worker.telemetry.tracing import Tracing, tracing
 
 SAMPLE = 16
-"""Jobs of a lane among which the oldest is sought: each worker is asked every few seconds."""
+"""Jobs of a lane searched for the oldest: each worker is scraped every few seconds."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Where the parts of parked questions meet: settings come in, the way into a batch and the work behind it come out."""
+"""Wires the parts of parked questions: parking, and the work on batches."""
 
 import random
 from contextlib import AsyncExitStack
@@ -82,7 +82,7 @@ def parked_of(settings: Settings, around: Around, stack: AsyncExitStack) -> tupl
 
 @dataclass(frozen=True, slots=True)
 class _Tools:
-    """What several of the parts need."""
+    """Shared by several of the parts."""
 
     store: ParkedStore
     batches: Batches

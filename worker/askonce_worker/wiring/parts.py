@@ -47,7 +47,7 @@ MAX_EMBEDDINGS_BYTES = 268_435_456
 
 
 class NoSemanticCache:
-    """Where no Qdrant is configured: nothing is similar, and vectors go nowhere."""
+    """Used without Qdrant: nothing is similar, and vectors are dropped."""
 
     async def search(self, queries: Sequence[VectorQuery], **_: Any) -> list[list[Candidate] | Unmatched]:
         return [[] for _ in queries]

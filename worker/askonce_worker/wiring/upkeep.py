@@ -1,4 +1,4 @@
-"""Where the parts of upkeep meet: settings come in, the periodic jobs come out."""
+"""Wires the parts of upkeep into periodic jobs."""
 
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -67,7 +67,7 @@ def maintenance(
         _stale(settings, redis, keys, vectors.delete),
         OrphanSweep(redis, keys, vectors, clock=time.monotonic),
     ]
-    if matching_threshold(settings) is not None:  # else nobody would look for the vectors
+    if matching_threshold(settings) is not None:  # otherwise nothing would check the vectors
         parts.append(_fill(settings, redis, keys, vectors, embedder))
     relief = _relief(redis, keys, vectors.delete)
     return Maintenance(redis, keys, parts, relief, lambda: vectors.note(semantic.collections), health)

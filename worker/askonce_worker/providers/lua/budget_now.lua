@@ -29,8 +29,7 @@ local function lapse(keys, member, ends, now)
 end
 
 -- keys: 1 budgets 2 what is held 3 what has lapsed   limit: billionths
---
--- What is left of a killed worker is no longer held, and counts as spent: its call may have been paid.
+-- A killed worker's reservations are no longer held, and count as spent: its calls may have been paid for.
 -- Returns the money that is spent and held, in billionths, when the day or month ends (Unix s), and a function that
 -- keeps the two.
 local function budget_now(keys, namespace, period, limit)

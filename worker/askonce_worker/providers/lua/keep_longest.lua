@@ -1,4 +1,4 @@
--- Keeps how long the longest answer of a model was, until a month after the last time that one was longer.
+-- Stores the length of a model's longest answer, until a month after the last increase.
 --
 -- KEYS: longest answers
 -- ARGV: 1 model   2 tokens

@@ -1,4 +1,4 @@
--- No worker calls the provider before this is over. A longer pause stays.
+-- Stops all workers from calling the provider for a while. A longer pause stays in force.
 --
 -- KEYS: pause
 -- ARGV: ms

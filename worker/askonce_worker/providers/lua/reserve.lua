@@ -1,15 +1,14 @@
--- Takes one call's share of a provider's budget: at once, or for a moment soon, which is its caller's from then on.
+-- Reserves one call's share of a provider's budget: now, or at a moment soon, which then belongs to the caller.
 --
 -- KEYS: 1 rates 2 pause
 -- ARGV: 1 ms of the budget that a request takes, 0 without such a limit   2 ms that its tokens take, 0 likewise
 --       3 ms of it that may be used in one go   4 ms ahead for which a moment is given   5 ms a moment may be late
 --       6 the moment given before (ms), or ''   7 lane   8 a name for a call that was refused often, else ''
 -- Returns {ms to wait, moment or '' (none is given: ask again), ms left of the pause}.
---
--- `requests` and `tokens` are theoretical arrival times in ms: until then the budget is spoken for.
---
--- Cheap calls leave no room for an expensive one. So a call that was refused often is `first` of its lane: the others of
--- the lane wait until it has its moment, or has not asked for a while. Bulk calls wait for any interactive one (`*`) too.
+-- `requests` and `tokens` are theoretical arrival times in ms: until then the budget is used up.
+-- Cheap calls leave no room for an expensive one. So a call that was refused often becomes `first` of its lane: the
+-- lane's others wait until it has its moment, or has not asked for a while. Bulk calls also wait for any interactive
+-- one (`*`).
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + clock[2] / 1000
 local request, token = tonumber(ARGV[1]), tonumber(ARGV[2])
@@ -40,7 +39,7 @@ if ARGV[6] ~= '' then
   if pause == 0 and now <= given + ARGV[5] then
     return {math.ceil(math.max(0, given - now)), ARGV[6], 0}
   end
-  -- A pause has begun meanwhile, or its caller comes too late: it is given another.
+  -- A pause has begun meanwhile, or its caller is late: it gets another moment.
   requests, tokens = requests - request, tokens - token
 end
 
@@ -49,7 +48,7 @@ if request > 0 then
   moment = math.max(moment, requests - ARGV[3])
 end
 if token > 0 then
-  -- What costs more than one go has to be saved up for.
+  -- A call that costs more than may be used in one go must save up for it.
   moment = math.max(moment, tokens + token - ARGV[3])
 end
 local lane, ahead = ARGV[7], tonumber(ARGV[4])

@@ -1,4 +1,4 @@
--- Sets aside what a call may cost, out of the budget of its namespace. Once, however often it is sent.
+-- Reserves what a call may cost from the budget of its namespace. Idempotent.
 --
 -- Uses: budget_now
 --
@@ -16,7 +16,7 @@ if redis.call('ZSCORE', KEYS[2], member) then -- the reply was lost
   return {'taken', string.format('%.0f', spent), keep(spent, held)}
 end
 
--- Before others wait for what a worker holds, it must be one that lives.
+-- Others only wait for money held by a live worker.
 if spent + nano <= limit and spent + held + nano > limit then
   local alive = {}
   for _, other in ipairs(redis.call('ZRANGE', KEYS[2], 0, -1)) do

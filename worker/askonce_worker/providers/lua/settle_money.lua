@@ -1,4 +1,4 @@
--- Puts what calls have cost in the place of what was set aside for them. Once, however often it is sent.
+-- Replaces the reservations of calls by their cost. Idempotent.
 --
 -- Uses: budget_now
 --
