@@ -1,1 +1,1 @@
-"""The front door: an HTTP server that every OpenAI client knows how to speak to, over a `Client`."""
+"""The front door: an OpenAI-compatible HTTP server over a `Client`."""

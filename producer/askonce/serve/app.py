@@ -1,4 +1,4 @@
-"""The server's routes, and what it holds while it runs."""
+"""The server's routes and its state."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -83,7 +83,7 @@ def make_app(settings: ServeSettings) -> Starlette:
 
 
 def _asked(client: Client, doorman: Doorman, settings: ServeSettings) -> list[Route]:
-    """What becomes questions."""
+    """The routes that become questions."""
     happened = WhatHappened(load_prices(settings.prices, base_url=settings.base_url))
     streams = EventStreams(happened, quiet=settings.keep_alive)
     chat = Chat(client, doorman, happened, streams, timeout=settings.timeout)
@@ -107,7 +107,7 @@ def _of_provider(provider: Provider) -> list[Route]:
 
 
 async def _to_the_page(_: Request) -> Response:
-    """For a person who has only the server's address."""
+    """Redirects a person who only has the server's address."""
     return RedirectResponse("/ui/")
 
 

@@ -1,4 +1,4 @@
-"""The body of a request: read whole, within a size and a time."""
+"""Reads a request's whole body, within a size and a time limit."""
 
 import asyncio
 from typing import Any
@@ -11,9 +11,9 @@ from askonce.serve.refusals import Refused
 from askonce.tables.packed import is_packed
 
 MOST = 8 * 1024 * 1024
-"""Bytes. A question may have 1 MB, and an image in it, as base64, no more."""
+"""Maximum bytes. A question may have 1 MB, including a base64 image."""
 SECONDS = 30.0
-"""In which a body has to come."""
+"""Seconds within which a body must arrive."""
 
 
 async def read_object(request: Request) -> dict[str, Any]:

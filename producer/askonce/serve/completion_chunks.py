@@ -10,7 +10,7 @@ PIECE = 48
 END = b"data: [DONE]\n\n"
 KEPT = ("id", "created", "model", "system_fingerprint", "service_tier")
 WORDS = ("content", "refusal", "reasoning_content", "reasoning")
-"""Fields of a message that come in pieces; all others come whole."""
+"""Fields of a message that are streamed in pieces; all others are sent whole."""
 
 
 def completion_chunks(body: Mapping[str, Any], *, usage: bool) -> Iterator[bytes]:

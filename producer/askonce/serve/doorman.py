@@ -1,4 +1,4 @@
-"""Who is let in: by a bearer token, or, where no key was ever added, whoever is on this machine."""
+"""Access control: by a bearer token or, if no key was ever added, for anyone on this machine."""
 
 import ipaddress
 from functools import lru_cache
@@ -27,7 +27,7 @@ class Doorman:
         self._keys, self._anonymous, self._local = keys, anonymous, local
 
     async def admit(self, request: Request, right: str = "ask") -> AccessKey:
-        """The key of whoever asks. Raises Refused, StoreUnreachable."""
+        """The caller's key. Raises Refused, StoreUnreachable."""
         if await self.lets_in_anybody(request):
             return ANYBODY
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
@@ -68,7 +68,8 @@ def _leads_here(host: str) -> bool:
 
 
 def _refuse_pages_of_others(request: Request, *, local: bool) -> None:
-    """Any page can make its reader's browser send requests here, and under a name of its own that leads here."""
+    """Any web page can make its visitor's browser send requests here, even under a host name of its own that resolves
+    here."""
     host = request.headers.get("host", "")
     if local and not _leads_here(host):
         raise Refused(

@@ -1,7 +1,8 @@
 """POST /v1/embeddings
 
-Each input is a question of its own, matched exactly. So what others have embedded is not paid for again, whatever
-stood beside it, and the answers come from the workers like all others: they outlive the request and the server.
+Each input is a question of its own, matched exactly. So texts that were embedded before are not paid for again,
+whatever else was in the request, and the answers come from the workers like all others: they outlive the request and
+the server.
 """
 
 import asyncio
@@ -77,7 +78,7 @@ def _encoding(question: Question) -> str | None:
 
 
 def _reply(answers: Sequence[Answer], encoding: str | None) -> Iterator[bytes]:
-    """Vector by vector: thousands of them are megabytes of numbers, and others are served between two."""
+    """Builds the reply vector by vector: thousands of them are megabytes, and other requests are served in between."""
     separator = b'{"object":"list","data":['
     for index, answer in enumerate(answers):
         body = answer.body or {}

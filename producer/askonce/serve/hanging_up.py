@@ -11,18 +11,19 @@ from askonce.tasks import stop
 
 T = TypeVar("T")
 GONE = 499
-"""Nobody reads this status; proxies write it into their logs."""
+"""Nobody receives this status, but proxies log it."""
 AT_ONCE = 0.05
-"""Seconds in which a hit is there: until then nobody looks out for the client, which would take longer than the hit."""
+"""Seconds within which a hit is ready: until then the client is not watched, which would take longer than the hit."""
 
 
 async def while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:
-    """What the work comes to. Its request has to be read to its end. Raises Refused where the client goes first."""
+    """The result of the work. Its request must have been read to the end. Raises Refused if the client hangs up
+    first."""
     return (await begun(request, work, seconds=None)).result()
 
 
 async def begun(request: Request, work: Coroutine[Any, Any, T], *, seconds: float | None) -> "asyncio.Task[T]":
-    """The same, of which the caller has to take care: done, or after so many seconds still under way."""
+    """The same, as a task the caller must take care of: done, or still running after this many seconds."""
     task = asyncio.create_task(work)
     try:
         done, _ = await asyncio.wait({task}, timeout=AT_ONCE)

@@ -1,4 +1,4 @@
-"""A process of the server ends with the one that started it, however that ended."""
+"""Ends a server process when its parent ends, however that happens."""
 
 import asyncio
 import os
@@ -9,7 +9,7 @@ EVERY = 1.0
 
 
 async def end_with_parent() -> None:
-    """Tells its own process to stop once its parent is another one than at the start."""
+    """Stops the process once its parent is no longer the original one."""
     parent = os.getppid()
     while True:
         await asyncio.sleep(EVERY)

@@ -1,4 +1,4 @@
-"""What the provider itself answers: its list of models, and what it keeps of responses."""
+"""Requests that go to the provider itself: its list of models, and stored responses."""
 
 import re
 from urllib.parse import quote

@@ -1,4 +1,4 @@
-"""What goes wrong, as an OpenAI client expects to hear it: a status, and `{"error": {"message", "type", …}}`."""
+"""Errors in the form that OpenAI clients expect: a status, and `{"error": {"message", "type", …}}`."""
 
 from typing import Any
 
@@ -38,16 +38,16 @@ TYPES = {
 SPENT = frozenset({"quota", "budget"})
 """Kinds that OpenAI's clients know as `insufficient_quota`."""
 FINAL = frozenset({"quota", "budget", "bad_request", "invalid_question", "invalid_answer"})
-"""Kinds that asking again does not help, as a client's own retries are told."""
+"""Kinds for which clients are told not to retry."""
 TOO_MANY = 429
 BAD_REPLY = 502
-"""Where the provider answered with success, and with something that is no answer."""
+"""The status if the provider reported success, but sent no usable answer."""
 AGAIN = 5.0
-"""Seconds after which a provider that was away or busy is worth another try: the worker has tried five times."""
+"""Seconds after which to retry a provider that was away or busy: the worker has already tried five times."""
 
 
 class Refused(Exception):
-    """A request that gets no answer. retry_after: seconds. final: a client's own retries are told not to try."""
+    """A request that gets no answer. retry_after: seconds. final: clients are told not to retry."""
 
     def __init__(
         self,
@@ -77,7 +77,7 @@ def json_response(body: Any, status: int = 200, headers: dict[str, str] | None =
 
 
 def refusal_of(error: AskOnceError) -> Response:
-    """The reply to a request that a client of ours could not answer."""
+    """The reply to a request that `Client` could not answer."""
     if isinstance(error, QuestionFailed):
         return _failed(error.answer)
     return _refused(error).response()

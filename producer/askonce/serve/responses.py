@@ -1,8 +1,8 @@
 """POST /v1/responses
 
-A request that stands by itself is answered like any question. One that depends on what the provider keeps (an earlier
-response, a conversation, a stored prompt), or that uses tools of the provider's, goes through the worker to the
-provider and is never cached: budgets and limits hold for it, too.
+A self-contained request is answered like any question. One that depends on what the provider stores (an earlier
+response, a conversation, a prompt), or that uses the provider's tools, goes through the worker to the provider and is
+never cached. Budgets and limits apply to it, too.
 """
 
 from collections.abc import Iterator

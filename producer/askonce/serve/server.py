@@ -1,4 +1,4 @@
-"""The processes of the server: they share one socket, and are started anew where one dies."""
+"""The server's processes: they share one socket, and one that dies is restarted."""
 
 import asyncio
 import signal
@@ -16,7 +16,7 @@ from askonce.served.blobs import open_blobs
 APP = "askonce.serve.app:app_from_environment"
 BACKLOG = 2048
 GRACE = 30
-"""Seconds that requests under way have when the server is told to stop. What they asked goes on all the same."""
+"""Seconds that requests in flight have when the server is told to stop. Their questions continue anyway."""
 START = 60.0
 
 
@@ -52,7 +52,7 @@ def serve(say: Callable[[str], None]) -> int:
 
 
 async def _refuse_strangers(settings: ServeSettings) -> None:
-    """Raises ValueError where anybody could ask at our cost without having been let in."""
+    """Raises ValueError if anybody could ask at our cost without authentication."""
     if settings.anonymous:
         return
     async with AccessKeys() as keys:

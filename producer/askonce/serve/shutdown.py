@@ -1,4 +1,4 @@
-"""The server is told to stop: what may end at once does so, and what is cut off in the end is told to ask again."""
+"""Graceful shutdown: what can end at once does so, and clients cut off at the end are told to retry."""
 
 import asyncio
 import signal

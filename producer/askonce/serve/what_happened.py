@@ -1,4 +1,4 @@
-"""What an answer is, beside its text: as headers, and with what an OpenAI client needs in each body."""
+"""Facts about an answer, as headers, and the fields that an OpenAI client needs in each body."""
 
 import secrets
 import time

@@ -1,1 +1,1 @@
-"""OpenAI's Batch API, served: files, batches of questions, and who answers them. Any number of processes share them."""
+"""OpenAI's Batch API: files, batches of questions, and running them. Any number of processes share the work."""

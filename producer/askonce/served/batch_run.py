@@ -1,4 +1,4 @@
-"""One batch, from its check to its end: whoever holds its lease goes on where the last one was."""
+"""One batch, from its check to its end: the holder of its lease continues where the last one stopped."""
 
 import asyncio
 import logging

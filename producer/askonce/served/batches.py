@@ -1,4 +1,4 @@
-"""Batches of a namespace: made, looked at, cancelled. Who runs them is `running.py`."""
+"""A namespace's batches: creating, reading, cancelling. `running.py` runs them."""
 
 import re
 from collections.abc import Sequence

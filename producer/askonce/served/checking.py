@@ -1,4 +1,4 @@
-"""The look at a whole input before anything of it is asked: what OpenAI's Batch API refuses, a batch fails for."""
+"""Checks a whole input before any of it is asked: a batch fails for whatever OpenAI's Batch API refuses."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""The end of tasks that have something to write first."""
+"""Ends tasks that have something to write first."""
 
 import asyncio
 from typing import Any
@@ -10,7 +10,7 @@ PATIENCE = 15.0
 
 
 async def ended(*tasks: "asyncio.Task[Any]") -> None:
-    """Cancels tasks once, and once more those that take too long over it."""
+    """Cancels tasks, and again those that take too long to end."""
     for task in tasks:
         task.cancel()
     if tasks:

@@ -1,6 +1,6 @@
-"""The end of a batch before its time: what no worker has begun is cancelled, and what is paid for is taken.
+"""Ends a batch early: questions no worker has begun are cancelled, and answers already paid for are used.
 
-It depends on nothing that a server remembers: what was asked stands in Redis, by the job ids of batch and line.
+It needs no server state: what was asked is in Redis, under job ids made of batch and line.
 """
 
 import asyncio

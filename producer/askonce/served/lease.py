@@ -1,4 +1,4 @@
-"""A batch that this process runs, and no other: for as long as it says so in time."""
+"""The lease of a batch that only this process runs, for as long as it renews in time."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -15,7 +15,7 @@ from askonce.tasks import stop
 NAMES = ("claim_served", "keep_served", "advance_served", "cancel_served")
 CLAIM, KEEP, ADVANCE, CANCEL = (Script("askonce.served", name) for name in NAMES)
 SECONDS = 10.0
-"""After which a batch goes to another server where its own is not heard of."""
+"""Seconds after which a batch goes to another server if its own is silent."""
 RENEWED = 3.0
 
 

@@ -1,8 +1,7 @@
-"""What of a batch is done: parts of its results, beside the files. They say themselves which lines they are of.
+"""What is done of a batch: parts of its results, stored with the files. Each part names its own lines.
 
-So another server goes on from the last part that was written, and it takes neither a disk of its own nor an order in
-which lines are done. Two that write at the same time, as after a pause of one of them, harm nothing: each line goes
-into the result once.
+So another server can continue from the last part written, without a disk of its own or any order of lines. Two servers
+that write at the same time, for example after one was paused, do no harm: each line goes into the result once.
 """
 
 import sys

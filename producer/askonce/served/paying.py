@@ -1,4 +1,4 @@
-"""Who pays for a batch: the key that it came with, as that is when something is asked, not as it was once."""
+"""Who pays for a batch: the key it came with, in its current state whenever something is asked."""
 
 import asyncio
 import logging
@@ -20,7 +20,7 @@ class Paying:
         self._keys, self._lease = keys, lease
 
     async def look(self) -> None:
-        """Cancels the batch where its key is gone, or may no longer ask in its namespace. Raises AskOnceError."""
+        """Cancels the batch if its key is gone, or may no longer ask in its namespace. Raises AskOnceError."""
         record = self._lease.record
         if not record.key:
             return

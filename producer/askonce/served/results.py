@@ -1,4 +1,4 @@
-"""The end of a batch: its parts become the file of what was answered, and the file of what was not."""
+"""Ends a batch: its parts become the output file and the error file."""
 
 from collections.abc import AsyncIterator
 from typing import Any

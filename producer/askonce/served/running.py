@@ -1,4 +1,4 @@
-"""Runs batches, in each server, as long as it lives; and clears away what nobody needs."""
+"""Runs batches in each server, and sweeps what is no longer needed."""
 
 import asyncio
 import logging
@@ -70,7 +70,7 @@ class Running:
                 await self._ending
 
     def end(self) -> None:
-        """Takes no batch any more, and begins to hand over those under way."""
+        """Takes no more batches, and begins to hand over running ones."""
         if self._looking is not None and self._ending is None:
             self._ending = asyncio.create_task(self._end(self._looking))
 

@@ -1,4 +1,4 @@
-"""Clears away what nobody needs: files whose lifetime is over, and what killed processes have left behind."""
+"""Sweeps what is no longer needed: expired files, and what killed processes left behind."""
 
 from itertools import groupby
 

@@ -1,4 +1,4 @@
-"""What is said of lines that were not asked, because their batch has ended before."""
+"""The errors of lines that were not asked because their batch ended first."""
 
 from typing import Any
 

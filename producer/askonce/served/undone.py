@@ -1,4 +1,4 @@
-"""The lines of a batch that are still to be asked, for a `Run`."""
+"""The lines of a batch still to be asked, for a `Run`."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -19,7 +19,7 @@ PAUSE = 0.05
 
 
 class Undone:
-    """underway: lines that were handed out, by job id. What has their answers takes them out.
+    """underway: lines handed out, by job id. Whoever receives an answer removes its line.
 
     cap: none. (Keys and namespaces have budgets of their own.)
     """

@@ -1,7 +1,7 @@
-"""How `ask` finds out whether it has to wait: a look into the cache, and the way into the queue for what is not there.
+"""How `ask` gets its answer: a cache lookup, and the queue for a miss.
 
-After a miss the next question is likely to be one, too: then both go into one script. After a hit it is only looked up,
-since a hit is not to pay for packing a job. Questions that come together are looked up together, and share a job.
+After a miss, the next question is likely to miss, too, so one script does both. After a hit it is only looked up,
+because a hit should not pay for packing a job. Questions that arrive together are looked up together, and share a job.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Says so where questions wait and no worker is alive: once, and again after workers have come and gone."""
+"""Warns if questions wait and no worker is alive: once, and again after workers have come and gone."""
 
 import asyncio
 import logging
@@ -11,11 +11,11 @@ from askonce.tasks import stop
 log = logging.getLogger("askonce")
 
 NOTICE = 2.0
-"""Seconds for which an answer may be missing before the workers are counted."""
+"""Seconds to wait for an answer before counting the workers."""
 AGAIN = 5.0
-"""Seconds after which they are counted again while it is missing."""
+"""Seconds between counts while there is no answer."""
 COUNTING = 1.0
-"""Seconds that counting them may take where a caller waits for it."""
+"""Seconds that counting may take while a caller waits."""
 NO_WORKERS = "0 workers alive: start `askonce-worker run`"
 
 
@@ -50,7 +50,7 @@ class Attendance:
             timer.cancel()
 
     async def late(self, job_id: str) -> AnswerTimeout:
-        """The error for one who has waited for this job in vain."""
+        """The error for a caller that waited for this job in vain."""
         reason = await no_workers(self._count)
         return AnswerTimeout(job_id, f"no answer yet for job {job_id}: {reason}" if reason else None)
 
@@ -74,7 +74,7 @@ class Attendance:
 
 
 async def no_workers(count: Count) -> str:
-    """What a message of waiting in vain should add: `NO_WORKERS`, or '' where there are some, or none can tell."""
+    """What to add to a timeout message: `NO_WORKERS`, or '' if there are some, or that is unknown."""
     with suppress(AskOnceError, TimeoutError):
         async with asyncio.timeout(COUNTING):
             return "" if await count() else NO_WORKERS

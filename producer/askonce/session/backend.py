@@ -1,4 +1,4 @@
-"""What a client works on: Redis, or the memory of `askonce.testing`. Everything above it is shared by both."""
+"""A client's backend: Redis, or the memory of `askonce.testing`. Everything above it is shared."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Protocol
@@ -24,11 +24,11 @@ class Backend(Protocol):
     def attendance(self) -> Attendance: ...
 
     def start(self) -> None:
-        """To be called before waiting for an answer."""
+        """Must be called before waiting for an answer."""
         ...
 
     async def workers_alive(self) -> int:
-        """How many workers have given a sign of life within their lease."""
+        """The number of workers with a heartbeat within their lease."""
         ...
 
     async def lookup(self, question: Question) -> Answer | None:
@@ -59,7 +59,7 @@ class Backend(Protocol):
         ...
 
     async def listen(self, jobs: Sequence[str]) -> None:
-        """Lets `waiting` know of these jobs: at once of those that are answered or unknown."""
+        """Tells `waiting` about these jobs, at once if they are answered or unknown."""
         ...
 
     async def peek(self, job: str) -> Answer | None:
@@ -91,7 +91,7 @@ class Backend(Protocol):
         ...
 
     def forget(self, job: str, *, own: bool = False) -> None:
-        """Lets the result of a job be dropped soon, since the caller has it. own: nobody else knows its id."""
+        """Drops a job's result soon, because the caller has it. own: nobody else knows its id."""
         ...
 
     async def aclose(self) -> None: ...

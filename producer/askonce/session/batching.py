@@ -1,4 +1,4 @@
-"""Concurrent calls share a round trip: those that come while one is under way go out together with the next."""
+"""Concurrent calls share a round trip: those made while one is in flight go out together in the next."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence

@@ -1,4 +1,4 @@
-"""Answers straight from the cache: no queue, no worker, one round trip for all who ask at the same time."""
+"""Answers straight from the cache: no queue, no worker, and one round trip for all concurrent callers."""
 
 from collections.abc import Iterable, Sequence
 from itertools import takewhile
@@ -78,7 +78,7 @@ def _group(question: Question) -> Group:
 def read_entry(question: Question, raw: bytes, stamp: str) -> Answer | None:
     """The answer in an entry; None for one of older epochs, and for one that cannot be read.
 
-    None too where the answer has to fit a schema, and no worker has seen that it does: a worker looks at it then.
+    Also None if the answer must fit a schema and no worker has checked it yet: then a worker does.
     """
     try:
         entry = read_record(raw)

@@ -1,4 +1,4 @@
-"""What a client finds out about a question: what Redis says by itself, and what a worker says."""
+"""Explains a question for a client, from Redis data alone and by a worker."""
 
 import asyncio
 from dataclasses import replace
@@ -18,7 +18,7 @@ from askonce.store.scripts import Script
 EXPLAIN_SCRIPT = Script("askonce", "explain")
 LANE = "interactive"
 PAUSES = (0.02, 0.04, 0.08, 0.16, 0.3)
-"""Seconds from one look for the reply to the next; the last one again and again."""
+"""Seconds between polls for the reply; the last one repeats."""
 
 
 class Explaining:
@@ -65,7 +65,7 @@ class Explaining:
             return replace(known, note=f"the reply of a worker cannot be read: {error}")
 
     async def _arrival(self, reply_to: str, job: str) -> bytes | None:
-        """The reply; None where the job is gone without one."""
+        """The reply; None if the job is gone without one."""
         keys, pauses, gone = self._keys, iter(PAUSES), False
         sets = [keys.queue(LANE), keys.alone(LANE), keys.leases(LANE)]
         while True:
@@ -74,13 +74,13 @@ class Explaining:
             if reply is not None:
                 return bytes(reply)
             missing = not any(places)
-            if missing and gone:  # the first time it may have moved from one to another between these looks
+            if missing and gone:  # the first time, it may have moved between these two reads
                 return None
             gone = missing
             await asyncio.sleep(next(pauses, PAUSES[-1]))
 
     async def _known(self, question: Question) -> Explanation:
-        """What Redis says by itself: of the exact entry."""
+        """The explanation from Redis alone, based on the exact entry."""
         fields = epoch_fields(question.namespace or "", question.model or "")
         commands = [
             ("HMGET", self._keys.epochs, *fields),

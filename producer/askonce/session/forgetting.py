@@ -1,4 +1,4 @@
-"""Shortens the life of results that were received, many at a time, so that they do not pile up in Redis."""
+"""Shortens the lifetime of received results, many at a time, so that they do not pile up in Redis."""
 
 import asyncio
 
@@ -12,13 +12,13 @@ FORGET = Script("askonce", "forget")
 
 FORGOTTEN_MS = 60_000
 SOON = 1.0
-"""Seconds in which results gather for one write."""
+"""Seconds for which results accumulate for one write."""
 PART = 500
 """Most results in one script."""
 
 
 class Forgetting:
-    """result_ttl: seconds. Nothing is made to live longer."""
+    """result_ttl: seconds. No lifetime is ever extended."""
 
     def __init__(self, store: Store, keys: Keys, result_ttl: float) -> None:
         self._store = store
@@ -48,7 +48,7 @@ class Forgetting:
                 try:
                     await self._store.script(FORGET, [], [f"{self._keys.prefix}:result:", self._ms, int(own), *jobs])
                 except AskOnceError:
-                    return  # they live out their full time
+                    return  # they keep their full lifetime
 
     async def aclose(self) -> None:
         if self._writer is not None:

@@ -60,7 +60,7 @@ class Hits:
             self._writer = None
 
     async def _write(self) -> None:
-        """While Redis is away the counts are kept; that some entries were hit is forgotten."""
+        """While Redis is away, counts are kept, but not which entries were hit."""
         with contextlib.suppress(AskOnceError):
             if self._sheet:
                 await self._send([])
@@ -78,7 +78,7 @@ class Hits:
         self._sheet = Counter()
 
     async def aclose(self) -> None:
-        """Writes what was noted. A caller that cancels this gives it up."""
+        """Writes the remaining counts. Cancelling this discards them."""
         self._closing.set()
         writer = self._writer
         if writer is not None:

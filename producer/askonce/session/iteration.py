@@ -10,13 +10,13 @@ from askonce.tasks import stop
 T = TypeVar("T")
 
 LINGER = 0.005
-"""Seconds for which a list that is not full waits for more of an asynchronous source."""
+"""Seconds for which a partial list waits for more from an asynchronous source."""
 
 
 def batched(items: Iterable[T], size: int) -> Iterator[list[T]]:
-    """Lists of `size`, the last one shorter; so that nothing is lost, also the last one before the source raises.
+    """Lists of `size`, the last one shorter. If the source raises, the items before that are still yielded.
 
-    (`itertools.batched` is younger than Python 3.11, and drops that one.)
+    (`itertools.batched` needs Python 3.12, and drops them.)
     """
     iterator = iter(items)
     while True:

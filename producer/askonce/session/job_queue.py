@@ -1,4 +1,4 @@
-"""The way into the queue: questions become chunks, chunks become jobs, each accepted whole by one script."""
+"""Submits questions: they become chunks, and chunks become jobs, each accepted as a whole by one script."""
 
 import math
 import secrets
@@ -24,9 +24,10 @@ TOGETHER = 8
 """Chunks in one round trip."""
 
 HAS_ROOM = 0.5
-"""Seconds for which a Redis that had room for one question has it for the next: looking is half of a small script."""
+"""Seconds for which a Redis that had room for one question counts as having it: checking is half the cost of a small
+script."""
 FEW_WAKES = 32
-"""Wake-ups that may wait while it has: half of what is kept."""
+"""Wake-ups that may be waiting meanwhile: half of the maximum kept."""
 
 MAX_CHUNK_BYTES = MAX_RECORD_BYTES // 8
 """So that a worker reads it, in whatever script the texts are."""
@@ -37,8 +38,8 @@ Outcome = InvalidQuestion | QueueFull | None
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """What all questions of a chunk have in common. payer: theirs. listener: the client that is told of the answers, or
-    ''. trace: the `traceparent` under which one question was submitted, or ''; others may share its chunk."""
+    """What all questions of a chunk share. payer: theirs. listener: the client notified of the answers, or ''. trace:
+    the `traceparent` under which one question was submitted, or ''; others may share its chunk."""
 
     lane: str
     namespace: str
@@ -58,7 +59,7 @@ class Cached:
 
 Run = Callable[[ScriptCall], Awaitable[Any]]
 Placed = tuple[int, Question]
-"""A checked question with its job id, and its place among all that were handed over."""
+"""A checked question with its job id, and its index among all that were passed in."""
 Chunk = tuple[Route, list[Placed], dict[str, None]]
 """With the traces of its questions."""
 
@@ -69,7 +70,7 @@ def new_job_id() -> str:
 
 
 def new_job_ids(count: int) -> list[str]:
-    """As many at once, in one system call."""
+    """Several at once, in one system call."""
     digits = secrets.token_hex(12 * count)
     return [digits[at : at + 24] for at in range(0, len(digits), 24)]
 
@@ -108,7 +109,7 @@ class JobQueue:
         await self._one.aclose()
 
     async def put_one(self, route: Route, question: Question) -> None:
-        """Shares a chunk with all that is submitted now. Raises InvalidQuestion, QueueFull, StoreUnreachable."""
+        """Shares a chunk with concurrent submissions. Raises InvalidQuestion, QueueFull, StoreUnreachable."""
         await self._one((route, question))
 
     async def put_unless_cached(self, route: Route, question: Question) -> Cached | None:
@@ -140,7 +141,7 @@ class JobQueue:
         return await self._put_all(questions)
 
     async def put(self, route: Route, questions: Sequence[Question]) -> list[Outcome]:
-        """What became of each question. Each has its own namespace, whatever the route's. Raises StoreUnreachable."""
+        """The outcome of each question. Each has its own namespace, whatever the route's. Raises StoreUnreachable."""
         routes = {name: replace(route, namespace=name) for name in {question.namespace or "" for question in questions}}
         return await self._put_all([(routes[question.namespace or ""], question) for question in questions])
 
@@ -162,7 +163,7 @@ class JobQueue:
         return outcomes
 
     def _chunks(self, questions: Sequence[tuple[Route, Question]]) -> list[Chunk]:
-        """Two with the same job id never share a chunk: the second one is to find the first."""
+        """Two with the same job id never share a chunk, because the second must find the first."""
         chunks: list[Chunk] = []
         sizes: dict[Route, int] = {}
         unfilled: dict[Route, tuple[list[Placed], set[str | None], dict[str, None]]] = {}
@@ -205,7 +206,7 @@ class JobQueue:
 
 
 def _size(question: Question) -> int:
-    """About how many bytes of a chunk it takes; a scope that it shares counts each time."""
+    """Estimated bytes it takes in a chunk; a shared scope counts each time."""
     size = len(question.text) + len(question.system or "") + len(question.template or "")
     if question.history or question.messages is not None or question.params or question.metadata is not None:
         rest = (question.history, question.params, question.messages, question.metadata)
@@ -229,7 +230,7 @@ def read_submitted(reply: list[Any]) -> Submitted:
 
 
 def _settle(chunk: Chunk, submitted: Submitted, outcomes: list[Outcome]) -> list[Placed]:
-    """Notes what became of a chunk. Returns what has to be sent again."""
+    """Records the outcome of a chunk. Returns what must be sent again."""
     route, placed, _ = chunk
     if submitted.full:
         cause = "Redis is nearly full" if submitted.full == "memory" else f"the {route.lane} lane is full"
@@ -240,7 +241,7 @@ def _settle(chunk: Chunk, submitted: Submitted, outcomes: list[Outcome]) -> list
         return []
     again = [item for index, item in enumerate(placed) if index not in submitted.conflicts]
     for place, question in (placed[index] for index in submitted.conflicts):
-        if question.ruled and question.rule != FIRST_RULE:  # perhaps an older client has submitted it
+        if question.ruled and question.rule != FIRST_RULE:  # an older client may have submitted it
             again.append((place, question.with_fields(rule=FIRST_RULE)))
         else:
             outcomes[place] = InvalidQuestion(f"job id {question.job_id} already belongs to another question")

@@ -1,7 +1,7 @@
-"""How a client learns of answers: one stream of its own, and a safety net for what the stream does not bring.
+"""How a client receives answers: its own stream, and polling as a safety net.
 
-A caller is entered in `Waiting` before Redis knows of it, so no notification can come too early. A notification that is
-lost (the stream was trimmed, Redis failed over) costs about a second: `_ask_again` looks for itself.
+A caller is registered in `Waiting` before Redis knows of it, so no notification can arrive too early. A lost
+notification (the stream was trimmed, Redis failed over) costs about a second, until `_ask_again` polls.
 """
 
 import asyncio
@@ -22,16 +22,16 @@ from askonce.store.scripts import Script
 from askonce.tasks import stop
 
 AT_ONCE = "+"
-"""A listener whose name begins so gets small answers themselves, beside the ids (publish_answers.lua)."""
+"""Name prefix of listeners that get small answers themselves, not only ids (publish_answers.lua)."""
 LISTEN = Script("askonce", "listen")
 
 START = b"0-0"
 LOOK = 500
-"""Most jobs in one script: others use this Redis too."""
+"""Maximum jobs in one script, because others use this Redis too."""
 AGAIN_PER_SECOND = 1000
 LONGEST_PAUSE = 2.0
 PATIENCE = 60.0
-"""Seconds for which callers wait for a Redis that is away."""
+"""Seconds for which callers wait while Redis is away."""
 
 
 class Listener:
@@ -52,7 +52,7 @@ class Listener:
             self._tasks = [asyncio.create_task(self._hear()), asyncio.create_task(self._ask_again())]
 
     async def listen(self, jobs: Sequence[str]) -> None:
-        """Hands out the answers that are there, and tells callers of unknown jobs. The rest is notified later."""
+        """Delivers existing answers, and tells callers of unknown jobs. The rest are notified later."""
         if len(jobs) == 1:
             self._hand_out(jobs[0], await self._look((jobs[0], self.id)))
         else:
@@ -69,7 +69,8 @@ class Listener:
         return read_answer(job, raw) if raw else None
 
     async def run(self, call: ScriptCall) -> Any:
-        """A script after which there may be something to hear: both go out in one write, where no read has begun."""
+        """Runs a script that may lead to notifications. The script and the next read go out in one write, unless a read
+        has begun."""
         if self._stream.is_free:
             try:
                 return await self._stream.behind(call, self._position)
@@ -97,12 +98,12 @@ class Listener:
             except AskOnceError as error:
                 if clock() - heard > PATIENCE:
                     self.waiting.fail_all(error)
-                self._position = START  # another server may count from another time; what is known is skipped
+                self._position = START  # another server may have other positions; known answers are skipped
                 await asyncio.sleep(pause)
                 pause = min(LONGEST_PAUSE, 2 * pause)
 
     async def _hear_once(self) -> None:
-        """The position moves on only once the answers are here: what fails is read again."""
+        """Reads once. The position only advances once the answers are here, so a failure is read again."""
         items = await self._stream.after(self._position)
         if not items:
             return
@@ -135,7 +136,7 @@ class Listener:
                 self.waiting.arrived(job, answer)
 
     async def _look_at(self, jobs: Sequence[tuple[str, str]]) -> list[bytes | None]:
-        """What listen.lua says of each job, under the listener beside it."""
+        """Runs listen.lua for each job with its listener."""
         replies: dict[tuple[str, str], bytes | None] = {}
         waiting = list(dict.fromkeys(jobs))
         while waiting:
@@ -154,7 +155,7 @@ class Listener:
 
 
 def _alike(jobs: Sequence[tuple[str, str]]) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
-    """Those that go into one script, of one namespace and listener; and the others."""
+    """Jobs for one script, of one namespace and listener, and the rest."""
     first = _script_of(jobs[0])
     part = [job for job in jobs if _script_of(job) == first][:LOOK]
     taken = set(part)
@@ -170,7 +171,7 @@ def _job_id(job: str) -> str:
 
 
 def read_answer(job: str, raw: bytes) -> Answer | None:
-    """As `read_result`; what cannot be read is a failed answer, since no better one will come."""
+    """As `read_result`; an unreadable result becomes a failed answer, because no better one will come."""
     try:
         return read_result(_job_id(job), raw)
     except ValueError:

@@ -1,4 +1,4 @@
-"""A question of `Client.map` between its source and the caller, and how they are asked."""
+"""A question of `Client.map` between its source and the caller, and the options of `map`."""
 
 import asyncio
 from dataclasses import dataclass
@@ -11,8 +11,8 @@ from askonce.session.waiting import Waiting
 
 @dataclass(frozen=True, slots=True)
 class MapOptions:
-    """timeout: seconds from submit to the deadline of each question. keep: the results of questions under job ids of
-    the caller's are wanted by these: such a question goes through the queue, even if its answer is in the cache."""
+    """timeout: seconds from submit to the deadline of each question. keep: results must be available under the caller's
+    own job ids, so such questions go through the queue even if their answer is cached."""
 
     lane: Lane
     timeout: float
@@ -27,7 +27,7 @@ class MapOptions:
 
 @dataclass(slots=True, eq=False)
 class MapItem:
-    """A question that is under way.
+    """A question in flight.
 
     Under a job id of the caller's, `heard` and `answer` are two futures until the question is accepted: the id may
     stand for another question, whose answer must not be taken for this one's.
@@ -58,14 +58,14 @@ class MapItem:
         self.heard = waiting.expect(self.job, self.answer if self.own else None)
 
     def drop(self, waiting: Waiting) -> None:
-        """Gives the answer up, whether it is there or not."""
+        """Discards the answer, whether it has arrived or not."""
         if not self.answer.cancel() and not self.answer.cancelled():
             self.answer.exception()  # so that asyncio does not report it as never retrieved
         if self.heard is not None:
             waiting.drop(self.job, self.heard)
 
     def accepted(self) -> None:
-        """From now on what is heard is the answer."""
+        """From now on, what arrives is the answer."""
         self.queued = True
         if self.heard is not None and self.heard is not self.answer:
             self.heard.add_done_callback(self._take)

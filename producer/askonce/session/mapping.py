@@ -1,4 +1,4 @@
-"""`Client.map`: questions in, answers out, with a bound on those under way."""
+"""`Client.map`: questions in, answers out, with a bound on those in flight."""
 
 import asyncio
 import random
@@ -23,9 +23,9 @@ from askonce.tasks import stop
 
 Item = Question | str
 TOGETHER = 512
-"""Questions that are looked up, and then submitted, at a time: what the cache does not answer is to fill chunks."""
+"""Questions looked up, and then submitted, at a time, so that misses fill chunks."""
 HELD = 64 * 2**20
-"""Bytes of hits above which no more are looked up until some are handed out."""
+"""Bytes of hits above which no more are looked up until some are yielded."""
 
 
 class Mapper:
@@ -38,14 +38,14 @@ class Mapper:
         self._size = max(1, min(max(TOGETHER, chunk_size), how.in_flight // 4))
         self._out: dict[MapItem, None] = {}
         self._queue: deque[MapItem] = deque()
-        """Where the order is kept, all that are out; else those that are answered."""
+        """If order is kept, all items in flight; otherwise, those answered."""
         self._ids: list[str] = []
         self._moved = asyncio.Event()
         self._room = asyncio.Event()
         self._held = 0
-        """Bytes of hits that are not handed out yet."""
+        """Bytes of hits not yielded yet."""
         self._reached = False
-        """Redis has answered once. Before, a Redis that is away is a wrong address, and not waited for."""
+        """Redis has answered once. Until then, an unreachable Redis means a wrong address, and is not waited for."""
 
     async def run(self, questions: Iterable[Item] | AsyncIterable[Item]) -> AsyncIterator[tuple[Question, Answer]]:
         self._backend.start()
@@ -69,7 +69,7 @@ class Mapper:
                 item.drop(self._backend.waiting)
 
     async def _next(self, feeder: "asyncio.Task[None]") -> MapItem | None:
-        """None once all are answered, or the source has failed and all before it are."""
+        """The next item. None once all are answered, or the source has failed and all before that are."""
         while True:
             if self._queue and self._queue[0].answer.done():
                 return self._queue.popleft()
@@ -94,7 +94,7 @@ class Mapper:
         entered = [item for item in map(self._enter, batch) if not item.answer.done()]
         hopeful = [item for item in entered if self._may_hit(item)]
         items = [item for item in entered if not self._may_hit(item)]
-        del entered  # who keeps an answered item keeps its answer, which may be large
+        del entered  # keeping an answered item would keep its answer, which may be large
         while hopeful or items:
             await self._from_cache(hopeful, items)
             for item in items:
@@ -106,11 +106,11 @@ class Mapper:
         return item.question.cache == "use" and (item.own or not self._how.keep)
 
     async def _from_cache(self, hopeful: list[MapItem], missed: list[MapItem]) -> None:
-        """As `ask` does: an exact hit needs neither queue nor worker, and leaves no result behind.
+        """Looks up as `ask` does: an exact hit needs neither queue nor worker, and leaves no result behind.
 
         What is looked up leaves `hopeful`; what the cache does not answer goes to `missed`. While many large answers
         wait for one before them, that one is submitted first, and then waited for.
-        Raises the error of a Redis that has never answered. One that is away for a while is waited for by `_submit`.
+        Raises if Redis has never answered. If it is away for a while, `_submit` waits for it.
         """
         while hopeful:
             if self._held > HELD and missed:
@@ -177,7 +177,7 @@ class Mapper:
         self._moved.set()
 
     async def _submit(self, items: list[MapItem]) -> None:
-        """Waits for room in a full queue."""
+        """Submits, waiting for room in a full queue."""
         while items:
             outcomes = await self._put(items)
             full, accepted, pause = [], [], 0.0
@@ -210,7 +210,7 @@ class Mapper:
             await asyncio.sleep(0.5)
 
     def _fail(self, error: Exception) -> None:
-        """Ends what has not got into the queue, since nothing will answer it."""
+        """Fails questions that did not get into the queue, because nothing will answer them."""
         for item in self._out:
             if not item.queued and not item.answer.done():
                 item.answer.set_exception(error)
@@ -224,7 +224,7 @@ class Mapper:
             self._backend.waiting.drop(item.job, item.heard)
 
     async def _confirm(self, items: list[MapItem]) -> None:
-        """Under a job id of the caller's there may be an answer already, of which no notification would come."""
+        """Under the caller's own job ids there may already be answers, of which no notification would come."""
         for item in items:
             item.accepted()
             if item.own:

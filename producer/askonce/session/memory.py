@@ -1,4 +1,4 @@
-"""A queue in the memory of one process: what `askonce.testing` stands on."""
+"""An in-memory queue, on which `askonce.testing` is built."""
 
 import asyncio
 import time
@@ -53,7 +53,7 @@ class Memory:
         pass
 
     def pause(self) -> None:
-        """From now on questions wait in the queue."""
+        """Makes questions wait in the queue from now on."""
         self._paused = True
 
     def resume(self) -> None:

@@ -1,4 +1,4 @@
-"""The entries of `memory_worker`, and why they do, or do not, answer a question."""
+"""The entries of `memory_worker`, and why they answer a question or not."""
 
 import time
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Whether an answer of the fake fits its schema: a worker would look, and fail it."""
+"""Checks the fake's answers against their schema, as a worker would."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -11,7 +11,7 @@ from askonce.session.parsed import with_parsed
 
 
 def fitted(answer: Answer, question: Question) -> Answer:
-    """The answer with its object, or a failed one. A JSON schema is looked at where jsonschema-rs is installed."""
+    """The answer with its object, or a failed one. JSON schemas are checked if jsonschema-rs is installed."""
     answer = with_parsed(answer, question.schema)
     if answer.parsed is None or answer.error is not None or is_model(question.schema):
         return answer

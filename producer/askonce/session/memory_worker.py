@@ -1,4 +1,4 @@
-"""The worker and the cache of `memory`: what answers a question there, and by which rules."""
+"""The worker and cache of `memory`: how questions are answered there."""
 
 import asyncio
 import inspect
@@ -24,7 +24,7 @@ TRANSIENT: frozenset[ErrorKind] = frozenset({"connection", "expired", "rate_limi
 """Failures that a follower does not share: it asks again."""
 
 Call = tuple[asyncio.AbstractEventLoop, str, Epochs]
-"""What equal questions have in common: a fingerprint and its epochs, in one event loop."""
+"""Shared by equal questions: a fingerprint and its epochs, in one event loop."""
 
 
 @dataclass(frozen=True, slots=True)

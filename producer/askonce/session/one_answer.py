@@ -15,7 +15,7 @@ SLOW = "Redis did not answer in time"
 
 
 async def ask(backend: Backend, question: Question, timeout: float) -> Answer:
-    """question: checked. Its deadline is the caller's, so that no work is left behind once the caller gives up."""
+    """question: checked. It has the caller's deadline, so that no work remains once the caller gives up."""
     deadline, began = asyncio.get_running_loop().time() + timeout, time.perf_counter()
     job_id = question.job_id or new_job_id()
     job = f"{question.namespace}:{job_id}"
@@ -75,7 +75,7 @@ async def result(backend: Backend, namespace: str, job_id: str, timeout: float) 
 
 
 async def _arrival(backend: Backend, future: asyncio.Future[Answer], deadline: float, job_id: str) -> Answer:
-    """Raises AnswerTimeout at the deadline, with the reason where no worker is alive."""
+    """Raises AnswerTimeout at the deadline, with a reason if no worker is alive."""
     try:
         with backend.attendance.watched():
             async with asyncio.timeout_at(deadline):

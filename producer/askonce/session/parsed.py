@@ -1,4 +1,4 @@
-"""`Answer.parsed`: what the text of an answer says, as an object."""
+"""`Answer.parsed`: the text of an answer as an object."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -11,14 +11,14 @@ from askonce.schemas.reading import answer_value
 from askonce.schemas.wanted import Schema, is_model
 
 MOST_WORDS = 1000
-"""Characters of what a model says of a text that does not fit."""
+"""Maximum characters of a model's validation error."""
 
 
 def with_parsed(answer: Answer, schema: Schema | None) -> Answer:
-    """The answer with its object. Where its text makes none it is a failed one, kind `invalid_answer`.
+    """The answer with its object. If the text does not fit, a failed one of kind `invalid_answer`.
 
-    Workers have seen to it that the text fits the JSON schema. What a model demands beyond that is looked at here, and
-    so is the answer of a worker that does not know schemas yet.
+    Workers have checked the text against the JSON schema. This checks a model's further rules, and answers of workers
+    that do not know schemas yet.
     """
     text = answer.text
     if schema is None or text is None or answer.body is None or not _is_to_fit(answer.body):
@@ -31,7 +31,7 @@ def with_parsed(answer: Answer, schema: Schema | None) -> Answer:
 
 
 def _is_to_fit(body: Mapping[str, Any]) -> bool:
-    """Neither does the model call tools, nor does the provider refuse."""
+    """Whether it must fit: the model calls no tools, and the provider does not refuse."""
     return verdict(body) is not CompletionVerdict.REFUSED and not any(map(calls_tools, messages_of(body)[:1]))
 
 

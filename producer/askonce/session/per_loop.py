@@ -1,4 +1,4 @@
-"""One of something for each event loop, made at its first use."""
+"""One object per event loop, created at its first use."""
 
 import asyncio
 import os
@@ -29,7 +29,7 @@ class PerLoop(Generic[T]):
         return found
 
     def pop(self) -> T | None:
-        """That of the running loop, where there is one; the next `get` makes another."""
+        """Removes the running loop's object, if any; the next `get` creates another."""
         if self._pid != os.getpid():
             return None
         return self._made.pop(asyncio.get_running_loop(), None)

@@ -41,14 +41,14 @@ INVALIDATE = Script("askonce", "invalidate")
 
 STATUSES: tuple[Status, ...] = ("unknown", "queued", "running", "answered", "failed")
 CLOSING = 3.0
-"""Seconds in which a client that is closed may write its last counts."""
+"""Seconds that a closing client has to write its last counts."""
 PART = 500
 """Most jobs in one script."""
 PARTS = 20
 """Most scripts in one round trip."""
 STORED_TOGETHER = 128
 STORED_BYTES = 8 * 1024 * 1024
-"""Of completions in one round trip: more only where a single one is larger."""
+"""Maximum bytes of completions in one round trip, unless a single one is larger."""
 
 NewEntry = tuple[Question, Mapping[str, Any], float]
 """With its completion and its time to live in seconds."""
@@ -206,7 +206,7 @@ class Session:
         self._forgetting.add(job, own=own)
 
     async def aclose(self) -> None:
-        with suppress(TimeoutError):  # Redis is away: what is lost are statistics, and memory until the results expire
+        with suppress(TimeoutError):  # Redis is away: only statistics are lost, and memory until the results expire
             async with asyncio.timeout(CLOSING):
                 await self._hits.aclose()
                 await self._forgetting.aclose()

@@ -1,4 +1,4 @@
-"""Answers of many jobs as they come, in bounded memory."""
+"""Answers of many jobs as they arrive, in bounded memory."""
 
 import asyncio
 from collections import deque
@@ -21,7 +21,7 @@ def failed(job_id: str | None, kind: ErrorKind, message: str) -> Answer:
 
 
 def outcome(job: str, future: asyncio.Future[Answer]) -> Answer:
-    """The answer; a failed one for a job that is unknown: a stream of a million does not end for one of them."""
+    """The answer; a failed one for an unknown job, because that should not end a stream of a million."""
     try:
         return future.result()
     except UnknownJob as error:
@@ -59,7 +59,7 @@ async def as_completed(
 
 
 class Arrivals:
-    """Jobs that are waited for, and the answers that have arrived."""
+    """Awaited jobs, and the answers that have arrived."""
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend

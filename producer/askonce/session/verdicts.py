@@ -1,4 +1,4 @@
-"""Verdicts of people: whether one answer served two questions. They correct what workers have counted."""
+"""People's verdicts on whether one answer served two questions. They correct what workers counted."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -22,9 +22,9 @@ PAGE = 1000
 MOST_LABELS, MOST_PEOPLE = 10_000, 100_000
 KEPT = 41 * 86_400
 TRIES = 10
-"""Where several people judge the same match at once."""
+"""Tries, in case several people judge the same match at once."""
 SERVED = ("late", "served")
-"""Ways in which a match came to be looked at after its answer was served."""
+"""Reasons for examining a match after its answer was served."""
 
 Word = Literal["right", "wrong", ""]
 
@@ -42,7 +42,7 @@ class Match:
     model: str = ""
 
     def label(self) -> Label:
-        """As far as it is known of a match that no worker has looked at: it has no weight."""
+        """The label of a match that no worker has examined, as far as known: it has no weight."""
         return Label(
             group="",
             asked=self.asked,
@@ -93,7 +93,7 @@ class Verdicts:
         return await self._settle(label, "", waits=True, right=right) == 1
 
     async def labels(self) -> AsyncIterator[Label]:
-        """The labels that are kept, the newest first."""
+        """The stored labels, newest first."""
         before: Any = "+"
         while True:
             query = ("XREVRANGE", self._keys.labels, before, "-", "COUNT", PAGE)
@@ -171,7 +171,7 @@ def _sums(label: Label) -> dict[str, float]:
 
 
 def _of_agreement(before: Label, said: Word, *, right: bool) -> dict[str, float]:
-    """Of the judge with people: each match counts once."""
+    """Agreement of the judge with people: each match counts once."""
     if before.judged is None:
         return {}
     verdict = _verdict(before.judged)
@@ -207,6 +207,6 @@ def row_of(label: Label, groups: Mapping[str, tuple[str, str]]) -> dict[str, Any
     """A row for `askonce-worker evaluate`, and what else is known. groups: namespace and model by group."""
     namespace, model = groups.get(label.group, (label.namespace, label.model))
     told = {"a": label.question, "b": label.matched, "same": label.right, "by": label.by, "found": label.found}
-    known = bool(label.weight or label.similarity)  # of two texts that a person names, nobody has measured it
+    known = bool(label.weight or label.similarity)  # unknown for two texts named by a person
     likeness = {"similarity": label.similarity if known else None, "score": label.score if known else None}
     return {**told, **likeness, "weight": label.weight, "namespace": namespace, "model": model, "id": label.id}

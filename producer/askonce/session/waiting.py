@@ -1,4 +1,4 @@
-"""The answers that this process waits for."""
+"""The answers this process waits for."""
 
 import asyncio
 from collections.abc import Iterator, Sequence
@@ -8,7 +8,7 @@ from askonce.answer import Answer
 from askonce.errors import UnknownJob
 
 AGAIN = 1.0
-"""Seconds after which a job that is waited for is asked for again."""
+"""Seconds after which an awaited job is asked for again."""
 
 
 class Waiting:
@@ -30,7 +30,7 @@ class Waiting:
         return bool(self._futures)
 
     def expect(self, job: str, future: asyncio.Future[Answer] | None = None) -> asyncio.Future[Answer]:
-        """The answer to come. To be called before the job is written to Redis, or asked for there."""
+        """A future answer. Must be called before the job is written to Redis, or asked for there."""
         future = future or asyncio.get_running_loop().create_future()
         if self._closed is not None:
             future.set_exception(self._closed)
@@ -50,7 +50,7 @@ class Waiting:
         return bool(self._due)
 
     async def anything(self) -> None:
-        """Until there is a job whose answer may come."""
+        """Waits until there is a job whose answer may arrive."""
         while not self._due:
             self._confirmed.clear()
             await self._confirmed.wait()
@@ -86,7 +86,7 @@ class Waiting:
                 future.set_exception(UnknownJob(job.partition(":")[2]))
 
     def close(self, error: Exception) -> None:
-        """All that wait now or later get this error."""
+        """Fails all current and later waiters with this error."""
         self._closed = error
         self.fail_all(error)
 

@@ -1,4 +1,4 @@
-"""Wrong hits: reports that two questions were taken for one although their answers differ."""
+"""Wrong hits: reports that two questions were matched although their answers differ."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass

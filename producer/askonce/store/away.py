@@ -1,7 +1,7 @@
-"""What 'Redis is away' means, for client and worker alike: the call is not at fault, and may succeed later.
+"""What 'Redis is away' means, for client and worker: the call is not at fault, and may succeed later.
 
-Either nothing answers (no connection, no reply in time), or a server answers that it cannot work now. Our connections
-turn the second kind into `RefusedForNow`, so `except AWAY` catches both.
+Either nothing responds (no connection, no reply in time), or a server replies that it cannot work now. Our connections
+turn the latter into `RefusedForNow`, so `except AWAY` catches both.
 """
 
 import re
@@ -25,7 +25,7 @@ AWAY = (ConnectionError, TimeoutError, OSError)
 """What any call to Redis may raise while it is away. (OSError includes Python's own TimeoutError.)"""
 
 TROUBLE = (RedisError, OSError)
-"""Whatever a call to Redis may raise: for loops that log it, and try again."""
+"""Anything a call to Redis may raise, for loops that log it and retry."""
 
 CODES = ("READONLY", "LOADING", "MASTERDOWN", "NOREPLICAS", "CLUSTERDOWN", "MISCONF", "BUSY", "UNBLOCKED")
 """Error codes of Redis and Valkey that end by themselves: a replica since a failover, a server that loads its data, has

@@ -1,4 +1,4 @@
-"""Redis, as the rest of the client sees it: commands and scripts in, replies out. Broken connections are replaced."""
+"""The client's interface to Redis: commands and scripts in, replies out. Broken connections are replaced."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence

@@ -1,4 +1,4 @@
-"""Values of many keys, in replies of bounded size: a reply of gigabytes would block Redis, and fill our memory."""
+"""Reads values of many keys in replies of bounded size: a reply of gigabytes would block Redis and fill memory."""
 
 from collections.abc import AsyncIterator, Sequence
 from typing import TypeVar
@@ -33,7 +33,7 @@ async def fetched(store: Store, keys: Sequence[str]) -> AsyncIterator[tuple[str,
 
 
 def unread(asked: Sequence[K], values: Sequence[bytes | int | None]) -> tuple[list[K], list[tuple[K, bytes | None]]]:
-    """What has to be asked for again, and what was read, with its value."""
+    """Keys to read again, and keys that were read, with their values."""
     again, found = [], []
     for key, value in zip(asked, values, strict=True):
         if isinstance(value, int):

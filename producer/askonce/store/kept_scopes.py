@@ -1,4 +1,4 @@
-"""Which scopes are kept in Redis, as far as this process has written them: each once, and again in half its life."""
+"""Tracks which scopes this process has stored in Redis: each is written once, and again after half its lifetime."""
 
 import time
 from collections import OrderedDict

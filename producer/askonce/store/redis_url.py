@@ -1,4 +1,4 @@
-"""The URLs by which Redis is named, read in this one place for client and worker.
+"""Parses Redis URLs, for client and worker.
 
     redis://user:password@host:6379/0      rediss://... over TLS      unix:///path?db=0
     redis+sentinel://user:password@h1:26379,h2:26379/name/0?sentinel_username=...&sentinel_password=...
@@ -27,7 +27,7 @@ QUOTES = "\"'"
 
 
 def tidy(text: str) -> str:
-    """A setting without the white space and the quotes around it: files of secrets end in a newline."""
+    """A setting without surrounding white space and quotes, because secret files end in a newline."""
     text = text.strip()
     if len(text) > 1 and text[0] in QUOTES and text[-1] == text[0]:
         text = text[1:-1].strip()

@@ -1,4 +1,4 @@
-"""Writes that must survive a failover: they wait until a replica has them too."""
+"""Writes that must survive a failover: they wait until a replica has them, too."""
 
 import logging
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from askonce.store.wire import Command, Wire
 log = logging.getLogger("askonce")
 
 REPLICA_MS = 2000
-"""How long a write waits for a replica: less than for a reply."""
+"""How long a write waits for a replica; less than for a reply."""
 WAIT: Command = ("WAIT", 1, REPLICA_MS)
 
 

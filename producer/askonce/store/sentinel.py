@@ -1,4 +1,4 @@
-"""The master of a Redis that Sentinel watches: each new connection asks where it is now.
+"""Finds the master of a Redis behind Sentinel: each new connection asks for its current address.
 
 redis-py's own classes for this need a pool that asks for them; the client has none, and the worker packs for itself.
 """

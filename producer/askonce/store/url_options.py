@@ -1,13 +1,13 @@
-"""The options behind the question mark of a Redis URL: which there are, and how each is read.
+"""The query options of a Redis URL.
 
-What cannot be honoured is refused by its name. No error repeats a value: it may be a password.
+Unsupported options are refused by name. Errors never repeat a value, which may be a password.
 """
 
 from collections.abc import Callable, Iterable
 from typing import Any
 
 LEAST_CONNECTIONS = 4
-"""Some wait for what Redis has to say, while others talk."""
+"""Minimum size of a pool: some connections block in reads while others send."""
 LEAST_TIMEOUT = 2.0
 """Seconds. Redis holds back the reply to a blocking read for one or two."""
 WORDS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}

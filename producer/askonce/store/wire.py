@@ -1,7 +1,7 @@
-"""The one place where a connection to Redis is made, and where the driver's errors become ours.
+"""The one place where connections to Redis are made, and where the driver's errors are translated.
 
-We drive redis-py's connections ourselves: its pool looks for stray bytes before each command, which costs as much as an
-exact hit itself. A connection that breaks is thrown away, and `Store` repeats the call.
+It drives redis-py's connections directly, because redis-py's pool checks for stray bytes before each command, which
+costs as much as an exact hit itself. A broken connection is discarded, and `Store` repeats the call.
 """
 
 import logging

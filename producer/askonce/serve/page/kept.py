@@ -1,7 +1,7 @@
-"""What one process of the server knows of the installation for a few seconds, so that not each viewer reads it anew.
+"""A server process's short-lived copy of the installation's figures, so that not every viewer reads them again.
 
-A large installation has some 100,000 counters. To read them takes Python a second, for which nobody who asks a question
-has to wait: so it is done in a thread, over a connection of its own.
+A large installation has some 100,000 counters. Reading them takes Python a second, which must not delay questions, so
+it runs in a thread with its own connection.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 TIMES = 10
-"""What takes long to read is kept for so many times as long: reading it takes a tenth of a core at most."""
+"""Values are kept for this multiple of their read time, so that reading uses at most a tenth of a core."""
 
 
 class Kept(Generic[T]):
@@ -35,5 +35,5 @@ class Kept(Generic[T]):
             return value
 
     def forget(self) -> None:
-        """Something has changed."""
+        """Drops the value, because something has changed."""
         self._until = 0.0

@@ -1,4 +1,4 @@
-"""Who is logged in: a record in Redis for each, named by the digest of a token that the browser alone has."""
+"""Login sessions: a Redis record for each, named by the digest of a token that only the browser has."""
 
 import secrets
 

@@ -12,7 +12,7 @@ def number(value: float) -> str:
 
 
 def share(value: float | None) -> str:
-    """What is not all is never written as all, and what is not nothing never as nothing."""
+    """A share below 1 is never shown as 100 %, and one above 0 never as 0 %."""
     if value is None:
         return "–"
     return "<0.1%" if 0 < value < 0.0005 else ">99.9%" if 0.9995 <= value < 1 else f"{value:.1%}"

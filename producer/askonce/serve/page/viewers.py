@@ -1,4 +1,4 @@
-"""Who looks at the page, and what he may do.
+"""The page's viewers and their rights.
 
 A cookie names the browser. After a login it is a session's, without keys it only ties forms to the browser: each change
 carries a digest of it, which no other site can know.
@@ -22,12 +22,12 @@ SAME_SITE = {"none", "same-origin"}
 
 
 class LoginNeeded(Exception):
-    """Nobody is logged in, or with a key that may not read."""
+    """Nobody is logged in, or the key lacks the right read."""
 
 
 @dataclass(frozen=True, slots=True)
 class Viewer:
-    """key: his. token: of his browser. named: whether he has logged in."""
+    """key: the viewer's. token: the browser's. named: whether the viewer has logged in."""
 
     key: AccessKey
     token: str
@@ -39,7 +39,7 @@ class Viewer:
 
     @property
     def namespace(self) -> str | None:
-        """The only one that he sees; None: all."""
+        """The only namespace the viewer may see; None: all."""
         return self.key.namespace
 
     @property
@@ -47,7 +47,7 @@ class Viewer:
         return csrf_of(self.token)
 
     def only(self, wished: str) -> str | None:
-        """The namespace that is shown to him. wished: '' for all."""
+        """The namespace to show. wished: '' for all."""
         return self.namespace or wished or None
 
     def sees(self, namespace: str) -> bool:

@@ -1,4 +1,4 @@
-"""Work: what waits, who works on it, and what an operator does about it."""
+"""Work: what is waiting, the workers, and an operator's actions."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -47,7 +47,7 @@ class WorkView:
         return self._renderer.page(request, "work.html", viewer, tab="work", **facts, **await self._now(viewer))
 
     async def now(self, request: Request) -> Response:
-        """What changes from second to second, alone."""
+        """Only the parts that change every second."""
         viewer = await self._viewers.reader(request)
         return self._renderer.page(request, "work_now.html", viewer, **await self._now(viewer))
 
