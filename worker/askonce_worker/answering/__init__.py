@@ -1,1 +1,1 @@
-"""The way of a question from a claimed chunk to its published answer, and the ports that it needs."""
+"""The pipeline from a claimed chunk to published answers, and the ports it needs."""

@@ -21,7 +21,7 @@ EXPIRED: Failure = {"error": {"kind": "expired", "message": "the question's dead
 
 
 def similar(item: OpenQuestion, hit: Hit) -> list[Finished]:
-    """The answer of a hit, to the question and to its copies."""
+    """The answer of a hit, for the question and its copies."""
     facts = (item.lane, hit.entry, hit.similarity)
     first = from_cache(item.question, *facts, waited=item.waited, look=item.look, count=1 + len(item.copies))
     return [first, *(from_cache(copy, *facts, waited=item.waited) for copy in item.copies)]
@@ -37,7 +37,7 @@ def from_cache(
     look: Look | None = None,
     count: int = 1,
 ) -> Finished:
-    """similarity: of a semantic hit; None for an exact one. waited: seconds for the look for it, where it took long.
+    """similarity: of a semantic hit; None for an exact one. waited: seconds for the lookup, if it took long.
     look, count: as of `Finished`."""
     semantic = similarity is not None
     answer = Answer(
@@ -110,7 +110,7 @@ def failure_of(error: LLMError) -> Failure:
 
 
 def for_others(failure: Failure) -> Failure:
-    """The same for those who did not pay for it: an answer that does not fit is with him alone who did."""
+    """The same for those who did not pay for it. Only the payer gets an answer that does not fit its schema."""
     if failure["error"]["kind"] != INVALID:
         return failure
     return {"error": failure["error"]}

@@ -1,4 +1,4 @@
-"""One question at the LLM: as a leader, for all who follow it, or alone. What comes of it is stored and published."""
+"""Asks the LLM one question, as a leader for its followers or alone, and stores and publishes the outcome."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
@@ -16,8 +16,8 @@ from askonce_worker.answering.stages import Stage, unobserved
 log = structlog.get_logger()
 
 REUSABLE = 120.0
-"""Seconds for which an answer that has just been stored bridges the time until its vector is found in Qdrant: longer
-than a slow one takes to store a batch."""
+"""Seconds for which a newly stored answer can be joined until its vector is found in Qdrant: longer than a slow Qdrant
+takes to store a batch."""
 
 Settle = Sequence[Any]
 Stands = Callable[[OpenQuestion], Awaitable[bool]]
@@ -36,9 +36,9 @@ class Asking:
         cached_for: float = REUSABLE,
         stage: Stage = unobserved,
     ) -> None:
-        """spare_stands: whether a question's spare may still serve it.
+        """spare_stands: whether a question's spare may still answer it.
 
-        cached_for: seconds for which an answer stays in the cache, where its question does not say."""
+        cached_for: seconds for which an answer is cached, unless its question says otherwise."""
         self._clock = clock
         self._coalescer = coalescer
         self._turns = turns
@@ -49,19 +49,19 @@ class Asking:
         self._stage = stage
 
     def seconds_left(self, item: OpenQuestion) -> float:
-        """Until its deadline."""
+        """Seconds until its deadline."""
         return max(0.0, (item.deadline - self._clock.now_ms()) / 1000)
 
     async def lead(self, item: OpenQuestion, lead: Lead, turn: Turn) -> None:
         try:
             await self._ask_and_settle(item, lead, turn)
         except BaseException:
-            # Cancelled, out of time, or a fault of ours: its followers are not, and one of them asks in its place.
+            # Cancelled, out of time, or our own fault. None of this concerns its followers: one of them asks instead.
             self._coalescer.abandon(lead)
             raise
 
     async def ask_alone(self, item: OpenQuestion) -> None:
-        """Neither leads nor follows: `bypass`, and a follower whose leader's outcome is not for others."""
+        """Asks without leading or following: for `bypass`, and followers whose leader's outcome is not for others."""
         async with self._turns(item.question, item.lane) as turn:
             try:
                 completion = await self._complete(item, turn)
@@ -71,8 +71,8 @@ class Asking:
         await self._outbound.send(from_llm(item, completion), entries=_kept(item, completion))
 
     def condemning(self, lead: Lead, failure: Failure) -> Settle:
-        """What settles a leader so that questions like it fail too, however late they are looked at: those that were
-        asked before. One that is asked afterwards, as by a replay, is tried again."""
+        """Arguments that settle a leader so that similar questions asked before also fail, however late they are
+        processed. One asked afterwards, such as by a replay, is tried again."""
         return self._coalescer.settling(lead, Settlement.SHARED, failure, reusable=-REUSABLE)
 
     async def publish_failed(self, item: OpenQuestion, failure: Failure, *, settle: Settle = ()) -> None:
@@ -83,7 +83,7 @@ class Asking:
         await self._outbound.send([failed(item.question, item.lane, failure), *copies], settle=settle)
 
     async def serve_spare(self, item: OpenQuestion, *, settle: Settle = ()) -> bool:
-        """Serves what was asked only to check a hit by that hit, if it still stands."""
+        """Answers a question that was only asked to check a hit with that hit, if it is still valid."""
         if item.spare is None or not await self._spare_stands(item):
             return False
         await self._outbound.send(similar(item, item.spare), settle=settle)
@@ -108,7 +108,7 @@ class Asking:
             try:
                 completion = await self._llm.complete(item.question, timeout=timeout, tier=item.tier, again=turn.again)
             except LLMError as error:
-                if error.kind == INVALID:  # its tokens are used all the same
+                if error.kind == INVALID:  # its tokens are used anyway
                     turn.spent(error.body.get("usage"))
                 raise
         turn.spent(completion.body.get("usage"))
@@ -127,7 +127,7 @@ class Asking:
 
 
 def _kept(item: OpenQuestion, completion: Completion) -> list[NewEntry]:
-    """What goes into the cache: a good answer, to a question whose answers are kept."""
+    """The entry to cache: a good answer to a question whose answers are cached."""
     if not item.reuse.kept or verdict(completion.body) is not CompletionVerdict.GOOD:
         return []
     return [NewEntry(item.question, completion.body, item.began, item.vector, item.reuse.semantic, item.called)]

@@ -1,7 +1,7 @@
-"""Which answer is the last of its chunk: the chunk's job ends with it, in the same script.
+"""Tracks which answer is the last of its chunk, so that the chunk's job ends with it, in the same script.
 
-Answers leave a worker in many places, in tasks of the chunk's own. Each task inherits its chunk's job. Where an answer
-never comes (somebody else has given it) none is the last one: then the job ends by itself, as soon as it has run.
+Answers leave a worker in many places, in tasks of their chunk. Each task inherits its chunk's job. If an answer never
+comes (it was given elsewhere), none is the last one, and the job ends by itself once it has run.
 """
 
 from collections.abc import Iterable, Iterator
@@ -15,7 +15,7 @@ _job: ContextVar[LeasedJob | None] = ContextVar("chunk_job", default=None)
 
 @contextmanager
 def answers_of(job: LeasedJob, questions: Iterable[str | None]) -> Iterator[None]:
-    """Inside the block this job is answered. questions: their ids."""
+    """Marks the job that is answered inside the block. questions: their ids."""
     job.end.left = {name or "" for name in questions}
     token = _job.set(job)
     try:
@@ -25,20 +25,20 @@ def answers_of(job: LeasedJob, questions: Iterable[str | None]) -> Iterator[None
 
 
 def seen() -> Seen | None:
-    """What was read with the claim of this job."""
+    """The data read with this job's claim."""
     job = _job.get()
     return None if job is None else job.seen
 
 
 def left_out(questions: Iterable[str | None]) -> None:
-    """These need no answer."""
+    """Marks questions that need no answer."""
     job = _job.get()
     if job is not None:
         job.end.left.difference_update(name or "" for name in questions)
 
 
 def handed_over(questions: Iterable[str | None]) -> tuple[LeasedJob | None, bool]:
-    """The job that these belong to, and whether no answer comes after theirs."""
+    """The job of these answers, and whether they are its last."""
     job = _job.get()
     if job is None or not job.end.left:
         return job, False

@@ -36,7 +36,7 @@ def nothing_around(job: LeasedJob, chunk: Chunk) -> AbstractContextManager[None]
 
 
 class ChunkJob:
-    """around: entered for as long as a chunk is answered. log_prompts: what was asked and answered goes to the log."""
+    """around: entered while a chunk is answered. log_prompts: whether to log questions and answers."""
 
     def __init__(
         self,
@@ -54,7 +54,7 @@ class ChunkJob:
         self._log_prompts = log_prompts
 
     def position(self) -> Position:
-        """To be noted before the caches are looked into, or read with a claim."""
+        """The current position, to be taken before the caches are read, or with a claim."""
         return self._pipeline.position()
 
     async def run(self, job: LeasedJob, payload: Any, looked_up: Callable[[], None]) -> None:
@@ -63,7 +63,7 @@ class ChunkJob:
         Args:
             job: the chunk's job.
             payload: its argument.
-            looked_up: called once the chunk is done with the caches, and only waits for the LLM or for leaders.
+            looked_up: called once the chunk has read the caches, and only waits for the LLM or for leaders.
 
         Raises:
             Unworkable: The payload is no chunk.
@@ -91,19 +91,19 @@ class ChunkJob:
             await self._pipeline.answer(_batch(job, chunk, looked_up), position)
 
     async def give_up(self, job: LeasedJob, cause: str) -> None:
-        """Before a job becomes a dead letter: its open questions end as failed, so that none waits for ever."""
+        """Fails the open questions of a job that becomes a dead letter, so that none waits for ever."""
         try:
             chunk = unpack(job.args[0] if job.args else None)
         except ValueError:
             self._refusals("job")
-            return  # no question can be told from it
+            return  # its questions cannot be identified
         error = AnswerError("crashed", f"given up: {cause}")
         if cause == CRASHED:
             await self._condemn(job, chunk, error)
         await self._outbound.send([_failed(chunk, job.lane, job_id or "", error) for job_id in _ids(chunk)])
 
     async def _condemn(self, job: LeasedJob, chunk: Chunk, error: AnswerError) -> None:
-        """Paraphrases of what killed its workers need not kill more of them."""
+        """Keeps paraphrases of a question that killed its workers from killing more."""
         failure = {"error": {"kind": error.kind, "message": error.message, "status": None}}
         try:
             async with asyncio.timeout(CONDEMN_TIMEOUT):
@@ -126,13 +126,13 @@ def _batch(job: LeasedJob, chunk: Chunk, looked_up: Callable[[], None]) -> Batch
 
 
 def _failed(chunk: Chunk, lane: str, job_id: str, error: AnswerError) -> Finished:
-    """Under its job id alone: of a malformed question nothing else is certain."""
+    """Fails a question under its job id: nothing else of a malformed one is reliable."""
     question = Question("", namespace=chunk.namespace, job_id=job_id)
     return Finished(question, Answer(job_id, "failed", error=error), lane=lane)
 
 
 def split(record: bytes) -> Sequence[bytes]:
-    """A chunk's job record as one for each question, in the same words. Raises ValueError, KeyError, TypeError."""
+    """Splits a chunk's job record into one per question, unchanged. Raises ValueError, KeyError, TypeError."""
     call = orjson.loads(record)
     [chunk] = call["a"]
     records = []

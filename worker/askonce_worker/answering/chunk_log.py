@@ -1,6 +1,6 @@
 """Collects how each question of a chunk was answered, for the chunk's log event. With LOG_PROMPTS, logs each answer.
 
-Answers leave a worker in many places, in tasks of the chunk's own. Each task inherits the sheet of its chunk.
+Answers leave a worker in many places, in tasks of their chunk. Each task inherits its chunk's sheet.
 """
 
 from collections import Counter
@@ -30,7 +30,7 @@ _sheet: ContextVar[ChunkSheet | None] = ContextVar("chunk_sheet", default=None)
 
 @contextmanager
 def chunk_sheet(*, prompts: bool) -> Iterator[ChunkSheet]:
-    """Collects what becomes of the chunk that is answered inside the block."""
+    """Collects the outcomes of the chunk answered inside the block."""
     sheet = ChunkSheet(prompts)
     token = _sheet.set(sheet)
     try:

@@ -1,4 +1,4 @@
-"""What the pipeline needs of the part that joins near-duplicates in flight. The other ports stand in `ports.py`."""
+"""The port for joining near-duplicates in flight. The other ports are in `ports.py`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from askonce_worker.answering.ports import Vector
 
 Position = Any
-"""How far a worker's view of the questions in flight had come; the coalescer's own."""
+"""A position in a worker's view of the questions in flight, opaque to the pipeline."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,8 +16,8 @@ class Ask:
     """An open question, as the coalescer sees it.
 
     key: unique among the open questions of this worker. asked_ms: when it was submitted, Unix ms of Redis's clock.
-    slow: as a leader it may take long, since its tier does. patient: it may follow such a one. avoids: leaders whose
-    outcome was no answer to it.
+    slow: as a leader it may take long, because of its tier. patient: it may follow a slow leader. avoids: leaders whose
+        outcome did not answer it.
     """
 
     key: str
@@ -36,7 +36,7 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Lead:
-    """The claim succeeded: this worker asks the LLM, and settles."""
+    """The claim succeeded: this worker asks the LLM and settles."""
 
     leader: str
     scope: str
@@ -44,7 +44,7 @@ class Lead:
 
 @dataclass(frozen=True, slots=True)
 class Follow:
-    """A leader asks the same at this moment. same: equal fingerprints. fingerprint: of its question."""
+    """A leader is asking the same. same: equal fingerprints. fingerprint: of its question."""
 
     leader: str
     text: str
@@ -57,23 +57,23 @@ class Follow:
 
 @dataclass(frozen=True, slots=True)
 class Stale:
-    """Too much has been settled since the position: look into the caches once more."""
+    """Too much has settled since the position: read the caches again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """The leader's answer, or `{"error": ...}` where its failure holds for this question too."""
+    """The leader's answer, or `{"error": ...}` if its failure also applies to this question."""
 
     body: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Freed:
-    """The leader came to nothing: claim again.
+    """The leader failed: claim again.
 
     Attributes:
-        failure: why, as `{"error": ...}`, where the provider failed it.
-        lapses: how many workers died over it; of a leader in a process for suspects, those before it too.
+        failure: why, as `{"error": ...}`, if the provider failed it.
+        lapses: how many workers died over it; for a leader in a process for suspects, including earlier ones.
     """
 
     failure: dict[str, Any] | None = None
@@ -82,11 +82,11 @@ class Freed:
 
 @dataclass(frozen=True, slots=True)
 class AskYourself:
-    """The leader's outcome is not for others: ask alone, beside the other followers."""
+    """The leader's outcome is not for others: ask alone, in parallel with the other followers."""
 
 
 class Settlement(Enum):
-    """Who else may have a leader's outcome."""
+    """Who else may share a leader's outcome."""
 
     SHARED = "shared"
     SAME_ONLY = "same"
@@ -98,7 +98,7 @@ class Coalescer(Protocol):
     def position(self) -> Position: ...
 
     def join(self, asks: Sequence[Ask]) -> list[Follow | None]:
-        """What matches a leader in the view follows it. No I/O."""
+        """Questions that match a leader in the view follow it. No I/O."""
         ...
 
     async def claim(self, ask: Ask, position: Position) -> Lead | Follow | Stale: ...
@@ -106,9 +106,9 @@ class Coalescer(Protocol):
     def settling(
         self, lead: Lead, settlement: Settlement, body: dict[str, Any] | None, *, reusable: float = 0.0
     ) -> Sequence[Any]:
-        """What settles this leader, in the words of the outbound.
+        """The arguments that settle this leader, for `Outbound.send`.
 
-        body: the completion, or `{"error": ...}`. reusable: seconds for which questions that come later may have it.
+        body: the completion, or `{"error": ...}`. reusable: seconds for which later questions may use it.
         """
         ...
 

@@ -1,4 +1,4 @@
-"""Whether a reply fits the JSON schema that its question wants: a port, and what there is without one."""
+"""The port for checking replies against their question's JSON schema, and its default."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -9,8 +9,8 @@ from askonce.question import Question
 
 @dataclass(frozen=True, slots=True)
 class Flaw:
-    """Why a reply does not fit. mends: whether the model, told so, may do better. text: what does not fit; a reply may
-    have several choices."""
+    """Why a reply does not fit. mends: whether the model may do better if told. text: the choice that does not fit; a
+    reply may have several."""
 
     words: str
     mends: bool = True
@@ -18,9 +18,9 @@ class Flaw:
 
 
 Fits = Callable[[Question, Mapping[str, Any]], Flaw | None]
-"""None: the reply fits, or need not: nobody wants it to, the model called tools, or the provider refused."""
+"""None if the reply fits or need not: there is no schema, the model called tools, or the provider refused."""
 
 
 def unchecked(question: Question, body: Mapping[str, Any]) -> Flaw | None:  # noqa: ARG001
-    """For a worker that looks at no schemas."""
+    """For a worker that checks no schemas."""
     return None

@@ -1,4 +1,5 @@
-"""Before the LLM: a judge may let a match serve that is no hit by its score. The other questions go on meanwhile."""
+"""The gate before the LLM: a judge may accept a match whose score is too low for a hit. Other questions continue
+meanwhile."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -11,25 +12,25 @@ from askonce_worker.answering.ports import Clock, Outbound
 from askonce_worker.answering.serving import Choice, Hit
 
 MOST_WAITING = 8.0
-"""Seconds that a question waits for the judge, or half of its time if that is less. Then the LLM is asked."""
+"""Seconds that a question waits for the judge, or half of its remaining time if that is less. Then the LLM is asked."""
 
 Ask = Callable[[list[OpenQuestion]], Awaitable[None]]
 
 
 class Admission(Protocol):
     async def admit(self, items: Sequence[OpenQuestion], *, within: float) -> list[Choice | None]:
-        """What serves each of these, which share a namespace, or is to be asked all the same; None where it is not let
-        through. Never fails, and waits for so many seconds at most."""
+        """For each of these, which share a namespace, the match that answers it or must be checked; None if it is not
+        accepted. Never fails, and waits for at most this many seconds."""
         ...
 
     def served(self, item: OpenQuestion, hit: Hit) -> None:
-        """Told of each question that was served so."""
+        """Called for each question answered this way."""
         ...
 
 
 class Gate(Protocol):
     async def before(self, ask: Ask, todo: list[OpenQuestion]) -> None:
-        """Asks about all that is not served by a match."""
+        """Answers questions with accepted matches, and calls `ask` with the rest."""
         ...
 
 
@@ -65,8 +66,8 @@ class JudgedMatches:
         await ask([item for item, is_served in zip(items, served, strict=True) if not is_served])
 
     async def _served(self, item: OpenQuestion, choice: Choice | None) -> bool:
-        """Whether the question needs no answer any more. Meanwhile its match may have been invalidated, or reported, or
-        somebody else has asked the same."""
+        """Whether the question no longer needs an answer. Meanwhile, its match may have been invalidated or reported,
+        or the same may have been asked elsewhere."""
         if choice is None:
             return False
         hit = choice.hit or choice.spare

@@ -1,4 +1,4 @@
-"""The last step of the questions that no cache answers: lead, follow, or ask alone, until the deadline."""
+"""The last step for questions that no cache answers: lead, follow, or ask alone, until the deadline."""
 
 import asyncio
 from collections.abc import Sequence
@@ -20,15 +20,15 @@ from askonce_worker.queue.leased_job import Suspicious
 from askonce_worker.queue.tries import SUSPECT_AFTER
 
 MOST_FAILURES = 4
-"""Leaders of a question that fail, each after all its retries, before their failure is its own."""
+"""Leaders that may fail a question, each after all retries, before it fails too."""
 
 
 MOST_CHECKING = 30.0
-"""Seconds that a hit waits for its check, turn and tries included: then it is served."""
+"""Seconds that a hit waits for its check, including turn and tries, before it is served."""
 
 
 class LeadOrFollow:
-    """takeovers: how often a follower asked in the place of its leader, which had come to nothing."""
+    """takeovers: how often a follower asked in place of its failed leader."""
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class LeadOrFollow:
         self._stage = stage
 
     async def answer(self, todo: Sequence[OpenQuestion], position: Position) -> None:
-        """What matches a question being asked follows it at once; the rest wait for a turn at the LLM."""
+        """Questions that match one in flight follow it at once; the rest wait for an LLM turn."""
         if not todo:
             return
         joined = self._coalescer.join([item.ask() for item in todo])
@@ -66,14 +66,15 @@ class LeadOrFollow:
                 raise outcome
 
     async def condemn(self, todo: Sequence[OpenQuestion], failure: Failure) -> None:
-        """Fails these questions, and for a while all that are like one of them."""
+        """Fails these questions and, for a while, all similar ones."""
         for item in todo:
             lead = await self._lead_or_answer(item)
             if lead is not None:
                 await self._asking.publish_failed(item, failure, settle=self._asking.condemning(lead, failure))
 
     async def _lead_or_answer(self, item: OpenQuestion) -> Lead | None:
-        """Without a turn. A leader whose worker has just died must lapse first. None: it is answered after all."""
+        """Tries without a turn. A leader whose worker has just died must lapse first. None: it is answered after
+        all."""
         while True:
             claim = await self._coalescer.claim(item.ask(), self._coalescer.position())
             if isinstance(claim, Lead):
@@ -82,7 +83,7 @@ class LeadOrFollow:
                 return None
 
     async def _until_answered(self, item: OpenQuestion, follow: Follow | None, position: Position) -> None:
-        """Publishes an answer of some kind: at the latest, at the deadline, a failed one. In a task of its own."""
+        """Publishes an answer, a failed one at the deadline at the latest. Runs in its own task."""
         structlog.contextvars.bind_contextvars(job=item.question.job_id)
         try:
             async with asyncio.timeout(self._asking.seconds_left(item)) as limit:
@@ -98,7 +99,7 @@ class LeadOrFollow:
             await self._asking.publish_failed(item, EXPIRED)
 
     async def _checked(self, item: OpenQuestion, follow: Follow | None, position: Position) -> bool:
-        """False: neither was the check done in time, nor does the hit stand any more. It is asked like any other."""
+        """False if the check was late and the hit is no longer valid: the question is asked like any other."""
         try:
             async with asyncio.timeout(MOST_CHECKING) as limit:
                 await self._take_turns(item, follow, position)
@@ -109,11 +110,11 @@ class LeadOrFollow:
         return await self._asking.serve_spare(item)
 
     async def _take_turns(self, item: OpenQuestion, follow: Follow | None, position: Position) -> None:
-        """Follows, and claims again when a leader comes to nothing: however many wait, one at a time asks.
+        """Follows, and claims again if a leader fails: however many wait, one at a time asks.
 
-        A provider that is down fails one leader after the other. After some of them, the rest need not try. A question
+        A provider that is down fails one leader after another. After some of them, the rest need not try. A question
         over which workers died does not take over in this process, where other jobs run. (Lapses of its own job do not
-        count: the leader that it finds may be its own of then, and that would be the same death.)
+        count: the leader it finds may be its own earlier one, and that would count one death twice.)
         """
         failures = lapses = 0
         while True:
@@ -138,12 +139,12 @@ class LeadOrFollow:
                 return
 
     async def _claim_and_ask(self, item: OpenQuestion, position: Position) -> Follow | None:
-        """Leads where nothing alike is being asked; a follower gives its turn at the LLM back at once.
+        """Leads unless something similar is being asked; a follower returns its LLM turn at once.
 
-        A question may wait for its turn until not all is known any more of what has ended meanwhile. It looks into
-        the caches again then. A slow server is not waited for in a turn, which others could use: the question gives
-        it back, and takes another one afterwards. If the same is true once more by then, the exact cache is enough:
-        else a slow Qdrant would let it look for ever.
+        A question may wait so long for its turn that the view no longer knows everything that ended meanwhile. Then it
+        reads the caches again. It does not wait for a slow server during a turn, which others could use: it returns the
+        turn and takes another one afterwards. If that happens again, the exact cache is enough; otherwise a slow Qdrant
+        would keep it looking for ever.
         """
         claim = await self._claim_in_turn(item, position)
         if isinstance(claim, Stale):
@@ -157,7 +158,7 @@ class LeadOrFollow:
     async def _claim_in_turn(
         self, item: OpenQuestion, position: Position, *, exact_only: bool = False
     ) -> Follow | Stale | None:
-        """None: it is answered. Stale: a server is too slow to be waited for in a turn; not where exact_only."""
+        """None: it is answered. Stale: a server is too slow to wait for in a turn; not with exact_only."""
         async with self._turns(item.question, item.lane) as turn:
             while True:
                 with self._stage("claim"):
@@ -186,7 +187,7 @@ class LeadOrFollow:
         if isinstance(outcome, AskYourself):
             await self._asking.ask_alone(item)
         elif not self._is_for(item, outcome.body):
-            item.avoids |= {follow.leader}  # it would be found again for as long as its answer may be joined
+            item.avoids |= {follow.leader}  # otherwise it would be found again for as long as its answer may be joined
             return Freed()
         elif is_reply(outcome.body):
             await self._outbound.send(from_leader(item, outcome.body, follow))

@@ -1,11 +1,11 @@
-"""Which waiting question may call the LLM next: a worker's slots, shared fairly between flows.
+"""Decides which waiting question may call the LLM next: a worker's slots, shared fairly between flows.
 
-The next free slot goes to the flow that holds the fewest (max-min fairness), in a flow to the question that came first,
-and after it to those of its scope. A flow never takes the last slots for itself, so that one whose model hangs
-leaves some to the others: after taking, it holds at most `SHARE` times what stays free. This is the dynamic threshold
-of shared-memory switches (A. Choudhury and E. Hahne, IEEE/ACM Transactions on Networking 6, 1998): however many flows
-hang, some slots stay free for the next one. Nor do many flows of one model take them all: the flows of a lane and model
-together leave the last slots to a model that holds none.
+The next free slot goes to the flow that holds the fewest (max-min fairness); within a flow, to the first question, then
+to others of its scope. A flow never takes the last slots for itself, so that one whose model hangs leaves some to the
+others: after taking, it holds at most `SHARE` times what stays free. This is the dynamic threshold of shared-memory
+switches (A. Choudhury and E. Hahne, IEEE/ACM Transactions on Networking 6, 1998): however many flows hang, some slots
+stay free for the next one. Nor do many flows of one model take them all: the flows of a lane and model together leave
+the last slots to a model that holds none.
 """
 
 import asyncio
@@ -41,7 +41,7 @@ class Slot:
         await self._slots.wait_for(self)
 
     def leave_line(self) -> None:
-        """The next question of this lane and model may ask for budget."""
+        """Lets the next question of this lane and model ask for budget."""
         self._slots.leave_line(self)
 
     def release(self) -> None:
@@ -118,7 +118,7 @@ class LLMSlots:
             self._grant()
 
     def _grant(self) -> None:
-        """Hands out what is free. A question that heads its line comes first: others wait behind it."""
+        """Hands out free slots. The head of a line comes first, because others wait behind it."""
         for slot, granted in list(self._heads):
             last = bool(self._kept and self._held_by_model[slot.flow.lane, slot.flow.model])
             if self._room(slot.flow.lane) > last:

@@ -1,4 +1,4 @@
-"""A turn at the LLM: one of this worker's slots, and a share of the provider's budget, which all workers share."""
+"""An LLM turn: one of this worker's slots, and a share of the provider's budget, which all workers share."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
@@ -13,7 +13,7 @@ from askonce_worker.queue.flow import Flow
 
 
 class Turn:
-    """A slot, and the reservation for the calls that are made in it."""
+    """A slot, and the reservation for the calls made in it."""
 
     def __init__(self, slot: Slot, reservation: Reservation) -> None:
         self._slot = slot
@@ -21,9 +21,10 @@ class Turn:
         self._is_over = False
 
     async def enter(self) -> None:
-        """Takes budget while it holds a slot, so that it is used at once; waits for budget without one.
+        """Takes budget while holding a slot, so that it is used at once; waits for budget without one.
 
-        Who waits for what his namespace alone lacks leaves the line, too: others of the model may go first.
+        A question waiting for its own namespace's budget also leaves the line, so that others of the model may go
+        first.
         """
         await self._slot.acquire()
         while not self._is_over and (wait := await self._reservation.take()):
@@ -35,10 +36,10 @@ class Turn:
         self._slot.leave_line()
 
     async def again(self) -> None:
-        """Waits until the same call may be tried once more: in the slot for the provider's limits, which takes a minute
-        at most, and without one for what the namespace alone lacks, which may take hours.
+        """Waits until the same call may be retried: holding the slot for the provider's limits, which takes at most a
+        minute, and without it for the namespace's own budget, which may take hours.
 
-        Several texts to be embedded share a request, which may go on when the turn is over in which this is awaited.
+        Texts to embed share a request, which may outlive the turn in which this is awaited.
         """
         self._reservation.renew()
         while wait := await self._reservation.take():
@@ -56,7 +57,7 @@ class Turn:
         self._reservation.spent(usage)
 
     def leave(self) -> None:
-        """Returns what it holds, but for what is spent."""
+        """Returns what it holds, except what is spent."""
         self._is_over = True
         self._slot.leave_line()
         self._slot.release()
@@ -73,11 +74,11 @@ class LLMTurns:
     async def __call__(self, question: Question, lane: str) -> AsyncIterator[Turn]:
         """Waits for a turn and holds it inside the block.
 
-        Of the questions of one model and lane, only the one at the head of the line asks for budget: each worker sends
-        one request to Redis, however many questions wait, and none overtakes another. The reservation is returned at
-        the end unless it was spent.
+        Among the questions of one model and lane, only the head of the line asks for budget: each worker sends one
+        request to Redis, however many questions wait, and none overtakes another. The reservation is returned at the
+        end unless it was spent.
         """
-        scope = question.scope if lane == "bulk" else ""  # who waits for an answer is not overtaken
+        scope = question.scope if lane == "bulk" else ""  # callers waiting for an answer are not overtaken
         slot = self._slots.slot(Flow(lane, question.namespace or "", question.model or ""), scope)
         turn = Turn(slot, self._budget(question, lane))
         try:

@@ -1,4 +1,4 @@
-"""The way of questions through both caches. What they answer is published at once."""
+"""Looks questions up in both caches. Hits are published at once."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,18 +25,18 @@ from askonce_worker.answering.tiers import tier_of
 from askonce_worker.matching.match import Matcher, Reuse
 
 WAITED = 1.0
-"""Seconds from which on a lookup has had to wait. In a turn at the LLM it does not."""
+"""Seconds after which a lookup counts as having waited. During an LLM turn it does not wait."""
 NOT_IN_TIME = frozenset(
     {Unmatched.EMBEDDINGS_SLOW, Unmatched.EMBEDDINGS_DOWN, Unmatched.QDRANT_SLOW, Unmatched.QDRANT_DOWN}
 )
-"""A server did not answer in the time that there was."""
+"""Reasons that mean a server did not answer in the available time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
     """The questions of one chunk, and the job they came in. asked, deadline: Unix ms of Redis's clock, for all.
 
-    looked_up: called once both caches are done with, and the rest only waits for the LLM or for leaders. lapses: how
+    looked_up: called once both caches were read, and the rest only waits for the LLM or for leaders. lapses: how
     many workers died while the job ran.
     """
 
@@ -50,7 +50,7 @@ class Batch:
 
 
 class Lookup:
-    """Each method leaves the questions that it did not answer."""
+    """Each method returns the questions it did not answer."""
 
     def __init__(
         self,
@@ -67,7 +67,7 @@ class Lookup:
         fits: Fits = unchecked,
         stage: Stage = unobserved,
     ) -> None:
-        """llm_seconds: what a look for similar questions leaves of a question's time, or half of it if that is less.
+        """llm_seconds: how much of a question's time a similarity lookup leaves, or half of it if that is less.
 
         bulk_tier: of the bulk lane's questions that name none. fits: of similar ones; `exact` knows by itself.
         """
@@ -84,7 +84,7 @@ class Lookup:
         self._stage = stage
 
     async def exact(self, batch: Batch) -> list[OpenQuestion]:
-        """One round trip. Leaves out what is answered, past its deadline, in the exact cache, or another job's."""
+        """One round trip. Drops questions that are answered, expired, in the exact cache, or another job's."""
         with self._stage("exact", questions=len(batch.questions)):
             known = await self._exact_cache.look_up(batch.questions, f"{batch.lane}:{batch.job}")
         finished: list[Finished] = []
@@ -108,8 +108,8 @@ class Lookup:
     async def similar(self, todo: list[OpenQuestion], *, lane: str = "", in_turn: bool = False) -> list[OpenQuestion]:
         """One embedding each, one batch query for all, one read for the entries of all candidates.
 
-        lane: how long slow servers are waited for; the questions' own unless given. in_turn: a turn at the LLM is held
-        meanwhile, and slow servers are not waited for.
+        lane: determines the wait for slow servers; the questions' own unless given. in_turn: an LLM turn is held
+        meanwhile, so slow servers are not waited for.
         """
         began = self._clock.now_ms()
         await self._embed([item for item in todo if item.reuse.semantic and item.vector is None], lane, in_turn)
@@ -140,7 +140,7 @@ class Lookup:
     def _choose(
         self, serving: Serving, item: OpenQuestion, candidates: Sequence[Candidate], entries: Mapping[str, Entry]
     ) -> Choice:
-        """Among the candidates whose entries still stand and may serve this question."""
+        """Chooses among the candidates whose entries are still valid and may serve this question."""
         assert item.vector is not None
         found = []
         for candidate in candidates:
@@ -153,20 +153,20 @@ class Lookup:
         return entry.scope == question.scope and (entry.valid or self._fits(question, entry.body) is None)
 
     async def is_outdated(self, todo: Sequence[OpenQuestion]) -> bool:
-        """One round trip. True: an invalidation came since the last look; from here on they are matched after it."""
+        """One round trip. True: an invalidation came since the last lookup, and now applies to them."""
         matched = [item.epochs for item in todo]
         await self._live_entries(todo)
         return matched != [item.epochs for item in todo]
 
     async def spare_stands(self, item: OpenQuestion) -> bool:
-        """Whether the hit that was to be checked may serve the question by now. One that may not is forgotten."""
+        """Whether the hit being checked may still serve the question. If not, it is dropped."""
         if item.spare is not None and await self.stands(item.question, item.spare):
             return True
         item.look = item.spare = None
         return False
 
     async def stands(self, question: Question, hit: Hit) -> bool:
-        """Whether a match may serve the question still: it may have been invalidated, or reported, since."""
+        """Whether a match may still serve the question: it may have been invalidated or reported since."""
         name = hit.entry.fingerprint
         found = await self._exact_cache.live_entries([name], [question])
         entry = found.entries.get(name)
@@ -175,11 +175,11 @@ class Lookup:
         return self._matcher.matches(question, hit.entry.question, hit.similarity)
 
     async def look_again(self, item: OpenQuestion, *, in_turn: bool = False, similar: bool = True) -> bool:
-        """Both caches once more, for a question that has waited. True: it is answered, with all its copies.
+        """Reads both caches again, for a question that has waited. True: it is answered, with all its copies.
         in_turn: as in `similar`. similar: the semantic one too.
 
-        A question whose marker is gone meanwhile (cancelled, or answered elsewhere) leaves its copies behind: the
-        first of them takes its place.
+        If a question's marker is gone meanwhile (cancelled, or answered elsewhere), the first of its copies takes its
+        place.
         """
         questions = list(item.all())
         known = await self._exact_cache.look_up(questions)
@@ -197,7 +197,7 @@ class Lookup:
     async def _search(
         self, items: Sequence[OpenQuestion], serving: Serving, lane: str, in_turn: bool
     ) -> tuple[list[OpenQuestion], list[list[Candidate]]]:
-        """Those that could be looked for, and what was found. The others say why not."""
+        """The questions that could be searched, and what was found. The others get the reason why not."""
         lane, within = lane or items[0].lane, self._within(items[0], in_turn)
         with self._stage("semantic", questions=len(items)):
             queries = [_query(serving, item) for item in items]
@@ -212,7 +212,7 @@ class Lookup:
         return searched, found
 
     def _within(self, item: OpenQuestion, in_turn: bool) -> float:
-        """Seconds that the look for similar questions may take, so that the LLM can still be asked in time."""
+        """Seconds that the similarity lookup may take, so that the LLM can still be asked in time."""
         left = max(0.0, (item.deadline - self._clock.now_ms()) / 1000)
         within = max(left - self._llm_seconds, left / 2)
         return min(within, WAITED) if in_turn else within
@@ -230,7 +230,7 @@ class Lookup:
     async def _live_entries(
         self, todo: Sequence[OpenQuestion], fingerprints: Sequence[str] = ()
     ) -> Mapping[str, Entry]:
-        """The live entries among these; from here on the questions are matched as the epochs are now."""
+        """The live entries among these. From now on, the questions are matched under the current epochs."""
         found = await self._exact_cache.live_entries(fingerprints, [item.question for item in todo])
         for item, epochs in zip(todo, found.epochs, strict=True):
             item.epochs = epochs

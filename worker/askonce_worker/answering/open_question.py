@@ -1,4 +1,4 @@
-"""A question on its way through the pipeline."""
+"""A question in the pipeline."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from askonce_worker.audit.looks import Look
 from askonce_worker.matching.match import Reuse
 
 NEVER = 2.0
-"""No cosine reaches it."""
+"""Above any cosine."""
 
 
 @dataclass(slots=True)
@@ -76,10 +76,10 @@ class OpenQuestion:
 
 
 def group_same(todo: list[OpenQuestion]) -> list[OpenQuestion]:
-    """One of each fingerprint, its equals as its copies.
+    """One question per fingerprint, with its equals as copies.
 
-    Only what may be answered from a cache, and under the very same rules, may be a copy: else a looser question's
-    match would serve a stricter one. Nor may one that is not to wait be a copy of one that may.
+    Only questions that may be answered from a cache, under exactly the same rules, can be copies; otherwise a looser
+    question's match would serve a stricter one. Nor can an impatient question be a copy of a patient one.
     """
     first: dict[tuple[object, ...], OpenQuestion] = {}
     groups = []

@@ -1,4 +1,4 @@
-"""What the pipeline needs of the part that leaves questions to a provider's batch."""
+"""The port for leaving questions to a provider batch."""
 
 from typing import Protocol
 
@@ -7,7 +7,7 @@ from askonce_worker.answering.open_question import OpenQuestion
 
 class Parking(Protocol):
     async def park(self, todo: list[OpenQuestion]) -> list[OpenQuestion]:
-        """Takes over those that a batch answers, for good: whatever becomes of this worker. Returns the others."""
+        """Takes over the questions that a batch will answer, even if this worker dies. Returns the others."""
         ...
 
 

@@ -1,8 +1,7 @@
-"""The way of a chunk: each question is answered at the lowest cost that is still right.
+"""The pipeline of a chunk: each question is answered at the lowest cost that is still correct.
 
-From the exact cache, from the semantic cache, from a match that a judge lets through, by joining the same question that
-is being asked at this moment, and only then from the LLM: in a provider's batch, or at once. Every answer is published
-as soon as it is known.
+From the exact cache, from the semantic cache, from a match accepted by a judge, by joining the same question in flight,
+and only then from the LLM: in a provider batch, or at once. Every answer is published as soon as it is known.
 """
 
 from askonce_worker.answering.answers import Failure
@@ -32,11 +31,11 @@ class Pipeline:
         self._gate = gate or NoGate()
 
     def position(self) -> Position:
-        """To be noted before the caches are looked into."""
+        """The current position, to be taken before the caches are read."""
         return self._coalescer.position()
 
     async def answer(self, batch: Batch, position: Position) -> None:
-        """Publish an answer to every question that has none. Safe to repeat: what was answered is left out."""
+        """Publishes an answer to every question that has none. Safe to repeat: answered ones are skipped."""
         todo = await self._lookup.exact(batch)
         todo = await self._lookup.similar(todo)
         batch.looked_up()
@@ -48,7 +47,7 @@ class Pipeline:
         await self._gate.before(ask, todo)
 
     async def condemn(self, batch: Batch, failure: Failure) -> None:
-        """Fail every question that has no answer, and for a while all that are like one of them: workers died of it."""
+        """Fails every unanswered question and, for a while, all similar ones, because workers died of them."""
         todo = await self._lookup.exact(batch)
-        todo = await self._lookup.similar(todo, lane=INTERACTIVE)  # slow servers are no reason to let them live
+        todo = await self._lookup.similar(todo, lane=INTERACTIVE)  # slow servers must not keep them alive
         await self._lead_or_follow.condemn(todo, failure)

@@ -1,4 +1,4 @@
-"""What the pipeline needs of the world, and no more. Adapters inherit nothing."""
+"""The pipeline's ports. Adapters inherit nothing."""
 
 import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -30,7 +30,7 @@ class Completion:
 
 @dataclass(frozen=True, slots=True)
 class Embedding:
-    """What the embedding server made of a text. unmatched: why there is no vector."""
+    """The embedding of a text. unmatched: why there is no vector."""
 
     vector: Vector | None
     unmatched: Unmatched | None = None
@@ -38,19 +38,19 @@ class Embedding:
 
 @dataclass(frozen=True, slots=True)
 class VectorQuery:
-    """threshold: the least cosine of a candidate. vectors: whether those of the candidates are needed."""
+    """threshold: minimum cosine of a candidate. vectors: whether the candidates' vectors are needed."""
 
     scope: str
     vector: Vector
     threshold: float
     epochs: str = ""
-    """The stamp that its entry must have; '' for any. Stale ones would take the places of those that count."""
+    """The stamp its entry must have; '' for any. Stale entries would displace valid ones."""
     vectors: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A stored vector that is near enough. vector: itself, where it was asked for."""
+    """A stored vector that is similar enough. vector: the vector itself, if requested."""
 
     fingerprint: str
     similarity: float
@@ -59,7 +59,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class StoredVector:
-    """A vector on its way into the semantic cache."""
+    """A vector to store in the semantic cache."""
 
     fingerprint: str
     vector: Vector
@@ -89,7 +89,7 @@ class Entry:
 class QuestionState:
     """What Redis knows of a question.
 
-    pending: it still waits for its answer, and in this job. epochs: the stamp of now. entry: its own in the cache.
+    pending: it still waits for its answer, in this job. epochs: the current stamp. entry: its own in the cache.
     """
 
     pending: bool
@@ -108,7 +108,7 @@ class LiveEntries:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """A question and its answer, on their way out. hit: the fingerprint of the entry that served it. lane: its job's.
+    """A question and its answer, to be sent. hit: the fingerprint of the entry that served it. lane: its job's.
     look: the match that is to be looked at now. count: the questions that it stands for, copies included."""
 
     question: Question
@@ -121,7 +121,7 @@ class Finished:
 
 @dataclass(frozen=True, slots=True)
 class NewEntry:
-    """An answer on its way into the cache.
+    """An answer to cache.
 
     epochs: the stamp under which its question began. semantic: whether it may be found by similarity, once it has a
     vector. asked_ms: when the LLM was asked, Unix ms of Redis's clock, 0 for now; one that was asked later stays.
@@ -137,7 +137,7 @@ class NewEntry:
 
 class ExactCache(Protocol):
     async def look_up(self, questions: Sequence[Question], job: str = "") -> list[QuestionState]:
-        """One round trip for all of them, which share a namespace. job: `lane:job` in which they came."""
+        """One round trip for all of them, which share a namespace. job: the `lane:job` they came in."""
         ...
 
     async def live_entries(self, fingerprints: Sequence[str], questions: Sequence[Question]) -> LiveEntries:
@@ -147,7 +147,7 @@ class ExactCache(Protocol):
 
 class Embedder(Protocol):
     async def embed(self, texts: Sequence[str], *, lane: str = "bulk", within: float = math.inf) -> list[Embedding]:
-        """One a text, in order. lane: says how long a slow server is waited for. within: seconds, in any case."""
+        """One per text, in order. lane: determines the wait for a slow server. within: maximum seconds."""
         ...
 
 
@@ -155,16 +155,16 @@ class SemanticCache(Protocol):
     async def search(
         self, queries: Sequence[VectorQuery], *, lane: str = "bulk", within: float = math.inf, urgent: bool = False
     ) -> list[list[Candidate] | Unmatched]:
-        """At most five candidates a query, the most similar first; or why it could not be looked for them.
+        """At most five candidates per query, most similar first, or why there was no search.
 
-        lane: says how long a slow server is waited for. within: seconds, in any case. urgent: something else is held
-        up meanwhile.
+        lane: determines the wait for a slow server. within: maximum seconds. urgent: something else is held up
+        meanwhile.
         """
         ...
 
 
 MORE = 1.0
-"""Seconds that the LLM gets beyond the deadline of its question: so it is the deadline that ends it, under its name."""
+"""Seconds that the LLM gets beyond its question's deadline, so that the deadline ends it with its own error."""
 Again = Callable[[], Awaitable[None]]
 
 
@@ -172,37 +172,37 @@ class LLM(Protocol):
     async def complete(
         self, question: Question, *, timeout: float, tier: Tier = "standard", again: Again | None = None
     ) -> Completion:
-        """Ask the provider, with retries. again: waited for before each try but the first. Raises LLMError."""
+        """Asks the provider, with retries. again: awaited before each try except the first. Raises LLMError."""
         ...
 
 
 class Reservation(Protocol):
-    """One call's share of what the provider allows."""
+    """One call's share of the provider's limits."""
 
     async def take(self) -> float:
-        """0: the call may be made now. Else the seconds after which this is to be called again."""
+        """0 if the call may be made now, else the seconds after which to call this again."""
         ...
 
     def waits_alone(self) -> bool:
-        """Whether `take` was refused for want of what its namespace alone lacks."""
+        """Whether `take` was refused because of its namespace's own budget."""
         ...
 
     def renew(self) -> None:
-        """What was taken is used up by a try that failed: the next `take` is for one more."""
+        """A failed try used up what was taken: the next `take` is for another one."""
         ...
 
     def spent(self, usage: Mapping[str, Any] | None = None) -> None:
-        """The call is made. usage: the provider's count of its tokens, which corrects the estimate."""
+        """The call was made. usage: the provider's token count, which corrects the estimate."""
         ...
 
     def give_back(self) -> None:
-        """The call is not made after all. Does nothing for one that is spent, or was never taken."""
+        """The call is not made after all. Does nothing if it is spent or was never taken."""
         ...
 
 
 class Budget(Protocol):
     def __call__(self, question: Question, lane: str) -> Reservation:
-        """The share that this question will need; nothing is taken yet. No I/O."""
+        """The share this question will need; nothing is taken yet. No I/O."""
         ...
 
 
@@ -229,8 +229,8 @@ class LLMError(Exception):
 
     kind: `rate_limit`, `quota`, `timeout`, `connection`, `server_error`, `invalid_response`, `bad_request` (a 4xx),
     `budget` or `invalid_answer`. final: asking again would not help (a 4xx, an exhausted quota).
-    status and body: the provider's, where there was a response. own: it is about who asks, not about what is asked.
-    cost: billionths, of an answer that was paid for in vain.
+    status and body: the provider's, if it responded. own: it concerns the caller, not the question. cost: billionths,
+    for an unusable answer that was paid for.
     """
 
     own = False
@@ -243,8 +243,8 @@ class LLMError(Exception):
 
 
 class SemanticCacheDown(Exception):
-    """Qdrant cannot be reached, or refuses."""
+    """Qdrant is unreachable, or refuses."""
 
 
 class VectorRefused(SemanticCacheDown):
-    """Qdrant will not take this, however often it is asked."""
+    """Qdrant refuses this permanently."""

@@ -1,4 +1,4 @@
-"""A line in which questions of one scope stand together: their beginning is in the provider's cache then."""
+"""A queue that groups questions of one scope, whose common prefix is then in the provider's cache."""
 
 from collections import deque
 from typing import Generic, TypeVar
@@ -6,11 +6,11 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 RUN = 64
-"""Questions of one scope in a row, while others wait."""
+"""Maximum consecutive questions of one scope while others wait."""
 
 
 class ScopedLine(Generic[T]):
-    """First come, first served, but for those who have the scope of the last one; scopes with many take turns."""
+    """First come, first served, except that the last one's scope goes first; scopes with many questions take turns."""
 
     def __init__(self) -> None:
         self._waiting: dict[str, deque[T]] = {}
@@ -24,7 +24,7 @@ class ScopedLine(Generic[T]):
         self._waiting.setdefault(scope, deque()).append(item)
 
     def popleft(self) -> T:
-        """Somebody must wait."""
+        """The queue must not be empty."""
         if self._scope not in self._waiting or self._row >= RUN:
             self._next_scope()
         self._row += 1

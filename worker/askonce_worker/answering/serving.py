@@ -1,4 +1,4 @@
-"""Which of the candidates serves a question, if any. Here: the first one that the matcher lets pass."""
+"""Which candidate serves a question, if any. By default, the first one that the matcher accepts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from askonce_worker.matching.match import Matcher, Reuse
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A candidate whose entry still stands. vector: where it was asked for."""
+    """A candidate with a valid entry. vector: if requested."""
 
     entry: Entry
     similarity: float
@@ -30,9 +30,9 @@ class Doubt:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """hit: what serves the question; None: it is asked. look: what is to be compared with its own answer. spare: it has
-    to be asked itself, and follows only the same question; this serves it if the LLM fails or takes long. doubt: it is
-    no hit, but a judge may let it serve."""
+    """hit: serves the question; None: it is asked. look: the match to compare with its own answer. spare: serves the
+    question if the LLM fails or takes long; it must be asked, and follows only the same question. doubt: not a hit, but
+    a judge may accept it."""
 
     hit: Hit | None = None
     look: Look | None = None
@@ -54,7 +54,7 @@ class Serving(Protocol):
         ...
 
     def joins(self, question: Question, reuse: Reuse) -> float:
-        """The least cosine from which on it joins another one in flight."""
+        """The minimum cosine at which it joins another one in flight."""
         ...
 
     def choose(self, question: Question, lane: str, vector: Vector, found: Sequence[Hit]) -> Choice:
@@ -62,7 +62,7 @@ class Serving(Protocol):
         ...
 
     def in_force(self, question: Question, reuse: Reuse) -> InForce:
-        """What decides about it; for those who explain it. After `prepare`."""
+        """The policy in force, for explanations. Call after `prepare`."""
         ...
 
     def scores(self, question: Question, vector: Vector, found: Sequence[Hit]) -> list[float | None]:

@@ -1,8 +1,8 @@
-"""The stages of a question's way, as metrics and traces time them.
+"""The pipeline's stages, as timed by metrics and traces.
 
-Of a chunk: `exact`, `embed`, `semantic`. Of a question: `turn` (it waits for a slot and the provider's budget), `claim`
-(does it lead or follow?), `llm` (all tries of a call), `follow` (it waits for its leader). `publish` stores, settles
-and publishes, in one round trip.
+Per chunk: `exact`, `embed`, `semantic`. Per question: `turn` (waiting for a slot and the provider's budget), `claim`
+(leading or following), `llm` (all tries of a call), `follow` (waiting for its leader). `publish` stores, settles and
+publishes, in one round trip.
 """
 
 from collections.abc import Iterator
