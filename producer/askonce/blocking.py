@@ -112,7 +112,7 @@ def run(
 
 
 def chosen(client: Client | None, options: ClientOptions) -> Client:
-    """The client that asks. Raises TypeError where there are options for one that is made already."""
+    """The client that asks. Raises TypeError if there are options for one that is made already."""
     if client is not None and options:
         raise TypeError(f"{next(iter(options))} is the client's own: give a client, or its options")
     return client or Client(**options)

@@ -26,7 +26,7 @@ def on_a_loop_of_its_own(
         timeout: Seconds after which the work itself should have ended; a little later it is left alone.
         meanwhile: Called in the caller's thread, twice a second.
 
-    Raises AnswerTimeout where it was left alone, and whatever the work raises.
+    Raises AnswerTimeout if it was left alone, and whatever the work raises.
     """
     began: Future[Running] = Future()
     ended: Future[T] = Future()

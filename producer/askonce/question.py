@@ -164,12 +164,12 @@ class Question:
 
     @property
     def ruled(self) -> bool:
-        """True where the rules of the scope id differ: of its parameters and earlier messages."""
+        """True if the rules of the scope id differ: of its parameters and earlier messages."""
         return self.endpoint == "chat" and bool(self.history or self.params or self.messages)
 
     @property
     def exact_only(self) -> bool:
-        """True where similarity says nothing about the answer."""
+        """True if similarity says nothing about the answer."""
         several = self.params.get("n") not in (None, 1) or self.endpoint == "embeddings"
         return not self.semantic or self.messages is not None or several or self._calls_tools()
 

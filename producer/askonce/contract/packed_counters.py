@@ -30,7 +30,7 @@ def day_of(hour: int) -> int:
 
 
 def unpacked(fields: Mapping[bytes, bytes]) -> Counter[bytes]:
-    """The counters `name|namespace|model` of a packed bucket. Raises ValueError where it is malformed."""
+    """The counters `name|namespace|model` of a packed bucket. Raises ValueError if it is malformed."""
     counts: Counter[bytes] = Counter()
     for owner, packed in fields.items():
         for pair in packed.split(b";"):

@@ -64,7 +64,7 @@ async def _refuse_strangers(settings: ServeSettings) -> None:
 
 
 async def _find_files(settings: ServeSettings) -> None:
-    """Raises ValueError, OSError where the place for files cannot be used."""
+    """Raises ValueError, OSError if the place for files cannot be used."""
     if settings.files is not None:
         await open_blobs(settings.files).delete(["files/none"])
 

@@ -44,7 +44,7 @@ def _alone(answer: Answer) -> dict[str, str | None]:
 
 
 def _sum(amounts: Sequence[float | None]) -> str | None:
-    """As people write it. None where one of them is not known."""
+    """As people write it. None if one of them is not known."""
     known = [amount for amount in amounts if amount is not None]
     if len(known) < len(amounts):
         return None

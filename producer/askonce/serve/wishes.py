@@ -80,7 +80,7 @@ def _header(name: str, value: str) -> str | float:
 
 
 def _taken_out(template: Any, question: Question) -> Question:
-    """The question with the varying text alone. Raises Refused where the last message does not match this template."""
+    """The question with the varying text alone. Raises Refused if the last message does not match this template."""
     if not isinstance(template, str) or template.count(PLACEHOLDER) != 1:
         raise Refused(400, f"a template must contain {PLACEHOLDER} once", param="template")
     head, _, tail = template.partition(PLACEHOLDER)

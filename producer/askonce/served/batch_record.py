@@ -33,7 +33,7 @@ class Wishes:
 
 @dataclass(frozen=True, slots=True)
 class BatchRecord:
-    """key: the name of the one that it came with; '' where nobody needed one.
+    """key: the name of the one that it came with; '' if nobody needed one.
 
     times: by the status that began then; Unix s. counts: total, completed, failed. errors: as OpenAI's.
     """

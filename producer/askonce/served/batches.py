@@ -31,7 +31,7 @@ class Batches:
         self._store, self._keys, self._kept = store, keys, kept
 
     async def create(self, record: BatchRecord, *, seconds: int) -> BatchRecord | None:
-        """A new one, with its times; None where its file is gone. seconds: of its window. Raises TooMany."""
+        """A new one, with its times; None if its file is gone. seconds: of its window. Raises TooMany."""
         keys, space = self._keys, record.namespace
         fields = [part for pair in first_fields(record).items() for part in pair]
         call = ScriptCall(
@@ -59,7 +59,7 @@ class Batches:
         return read_batch(reply)
 
     async def cancel(self, namespace: str, name: str) -> str:
-        """Its status afterwards; '' where there is none."""
+        """Its status afterwards; '' if there is none."""
         if not ID.fullmatch(name):
             return ""
         status: bytes = await self._store.script(CANCEL, [self._keys.batch(namespace, name)], [])

@@ -18,7 +18,7 @@ FOLDERS = ("files", "parts")
 
 
 class Directory:
-    """Raises ValueError where it is not there and cannot be made.
+    """Raises ValueError if it is not there and cannot be made.
 
     Its folders are made now, and never again: where they are missing later, it is another place that stands here, such
     as the mount point of a volume that is away.

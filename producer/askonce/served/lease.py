@@ -124,7 +124,7 @@ class Lease:
 
 
 async def claimed(store: Store, keys: ServedKeys, *, kept: int) -> Lease | None:
-    """A batch that no server runs. None where there is none, or it cannot be read by this release."""
+    """A batch that no server runs. None if there is none, or it cannot be read by this release."""
     prefixes = [keys.open(""), keys.batch("", "").removesuffix(":")]
     reply = await store.script(CLAIM, [keys.due], [*prefixes, int(SECONDS * 1000)])
     record = read_batch(reply[3]) if reply else None

@@ -71,7 +71,7 @@ class Backend(Protocol):
     async def cancel(self, namespace: str, job_ids: Sequence[str]) -> list[bool]: ...
 
     async def store(self, question: Question, body: Mapping[str, Any], ttl: float) -> bool:
-        """ttl: seconds. False where its vector found no room. Raises QueueFull where Redis is nearly full."""
+        """ttl: seconds. False if its vector found no room. Raises QueueFull if Redis is nearly full."""
         ...
 
     async def invalidate(self, epoch: str) -> None:
@@ -79,7 +79,7 @@ class Backend(Protocol):
         ...
 
     async def report_wrong(self, namespace: str, job_id: str, *, drop_entry: bool) -> bool:
-        """Whether that was new. Raises UnknownJob, AnswerTimeout, and ValueError where nothing was matched."""
+        """Whether that was new. Raises UnknownJob, AnswerTimeout, and ValueError if nothing was matched."""
         ...
 
     async def report_right(self, namespace: str, job_id: str) -> bool:

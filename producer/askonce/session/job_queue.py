@@ -33,7 +33,7 @@ MAX_CHUNK_BYTES = MAX_RECORD_BYTES // 8
 """So that a worker reads it, in whatever script the texts are."""
 
 Outcome = InvalidQuestion | QueueFull | None
-"""None where the question is in the queue."""
+"""None if the question is in the queue."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -135,7 +135,7 @@ class MemoryWorker:
         return self._judged(question, said, began if kept else None)
 
     def _judged(self, question: Question, said: str | Mapping[str, Any], began: float | None) -> Answer:
-        """began: when it was asked; None where the answer may not be kept."""
+        """began: when it was asked; None if the answer may not be kept."""
         try:
             body = reply_around(said, question) if isinstance(said, str) else said
             found, broken_off = verdict(body), fault(body)

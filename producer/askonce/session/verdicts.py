@@ -85,7 +85,7 @@ class Verdicts:
         return False
 
     async def judge_waiting(self, pair: str, *, right: bool) -> bool:
-        """The same of a match that waits for it, by its id. Raises LookupError where none does."""
+        """The same of a match that waits for it, by its id. Raises LookupError if none does."""
         [raw] = await self._store.pipeline([("HGET", self._keys.waiting, pair)])
         label = _read(raw)
         if label is None:

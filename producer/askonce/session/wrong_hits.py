@@ -26,8 +26,8 @@ MOST_PAIRS = 100_000
 class Report:
     """One wrong hit.
 
-    pair: the record of the two questions; empty where the answer was not another question's.
-    entry: the fingerprint of the entry that holds the answer. match: the two; None where there is no pair.
+    pair: the record of the two questions; empty if the answer was not another question's.
+    entry: the fingerprint of the entry that holds the answer. match: the two; None if there is no pair.
     """
 
     pair: bytes

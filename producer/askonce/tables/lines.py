@@ -14,7 +14,7 @@ class RawLine:
 
     Attributes:
         number: From 1; blank lines are counted.
-        data: Its bytes. None where there are none to read.
+        data: Its bytes. None if there are none to read.
         reason: Why there are none.
     """
 

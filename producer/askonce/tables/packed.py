@@ -24,7 +24,7 @@ class Unpacker(Protocol):
         """Plain blocks of a bounded size."""
 
     def end(self) -> Iterator[bytes]:
-        """What is left. Raises ValueError where the input is cut off."""
+        """What is left. Raises ValueError if the input is cut off."""
 
 
 class PlainInput:

@@ -11,7 +11,7 @@ MISSING = "Parquet needs pyarrow: pip install 'askonce[tables]'"
 
 
 class ParquetRows:
-    """Raises ValueError where there is no pyarrow, or the file is no Parquet file."""
+    """Raises ValueError if there is no pyarrow, or the file is no Parquet file."""
 
     def __init__(self, path: str) -> None:
         try:

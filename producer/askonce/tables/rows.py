@@ -53,7 +53,7 @@ def read_rows(
         check: Looks at the names of the columns that a CSV or TSV file begins with.
         columns: Those of Parquet that are read; None: all.
 
-    Raises ValueError where the file cannot be read, or is damaged.
+    Raises ValueError if the file cannot be read, or is damaged.
     """
     kind = kind or kind_of(path)
     if kind == "parquet":

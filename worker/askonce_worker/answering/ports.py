@@ -20,7 +20,7 @@ Vector = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """What the LLM said: the provider's body, otherwise untouched. cost: billionths, None where its price is not known.
+    """What the LLM said: the provider's body, otherwise untouched. cost: billionths, None if its price is not known.
     tier: how it was paid."""
 
     body: dict[str, Any]

@@ -66,7 +66,7 @@ class Serving(Protocol):
         ...
 
     def scores(self, question: Question, vector: Vector, found: Sequence[Hit]) -> list[float | None]:
-        """What that makes of each candidate; None where it is the cosine, or cannot be told."""
+        """What that makes of each candidate; None if it is the cosine, or cannot be told."""
         ...
 
 

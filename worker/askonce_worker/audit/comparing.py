@@ -36,7 +36,7 @@ def is_plain(body: Mapping[str, Any]) -> bool:
 
 
 def compare(fresh: Mapping[str, Any], cached: Mapping[str, Any]) -> bool | None:
-    """Whether both say the same; None where that takes a judge."""
+    """Whether both say the same; None if that takes a judge."""
     if _said(fresh) == _said(cached):
         return True
     return False if is_plain(cached) else None
@@ -82,7 +82,7 @@ def _value(text: str) -> Any:
 
 
 def _json(text: str) -> Any:
-    """An object or an array, its texts and numbers as `_label` has them; None where it is none."""
+    """An object or an array, its texts and numbers as `_label` has them; None if it is none."""
     if not text.startswith(("{", "[")) or len(text) > MOST_JSON:
         return None
     try:

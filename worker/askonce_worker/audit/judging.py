@@ -80,7 +80,7 @@ def message(pairs: Sequence[Compared]) -> str:
 
 
 def read_verdicts(reply: str, count: int, letters: str) -> list[bool] | None:
-    """Whether each has the first of the two letters. None where the reply is not as it should be."""
+    """Whether each has the first of the two letters. None if the reply is not as it should be."""
     found = _BETWEEN.sub("", reply).upper()
     if len(found) != count or not set(found) <= set(letters):
         return None

@@ -25,7 +25,7 @@ class Learnt:
 
 
 def learn(records: Records) -> Learnt | None:
-    """None where the labels are too few, or of one kind."""
+    """None if the labels are too few, or of one kind."""
     count = len(records)
     if count < LEAST or records.right.all() or not records.right.any():
         return None

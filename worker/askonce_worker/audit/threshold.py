@@ -21,7 +21,7 @@ BRAKES = ((1 / 2, 1.0), (1 / 4, 1.5), (1 / 8, 2.0))
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """threshold: None where nothing may be served. promised: hits, as a share of the requests."""
+    """threshold: None if nothing may be served. promised: hits, as a share of the requests."""
 
     threshold: float | None
     promised: float

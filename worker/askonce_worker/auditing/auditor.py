@@ -47,7 +47,7 @@ class Auditor:
             self._compare(item, look, Completion(dict(body)) if own and body is not None else None)
 
     def _compare(self, item: Finished, look: Look, completion: Completion | None) -> None:
-        """completion: the question's own; None where there is none."""
+        """completion: the question's own; None if there is none."""
         if completion is None or not look.comparable or verdict(completion.body) is not CompletionVerdict.GOOD:
             self._recorder.unknown(item.question, look.version, look.bin, _weight(item, look))
             return

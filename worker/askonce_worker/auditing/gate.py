@@ -148,7 +148,7 @@ class JudgeGate:
         return [_word(b"right", own, _word(b"same", said)) for own, said in zip(people, judge, strict=True)]
 
     def _judged(self, item: OpenQuestion, doubt: Doubt) -> "asyncio.Future[bool | None] | None":
-        """The verdict to come; None where none can be hoped for. Of the same pair there is one at a time."""
+        """The verdict to come; None if none can be hoped for. Of the same pair there is one at a time."""
         name, question, other = _id(item, doubt), item.question, doubt.hit.entry
         known = self._known.get(name)
         if known is not None:

@@ -26,7 +26,7 @@ class JudgeLedger:
         self._remembered = remembered
 
     async def verdicts(self, pairs: Sequence[str]) -> list[bool | None]:
-        """What it said of each pair before; None where it was not asked."""
+        """What it said of each pair before; None if it was not asked."""
         known: list[bytes | None] = await self._redis.hmget(self._remembered, list(pairs))
         return [None if said is None else said == SAME for said in known]
 

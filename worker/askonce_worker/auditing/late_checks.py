@@ -49,7 +49,7 @@ class LateChecks:
         self._under_way: dict[tuple[str, str], list[Told]] = {}
 
     def check(self, question: Question, look: Look, told: Told) -> None:
-        """told: called with the LLM's answer, or with None where it is not asked after all."""
+        """told: called with the LLM's answer, or with None if it is not asked after all."""
         same = self._under_way.get((question.fingerprint, look.entry))
         if same is not None:  # asked once for all
             same.append(told)

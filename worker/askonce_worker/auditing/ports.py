@@ -8,7 +8,7 @@ from askonce.question import Question
 from askonce_worker.audit.looks import Look
 
 Told = Callable[[bool | None], None]
-"""Called with the verdict; None where there is none."""
+"""Called with the verdict; None if there is none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,7 @@ class StoredRecords:
         self._refusals = refusals
 
     async def of(self, group: str) -> Records | None:
-        """The oldest first. None where there are none. Raises SemanticCacheDown."""
+        """The oldest first. None if there are none. Raises SemanticCacheDown."""
         key, last, most = self._keys.audit.records(group), "+", KEPT
         rows: list[tuple[Record, Vector, Vector]] = []
         read = 0

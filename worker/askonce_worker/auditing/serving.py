@@ -162,7 +162,7 @@ def group_of(question: Question) -> str:
 
 
 def _look_at(found: Sequence[Hit], rank: int, vector: Vector, policy: Policy) -> Look | None:
-    """None where its score takes a vector that is not there."""
+    """None if its score takes a vector that is not there."""
     hit, (margin, density) = found[rank], among([each.similarity for each in found], rank)
     entry = hit.entry
     other = vector if policy.weights is None or hit.vector is None else hit.vector

@@ -21,7 +21,7 @@ def grpc_port(parts: SplitResult) -> int:
 
 
 def too_old(version: str) -> str | None:
-    """Why a server of this version is refused; None where it is not, or its version cannot be read."""
+    """Why a server of this version is refused; None if it is not, or its version cannot be read."""
     return f"Qdrant {version} is too old: at least {_dotted(OLDEST)} is needed" if _is_below(version, OLDEST) else None
 
 
@@ -35,7 +35,7 @@ def advice(version: str) -> str | None:
 async def address_fault(url: str) -> str | None:
     """What is wrong at the address of a Qdrant that does not answer over gRPC, and what to write instead.
 
-    None where it cannot be told from outside. Never raises; takes a few seconds at most.
+    None if it cannot be told from outside. Never raises; takes a few seconds at most.
     """
     parts = urlsplit(url)
     host, port = parts.hostname or "", grpc_port(parts)
@@ -61,7 +61,7 @@ async def address_fault(url: str) -> str | None:
 
 
 async def _first_bytes(host: str, port: int) -> bytes | None:
-    """What a server says to a plain HTTP request: b'' for nothing, None where there is no server."""
+    """What a server says to a plain HTTP request: b'' for nothing, None if there is no server."""
     try:
         async with asyncio.timeout(LOOK_SECONDS):
             reader, writer = await asyncio.open_connection(host, port)

@@ -66,7 +66,7 @@ TROUBLES = {
 
 
 def undelivered(error: SemanticCacheDown, *, queries: int) -> Undelivered:
-    """What a failure means for searches that wait. queries: in the request that failed; 0 where it was no search."""
+    """What a failure means for searches that wait. queries: in the request that failed; 0 if it was no search."""
     cause, words = _origin(error), str(error)[:MOST_WORDS]
     if isinstance(cause, TimeoutError):
         return Undelivered(Trouble.SLOW, status=words)

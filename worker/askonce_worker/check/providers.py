@@ -80,7 +80,7 @@ async def llm(settings: Settings) -> Finding:
 
 
 async def _models(client: AsyncOpenAI) -> list[str]:
-    """Empty where the provider has no list of models, or one in a form of its own."""
+    """Empty if the provider has no list of models, or one in a form of its own."""
     try:
         return [model.id async for model in client.models.list()]
     except APIStatusError as error:

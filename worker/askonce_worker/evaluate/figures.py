@@ -37,7 +37,7 @@ class Scores:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """wrong: share of all pairs, with its 95 % interval. precision: None where nothing hits."""
+    """wrong: share of all pairs, with its 95 % interval. precision: None if nothing hits."""
 
     threshold: float
     pairs: int

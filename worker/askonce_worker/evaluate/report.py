@@ -34,7 +34,7 @@ class Measured:
 @dataclass(frozen=True, slots=True)
 class Row:
     """One threshold, without and with the guard. lost: share of the hits of same-answer pairs that the guard turns
-    down; None where there are none."""
+    down; None if there are none."""
 
     bare: Figures
     guarded: Figures
@@ -47,8 +47,8 @@ class FileReport:
 
     rows: over all pairs, one a threshold.
     at_max_error: over all pairs, without and with the guard, each where its wrong hits reach the limit.
-    held_out: the chosen threshold on the held-out pairs; None where none could be chosen.
-    pairs_needed: how many pairs the file needs, both halves together, to show the limit; None where it has shown it.
+    held_out: the chosen threshold on the held-out pairs; None if none could be chosen.
+    pairs_needed: how many pairs the file needs, both halves together, to show the limit; None if it has shown it.
     rules: each rule of the guard by itself, over all pairs, at the least threshold shown and at the chosen one.
     """
 
@@ -67,7 +67,7 @@ class FileReport:
 class Report:
     """What follows from all files, with the guard on.
 
-    chosen: on one half of the pairs; None where even a cosine of 1 has too many wrong hits.
+    chosen: on one half of the pairs; None if even a cosine of 1 has too many wrong hits.
     threshold: the chosen one, if the other half of every file shows that it keeps max_error; else None.
     """
 
@@ -113,7 +113,7 @@ def _of_file(file: Measured, thresholds: list[float], chosen: float | None, max_
 
 
 def _pairs_needed(held_out: Row | None, max_error: float) -> int | None:
-    """For both halves; None where the held-out half shows the limit."""
+    """For both halves; None if the held-out half shows the limit."""
     if held_out is None:
         return 2 * pairs_needed(0.0, max_error)
     found = held_out.guarded

@@ -52,7 +52,7 @@ class ExplainJob:
         neighbours: Neighbours | None,
         knowledge: Knowledge,
     ) -> None:
-        """matcher: that of `serving`. neighbours: None where there is no Qdrant."""
+        """matcher: that of `serving`. neighbours: None if there is no Qdrant."""
         self._clock = clock
         self._matcher = matcher
         self._serving = serving

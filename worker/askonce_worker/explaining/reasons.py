@@ -15,7 +15,7 @@ ELSEWHERE: dict[tuple[str, ...], str] = {("scope",): "other_scope", ("epoch",): 
 class Found:
     """The result of a similarity lookup.
 
-    reason: why there was none, and its detail; '' where there was one. note: what is missing of it.
+    reason: why there was none, and its detail; '' if there was one. note: what is missing of it.
     """
 
     reason: str = ""

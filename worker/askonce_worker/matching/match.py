@@ -57,7 +57,7 @@ class Reuse:
 class Matcher:
     """The rules of a semantic hit and of joining in flight: one and the same.
 
-    threshold: least cosine similarity; None where nothing is known of the embedding model: exact matches only.
+    threshold: least cosine similarity; None if nothing is known of the embedding model: exact matches only.
     max_chars: a longer text without a template is matched exactly only. never: questions whose answers are not kept.
     reported: whether a question and the text of another one of its scope were reported as a wrong match.
     """
@@ -133,6 +133,6 @@ class Matcher:
         return self._threshold is not None
 
     def about_now(self, text: str) -> str:
-        """The words by which a question asks about now; '' where there are none."""
+        """The words by which a question asks about now; '' if there are none."""
         found = None if self._never is None else self._never.search(text)
         return "" if found is None else found.group()

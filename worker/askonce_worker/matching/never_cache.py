@@ -23,7 +23,7 @@ ABOUT_NOW = (_ENGLISH, _CHINESE)
 
 
 def never_cached(setting: str) -> re.Pattern[str] | None:
-    """One pattern for all of them; None where there are none.
+    """One pattern for all of them; None if there are none.
 
     setting: '' for the built-in ones, `off`, or regular expressions instead of them, one a line or, all in one line,
     with commas between them. Letters match in either case. Raises ValueError for one that is malformed.

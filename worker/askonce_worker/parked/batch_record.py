@@ -53,7 +53,7 @@ class BatchRecord:
 
 
 def read_batch(name: str, fields: Mapping[bytes, bytes]) -> BatchRecord:
-    """Raises ValueError where it cannot be read."""
+    """Raises ValueError if it cannot be read."""
     texts = {key.decode(): value.decode() for key, value in fields.items()}
     if texts.get("v") != str(VERSION) or texts.get("state") not in STATES or "model" not in texts:
         raise ValueError("not a batch of version 1")

@@ -123,7 +123,7 @@ class Tending:
 
     @asynccontextmanager
     async def _locked(self) -> AsyncIterator[bytes]:
-        """The lock's token while it is ours; empty where another worker has it."""
+        """The lock's token while it is ours; empty if another worker has it."""
         lock = self._redis.lock(self._keys.parked_lock, timeout=self._locked_for, blocking=False)
         if not await lock.acquire():
             yield b""

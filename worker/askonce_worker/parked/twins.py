@@ -34,7 +34,7 @@ class ParkedVectors(Protocol):
 
 
 class Twins:
-    """vectors: None where nothing is similar."""
+    """vectors: None if nothing is similar."""
 
     def __init__(self, vectors: ParkedVectors | None) -> None:
         self._vectors = vectors

@@ -19,14 +19,14 @@ def cleaned(value: str) -> str:
 
 
 def checked_key(key: str) -> str:
-    """The key. Raises ValueError where no header can carry it."""
+    """The key. Raises ValueError if no header can carry it."""
     if not SENDABLE.fullmatch(key):
         raise ValueError("it has a character that is not allowed in a header (a line break, or not ASCII)")
     return key
 
 
 def checked_url(url: str) -> str:
-    """The URL. Raises ValueError where it is none of an HTTP server, with what to write instead."""
+    """The URL. Raises ValueError if it is none of an HTTP server, with what to write instead."""
     if not SENDABLE.fullmatch(url) or " " in url:
         raise ValueError("it has a character that is not allowed in a URL (white space, a line break, or not ASCII)")
     if "://" not in url:

@@ -48,7 +48,7 @@ DEEPEST = 5
 class ErrorReply:
     """words: for people, '' if there are none. codes: the provider's names for the error. pause: seconds it asks for.
 
-    body: an error object of OpenAI's shape, at least its `message`. None where nothing was sent.
+    body: an error object of OpenAI's shape, at least its `message`. None if nothing was sent.
     """
 
     words: str = ""

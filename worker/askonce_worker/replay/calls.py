@@ -19,9 +19,9 @@ class NoCall(Exception):
 class Call:
     """What the log says of one call to an LLM.
 
-    asked: Unix seconds; None where the log does not say. seconds: until the answer. body: the answer as a chat
+    asked: Unix seconds; None if the log does not say. seconds: until the answer. body: the answer as a chat
     completion, with its usage. cost: billionths, as the log has it. key: what joins a request and an answer that stand
-    in two rows; '' where they stand in one.
+    in two rows; '' if they stand in one.
     """
 
     question: Question

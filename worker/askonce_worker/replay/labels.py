@@ -25,7 +25,7 @@ class Labels:
         self._known: OrderedDict[int, dict[str, Any] | None] = OrderedDict()
 
     def judge(self, number: int, source: int) -> bool | None:
-        """Whether the answer of one call serves another, by both their answers; None where these cannot tell."""
+        """Whether the answer of one call serves another, by both their answers; None if these cannot tell."""
         fresh, cached = self._answer(number), self._answer(source)
         if fresh is None or cached is None or not is_plain(cached):
             return None

@@ -19,13 +19,13 @@ from askonce_worker.replay.world import Kind, Outcome, World
 
 FOR_EVER = float("inf")
 Body = Mapping[str, Any] | None
-"""The call's answer; without choices where the log has its usage alone; None where it has neither."""
+"""The call's answer; without choices where the log has its usage alone; None if it has neither."""
 
 
 @dataclass(frozen=True, slots=True)
 class Player:
     """main: the place of the configured world. ttl: seconds for which an answer serves; endless where the log has no
-    times. candidates: None where nothing is matched by similarity."""
+    times. candidates: None if nothing is matched by similarity."""
 
     worlds: Sequence[World]
     main: int

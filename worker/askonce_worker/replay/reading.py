@@ -27,7 +27,7 @@ class ReadLog:
     """What became of the rows of a log.
 
     left_out: rows that are no calls that were answered. bad: malformed ones, both by their reason. examples: where the
-    first of these stand. replies: answers that stand in rows of their own. complete: False where reading was ended.
+    first of these stand. replies: answers that stand in rows of their own. complete: False if reading was ended.
     """
 
     rows: int = 0

@@ -34,7 +34,7 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """files: the log's names. complete: False where it was ended before its end. without: distinct questions that have
+    """files: the log's names. complete: False if it was ended before its end. without: distinct questions that have
     no vector. embedded: texts that the model was asked for."""
 
     files: Sequence[str]
@@ -127,7 +127,7 @@ def _latency(tally: Tally) -> Record | None:
 
 
 def _judged(judged: Judged, matches: int, calls: int) -> Record:
-    """share, low, high: of the matches; None where none could be judged. of_calls: the same of all calls."""
+    """share, low, high: of the matches; None if none could be judged. of_calls: the same of all calls."""
     share = judged.wrong / judged.matches if judged.matches else None
     low, high = wilson(judged.wrong, judged.matches)
     part = matches / calls if calls else 0.0

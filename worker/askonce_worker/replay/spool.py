@@ -31,7 +31,7 @@ FIELDS = ("text", "namespace")
 
 @dataclass(frozen=True, slots=True)
 class Spooled:
-    """A call as it is played. number: its place in the log. body: its answer, as JSON; None where there is none."""
+    """A call as it is played. number: its place in the log. body: its answer, as JSON; None if there is none."""
 
     number: int
     asked: float
@@ -87,7 +87,7 @@ class Spool:
         self._calls, self._replies = [], []
 
     def drop_without_time(self) -> int:
-        """Where some calls have a time, those without cannot be played. How many these were; 0 where none has one."""
+        """Where some calls have a time, those without cannot be played. How many these were; 0 if none has one."""
         [timed] = self._database.execute("SELECT count(asked) FROM calls").fetchone()
         if not timed or timed == self.count:
             return 0
@@ -96,7 +96,7 @@ class Spool:
         return int(dropped)
 
     def span(self) -> tuple[float, float] | None:
-        """The first and the last time; None where the log has none."""
+        """The first and the last time; None if the log has none."""
         first, last = self._database.execute("SELECT min(asked), max(asked) FROM calls").fetchone()
         return None if first is None else (first, last)
 

@@ -22,7 +22,7 @@ class Latencies:
         self.counts[round(STEPS_OF_TEN * math.log10(max(seconds, 0.001)))] += 1
 
     def quantile(self, share: float) -> float | None:
-        """Seconds, to 6 %; None where nothing was measured."""
+        """Seconds, to 6 %; None if nothing was measured."""
         left = share * sum(self.counts.values())
         for step, count in sorted(self.counts.items()):
             left -= count
@@ -46,7 +46,7 @@ class Judged:
 
 class Played(NamedTuple):
     """A call, and what became of it in each world. rights: what the answers say of each world's match of two different
-    questions; None where they cannot tell. repeat: the same of a match of the same question."""
+    questions; None if they cannot tell. repeat: the same of a match of the same question."""
 
     outcomes: list[Outcome]
     rights: list[bool | None]

@@ -20,7 +20,7 @@ AHEAD = 3
 
 @dataclass(slots=True)
 class Item:
-    """A call that is to be played. number: of its question. vector: None where it is matched exactly only."""
+    """A call that is to be played. number: of its question. vector: None if it is matched exactly only."""
 
     call: Spooled
     question: Question
@@ -36,7 +36,7 @@ class Window:
 
 
 class Windows:
-    """vectors: None where nothing is matched by similarity. without: distinct questions without a vector, that should
+    """vectors: None if nothing is matched by similarity. without: distinct questions without a vector, that should
     have one."""
 
     def __init__(self, templates: Templates, matcher: Matcher, texts: Texts, vectors: Vectors | None) -> None:

@@ -54,7 +54,7 @@ class AnswerValidator:
             raise BadSchema(refused)
 
     def errors(self, schema: bytes, value: Any) -> list[str]:
-        """What of a JSON value does not fit, some of it; empty where all does. Raises BadSchema and NotValidated."""
+        """What of a JSON value does not fit, some of it; empty if all does. Raises BadSchema and NotValidated."""
         self.check(schema)
         return self._looked(schema, dumps(value))
 

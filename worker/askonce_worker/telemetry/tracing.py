@@ -108,7 +108,7 @@ def _origin(traces: Sequence[str]) -> "tuple[Context | None, list[Link]]":
 
 
 def tracing() -> Tracing | None:
-    """None where the API is not installed, or no provider is set."""
+    """None if the API is not installed, or no provider is set."""
     try:
         from opentelemetry import trace  # noqa: PLC0415
     except ImportError:

@@ -34,7 +34,7 @@ GATE = {
 
 
 def wrong_rate_metrics(rates: WrongRates | None) -> list[Metric]:
-    """None where the rate is unknown."""
+    """None if the rate is unknown."""
     if rates is None:
         return []
     groups = {ALL: rates.all, **{each.group: each for each in rates.groups[:MOST]}}

@@ -11,7 +11,7 @@ EXCERPT = 160
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """at: Unix s. questions: how many; texts: the beginnings of the first. namespace: '' where it cannot be read."""
+    """at: Unix s. questions: how many; texts: the beginnings of the first. namespace: '' if it cannot be read."""
 
     job: str
     cause: str

@@ -42,7 +42,7 @@ FRESH, LATELY = 10.0, 3.0
 
 class Page:
     def __init__(self, client: Client, doorman: Doorman, store: Store) -> None:
-        """Raises ValueError where a setting is malformed."""
+        """Raises ValueError if a setting is malformed."""
         settings = client_settings({})
         self._stack = AsyncExitStack()
         self._client, self._prices = client, load_prices(settings.prices)

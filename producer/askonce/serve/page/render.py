@@ -69,7 +69,7 @@ class Renderer:
     def page(
         self, request: Request, template: str, viewer: Viewer | None, *, status: int = 200, **facts: Any
     ) -> Response:
-        """viewer: None where nobody is known."""
+        """viewer: None if nobody is known."""
         root = request.scope.get("root_path") or ""
         html = self._jinja.get_template(template).render(
             root=root, viewer=viewer, may_change=viewer is not None and viewer.may_change, **facts

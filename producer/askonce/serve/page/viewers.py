@@ -80,7 +80,7 @@ class Viewers:
         return viewer, form
 
     async def log_in(self, request: Request) -> Viewer | None:
-        """None where the key is not known, or may not read. Raises Refused, StoreUnreachable."""
+        """None if the key is not known, or may not read. Raises Refused, StoreUnreachable."""
         form = await checked_form(request, request.cookies.get(COOKIE, ""))
         key = await self._doorman.key_of(digest_of(form.text("key").strip()))
         if key is None or "read" not in key.rights:

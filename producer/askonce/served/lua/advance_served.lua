@@ -3,9 +3,9 @@
 -- Uses: note_due
 --
 -- KEYS: open batches of the namespace, the batch, due namespaces
--- ARGV: 1 batch   2 namespace   3 fence   4 status   5 seconds for which it is kept from now on, 0 where it goes on
+-- ARGV: 1 batch   2 namespace   3 fence   4 status   5 seconds for which it is kept from now on, 0 if it goes on
 --       then fields, name and value
--- Returns its status: one that is being cancelled stays so until its end. '' where another server has taken it.
+-- Returns its status: one that is being cancelled stays so until its end. '' if another server has taken it.
 if redis.call('HGET', KEYS[2], 'fence') ~= ARGV[3] then
   return ''
 end

@@ -6,7 +6,7 @@
 -- ARGV: 1 batch   2 namespace   3 seconds of its window   4 seconds for which it is kept after its end
 --       5 seconds of the longest window   6 most open batches of the namespace
 --       then its fields, name and value
--- Returns 1, 0 where there is no such file, or -1 where there are as many open batches as there may be.
+-- Returns 1, 0 if there is no such file, or -1 if there are as many open batches as there may be.
 if redis.call('EXISTS', KEYS[1]) == 0 then
   return 0
 end

@@ -4,7 +4,7 @@
 --
 -- KEYS: open batches of the namespace, the batch, due namespaces
 -- ARGV: 1 batch   2 namespace   3 fence   4 ms from now on for which no other server takes it   5 completed   6 failed
--- Returns its status, or '' where another server has taken it.
+-- Returns its status, or '' if another server has taken it.
 if redis.call('HGET', KEYS[2], 'fence') ~= ARGV[3] or not redis.call('ZSCORE', KEYS[1], ARGV[1]) then
   return ''
 end

@@ -4,7 +4,7 @@
 -- KEYS: the file's record, files of the namespace, when bytes go, the batch whose results it has (none for an upload)
 -- ARGV: 1 record   2 seconds of its life   3 when they end (Unix s)   4 file   5 namespace/file
 --       6 when it was made (Unix ms)   7 fence
--- Returns 1; 0 where another server has taken the batch, or its bytes are cleared away.
+-- Returns 1; 0 if another server has taken the batch, or its bytes are cleared away.
 if KEYS[4] and redis.call('HGET', KEYS[4], 'fence') ~= ARGV[7] then
   return 0
 end

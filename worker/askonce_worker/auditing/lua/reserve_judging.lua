@@ -2,7 +2,7 @@
 --
 -- ARGV: 1 prefix of the days' figures   2 what may be spent in a day   3 what the call may cost (money)
 --       4 seconds for which the figures are kept
--- Returns the day (Unix days), or 0 where that is too much.
+-- Returns the day (Unix days), or 0 if that is too much.
 local today = math.floor(redis.call('TIME')[1] / 86400)
 local day = ARGV[1] .. today
 if tonumber(redis.call('HGET', day, 'cost') or 0) + tonumber(ARGV[3]) > tonumber(ARGV[2]) then

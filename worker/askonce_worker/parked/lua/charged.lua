@@ -4,7 +4,7 @@
 -- Also if nothing was reserved: its namespace may have had no budget when the line was sent.
 --
 -- billed: billionths, '' for nothing, '?' for as much as was set aside   payer: `namespace|period|limit`, the last two
--- empty where this worker knows of no budget   spent: by namespace {billionths so far, period, limit}
+-- empty if this worker knows of no budget   spent: by namespace {billionths so far, period, limit}
 local function charge(prefix, id, billed, payer, spent)
   local namespace, period, limit = string.match(payer, '^(.*)|(.*)|(.*)$')
   local nano = tonumber(billed == '?' and redis.call('HGET', prefix .. 'question:' .. id, 'aside') or billed)

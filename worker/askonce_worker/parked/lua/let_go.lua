@@ -7,7 +7,7 @@
 -- ARGV: 1 prefix of the keys   2 token   3 prefix of job records   4 function   5 lifetime of a result in ms
 --       6 prefix of the result keys (without namespace)   7 id   8 their fields, joined by line feeds
 --       9... of each job as in requeued.lua
--- Returns 1, 0 where it is gone, -1 where another worker has the lock.
+-- Returns 1, 0 if it is gone, -1 if another worker has the lock.
 if not is_holder(KEYS[1], ARGV[2]) then
   return -1
 end

@@ -4,7 +4,7 @@
 --
 -- KEYS: lock
 -- ARGV: 1 prefix of the keys   2 token   3 from   4 to   5 tries to add   6... ids
--- Returns how many were moved, or -1 where another worker has the lock.
+-- Returns how many were moved, or -1 if another worker has the lock.
 if not is_holder(KEYS[1], ARGV[2]) then
   return -1
 end

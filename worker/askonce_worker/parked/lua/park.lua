@@ -2,7 +2,7 @@
 --
 -- KEYS: load
 -- ARGV: 1 prefix of the keys   2 prefix of the result keys (without namespace)
---       3... of each: id, namespace:job id, fingerprint, deadline (Unix ms), who waits, scope's name, scope ('' where it
+--       3... of each: id, namespace:job id, fingerprint, deadline (Unix ms), who waits, scope's name, scope ('' if it
 --       was given before), question, epochs, vector or ''
 -- Returns for each: 1 parked, 0 no longer pending; or {-1} if the provider has no batches.
 if redis.call('EXISTS', ARGV[1] .. 'none') == 1 then

@@ -7,7 +7,7 @@
 -- ARGV: 1 prefix of the keys   2 token   3 prefix of job records   4 function   5 lifetime of a result in ms
 --       6 prefix of the result keys (without namespace)   7 how many questions   8... of each: id, how many wait for it
 --       then of each job as in requeued.lua
--- Returns of each question 1, or 0 where somebody more waits or it is gone: then none goes. {-1} where another worker has
+-- Returns of each question 1, or 0 if somebody more waits or it is gone: then none goes. {-1} where another worker has
 -- the lock.
 if not is_holder(KEYS[1], ARGV[2]) then
   return {-1}

@@ -9,7 +9,7 @@
 -- ARGV: 1 prefix of the keys   2 token   3 prefix of the hourly counters   4 batch
 --       5... of each: id, counters (`name count` of each, joined by line feeds), counters of the batch alike, what it
 --       was billed, who pays (both as in charged.lua)
--- Returns the namespaces that keep_spent names, or -1 where another worker has the lock.
+-- Returns the namespaces that keep_spent names, or -1 if another worker has the lock.
 if not is_holder(KEYS[1], ARGV[2]) then
   return -1
 end

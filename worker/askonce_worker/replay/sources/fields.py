@@ -38,7 +38,7 @@ def as_object(value: Any) -> Fields | None:
 
 
 def unix(value: Any) -> float | None:
-    """Unix seconds; None where there is no time. Raises BadCall."""
+    """Unix seconds; None if there is no time. Raises BadCall."""
     if value is None or value == "":
         return None
     if isinstance(value, datetime):
@@ -75,7 +75,7 @@ def count(value: Any) -> int:
 
 
 def usage_of(prompt: int, completion: int, cached: int = 0) -> dict[str, Any] | None:
-    """As a chat completion has it; None where nothing was counted."""
+    """As a chat completion has it; None if nothing was counted."""
     if not prompt and not completion:
         return None
     details = {"prompt_tokens_details": {"cached_tokens": cached}} if cached else {}
