@@ -480,6 +480,12 @@ APART = {
         ("Como instalar Windows", "Como desinstalar Windows"),
         ("conectar el router", "desconectar el router"),
         ("Ist Windows kostenlos", "Ist Windows kostenpflichtig"),
+        ("Router sperren", "Router entsperren"),
+        ("photo masculin", "photo féminin"),
+        ("come importare video", "come esportare video"),
+        ("test activar", "test desactivar"),
+        ("test connettere", "test mai connettere"),
+        ("un ticket", "jamais un ticket"),
     ],
     "letter case in a program": [
         ("let It = 1; it(x)", "let it = 1; it(x)"),

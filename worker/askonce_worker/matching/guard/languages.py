@@ -28,6 +28,8 @@ _STEMMERS = {
     "de": "german", "fr": "french", "es": "spanish", "pt": "portuguese", "it": "italian", "ru": "russian",
     "ar": "arabic", "hi": "hindi",
 }  # fmt: skip
+BLANKED = tuple(_STEMMERS)
+"""Those that are written with blanks between words."""
 KNOWN = frozenset({"en", "zh", "ja", "ko", *_STEMMERS})
 SURE = 1.0
 """From so many short words of its own on a language is sure; a word of two languages is half of one's own."""

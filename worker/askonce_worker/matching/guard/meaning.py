@@ -3,12 +3,14 @@
 import re
 from itertools import pairwise
 
+from askonce_worker.matching.guard import guesses
 from askonce_worker.matching.guard.affixes import one_letter_denies, opposed, reverses
 from askonce_worker.matching.guard.features import Features
+from askonce_worker.matching.guard.guesses import stand_apart
 from askonce_worker.matching.guard.negation import Polarity
 from askonce_worker.matching.guard.question_class import another_answer
 from askonce_worker.matching.guard.rewording import LESS, LITTLE, MOST, MUCH, rewording, unmatched
-from askonce_worker.matching.guard.words import ADDITIVE, QUALIFIERS, TIMELESS, UNDOING, WIDTH
+from askonce_worker.matching.guard.words import ADDITIVE, QUALIFIERS, TIMELESS, UNDOING
 
 
 def numbers_differ(a: Features, b: Features) -> bool:
@@ -46,7 +48,9 @@ _PERCENT = re.compile(r"\bper ?cent|\bpct\b")
 
 def polarity_differs(a: Features, b: Features) -> bool:
     """One denies, the other does not, and they say the same otherwise: 'I forgot' and 'I cannot remember' are one."""
-    if not _one_denies(a, b) or _stand_apart(a.opposites, b.opposites) or _not_yet(a, b):
+    if not _one_denies(a, b):
+        return guesses.one_denies(a, b)
+    if stand_apart(a.opposites, b.opposites) or _not_yet(a, b):
         return False
     if a.vocabulary is not b.vocabulary:
         return True  # one of the two languages is a wrong guess, and no word looks like its counterpart
@@ -69,14 +73,14 @@ def _not_yet(a: Features, b: Features) -> bool:
 
 def opposites(a: Features, b: Features) -> bool:
     """One text has one side of an opposition alone, the other the other: install, uninstall."""
-    if _stand_apart(a.opposites, b.opposites):
+    if stand_apart(a.opposites, b.opposites):
         return (
             not _one_denies(a, b) and not _one_undoes(a, b) and (_is_foreign(a, b) or rewording(a, b) <= MUCH)
         )  # 'wrong', 'not right'
     words_a, words_b = a.counts.keys() - b.counts.keys(), b.counts.keys() - a.counts.keys()
     if _undo(words_a, words_b) or _undo(words_b, words_a) or _goes_out(a, b) or _goes_out(b, a):
         return True
-    return _affixes_oppose(a, b)
+    return _affixes_oppose(a, b) or guesses.oppose(a, b)
 
 
 def _affixes_oppose(a: Features, b: Features) -> bool:
@@ -122,15 +126,7 @@ _PARTICLE = re.compile(r"\b(\w+) (in|out)\b")
 
 def kinds_differ(a: Features, b: Features) -> bool:
     """Each text has a member of one kind that the other lacks: Monday, Friday."""
-    return _stand_apart(a.kinds, b.kinds) and rewording(a, b) <= MOST
-
-
-def _stand_apart(a: frozenset[int], b: frozenset[int]) -> bool:
-    """Each has a place in one line where the other has none."""
-    if a <= b or b <= a:
-        return False
-    lines_b = {place // WIDTH for place in b - a}
-    return any(place // WIDTH in lines_b for place in a - b)
+    return stand_apart(a.kinds, b.kinds) and rewording(a, b) <= MOST
 
 
 def asks_else(a: Features, b: Features) -> bool:
