@@ -17,7 +17,7 @@ class Ask:
 
     key: unique among the open questions of this worker. asked_ms: when it was submitted, Unix ms of Redis's clock.
     slow: as a leader it may take long, because of its tier. patient: it may follow a slow leader. avoids: leaders whose
-        outcome did not answer it.
+    outcome did not answer it.
     """
 
     key: str

@@ -1,1 +1,1 @@
-"""Policies in force, and what workers learn of their hits: on their way to Redis and back."""
+"""Policies in force, and what workers learn about their hits: sent to Redis and read back."""

@@ -1,4 +1,4 @@
-"""What is learnt of the answers that a worker publishes: each is told here once, after Redis has taken it."""
+"""Learns from the answers that a worker publishes: each is reported here once, after Redis has accepted it."""
 
 from askonce.contract.audit import By, Label
 from askonce.contract.completion import CompletionVerdict, verdict
@@ -31,7 +31,7 @@ class Auditor:
     def _answered(self, item: Finished) -> None:
         question, look = item.question, item.look
         version = self._policies.of(group_of(question)).version if look is None else look.version
-        # What a provider's batch has answered was not looked at: it takes no part in the ledger.
+        # Answers of provider batches were not examined, so they are not in the ledger.
         self._recorder.answered(question, None if item.answer.tier == "batch" else version)
         if item.answer.source == "semantic":
             self._recorder.seen(question, unchecked=1)
@@ -59,7 +59,7 @@ class Auditor:
             self._note(item, look, True, "answers")
         elif look.found == "miss" or are_numbers(pair.fresh, look.body):
             self._note(item, look, False, "answers")
-        else:  # 'Yes.' and 'Yes, it is.': a hit is not called wrong for that, if there is a judge
+        else:  # 'Yes.' and 'Yes, it is.': with a judge, that does not make a hit wrong
             self._judging.put(
                 pair, lambda said: self._note(item, look, bool(said), "answers" if said is None else "judge")
             )

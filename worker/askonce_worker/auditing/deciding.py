@@ -1,4 +1,4 @@
-"""The periodic job that decides what a group is served by, each group once over all workers."""
+"""The periodic job that decides each group's policy, once over all workers."""
 
 import asyncio
 import time
@@ -32,18 +32,18 @@ log = structlog.get_logger()
 DECIDE = Script("askonce_worker.auditing", "decide")
 
 AT_ONCE = 50
-"""Groups that are looked at in one run."""
+"""Groups examined in one run."""
 PAGE = 500
 """Groups in a round trip."""
 HELD, RENEWED = 15, 4.0
-"""Seconds for which a group is left to the worker that decides about it, and after which it says that it lives."""
+"""Seconds for which a group is left to the worker deciding about it, and after which that worker renews its claim."""
 RESTS, MOST_REST = 20, 60.0
-"""A group that was learnt from is left alone for so many times as long as that took, for so many seconds at most: where
-requests come fast, learning would take all of a core."""
+"""After learning, a group is left alone for this multiple of the time it took, at most for this many seconds. Otherwise
+fast traffic would make learning use a whole core."""
 LEARNING = 20.0
 """Seconds for reading what a scorer learns from."""
 RUN = 5.0
-"""Seconds after which a run begins with no further group."""
+"""Seconds after which a run starts no further group."""
 _NONE, _NO_VECTORS = np.zeros(0), np.zeros((0, 1), np.float32)
 NO_RECORDS = Records(
     Matches(_NONE, _NONE, _NONE, _NO_VECTORS, _NO_VECTORS),
@@ -73,14 +73,14 @@ class Decisions:
         self._clock = clock
 
     async def run(self) -> None:
-        """Decides about the groups that are due, the longest first."""
+        """Decides about due groups, the longest due first."""
         end = self._clock() + RUN
         for group in await self._redis.zrange(self._keys.audit.due, 0, AT_ONCE - 1):
             if self._clock() >= end:
                 return
             name = group.decode()
             if not await self._redis.set(self._keys.audit.deciding(name), b"", nx=True, ex=HELD):
-                continue  # another worker does, or has failed to: it is tried again later
+                continue  # another worker is doing so, or has failed to: retried later
             holding = asyncio.create_task(self._hold(name))
             try:
                 rest = await self._decide(name)
@@ -92,7 +92,7 @@ class Decisions:
                 await stop(holding)
 
     async def forget(self) -> None:
-        """Makes room for new groups, in the place of those whose ledgers have passed."""
+        """Makes room for new groups by dropping those whose ledgers have expired."""
         known = await self._redis.hkeys(self._keys.audit.groups)
         for at in range(0, len(known), PAGE):
             pipe = self._redis.pipeline(transaction=False)
@@ -139,7 +139,7 @@ class Decisions:
         return min(MOST_REST, RESTS * spent)
 
     def _policy_before(self, group: str, raw: bytes | None) -> Policy | None:
-        """None for one of a newer release, which decides then."""
+        """The earlier policy. None for one of a newer release, which then decides."""
         if raw is None:
             return first_policy(self._terms)
         try:
@@ -149,7 +149,7 @@ class Decisions:
             return None
 
     async def _learnable(self, group: str) -> Records:
-        """Nothing while Qdrant is away or slow: the cosine decides alone."""
+        """What can be learnt from. Nothing while Qdrant is away or slow: then the cosine decides alone."""
         try:
             async with asyncio.timeout(LEARNING):
                 return await self._records.of(group) or NO_RECORDS
@@ -163,12 +163,12 @@ def _numbers(found: Mapping[bytes, bytes]) -> Fields:
 
 
 def _after_all(before: Policy, fields: Fields) -> Policy:
-    """A policy that was lost leaves its ledger: what is decided now comes after all that stands there."""
+    """A lost policy leaves its ledger behind: the new version must come after all versions in it."""
     return replace(before, version=max([before.version, *(part.first for part in slices_of(fields))]))
 
 
 def _changes(fields: Mapping[str, float], slices: list[Slice]) -> list[Any]:
-    """What has to be added to each field of the ledger, so that it holds the slices alone."""
+    """What to add to each field of the ledger, so that it contains only the slices."""
     after: Fields = add_up(map(fields_of, slices))
     args: list[Any] = []
     for name in {**fields, **after}:

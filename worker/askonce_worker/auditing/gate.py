@@ -1,7 +1,7 @@
-"""The judge as a gate: whether a match that is no hit by its score may serve a question after all.
+"""The judge as a gate: whether a match with too low a score may serve a question after all.
 
-What it says of two questions is remembered, for as long as neither was invalidated; a person's word comes before it. In
-the bulk lane a question waits for it, for a while; in the other one nobody waits: the pair is judged for the next one.
+Its verdict on two questions is remembered until either is invalidated; a person's verdict takes precedence. In the bulk
+lane, a question waits for it, for a while. In the interactive lane nothing waits: the pair is judged for the next time.
 """
 
 import asyncio
@@ -37,10 +37,10 @@ PAIRS = 8
 GATHERED = 0.05
 """Seconds for which pairs gather."""
 CALLS = 4
-"""Under way at once."""
+"""Maximum calls in flight."""
 MOST_WAITING = 200
 CLOSED = 30.0
-"""Seconds, after a failure, when the budget is used up, or after somebody has waited in vain."""
+"""Seconds of pause after a failure, a used-up budget, or a wait in vain."""
 LANE = "bulk"
 
 
@@ -83,7 +83,7 @@ class JudgeGate:
         """As `Admission` has it."""
         try:
             return await self._admitted(items, within)
-        except Exception:  # an entry that is not as it should be costs these a call, and fails nobody
+        except Exception:  # a malformed entry costs these a call, but fails nothing
             log.exception("gate.not_asked")
             return [None] * len(items)
 
@@ -106,7 +106,7 @@ class JudgeGate:
         return [self._serving.admitted(item.question, item.lane, doubt) if yes else None for item, doubt, yes in facts]
 
     def served(self, item: OpenQuestion, hit: Hit) -> None:
-        """Counts it, and what its call would have cost."""
+        """Counts the hit, and what its call would have cost."""
         assert item.doubt is not None
         body, model = hit.entry.body, item.question.model or ""
         cost = cost_of_reply(self._prices, body, model, tier="batch" if item.tier == "batch" else None)
@@ -133,7 +133,7 @@ class JudgeGate:
             self._waiting.clear()
 
     async def _remembered(self, items: Sequence[OpenQuestion], doubts: Sequence[Doubt]) -> list[bool | None]:
-        """What a person has said of each pair, or else the judge. One round trip."""
+        """A person's verdict on each pair, or else the judge's. One round trip."""
         pairs = [
             pair_id(item.question.fingerprint, doubt.look.entry) for item, doubt in zip(items, doubts, strict=True)
         ]
@@ -148,7 +148,7 @@ class JudgeGate:
         return [_word(b"right", own, _word(b"same", said)) for own, said in zip(people, judge, strict=True)]
 
     def _judged(self, item: OpenQuestion, doubt: Doubt) -> "asyncio.Future[bool | None] | None":
-        """The verdict to come; None if none can be hoped for. Of the same pair there is one at a time."""
+        """A future verdict; None if none is to be expected. There is one at a time per pair."""
         name, question, other = _id(item, doubt), item.question, doubt.hit.entry
         known = self._known.get(name)
         if known is not None:
@@ -204,7 +204,7 @@ class JudgeGate:
 
 
 def _id(item: OpenQuestion, doubt: Doubt) -> str:
-    """Of two questions, until one of them is invalidated."""
+    """The id of two questions, until one of them is invalidated."""
     parts = f"{item.question.fingerprint} {doubt.look.entry} {doubt.look.epochs}"
     return sha256(parts.encode()).hexdigest()[:32]
 

@@ -1,10 +1,10 @@
-"""The judge: a small model that is asked whether two answers say the same. In the background, several pairs a call.
+"""The judge: a small model that is asked whether two answers say the same, in the background, several pairs per call.
 
-It is bounded by a budget of money a day (`judge_calls.py`). Where it fails, or the budget is used up, it is left alone
-for a while: what takes a judge is not looked at then. A call has pairs of one namespace.
+It has a daily budget (`judge_calls.py`). If it fails, or the budget is used up, it is left alone for a while, and
+matches that need a judge are not examined. A call only has pairs of one namespace.
 
-Answers that are alike cost nothing, and wait all the same for a call that others take, and share its fate: counted
-while the judge fails, they alone would be counted, and no wrong hit ever be found.
+Equal answers cost nothing, but still wait for a call of others and share its fate. Otherwise, while the judge fails,
+only they would be counted, and no wrong hit would ever be found.
 """
 
 import asyncio
@@ -30,9 +30,9 @@ GATHERED = 0.2
 """Seconds for which pairs gather."""
 MOST_WAITING = 500
 MOST_ALIKE = 50
-"""That wait for a call of others: then one of them is asked about."""
+"""Maximum equal pairs that wait for a call of others; beyond that, one of them is asked about."""
 CLOSED = 30.0
-"""Seconds, after a failure, or when the budget is used up."""
+"""Seconds of pause after a failure, or a used-up budget."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,9 +121,9 @@ class Judge:
         log.warning("judge.closed", error=type(error).__name__, reason=str(error)[:200], seconds=CLOSED)
 
     async def _verdicts(self, batch: Sequence[Waiting]) -> list[bool | None]:
-        """A `different` about a hit counts once it was said twice, the second time with the answers exchanged: a false
-        one costs more than any other mistake. Where it cannot be said again, the first word counts: what is different
-        must not be left out more often than what is the same."""
+        """A verdict `different` on a hit must be given twice, the second time with the answers swapped, because a false
+        one costs more than any other mistake. If it cannot be repeated, the first one counts: `different` must not be
+        left out more often than `same`."""
         said: list[bool | None] = [*await self._ask([each.compared for each in batch])]
         doubted = [at for at, each in enumerate(batch) if said[at] is False and each.is_hit]
         if doubted:

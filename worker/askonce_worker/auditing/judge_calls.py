@@ -1,6 +1,7 @@
-"""Calls of the judge's model: each within the budget of the day, over all workers, and counted once.
+"""Calls of the judge's model: within the day's budget over all workers, and counted once.
 
-A model without a known price counts as if it cost a dollar for a million tokens in and four for as many out.
+A model without a known price counts as costing one dollar per million prompt tokens and four per million completion
+tokens.
 """
 
 from collections.abc import Mapping
@@ -21,7 +22,7 @@ from askonce_worker.auditing.judge_ledger import JudgeLedger
 log = structlog.get_logger()
 
 ASSUMED_IN, ASSUMED_OUT = 1_000, 4_000
-"""Billionths a token of a model whose price is not known."""
+"""Billionths per token of a model without a known price."""
 TOKEN_BYTES = 3
 
 
@@ -51,7 +52,7 @@ class JudgeCalls:
         self._timeout = timeout
 
     async def ask(self, instructions: str, lines: str, count: int, *, letters: str) -> Said:
-        """One call. letters: that for yes, and that for no. Raises one of FAILURES."""
+        """Makes one call. letters: for yes, and for no. Raises one of FAILURES."""
         params = {"temperature": 0, "max_tokens": 2 * count + 2}
         question = Question(lines, model=self._model, system=instructions, params=params, cache="bypass")
         likely = from_nano(self.price(len((lines + instructions).encode()) // TOKEN_BYTES, 2 * count))
@@ -62,7 +63,7 @@ class JudgeCalls:
         try:
             completion = await self._llm.complete(question, timeout=self._timeout)
             cost = self._cost(completion)
-        finally:  # of a call that failed nothing is known: what was reserved counts as spent
+        finally:  # nothing is known about a failed call, so what was reserved counts as spent
             await self._settle(_figures(completion), cost - likely, day)
         text = Answer(None, "answered", body=completion.body).text or ""
         verdicts = read_verdicts(text, count, letters)
@@ -71,7 +72,7 @@ class JudgeCalls:
         return Said(verdicts, cost)
 
     async def _settle(self, figures: Mapping[str, float], change: float, day: int) -> None:
-        """What the judge has said is not lost with its bill: what was reserved stands."""
+        """Settles the cost. If that fails, the verdicts are kept, and what was reserved counts as spent."""
         try:
             await self._ledger.settle({**figures, "cost": change}, {}, day=day)
         except TROUBLE as error:

@@ -1,4 +1,4 @@
-"""What the judge has said and what that cost, over all workers: in Redis."""
+"""The judge's verdicts and their cost, over all workers, in Redis."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -26,12 +26,12 @@ class JudgeLedger:
         self._remembered = remembered
 
     async def verdicts(self, pairs: Sequence[str]) -> list[bool | None]:
-        """What it said of each pair before; None if it was not asked."""
+        """Earlier verdicts on each pair; None if it was not asked."""
         known: list[bytes | None] = await self._redis.hmget(self._remembered, list(pairs))
         return [None if said is None else said == SAME for said in known]
 
     async def reserve(self, cost: float) -> int | None:
-        """The day of a call that may cost so much; None: it may not be made."""
+        """Reserves a call with this maximum cost; returns its day, or None if it may not be made."""
         day = await RESERVE(self._redis, [], [self._keys.audit.judge(""), self._budget, cost, KEPT])
         return int(day) or None
 

@@ -1,6 +1,6 @@
-"""Checks of hits that were served at once: the LLM is asked afterwards, beside all that somebody waits for.
+"""Late checks: hits are served at once, and the LLM is asked afterwards, in the background.
 
-They take turns as bulk questions do, few at a time. Where too many wait, and when the worker stops, they are dropped.
+They take turns like bulk questions, few at a time. They are dropped if too many wait, and when the worker stops.
 """
 
 import asyncio
@@ -49,7 +49,7 @@ class LateChecks:
         self._under_way: dict[tuple[str, str], list[Told]] = {}
 
     def check(self, question: Question, look: Look, told: Told) -> None:
-        """told: called with the LLM's answer, or with None if it is not asked after all."""
+        """told: called with the LLM's answer, or None if it is not asked after all."""
         same = self._under_way.get((question.fingerprint, look.entry))
         if same is not None:  # asked once for all
             same.append(told)
@@ -58,7 +58,7 @@ class LateChecks:
             told(None)
             return
         self._under_way[question.fingerprint, look.entry] = [told]
-        # In a context of its own: what is published here belongs to no chunk.
+        # In its own context, because answers published here belong to no chunk.
         task = asyncio.create_task(self._check(question, look), context=Context())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -88,8 +88,8 @@ class LateChecks:
         return completion
 
     async def _keep(self, question: Question, look: Look, completion: Completion, asked: int) -> None:
-        """It was paid for: whoever asks the same again gets it, unless somebody has asked later. And a scorer can learn
-        from its vector."""
+        """Caches the answer, because it was paid for, unless a later one exists. A scorer can also learn from its
+        vector."""
         if verdict(completion.body) is not CompletionVerdict.GOOD:
             return
         try:

@@ -1,6 +1,7 @@
-"""Matches that were served, on their way to Redis, where people look through them: gathered for half a second.
+"""Sends served matches to Redis, for people to review: collected for half a second.
 
-What is sent twice is there once. While Redis is away they are dropped: they are for looking at, and there are more.
+A match sent twice is stored once. While Redis is away they are dropped: they are only for review, and there will be
+more.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""The policies in force, as one worker knows them: read where they are needed, and at most twice a second each."""
+"""One worker's copy of the policies in force: read when needed, each at most twice a second."""
 
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -31,7 +31,7 @@ class Policies(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class OnePolicy:
-    """For all groups and for ever: where nothing is decided."""
+    """One policy for all groups and for ever, if nothing is decided."""
 
     policy: Policy
 
@@ -86,7 +86,7 @@ class DecidedPolicies:
         if len(self._known) > REMEMBERED:
             for known in (self._known, self._read_at, self._raw):
                 known.clear()
-        self._read_at.update(dict.fromkeys(old, now))  # chunks that come meanwhile need not ask, too
+        self._read_at.update(dict.fromkeys(old, now))  # concurrent chunks need not read them, too
         try:
             found = await self._redis.mget([self._keys.audit.policy(group) for group in old])
         except TROUBLE as error:

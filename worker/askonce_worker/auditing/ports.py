@@ -23,11 +23,11 @@ class Pair:
 class Judging(Protocol):
     @property
     def is_open(self) -> bool:
-        """Whether a verdict can be hoped for: it answers, and its budget is not used up."""
+        """Whether a verdict can be expected: the judge responds, and its budget is not used up."""
         ...
 
     def put(self, pair: Pair, told: Told) -> None:
-        """Asks in the background. Whoever waits for an answer does not wait for this."""
+        """Asks in the background. No answer waits for this."""
         ...
 
 

@@ -1,8 +1,8 @@
-"""What a worker learns of its hits, on its way to Redis: gathered for half a second, and sent until Redis has taken it.
+"""Sends what a worker learns about its hits to Redis: collected for half a second, and resent until accepted.
 
-What is sent has a number: a call that is repeated because the connection broke in between counts once. Until it is
-acknowledged, what comes meanwhile waits for the next. A worker that is killed takes at most half a second with it:
-requests and labels alike, which biases nothing.
+Calls are numbered: one repeated because the connection broke in between counts once. Until it is acknowledged, later
+data waits for the next. A killed worker loses at most half a second, requests and labels alike, which does not bias the
+estimates.
 """
 
 import asyncio
@@ -84,7 +84,7 @@ class Recorder:
         self.seen(question, **{f"gate_{name}": value for name, value in sums.items()})
 
     def unknown(self, question: Question, version: int, at: int, weight: float) -> None:
-        """A match was looked at, and could not be judged. at: its bin."""
+        """Counts a match that was examined but could not be judged. at: its bin."""
         self.seen(question, unknown=weight)
         if self._period:
             self._of(question).ledger[f"{version}:unknown:{at}"] += weight
@@ -110,7 +110,7 @@ class Recorder:
                 await self._flush()
             except AWAY as error:
                 log.warning("audit.redis_away", error=type(error).__name__)
-            except RedisError as error:  # nearly full, or rights that are missing: it must not grow without a bound
+            except RedisError as error:  # nearly full, or missing permissions: it must not grow without bound
                 self._unsent.clear()
                 log.warning("audit.not_recorded", error=type(error).__name__, reason=str(error)[:200])
 

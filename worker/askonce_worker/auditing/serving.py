@@ -1,4 +1,5 @@
-"""What serves a question under its group's policy: the nearest candidate that no rule vetoes, if it scores enough."""
+"""Serves questions under their group's policy: the nearest candidate that no rule vetoes, if its score is high
+enough."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -74,14 +75,14 @@ class AuditedServing:
         return self._policies.of(group_of(question)).weights is not None
 
     def joins(self, question: Question, reuse: Reuse) -> float:
-        """Nobody checks what joins: it is never looser than the profile, nor than what is checked."""
+        """Joins are not checked, so they are never looser than the profile, nor than what is checked."""
         profile, policy = self._profile, self._policies.of(group_of(question))
         if profile is None or policy.threshold is None:
             return NEVER
         return max(reuse.threshold, profile, policy.threshold if policy.weights is None else profile)
 
     def choose(self, question: Question, lane: str, vector: Vector, found: Sequence[Hit]) -> Choice:
-        """Where an entry is not as it should be, the question is asked: it must not fail its chunk."""
+        """If an entry is malformed, the question is asked: it must not fail its chunk."""
         try:
             return self._chosen(question, lane, vector, found)
         except Exception:
@@ -107,7 +108,7 @@ class AuditedServing:
         return missed
 
     def admitted(self, question: Question, lane: str, doubt: Doubt) -> Choice:
-        """A match that the judge lets serve: like any other hit it may be checked."""
+        """A match accepted by the judge. Like any other hit, it may be checked."""
         if _draw_of(question) < doubt.look.chance:
             return self._checked(question, doubt.hit, doubt.look, lane)
         return Choice(doubt.hit)
@@ -128,9 +129,9 @@ class AuditedServing:
         return [None if look is None else look.score for look in looks]
 
     def _checked(self, question: Question, hit: Hit, look: Look, lane: str) -> Choice:
-        """Where nobody could say what came of it, the LLM is not asked: the hit waits for a person's verdict. One whose
-        check would wait for a provider's batch is served and checked at once: hours later that would say nothing of the
-        policy of now."""
+        """If the result could not be judged, the LLM is not asked: the hit waits for a person's verdict. A hit whose
+        check would wait for a provider batch is served and checked at once, because hours later the check would say
+        nothing about the current policy."""
         if not self._is_comparable(question, look):
             return Choice(hit, replace(look, found="served", comparable=False))
         if lane == "interactive" or tier_of(question, lane, self._bulk_tier) == "batch":
@@ -138,7 +139,7 @@ class AuditedServing:
         return Choice(None, look, spare=hit)
 
     def _missed(self, question: Question, look: Look, policy: Policy) -> Choice:
-        """It is asked in any case. What takes a judge is looked at less often."""
+        """The question is asked anyway. Matches that need a judge are examined less often."""
         if not self._misses:
             return NOTHING
         missed = replace(look, found="miss", comparable=self._is_comparable(question, look), chance=1.0)
@@ -162,7 +163,7 @@ def group_of(question: Question) -> str:
 
 
 def _look_at(found: Sequence[Hit], rank: int, vector: Vector, policy: Policy) -> Look | None:
-    """None if its score takes a vector that is not there."""
+    """None if its score needs a vector that is missing."""
     hit, (margin, density) = found[rank], among([each.similarity for each in found], rank)
     entry = hit.entry
     other = vector if policy.weights is None or hit.vector is None else hit.vector
@@ -191,7 +192,7 @@ def _look_at(found: Sequence[Hit], rank: int, vector: Vector, policy: Policy) ->
 
 
 def _chance_of_judging(look: Look, policy: Policy) -> float:
-    """Where the threshold may come to lie next, more labels are of use."""
+    """More labels are useful near where the threshold may move next."""
     if policy.threshold is None or policy.weights is not None:
         return MIDDLE
     return NEAR if look.bin - int(bins_of([policy.threshold], COSINE)[0]) <= NEAR_BINS else FAR

@@ -1,1 +1,1 @@
-"""Plays a log of calls through the worker's rules without asking anybody: what would it have saved, and how wrong?"""
+"""Replays a log of calls through the worker's rules without calling an LLM: what would it have saved, and how wrong?"""

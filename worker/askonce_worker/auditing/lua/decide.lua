@@ -1,11 +1,11 @@
--- Puts a decision in force, and compacts the ledger that it was made from. What workers have added meanwhile stays.
+-- Puts a decision in force, and compacts the ledger it was based on. What workers added meanwhile stays.
 --
 -- KEYS: policy, ledger, due
 -- ARGV: 1 the policy that the decision was made after, '' for none   2 the new one   3 group
 --       4 requests that it has seen since the one before   5 seconds for which all is kept
 --       6 requests from one decision to the next
 --       7... field of the ledger, what is to be added to it, of each that changes
--- Returns 1, or 0 if another one was in force by then: nothing is done.
+-- Returns 1, or 0 if another policy was in force by then: nothing is done.
 if (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] then
   return 0
 end

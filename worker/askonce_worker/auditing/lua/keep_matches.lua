@@ -1,4 +1,4 @@
--- Keeps the matches of this hour that were least similar, each pair of questions once.
+-- Stores this hour's least similar matches, each pair of questions once.
 --
 -- Uses: nearly_full
 --

@@ -1,5 +1,5 @@
--- Adds what a worker has learnt of its hits: to ledgers, to the sums of this hour, to labels and records.
--- Where Redis is nearly full the sums go on, and neither labels, nor records, nor groups are new.
+-- Adds what a worker learnt about its hits to ledgers, this hour's sums, labels and records.
+-- If Redis is nearly full, only sums are added: no new labels, records or groups.
 --
 -- Uses: nearly_full
 --
@@ -45,7 +45,7 @@ for _ = 1, ARGV[7] do
   end
   local ledger = ARGV[1] .. 'ledger:' .. group
   add_all(known and ledger, '')
-  -- The sums of groups that are too many stand under no name.
+  -- The sums of excess groups are kept without a name.
   local own = known and (redis.call('HEXISTS', hour, group .. '|answered') == 1
     or redis.call('HLEN', hour) < tonumber(ARGV[8]))
   add_all(hour, (own and group or '') .. '|')

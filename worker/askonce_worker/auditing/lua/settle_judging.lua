@@ -1,4 +1,4 @@
--- Counts what a call of the judge did cost, and remembers its verdicts.
+-- Counts the cost of a call of the judge, and stores its verdicts.
 --
 -- KEYS: verdicts
 -- ARGV: 1 prefix of the days' figures   2 the day that the call was reserved on, '' for today
