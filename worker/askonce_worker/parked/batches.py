@@ -1,7 +1,6 @@
 """The batches in Redis, and how much a provider accepts of a pool at once. Writing needs the lock's token."""
 
 import secrets
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -134,10 +133,9 @@ class Batches:
         found = await self._redis.zrangebyscore(self._keys.parked("files"), "-inf", latest, start=0, num=count)
         return [name.decode() for name in found]
 
-    async def drop_files(self, file_ids: Sequence[str]) -> None:
-        """Marks unused files for deletion. Written without the token."""
-        if file_ids:
-            await self._redis.zadd(self._keys.parked("files"), dict.fromkeys(file_ids, await self.now_ms()))
+    async def drop_file(self, file_id: str) -> None:
+        """Marks an unused file that only this worker knows for deletion. Written without the token."""
+        await self._redis.zadd(self._keys.parked("files"), {file_id: await self.now_ms()})
 
     async def forget_file(self, file_id: str) -> None:
         await self._redis.zrem(self._keys.parked("files"), file_id)

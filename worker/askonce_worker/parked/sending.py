@@ -35,7 +35,7 @@ LISTED = 30.0
 
 
 class Unlisted(Exception):
-    """The provider currently does not list its batches."""
+    """The provider currently does not list its batches or files."""
 
 
 class Sending:
@@ -104,11 +104,10 @@ class Sending:
 
     async def step(self, batch: BatchRecord) -> None:
         """Advances one batch as far as possible now."""
-        if batch.unwanted and batch.state in UNSENT:
-            await self._splitting.go_on(batch, tried=False)
-            await self._batches.note(batch.name, state="ended", status="cancelled", ended=NOW)
-            return
         try:
+            if batch.unwanted and batch.state in UNSENT:
+                await self._abandon(batch)
+                return
             if batch.state == "filled" and self._pauses.is_over(batch.name):
                 batch = await self._upload(batch)
             if batch.state == "uploaded" and self._pauses.is_over(batch.name):
@@ -121,27 +120,39 @@ class Sending:
         except ProviderError as error:
             await self._refused(batch, error)
 
+    async def _abandon(self, batch: BatchRecord) -> None:
+        await self._splitting.go_on(batch, tried=False)
+        if self._pauses.is_over(batch.name):
+            await self._drop_uploads(batch)
+            await self._batches.note(batch.name, state="ended", status="cancelled", ended=NOW)
+
     async def _upload(self, batch: BatchRecord) -> BatchRecord:
+        await self._drop_uploads(batch)
         file = await self._request_files.make(batch)
         if not file.total:
             await self._batches.note(batch.name, state="ended", status="empty", ended=NOW)
             return replace(batch, state="ended")
-        if batch.uploading:
-            await self._drop_uploads(batch)
         await self._batches.note(batch.name, uploading=NOW)
         file_id = await self._api.upload(batch.name, bytes(file.content))
         facts = {"file": file_id, "total": file.total, "epochs": epochs_record(file.epochs)}
-        await self._batches.note(batch.name, **facts, state="uploaded")
+        try:
+            await self._batches.note(batch.name, **facts, state="uploaded")
+        except LockLost:
+            await self._batches.drop_file(file_id)  # whoever has the lock may have listed them before it was there
+            raise
         return replace(batch, state="uploaded", total=file.total, file_id=file_id, epochs=file.epochs)
 
     async def _drop_uploads(self, batch: BatchRecord) -> None:
         """Drops files of a worker that died before it knew their id, or lost the reply. Their content may be
-        outdated."""
+        outdated. Only the holder of the lock can: the list may have the file of a worker that has taken over."""
+        if not batch.uploading or batch.state != "filled":
+            return
         try:
-            await self._batches.drop_files(await self._api.uploads(batch.name, since=batch.began // 1000 - 3600))
+            found = await self._api.uploads(batch.name, since=batch.began // 1000 - 3600)
+            await self._batches.note(batch.name, files=" ".join(found))
         except ProviderError as error:
-            if not error.final:
-                raise
+            if not error.final and error.status not in ABSENT:
+                raise Unlisted from error
             log.warning("batch.files_not_listed", batch=batch.name, error=str(error))
 
     async def _create(self, batch: BatchRecord) -> None:

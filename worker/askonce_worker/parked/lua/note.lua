@@ -1,6 +1,6 @@
 -- Writes fields of a batch, new or known; `state ended` closes it and keeps it for a week, for inspection. Then its
--- file at the provider, and those named by `files`, are marked for deletion; its own file also if it is to be made
--- again (`state filled`).
+-- file at the provider is marked for deletion, as it is if it is to be made again (`state filled`). Files named by
+-- `files` are marked at once.
 --
 -- Uses: fenced
 --
@@ -25,6 +25,11 @@ if redis.call('EXISTS', batch) == 0 then
 end
 for i = 4, #ARGV, 2 do
   redis.call('HSET', batch, ARGV[i], ARGV[i + 1] == 'now' and now or ARGV[i + 1])
+  if ARGV[i] == 'files' then
+    for other in string.gmatch(ARGV[i + 1], '%S+') do
+      redis.call('ZADD', prefix .. 'files', now, other)
+    end
+  end
   if ARGV[i] == 'state' and ARGV[i + 1] == 'ended' then
     redis.call('ZREM', prefix .. 'batches', name)
     redis.call('ZADD', prefix .. 'ended', now, name)
@@ -39,10 +44,5 @@ local state, file = unpack(redis.call('HMGET', batch, 'state', 'file'))
 if file and (state == 'filled' or state == 'ended') then
   redis.call('ZADD', prefix .. 'files', now, file)
   redis.call('HDEL', batch, 'file')
-end
-if state == 'ended' then
-  for other in string.gmatch(redis.call('HGET', batch, 'files') or '', '%S+') do
-    redis.call('ZADD', prefix .. 'files', now, other)
-  end
 end
 return tonumber(now)
