@@ -35,22 +35,27 @@ class Turn:
             await self._slot.acquire()
         self._slot.leave_line()
 
-    async def again(self) -> None:
+    async def again(self, *, joined: bool = False) -> None:
         """Waits until the same call may be retried: holding the slot for the provider's limits, which takes at most a
         minute, and without it for the namespace's own budget, which may take hours.
 
-        Texts to embed share a request, which may outlive the turn in which this is awaited.
+        Texts to embed share a request, which may outlive the turn in which this is awaited. joined: another turn
+        waits for their common request, which needs one slot.
         """
+        if joined:
+            self._slot.release()
+            return
         self._reservation.renew()
         while wait := await self._reservation.take():
-            if self._reservation.waits_alone() and not self._is_over:
+            if self._reservation.waits_alone():
                 self._slot.release()
-                await asyncio.sleep(wait)
-                await self.enter()
-                break
             await asyncio.sleep(wait)
+            if not self._slot.held and not self._is_over:
+                break
         if self._is_over:
             self.leave()
+        elif not self._slot.held:
+            await self.enter()
 
     def spent(self, usage: Mapping[str, Any] | None = None) -> None:
         """As of its reservation."""

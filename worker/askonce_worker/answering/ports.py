@@ -165,7 +165,7 @@ class SemanticCache(Protocol):
 
 MORE = 1.0
 """Seconds that the LLM gets beyond its question's deadline, so that the deadline ends it with its own error."""
-Again = Callable[[], Awaitable[None]]
+Again = Callable[..., Awaitable[None]]  # joined=True: another question's turn waits for their common call
 
 
 class LLM(Protocol):

@@ -1,8 +1,7 @@
 """Routes a question by its endpoint: to an LLM, or to an embedding model."""
 
 from askonce.question import Question, Tier
-from askonce_worker.answering.ports import LLM, Completion
-from askonce_worker.providers.llm import Again
+from askonce_worker.answering.ports import LLM, Again, Completion
 
 
 class ByEndpoint:

@@ -21,12 +21,11 @@ from askonce.json_values import dumps
 from askonce.payer import Payer
 from askonce.question import Question, Tier
 from askonce.tasks import stop
-from askonce_worker.answering.ports import Completion, LLMError
+from askonce_worker.answering.ports import Again, Completion, LLMError
 from askonce_worker.providers.call_counts import CallCounts
 from askonce_worker.providers.calls import Call, OnCall, kind_of, not_told
 from askonce_worker.providers.embedding_bodies import Reply, read_reply, shares
 from askonce_worker.providers.key_budget import KeyBudget
-from askonce_worker.providers.llm import Again
 from askonce_worker.providers.money_budget import MoneyBudget
 from askonce_worker.providers.provider import ProviderClient, ProviderError, post, retried
 from askonce_worker.providers.retry import Backoff
@@ -142,8 +141,15 @@ class EmbeddingAnswers:
         def on_retry(kind: str, pause: float) -> None:
             self._on_retry(kind, pause, model)
 
+        async def again() -> None:
+            """Without those whose caller is gone."""
+            batch[:] = [wanted for wanted in batch if not wanted.found.done()] or batch[:1]
+            for wanted in reversed(batch):
+                if wanted.again is not None:
+                    await wanted.again(joined=wanted is not batch[0])
+
         timeout = until - asyncio.get_running_loop().time()
-        return await retried(ask, self._backoff, timeout=timeout, on_retry=on_retry, again=batch[0].again)
+        return await retried(ask, self._backoff, timeout=timeout, on_retry=on_retry, again=again)
 
     async def _try(self, batch: list[Wanted], until: float) -> list[Completion]:
         question = batch[0].question

@@ -1,7 +1,7 @@
 """The LLM behind the port: one completion or response, with retries, within the time a question has left."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from time import perf_counter
@@ -12,7 +12,7 @@ from askonce.contract.records import Body
 from askonce.json_values import dumps
 from askonce.prices.counts import tier_of_reply
 from askonce.question import Question, Tier
-from askonce_worker.answering.ports import Completion
+from askonce_worker.answering.ports import Again, Completion
 from askonce_worker.providers.additions import AT_ONCE, NO_CAPACITY, TIER, Additions, declined, lacks_capacity
 from askonce_worker.providers.call_counts import CallCounts
 from askonce_worker.providers.calls import Call, OnCall, kind_of, not_told
@@ -24,8 +24,6 @@ from askonce_worker.providers.retry import Backoff
 
 PATHS = {"chat": "/chat/completions", "responses": "/responses"}
 """By the endpoint of a question."""
-
-Again = Callable[[], Awaitable[None]]
 
 
 @dataclass(slots=True)
