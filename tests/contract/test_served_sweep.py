@@ -106,6 +106,26 @@ async def test_an_upload_that_takes_longer_than_its_bytes_are_kept_is_no_file(st
     assert await blobs.names("files") == []
 
 
+async def test_the_bytes_of_a_failed_upload_that_cannot_be_deleted_now_go_later(store, keys, files, blobs, monkeypatch):
+    async def slow():
+        yield b"1"
+        [[member]] = await store.pipeline([("ZRANGE", keys.expiries, 0, -1)])
+        await store.pipeline([("ZREM", keys.expiries, member)])
+
+    async def away(self, names):
+        raise PermissionError(13, "away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Directory, "delete", away)
+        with pytest.raises(OSError, match="away"):
+            await files.upload("n", "in.jsonl", "batch", slow(), lifetime=None)
+    assert len(await blobs.names("files")) == 1
+    [[member]] = await store.pipeline([("ZRANGE", keys.expiries, 0, -1)])
+    await store.pipeline([("ZADD", keys.expiries, 1, member)])
+    await Sweep(store, keys, blobs).expired()
+    assert await blobs.names("files") == []
+
+
 async def test_a_namespace_has_so_many_files_and_open_batches_and_no_more(store, keys, files, batches):
     kept = [await uploaded(files) for _ in range(3)]
     with pytest.raises(TooMany):

@@ -124,3 +124,9 @@ async def test_a_stream_that_nobody_reads_a_word_of_waits_for_nothing():
     with pytest.raises(ClientDisconnect):
         await reply({"type": "http", "asgi": {"spec_version": "2.4"}}, gone, gone)
     assert ended.is_set()
+
+
+async def test_the_root_leads_to_the_page_behind_a_prefix_too():
+    transport = httpx.ASGITransport(make_app(ServeSettings()), root_path="/prefix")
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
+        assert (await http.get("/prefix/")).headers["location"] == "/prefix/ui/"

@@ -5,6 +5,7 @@ import pytest
 from pyarrow import parquet
 
 import askonce
+from askonce.tables.arrow_cells import values_of
 from askonce.testing import FakeClient
 from support.batch_runs import batch
 
@@ -33,6 +34,21 @@ def test_a_zone_that_nobody_knows_fails_its_rows(unit):
     first, second = askonce.enrich(frame, "What is {cell}?", client=FakeClient()).column("error").to_pylist()
     assert "a cell cannot be read" in first
     assert "no value in {cell}" in second
+
+
+def test_a_zone_that_pytz_does_not_know_is_a_cell_that_cannot_be_read():
+    """With pytz, Arrow raises its UnknownTimeZoneError, which is a KeyError."""
+
+    class Cells(list):
+        def to_pylist(self):
+            return [cell.as_py() for cell in self]
+
+    class Cell:
+        def as_py(self):
+            raise KeyError("Nowhere/City")
+
+    [value] = values_of(Cells([Cell()]))
+    assert str(value) == "<a cell cannot be read: 'Nowhere/City'>"
 
 
 @pytest.mark.parametrize("output", ["out.parquet", "out.csv", "out.jsonl"])

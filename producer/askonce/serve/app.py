@@ -106,9 +106,9 @@ def _of_provider(provider: Provider) -> list[Route]:
     ]
 
 
-async def _to_the_page(_: Request) -> Response:
+async def _to_the_page(request: Request) -> Response:
     """Redirects a person who only has the server's address."""
-    return RedirectResponse("/ui/")
+    return RedirectResponse(f"{request.scope.get('root_path', '')}/ui/")
 
 
 async def _alive(_: Request) -> Response:

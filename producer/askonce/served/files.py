@@ -53,8 +53,14 @@ class Files:
             raise TooMany
         try:
             return await self._write(namespace, filename, purpose, _Counted(data, self.most), name, lifetime)
-        except BaseException:
-            await self._undo(namespace, name)
+        except BaseException:  # its bytes may be there all the same: a sweep deletes them
+            until = await self._now_ms() // 1000 + UNWRITTEN
+            await self._store.pipeline(
+                [
+                    ("ZREM", self._keys.files(namespace), name),
+                    ("ZADD", self._keys.expiries, until, f"{namespace}/{name}"),
+                ]
+            )
             raise
 
     async def put(

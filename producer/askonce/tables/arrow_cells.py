@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-FAULTS = (ValueError, OverflowError)
+FAULTS = (ValueError, OverflowError, KeyError)  # a KeyError: pytz, which Arrow uses if there is one
 """Of a date beyond the year 9999, a zone that nobody knows, a text that is no UTF-8."""
 MOST_WORDS = 200
 
