@@ -486,9 +486,12 @@ APART = {
         ("test activar", "test desactivar"),
         ("test connettere", "test mai connettere"),
         ("un ticket", "jamais un ticket"),
+        ("neue lampe kaufen server", "neue lampe server kaufen"),
+        ("アプリは prepaid ですか", "アプリは postpaid ですか"),
     ],
     "letter case in a program": [
         ("let It = 1; it(x)", "let it = 1; it(x)"),
+        ("the: 1, age: 3, city: y", "The: 1, age: 3, city: y"),
         ("x = If(a)", "x = if(a)"),
         ("x.Has(y) == 1", "x.has(y) == 1"),
         ("if a:\n    b()\nCan(c, 1) = 2", "if a:\n    b()\ncan(c, 1) = 2"),

@@ -99,10 +99,15 @@ def _with_small_starts(text: Features) -> list[str]:
     """The words as they are written, but for the first of a line without signs, if it has no content."""
     found: list[str] = []
     for line in text.lines or (text.cleaned,):
-        first, *others = tokens(clean(line)) or ("",)
-        is_prose = len(first) > 1 < len(others) and first.casefold() in FUNCTION and not marks(line.strip())
-        found += [first.casefold() if is_prose else first, *others]
+        words = tokens(clean(line))
+        if text.lines and ":" not in line and len(words) > 2 and _may_start(words[0]) and not marks(line.strip()):
+            words[0] = words[0].casefold()
+        found += words
     return found
+
+
+def _may_start(word: str) -> bool:
+    return word[1:].islower() and word.casefold() in FUNCTION
 
 
 def says_the_same(a: Features, b: Features) -> bool:

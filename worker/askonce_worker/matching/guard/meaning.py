@@ -85,8 +85,8 @@ def opposites(a: Features, b: Features) -> bool:
 
 def _affixes_oppose(a: Features, b: Features) -> bool:
     """Of words as they are, not of their synonyms; of languages without full lists also not stemmed."""
-    if not a.vocabulary.in_words and not b.vocabulary.in_words:
-        return one_letter_denies(a.letters, b.letters)
+    if not a.vocabulary.in_words and not b.vocabulary.in_words and one_letter_denies(a.letters, b.letters):
+        return True
     words_a, words_b = a.words - b.words, b.words - a.words
     if not 0 < len(words_a) <= LITTLE or not 0 < len(words_b) <= LITTLE or rewording(a, b) > LITTLE:
         return False

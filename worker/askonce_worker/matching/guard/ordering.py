@@ -57,8 +57,8 @@ def _are_neighbours(a: Features, b: Features) -> bool:
     pair = adjacent(a.sequence, b.sequence)
     if pair is None or not FREELY_PLACED.isdisjoint(pair):
         return False
-    if a.vocabulary.links is None:
-        return _are_subject_and_object(pair, a)
+    if a.vocabulary.links is None and _are_subject_and_object(pair, a):
+        return True
     if not a.text.isascii():
         return False
     return all(word in a.counts for word in pair) and not any(word.endswith("ly") for word in a.as_written)
