@@ -75,7 +75,7 @@ async def test_a_form_that_says_nothing_clear_is_refused(client, form):
 
 @pytest.mark.parametrize("form", [{"model": ""}, {"namespace": ""}, {"model": "m", "namespace": ""}, {"model": "a\nb"}])
 async def test_what_no_question_can_name_is_refused(cache, client, form):
-    with pytest.raises(ValueError, match="namespace is|model's name"):
+    with pytest.raises(ValueError, match="namespace must be|model's name"):
         await client.invalidate(**form)
     assert not await cache.redis.exists(cache.keys.epochs)
 

@@ -15,6 +15,7 @@ from askonce.contract.keys import Keys
 from askonce.operator.budgets import read_budgets
 from askonce.prices.money import NANO
 from askonce.prices.price_file import FilePrices
+from askonce.store.scripts import Script
 from askonce_worker.answering.ports import LLMError
 from askonce_worker.providers import money_budget
 from askonce_worker.providers.money_budget import LATE, RESERVE, SETTLE, MoneyBudget
@@ -246,7 +247,7 @@ async def test_other_namespaces_spend_what_they_like(make, redis, prefix):
 
 
 async def test_days_and_months_end_as_the_calendar_says(redis):
-    script = RESERVE.source.partition("-- Sets aside")[0] + "return end_of(ARGV[1], tonumber(ARGV[2]))"
+    script = Script("askonce_worker.providers", "budget_now").source + "\nreturn end_of(ARGV[1], tonumber(ARGV[2]))"
     dice = random.Random(3)
     moments = [datetime(year, month, 28, tzinfo=UTC) for year in (2024, 2026, 2100, 2400) for month in range(1, 13)]
     moments += [datetime(2024, 2, 29, 23, 59, 59, tzinfo=UTC), datetime(2026, 12, 31, tzinfo=UTC)]
