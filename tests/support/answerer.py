@@ -5,6 +5,7 @@ import inspect
 import time
 
 import orjson
+import redis
 from redis.asyncio import Redis
 
 from askonce.answer import Answer, AnswerError
@@ -16,6 +17,9 @@ from askonce.session.exact_lookup import read_entry
 from askonce.session.memory_schema import fitted
 from askonce.tasks import stop
 from support.delivering import deliver
+
+AWAY = (redis.ConnectionError, redis.TimeoutError, OSError)
+"""Redis is stopped, or starts and is not ready yet."""
 
 
 def in_turn(call, turns):
@@ -63,11 +67,7 @@ class Answerer:
                     await self._give_sign_of_life()
                 if self._paused or not await self._take():
                     await asyncio.sleep(0.005)
-            except (ConnectionError, OSError):
-                await asyncio.sleep(0.05)
-            except Exception as error:
-                if "onnect" not in str(error) and "losed" not in str(error):
-                    raise
+            except AWAY:
                 await asyncio.sleep(0.05)
 
     async def _give_sign_of_life(self) -> None:
@@ -91,6 +91,13 @@ class Answerer:
         return False
 
     async def _work(self, lane, job):
+        while True:
+            try:
+                return await self._answer(lane, job)
+            except AWAY:
+                await asyncio.sleep(0.05)
+
+    async def _answer(self, lane, job):
         record = orjson.loads(await self.redis.get(f"{ARQ_JOB}{job}"))
         chunk = unpack(record["a"][0])
         deadline = record["et"] + chunk.timeout_ms
