@@ -1,6 +1,7 @@
 """A budget of errors is used: what the profile would not serve is served, once it is known to be right, and no longer
 than it is."""
 
+import asyncio
 import itertools
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from askonce import Question
 from askonce.contract.audit import group_id
 from askonce_worker.audit.policy import decode_policy
+from askonce_worker.auditing.policies import FRESH
 from support.asking import paraphrases, patient_settings
 from support.wired import MODEL, wired_workers
 from support.worker_process import until
@@ -68,6 +70,7 @@ async def decided(worker, requests):
     await until(counted, what=f"{requests} requests in the ledger")
     decide = next(job for job in worker.service.audit.periodic if job.name == "decide")
     await decide.coroutine({})
+    await asyncio.sleep(FRESH)  # a worker reads a policy no more often
     return decode_policy("policy", await worker.redis.get(worker.keys.audit.policy(GROUP)))
 
 
