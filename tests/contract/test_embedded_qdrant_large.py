@@ -27,6 +27,14 @@ def putting_together(collection):
     return bool(collection.building) and all(part.built for part in collection.building)
 
 
+def filled_until_graphs_are_put_together(shards):
+    collection, expected = filled(shards, 300)
+    step_while(shards, lambda: not collection.parts[0].built)
+    more(collection, expected, 300)
+    step_while(shards, lambda: not putting_together(collection))
+    return collection, expected
+
+
 def test_a_graph_is_made_of_several_when_nothing_has_none(tmp_path):
     with opened(tmp_path, MERGED) as shards:
         collection, expected = filled(shards, 300)
@@ -40,10 +48,7 @@ def test_a_graph_is_made_of_several_when_nothing_has_none(tmp_path):
 
 def test_what_has_no_graph_goes_before_graphs_that_are_put_together(tmp_path):
     with opened(tmp_path, MERGED) as shards:
-        collection, expected = filled(shards, 300)
-        step_while(shards, lambda: not collection.parts[0].built)
-        more(collection, expected, 300)
-        step_while(shards, lambda: not putting_together(collection))
+        collection, expected = filled_until_graphs_are_put_together(shards)
         graphs = collection.building
         more(collection, expected, 250)
         step_while(shards, lambda: not collection.building or putting_together(collection))
@@ -54,10 +59,7 @@ def test_what_has_no_graph_goes_before_graphs_that_are_put_together(tmp_path):
 
 def test_what_has_no_graph_goes_before_those_of_another_collection(tmp_path):
     with opened(tmp_path, MERGED) as shards:
-        collection, expected = filled(shards, 300)
-        step_while(shards, lambda: not collection.parts[0].built)
-        more(collection, expected, 300)
-        step_while(shards, lambda: not putting_together(collection))
+        collection, expected = filled_until_graphs_are_put_together(shards)
         other, expected_there = filled(shards, 550, name="d")
         step_while(shards, lambda: not other.parts[0].built)
         assert len([part for part in collection.parts if part.built]) == 2, "they were not put together before"

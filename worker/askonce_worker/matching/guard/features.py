@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from askonce_worker.matching.guard.frames import Frame, frame
-from askonce_worker.matching.guard.known import Known
 from askonce_worker.matching.guard.languages import Language, Vocabulary, language, vocabulary
 from askonce_worker.matching.guard.layout import lines
 from askonce_worker.matching.guard.letter_case import LetterCase, letter_case
@@ -19,6 +18,7 @@ from askonce_worker.matching.guard.persons import Persons, persons
 from askonce_worker.matching.guard.question_class import asked_for
 from askonce_worker.matching.guard.spelling import spelled
 from askonce_worker.matching.guard.swaps import letters
+from askonce_worker.matching.guard.text_cache import TextCache
 from askonce_worker.matching.guard.tokens import clean, folded_words, tokens, unelided
 from askonce_worker.matching.guard.words import ADDITIVE, FUNCTION, KINDS, TENSES, UNITS, stem
 
@@ -144,9 +144,9 @@ def _in_its_language(lower: list[str], folded: str) -> tuple[list[str], Language
     return unelided(lower, spoken.name), spoken, vocabulary(spoken.name)
 
 
-_short = Known(worked_out, 7680)
-_new = Known(worked_out, 1024)  # a chunk has at most 1,000 questions
-_long = Known(worked_out, 256)
+_short = TextCache(worked_out, 7680)
+_new = TextCache(worked_out, 1024)  # a chunk has at most 1,000 questions
+_long = TextCache(worked_out, 256)
 
 _ONE_MORE = re.compile(r"\b(?:one more(?! thing)|a different|a second|a new one)\b")
 _WISHES = ("one more", "a different", "a second", "a new one")

@@ -3,13 +3,13 @@
 import re
 from itertools import pairwise
 
-from askonce_worker.matching.guard import guesses
+from askonce_worker.matching.guard import unsure_language
 from askonce_worker.matching.guard.affixes import one_letter_denies, opposed, reverses
 from askonce_worker.matching.guard.features import Features
-from askonce_worker.matching.guard.guesses import stand_apart
 from askonce_worker.matching.guard.negation import Polarity
 from askonce_worker.matching.guard.question_class import another_answer
 from askonce_worker.matching.guard.rewording import LESS, LITTLE, MOST, MUCH, rewording, unmatched
+from askonce_worker.matching.guard.unsure_language import stand_apart
 from askonce_worker.matching.guard.words import ADDITIVE, QUALIFIERS, TIMELESS, UNDOING
 
 
@@ -49,7 +49,7 @@ _PERCENT = re.compile(r"\bper ?cent|\bpct\b")
 def polarity_differs(a: Features, b: Features) -> bool:
     """One denies, the other does not, and they say the same otherwise: 'I forgot' and 'I cannot remember' are one."""
     if not _one_denies(a, b):
-        return guesses.one_denies(a, b)
+        return unsure_language.one_denies(a, b)
     if stand_apart(a.opposites, b.opposites) or _not_yet(a, b):
         return False
     if a.vocabulary is not b.vocabulary:
@@ -80,7 +80,7 @@ def opposites(a: Features, b: Features) -> bool:
     words_a, words_b = a.counts.keys() - b.counts.keys(), b.counts.keys() - a.counts.keys()
     if _undo(words_a, words_b) or _undo(words_b, words_a) or _goes_out(a, b) or _goes_out(b, a):
         return True
-    return _affixes_oppose(a, b) or guesses.oppose(a, b)
+    return _affixes_oppose(a, b) or unsure_language.oppose(a, b)
 
 
 def _affixes_oppose(a: Features, b: Features) -> bool:

@@ -1,4 +1,4 @@
-"""What has been worked out of texts, for the next time."""
+"""A least-recently-used cache by text, filled for many texts at once."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 
-class Known(Generic[T]):
+class TextCache(Generic[T]):
     """work_out: of all texts together. most: texts that are remembered; who was not asked for longest goes first."""
 
     def __init__(self, work_out: Callable[[Sequence[str]], Sequence[T]], most: int) -> None:

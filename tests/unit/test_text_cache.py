@@ -1,7 +1,7 @@
 """What is worked out of texts is worked out together, once, and forgotten for those that nobody asks for."""
 
 from askonce_worker.matching.guard.features import features_of_new, learn
-from askonce_worker.matching.guard.known import Known
+from askonce_worker.matching.guard.text_cache import TextCache
 
 
 def test_what_was_asked_for_last_is_known():
@@ -11,7 +11,7 @@ def test_what_was_asked_for_last_is_known():
         worked.append(list(texts))
         return [len(text) for text in texts]
 
-    known = Known(lengths, 3)
+    known = TextCache(lengths, 3)
     known.learn(["a", "bb", "a", "ccc"])
     assert [known.of(text) for text in ("bb", "a", "ccc")] == [2, 1, 3]
     assert worked == [["a", "bb", "ccc"]]
