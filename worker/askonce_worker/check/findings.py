@@ -9,6 +9,7 @@ from askonce_worker.check.one_part import answer
 from askonce_worker.matching.profiles import profile_of
 from askonce_worker.redis.connection import connect_redis
 from askonce_worker.setting_names import unknown_settings
+from askonce_worker.setting_needs import without_effect
 from askonce_worker.settings import Settings
 
 
@@ -28,7 +29,7 @@ async def findings(settings: Settings) -> list[Finding]:
     ]
     if settings.qdrant_url is not None:
         found += [*await qdrant_collection.collections(settings), await _vectors(settings)]
-    return [*found, *_unknown()]
+    return [*found, *_without_effect(settings), *_unknown()]
 
 
 async def _vectors(settings: Settings) -> Finding:
@@ -55,6 +56,11 @@ def _similarity(settings: Settings) -> Finding:
         advice = f"{profile.measured}: set ASKONCE_SIMILARITY_THRESHOLD to match by similarity"
         return Finding("similarity", "not set", "exact matches only", ok=True, advice=advice)
     return Finding("similarity", f"{profile.threshold}", profile.measured, ok=True)
+
+
+def _without_effect(settings: Settings) -> list[Finding]:
+    off = without_effect(settings)
+    return [] if off is None else [Finding("settings", off[0], "without effect", ok=True, advice=off[1])]
 
 
 def _unknown() -> list[Finding]:

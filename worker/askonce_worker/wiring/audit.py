@@ -33,28 +33,12 @@ from askonce_worker.cache.wrong_pairs import ReportedPairs
 from askonce_worker.logs.unreadable import Refusals
 from askonce_worker.matching.match import Matcher
 from askonce_worker.matching.never_cache import never_cached
+from askonce_worker.setting_needs import is_audited, is_gated, without_effect
 from askonce_worker.settings import Settings, matching_threshold
 from askonce_worker.upkeep.housekeeping import periodic
 from askonce_worker.wiring.judge import judge_parts
 
 log = structlog.get_logger()
-
-
-def is_audited(settings: Settings) -> bool:
-    return settings.qdrant_url is not None and (settings.error_budget or settings.audit_rate) is not None
-
-
-def is_gated(settings: Settings) -> bool:
-    return is_audited(settings) and settings.judge_gate and bool(settings.error_budget and settings.judge_model)
-
-
-def _warn(settings: Settings) -> None:
-    """Of settings that do nothing by themselves."""
-    if settings.qdrant_url is None and (settings.error_budget or settings.audit_rate) is not None:
-        reason = "ERROR_BUDGET and AUDIT_RATE require ASKONCE_QDRANT_URL: without it nothing is matched by similarity"
-        log.warning("audit.off", reason=reason)
-    elif settings.judge_gate and not is_gated(settings):
-        log.warning("gate.off", reason="JUDGE_GATE requires ASKONCE_ERROR_BUDGET and ASKONCE_JUDGE_MODEL")
 
 
 def _terms(settings: Settings, budget: float) -> Terms:
@@ -102,7 +86,8 @@ def audit(
     stack: AsyncExitStack,
 ) -> Audit:
     """on_published: gets more of them."""
-    _warn(settings)
+    if (off := without_effect(settings)) is not None:
+        log.warning("audit.off", settings=off[0], reason=off[1])
     if not is_audited(settings) or vectors is None:
         return _with_feed(Audit(FirstMatch(matcher), {}, ()), settings, redis, keys, matcher, on_published, stack)
     budget = settings.error_budget
