@@ -103,4 +103,4 @@ def test_a_stream_too_short_for_a_ledger_is_served_as_the_profile_says(evaluate,
     stream.write_text("\n".join(stream.read_text().splitlines()[:60]))
     result = evaluate("--stream", stream)
     assert result.exit_code == 0, result.output
-    assert "below 1,000 requests" in result.stdout
+    assert "up to 1,000 requests" in result.stdout

@@ -52,7 +52,7 @@ Orders = Annotated[
     int | None, typer.Option(min=1, help="Play the stream in this many shuffled orders.", show_default="as it is")
 ]
 MaxError = Annotated[
-    float, typer.Option(min=0.000_001, max=1.0, help="Maximum wrong hits, as a share of all pairs or requests.")
+    float, typer.Option(min=0.000_001, max=1.0, help="Maximum share of wrong hits, of all pairs or requests.")
 ]
 Seed = Annotated[int, typer.Option(min=0, help="Seed for the split into two halves, or for the orders.")]
 Vectors = Annotated[
@@ -78,15 +78,15 @@ def evaluate(
 ) -> None:
     """Measure the embedding model and the guard on labelled pairs, and recommend a threshold.
 
-    The threshold is chosen on one half of the pairs: the one with the most hits that keeps --max-error on each file.
-    It is measured on the other half, and recommended only if the 95 % interval there ends within --max-error.
+    The threshold is chosen on one half of the pairs: the one with the most hits within --max-error on every file.
+    It is measured on the other half, and recommended only if its 95 % interval there ends within --max-error.
     Exits 0 with a recommendation, 1 without one, 2 if the pairs or settings cannot be used.
 
-    Pairs cannot say how often a cache is wrong: --stream does. Each question of a stream looks among all before it, and
-    a ledger decides what is served so that the wrong hits stay within --max-error.
+    Pairs cannot show how often a cache is wrong; a stream can (--stream). Each of its questions is matched against all
+    earlier ones, and the error ledger decides what is served so that wrong hits stay within --max-error.
     """
     try:
-        _one_kind(files, stream, orders, save)
+        _check_options(files, stream, orders, save)
         settings = settings_with(None)
         _require(vectors, plot, save)
         profile = profile_of(settings.embedding_model, settings.profiles, settings.embedding_dimensions)
@@ -106,14 +106,14 @@ def evaluate(
 
 @dataclass(frozen=True, slots=True)
 class Embedded:
-    """Where vectors come from."""
+    """The embedding model, and the vectors it has already returned."""
 
     settings: Settings
     profile: Profile
     file: VectorFile
 
     def embed(self, texts: Iterable[str], progress: Progress) -> None:
-        """Those that the file lacks."""
+        """Embed the texts that have no vector yet. Raises NoVectors."""
         todo = self.file.missing(texts)
         if todo:
             task = progress.add_task("embedding texts", total=len(todo))
@@ -122,14 +122,14 @@ class Embedded:
             )
 
 
-def _one_kind(files: list[Path] | None, stream: Path | None, orders: int | None, save: Path | None) -> None:
+def _check_options(files: list[Path] | None, stream: Path | None, orders: int | None, save: Path | None) -> None:
     """Raises BadRows."""
     if bool(files) == (stream is not None):
-        raise BadRows("name files of pairs, or a stream with --stream: one of the two")
+        raise BadRows("give either files of pairs or a stream with --stream")
     if stream is None and orders is not None:
-        raise BadRows("--orders is for --stream")
+        raise BadRows("--orders needs --stream")
     if stream is not None and save is not None:
-        raise BadRows("--save is for pairs: a stream recommends no threshold")
+        raise BadRows("--save needs pairs: a stream recommends no threshold")
 
 
 def _stream(run: StreamRun, embedded: Embedded, max_error: float, plot: Path | None, *, as_json: bool) -> None:
@@ -164,7 +164,7 @@ def _save(found: Report, profile: Profile, path: Path | None) -> None:
 
 
 def _require(vectors: Path | None, plot: Path | None, save: Path | None) -> None:
-    """Fail before the work, not after it. Raises NoMatplotlib, OSError."""
+    """Fail before the work rather than after it. Raises NoMatplotlib, OSError."""
     if plot is not None:
         picture.require()
     for path in (vectors, plot, save):
@@ -193,7 +193,7 @@ def _failed(reason: str, code: int) -> typer.Exit:
 def _read(files: list[Path]) -> Pairs:
     read = {path.name: read_pairs(path) for path in files}
     if len(read) < len(files):
-        raise BadRows("two files have the same name; the report needs different ones")
+        raise BadRows("two files have the same name; rename one, as the report tells files apart by name")
     return together(read)
 
 
@@ -226,7 +226,7 @@ def _scored(
     passes = ~np.logical_or.reduce(list(refused.values()))
     known = ~np.isnan(cosine)
     if not known.any():
-        raise NoVectors(f"{name}: the embedding model gives no vector for any of its texts")
+        raise NoVectors(f"{name}: the embedding model returned no vector for any of its texts")
     scores = Scores(cosine, np.array([pair.same for pair in pairs]), passes)
     of_rules = {rule: pairs_of[known] for rule, pairs_of in refused.items()}
     return Measured(name, scores.part(known), half[known], int((~known).sum()), of_rules)

@@ -1,7 +1,7 @@
 """Hit rates, wrong hits and the threshold that follows from them. Pure: no I/O, no clock.
 
-A pair hits at a threshold if its cosine reaches it (and, guarded, if the guard lets it pass). The hit rate is of the
-pairs with one answer, the rate of wrong hits of all pairs, the precision of the hits.
+A pair is a hit at a threshold if its cosine reaches it and, with the guard on, the guard lets it pass. The hit rate is
+a share of the same-answer pairs, the rate of wrong hits a share of all pairs, the precision a share of the hits.
 """
 
 import math
@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 Z_95 = 1.959964
 Z_CHOICE = 3.77
 """For the half that a threshold is chosen on: 1.96 + 1.28 * sqrt(2). Both halves vary by chance; with this margin
-the other half shows the limit at 95 % about nine times out of ten."""
+the other half confirms the limit at 95 % about nine times out of ten."""
 STEPS = 10_000
-"""A threshold has four digits."""
+"""Thresholds have four decimal places."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """Of the pairs of one file: their cosine, whether one answer serves both, whether the guard lets them pass."""
+    """The pairs of one file: their cosine, whether one answer serves both, whether the guard lets them pass."""
 
     similarity: NDArray[np.float64]
     same: NDArray[np.bool_]
@@ -65,15 +65,15 @@ def figures(scores: Scores, threshold: float) -> Figures:
     )
 
 
-def wilson(count: int, of: int, z: float = Z_95) -> tuple[float, float]:
-    """The score interval of a share. (E. B. Wilson, "Probable inference, the law of succession, and statistical
-    inference", JASA 22, 1927: unlike the normal one it holds for shares near 0, which is where wrong hits are.)"""
-    if of == 0:
+def wilson(count: int, total: int, z: float = Z_95) -> tuple[float, float]:
+    """Wilson's score interval of a share. (E. B. Wilson, "Probable inference, the law of succession, and statistical
+    inference", JASA 22, 1927. Unlike the normal interval it also holds for shares near 0, and wrong hits are rare.)"""
+    if total == 0:
         return 0.0, 1.0
-    share = count / of
-    centre = share + z * z / (2 * of)
-    spread = z * math.sqrt(share * (1 - share) / of + z * z / (4 * of * of))
-    scale = 1 + z * z / of
+    share = count / total
+    centre = share + z * z / (2 * total)
+    spread = z * math.sqrt(share * (1 - share) / total + z * z / (4 * total * total))
+    scale = 1 + z * z / total
     return max(0.0, (centre - spread) / scale), min(1.0, (centre + spread) / scale)
 
 
@@ -86,19 +86,19 @@ def allowed(pairs: int, max_error: float, z: float = Z_95) -> int:
 
 
 def pairs_needed(wrong: float, max_error: float) -> int:
-    """How many pairs show a rate of at most `max_error` if the share `wrong` of them hit wrongly.
+    """How many pairs it takes to show a rate of at most `max_error` if a share `wrong` of them are wrong hits.
 
-    The least number for which Wilson's interval ends at or below `max_error`. A share that is not below `max_error`
-    counts as 0: then even the luckiest pairs would have to be so many.
+    The smallest number for which Wilson's interval ends at or below `max_error`. A share that is not below `max_error`
+    counts as 0: even without a single wrong hit it takes this many pairs.
     """
     distance = max_error - wrong if wrong < max_error else max_error
     return math.ceil(Z_95 * Z_95 * max_error * (1 - max_error) / (distance * distance))
 
 
 def least_threshold(scores: Scores, wrong_hits: int) -> float | None:
-    """The least threshold with at most `wrong_hits` wrong hits, which is the one with the most hits.
+    """The lowest threshold with at most `wrong_hits` wrong hits, and so the one with the most hits.
 
-    None if even a cosine of 1 has more.
+    None if there are more even at a cosine of 1.
     """
     wrong = np.sort(scores.similarity[scores.passes & ~scores.same])[::-1]
     if len(wrong) <= wrong_hits:
@@ -110,14 +110,14 @@ def least_threshold(scores: Scores, wrong_hits: int) -> float | None:
 
 
 def choose(files: Sequence[Scores], max_error: float) -> float | None:
-    """The least threshold that keeps `max_error` on each file, by a margin. (A higher one never adds a wrong hit.)"""
+    """The lowest threshold within `max_error` on every file, with a margin. (A higher one never adds a wrong hit.)"""
     least = [least_threshold(scores, allowed(len(scores.same), max_error, Z_CHOICE)) for scores in files]
     known = [threshold for threshold in least if threshold is not None]
     return max(known) if len(known) == len(least) else None
 
 
 def at_error(scores: Scores, max_error: float) -> Figures | None:
-    """The figures where the curve crosses `max_error`. They describe these pairs and promise nothing for others."""
+    """The figures where the curve crosses `max_error`. They describe these pairs and predict nothing for others."""
     threshold = least_threshold(scores, int(max_error * len(scores.same)))
     return None if threshold is None else figures(scores, threshold)
 

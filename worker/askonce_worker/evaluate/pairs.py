@@ -23,27 +23,27 @@ class Pair:
 
 
 def read_pairs(path: Path) -> list[Pair]:
-    """Rows that nobody has judged yet (`"same": null`) are left out. Raises BadRows."""
+    """Unlabelled rows (`"same": null`) are skipped. Raises BadRows."""
     pairs = []
     for number, row in rows_of(path):
         if row is not None and "same" in row and row["same"] is None:
             continue
         pair = _pair(row)
         if pair is None:
-            raise BadRows(f'{path.name}, line {number}: a row has texts "a" and "b", and "same" true or false')
+            raise BadRows(f'{path.name}, line {number}: a row needs texts "a" and "b", and "same" true or false')
         pairs.append(pair)
     return pairs
 
 
 def together(files: Mapping[str, list[Pair]]) -> dict[str, list[Pair]]:
-    """Join the files that have pairs of one kind only; leave the others as they are. Raises BadRows."""
+    """Merge the files whose pairs are all of one kind; leave the others as they are. Raises BadRows."""
     one_kind = [name for name, pairs in files.items() if len({pair.same for pair in pairs}) < 2]
     joined = {name: pairs for name, pairs in files.items() if name not in one_kind}
     if one_kind:
         joined[" + ".join(one_kind)] = [pair for name in one_kind for pair in files[name]]
     for name, pairs in joined.items():
         if len({pair.same for pair in pairs}) < 2:
-            raise BadRows(f'{name}: it needs pairs of both kinds, "same" true and false')
+            raise BadRows(f'{name}: pairs of both kinds are needed, "same" true and false')
     return joined
 
 
@@ -57,10 +57,11 @@ def _pair(row: Any) -> Pair | None:
 
 
 def held_out(files: Mapping[str, Sequence[Pair]], seed: int) -> dict[str, NDArray[np.bool_]]:
-    """About half of the pairs of each file: True for those that have no part in the choice of the threshold.
+    """A mask of about half of each file's pairs: True for those that are not used to choose the threshold.
 
-    Pairs that share a text, directly or through others, form a group and stay together: a threshold is not measured on
-    the texts that it was chosen on. A hash of the group's first pair decides, so the order of the pairs does not.
+    Pairs that share a text, directly or through others, form a group and stay together: a threshold must not be
+    measured on texts that it was chosen on. A hash of the group's first pair decides, so the order of rows does not
+    matter.
     """
     groups = _Groups()
     for pair in _all(files):
@@ -90,7 +91,7 @@ class _Groups:
         self._parent: dict[str, str] = {}
 
     def of(self, text: str) -> str:
-        """A text that stands for the group."""
+        """The text that represents its group."""
         parent = self._parent
         parent.setdefault(text, text)
         while parent[text] != text:

@@ -13,9 +13,9 @@ from askonce_worker.evaluate.report import Measured, Report
 
 BARE, GUARDED, LIMIT = "#9aa0a6", "#1a73e8", "#d93025"
 INK = "#808080"
-"""Of text and axes: readable on white and on black, as there is no ground behind them in an SVG."""
+"""For text and axes: readable on white and on black, because the SVG's background is transparent."""
 WIDEST = 5.0
-"""The right end of the picture, as a multiple of the limit."""
+"""The right end of the x axis, as a multiple of the limit."""
 
 
 class NoMatplotlib(Exception):
@@ -30,8 +30,8 @@ def require() -> None:
 
 @contextmanager
 def new_figure(path: Path, width: float, height: float) -> Iterator[Any]:
-    """A figure that is written at the end: an SVG if that is the file's ending, else a PNG. Raises OSError."""
-    from matplotlib import rc_context  # noqa: PLC0415 - of an extra, and half a second to load
+    """A figure that is saved on exit: as SVG if the path ends in .svg, else as PNG. Raises OSError."""
+    from matplotlib import rc_context  # noqa: PLC0415 - an optional extra that takes half a second to import
     from matplotlib.figure import Figure  # noqa: PLC0415
 
     vector = path.suffix.lower() == ".svg"
@@ -45,13 +45,13 @@ def new_figure(path: Path, width: float, height: float) -> Iterator[Any]:
 
 
 def draw(files: list[Measured], report: Report, path: Path) -> None:
-    """Writes the picture, one panel a file. Raises NoMatplotlib, OSError."""
+    """Write the picture, with one panel per file. Raises NoMatplotlib, OSError."""
     require()
     with new_figure(path, 5.2 * len(files) + 0.6, 4.6) as figure:
         panels = figure.subplots(1, len(files), squeeze=False, sharey=True)[0]
         for panel, file in zip(panels, files, strict=True):
             _panel(panel, file, report)
-        panels[0].set_ylim(bottom=0)  # of all panels, once their common top is known
+        panels[0].set_ylim(bottom=0)  # applies to all panels, once their common top is known
         panels[0].set_ylabel("hit rate of same-answer pairs, %")
         figure.suptitle(f"{report.model}: the higher, the better", fontsize=11)
 

@@ -14,11 +14,11 @@ def write_profile(report: Report, profile: Profile, path: Path) -> None:
 
     Args:
         report: One with a recommendation.
-        profile: What was known of the model before.
+        profile: The model's current profile, for its token limit.
         path: The file.
 
     Raises:
-        OSError: It cannot be written.
+        OSError: The file cannot be written.
     """
     record = {
         "model": report.model,

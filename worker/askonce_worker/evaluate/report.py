@@ -15,7 +15,9 @@ from askonce_worker.evaluate.rules import RuleFigures, of_rules
 class Measured:
     """One file's pairs.
 
-    held_out: those that have no part in the choice. without: pairs that have no vectors. refused: by each rule.
+    held_out: mask of the pairs that are not used to choose the threshold.
+    without: number of pairs left out for lack of vectors.
+    refused: for each rule, mask of the pairs that it refuses.
     """
 
     name: str
@@ -33,8 +35,8 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One threshold, without and with the guard. lost: share of the hits of same-answer pairs that the guard turns
-    down; None if there are none."""
+    """One threshold, without and with the guard. lost: share of the right hits that the guard turns down; None if there
+    are none."""
 
     bare: Figures
     guarded: Figures
@@ -45,11 +47,11 @@ class Row:
 class FileReport:
     """One file's figures.
 
-    rows: over all pairs, one a threshold.
+    rows: over all pairs, one per threshold.
     at_max_error: over all pairs, without and with the guard, each where its wrong hits reach the limit.
     held_out: the chosen threshold on the held-out pairs; None if none could be chosen.
-    pairs_needed: how many pairs the file needs, both halves together, to show the limit; None if it has shown it.
-    rules: each rule of the guard by itself, over all pairs, at the least threshold shown and at the chosen one.
+    pairs_needed: how many pairs, both halves together, it takes to show that the limit holds; None if the file does.
+    rules: each rule of the guard on its own, over all pairs, at the lowest threshold shown and at the chosen one.
     """
 
     name: str
@@ -67,8 +69,8 @@ class FileReport:
 class Report:
     """What follows from all files, with the guard on.
 
-    chosen: on one half of the pairs; None if even a cosine of 1 has too many wrong hits.
-    threshold: the chosen one, if the other half of every file shows that it keeps max_error; else None.
+    chosen: on one half of the pairs; None if there are too many wrong hits even at a cosine of 1.
+    threshold: the chosen one if the other half of every file shows that it stays within max_error; else None.
     """
 
     model: str
@@ -113,7 +115,7 @@ def _of_file(file: Measured, thresholds: list[float], chosen: float | None, max_
 
 
 def _pairs_needed(held_out: Row | None, max_error: float) -> int | None:
-    """For both halves; None if the held-out half shows the limit."""
+    """Of both halves together; None if the held-out half shows that the limit holds."""
     if held_out is None:
         return 2 * pairs_needed(0.0, max_error)
     found = held_out.guarded

@@ -8,11 +8,11 @@ from askonce.tables.rows import read_rows
 
 
 class BadRows(Exception):
-    """A file is not what it should be. The message names the line and repeats none of its text."""
+    """A file cannot be used. The message names the line and quotes none of its text."""
 
 
 def rows_of(path: Path) -> Iterator[tuple[int, dict[str, Any] | None]]:
-    """Each row with the number of its line; None for one that is malformed. Raises BadRows."""
+    """Each row with its line number; None for a malformed row. Raises BadRows."""
     try:
         for row in read_rows(str(path)):
             yield row.number, row.fields

@@ -1,4 +1,4 @@
-"""Each rule of the guard by itself: what it prevents, what it loses, and whether that beats chance."""
+"""Each rule of the guard on its own: what it prevents, what it costs, and whether that beats chance."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,10 +11,11 @@ from askonce_worker.evaluate.figures import Scores, wilson
 
 @dataclass(frozen=True, slots=True)
 class RuleFigures:
-    """Of the pairs that reach a cosine and that one rule refuses, whatever the others say.
+    """The pairs at or above a threshold that one rule refuses, whatever the other rules say.
 
-    prevented: those with two answers. lost: those with one. precision: the share of the prevented, with its 95 %
-    interval. share: that of all pairs that reach the cosine, which is the precision of a rule that refuses by lot.
+    prevented: those with different answers. lost: those with the same answer.
+    precision: the share of prevented pairs, with its 95 % interval from low to high.
+    share: the share of different-answer pairs among all at or above the threshold: the precision of refusing at random.
     """
 
     rule: str
@@ -28,7 +29,7 @@ class RuleFigures:
 
 
 def of_rules(scores: Scores, refused: Mapping[str, NDArray[np.bool_]], threshold: float) -> list[RuleFigures]:
-    """Of each rule that refuses any, the one that refuses most first."""
+    """The rules that refuse any pair; the one that refuses most comes first."""
     near = scores.similarity >= threshold
     share = float((near & ~scores.same).sum() / near.sum()) if near.any() else 0.0
     found = []

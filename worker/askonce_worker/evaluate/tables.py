@@ -10,14 +10,14 @@ from rich.table import Table
 from askonce_worker.evaluate.figures import Figures
 from askonce_worker.evaluate.report import FileReport, Report
 
-PAIRS_ONLY = "pairs promise nothing of streams: how often a cache is wrong depends on what is asked again; see --stream"
+PAIRS_ONLY = "pairs cannot show how often a cache is wrong: that depends on what is asked again; see --stream"
 
 
 def show(report: Report, console: Console) -> None:
     for file in report.files:
         console.print(_thresholds(file, report))
         if file.without:
-            console.print(f"[yellow]{file.without} pairs left out: the model gives no vector for one of the two texts")
+            console.print(f"[yellow]{file.without} pairs left out: the model returned no vector for one of the texts")
         console.print(*(_rules(file, at) for at in dict.fromkeys(each.threshold for each in file.rules)))
     console.print(_gain(report))
     if report.chosen is not None:
@@ -43,7 +43,7 @@ def _thresholds(file: FileReport, report: Report) -> Table:
 def _rules(file: FileReport, threshold: float) -> Table:
     found = [each for each in file.rules if each.threshold == threshold]
     share = number(found[0].share)
-    table = _table(f"{escape(file.name)}, the guard's rules by themselves at {threshold:.4g}: by lot {share} % precise")
+    table = _table(f"{escape(file.name)}, each guard rule alone at {threshold:.4g}; at random {share} % precise")
     table.add_column("rule", no_wrap=True)
     for name in ("prevented", "lost", "precision % (95 %)"):
         table.add_column(name, justify="right", no_wrap=True)
@@ -82,19 +82,19 @@ def _verdict(report: Report) -> Iterator[str]:
         yield PAIRS_ONLY
         return
     limit = percent(report.max_error)
-    yield f"[bold red]no recommendation[/]: the held-out pairs do not show at most {limit} wrong hits"
+    yield f"[bold red]no recommendation[/]: the held-out pairs do not show that wrong hits stay within {limit}"
     yield from (f"[red]{escape(line)}" for line in reasons(report))
     yield PAIRS_ONLY
 
 
 def reasons(report: Report) -> Iterator[str]:
-    """One line for each file that does not show the limit: what was found, and how many pairs would be enough."""
+    """One line for each file that does not show that the limit holds: its figures, and how many pairs it takes."""
     for file in report.files:
         if file.pairs_needed is None:
             continue
         needed = f"{file.pairs_needed:,} pairs are needed, the file has {file.pairs:,}"
         if file.held_out is None:
-            yield f"{file.name}: even a cosine of 1 has too many wrong hits; at least {needed}"
+            yield f"{file.name}: there are too many wrong hits even at a cosine of 1; at least {needed}"
             continue
         found = file.held_out.guarded
         rate = f"{percent(found.wrong)} wrong ({percent(found.wrong_low)} to {percent(found.wrong_high)})"
@@ -120,5 +120,5 @@ def percent(share: float) -> str:
 
 
 def number(share: float) -> str:
-    """In percent."""
+    """A share in percent, without the sign."""
     return f"{100 * share:.2f}" if share < 0.0995 else f"{100 * share:.1f}"

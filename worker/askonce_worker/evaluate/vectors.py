@@ -1,4 +1,4 @@
-"""The texts' vectors: from the configured embedding model, or from the file that an earlier run left."""
+"""The texts' vectors: from the configured embedding model, or from the file that an earlier run saved."""
 
 import asyncio
 import hashlib
@@ -23,7 +23,7 @@ REQUEST_TIMEOUT = 120.0
 """Seconds. Long, because no user waits for these vectors."""
 NO_SERVER = (Unmatched.EMBEDDINGS_DOWN, Unmatched.EMBEDDINGS_SLOW, Unmatched.EMBEDDINGS_IDENTICAL)
 BATCH = 64
-"""Texts in a request."""
+"""Texts per request."""
 
 Progress = Callable[[int], None]
 
@@ -56,7 +56,7 @@ class VectorFile:
         self.known.update(zip(map(digest, texts), vectors, strict=True))
 
     def missing(self, texts: Iterable[str]) -> list[str]:
-        """Those without a vector, once each."""
+        """The texts without a vector, each once."""
         return [text for text in dict.fromkeys(texts) if digest(text) not in self.known]
 
     def save(self) -> None:

@@ -1,1 +1,1 @@
-"""A labelled stream of questions, played through what decides in production."""
+"""A labelled stream of questions, replayed through the code that decides in production."""

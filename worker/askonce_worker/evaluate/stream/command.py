@@ -21,12 +21,12 @@ def vectors_of(stream: Stream, file: VectorFile) -> tuple[Stream, Vectors]:
     found = [file.known.get(digest(text)) for text in stream.texts]
     there = np.array([vector is not None for vector in found])
     if not there.any():
-        raise NoVectors(f"{stream.name}: the embedding model gives no vector for any of its texts")
+        raise NoVectors(f"{stream.name}: the embedding model returned no vector for any of its texts")
     return stream.part(there), np.stack([vector for vector in found if vector is not None]).astype(np.float32)
 
 
 class StreamRun:
-    """Plays a stream in one order after the other: each drawn anew, or the file's own. Raises BadRows."""
+    """Replays a stream in one or more orders: each shuffled anew, or the file's own. Raises BadRows."""
 
     def __init__(self, path: Path, *, orders: int | None, seed: int) -> None:
         self.stream = read_stream(path)

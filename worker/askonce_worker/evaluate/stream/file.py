@@ -1,6 +1,6 @@
 """Labelled streams of questions: JSON lines with `text` and `label`, or CSV with `text` and `label` or `category`.
 
-Two questions of one label have one answer.
+Questions with the same label have the same answer.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from askonce_worker.evaluate.rows import BadRows, rows_of
 
 LABELS = ("label", "category")
 RUNS = 1.5
-"""Traffic has runs of one label by chance; a file with hardly more runs than labels is sorted by them."""
+"""Runs per label. Traffic has many, by chance; a file with hardly more runs than labels is sorted by label."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Stream:
         return self.in_order(np.flatnonzero(chosen))
 
     def is_sorted_by_label(self) -> bool:
-        """Which no traffic is."""
+        """Whether the rows are sorted by label, as real traffic never is."""
         runs = 1 + int((self.labels[1:] != self.labels[:-1]).sum())
         return len(np.unique(self.labels)) < len(self) / RUNS and runs < RUNS * len(np.unique(self.labels))
 
@@ -47,11 +47,11 @@ def read_stream(path: Path) -> Stream:
     for number, row in rows_of(path):
         found = _question(row)
         if found is None:
-            raise BadRows(f'{path.name}, line {number}: a row has "text" and "label"')
+            raise BadRows(f'{path.name}, line {number}: a row needs "text" and "label"')
         texts.append(found[0])
         names.append(found[1])
     if not texts:
-        raise BadRows(f"{path.name}: there are no questions in it")
+        raise BadRows(f"{path.name}: the file has no questions")
     return Stream(path.name, texts, _numbered(names))
 
 

@@ -1,4 +1,4 @@
-"""What each question of a stream finds among all before it: itself, or the nearest that may serve it."""
+"""What each question of a stream finds among the earlier ones: itself, or the most similar one that may serve it."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,14 +12,15 @@ from askonce_worker.evaluate.stream.rules import Rules, fingerprint_of
 
 CANDIDATES = 5
 BLOCK = 512
-"""Questions whose similarities are in memory at once."""
+"""Questions whose similarities are held in memory at once."""
 
 
 @dataclass(frozen=True, slots=True)
 class Lookups:
-    """One row a question. right: whether it has the label of its match; false where it has none.
+    """One row per question.
 
-    exact: it was asked before, in these words. Such a one is served whatever the policy, and its cosine is 1.
+    right: whether it has the same label as its match; False without a match.
+    exact: whether the same text was asked before. Such a question is served whatever the policy, and its cosine is 1.
     """
 
     matches: Matches
@@ -32,15 +33,15 @@ class Lookups:
 
 @dataclass(frozen=True, slots=True)
 class _Reusable:
-    """One row a question. first: where it was asked first, in these words, and kept; -1 if never before. compared: it
-    takes part in the semantic search."""
+    """One row per question. first: where the same text was first asked and kept; -1 if it never was. compared: whether
+    it takes part in the semantic search."""
 
     first: NDArray[np.intp]
     compared: NDArray[np.bool_]
 
 
 def look_up(stream: Stream, vectors: Vectors, rules: Rules, on: Callable[[int], None]) -> Lookups:
-    """vectors: one row a question, unit length. on: called with how many questions are done since the last call."""
+    """vectors: one row per question, unit length. on: called with the number of questions done since the last call."""
     count = len(stream)
     reusable = _reusable(stream.texts, rules)
     exact = reusable.first >= 0
@@ -72,7 +73,10 @@ def _reusable(texts: Sequence[str], rules: Rules) -> _Reusable:
 
 
 def _nearest(vectors: Vectors, compared: NDArray[np.bool_], start: int, end: int) -> tuple[NDArray[np.intp], Floats]:
-    """For each question from `start` to `end` the nearest before it, the nearest first. -inf: there is none."""
+    """For each question from `start` to `end`: where the most similar earlier ones are, best first, and their cosines.
+
+    A cosine of -inf means that there is none.
+    """
     similar = vectors[start:end] @ vectors[:end].T
     similar[np.arange(end) >= np.arange(start, end)[:, None]] = -np.inf
     similar[:, ~compared[:end]] = -np.inf

@@ -1,4 +1,4 @@
-"""A stream, played through the code that decides in production: policies, ledger, records, estimate."""
+"""Replays a stream through the code that decides in production: policies, ledger, records, estimate."""
 
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ from askonce_worker.evaluate.stream.lookups import Lookups
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """Some requests under one policy. seen: what the checks found out."""
+    """Consecutive requests under one policy. seen: what their checks found."""
 
     policy: Policy
     requests: int
@@ -25,7 +25,7 @@ class Period:
 
 @dataclass(frozen=True, slots=True)
 class Played:
-    """served, checked: one a request. A checked one got the LLM's answer. Exact hits are served, and never checked."""
+    """served, checked: one flag per request. A checked request got the LLM's answer. Exact hits are never checked."""
 
     served: NDArray[np.bool_]
     checked: NDArray[np.bool_]
@@ -33,7 +33,7 @@ class Played:
 
 
 def play(lookups: Lookups, terms: Terms, random: np.random.Generator, *, learns: bool = True) -> Played:
-    """learns: whether the learnt scorer takes part. Every question that is asked is labelled at once."""
+    """learns: whether the learnt scorer takes part. Every question that goes to the LLM is labelled at once."""
     group = _Group(lookups, terms, random)
     periods = []
     for start in range(0, len(lookups), PERIOD):
@@ -44,7 +44,7 @@ def play(lookups: Lookups, terms: Terms, random: np.random.Generator, *, learns:
 
 
 class _Group:
-    """A worker, and the job, of the one group that there is."""
+    """The worker and the deciding job of the stream's only group."""
 
     def __init__(self, lookups: Lookups, terms: Terms, random: np.random.Generator) -> None:
         self._lookups = lookups
@@ -92,7 +92,7 @@ class _Group:
 
 
 def _seen(policy: Policy, right: NDArray[np.bool_], served: NDArray[np.bool_], checked: NDArray[np.bool_]) -> Seen:
-    """Of hits that were checked before they were served."""
+    """All checks of a replay are made before a hit is served."""
     stands_for = (1 - policy.chance) / policy.chance
     checks, wrong = float(checked.sum()), float((checked & ~right).sum())
     return Seen(

@@ -10,12 +10,12 @@ from askonce_worker.evaluate.plot import BARE, GUARDED, LIMIT, new_figure, requi
 from askonce_worker.evaluate.stream.playing import Period
 from askonce_worker.evaluate.stream.report import Order, StreamReport
 
-LOOKED_BACK = 8
-"""Periods that each point stands for."""
+WINDOW = 8
+"""Periods that each point averages over."""
 
 
 def draw(report: StreamReport, order: Order, path: Path) -> None:
-    """Writes the picture. Raises NoMatplotlib, OSError."""
+    """Write the picture. Raises NoMatplotlib, OSError."""
     require()
     with new_figure(path, 7.2, 6.0) as figure:
         above, below = figure.subplots(2, 1, sharex=True)
@@ -57,7 +57,7 @@ def _wrong(panel: Any, order: Order, budget: float) -> None:
 
 
 def _whole(periods: list[Period]) -> list[Period]:
-    """Without the last one, if it was broken off."""
+    """All but the last period if that one is incomplete."""
     return [period for period in periods if period.requests == periods[0].requests]
 
 
@@ -66,17 +66,17 @@ def _ends(periods: list[Period]) -> Any:
 
 
 def _lately(happened: Any, ends: Any) -> Any:
-    """At each end of a period, the share of the requests since `LOOKED_BACK` periods before."""
+    """At the end of each period, the share over the last `WINDOW` periods."""
     total = np.concatenate([[0], np.cumsum(happened)])
-    starts = np.concatenate([np.zeros(LOOKED_BACK, np.intp), ends])[: len(ends)]
+    starts = np.concatenate([np.zeros(WINDOW, np.intp), ends])[: len(ends)]
     return (total[ends] - total[starts]) / (ends - starts)
 
 
 def _known(periods: list[Period]) -> list[Estimate]:
-    """In percent."""
+    """At the end of each period, the estimate over the last `WINDOW` periods, in percent of the requests."""
     found = []
     for end in range(1, len(periods) + 1):
-        seen = sum((period.seen for period in periods[max(0, end - LOOKED_BACK) : end]), Seen())
+        seen = sum((period.seen for period in periods[max(0, end - WINDOW) : end]), Seen())
         of = estimates({"": seen})[""]
         found.append(Estimate(*(100 * each / seen.answered for each in (of.wrong, of.low, of.high))))
     return found

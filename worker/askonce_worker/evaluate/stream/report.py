@@ -1,4 +1,4 @@
-"""What a stream would have got: by thresholds that stay, and by the ledger. All shares are of the requests."""
+"""How a stream would be served: with fixed thresholds, and by the error ledger. All shares are of the requests."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -13,12 +13,12 @@ from askonce_worker.evaluate.stream.playing import Played
 
 QUARTERS = 4
 LOOSER = (3, 6)
-"""The other thresholds that stay are so many times as far from 1 as the profile's."""
+"""The other fixed thresholds are this many times as far from 1 as the profile's."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shares:
-    """checks: hits that were put to the LLM all the same; they are not among the hits."""
+    """checks: matches that were put to the LLM nevertheless; they do not count as hits."""
 
     hits: float
     wrong: float
@@ -27,8 +27,8 @@ class Shares:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One way to serve: means over the orders. worst: the highest share of wrong hits in one order. over: orders in
-    which it is above the budget. threshold: where it stays the same."""
+    """One way to serve, averaged over the orders. threshold: None unless it is fixed. worst: the highest share of wrong
+    hits in any order. over: the number of orders in which that share exceeds the budget."""
 
     name: str
     threshold: float | None
@@ -40,7 +40,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What the checks of one order say of the wrong hits, without the labels, beside the truth."""
+    """The share of wrong hits in one order: as its checks estimate it without the labels, and the truth."""
 
     wrong: float
     low: float
@@ -50,8 +50,8 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class StreamReport:
-    """known: one an order. without: questions left out for want of a vector. shuffled: whether the file's order is not
-    kept."""
+    """known: one per order. without: number of questions left out for lack of a vector. shuffled: whether the orders
+    are random instead of the file's own."""
 
     stream: str
     model: str
@@ -80,7 +80,7 @@ class Order:
 
 
 Outcome = tuple[NDArray[np.bool_], NDArray[np.bool_]]
-"""One a request: served; checked."""
+"""Two flags per request: served, checked."""
 
 
 def rows(orders: Sequence[Order], budget: float, profile: float | None) -> list[Row]:
@@ -111,7 +111,7 @@ def _served_at(order: Order, threshold: float) -> Outcome:
 
 
 def _best(found: Order, budget: float) -> float:
-    """The least threshold, and so the most hits, whose wrong hits are within the budget; above 1 if there is none."""
+    """The lowest threshold, with the most hits, whose wrong hits are within the budget; above 1 if there is none."""
     cosine = np.nan_to_num(found.cosine, nan=-1.0)
     order = np.argsort(-cosine, kind="stable")
     wrong = np.cumsum(~found.right[order]) > budget * len(order)

@@ -56,14 +56,15 @@ def _sentences(report: StreamReport) -> Iterator[str]:
     budget, ledger = percent(report.budget), report.rows[-1]
     order = f"{report.orders} shuffled orders" if report.orders > 1 else "one shuffled order"
     yield f"{order if report.shuffled else 'the order of the file'}; the cache is empty at the start"
-    yield f"budget {budget}: the ledger exceeds it in {ledger.over} of {report.orders}, worst {percent(ledger.worst)}"
+    over = f"{ledger.over} of {report.orders} order{'s' * (report.orders > 1)}"
+    yield f"budget {budget}: the ledger exceeds it in {over}, worst {percent(ledger.worst)}"
     held = sum(each.low <= each.truth <= each.high for each in report.known)
     first = report.known[0]
     interval = f"{number(first.low)} to {number(first.high)}"
-    yield f"by its checks alone {percent(first.wrong)} ({interval}) are wrong; by the labels {percent(first.truth)}"
+    yield f"wrong hits: {percent(first.wrong)} ({interval}) by its checks alone, {percent(first.truth)} by the labels"
     if report.orders > 1:
-        yield f"(of the first order; the interval of 95 % holds the truth in {held} of {report.orders})"
+        yield f"(in the first order; the 95 % interval covers the truth in {held} of {report.orders} orders)"
     if report.requests <= LEAST_REQUESTS:
-        yield f"[yellow]below {LEAST_REQUESTS:,} requests a ledger serves as the profile says"
+        yield f"[yellow]up to {LEAST_REQUESTS:,} requests a ledger uses the profile's threshold"
     if report.without:
-        yield f"[yellow]{report.without} questions left out: the model gives no vector for their texts"
+        yield f"[yellow]{report.without} questions left out: the model returned no vector for their texts"
