@@ -61,7 +61,7 @@ async def test_probes_tell_a_worker_that_lives_from_one_that_hangs_or_is_gone(se
         assert "2 workers" in await says(probe, "live", 0)
         await says(probe, "ready", 0)
         first.signal(signal.SIGSTOP)
-        assert "no sign of life" in await says(probe, "live", 1)
+        assert "no heartbeat" in await says(probe, "live", 1)
         first.signal(signal.SIGCONT)
         await says(probe, "live", 0)
         await first.kill()

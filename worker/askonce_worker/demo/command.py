@@ -1,4 +1,4 @@
-"""`askonce-worker demo`: the embedded stack, a real worker, and 138 questions in other words and in two languages."""
+"""`askonce-worker demo`: the embedded stack, a real worker, and 138 questions, many reworded, in two languages."""
 
 import asyncio
 import os
@@ -30,20 +30,20 @@ TIMEOUT = 300.0
 SYSTEM = "You are a helpful assistant. Answer in one short sentence."
 COLUMNS = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
 NEXT = """
-next: ask your own questions, in three shells of one directory
+next: ask your own questions, with three shells in the same directory
 
     askonce-worker local
     askonce-worker run
-    askonce ask "What is the capital of France?"      # then in other words
+    askonce ask "What is the capital of France?"      # then reword it
 """
 
 
 def demo(
     log: Annotated[Path | None, typer.Option(help="Write the worker's log to this file.")] = None,
 ) -> None:
-    """Ask 138 real questions of a real model on this machine: no key, no server, no Docker."""
+    """Put 138 real questions to a real model on this machine: no API key, server or Docker needed."""
     console = Console()
-    _of_this_machine_alone()
+    _ignore_shell_settings()
     try:
         with told_to_stop():
             failed = _run(console, log)
@@ -56,7 +56,7 @@ def demo(
 
 
 def _run(console: Console, log: Path | None) -> bool:
-    """Returns whether a question failed."""
+    """Returns whether any question failed."""
     parts = choose_parts(say=lambda line: console.print(line, markup=False, highlight=False))
     with ExitStack() as running:
         stack = running.enter_context(_started(console, parts))
@@ -69,7 +69,7 @@ def _run(console: Console, log: Path | None) -> bool:
 
 @contextmanager
 def _started(console: Console, parts: Sequence[Part]) -> Iterator[Stack]:
-    """The parts, once all of them answer; a bar shows which do."""
+    """The running stack, once all of its parts answer; a progress bar names those that do not yet."""
     with ExitStack() as running:
         with Progress(*COLUMNS, console=console) as progress:
             names = [part.name for part in parts]
@@ -84,14 +84,14 @@ def _started(console: Console, parts: Sequence[Part]) -> Iterator[Stack]:
         yield stack
 
 
-def _of_this_machine_alone() -> None:
-    """Ignore what the shell sets for a service elsewhere."""
+def _ignore_shell_settings() -> None:
+    """The demo runs on this machine only, even if the shell is set up for servers elsewhere."""
     for name in [name for name in os.environ if name.startswith(PREFIX)]:
         del os.environ[name]
 
 
 def questions() -> list[str]:
-    """Shuffled, so that paraphrases come both close together and far apart."""
+    """Shuffled, so that some paraphrases are asked close together and others far apart."""
     lines = files("askonce_worker").joinpath("demo", "questions.txt").read_text("utf-8").splitlines()
     random.Random(7).shuffle(lines)
     return lines

@@ -1,4 +1,4 @@
-"""The demo's near-misses: questions that the embedding model takes for the same and the guard tells apart."""
+"""The demo's near-misses: questions that look the same to the embedding model and that the guard tells apart."""
 
 from collections.abc import Mapping, Sequence
 
@@ -31,7 +31,7 @@ async def kept_apart(
 
 
 def _one_of_each_kind(pairs: list[tuple[str, str, float]]) -> list[tuple[str, str, float]]:
-    """Without those that repeat an earlier one in other words."""
+    """The pairs without those that merely reword an earlier one."""
     shown: list[tuple[str, str, float]] = []
     for pair in pairs:
         alike = [(a, b) for a, b, _ in shown if _same(pair[0], a, b) and _same(pair[1], a, b)]

@@ -87,7 +87,7 @@ class DemoTally:
         return from_nano(nano) / self.answered * MILLION if self.answered else 0.0
 
     def examples(self, most: int = 12) -> Table:
-        """Matches with other words, from the least to the most similar."""
+        """A sample of the matches whose texts differ, from the least to the most similar."""
         table = Table(title="what was matched to what", title_justify="left")
         table.add_column("question")
         table.add_column("answered with the answer to")

@@ -1,4 +1,4 @@
-"""The demo's worker: a process of its own that ends with the demo."""
+"""The demo's worker: a child process that ends with the demo."""
 
 import asyncio
 import os
@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 
 class WorkerDied(Exception):
-    """The worker ended by itself. The message has its last line of output."""
+    """The worker ended unexpectedly. The message has its last line of output."""
 
 
 @contextmanager

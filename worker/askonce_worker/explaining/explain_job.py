@@ -66,7 +66,7 @@ class ExplainJob:
         try:
             request = unpack_request(payload)
         except ValueError as error:
-            raise Unworkable("it is no question to be explained") from error
+            raise Unworkable("it is not a question to explain") from error
         seconds = (job.enqueued_ms + request.timeout_ms - self._clock.now_ms()) / 1000
         if seconds > 0:
             explanation = await self._explain(request.question, seconds)

@@ -1,1 +1,1 @@
-"""The process: start, signs of life, supervision of several workers, probes."""
+"""The process: start, heartbeats, supervision of several workers, probes."""

@@ -1,9 +1,9 @@
-"""A worker's sign of life for the probes of its own machine: a small file, rewritten every second.
+"""A worker's heartbeat for probes on the same machine: a small file, rewritten every second.
 
-It needs neither Redis nor its password: a worker that waits for Redis is alive, and must not be restarted for that. The
-file is on a tmpfs where there is one (`/dev/shm`), which a container has even if its root is read-only. A worker holds
-a lock on its file while it is alive. A file without a lock is a dead worker's, and the next probe removes it. Times are
-those of the machine's monotonic clock, which all its processes share and which is never set.
+It needs neither Redis nor its password: a worker that waits for Redis is alive and must not be restarted. The file is
+on a tmpfs if there is one (`/dev/shm`), which a container has even if its root is read-only. A worker holds a lock on
+its file while it is alive. A file without a lock is a dead worker's, and the next probe removes it. Times are those of
+the machine's monotonic clock, which all its processes share and nobody can set.
 """
 
 import asyncio
@@ -25,13 +25,13 @@ MEMORY = Path("/dev/shm")  # noqa: S108 - a directory of our own in it, which no
 
 @dataclass(frozen=True, slots=True)
 class Beat:
-    """What a worker says of itself.
+    """A worker's state.
 
     Attributes:
         at: seconds of the monotonic clock.
-        claims: it takes jobs.
-        redis: its last renewal went through, lately.
-        failing: the parts that fail again and again.
+        claims: whether it claims jobs.
+        redis: whether it renewed its leases recently.
+        failing: the parts that keep failing, separated by commas.
     """
 
     worker: str
@@ -60,7 +60,7 @@ def installation(key_prefix: str, redis_url: str | None) -> str:
 
     Args:
         key_prefix: without an `@`.
-        redis_url: its address tells installations of one prefix apart; None stands for any.
+        redis_url: its address tells installations with the same prefix apart; None matches any.
     """
     if redis_url is None:
         return f"{key_prefix}@"
@@ -70,7 +70,7 @@ def installation(key_prefix: str, redis_url: str | None) -> str:
 
 @contextlib.asynccontextmanager
 async def beating(whose: str, now: Callable[[], Beat]) -> AsyncIterator[None]:
-    """Writes what `now` returns at once and then every second, while the block runs. Raises OSError at the start."""
+    """Write what `now` returns, at once and then every second while the block runs. Raises OSError at the start."""
     with _own_file(directory() / f"{whose}{os.getpid()}") as file:
         _write(file, now())
         task = asyncio.create_task(_keep_on(file, now))
@@ -82,7 +82,7 @@ async def beating(whose: str, now: Callable[[], Beat]) -> AsyncIterator[None]:
 
 @contextlib.contextmanager
 def _own_file(path: Path) -> Iterator[int]:
-    """Creates and locks the file. A probe may remove it before it is locked; then it is created again."""
+    """Create and lock the file. A probe may remove it before it is locked; then it is created again."""
     while True:
         file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         fcntl.flock(file, fcntl.LOCK_EX)
@@ -105,12 +105,12 @@ async def _keep_on(file: int, now: Callable[[], Beat]) -> None:
 
 
 def _write(file: int, beat: Beat) -> None:
-    """Always of one length, in one write, so that a reader never sees half of it."""
+    """Always the same length, in one write, so that a reader never sees half a beat."""
     os.pwrite(file, json.dumps(asdict(beat)).encode().ljust(LENGTH), 0)
 
 
 def beats(whose: str) -> list[Beat]:
-    """Of the workers of this installation that live on this machine, under this user. Raises OSError."""
+    """The beats of this installation's live workers on this machine, under this user. Raises OSError."""
     paths = [path for path in sorted(directory().iterdir()) if path.name.startswith(whose)]
     return [beat for beat in map(_read, paths) if beat is not None]
 
@@ -135,4 +135,4 @@ def _parsed(raw: bytes) -> Beat:
     try:
         return Beat(**json.loads(raw))
     except (ValueError, TypeError):
-        raise OSError("the file of a worker that lives cannot be read") from None
+        raise OSError("the heartbeat file of a live worker cannot be read") from None

@@ -1,4 +1,4 @@
-"""What a worker tells probes: it is alive from its first moment on, and ready once it claims jobs."""
+"""What a worker tells probes: it is alive from the start, and ready once it claims jobs."""
 
 import sys
 import time
@@ -16,12 +16,12 @@ if sys.platform != "win32":
 
 log = structlog.get_logger()
 
-MOST_NAMES = 200
-"""Characters: a sign of life is short."""
+MAX_FAILING = 200
+"""Characters: a beat has a fixed length."""
 
 
 class Life:
-    """worker: once there is one. health: of its parts."""
+    """worker: None until it is created. health: that of its parts."""
 
     def __init__(self, name: str) -> None:
         self.worker: LeasedWorker | None = None
@@ -35,16 +35,16 @@ class Life:
             time.monotonic(),
             claims=worker is not None and worker.claims,
             redis=worker is not None and worker.reaches_redis,
-            failing=", ".join(self.health.failing)[:MOST_NAMES],
+            failing=", ".join(self.health.failing)[:MAX_FAILING],
         )
 
 
 @asynccontextmanager
-async def signs_of_life(settings: Settings, name: str, *, shown: bool) -> AsyncIterator[Life]:
-    """Shows them while the block runs. A worker that cannot write them works all the same, and logs a warning."""
+async def heartbeats(settings: Settings, name: str, *, enabled: bool) -> AsyncIterator[Life]:
+    """Write heartbeats while the block runs. A worker that cannot write them runs nevertheless, and logs a warning."""
     life = Life(name)
     async with AsyncExitStack() as stack:
-        if shown and sys.platform != "win32":
+        if enabled and sys.platform != "win32":
             whose = installation(settings.key_prefix, settings.redis_url.get_secret_value())
             try:
                 await stack.enter_async_context(beating(whose, life.beat))

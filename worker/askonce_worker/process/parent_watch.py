@@ -1,8 +1,8 @@
-"""A worker ends when the process that started it is gone, even if that one was SIGKILLed.
+"""A worker ends when the process that started it is gone, even if that process was SIGKILLed.
 
-Its standard input is the reading end of its parent's pipe, which closes with the parent. (This works wherever there are
-pipes; PR_SET_PDEATHSIG is Linux's alone, and tied to the thread that started the child.) This module imports nothing
-that takes long: a worker watches before it imports the rest.
+Its standard input is the read end of a pipe that closes with the parent. (This works wherever there are pipes;
+PR_SET_PDEATHSIG exists on Linux only, and is tied to the thread that started the child.) This module imports nothing
+slow, because a worker starts to watch before it imports the rest.
 """
 
 import os
@@ -13,22 +13,22 @@ import time
 from collections.abc import Mapping
 
 PROCESS_INDEX = "ASKONCE_PROCESS_INDEX"
-"""Set by a parent that wants its child to watch it."""
+"""Set by a parent so that its child watches it."""
 ORPHAN_GRACE = 10.0
-"""Seconds for running jobs to end once the parent is gone. What they need, such as its Redis, may be gone with it."""
+"""Seconds for running jobs to end once the parent is gone. What they need, such as Redis, may be gone with it."""
 
 
 def end_with_parent(environ: Mapping[str, str] = os.environ) -> None:
     """Send SIGTERM to this process once its parent is gone, and again a little later.
 
-    Does nothing in a process that nothing of ours started.
+    Does nothing in a process that neither a supervisor nor the demo started.
     """
     if PROCESS_INDEX in environ and _is_pipe(0):
         threading.Thread(target=_watch_stdin, name="parent-watch", daemon=True).start()
 
 
 def _is_pipe(descriptor: int) -> bool:
-    """asyncio's pipe to a child is a pair of sockets."""
+    """Also True for a socket: asyncio connects a child by a socket pair."""
     try:
         mode = os.fstat(descriptor).st_mode
     except OSError:

@@ -1,4 +1,4 @@
-"""One worker process: leased jobs around the wired pipeline."""
+"""One worker process: the wired pipeline, run by leased jobs."""
 
 import asyncio
 import gc
@@ -20,7 +20,7 @@ from askonce_worker.check.advice import chain, reason
 from askonce_worker.check.preflight import Unfit, first_contact
 from askonce_worker.explaining.explain_job import ExplainJob
 from askonce_worker.logs.error_origin import places
-from askonce_worker.process.life import Life, signs_of_life
+from askonce_worker.process.life import Life, heartbeats
 from askonce_worker.process.suspect_process import SuspectProcess
 from askonce_worker.queue.arq_worker import LeasedWorker, LeaseLoopLost
 from askonce_worker.queue.lease_keeper import RedisAway
@@ -39,7 +39,7 @@ log = structlog.get_logger()
 
 
 async def answer_chunk(ctx: dict[str, Any], *args: Any, **kwargs: Any) -> None:
-    """The function that arq calls, with the job's arguments as they are."""
+    """The function that arq calls, with the job's unchecked arguments."""
     jobs: ChunkJob = ctx["jobs"]
     if len(args) != 1 or kwargs:
         raise Unworkable("it is not a chunk")
@@ -47,25 +47,25 @@ async def answer_chunk(ctx: dict[str, Any], *args: Any, **kwargs: Any) -> None:
 
 
 async def explain_question(ctx: dict[str, Any], *args: Any, **kwargs: Any) -> None:
-    """As `answer_chunk`."""
+    """Like `answer_chunk`, for explain requests."""
     explaining: ExplainJob = ctx["explaining"]
     if len(args) != 1 or kwargs:
-        raise Unworkable("it is no question to be explained")
+        raise Unworkable("it is not a question to explain")
     await explaining.run(ctx["job"], args[0])
 
 
 def run_worker(settings: Settings, *, suspects_only: bool = False) -> int:
-    """Runs until it is stopped.
+    """Run until stopped.
 
     Args:
         settings: of this process.
-        suspects_only: runs only jobs whose workers died, one at a time, and ends when there are no more.
+        suspects_only: run only jobs whose workers died, one at a time, and end when there are no more.
 
     Returns:
         The exit code.
     """
-    # Thousands of questions wait at a time, and none of what they are made of is in cycles: collecting seldom saves a
-    # third of the processor time of an exact hit.
+    # Thousands of questions wait at a time, and their objects form no cycles: collecting rarely saves a third of the
+    # CPU time of an exact hit.
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)
@@ -77,12 +77,12 @@ def run_worker(settings: Settings, *, suspects_only: bool = False) -> int:
     except MetricsPortError as error:
         return _ended(str(error), code=2)
     except Exception as error:  # noqa: BLE001 - the last event says why, and quotes no prompt
-        told = next((str(each) for each in chain(error) if isinstance(each, TELLING)), None)
-        return _ended(told or f"{reason(error)} at {places(error)}", code=1)
+        message = next((str(each) for each in chain(error) if isinstance(each, SELF_EXPLANATORY)), None)
+        return _ended(message or f"{reason(error)} at {places(error)}", code=1)
     return 0
 
 
-TELLING = (RedisAway, Unfit, LeaseLoopLost)
+SELF_EXPLANATORY = (RedisAway, Unfit, LeaseLoopLost)
 """Errors whose messages are written for the log."""
 
 
@@ -94,19 +94,19 @@ def _ended(why: str, *, code: int) -> int:
 def _loop_factory() -> Any:
     if sys.platform == "win32":
         return None
-    import uvloop  # noqa: PLC0415 - it exists on these platforms alone
+    import uvloop  # noqa: PLC0415 - not available on Windows
 
     return uvloop.new_event_loop
 
 
 def worker_name() -> str:
-    """Unique over machines and over lives of one process id."""
+    """Unique across machines, and across processes that reuse a process id."""
     return f"{socket.gethostname()}-{os.getpid()}-{os.urandom(3).hex()}"
 
 
 async def serve(settings: Settings, name: str, *, suspects_only: bool) -> None:
     redis = connect_redis(settings.redis_url.get_secret_value(), reconnects=0)
-    async with trace_export.exporting(), signs_of_life(settings, name, shown=not suspects_only) as life, redis:
+    async with trace_export.exporting(), heartbeats(settings, name, enabled=not suspects_only) as life, redis:
         await first_contact(redis, patience=settings.redis_away_limit)
         await _work(settings, redis, life, name, suspects_only=suspects_only)
 

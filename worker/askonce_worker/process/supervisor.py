@@ -1,4 +1,4 @@
-"""`askonce-worker run --processes N`: starts N workers, replaces those that die, and ends them with itself.
+"""`askonce-worker run --processes N`: starts N workers, replaces those that die, and stops them when it ends.
 
 A worker does not outlive its supervisor: `parent_watch` sees to that.
 """
@@ -23,12 +23,12 @@ LONGEST_PAUSE = 30.0
 
 
 def supervise(processes: int) -> int:
-    """Runs this many workers until it is stopped. Returns the exit code."""
+    """Run this many workers until stopped. Returns the exit code."""
     return asyncio.run(Supervisor(processes).run())
 
 
 class Supervisor:
-    """command: what a worker is. Its environment is this process's and its index, from 0."""
+    """command: starts one worker. Its environment is this process's plus the worker's index, from 0."""
 
     def __init__(self, processes: int, command: Sequence[str] = COMMAND, *, first_pause: float = 0.5) -> None:
         self._count = processes
@@ -39,7 +39,7 @@ class Supervisor:
         self._code = 0
 
     async def run(self) -> int:
-        """Runs until SIGTERM or SIGINT, or until a worker refuses its settings. Returns the exit code."""
+        """Run until SIGTERM or SIGINT, or until a worker rejects its settings. Returns the exit code."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop)
@@ -53,7 +53,7 @@ class Supervisor:
         return self._code
 
     def _stop(self) -> None:
-        """Passes every signal on: a second one ends a worker at once."""
+        """Pass every signal on: a second one ends a worker at once."""
         self._stopping.set()
         for child in self._children.values():
             if child.returncode is None:

@@ -1,4 +1,5 @@
-"""A child process for suspects: jobs whose workers died twice while they ran. If it dies too, no other job does."""
+"""A child process for suspects: jobs whose workers died twice while they ran. If it dies too, it takes no other job
+with it."""
 
 import asyncio
 import os
@@ -19,7 +20,7 @@ STOP_TIMEOUT = 5.0
 
 
 class SuspectProcess:
-    """At most one at a time. It ends by itself when no suspects are left, and with its parent in any case."""
+    """At most one at a time. It ends when no suspects are left, or when its parent does."""
 
     def __init__(self, index: int) -> None:
         self._index = index
@@ -29,12 +30,12 @@ class SuspectProcess:
         self._not_before = 0.0
 
     def start(self) -> None:
-        """Starts one, unless one runs, or the last one failed a moment ago."""
+        """Start one, unless one is running or the last one has just failed."""
         if (self._task is None or self._task.done()) and time.monotonic() >= self._not_before:
             self._task = asyncio.create_task(self._run())
 
     async def aclose(self) -> None:
-        """Ends it, and waits a few seconds for that."""
+        """Terminate it, and wait a few seconds for it to end."""
         if self._child is not None and self._child.returncode is None:
             self._child.terminate()
         if self._task is not None:
