@@ -14,6 +14,7 @@ from selenium.webdriver.common.keys import Keys as Keyboard
 
 from askonce import Question
 from askonce.contract.keys import Keys
+from askonce.contract.packed_counters import live_hour
 from askonce.operator.access_keys import AccessKeys
 from askonce.serve.page.viewers import csrf_of
 from support import page_data
@@ -214,6 +215,54 @@ def test_savings_are_printed_without_what_is_for_the_screen_alone(chromium):
         assert [any(each.is_displayed() for each in chromium.all(css)) for css in for_screen] == [False, False, False]
         assert [each.is_displayed() for each in chromium.all(".chart canvas")] == [True, True]
         assert chromium.overflow == 0
+
+
+LABELS = """
+window.drawn = [];
+const write = CanvasRenderingContext2D.prototype.fillText;
+CanvasRenderingContext2D.prototype.fillText = function (text, ...rest) {
+  drawn.push(text);
+  write.call(this, text, ...rest);
+};
+"""
+
+
+def test_long_names_and_huge_numbers_fit_a_phone(chromium, stack, ask):
+    settings, _ = stack
+    namespace, model = "n" * 64, "model-" * 14
+    with Redis.from_url(settings["ASKONCE_REDIS_URL"]) as redis:
+        bucket = Keys(settings["ASKONCE_KEY_PREFIX"]).stats(live_hour(redis.time()[0] // 3600))
+        redis.hincrby(bucket, f"exact|{namespace}|{model}", 11_553_108_990)
+    asked, again = "How long is it? [gl1]", "so How long is it? [gl1]"
+    ask(asked, again, namespace=namespace, model=model)
+    chromium.be("phone")
+    for path, css, text in (
+        (f"/ui/savings?namespace={namespace}", ".tiles", "11,553,108,99"),
+        ("/ui/matches", ".match", again),
+        ("/ui/entries", ".list", asked),
+    ):
+        chromium.shown(path, css, text)
+        assert chromium.overflow == 0, path
+    chromium.shown(f"/ui/savings?namespace={namespace}", ".tiles", "11,553,108,99")
+    chromium.driver.execute_script(LABELS)
+    chromium.be("desk")  # the charts are drawn again
+    labels = chromium.wait(lambda: chromium.driver.execute_script("return drawn"), "labels")
+    assert [label for label in labels if len(label) > 7] == []
+    assert "10B" in labels
+
+
+def test_a_text_goes_the_way_its_script_goes(chromium, ask):
+    ask("كيف أعيد الطرد؟ [gr1]", "How do I send it back? [gr2]")
+    chromium.be("phone")
+    begins = {}
+    for text in ("[gr1]", "[gr2]"):
+        chromium.shown("/ui/entries", ".list a", text).click()
+        chromium.with_text("h1", "A cached answer")
+        begins[text] = chromium.driver.execute_script(
+            "const text = document.querySelector('main .text').firstChild, range = document.createRange();"
+            "range.setStart(text, 0); range.setEnd(text, 1); return range.getBoundingClientRect().left"
+        )
+    assert begins["[gr1]"] > 200 > begins["[gr2]"]
 
 
 def test_a_change_needs_the_page_s_own_form(http):

@@ -22,6 +22,7 @@ OPTIONS = (
     "--disable-domain-reliability", "--disable-client-side-phishing-detection", "--force-color-profile=srgb",
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 )  # fmt: skip
+TOO_WIDE = "const {scrollWidth, clientWidth} = document.documentElement; return scrollWidth - clientWidth"
 PATIENCE = 20.0
 STALE = (NoAlertPresentException, NoSuchElementException, StaleElementReferenceException)
 
@@ -72,8 +73,8 @@ class Browser:
 
     @property
     def overflow(self) -> int:
-        """By how many pixels the page is wider than the window."""
-        return self.driver.execute_script("return document.documentElement.scrollWidth - innerWidth")
+        """By how many pixels the page is wider than the window. (A phone's `innerWidth` grows with the page.)"""
+        return self.driver.execute_script(TOO_WIDE)
 
     def requested(self) -> set[str]:
         """Every address that was requested since this was last called."""

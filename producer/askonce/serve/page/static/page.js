@@ -23,6 +23,7 @@
     const axis = {stroke: color("--soft"), grid: {stroke: color("--line"), width: 1}, ticks: {show: false}};
     const bars = uPlot.paths.bars({size: [0.8, 60]});
     const write = value => value == null ? "–" : value.toLocaleString("en", {maximumSignificantDigits: 6});
+    const tick = value => value < 1e6 ? write(value) : value.toLocaleString("en", {notation: "compact", maximumSignificantDigits: 4});
     const day = chart.hours ? "{HH}:{mm}" : "{D} {MMM}";
     const options = {
       width: box.clientWidth,
@@ -33,7 +34,7 @@
       scales: {x: {range: (_, from, to) => { const half = (chart.times[1] - chart.times[0]) / 2; return [from - half, to + half]; }},
                y: {range: (_, __, top) => [0, top > 0 ? top * 1.05 : 1]}},
       axes: [{...axis, grid: {show: false}, size: 30, values: (_, ticks) => ticks.map(each => uPlot.fmtDate(day)(uPlot.tzDate(new Date(each * 1000), "Etc/UTC")))},
-             {...axis, size: 56, values: (_, ticks) => ticks.map(write)}],
+             {...axis, size: 56, values: (_, ticks) => ticks.map(tick)}],
       series: [
         {label: "UTC", value: (_, x) => x == null ? "–" : uPlot.fmtDate("{YYYY}-{MM}-{DD} {HH}:{mm}")(uPlot.tzDate(new Date(x * 1000), "Etc/UTC"))},
         ...order.map(each => ({
