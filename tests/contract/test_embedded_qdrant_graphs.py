@@ -25,7 +25,7 @@ def builders():
 
 @pytest.mark.parametrize("seed", range(2))
 def test_random_changes_while_graphs_are_built_and_taken_over(tmp_path, monkeypatch, seed):
-    monkeypatch.setattr(qdrant_shape, "_LOOKED_AT", seed * 1000)  # 0: all searches walk
+    monkeypatch.setattr(qdrant_shape, "_FULL_SCAN", seed * 1000)  # 0: all searches walk
     with opened(tmp_path) as shards:
         collection, expected = filled(shards, 1, Expected(seed))
         graphs = set()
@@ -186,7 +186,7 @@ def test_a_small_collection_is_one_part_and_starts_no_process(tmp_path):
 
 def test_what_is_near_and_does_not_match_hides_nothing_that_does(tmp_path, monkeypatch):
     """A walk without the filter finds these first, and no others."""
-    monkeypatch.setattr(qdrant_shape, "_LOOKED_AT", 0)
+    monkeypatch.setattr(qdrant_shape, "_FULL_SCAN", 0)
     with opened(tmp_path) as shards:
         collection, _ = filled(shards, 300)
         random = np.random.default_rng(1)

@@ -69,7 +69,7 @@ def test_what_has_no_graph_goes_before_those_of_another_collection(tmp_path):
 
 
 def test_what_a_walk_has_missed_is_found_on_another_way(tmp_path, monkeypatch):
-    monkeypatch.setattr(qdrant_shape, "_LOOKED_AT", 0)
+    monkeypatch.setattr(qdrant_shape, "_FULL_SCAN", 0)
     monkeypatch.setattr(qdrant_shape, "_LARGE", 100)
     shape, vectors = Shape(64, "Cosine"), np.random.default_rng(1).normal(size=(300, 64))
     with opened(tmp_path) as shards:

@@ -353,7 +353,7 @@ async def test_what_speaks_openais_api_asks_at_the_front_door(local, tmp_path, l
 
 def test_without_its_extra_there_is_no_front_door_and_a_line_says_so(local, tmp_path):
     stack = local(*WITH_DOOR, program=f"import sys; sys.modules['uvicorn'] = None; {PROGRAM}")
-    assert stack.line() == "no front door: uvicorn is not installed (pip install 'askonce[serve]' brings it)\n"
+    assert stack.line() == "no front door: uvicorn is not installed (pip install 'askonce[serve]')\n"
     assert stack.until_ready().startswith("ready: redis (")
     assert set(sourced(tmp_path / ".askonce.env")) == {"ASKONCE_REDIS_URL"}
 

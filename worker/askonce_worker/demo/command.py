@@ -21,7 +21,7 @@ from askonce_worker.demo.tally import DemoTally, near_misses
 from askonce_worker.demo.worker import WorkerDied, while_all_live, worker
 from askonce_worker.local.parts import Part, Unavailable, choose_parts
 from askonce_worker.local.stack import PartDied, Stack
-from askonce_worker.local.stopping import Stopped, told_to_stop
+from askonce_worker.local.stopping import Stopped, stop_on_signals
 from askonce_worker.local.weights import WeightsMissing
 from askonce_worker.settings import PREFIX
 
@@ -45,7 +45,7 @@ def demo(
     console = Console()
     _ignore_shell_settings()
     try:
-        with told_to_stop():
+        with stop_on_signals():
             failed = _run(console, log)
     except (Unavailable, WeightsMissing, PartDied, WorkerDied, AskOnceError) as error:
         console.print(Text(f"askonce-worker demo: {error}", style="red"))

@@ -1,1 +1,1 @@
-"""The embedded stack: real servers from the package index, each a child process on loopback."""
+"""The embedded stack: real servers from PyPI, each a child process on loopback."""

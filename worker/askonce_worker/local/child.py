@@ -1,4 +1,4 @@
-"""What every child process of the stack does: it ends when its parent does, and its directory is its own."""
+"""Shared by all child processes of the stack: each ends with its parent, and locks its directory."""
 
 import os
 import subprocess
@@ -17,17 +17,17 @@ if sys.platform != "win32":
 LOCK_PATIENCE = 6.0
 """Seconds to wait for a predecessor that is still stopping."""
 GRACE = 2.5
-"""Seconds in which a server may end what it does: an append-only file reaches the disk."""
+"""Seconds for a server to finish: its append-only file has to reach the disk."""
 
 
 def wait_for_parent() -> None:
-    """Return when the parent closes our stdin, or is gone: a pipe tells of a SIGKILL too."""
+    """Block until the parent closes our stdin or dies: the pipe closes even on SIGKILL."""
     while os.read(0, 4096):
         pass
 
 
 def run_server(command: Sequence[str]) -> int:
-    """Its exit code, when it has ended. It watches no stdin and would outlive us, so it is ended when our parent is."""
+    """Run the server and return its exit code. It would outlive us, so it is terminated when our parent dies."""
     server = subprocess.Popen(command, stdin=subprocess.DEVNULL)
     Thread(target=_stop_with_parent, args=(server,), daemon=True).start()
     return server.wait()
@@ -44,9 +44,9 @@ def _stop_with_parent(server: subprocess.Popen[bytes]) -> None:
 
 @contextmanager
 def owned_directory(path: Path | None) -> Iterator[Path]:
-    """The directory, locked for this process; a temporary one, removed at the end, where none is given.
+    """The directory, locked for this process. Without a path, a temporary one that is removed at the end.
 
-    Ends the process with a message when another one keeps its data there.
+    Exits with a message if another process uses the directory.
     """
     if path is None:
         with TemporaryDirectory(prefix="askonce-", ignore_cleanup_errors=True) as temporary:

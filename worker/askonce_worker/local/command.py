@@ -19,7 +19,7 @@ from askonce_worker.local.parts import (
     choose_parts,
 )
 from askonce_worker.local.stack import PartDied, Stack
-from askonce_worker.local.stopping import Stopped, told_to_stop
+from askonce_worker.local.stopping import Stopped, stop_on_signals
 from askonce_worker.local.weights import WeightsMissing
 
 ALL = (*SERVICES, FRONT_DOOR)
@@ -28,7 +28,7 @@ ALL = (*SERVICES, FRONT_DOOR)
 def _services(text: str) -> str:
     unknown = sorted(set(text.split(",")) - set(ALL))
     if unknown:
-        raise typer.BadParameter(f"{', '.join(unknown)!r} is none of {', '.join(ALL)}")
+        raise typer.BadParameter(f"{', '.join(unknown)!r} is not one of {', '.join(ALL)}")
     return text
 
 
@@ -38,15 +38,17 @@ _FrontDoorPort = typer.Option(min=1, max=65535, help="Port.", show_default="8080
 
 def local(
     services: Annotated[
-        str, typer.Option(callback=_services, help="Which parts to run, separated by commas.")
+        str, typer.Option(callback=_services, help="The parts to run, separated by commas.")
     ] = ",".join(ALL),
     data_dir: Annotated[Path | None, typer.Option(file_okay=False, help="Keep the data here between runs.")] = None,
     env_file: Annotated[
         Path,
-        typer.Option(dir_okay=False, help="Write the variables here once every part is ready; removed at the end."),
+        typer.Option(
+            dir_okay=False, help="Write the variables to this file once all parts are ready; removed on exit."
+        ),
     ] = Path(ENV_FILE),
     llm_model: Annotated[
-        Path | None, typer.Option(exists=True, dir_okay=False, help="A gguf file to run instead of SmolLM2-135M.")
+        Path | None, typer.Option(exists=True, dir_okay=False, help="A GGUF file to run instead of SmolLM2-135M.")
     ] = None,
     redis_port: Annotated[int | None, _Port] = None,
     qdrant_port: Annotated[int | None, _Port] = None,
@@ -54,9 +56,9 @@ def local(
     llm_port: Annotated[int | None, _Port] = None,
     front_door_port: Annotated[int | None, _FrontDoorPort] = None,
 ) -> None:
-    """Run Redis, Qdrant, an embedding model, an LLM and the front door to them until Ctrl-C.
+    """Run Redis, Qdrant, an embedding model, an LLM and the front door until Ctrl-C.
 
-    Nothing else is needed: no server, no Docker, no key. The data is gone at the end unless --data-dir keeps it.
+    Nothing else is needed: no server, Docker or API key. The data is deleted on exit unless --data-dir keeps it.
     """
     if not env_file.parent.is_dir():
         raise typer.BadParameter(f"{env_file.parent} is not a directory", param_hint="--env-file")
@@ -65,7 +67,7 @@ def local(
     ports = dict(zip(ALL, (redis_port, qdrant_port, embeddings_port, llm_port, front_door_port), strict=True))
     given = {name: port for name, port in ports.items() if port is not None}
     try:
-        with told_to_stop():
+        with stop_on_signals():
             chosen = choose_parts(services.split(","), data_dir=data_dir, ports=given, llm_model=llm_model, say=_say)
             _run(chosen, env_file)
     except Stopped:
@@ -95,15 +97,14 @@ def _next_steps(env_file: Path) -> str:
     return (
         f"next, in another shell here: askonce-worker run{option}\n"
         f"then, in a third one: askonce ask{option} 'What is the capital of France?'\n"
-        f"or give a shell the variables of {env_file}: {sourcing(env_file)}"
+        f"to load the variables of {env_file} into a shell: {sourcing(env_file)}"
     )
 
 
 def _front_door(base_url: str) -> str:
     page = base_url.removesuffix("v1") + "ui"
     return (
-        f"or, while the worker runs, from what speaks OpenAI's API, with any key, at {base_url}\n"
-        f"and see what it saves at {page}"
+        f"while the worker runs, any OpenAI client, with any API key, can ask at {base_url}\nsee the savings at {page}"
     )
 
 

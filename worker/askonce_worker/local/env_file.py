@@ -1,4 +1,4 @@
-"""The file of `KEY=VALUE` lines that says where the parts are: written by `local`, read by the other commands."""
+"""The file of `KEY=VALUE` lines with the addresses of the parts: written by `local`, read by the other commands."""
 
 import shlex
 from collections.abc import Collection, Mapping
@@ -12,7 +12,7 @@ from askonce_worker.settings import Settings, load_settings
 
 
 def settings_with(env_file: Path | None) -> Settings:
-    """The settings of the environment and of the file, by default `.askonce.env`. Prints which come from the file.
+    """The settings from the environment and from the file, by default `.askonce.env`. Prints which come from the file.
 
     Raises SettingsError, ValueError.
     """
@@ -23,7 +23,10 @@ def settings_with(env_file: Path | None) -> Settings:
 
 
 def clear_env_file(path: Path, names: Collection[str]) -> bool:
-    """Remove an earlier run's file: while it exists, the parts are ready. False: it holds other variables too."""
+    """Remove an earlier run's file, because its existence means that the parts are ready.
+
+    Returns False, and leaves the file, if it holds other variables too.
+    """
     if path.exists():
         kept = (line.partition("=")[0] for line in path.read_text().splitlines())
         if not set(kept) <= set(names):
@@ -33,14 +36,14 @@ def clear_env_file(path: Path, names: Collection[str]) -> bool:
 
 
 def write_env_file(path: Path, environment: Mapping[str, str]) -> None:
-    """Write all of it or nothing, readable by the owner only (it holds keys)."""
+    """Write the file atomically, readable by its owner only (it holds keys)."""
     with NamedTemporaryFile("w", dir=path.parent, prefix=path.name, delete=False) as file:  # created with mode 0600
         file.write(_lines(environment))
     Path(file.name).replace(path)
 
 
 def remove_env_file(path: Path, environment: Mapping[str, str]) -> None:
-    """Remove what `write_env_file` wrote, unless another run has put its own file there since."""
+    """Remove the file that `write_env_file` wrote, unless another run has replaced it since."""
     if path.is_file() and path.read_text() == _lines(environment):
         path.unlink()
 
@@ -50,6 +53,6 @@ def _lines(environment: Mapping[str, str]) -> str:
 
 
 def sourcing(path: Path) -> str:
-    """The shell command that reads the file. (`.` looks a name without a slash up in PATH, in sh and zsh.)"""
+    """The shell command that loads the file. (In sh and zsh, `.` searches PATH for a name without a slash.)"""
     named = str(path) if path.is_absolute() else f"./{path}"
     return f"set -a; . {shlex.quote(named)}; set +a"

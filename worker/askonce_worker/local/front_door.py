@@ -1,6 +1,7 @@
 """The front door: a supervisor of `askonce serve`, which reads the addresses of the other parts from its environment.
 
-It is a process of its own because the worker may not import it; and it has files to keep, or to remove at the end.
+It is a separate process because the worker must not import it. Its files are kept in the data directory, or removed at
+the end.
 """
 
 import argparse
@@ -22,7 +23,7 @@ def main() -> None:
 
 
 def server_command(port: str, files: Path) -> list[str]:
-    """One process, for this machine alone, whatever settings of a server of the user's own say."""
+    """One process on loopback, whatever the user's settings say about a server of their own."""
     command = [sys.executable, "-P", "-m", "askonce.cli", "serve", "--env-file", os.devnull]
     return [*command, "--host", "127.0.0.1", "--port", port, "--processes", "1", "--files", str(files)]
 

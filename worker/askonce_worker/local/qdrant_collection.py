@@ -1,10 +1,10 @@
-"""A collection's points, spread over parts: each a shard of the engine, in a directory of its own.
+"""A collection's points, spread over parts: each is a shard of the engine in its own directory.
 
-The last part takes what is new, and is searched exactly. The others have a graph, or wait for one. A point is in one
-part: an upsert writes it to the last one, then removes it from the others. A crash between the two leaves both, and the
-newer one is answered; the next upsert or deletion of the point ends that.
+The last part takes new points and is searched exactly. The others have a graph or wait for one. A point is in one part:
+an upsert writes it to the last part, then removes it from the others. A crash in between leaves two copies. Reads then
+return the newer one, and the next upsert or deletion of the point removes the older.
 
-`collection.json` names the parts. It is replaced in one step, so that a crash leaves the old ones or the new ones.
+`collection.json` names the parts. It is replaced atomically, so a crash leaves either the old parts or the new ones.
 """
 
 from __future__ import annotations  # some of the engine's types exist for the type checker only
@@ -23,7 +23,7 @@ import qdrant_edge as edge
 
 from askonce_worker.local.qdrant_files import read_ahead
 from askonce_worker.local.qdrant_shape import Shape
-from askonce_worker.local.qdrant_walks import TURNS, Search, search, search_turned
+from askonce_worker.local.qdrant_walks import ROTATIONS, Search, search, search_rotated
 
 DESCRIPTION = "collection.json"
 _FIRST = "shard"
@@ -34,11 +34,11 @@ class Part:
     name: str
     shard: edge.EdgeShard
     built: int = 0
-    """The points that its graph was built of; 0 for a part that has none."""
+    """Points that its graph was built from; 0 without a graph."""
     touched: bool = False
-    """Written to since it was last flushed."""
+    """Whether it was written to since it was last flushed."""
     few: dict[bytes, bool] = field(default_factory=dict)
-    """Whether few points match a condition, by its name."""
+    """Whether few points match a condition, by the condition's name."""
 
     @property
     def points(self) -> int:
@@ -65,15 +65,15 @@ class Collection:
         self.shape = shape
         self.parts = list(parts)
         self.building: list[Part] = []
-        """The parts that a graph is being built of."""
+        """The parts from which a graph is being built."""
         self.journal: list[edge.UpdateOperation] = []
-        """What has been written to these since they were copied."""
+        """Operations on those parts since they were copied."""
         self.changed = True
-        """Written to since it was last seen that nothing is to be built."""
+        """Whether it was written to since upkeep last found nothing to build."""
 
     @classmethod
     def create(cls, directory: Path, shape: Shape) -> Collection:
-        shutil.rmtree(directory, ignore_errors=True)  # what an attempt that failed has left
+        shutil.rmtree(directory, ignore_errors=True)  # left by a failed attempt
         directory.mkdir(parents=True)
         collection = cls(directory, shape, [])
         collection.grow(_FIRST)
@@ -81,7 +81,7 @@ class Collection:
 
     @classmethod
     def load(cls, directory: Path) -> Collection:
-        """Also clears away what a crash left of parts that are not named, or no longer."""
+        """Also removes directories of parts that are not named: a crash left them."""
         description = json.loads((directory / DESCRIPTION).read_bytes())
         named: dict[str, int] = description.pop("parts", {_FIRST: 0})
         for path in directory.iterdir():
@@ -89,17 +89,17 @@ class Collection:
                 shutil.rmtree(path)
         for name in named:
             read_ahead(directory / name)
-        # The engine's log may hold what its files do not yet.
+        # The engine's log may hold operations that are not yet in its files, so each part needs a flush.
         parts = [Part(name, edge.EdgeShard.load(str(directory / name)), built, True) for name, built in named.items()]
         return cls(directory, Shape(**description), parts)
 
     def grow(self, name: str = "") -> None:
-        """Begin a new last part."""
+        """Add a new last part."""
         for _ in self.growing(name):
             pass
 
     def growing(self, name: str = "") -> Iterator[None]:
-        """The same in steps, between which there may be other operations."""
+        """Like `grow`, in steps. Other operations may run between them."""
         name = name or f"part-{uuid.uuid4().hex}"
         path = self.directory / name
         path.mkdir()
@@ -115,7 +115,7 @@ class Collection:
         return self.parts[-1].shard.info().payload_schema
 
     def keep(self, parts: Sequence[Part]) -> None:
-        """These are the parts from now on, also after a crash. Raises OSError: then nothing has changed."""
+        """Durably make these the collection's parts. Raises OSError, and then nothing has changed."""
         description = {**asdict(self.shape), "parts": {part.name: part.built for part in parts}}
         written = self.directory / f"{DESCRIPTION}.new"
         with written.open("w") as file:
@@ -135,23 +135,23 @@ class Collection:
             part.shard.close()
 
     def bytes_of(self, part: Part) -> int:
-        """Of its vectors, deleted points not counted."""
+        """The size of its vectors, without deleted points."""
         return part.points * self.shape.size * 4
 
     # Reading
 
     def search(self, searches: Sequence[Search]) -> list[list[edge.ScoredPoint]]:
-        """The best points of each, those within its offset among them."""
+        """The best points of each search, including those that its offset skips."""
         found = self._in_parts(search, searches)
-        for turn in range(TURNS):
+        for rotation in range(ROTATIONS):
             missed = [at for at, points in enumerate(found) if not points and searches[at].walk]
-            again = self._in_parts(partial(search_turned, turn=turn), [searches[at] for at in missed])
+            again = self._in_parts(partial(search_rotated, rotation=rotation), [searches[at] for at in missed])
             for at, points in zip(missed, again, strict=True):
                 found[at] = points
         return found
 
     def _in_parts(self, look: Callable[..., Any], searches: Sequence[Search]) -> list[list[edge.ScoredPoint]]:
-        by_part = [look(part, searches, self.shape.points_looked_at) for part in reversed(self.parts)]
+        by_part = [look(part, searches, self.shape.full_scan_points) for part in reversed(self.parts)]
         return [self._best(found, each.limit) for each, *found in zip(searches, *by_part, strict=True)]
 
     def _best(self, newest_first: Sequence[Sequence[edge.ScoredPoint]], limit: int) -> list[edge.ScoredPoint]:
@@ -191,14 +191,14 @@ class Collection:
         self._on_ids(ids, edge.UpdateOperation.delete_points, self.parts)
 
     def set_payload(self, ids: list[edge.PointId], payload: dict[str, Any]) -> None:
-        """Raises as the engine does when one of the points does not exist."""
+        """Raises the engine's error if one of the points does not exist."""
         held = self._on_ids(ids, lambda some: edge.UpdateOperation.set_payload(some, payload), self.parts)
         missing = [point for point in ids if point not in held]
         if missing:
             self.parts[-1].update(edge.UpdateOperation.set_payload(missing, payload))
 
     def everywhere(self, operation: edge.UpdateOperation) -> None:
-        """Apply what names no points: an operation by filter, or on an index."""
+        """Apply an operation that names no points: one by filter, or on an index."""
         self.changed = True
         for part in self.parts:
             part.update(operation)
@@ -211,7 +211,7 @@ class Collection:
         operation: Callable[[list[edge.PointId]], edge.UpdateOperation],
         parts: Iterable[Part],
     ) -> set[edge.PointId]:
-        """Apply the operation in each part to those points that it holds. The points that were found."""
+        """Apply the operation in each part to the points that it holds. Returns the points found."""
         self.changed = True
         found: set[edge.PointId] = set()
         for part in parts:
@@ -224,7 +224,7 @@ class Collection:
 
 
 def _newest(points: Iterable[tuple[edge.PointId, Any]]) -> list[Any]:
-    """One of each id: the first."""
+    """The first value for each id."""
     first: dict[edge.PointId, Any] = {}
     for point, value in points:
         first.setdefault(point, value)

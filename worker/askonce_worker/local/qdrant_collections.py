@@ -17,7 +17,7 @@ from askonce_worker.local.qdrant_shards import Shards
 
 _HINTS = ("hnsw_config", "optimizers_config", "wal_config", "on_disk_payload", "shard_number", "timeout", "params")
 _VECTOR_HINTS = ("hnsw_config", "on_disk")
-"""Options for a big server's index and storage. This one has an index of its own."""
+"""Options for a large server's index and storage, ignored: this server manages its own."""
 _GRAPH = qdrant.HnswConfigDiff(m=M, payload_m=M, ef_construct=EF_CONSTRUCT, full_scan_threshold=1000)
 _KINDS = {"scalar": "int8", "binary": "binary", "disabled": "", None: ""}
 
@@ -41,7 +41,7 @@ class CollectionsService(qdrant.CollectionsServicer):
         return qdrant.CollectionOperationResponse(result=True)
 
     def Update(self, request: qdrant.UpdateCollection, _context: Any) -> qdrant.CollectionOperationResponse:
-        """Another quantization holds for the graphs that are built from now on."""
+        """A new quantization applies to graphs that are built from now on."""
         only(request, "collection_name", "quantization_config", *_HINTS)
         collection = self._shards.get(request.collection_name)
         if request.HasField("quantization_config"):
@@ -67,7 +67,7 @@ class CollectionsService(qdrant.CollectionsServicer):
 
 
 def _quantized(message: Any) -> tuple[str, str]:
-    """Its kind, and what was asked for. (The message of an update numbers its fields otherwise.)"""
+    """Its kind, and the request's message. (The message of an update numbers its fields differently.)"""
     kind = message.WhichOneof("quantization")
     if kind not in _KINDS:
         raise Unsupported(f"QuantizationConfig.{kind}")

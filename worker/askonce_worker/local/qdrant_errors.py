@@ -1,4 +1,4 @@
-"""The errors of the embedded Qdrant, with Qdrant's own status codes and words.
+"""The errors of the embedded Qdrant, with Qdrant's own status codes and messages.
 
 QdrantError
 ├── WrongInput         INVALID_ARGUMENT
@@ -55,14 +55,14 @@ class Unsupported(QdrantError):
 
 
 def only(message: Message, *supported: str) -> None:
-    """Refuse, by its name, any field that is set and not supported: never answer less than was asked."""
+    """Refuse any unsupported field that is set, by name, rather than ignore part of a request. Raises Unsupported."""
     for field, _ in message.ListFields():
         if field.name not in supported:
             raise Unsupported(f"{message.DESCRIPTOR.name}.{field.name}")
 
 
 class Translation(grpc.ServerInterceptor):  # type: ignore[misc]
-    """Every error becomes a gRPC status, here and nowhere else. The engine raises bare `Exception`s for wrong input."""
+    """The one place where errors become gRPC statuses. The engine raises bare `Exception`s for wrong input."""
 
     def intercept_service(self, continuation: Callable[[Any], Any], details: Any) -> Any:
         handler = continuation(details)

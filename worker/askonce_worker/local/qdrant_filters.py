@@ -1,4 +1,4 @@
-"""Qdrant's filters as the engine's."""
+"""Translates Qdrant's filters to the engine's."""
 
 from __future__ import annotations  # some of the engine's types exist for the type checker only
 

@@ -22,7 +22,7 @@ def _to_json(value: qdrant.Value) -> Any:
     if kind == "list_value":
         return [_to_json(item) for item in value.list_value.values]
     if kind == "double_value" and not math.isfinite(value.double_value):
-        return None  # as in JSON, which is what Qdrant keeps
+        return None  # as in JSON, in which Qdrant stores payloads
     return None if kind in (None, "null_value") else getattr(value, kind)
 
 

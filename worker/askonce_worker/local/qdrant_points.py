@@ -25,7 +25,7 @@ from askonce_worker.local.qdrant_values import (
 
 _WRITE = ("collection_name", "wait", "ordering", "timeout")
 _READ = ("collection_name", "read_consistency", "timeout")
-"""How replicas agree: one node always does, and every write is applied before it is answered."""
+"""Includes how replicas agree, which is ignored: there is one node, and it answers a write once it is applied."""
 _INDEX_KINDS = {"keyword_index_params": edge.KeywordIndexParams, "integer_index_params": edge.IntegerIndexParams}
 _SCROLL_LIMIT = 10
 

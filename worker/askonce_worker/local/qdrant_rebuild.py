@@ -1,8 +1,8 @@
-"""Graphs for what has none, and anew for what has lost much: built by another process while this one serves.
+"""Builds graphs for parts without one, and again for parts that lost many points, in another process.
 
-A rebuild is a generator: each step is short and runs between two requests, and says how many seconds may pass until the
-next. A deletion or a change of a point that is being built of goes to its present part, and into a journal; the built
-part is read in, is told the journal, and takes the place of those that it was built of. Whatever fails leaves these.
+A rebuild is a generator. Each step is short, runs between two requests, and yields the seconds that may pass before the
+next. Meanwhile, changes to the input parts also go into a journal. Once the new part is built, it is loaded, the
+journal is applied to it, and it replaces the inputs. If anything fails, the inputs stay.
 """
 
 from __future__ import annotations  # some of the engine's types exist for the type checker only
@@ -25,42 +25,42 @@ from askonce_worker.local.qdrant_files import copy_part
 AT_ONCE = 0.0
 LATER = 0.2
 _SLICE = 200
-"""Operations of the journal that are told in one step."""
+"""Operations of the journal that are applied per step."""
 _JOURNAL = 50_000
 _SPARE = 1 << 28
-_ROOM_OF_A_POINT = 2000
-"""Bytes on disk beside its vectors, generously."""
+_BYTES_PER_POINT = 2000
+"""On disk besides its vectors, a generous estimate."""
 
 
 class BuildFailed(Exception):
-    """The parts stay as they were; it is tried again later."""
+    """The parts stay as they were, and the build is retried later."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
     loose: int = 8 << 20
-    """Bytes of vectors without a graph, above which one is built: some 5,000 of 384 dimensions."""
+    """Bytes of vectors without a graph above which one is built: some 5,000 of 384 dimensions."""
     part: int = 640 << 20
-    """Bytes of vectors in a part with a graph, at most: some 400,000 of 384 dimensions. To read such a part in takes
-    0.34 s of CPU, in which nothing is answered."""
+    """Maximum bytes of vectors in a part with a graph: some 400,000 of 384 dimensions. Loading such a part takes 0.34 s
+    of CPU, during which nothing is answered."""
 
     @property
     def first(self) -> int:
-        """Bytes of vectors in a part that is made of what has no graph: soon built, and put together later."""
+        """Maximum bytes of vectors in a part built from parts without a graph: it is built soon, and merged later."""
         return self.part // 2
 
     @property
     def last(self) -> int:
-        """Bytes of vectors in the last part: those that come after them go into a new one, and a graph is in reach. A
-        little less than a quarter, so that four fit into a part."""
+        """Maximum bytes of vectors in the last part. Beyond it a new last part begins, and this one can get a graph. A
+        little less than a quarter of `part`, so that four fit into one."""
         return self.part * 6 // 25
 
     dead: float = 0.3
-    """The share of deleted points from which a part is built anew."""
+    """The share of deleted points above which a part is rebuilt."""
 
 
 def choose(collection: Collection, limits: Limits) -> list[Part]:
-    """The parts, oldest first, of which one with a graph is to be made now; none if all is well."""
+    """The parts, oldest first, from which to build one with a graph now; empty if there is nothing to build."""
     weights = {part: collection.bytes_of(part) for part in collection.parts}
     loose = [part for part in collection.parts if not part.built]
     small = sorted((part for part in weights if part.built), key=lambda part: weights[part])
@@ -76,14 +76,14 @@ def choose(collection: Collection, limits: Limits) -> list[Part]:
     return []
 
 
-def is_pressing(collection: Collection, limits: Limits) -> bool:
-    """Whether so much has no graph that nothing else is to be built now."""
+def is_urgent(collection: Collection, limits: Limits) -> bool:
+    """Whether so many vectors have no graph that their graph must be built first."""
     return sum(collection.bytes_of(part) for part in collection.parts if not part.built) > limits.last
 
 
 def _gathered(weights: dict[Part, int], parts: Sequence[Part], most: int) -> list[Part]:
-    """The first of them, and those after it. None with a graph that is much larger than all before it together, so that
-    there are few parts, and each of another size."""
+    """The first part and those after it, up to `most` bytes. It ends before a part with a graph that is much larger
+    than all before it together, so that there are few parts, each of a different size."""
     chosen, gathered = [parts[0]], weights[parts[0]]
     for part in parts[1:]:
         too_large = part.built and weights[part] > 2 * gathered
@@ -95,7 +95,7 @@ def _gathered(weights: dict[Part, int], parts: Sequence[Part], most: int) -> lis
 
 
 def rebuild(collection: Collection, inputs: list[Part]) -> Generator[float]:
-    """Raises BuildFailed, and OSError when the disk is full. Closing it ends the process and removes what it made."""
+    """Raises BuildFailed, and OSError if the disk is full. Closing it ends the process and removes its output."""
     work = collection.directory / f"build-{uuid.uuid4().hex}"
     try:
         _check_room(collection, inputs)
@@ -119,14 +119,14 @@ def rebuild(collection: Collection, inputs: list[Part]) -> Generator[float]:
 
 def _check_room(collection: Collection, inputs: Sequence[Part]) -> None:
     points = sum(part.points for part in inputs)
-    needed = points * (collection.shape.size * 4 * 3 + _ROOM_OF_A_POINT) + _SPARE
+    needed = points * (collection.shape.size * 4 * 3 + _BYTES_PER_POINT) + _SPARE
     free = shutil.disk_usage(collection.directory).free
     if free < needed:
-        raise BuildFailed(f"the disk has {free >> 20} MB left, and {needed >> 20} MB may be needed")
+        raise BuildFailed(f"the disk has {free >> 20} MB left, but {needed >> 20} MB may be needed")
 
 
 def _copies(collection: Collection, inputs: Sequence[Part], work: Path) -> list[Path]:
-    """All in one step, so that they are of one moment."""
+    """Copy all parts in one step, as a consistent snapshot."""
     sources = []
     for number, part in enumerate(inputs):
         part.flush()
@@ -142,7 +142,7 @@ def _built(collection: Collection, target: Path, sources: Sequence[Path]) -> Gen
     try:
         while (code := process.poll()) is None:
             if len(collection.journal) > _JOURNAL:
-                raise BuildFailed("more was written meanwhile than is kept in mind")
+                raise BuildFailed("more was written during the build than the journal holds")
             yield LATER
     finally:
         process.kill()
@@ -159,10 +159,10 @@ def _replace(collection: Collection, inputs: Sequence[Part], target: Path) -> Ge
     gone = [part]
     try:
         yield AT_ONCE
-        yield from _told(collection, part)
+        yield from _apply_journal(collection, part)
         part.flush()
         yield AT_ONCE
-        yield from _told(collection, part)
+        yield from _apply_journal(collection, part)
         part.flush()
         collection.keep(_with(collection.parts, part, inputs))
         collection.building = []
@@ -178,17 +178,17 @@ def _replace(collection: Collection, inputs: Sequence[Part], target: Path) -> Ge
             shutil.rmtree(collection.directory / each.name, ignore_errors=True)
 
 
-def _told(collection: Collection, part: Part) -> Generator[float]:
-    """The journal, to the part. Nothing is left of it once this has ended."""
+def _apply_journal(collection: Collection, part: Part) -> Generator[float]:
+    """Apply the journal to the part, until it is empty."""
     while collection.journal:
-        told, collection.journal[:_SLICE] = collection.journal[:_SLICE], []
-        for operation in told:
+        operations, collection.journal[:_SLICE] = collection.journal[:_SLICE], []
+        for operation in operations:
             part.update(operation)
         yield AT_ONCE
 
 
 def _removed(directory: Path) -> Generator[float]:
-    """Beside other operations: of a large part it takes a while."""
+    """Remove it in a thread: a large part takes a while."""
     removal = Thread(target=shutil.rmtree, args=(directory, True))
     removal.start()
     try:
@@ -199,6 +199,6 @@ def _removed(directory: Path) -> Generator[float]:
 
 
 def _with(parts: Sequence[Part], part: Part, inputs: Sequence[Part]) -> list[Part]:
-    """The new part stands where the newest stood, or nowhere when all its points are gone by now."""
+    """The new part replaces its newest input, unless all of its points have been deleted meanwhile."""
     placed = [part if each is inputs[-1] else each for each in parts if each is inputs[-1] or each not in inputs]
     return [each for each in placed if each is not part or part.points]

@@ -1,4 +1,4 @@
-"""Qdrant's queries as the engine's."""
+"""Translates Qdrant's queries to the engine's."""
 
 from __future__ import annotations  # some of the engine's types exist for the type checker only
 
@@ -20,12 +20,12 @@ _CONSISTENCY = ("collection_name", "read_consistency", "timeout")
 _LIMIT = 10
 _OVERSAMPLING = 2.0
 _SPARE = 3
-"""A walk looks for so many times as many points as are wanted: some will not match."""
+"""A walk looks for this many times the points that are wanted, because some will not match."""
 
 
 def to_searches(requests: Iterable[qdrant.QueryPoints], shape: Shape) -> list[Search]:
-    """With limits that cover the offsets: who merges several answers cuts these off."""
-    condition = cache(_condition)  # most of a batch share theirs
+    """The limits cover the offsets. They are cut off after the results have been merged."""
+    condition = cache(_condition)  # most queries of a batch share theirs
     params = cache(partial(_params, shape))
     searches = []
     for request in requests:
@@ -55,7 +55,7 @@ def _search(
         params=kept,
         **common,
     )
-    # Without a threshold a walk ends with as many as it may find, matching or not.
+    # Without a threshold a walk always fills its limit, whether or not the points match.
     own = kept.exact or kept.indexed_only or request.params.HasField("hnsw_ef") or shape.distance != "Cosine"
     if condition is None or threshold is None or own:
         return Search(asked, limit, None)
@@ -79,7 +79,7 @@ def _numbers(message: qdrant.Query, size: int) -> Any:
         raise Unsupported(f"VectorInput.{kind}")
     numbers = message.nearest.dense.data
     check_size(size, numbers)
-    # The container as it is: the engine reads it faster than a list could be made of it.
+    # Not copied to a list: the engine reads the container faster than that.
     return numbers
 
 
@@ -95,7 +95,7 @@ def _params(shape: Shape, message: bytes, ef: int) -> edge.SearchParams:
 
 
 def _quantization(message: qdrant.QuantizationSearchParams, shape: Shape) -> edge.QuantizationSearchParams:
-    """Whoever did not ask for quantized vectors gets the scores of the originals."""
+    """A client that did not ask for quantization gets the scores of the original vectors."""
     only(message, "ignore", "rescore", "oversampling")
     asked: dict[str, Any] = {field.name: value for field, value in message.ListFields()}
     if not shape.quantization:

@@ -1,8 +1,8 @@
-"""What a collection's vectors are, and how the engine keeps them: in a plain shard, or in one with a graph.
+"""The shape of a collection's vectors, and how the engine stores them: in a plain shard, or in one with a graph.
 
-Measured on two cores beside other work with 384 dimensions, 100,000 points, one scope that holds everything, a fifth of
-it expired, 795 searches for near-duplicates in batches of 64, walked without their filter (CPU of one, and how many
-find what the exact search does; that takes 3.5 ms):
+Measured on two cores that had other work too: 100,000 points of 384 dimensions in one scope, a fifth of them expired,
+795 searches for near-duplicates in batches of 64, walked without their filter (CPU per search, and the share that find
+what the exact search finds, which takes 3.5 ms):
 
     | m, ef_construct | CPU of the build | ef 64          | 96             | 128            | 256            |
     | 16, 128         | 18 s             | 115 µs, 98.5 % | 119 µs, 99.0 % | 129 µs, 99.2 % | 203 µs, 99.8 % |
@@ -12,9 +12,9 @@ find what the exact search does; that takes 3.5 ms):
 
 (The machine was busier for the last three.) Quantized vectors without a graph were no faster than the exact search.
 
-How it grows, with entries in 400 groups within 20 (0.65 alike in the smaller one, two wordings of an entry 0.98), made
-with ef_construct 256 in 22 s of CPU (100,000) to 100 s, batches of 64 (CPU of a batch, and how many of 830 to 1,024
-wordings were found):
+How it grows: entries in 400 groups within 20 larger ones (similarity 0.65 within a small group, 0.98 between two
+wordings of an entry), built with ef_construct 256 in 22 s (100,000 points) to 100 s of CPU, searched in batches of 64
+(CPU per batch, and the share of 830 to 1,024 wordings found):
 
     | points, m      | ef 64          | 128             | 256             | 512             | 1,024           |
     | 100,000, m 16  | 7.1 ms, 99.5 % | 9.9 ms, 99.9 %  | 14.3 ms, 100 %  |                 |                 |
@@ -22,9 +22,9 @@ wordings were found):
     | 400,000, m 16  | 9.5 ms, 98.3 % | 13.0 ms, 98.5 % | 17.8 ms, 98.9 % | 25.1 ms, 99.1 % | 38.6 ms, 99.6 % |
     | 400,000, m 32  | 11 ms, 98.6 %  | 13.2 ms, 98.8 % | 17.9 ms, 98.9 % | 25.7 ms, 99.5 % | 39.6 ms, 99.7 % |
 
-(100,000 with m 32 took as long at ef 96, 8.3 ms, as with m 16 at 128.) Few large graphs cost less than many small ones.
-What is not found is far from where its walk has ended, in another group: nothing there is similar enough for an answer.
-A walk through a large graph is therefore quick, and only those searches that have found nothing at all go another way
+(100,000 points with m 32 at ef 96 took 8.3 ms, as long as with m 16 at 128.) Few large graphs cost less than many small
+ones. What a walk misses lies far from where it ended, in another group, and nothing there was similar enough for an
+answer. So walks through a large graph are short, and only searches that found nothing at all are tried another way
 (`qdrant_walks.py`).
 """
 
@@ -38,20 +38,20 @@ import qdrant_edge as edge
 
 M = 32
 EF = 96
-"""Candidates that a search of a graph keeps."""
+"""Candidates that a graph search keeps."""
 EF_FILTERED = 256
-"""The same, where it passes only through points that match a filter."""
+"""The same for a search that visits only points that match a filter."""
 EF_QUICK = 64
-"""The same, in a large graph."""
+"""The same for a large graph."""
 _LARGE = 140_000
-"""Points of a graph above which its walks are quick, and others follow where they find nothing."""
+"""Points in a graph above which its walks are short, and repeated with rotated queries if they find nothing."""
 EF_CONSTRUCT = 256
-_LOOKED_AT = 1000
-"""Kilobytes of vectors that match a filter, up to which the engine looks at each."""
+_FULL_SCAN = 1000
+"""Kilobytes of vectors that match a filter, up to which the engine scans them all."""
 _NEVER = 2**40
 """Kilobytes of vectors from which the engine would build a graph by itself: never in the process that serves.
 
-It holds the interpreter for as long as it builds: 5 s and more for 10,000 vectors.
+It holds the GIL while it builds: 5 s and more for 10,000 vectors.
 """
 _ALWAYS = 1
 _MANY = 1000
@@ -63,9 +63,9 @@ class Shape:
     distance: str
     """`Cosine`, `Euclid`, `Dot` or `Manhattan`."""
     quantization: str = ""
-    """`int8` or `binary`, where the collection was made with it."""
+    """`int8` or `binary`, if the collection was created with it."""
     quantization_asked: str = ""
-    """The request's message, in base64, to be told again."""
+    """The request's message in base64, to be returned on request."""
 
     @property
     def is_similarity(self) -> bool:
@@ -73,8 +73,8 @@ class Shape:
         return self.distance in {"Cosine", "Dot"}
 
     @property
-    def points_looked_at(self) -> int:
-        return (_LOOKED_AT << 10) // (self.size * 4)
+    def full_scan_points(self) -> int:
+        return (_FULL_SCAN << 10) // (self.size * 4)
 
     def plain(self) -> edge.EdgeConfig:
         """A shard that is searched exactly."""
@@ -85,10 +85,10 @@ class Shape:
         )
 
     def graph(self) -> edge.EdgeConfig:
-        """A shard that, when it is optimized, makes a graph of what it has. It is walked by quantized vectors, in
-        memory; the originals, which decide the scores, stay in the page cache, and so do the indexes of what is found.
+        """A shard that builds a graph when it is optimized. Walks use quantized vectors in memory; the originals, which
+        decide the scores, and the payload indexes stay in the page cache.
 
-        One thread: by itself the engine keeps eight, and to wake them costs more than a search.
+        One search thread: the engine's default is eight, and waking them costs more than a search.
         """
         return edge.EdgeConfig(
             vectors=edge.EdgeVectorParams(
@@ -98,7 +98,7 @@ class Shape:
                 m=M,
                 payload_m=M,
                 ef_construct=EF_CONSTRUCT,
-                full_scan_threshold=_LOOKED_AT,
+                full_scan_threshold=_FULL_SCAN,
                 max_indexing_threads=os.cpu_count() or 1,
             ),
             quantization_config=self._quantized(),
@@ -116,12 +116,12 @@ class Shape:
 
 
 def is_large(points: int) -> bool:
-    """Whether a graph of so many is walked quickly, and again where that has found nothing."""
+    """Whether walks through a graph of this many points are short, and repeated if they find nothing."""
     return points > _LARGE
 
 
 def cold(index: edge.PayloadIndexInfo) -> edge.KeywordIndexParams | edge.IntegerIndexParams | Any:
-    """The same index, in the page cache: 100,000 points take 0.2 s of CPU less to load."""
+    """The same index, kept in the page cache: loading 100,000 points takes 0.2 s of CPU less."""
     params = index.params
     if isinstance(params, edge.KeywordIndexParams):
         return edge.KeywordIndexParams(

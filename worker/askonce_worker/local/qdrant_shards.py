@@ -1,7 +1,7 @@
 """The collections on disk, owned by this process.
 
-Each has a directory, with `collection.json` beside its data. That file is written last and removed first, so what a
-crash leaves half-made or half-removed is cleared away at the next start.
+Each has a directory, with `collection.json` beside its data. That file is written last and removed first, so a
+collection that a crash left half created or half deleted is removed at the next start.
 """
 
 import re
@@ -17,11 +17,11 @@ from askonce_worker.local.qdrant_upkeep import Upkeep
 
 _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,254}")
 _ROOM = 256 << 20
-"""Bytes of the disk that stay free: the engine maps files of 32 MB, and a write to one that has no room is fatal."""
+"""Bytes of disk that stay free: the engine maps files of 32 MB, and a write to one without space is fatal."""
 
 
 class Shards:
-    """Not for several threads at once."""
+    """Not thread-safe."""
 
     def __init__(self, root: Path, limits: Limits | None = None) -> None:
         self._root = root
@@ -43,7 +43,7 @@ class Shards:
             raise CollectionMissing(name) from None
 
     def to_write(self, name: str) -> Collection:
-        """The collection, for more points. Raises DiskFull."""
+        """The collection, to be written to. Raises DiskFull, CollectionMissing."""
         free = shutil.disk_usage(self._root).free
         if free < _ROOM:
             raise DiskFull(free)
@@ -51,7 +51,7 @@ class Shards:
 
     def create(self, name: str, shape: Shape) -> None:
         if not _NAME.fullmatch(name):
-            raise WrongInput(f"a collection name of letters, digits, `_`, `-` and `.` is needed, not `{name}`")
+            raise WrongInput(f"a collection name consists of letters, digits, `_`, `-` and `.`, unlike `{name}`")
         if name in self._collections:
             raise CollectionExists(name)
         self._collections[name] = Collection.create(self._root / name, shape)
@@ -67,7 +67,7 @@ class Shards:
         return True
 
     def tidy(self) -> float:
-        """Do a little of what is to be done now and then. The seconds until there is more."""
+        """Do one step of upkeep. Returns the seconds until the next."""
         return self._upkeep.step()
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Calls take turns; greetings do not."""
+"""Calls are served one at a time; health checks do not wait."""
 
 from collections import deque
 from collections.abc import Callable
@@ -9,11 +9,11 @@ from typing import Any
 import grpc
 from google.protobuf.message import Message
 
-GREETING = "/qdrant.Qdrant/HealthCheck"
+HEALTH_CHECK = "/qdrant.Qdrant/HealthCheck"
 
 
 class Turns:
-    """A lock that threads get in the order in which they came. One that nobody holds costs no change of threads."""
+    """A fair lock: first come, first served. Uncontended, it costs no thread switch."""
 
     def __init__(self) -> None:
         self._guard = Lock()
@@ -44,7 +44,7 @@ class InTurn(grpc.ServerInterceptor):  # type: ignore[misc]
 
     def intercept_service(self, continuation: Callable[[Any], Any], details: Any) -> Any:
         handler = continuation(details)
-        if handler is None or details.method == GREETING:
+        if handler is None or details.method == HEALTH_CHECK:
             return handler
 
         def answer(request: Message, context: grpc.ServicerContext) -> Any:

@@ -1,4 +1,4 @@
-"""What the collections need now and then: written to disk, room given back, graphs. In short steps between requests."""
+"""Upkeep of the collections in short steps between requests: flushing, reclaiming space, building graphs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Generator, Iterable
 
 from askonce_worker.local.qdrant_collection import Collection, Part
-from askonce_worker.local.qdrant_rebuild import Limits, choose, is_pressing, rebuild
+from askonce_worker.local.qdrant_rebuild import Limits, choose, is_urgent, rebuild
 
 EVERY = 1.0
 FLUSH_EVERY = 10.0
@@ -16,11 +16,12 @@ log = logging.getLogger(__name__)
 
 
 class Upkeep:
-    """One rebuild at a time, of whatever collection.
+    """One rebuild at a time, over all collections.
 
     Args:
-        collections: Those that there are now.
-        clock: Seconds that only go forward.
+        collections: Returns the current collections.
+        limits: The sizes at which graphs are built.
+        clock: Monotonic, in seconds.
     """
 
     def __init__(
@@ -38,17 +39,17 @@ class Upkeep:
         self._unflushed: list[tuple[Collection, Part]] = []
 
     def step(self) -> float:
-        """Do a little. The seconds until the next step."""
+        """Do one step. Returns the seconds until the next."""
         if self._clock() >= self._flush_at:
             self._flush_at = self._clock() + FLUSH_EVERY
             self._unflushed = [(each, part) for each in self._collections() for part in each.parts if part.touched]
         if self._unflushed:
-            self._write_down(*self._unflushed.pop())
+            self._flush(*self._unflushed.pop())
             return 0.0
         for collection in self._collections():
             if collection.changed and collection.bytes_of(collection.parts[-1]) > self._limits.last:
                 collection.grow()
-        if self._can_wait and any(is_pressing(each, self._limits) for each in self._collections()):
+        if self._can_wait and any(is_urgent(each, self._limits) for each in self._collections()):
             self.close()
         if self._work is not None:
             return self._go_on(self._work)
@@ -57,7 +58,7 @@ class Upkeep:
         return EVERY if self._work is None else 0.0
 
     def drop(self, collection: Collection) -> None:
-        """End what is under way for it."""
+        """Abort the rebuild of this collection, if one is under way."""
         if self._work is not None and collection is self._of:
             self._work.close()
             self._end()
@@ -67,8 +68,8 @@ class Upkeep:
             self.drop(self._of)
 
     def _begin(self) -> None:
-        """What presses comes first: else what can wait would be begun, and ended for it, again and again."""
-        for collection in sorted(self._collections(), key=lambda each: not is_pressing(each, self._limits)):
+        """Urgent rebuilds come first: otherwise others would be started, and aborted for them, over and over."""
+        for collection in sorted(self._collections(), key=lambda each: not is_urgent(each, self._limits)):
             if collection.changed:
                 inputs = choose(collection, self._limits)
                 if inputs:
@@ -82,7 +83,7 @@ class Upkeep:
             return next(work)
         except StopIteration:
             self._failures = 0
-        except Exception as error:  # noqa: BLE001 - the engine raises no other; the search goes on without the graph
+        except Exception as error:  # noqa: BLE001 - the engine raises bare Exceptions; search goes on without the graph
             self._not_before = self._clock() + min(RETRY_LAST, RETRY_FIRST * 2**self._failures)
             self._failures += 1
             log.warning("no graph was built: %s", error)
@@ -93,8 +94,8 @@ class Upkeep:
         self._of = self._work = None
         self._can_wait = False
 
-    def _write_down(self, collection: Collection, part: Part) -> None:
-        """Also gives back the room of deleted points, where that is a short matter."""
+    def _flush(self, collection: Collection, part: Part) -> None:
+        """Also reclaims the space of deleted points, where that is quick."""
         if part not in collection.parts:
             return
         if part is collection.parts[-1] and collection.bytes_of(part) <= self._limits.loose:

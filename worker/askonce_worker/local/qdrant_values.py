@@ -26,13 +26,13 @@ def to_point(message: qdrant.PointStruct, size: int) -> edge.Point:
 
 
 def check_size(expected: int, numbers: Sized) -> None:
-    """Check before anything is written: the engine would stop half-way through a batch."""
+    """Check before anything is written: the engine would stop halfway through a batch. Raises WrongInput."""
     if len(numbers) != expected:
         raise WrongInput(f"Vector dimension error: expected dim: {expected}, got {len(numbers)}")
 
 
 def payload_wanted(message: Any) -> bool | list[str] | edge.PayloadSelector:
-    """Which part of the payload a request asks for. None by default, as in Qdrant's gRPC."""
+    """The part of the payload that a request asks for. By default nothing, as in Qdrant's gRPC API."""
     selector: qdrant.WithPayloadSelector = message.with_payload
     kind = selector.WhichOneof("selector_options")
     if kind == "include":

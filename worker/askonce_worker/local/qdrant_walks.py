@@ -1,8 +1,8 @@
-"""A search of a part: without the filter, and what is found is checked afterwards.
+"""Searches of a part without the filter; the results are checked afterwards.
 
-A filter that is kept on the way makes the walk of a graph longer, and blind: it does not pass through the points that
-it leaves out. 100,000 points of 384 dimensions, a fifth of them expired, 1,635 searches for near-duplicates in batches
-of 64 (CPU of one, and how many find the nearest point; the graph was made with `ef_construct` 128):
+Filtering during the walk through a graph makes it longer and less accurate: it does not pass through the points that
+the filter excludes. 100,000 points of 384 dimensions, a fifth of them expired, 1,635 searches for near-duplicates in
+batches of 64 (CPU per search, and the share that find the nearest point; the graph was built with `ef_construct` 128):
 
     | ef  | with the filter | without it      |
     | 96  | 233 µs, 96.6 %  | 119 µs, 99.0 %  |
@@ -10,8 +10,8 @@ of 64 (CPU of one, and how many find the nearest point; the graph was made with 
     | 256 | 439 µs, 99.4 %  | 203 µs, 99.8 %  |
     | 384 | 731 µs, 99.8 %  | 339 µs, 99.9 %  |
 
-The check takes 4 µs. Where few points match, there is no walk: the engine looks at each of them. In a part without a
-graph the engine looks at all points, and to see which of 4,111 match took as long as that (CPU of one, of 64 at once):
+The check takes 4 µs. If few points match, there is no walk: the engine scans them. In a part without a graph the engine
+scans all points, and seeing which of 4,111 match took as long as that (CPU of a single search, and of one in 64):
 
     | with the filter | 1.5 ms, 0.36 ms |
     | without it      | 1.0 ms, 0.37 ms |
@@ -31,16 +31,16 @@ import qdrant_edge as edge
 
 from askonce_worker.local.qdrant_shape import EF, EF_QUICK, is_large
 
-TURNS = 2
+ROTATIONS = 2
 _DEVIATIONS = 4
-"""Of its cosine to a turned query, by which a point may be less similar than most of its cosine to the query."""
+"""Standard deviations by which a point's cosine to a rotated query may be below the one expected."""
 _KNOWN = 10_000
-"""Conditions of which it is kept in mind whether few points match them."""
+"""Conditions for which it is remembered whether few points match."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Condition:
-    """The filter of searches, and the part of it that time does not change: without ranges. name: of that part."""
+    """A filter, and the part of it that does not depend on time: without ranges. name: identifies that part."""
 
     filter: edge.Filter
     lasting: edge.Filter
@@ -51,12 +51,12 @@ class Condition:
 class Walk:
     """A search without its condition, for more points than are wanted.
 
-    Where a walk through a large graph finds nothing it has ended among strangers: from its few candidates in the upper
-    layers it went the wrong way. A query that is turned by 45 degrees to some side goes another, and ends at what is
-    near to both: of 90 that walks through 400,000 had missed, one turn at `ef` 64 found 58 and two found 66, where a
-    walk of the query itself found 61 at 1,024, and took four times as long as one.
+    A walk through a large graph that finds nothing went the wrong way from its few candidates in the upper layers. A
+    query rotated by 45 degrees in a random direction takes another way, and ends near points that are close to both. Of
+    90 points that walks through 400,000 had missed, one rotation at `ef` 64 found 58 and two found 66. The query itself
+    at `ef` 1,024 found 61, and took four times as long as one rotation.
 
-    wanted, limit: points, of those that match and of all. params: by `ef`. common: to all requests.
+    wanted, limit: numbers of matching points, and of all points. params: by `ef`. common: arguments of all requests.
     """
 
     numbers: Any
@@ -66,8 +66,8 @@ class Walk:
     limit: int
     params: Callable[[int], edge.SearchParams]
     common: dict[str, Any]
-    _turned: dict[int, edge.QueryRequest] = field(default_factory=dict)
-    """By the turn: all parts are asked the same, and to make it takes longer than a short walk."""
+    _rotated: dict[int, edge.QueryRequest] = field(default_factory=dict)
+    """By rotation: all parts get the same request, and building it takes longer than a short walk."""
 
     def straight(self, ef: int) -> edge.QueryRequest:
         return edge.QueryRequest(
@@ -78,14 +78,14 @@ class Walk:
             **self.common,
         )
 
-    def turned(self, turn: int) -> edge.QueryRequest:
-        """Finds what is similar enough to the query, and more. What it has of a point is its id."""
-        if turn not in self._turned:
-            self._turned[turn] = self._turn(turn)
-        return self._turned[turn]
+    def rotated(self, rotation: int) -> edge.QueryRequest:
+        """Finds points that are similar enough to the query, and others. Returns only their ids."""
+        if rotation not in self._rotated:
+            self._rotated[rotation] = self._rotate(rotation)
+        return self._rotated[rotation]
 
-    def _turn(self, turn: int) -> edge.QueryRequest:
-        side = _side(len(self.numbers), turn)
+    def _rotate(self, rotation: int) -> edge.QueryRequest:
+        side = _side(len(self.numbers), rotation)
         length = hypot(*self.numbers)
         along = sum(map(mul, self.numbers, side)) / length if length else 0.0
         spread = sqrt(max(0.0, 1 - self.threshold**2) / len(side))
@@ -98,7 +98,7 @@ class Walk:
         )
 
     def among(self, ids: set[edge.PointId]) -> edge.QueryRequest:
-        """The search itself, of these alone."""
+        """The search itself, restricted to these points."""
         return edge.QueryRequest(
             query=edge.Query.Nearest(self.numbers),
             filter=edge.Filter(must=[edge.HasIdCondition(ids), self.condition.filter]),
@@ -111,7 +111,7 @@ class Walk:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Search:
-    """limit: of `asked`; it covers the offset. walk: None where the condition has to be kept on the way."""
+    """limit: that of `asked`, which covers the offset. walk: None if the engine has to filter during the search."""
 
     asked: edge.QueryRequest
     limit: int
@@ -122,13 +122,13 @@ class Part(Protocol):
     shard: edge.EdgeShard
     built: int
     few: dict[bytes, bool]
-    """By the names of conditions. Kept here, cleared by whoever writes."""
+    """By the name of a condition. Filled here; cleared by whoever writes to the part."""
 
 
 def search(part: Part, searches: Sequence[Search], few: int) -> list[list[edge.ScoredPoint]]:
-    """The best points of each search, at least as many as its limit where there are so many.
+    """The best points of each search, at least as many as its limit if there are that many.
 
-    few: as many points as the engine looks at one by one.
+    few: the number of matching points up to which the engine scans them.
     """
     found = _walked(part, searches, few)
     others = [each for each in searches if each not in found]
@@ -136,17 +136,17 @@ def search(part: Part, searches: Sequence[Search], few: int) -> list[list[edge.S
     return [found[each] for each in searches]
 
 
-def search_turned(part: Part, searches: Sequence[Search], few: int, turn: int) -> list[list[edge.ScoredPoint]]:
-    """What turned walks find of searches that have found nothing anywhere. Small graphs have none."""
+def search_rotated(part: Part, searches: Sequence[Search], few: int, rotation: int) -> list[list[edge.ScoredPoint]]:
+    """What rotated walks find for searches that found nothing anywhere. Small graphs are not searched again."""
     walks = _walks(part, searches, few) if is_large(part.built) else {}
-    all_near = ask(part.shard, [walk.turned(turn) for walk in walks.values()])
+    all_near = ask(part.shard, [walk.rotated(rotation) for walk in walks.values()])
     near = {each: {point.id for point in points} for each, points in zip(walks, all_near, strict=True) if points}
     found = dict(zip(near, ask(part.shard, [walks[each].among(ids) for each, ids in near.items()]), strict=True))
     return [found.get(each, []) for each in searches]
 
 
 def _walked(part: Part, searches: Sequence[Search], few: int) -> dict[Search, list[edge.ScoredPoint]]:
-    """Of those searches that walk, and find enough or all that there is."""
+    """The points of the searches that walk and find enough, or everything."""
     walks = _walks(part, searches, few)
     ef = EF_QUICK if is_large(part.built) else EF
     all_found = ask(part.shard, [walk.straight(ef) for walk in walks.values()])
@@ -164,9 +164,9 @@ def _walks(part: Part, searches: Sequence[Search], few: int) -> dict[Search, Wal
 
 
 @cache
-def _side(size: int, turn: int) -> list[float]:
-    """A direction by chance, of length 1."""
-    random = Random(turn)
+def _side(size: int, rotation: int) -> list[float]:
+    """A random unit vector."""
+    random = Random(rotation)
     numbers = [random.gauss(0, 1) for _ in range(size)]
     return [number / hypot(*numbers) for number in numbers]
 
@@ -188,7 +188,7 @@ def _is_of_few(part: Part, condition: Condition, few: int) -> bool:
 def _valid(
     shard: edge.EdgeShard, walks: Sequence[Walk], found: Sequence[Sequence[edge.ScoredPoint]]
 ) -> dict[Condition, set[edge.PointId]]:
-    """The points among these that match, by condition."""
+    """For each condition, the found points that match it."""
     ids: dict[Condition, set[edge.PointId]] = {}
     for walk, points in zip(walks, found, strict=True):
         ids.setdefault(walk.condition, set()).update(point.id for point in points)

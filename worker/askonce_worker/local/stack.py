@@ -2,7 +2,7 @@
 
 with Stack(parts) as stack:        # every part has answered a real request
     run(stack.environment)
-    stack.wait()                   # raises PartDied when one ends by itself
+    stack.wait()                   # raises PartDied if a part ends
 """
 
 import os
@@ -21,7 +21,7 @@ from askonce_worker.local.parts import Part, environment_of
 
 START_TIMEOUT = 60.0
 STOP_TIMEOUT = 3.0
-"""Seconds in which all parts may save their data and remove their temporary directories."""
+"""Seconds for all parts to save their data and remove their temporary directories."""
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 """The embedding engine's idle threads would spin."""
 
@@ -39,7 +39,7 @@ class _Child:
     part: Part
     process: subprocess.Popen[bytes]
     output: IO[bytes]
-    """A file without a name, so nothing is left behind however this ends."""
+    """An unnamed file, so nothing is left behind however this ends."""
 
     def last_output(self) -> str:
         length = self.output.seek(0, os.SEEK_END)
@@ -62,7 +62,7 @@ class Stack:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The variables by which the worker and the client reach the parts."""
+        """The variables through which worker and client reach the parts."""
         return environment_of(self._parts)
 
     def __enter__(self) -> Self:
@@ -81,7 +81,7 @@ class Stack:
         self.stop()
 
     def wait(self) -> None:
-        """Block until a part ends: raises PartDied."""
+        """Block until a part ends. Raises PartDied."""
         while True:
             self.check()
             time.sleep(0.1)
@@ -94,7 +94,7 @@ class Stack:
                 raise PartDied(child.part.name, f"ended with {code}: {child.last_output() or 'it printed nothing'}")
 
     def stop(self) -> None:
-        """End all parts, in order if they can within STOP_TIMEOUT, else by force. Leaves no process."""
+        """Stop all parts: gracefully within STOP_TIMEOUT, else by force. Leaves no process behind."""
         children, self._children = self._children, []
         for child in children:
             _close_stdin(child.process)
@@ -111,7 +111,7 @@ class Stack:
         waiting = list(self._parts)
         while waiting:
             answering = [part for part in waiting if part.answers()]
-            self.check()  # after the question: another server on the same port may have answered it
+            self.check()  # after the probe: another server on the same port may have answered it
             for part in answering:
                 waiting.remove(part)
                 if self._on_answer is not None:
@@ -129,7 +129,7 @@ def _start(part: Part) -> _Child:
         stdout=output,
         stderr=subprocess.STDOUT,
         env={**os.environ, **_ONE_THREAD, **part.given},
-        start_new_session=True,  # a Ctrl-C is for us alone, and a part's own children are killed with it
+        start_new_session=True,  # Ctrl-C reaches only us, and a part's own children are killed with it
     )
     return _Child(part, process, output)
 
@@ -140,7 +140,7 @@ def _close_stdin(process: subprocess.Popen[bytes]) -> None:
 
 
 def _kill_group(process: subprocess.Popen[bytes]) -> None:
-    """Also when the child itself has ended: valkey-server outlives a killed supervisor."""
+    """Also if the child itself has ended: valkey-server outlives a killed supervisor."""
     if sys.platform == "win32":
         process.kill()
         return

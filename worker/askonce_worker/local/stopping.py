@@ -7,11 +7,11 @@ from typing import NoReturn
 
 
 class Stopped(KeyboardInterrupt):
-    """Ends the `with` from wherever the main thread is. (asyncio lets only a KeyboardInterrupt out of a task.)"""
+    """Unwinds the `with` block wherever the main thread is. (asyncio lets a KeyboardInterrupt escape from a task.)"""
 
 
 @contextmanager
-def told_to_stop() -> Iterator[None]:
+def stop_on_signals() -> Iterator[None]:
     """Raise Stopped on the first Ctrl-C or SIGTERM, and ignore further ones while stopping."""
 
     def stop(_signal: int, _frame: object) -> NoReturn:

