@@ -2,6 +2,7 @@
 
 import asyncio
 import csv
+import re
 from datetime import date
 
 import orjson
@@ -112,7 +113,10 @@ def test_one_column_is_compared_where_the_others_have_few_values(rows, compared,
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["--prompt", "{tex}"], "did you mean text"),
+        (
+            ["--prompt", "{tex}"],
+            "no column tex (did you mean text?); the first row of in.csv, which names the columns, has {text} and {n}",
+        ),
         (["--prompt", "no column"], "names no column"),
         (["--prompt", "{text"], "write {{ for a brace"),
         (["--prompt", "{text}", "--id", "no"], "--id: there is no column no"),
@@ -124,7 +128,7 @@ def test_one_column_is_compared_where_the_others_have_few_values(rows, compared,
 async def test_what_cannot_be_asked_is_refused_before_anything_is_written(files, arguments, says):
     (files / "in.csv").write_text("text,n\na?,1\n")
     async with FakeClient() as askonce:
-        with pytest.raises(ValueError, match=says.replace("{", r"\{")):
+        with pytest.raises(ValueError, match=re.escape(says)):
             await batch(askonce, "in.csv", "out.csv", *arguments)
     assert [path.name for path in files.iterdir()] == ["in.csv"]
 
@@ -137,6 +141,7 @@ async def test_what_cannot_be_asked_is_refused_before_anything_is_written(files,
         ("no/out.csv", "no such directory"),
         ("there.csv", "already exists"),
         ("out.csv.gz", "plain"),
+        ("out.xlsx", r"must end in .csv, .*\.jsonl"),
     ],
 )
 async def test_outputs_that_cannot_be_are_refused(files, output, says):
@@ -149,13 +154,29 @@ async def test_outputs_that_cannot_be_are_refused(files, output, says):
 
 
 @pytest.mark.parametrize(
-    ("head", "says"), [("answer,text", "already, which the output adds"), ("text,text", "two columns")]
+    ("head", "says"),
+    [
+        ("answer,text", "already, which the output adds"),
+        ("text,text", "in.csv: two columns have the name text"),
+        ("text,, ", "in.csv: two columns have no name"),
+    ],
 )
 async def test_names_of_columns_that_would_be_lost_are_refused(files, head, says):
     (files / "in.csv").write_text(f"{head}\na,b\n")
     async with FakeClient() as askonce:
         with pytest.raises(ValueError, match=says):
             await batch(askonce, "in.csv", "out.csv", "--prompt", "{text}")
+
+
+@pytest.mark.parametrize("content", ["text,n\na,1\n", '[{"text": "a"}, {"text": "b"}]\n'])
+async def test_lines_none_of_which_is_an_object_are_refused_with_the_reason(files, content):
+    (files / "in.txt").write_text(content)
+    async with FakeClient() as askonce:
+        with pytest.raises(
+            ValueError, match=r"in\.txt: read as JSON lines, as its name says, .*line 1: (not JSON|an array)"
+        ):
+            await batch(askonce, "in.txt", "out.csv", "--prompt", "{text}")
+    assert [path.name for path in files.iterdir()] == ["in.txt"]
 
 
 async def test_an_empty_table_stays_one(files):

@@ -371,7 +371,7 @@ def test_an_empty_frame_gets_its_columns(kind):
 @pytest.mark.parametrize(
     ("frame", "prompt", "error", "says"),
     [
-        (table(), "{txt}", ValueError, "prompt: there is no column txt; did you mean text"),
+        (table(), "{txt}", ValueError, "prompt: there is no column txt (did you mean text?)"),
         (table(), "no column", ValueError, "prompt names no column"),
         (table(), "{text", ValueError, "write {{ for a brace"),
         (pa.table({"text": ["a"], "error": ["b"]}), "{text}", ValueError, "the frame has a column error already"),

@@ -25,13 +25,14 @@ def test_cells_are_divided_by_what_the_first_row_has(tmp_path, name, separator, 
 
 def test_lines_of_json_are_rows_and_what_is_none_says_why(tmp_path):
     path = tmp_path / "t.jsonl"
-    path.write_bytes(b'{"text": "a"}\n\n[1]\n{"text": \n{"text": "b"}')
+    path.write_bytes(b'{"text": "a"}\n\n1\n{"text": \n{"text": "b"}\n [{"text": "c"},')
     rows = list(read_rows(str(path)))
     assert [(row.number, row.fields) for row in rows] == [
-        (1, {"text": "a"}), (3, None), (4, None), (5, {"text": "b"}),
+        (1, {"text": "a"}), (3, None), (4, None), (5, {"text": "b"}), (6, None),
     ]  # fmt: skip
     assert rows[1].reason == "not a JSON object"
     assert rows[2].reason.startswith("not JSON")
+    assert "jq -c" in rows[4].reason
 
 
 def test_rows_of_csv_that_do_not_fit_are_told_from_the_others(tmp_path):
@@ -59,8 +60,16 @@ def test_parquet_is_read_by_its_row_groups(tmp_path):
         ("t.parquet", b"text\n", "no Parquet"),
         ("t.csv", "text\n".encode("utf-16"), "UTF-16"),
         ("t.jsonl.gz", gzip.compress(b'{"a": 1}\n' * 999)[:-9], "cut off"),
+        ("t.csv", b"PK\x03\x04\x14\x00\x06\x00", "save it as CSV"),
+        ("t.csv.gz", gzip.compress(b"PAR1\x15\x04"), "end in .parquet"),
+        ("t.csv", b"", "no first row"),
+        ("t.csv", b"\n  \n", "no first row"),
+        ("t.csv", "id,Grüße\n1,a\n".encode("latin-1"), "line 1 should name the columns, and is not UTF-8"),
+        ("t.csv", b'{"id":1,"text":"a"}\n' * 2, "line 1 should name the columns, and is not CSV"),
+        ("t.csv", b"id,text\r1,a\r2,b\r", "line 1 should name the columns, and is not CSV"),
+        ("t.csv", b'"id,text\n1,a\n', "a quotation mark is not closed"),
     ],
-    ids=["none", "parquet", "utf-16", "gzip"],
+    ids=["none", "parquet", "utf-16", "gzip", "zip", "magic", "empty", "blank", "latin-1", "json", "mac", "quote"],
 )
 def test_a_file_that_cannot_be_read_is_named_with_the_reason(tmp_path, name, content, says):
     path = tmp_path / name

@@ -12,6 +12,7 @@ from askonce.tables.row import Row
 SEPARATORS = ",;\t"
 MOST_LINES = 20_000
 """Of one row."""
+EMPTY = "there is no first row, which names the columns"
 Check = Callable[[list[str]], None]
 """Raises ValueError for column names that will not do."""
 
@@ -23,7 +24,8 @@ class CsvRows:
         check: Looks at the names of the columns.
         separators: One of them divides the cells: that which the first row has most of.
 
-    `feed` raises ValueError for what is no CSV at all.
+    `feed` and `end` raise ValueError for what is no CSV at all, or has no first row that can be read: without the names
+    of its columns, the next row would be taken for them.
     """
 
     def __init__(self, check: Check | None = None, separators: str = SEPARATORS) -> None:
@@ -47,6 +49,8 @@ class CsvRows:
     def end(self) -> Iterator[Row]:
         if self._rest:
             yield from self._line(self._rest)
+        if self._names is None:
+            raise ValueError(f"line {self._number}: a quotation mark is not closed" if self._held else EMPTY)
         if self._held:
             yield Row(self._number - len(self._held) + 1, None, "a quotation mark is not closed")
 
@@ -56,6 +60,7 @@ class CsvRows:
         try:
             text = data.decode("utf-8-sig" if self._number == 1 else "utf-8")
         except UnicodeDecodeError:
+            self._refuse_first_row("not UTF-8: save the file as UTF-8")
             self._held, self._size = [], 0
             yield Row(begins, None, "not UTF-8: save the file as UTF-8")
             return
@@ -75,6 +80,7 @@ class CsvRows:
             cells = self._cells("\n".join(self._held))
         except csv.Error as error:
             if "unexpected end" not in str(error):
+                self._refuse_first_row(f"not CSV: {error}")
                 self._held, self._size = [], 0
                 yield Row(begins, None, f"not CSV: {error}")
             elif self._size > MAX_LINE or len(self._held) > MOST_LINES:
@@ -87,6 +93,10 @@ class CsvRows:
             yield Row(begins, None, f"{len(cells)} cells, where the first row has {len(self._names)}")
         else:
             yield Row(begins, dict(zip(self._names, cells, strict=False)))
+
+    def _refuse_first_row(self, reason: str) -> None:
+        if self._names is None:
+            raise ValueError(f"line {self._number} should name the columns, and is {reason}")
 
     def _cells(self, text: str) -> list[str]:
         """Raises csv.Error."""

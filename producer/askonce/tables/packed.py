@@ -11,6 +11,10 @@ GZIP = b"\x1f\x8b"
 ZSTD = b"\x28\xb5\x2f\xfd"
 WIDE = {b"\xff\xfe\x00\x00": "UTF-32", b"\x00\x00\xfe\xff": "UTF-32", b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
 """Byte order marks, longest first."""
+OTHERS = {
+    b"PK\x03\x04": "is a ZIP archive, as Excel's workbooks are: save it as CSV, or unpack it",
+    b"PAR1": "is Parquet: let its name end in .parquet",
+}
 LONGEST_MARK = 4
 
 
@@ -33,7 +37,7 @@ class PlainInput:
     Args:
         name: What the input is called in an error message.
 
-    Raises ValueError from `feed` and `end` for what is damaged, cut off, or not UTF-8 by its first bytes.
+    Raises ValueError from `feed` and `end` for what is damaged, cut off, or no text in UTF-8 by its first bytes.
     """
 
     def __init__(self, name: str) -> None:
@@ -66,11 +70,13 @@ class PlainInput:
         for block in blocks:
             if len(self._checked) < LONGEST_MARK:
                 self._checked += block[:LONGEST_MARK]
-                self._check_encoding()
+                self._check_first_bytes()
             yield block
 
-    def _check_encoding(self) -> None:
+    def _check_first_bytes(self) -> None:
         first = self._checked
+        if first in OTHERS:
+            raise ValueError(f"{self._name} {OTHERS[first]}")
         found = next((name for mark, name in WIDE.items() if first.startswith(mark)), None)
         if found is None and len(first) >= LONGEST_MARK and (first[0] == 0) != (first[1] == 0):
             found = "UTF-16"  # without a mark: of ASCII, every other byte is 0

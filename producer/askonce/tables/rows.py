@@ -17,6 +17,7 @@ from askonce.tables.row import Row
 Kind = Literal["jsonl", "csv", "tsv", "parquet"]
 KINDS: dict[str, Kind] = {".csv": "csv", ".tsv": "tsv", ".parquet": "parquet", ".pq": "parquet"}
 PACKED = frozenset({".gz", ".zst"})
+ARRAY = "an array, not an object: `jq -c '.[]'` makes a line of each of its items"
 OnBytes = Callable[[int], None]
 
 
@@ -66,10 +67,18 @@ def read_rows(
         for block in blocks:
             on_bytes(len(block))
             for part in plain.feed(block):
-                yield from divider.feed(part)
+                yield from _named(name, divider.feed(part))
     for part in plain.end():
-        yield from divider.feed(part)
-    yield from divider.end()
+        yield from _named(name, divider.feed(part))
+    yield from _named(name, divider.end())
+
+
+def _named(name: str, rows: Iterator[Row]) -> Iterator[Row]:
+    """The rows, with the file's name in what is wrong with it."""
+    try:
+        yield from rows
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from error
 
 
 def _blocks(path: str) -> Generator[bytes]:
@@ -103,6 +112,9 @@ def _object(line: RawLine) -> Row:
         return Row(line.number, None, line.reason or "")
     try:
         fields = loads(line.data)
+        reason = "not a JSON object"
     except ValueError as error:
-        return Row(line.number, None, f"not JSON: {getattr(error, 'msg', error)}")
-    return Row(line.number, fields) if isinstance(fields, dict) else Row(line.number, None, "not a JSON object")
+        fields, reason = None, f"not JSON: {getattr(error, 'msg', error)}"
+    if isinstance(fields, dict):
+        return Row(line.number, fields)
+    return Row(line.number, None, ARRAY if line.data.lstrip().startswith(b"[") else reason)

@@ -15,6 +15,9 @@ PART = re.compile(r"\{\{|\}\}|\{([^{}]+)\}|[{}]")
 FEW = 10
 """A column has few values if, in a sample, each occurs in this many rows on average."""
 
+SHOWN, LONGEST = 20, 40
+"""Columns that an error message names, and characters of a name in it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
@@ -74,13 +77,15 @@ def parse_prompt(given: str, option: str = "--prompt") -> Prompt:
     return Prompt((*parts, text + given[end:]))
 
 
-def check_columns(names: Collection[str], known: Collection[str], option: str) -> None:
-    """Raises ValueError for a name that is not a column."""
+def check_columns(names: Collection[str], known: Collection[str], option: str, there: str = "there are") -> None:
+    """Raises ValueError for a name that is not a column. there: what the message says before the columns' names."""
     for name in names:
         if name not in known:
             nearest = difflib.get_close_matches(name, known, 1)
-            hint = f"did you mean {nearest[0]}?" if nearest else f"there are {_listed(list(known)[:20])}"
-            raise ValueError(f"{option}: there is no column {name}; {hint}")
+            meant = f" (did you mean {nearest[0]}?)" if nearest else ""
+            shown = [column if len(column) <= LONGEST else f"{column[:LONGEST]}…" for column in list(known)[:SHOWN]]
+            more = f", and {len(known) - SHOWN:,} more" if len(known) > SHOWN else ""
+            raise ValueError(f"{option}: there is no column {name}{meant}; {there} {_listed(shown)}{more}")
 
 
 def with_compared(prompt: Prompt, sample: Sequence[Sequence[str]]) -> tuple[Prompt, str]:

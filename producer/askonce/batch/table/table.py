@@ -17,6 +17,8 @@ from askonce.tables.parquet_rows import ParquetRows
 from askonce.tables.row import Row
 from askonce.tables.rows import kind_of, read_rows
 
+NAMELESS = "two columns have no name: name them in the first row, or leave them out"
+
 
 @dataclass(frozen=True, slots=True)
 class Table:
@@ -68,17 +70,22 @@ def open_table(
     """Reads the table twice. Raises ValueError, OSError."""
     parsed, answers = parse_prompt(prompt), answer_columns(schema)
     columns: dict[str, None] = {}
+    unread: list[str] = []
     if kind_of(source) == "parquet":
         columns = dict.fromkeys(ParquetRows(source).names)
-        _check(columns, parsed, id_column, answers)  # Parquet reads nothing for unknown names
+        _check(source, columns, parsed, id_column, answers)  # Parquet reads nothing for unknown names
 
     def rows() -> Iterator[Row]:
         for row in _rows(source, parsed, id_column, columns):
             columns.update(dict.fromkeys(row.fields or ()))
+            if row.fields is None and not unread:
+                unread.append(f"line {row.number}: {row.reason}")
             yield row
 
     seen, cells = sampled(rows(), parsed)
-    _check(columns, parsed, id_column, answers)
+    if unread and not columns:
+        raise ValueError(f"{source}: read as JSON lines, as its name says, and none is a JSON object ({unread[0]})")
+    _check(source, columns, parsed, id_column, answers)
     compared, how = with_compared(parsed, cells)
     table = Table(source, output, tuple(columns), answers, compared, id_column, how)
     with Path(source).open("rb") as file:
@@ -87,11 +94,13 @@ def open_table(
     return table, Survey(digest, seen, [line.data for line in filled if line.data is not None])
 
 
-def _check(columns: dict[str, None], prompt: Prompt, id_column: str | None, answers: Columns) -> None:
+def _check(source: str, columns: dict[str, None], prompt: Prompt, id_column: str | None, answers: Columns) -> None:
     if not columns:
-        return  # an empty file
-    check_columns(prompt.columns, columns, "--prompt")
-    check_columns([id_column] if id_column else [], columns, "--id")
+        return  # no lines of JSON
+    has_head = kind_of(source) in ("csv", "tsv")
+    there = f"the first row of {source}, which names the columns, has" if has_head else "there are"
+    check_columns(prompt.columns, columns, "--prompt", there)
+    check_columns([id_column] if id_column else [], columns, "--id", there)
     refuse_taken(answers, columns, "the input")
 
 
@@ -102,7 +111,7 @@ def _rows(source: str, prompt: Prompt, id_column: str | None, names: dict[str, N
     def check(found: list[str]) -> None:
         twice = next((name for name in found if found.count(name) > 1), None)
         if twice is not None:
-            raise ValueError(f"{source} has two columns {twice}: rename one")
+            raise ValueError(f"two columns have the name {twice}: rename one" if twice else NAMELESS)
         names.update(dict.fromkeys(found))
 
     return read_rows(source, check=check, columns=list(columns))

@@ -10,10 +10,11 @@ from askonce.json_values import dumps
 from askonce.schemas.columns import Columns
 from askonce.schemas.columns import Kind as ColumnKind
 from askonce.tables.parquet_rows import MISSING
-from askonce.tables.rows import Kind
+from askonce.tables.rows import KINDS, Kind
 
 ROWS = 16_384
 """Size of a Parquet row group, which is in memory until it is written."""
+JSON_LINES = (".jsonl", ".ndjson", ".json", "")
 TEXT: ColumnKind = "text"
 MOST_INTEGER = 2**63
 
@@ -38,6 +39,8 @@ def check_can_write(path: str, kind: Kind) -> None:
     """Checks the format before anything is asked. Raises ValueError."""
     if Path(path).suffix.lower() in (".gz", ".zst"):
         raise ValueError(f"{path}: the table is written plain: leave out {Path(path).suffix}")
+    if Path(path).suffix.lower() not in (*KINDS, *JSON_LINES):
+        raise ValueError(f"{path}: its name must end in {', '.join(KINDS)} or .jsonl, which says what is written")
     if kind == "parquet":
         try:
             import pyarrow as pa  # noqa: F401, PLC0415 - of an extra
