@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes the ACL file of its template and of the passwords in the environment, and becomes the server.
+# Creates the ACL file from its template and the passwords in the environment, then runs the server.
 set -eu
 directory=${ASKONCE_REDIS_DIRECTORY:-/etc/askonce}
 users=${ASKONCE_REDIS_RUN:-/run/askonce}/users.acl

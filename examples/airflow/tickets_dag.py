@@ -1,6 +1,6 @@
-"""Asks about each row of a day in one task, and collects in another: no slot is held while the model works.
+"""Asks about each row of a CSV file in one task and collects in another: no slot is held while the model works.
 
-Settings come from the environment of the workers: ASKONCE_REDIS_URL, ASKONCE_MODEL. TICKETS names the CSV file.
+Settings come from the workers' environment: ASKONCE_REDIS_URL, ASKONCE_MODEL. TICKETS is the path of the CSV file.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ TEMPLATE = "Classify the message of a customer as one of delivery, refund, accou
 
 
 def asking(work: Callable[[Client], Awaitable[T]]) -> T:
-    """Each task is a process of its own: a client for this piece of work, and its connections closed with it."""
+    """Each task runs in its own process, so it opens a client for this work and closes its connections afterwards."""
 
     async def closing() -> T:
         async with Client() as client:
@@ -31,7 +31,7 @@ def asking(work: Callable[[Client], Awaitable[T]]) -> T:
 
 
 def ids_of(batch: dict) -> list[str]:
-    """Made of the run, not handed on: a million ids do not belong into XCom."""
+    """Derived from the run instead of passed on: a million ids do not belong in XCom."""
     return [f"{batch['key']}/{place}" for place in range(batch["questions"])]
 
 
@@ -39,7 +39,7 @@ def ids_of(batch: dict) -> list[str]:
 def tickets():
     @task
     def submit(run_id: str | None = None) -> dict:
-        """Run again, by a retry or a restart, it submits the same job ids: nothing is asked or paid twice."""
+        """A retry or restart submits the same job ids, so nothing is asked or paid for twice."""
         with Path(os.environ["TICKETS"]).open(newline="") as file:
             messages = [row["message"] for row in csv.DictReader(file)]
         batch = {"key": f"tickets/{run_id}", "questions": len(messages)}
@@ -52,7 +52,7 @@ def tickets():
 
     @task.sensor(poke_interval=30, timeout=7 * 3600, mode="reschedule")
     def answered(batch: dict) -> bool:
-        """It asks, and gives its slot back. It ends, since each question has its deadline."""
+        """Checks the jobs and releases its slot. It always ends, because each question has a deadline."""
         states = asking(lambda client: client.status(ids_of(batch)))
         return not {"queued", "running"} & set(states.values())
 

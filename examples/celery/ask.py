@@ -1,4 +1,4 @@
-"""Sends tasks to the worker, and prints what they return."""
+"""Sends tasks to the worker and prints their results."""
 
 from celery import chain
 from tasks import ask, collect, submit

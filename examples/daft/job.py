@@ -1,4 +1,4 @@
-"""A function over batches gets columns, and gives a column: here a struct of several."""
+"""A function over batches takes columns and returns one column, here a struct of several."""
 
 import daft
 import pyarrow as pa

@@ -1,4 +1,4 @@
-"""Two assets: tickets, and the topic of each. Settings come from the environment: ASKONCE_REDIS_URL, ASKONCE_MODEL."""
+"""Two assets: tickets and their topics. Settings come from the environment: ASKONCE_REDIS_URL, ASKONCE_MODEL."""
 
 import csv
 from collections import Counter
@@ -21,7 +21,7 @@ def tickets() -> list[dict[str, str]]:
 
 @dg.asset(retry_policy=dg.RetryPolicy(max_retries=3, delay=30))
 def topics(context: dg.AssetExecutionContext, tickets: list[dict[str, str]]) -> dg.MaterializeResult:
-    """A run that fails in the middle has paid for nothing twice: the next one finds those answers in the cache."""
+    """A run that fails midway can be repeated without paying twice: the next one finds the answers in the cache."""
     questions = [Question(ticket["message"], template=TEMPLATE) for ticket in tickets]
     answers = askonce.run(questions, namespace="tickets", timeout=3600)
     failed = [answer.error for answer in answers if answer.error]

@@ -1,4 +1,4 @@
-"""A query over the answers to the rows of a query."""
+"""Asks about each row of a query, then queries the answers."""
 
 import duckdb
 

@@ -19,7 +19,7 @@ from askonce import (
     UnknownJob,
 )
 
-askonce = Client(timeout=60)  # one a process; no I/O here: it connects with the first question
+askonce = Client(timeout=60)  # one per process; no I/O here: it connects for the first question
 STATUS = {
     InvalidQuestion: 422,
     UnknownJob: 404,
@@ -47,20 +47,20 @@ async def refused(_: Request, error: AskOnceError) -> JSONResponse:
 
 @app.get("/ask")
 async def ask(q: str) -> dict[str, Any]:
-    """Waits for the answer: a millisecond where it is cached, the model's own time where it is not."""
+    """Waits for the answer: a millisecond if it is cached, else as long as the model takes."""
     answer = await askonce.ask(q)
     return {"text": answer.text, "source": answer.source, "similarity": answer.similarity}
 
 
 @app.post("/jobs", status_code=202)
 async def submit(q: str, idempotency_key: Annotated[str | None, Header()] = None) -> dict[str, str]:
-    """Accepts a question and answers later. The same key again is the same job; with another question it is refused."""
+    """Accepts a question to be answered later. The same key is the same job; with another question it is rejected."""
     return {"job_id": await askonce.submit(q, job_id=idempotency_key)}
 
 
 @app.get("/jobs/{job_id}")
 async def result(job_id: str) -> dict[str, Any]:
-    """From any process, any number of times, for a day."""
+    """Works in any process, any number of times, for a day."""
     try:
         answer = await askonce.result(job_id, timeout=0)
     except AnswerTimeout:

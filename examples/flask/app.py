@@ -18,12 +18,12 @@ STATUS = {
     askonce.AnswerTimeout: 504,
 }
 app = Flask(__name__)
-client = askonce.Client(timeout=20)  # no I/O here, so it may be made before gunicorn forks (--preload)
+client = askonce.Client(timeout=20)  # no I/O here, so it may be created before gunicorn forks (--preload)
 
 
 @app.get("/ask")
 def ask() -> dict[str, Any]:
-    """Blocks its thread until the answer is there. All threads of a process share one connection pool."""
+    """Blocks its thread until the answer arrives. All threads of a process share one connection pool."""
     answer = askonce.ask(request.args.get("q", ""), client=client)
     return {"text": answer.text, "source": answer.source, "similarity": answer.similarity}
 

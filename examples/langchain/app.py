@@ -1,4 +1,4 @@
-"""A LangChain chain over the front door. OPENAI_BASE_URL leads it there."""
+"""A LangChain chain that uses the front door. OPENAI_BASE_URL points to it."""
 
 import sys
 
@@ -14,7 +14,7 @@ model = ChatOpenAI(
     timeout=60,
     max_retries=2,
     include_response_headers=True,
-    extra_body={"askonce": {"template": PROMPT}},  # the same text as the prompt's, so that only the message is compared
+    extra_body={"askonce": {"template": PROMPT}},  # the prompt itself, so that only the message is compared
 )
 chain = ChatPromptTemplate.from_template(PROMPT) | model
 messages = ["Where is my parcel?", "I want my money back.", "Where is my parcel?"]

@@ -1,4 +1,4 @@
-"""OpenAI's own SDK, and nothing of askonce: OPENAI_BASE_URL leads it to the front door."""
+"""OpenAI's own SDK and no askonce code: OPENAI_BASE_URL points to the front door."""
 
 import sys
 
@@ -7,11 +7,11 @@ from openai import APIStatusError, OpenAI, RateLimitError
 MODEL = "gpt-4o-mini"
 TEMPLATE = "Classify the message of a customer as one of delivery, refund, other. Message: {text}"
 
-client = OpenAI(timeout=60, max_retries=2)  # one a process: it keeps its connections
+client = OpenAI(timeout=60, max_retries=2)  # one per process: it keeps its connections open
 
 
 def source(question: str) -> str:
-    """Asks, and says where the answer came from: a header of the reply."""
+    """Asks, and returns where the answer came from, which is a header of the reply."""
     reply = client.chat.completions.with_raw_response.create(
         model=MODEL, messages=[{"role": "user", "content": question}], temperature=0
     )
@@ -19,7 +19,7 @@ def source(question: str) -> str:
 
 
 def topic(message: str) -> str | None:
-    """The template is named, so that messages are compared by what varies and not by the prompt that they share."""
+    """Passes the template, so that messages are compared by what varies and not by the prompt that they share."""
     reply = client.chat.completions.create(
         model=MODEL,
         messages=[{"role": "user", "content": TEMPLATE.format(text=message)}],
@@ -38,6 +38,6 @@ try:
     print()
     print("topic:", topic("My parcel has not arrived."))
 except RateLimitError as error:  # the provider's limit, a full queue, or a spent budget: `code` says which
-    sys.exit(f"come back later: {error.code}")
+    sys.exit(f"try again later: {error.code}")
 except APIStatusError as error:
     sys.exit(f"{error.status_code}, {error.response.headers.get('x-askonce-error')}: {error.message}")

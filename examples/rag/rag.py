@@ -1,4 +1,4 @@
-"""An answer cache for retrieval-augmented generation: the passages are part of the template, so of the scope.
+"""An answer cache for retrieval-augmented generation: the passages are in the template, and so part of the scope.
 
 Settings come from the environment: ASKONCE_REDIS_URL, ASKONCE_MODEL.
 """
@@ -26,12 +26,12 @@ def words(text: str) -> set[str]:
 
 
 def retrieve(question: str, passages: dict[str, str], most: int = 2) -> list[str]:
-    """The ids of the passages that have most words in common with it. Yours is a vector search."""
+    """The ids of the passages that share the most words with the question. In practice, use a vector search."""
     return sorted(passages, key=lambda name: -len(words(question) & words(passages[name])))[:most]
 
 
 def template_of(ids: list[str], passages: dict[str, str]) -> str:
-    """Sorted: the same passages in another order are the same context. A `{text}` among them is no placeholder."""
+    """Passages are sorted, so their order does not matter. A `{text}` in a passage must not act as the placeholder."""
     found = "\n".join(f"[{name}] {passages[name]}" for name in sorted(ids))
     return PROMPT.replace("{passages}", found.replace("{text}", "{ text }"))
 

@@ -1,4 +1,4 @@
-"""`map_batches` over blocks of Arrow: `enrich` is the function itself."""
+"""`map_batches` over Arrow blocks: `enrich` itself is the function."""
 
 import ray
 

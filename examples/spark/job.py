@@ -1,4 +1,4 @@
-"""`mapInArrow` hands over the rows of a partition as record batches, and takes such back."""
+"""`mapInArrow` passes the rows of a partition as record batches and takes record batches back."""
 
 from collections.abc import Iterator
 
