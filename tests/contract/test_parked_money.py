@@ -3,7 +3,7 @@
 import pytest
 
 from askonce import Question
-from askonce_worker.parked import collecting
+from askonce_worker.parked import collecting, splitting
 from askonce_worker.parked.provider_api import BatchApi
 from askonce_worker.parked.sending import Sending
 from askonce_worker.parked.settling import Settling
@@ -108,6 +108,28 @@ async def test_lines_that_were_never_run_do_not_count_where_another_cannot_be_re
         assert kinds(await answers(worker, await park(worker, *towns(4)))) == ["llm"] * 4
         await nothing_left(worker)
         assert await money(worker) == (pytest.approx(MAY + 4 * COSTS), 0)
+
+
+async def test_a_kill_while_what_is_left_moves_on_charges_no_more_lines(bounded, llm_server, monkeypatch):
+    """Two are billed and in no file, four were never run. Half have moved on when the worker loses its lock."""
+    monkeypatch.setattr(collecting, "LOST_AFTER", 0.2)
+    monkeypatch.setattr(splitting, "AT_ONCE", 3)
+    rules = [{"kind": "missing" if n < 2 else "unrun", "contains": f"town {n}?", "times": 1} for n in range(6)]
+    await llm_server.control(batches={"lines": rules})
+    real, killed = ParkedStore.move, []
+
+    async def move(self, ids, source, target, *, tries=0):
+        await real(self, ids, source, target, tries=tries)
+        if ids and source.startswith("lines:") and not killed:
+            killed.extend(ids)
+            raise LockLost
+
+    monkeypatch.setattr(ParkedStore, "move", move)
+    async with wired_workers(2, bounded(1)) as [worker, _]:
+        assert kinds(await answers(worker, await park(worker, *towns(6)))) == ["llm"] * 6
+        await nothing_left(worker)
+        assert len(killed) == 3
+        assert await money(worker) == (pytest.approx(2 * MAY + 6 * COSTS), 0)
 
 
 async def test_a_batch_that_is_lost_counts_as_it_was_estimated(bounded, llm_server, monkeypatch):

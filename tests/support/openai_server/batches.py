@@ -57,7 +57,8 @@ class Batch:
 
 
 class Orders:
-    """What the test says. Rules for lines are those of `chat`, and `missing` (no line at all), `junk` (no JSON)."""
+    """What the test says. Rules for lines are those of `chat`, and `missing` (no line at all), `junk` (no JSON),
+    `unrun` (not executed, and in no file)."""
 
     def __init__(self) -> None:
         self.seconds: float | list[float] = 0.2
@@ -302,6 +303,9 @@ class Batches:
         line.done = True
         text = user_text(line.request)
         rule = next((rule for rule in self.orders.lines if rule.takes([text], "")), None)
+        if rule is not None and rule.kind == "unrun":
+            line.failed = True
+            return
         if rule is not None and rule.kind == "status":
             line.failed = True
             batch.counts["failed"] += 1

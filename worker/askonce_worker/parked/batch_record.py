@@ -27,7 +27,7 @@ class BatchRecord:
 
     pool: of its questions (`pool_of`). epochs: by namespace, when its file was written. status: the provider's.
     uploading: a file was sent, and its id may be unknown. unwanted: an operator wants to cancel it. cancelled: the
-    provider was asked to cancel it.
+    provider was asked to cancel it. lost: lines that are counted as billed, and nobody has read.
     """
 
     name: str
@@ -44,6 +44,7 @@ class BatchRecord:
     uploading: bool = False
     unwanted: bool = False
     cancelled: bool = False
+    lost: int = 0
     epochs: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -73,6 +74,7 @@ def read_batch(name: str, fields: Mapping[bytes, bytes]) -> BatchRecord:
         uploading="uploading" in texts,
         unwanted="cancel" in texts,
         cancelled="cancelled" in texts,
+        lost=int(texts.get("lost", "0")),
         epochs={str(namespace): str(stamp) for namespace, stamp in epochs.items()},
     )
 

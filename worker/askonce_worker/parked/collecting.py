@@ -150,12 +150,14 @@ class Collecting:
                     if not await self._settle_all(batch, lines, until, read):
                         return
         completed = (found.request_counts.completed if found.request_counts else None) or 0
-        if output.lines < completed and self._pauses.lasts(batch.name, "incomplete") < LOST_AFTER:
+        missing = completed - output.readable - batch.lost
+        is_awaited = output.lines < completed and not batch.lost
+        if is_awaited and self._pauses.lasts(batch.name, "incomplete") < LOST_AFTER:
             self._pauses.pause(batch.name, None)
             return
-        if output.readable < completed:
+        if missing > 0:
             log.warning("batch.lines_missing", batch=batch.name, read=output.readable, billed=completed)
-            await self._lost(batch, completed - output.readable, output.again | errors.again)
+            await self._lost(batch, missing, output.again | errors.again)
         files = " ".join(filter(None, (found.output_file_id, found.error_file_id)))
         await self._end(batch, found.status, tried=found.status == "completed", files=files)
 

@@ -29,7 +29,7 @@ from askonce_worker.providers.money_budget import MoneyBudget
 
 TIER: Tier = "batch"
 NOTHING: Mapping[str, int] = {}
-UNKNOWN: Mapping[str, int] = {"tokens_in": 0}
+UNKNOWN: Mapping[str, int] = {"tokens_in": 0, "lost": 1}
 """Of a line that may be billed."""
 
 
