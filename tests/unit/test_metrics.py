@@ -6,7 +6,7 @@ from askonce import Answer, Question
 from askonce.contract.counters import tokens
 from askonce_worker.answering.ports import Finished
 from askonce_worker.telemetry.metrics import Metrics
-from askonce_worker.telemetry.model_names import MOST_MODELS
+from askonce_worker.telemetry.model_names import MAX_MODELS
 
 
 @pytest.fixture
@@ -20,11 +20,11 @@ def answered(model):
 
 
 def test_a_producer_that_makes_up_models_fills_no_memory(metrics):
-    for number in range(MOST_MODELS + 500):
+    for number in range(MAX_MODELS + 500):
         metrics.published([answered(f"made-up-{number}")])
     families = {family.name: family for family in metrics.registry.collect()}
     models = {sample.labels["gen_ai_request_model"] for sample in families["askonce_questions"].samples}
-    assert len(models) == MOST_MODELS + 1
+    assert len(models) == MAX_MODELS + 1
     labels = {"source": "exact", "lane": "bulk", "gen_ai_request_model": "other"}
     assert metrics.registry.get_sample_value("askonce_questions_total", labels) == 500
 

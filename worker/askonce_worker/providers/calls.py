@@ -31,12 +31,12 @@ class Call:
 OnCall = Callable[[Call], None]
 
 
-def not_told(call: Call) -> None:
-    """For calls that are not observed."""
+def unobserved(call: Call) -> None:
+    """An `OnCall` that ignores the call."""
 
 
-async def told(ask: Callable[[], Awaitable[T]], call: Call, on_call: OnCall) -> T:
-    """Asks, and calls `on_call` with the result of this call."""
+async def observed(ask: Callable[[], Awaitable[T]], call: Call, on_call: OnCall) -> T:
+    """Await `ask`, and report the call and its outcome to `on_call`."""
     began, error = perf_counter(), ""
     try:
         return await ask()

@@ -23,7 +23,7 @@ from askonce.question import Question, Tier
 from askonce.tasks import stop
 from askonce_worker.answering.ports import Again, Completion, LLMError
 from askonce_worker.providers.call_counts import CallCounts
-from askonce_worker.providers.calls import Call, OnCall, kind_of, not_told
+from askonce_worker.providers.calls import Call, OnCall, kind_of, unobserved
 from askonce_worker.providers.embedding_bodies import Reply, read_reply, shares
 from askonce_worker.providers.key_budget import KeyBudget
 from askonce_worker.providers.money_budget import MoneyBudget
@@ -68,7 +68,7 @@ class EmbeddingAnswers:
         counts: CallCounts,
         on_retry: Callable[[str, float, str], None],
         on_rate_limit: Callable[[str, float], None],
-        on_call: OnCall = not_told,
+        on_call: OnCall = unobserved,
     ) -> None:
         self._client = client
         self._timeout = timeout

@@ -10,7 +10,7 @@ from askonce_worker.answering.ports import Embedding, Vector
 from askonce_worker.pacing.halving import in_pieces
 from askonce_worker.pacing.trouble import Trouble, Undelivered
 from askonce_worker.pacing.waiting import Wanted
-from askonce_worker.providers.calls import Call, OnCall, told
+from askonce_worker.providers.calls import Call, OnCall, observed
 from askonce_worker.providers.embedding_dimensions import Reduction
 from askonce_worker.providers.embedding_memory import VectorMemory
 from askonce_worker.providers.embedding_reply import BadReply, request_body, vectors_of
@@ -77,7 +77,7 @@ class EmbeddingRequests:
         texts = [wanted.item for wanted in piece]
         content = request_body(self._model, texts, self._reduction.wanted)
         once = partial(post, self._client, "/embeddings", content, timeout=self._timeout, model=self._model)
-        raw = await told(once, Call("embeddings", self._model, texts=len(texts)), self._on_call)
+        raw = await observed(once, Call("embeddings", self._model, texts=len(texts)), self._on_call)
         try:
             vectors = self._reduction.fit(vectors_of(raw, len(texts)))
         except BadReply as error:

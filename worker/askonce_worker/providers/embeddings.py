@@ -18,7 +18,7 @@ from askonce_worker.pacing.line import Line
 from askonce_worker.pacing.pace import Pace
 from askonce_worker.pacing.trouble import GivenUp
 from askonce_worker.pacing.waiting import REFILL, Wanted
-from askonce_worker.providers.calls import OnCall, not_told
+from askonce_worker.providers.calls import OnCall, unobserved
 from askonce_worker.providers.embedding_memory import VectorMemory
 from askonce_worker.providers.embedding_reply import tokens_at_most
 from askonce_worker.providers.embedding_requests import REFUSED, EmbeddingRequests, WantedText
@@ -58,7 +58,7 @@ class OpenAIEmbedder:
         waits: Waits = PATIENT,
         timeout: float = 30.0,
         linger: float = 0.002,
-        on_call: OnCall = not_told,
+        on_call: OnCall = unobserved,
     ) -> None:
         self.counts: Counter[str] = Counter()
         self._client = client

@@ -15,7 +15,7 @@ from askonce.question import Question, Tier
 from askonce_worker.answering.ports import Again, Completion
 from askonce_worker.providers.additions import AT_ONCE, NO_CAPACITY, TIER, Additions, declined, lacks_capacity
 from askonce_worker.providers.call_counts import CallCounts
-from askonce_worker.providers.calls import Call, OnCall, kind_of, not_told
+from askonce_worker.providers.calls import Call, OnCall, kind_of, unobserved
 from askonce_worker.providers.completion_reply import OK, read_completion
 from askonce_worker.providers.key_budget import KeyBudget
 from askonce_worker.providers.money_budget import Aside, MoneyBudget
@@ -80,7 +80,7 @@ class OpenAILLM:
         on_retry: Callable[[str, float, str], None] | None = None,
         on_rate_limit: Callable[[str, float], None] | None = None,
         counts: CallCounts | None = None,
-        on_call: OnCall = not_told,
+        on_call: OnCall = unobserved,
     ) -> None:
         self._client = client
         self._timeout = timeout

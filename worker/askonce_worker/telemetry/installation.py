@@ -1,7 +1,7 @@
-"""The figures of `askonce stats` as Prometheus counters: of the whole installation, from the counters in Redis.
+"""The figures of `askonce stats` as Prometheus counters for the whole installation, read from the counters in Redis.
 
-They include what no single worker sees: exact hits that clients read straight from the cache. Every worker reports the
-same numbers, so a dashboard must take the maximum, never the sum.
+They include exact hits that clients read directly from the cache, which no worker sees. Every worker reports the same
+numbers, so a dashboard must take the maximum, never the sum.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from prometheus_client import Metric
 from askonce.contract.counters import SOURCES, UNMATCHED, Figures, read_counters
 from askonce.prices.load import Prices
 from askonce.prices.money import from_nano
-from askonce_worker.telemetry.model_names import MODEL, TOKENS_ARE, ModelNames, counter_family
+from askonce_worker.telemetry.model_names import MODEL, TYPE_LABEL, ModelNames, counter_family
 
 FRESH = 2.0
 """Seconds for which figures are reused."""
@@ -57,13 +57,13 @@ class InstallationCounters:
 
 def _questions(by_model: Mapping[str, Figures]) -> list[Metric]:
     questions = counter_family(
-        "askonce_installation_questions", "Answers, exact hits of clients included.", "source", MODEL
+        "askonce_installation_questions", "Answers, including exact hits of clients.", "source", MODEL
     )
     unmatched = counter_family(
         "askonce_installation_unmatched", "Questions sent to the LLM without a similarity lookup.", "reason", MODEL
     )
     wrong = counter_family("askonce_installation_wrong_hits", "Hits reported as wrong.", MODEL)
-    cancelled = counter_family("askonce_installation_cancelled", "Questions withdrawn before a worker took them.")
+    cancelled = counter_family("askonce_installation_cancelled", "Questions cancelled before a worker took them.")
     for model, figures in by_model.items():
         for name, count in figures.counts.items():
             if name in SOURCES:
@@ -76,8 +76,8 @@ def _questions(by_model: Mapping[str, Figures]) -> list[Metric]:
 
 
 def _calls(by_model: Mapping[str, Figures]) -> list[Metric]:
-    calls = counter_family("askonce_installation_llm_calls", "Requests to the LLM, retries included.", MODEL)
-    errors = counter_family("askonce_installation_llm_errors", "Requests to the LLM that failed.", MODEL)
+    calls = counter_family("askonce_installation_llm_calls", "Requests to the LLM, including retries.", MODEL)
+    errors = counter_family("askonce_installation_llm_errors", "Failed requests to the LLM.", MODEL)
     for model, figures in by_model.items():
         calls.add_metric((model,), figures.counts["calls"])
         errors.add_metric((model,), figures.counts["call_errors"])
@@ -85,13 +85,19 @@ def _calls(by_model: Mapping[str, Figures]) -> list[Metric]:
 
 
 def _money(by_model: Mapping[str, Figures]) -> list[Metric]:
-    paid = counter_family("askonce_installation_tokens", "Tokens, as the provider counts them.", TOKENS_ARE, MODEL)
+    paid = counter_family("askonce_installation_tokens", "Tokens used, as the provider counts them.", TYPE_LABEL, MODEL)
     saved = counter_family(
-        "askonce_installation_saved_tokens", "Tokens that answers without a call would have cost.", TOKENS_ARE, MODEL
+        "askonce_installation_saved_tokens", "Tokens saved by answers without a call.", TYPE_LABEL, MODEL
     )
-    cached = counter_family("askonce_installation_cached_tokens", "Of the input: out of the provider's cache.", MODEL)
-    spent_dollars = counter_family("askonce_installation_spent_dollars", "Of models that have a price.", MODEL)
-    saved_dollars = counter_family("askonce_installation_saved_dollars", "Of models that have a price.", MODEL)
+    cached = counter_family(
+        "askonce_installation_cached_tokens", "Input tokens read from the provider's prompt cache.", MODEL
+    )
+    spent_dollars = counter_family(
+        "askonce_installation_spent_dollars", "Dollars spent, for models with a known price.", MODEL
+    )
+    saved_dollars = counter_family(
+        "askonce_installation_saved_dollars", "Dollars saved, for models with a known price.", MODEL
+    )
     for model, figures in by_model.items():
         for kind, short in (("input", "in"), ("output", "out")):
             paid.add_metric((kind, model), figures.counts[f"tokens_{short}"])

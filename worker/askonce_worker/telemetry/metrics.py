@@ -1,6 +1,6 @@
 """One worker's Prometheus metrics. For those of the whole installation, see `installation.py`.
 
-If OpenTelemetry has a name (`gen_ai.*`), it is used, with underscores.
+Where OpenTelemetry defines a name (`gen_ai.*`), that name is used, with underscores.
 """
 
 from collections import Counter as Count
@@ -25,7 +25,7 @@ from askonce_worker.telemetry.model_names import MODEL, ModelNames
 OPERATION = "gen_ai_operation_name"
 
 CALL_SECONDS = tuple(0.01 * 2**n for n in range(14))
-"""The buckets that OpenTelemetry gives for `gen_ai.client.operation.duration`."""
+"""The buckets that OpenTelemetry recommends for `gen_ai.client.operation.duration`."""
 STAGE_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 SIMILARITIES = (0.8, 0.85, 0.9, 0.92, 0.94, 0.95, 0.96, 0.97, 0.98, 0.985, 0.99, 0.995, 1.0)
 WAITS: dict[str, str] = {
@@ -39,10 +39,10 @@ TEXTS = tuple(2**n for n in range(12))
 
 
 class Metrics:
-    """The metrics of one worker, in a registry of its own."""
+    """The metrics of one worker, in their own registry."""
 
     def __init__(self) -> None:
-        # Otherwise each of these has a second series, of when it was created.
+        # Else each counter and histogram has a second series, the time of its creation.
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = registry = CollectorRegistry()
         ProcessCollector(registry=registry)
@@ -52,34 +52,38 @@ class Metrics:
             "askonce_questions", "Answers published by this worker.", ("source", "lane", MODEL), registry=registry
         )
         self._waits = Counter(
-            "askonce_lookup_waits", "Questions that waited for a slow server, or did without it.", ("outcome",),
+            "askonce_lookup_waits", "Questions that waited for a slow similarity lookup, or skipped it.", ("outcome",),
             registry=registry,
         )  # fmt: skip
         self._similarity = Histogram(
             "askonce_semantic_similarity", "Cosine of semantic hits.", buckets=SIMILARITIES, registry=registry
         )
         self._calls = Counter(
-            "askonce_llm_calls", "Requests to the LLM, retries included.", (MODEL,), registry=registry
+            "askonce_llm_calls", "Requests to the LLM, including retries.", (MODEL,), registry=registry
         )
-        self._errors = Counter("askonce_llm_errors", "Requests that failed.", ("kind", MODEL), registry=registry)
+        self._errors = Counter(
+            "askonce_llm_errors", "Failed requests to the LLM, by kind of error.", ("kind", MODEL), registry=registry
+        )
         self._retries = Counter(
-            "askonce_llm_retries", "Requests made again, by what went wrong before.", ("kind", MODEL), registry=registry
+            "askonce_llm_retries", "Retried requests to the LLM, by kind of error.", ("kind", MODEL), registry=registry
         )
         self._call_seconds = Histogram(
-            "gen_ai_client_operation_duration_seconds", "Seconds of each request to a provider.",
+            "gen_ai_client_operation_duration_seconds", "Duration of each request to a provider.",
             (OPERATION, MODEL, "error_type"), buckets=CALL_SECONDS, registry=registry,
         )  # fmt: skip
         self._batches = Histogram(
-            "askonce_embedding_batch_size", "Texts in a request for embeddings.", buckets=TEXTS, registry=registry
+            "askonce_embedding_batch_size", "Texts per embedding request.", buckets=TEXTS, registry=registry
         )
         self._stages = Histogram(
-            "askonce_stage_duration_seconds", "Seconds of a stage, of a chunk or a question.", ("stage",),
+            "askonce_stage_duration_seconds", "Duration of a stage of a chunk or question.", ("stage",),
             buckets=STAGE_SECONDS, registry=registry,
         )  # fmt: skip
-        self._leases_lost = Counter("askonce_leases_lost", "Jobs that another worker claimed.", registry=registry)
+        self._leases_lost = Counter(
+            "askonce_leases_lost", "Running jobs that another worker claimed.", registry=registry
+        )
 
     def published(self, answers: Sequence[Finished]) -> None:
-        """Counts answers that Redis accepted in one round trip."""
+        """Count the answers that Redis accepted in one round trip."""
         counts: Count[tuple[str, str, str]] = Count()
         for item in answers:
             answer, model = item.answer, self._model(item.question.model)

@@ -1,6 +1,6 @@
-"""Metrics over HTTP, and figures that are read at each scrape.
+"""Metrics over HTTP, including figures that are read at each scrape.
 
-The server has its own threads; reads from the worker's parts run in the worker's event loop.
+The server has its own threads. The worker's parts are read in the worker's event loop.
 """
 
 import asyncio
@@ -22,47 +22,50 @@ from askonce_worker.telemetry.wrong_rates import wrong_rate_metrics
 log = structlog.get_logger()
 
 REDIS_TIMEOUT = 3.0
-"""Seconds for the figures from Redis; Prometheus itself waits ten."""
+"""Seconds to read the figures from Redis; Prometheus itself waits ten."""
 GAUGES: dict[str, tuple[Callable[[LiveState], float | None], str]] = {
-    "askonce_outbox_depth": (lambda state: state.vectors_waiting, "Vectors on their way to Qdrant."),
+    "askonce_outbox_depth": (lambda state: state.vectors_waiting, "Vectors waiting for Qdrant."),
     "askonce_outbox_lag_seconds": (
         lambda state: state.vectors_oldest_s,
-        "Seconds since the oldest of them was written; 0 where there is none.",
+        "Age of the oldest vector waiting for Qdrant; 0 if none is.",
     ),
     "askonce_refill_vectors": (
         lambda state: state.vectors_filling,
-        "About how many vectors a collection that is being filled will have; 0 where none is.",
+        "Estimated total of vectors in the collection being filled; 0 if none is.",
     ),
-    "askonce_refill_vectors_made": (lambda state: state.vectors_filled, "How many of them were made."),
+    "askonce_refill_vectors_made": (
+        lambda state: state.vectors_filled,
+        "Vectors already made for the collection being filled.",
+    ),
     "askonce_parked_questions": (
         lambda state: state.parked,
-        "Questions that wait for a batch of the provider, or stand in one.",
+        "Questions waiting for a provider batch, or in one.",
     ),
-    "askonce_provider_batches": (lambda state: state.provider_batches, "Batches at the provider that have not ended."),
-    "askonce_dead_letters": (lambda state: state.dead_letters, "Jobs that were given up."),
+    "askonce_provider_batches": (lambda state: state.provider_batches, "Batches in progress at the provider."),
+    "askonce_dead_letters": (lambda state: state.dead_letters, "Dead letters: jobs that were given up."),
     "askonce_entries": (lambda state: state.entries, "Cached answers."),
-    "askonce_workers_alive": (lambda state: state.workers, "Workers that show signs of life."),
+    "askonce_workers_alive": (lambda state: state.workers, "Live workers."),
 }
 LANE_GAUGES: dict[str, tuple[Callable[[LaneState], float | None], str]] = {
-    "askonce_queue_waiting": (lambda lane: lane.waiting_jobs, "Jobs that wait."),
-    "askonce_queue_leased": (lambda lane: lane.running_jobs, "Jobs that a worker holds."),
-    "askonce_queue_questions": (lambda lane: lane.questions, "Questions that wait or run."),
+    "askonce_queue_waiting": (lambda lane: lane.waiting_jobs, "Waiting jobs."),
+    "askonce_queue_leased": (lambda lane: lane.running_jobs, "Running jobs, leased by a worker."),
+    "askonce_queue_questions": (lambda lane: lane.questions, "Waiting and running questions."),
     "askonce_queue_oldest_age_seconds": (
         lambda lane: lane.oldest_s,
-        "Seconds since the oldest job was submitted; 0 where there is none.",
+        "Seconds since the oldest job was submitted; 0 if there is none.",
     ),
 }
 
 
 class MetricsPortError(Exception):
-    """The port is taken or invalid."""
+    """The metrics port is taken or invalid."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
     """The sources of a scrape.
 
-    state, totals, rates: of the whole installation, from Redis. own: of this worker's parts.
+    state, totals, rates: the whole installation's, from Redis. own: those of this worker's parts.
     """
 
     state: Callable[[], Awaitable[LiveState]]
@@ -72,14 +75,14 @@ class Reading:
 
 
 class LiveFigures(Collector):
-    """Figures that are read in `loop` at each scrape."""
+    """Collects figures at each scrape, in the event loop `loop`."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, reading: Reading) -> None:
         self._loop = loop
         self._reading = reading
 
     def describe(self) -> Iterator[Metric]:
-        """No names: the figures from Redis are left out while it is away."""
+        """Empty, because the figures from Redis are missing while it is unreachable."""
         return iter(())
 
     def collect(self) -> Iterator[Metric]:
@@ -91,7 +94,7 @@ class LiveFigures(Collector):
 
     async def _read(self) -> list[Metric]:
         metrics = self._reading.own()
-        reachable = GaugeMetricFamily("askonce_redis_reachable", "1 if Redis gave its figures in time, else 0.")
+        reachable = GaugeMetricFamily("askonce_redis_reachable", "1 if Redis answered in time, else 0.")
         try:
             async with asyncio.timeout(REDIS_TIMEOUT):
                 state, totals = await self._reading.state(), await self._reading.totals.metrics()
@@ -131,9 +134,9 @@ def _of_state(state: LiveState) -> Iterator[Metric]:
 
 
 def _of_budgets(state: LiveState) -> Iterator[Metric]:
-    """One series per namespace in the setting."""
-    for name, text in (("limit", "may spend a day or month."), ("spent", "have spent of it.")):
-        family = GaugeMetricFamily(f"askonce_budget_{name}_dollars", f"What namespaces {text}", labels=("namespace",))
+    """One series per namespace in ASKONCE_BUDGETS."""
+    for name, text in (("limit", "Budget of the namespace for its period."), ("spent", "Spent in the current period.")):
+        family = GaugeMetricFamily(f"askonce_budget_{name}_dollars", text, labels=("namespace",))
         for budget in state.budgets:
             family.add_metric((budget.namespace,), getattr(budget, name))
         yield family
@@ -141,7 +144,7 @@ def _of_budgets(state: LiveState) -> Iterator[Metric]:
 
 @asynccontextmanager
 async def serving(registry: CollectorRegistry, port: int) -> AsyncIterator[None]:
-    """`/metrics` on all addresses. Raises MetricsPortError."""
+    """Serve `/metrics` on all addresses. Raises MetricsPortError."""
     try:
         server, thread = start_http_server(port, registry=registry)
     except (OSError, OverflowError) as error:

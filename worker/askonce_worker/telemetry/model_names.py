@@ -3,14 +3,14 @@
 from prometheus_client.core import CounterMetricFamily
 
 MODEL = "gen_ai_request_model"
-TOKENS_ARE = "gen_ai_token_type"
-MOST_MODELS = 100
-"""Maximum labels. Producers may name any model, and Prometheus keeps each label value for ever; the rest are
-`other`."""
+TYPE_LABEL = "gen_ai_token_type"
+MAX_MODELS = 100
+"""Maximum number of labels; further models are `other`. Producers may name any model, and Prometheus keeps each label
+value for ever."""
 
 
 class ModelNames:
-    """Gives the first names a label of their own."""
+    """The label of a model: its name for the first `MAX_MODELS`, then `other`."""
 
     def __init__(self) -> None:
         self._known: set[str] = set()
@@ -18,7 +18,7 @@ class ModelNames:
     def __call__(self, name: str | None) -> str:
         name = name or ""
         if name not in self._known:
-            if len(self._known) >= MOST_MODELS:
+            if len(self._known) >= MAX_MODELS:
                 return "other"
             self._known.add(name)
         return name

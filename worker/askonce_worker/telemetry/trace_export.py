@@ -22,7 +22,7 @@ PROTOCOLS = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"
 
 @asynccontextmanager
 async def exporting(environ: Mapping[str, str] = os.environ) -> AsyncIterator[None]:
-    """Sets up exporting as configured, unless a provider is already set. Flushes the last spans at the end."""
+    """Set up exporting as configured, unless a provider is already set. Flushes the last spans on exit."""
     provider = _provider(environ)
     try:
         yield
@@ -32,7 +32,7 @@ async def exporting(environ: Mapping[str, str] = os.environ) -> AsyncIterator[No
 
 
 def exporters_wanted(environ: Mapping[str, str]) -> list[str]:
-    """Names of exporters, as packages of OpenTelemetry announce them."""
+    """Names of exporters, as OpenTelemetry's packages register them."""
     if environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
         return []
     asked = environ.get("OTEL_TRACES_EXPORTER") or ("otlp" if any(environ.get(name) for name in ENDPOINTS) else "none")

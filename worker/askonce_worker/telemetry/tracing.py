@@ -1,7 +1,7 @@
-"""OpenTelemetry: a span for each chunk, in the trace of its questions, and one for each stage.
+"""OpenTelemetry: a span for each chunk, in its questions' trace, and one for each stage.
 
-Only where the SDK is installed and configured, by `trace_export.py` or by other code in this process. Spans hold no
-texts and no messages of errors, which may quote them.
+Only if the SDK is installed and configured, by `trace_export.py` or by other code in this process. Spans contain no
+texts, and no error messages, which may quote texts.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Link, Span, Tracer
 
 ATTRIBUTES = {"questions": "askonce.questions", "model": "gen_ai.request.model"}
-"""Of a stage's facts."""
+"""Span attributes of a stage's facts."""
 
 
 class Tracing:
@@ -71,7 +71,7 @@ class Tracing:
             yield
 
     def called(self, call: Call) -> None:
-        """Adds a failed try as an event to the stage `llm`. Embedding batches do not belong to a single chunk."""
+        """Add a failed try as an event to the span of stage `llm`. Embedding requests are skipped: they span chunks."""
         from opentelemetry.trace import get_current_span  # noqa: PLC0415
 
         if call.operation != "chat":
@@ -98,7 +98,7 @@ def _failing(span: "Span") -> Iterator[None]:
 
 
 def _origin(traces: Sequence[str]) -> "tuple[Context | None, list[Link]]":
-    """Continues the first trace, and links to the others."""
+    """The context of the first trace, to continue, and links to the others."""
     from opentelemetry.trace import Link, get_current_span  # noqa: PLC0415
     from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator  # noqa: PLC0415
 

@@ -1,7 +1,7 @@
 """Wrong-answer rates and policies of the whole installation, as Prometheus gauges.
 
-Every worker reports the same numbers, so a dashboard takes the highest and never the sum. No template stands in a
-label: a group is named by its id, which `askonce stats --json` shows beside its template.
+Every worker reports the same numbers, so a dashboard must take the maximum, never the sum. Labels contain no template:
+a group is named by its id, which `askonce stats --json` shows beside its template.
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,32 +12,32 @@ from prometheus_client.core import GaugeMetricFamily
 from askonce.contract.wrong_rates import GroupRate, WrongRates
 from askonce_worker.telemetry.model_names import MODEL
 
-MOST = 50
-"""Number of groups, the largest ones: Prometheus keeps each label value for ever."""
+MAX_GROUPS = 50
+"""Only the largest groups are reported, because Prometheus keeps each label value for ever."""
 ALL = "all"
 LABELS = ("group", "namespace", MODEL)
 BOUNDS = {
-    "askonce_wrong_share": "Share of the answers, or of the hits, that were wrong cached ones: an estimate.",
-    "askonce_wrong_share_low": "The lower end of its interval of 95 %.",
-    "askonce_wrong_share_high": "The upper end of its interval of 95 %.",
+    "askonce_wrong_share": "Estimated share of the answers, or of the hits, that were wrong hits.",
+    "askonce_wrong_share_low": "Lower end of the 95 % interval of askonce_wrong_share.",
+    "askonce_wrong_share_high": "Upper end of the 95 % interval of askonce_wrong_share.",
 }
 MONEY = {
     "askonce_judge_spent_today_dollars": ("cost", "Spent on the judge today."),
-    "askonce_judge_budget_dollars": ("budget", "What the judge may cost a day."),
+    "askonce_judge_budget_dollars": ("budget", "Daily budget of the judge."),
 }
 GATE = {
-    "askonce_gate_asked": ("asked", "Matches that the judge was asked about as a gate, of a week."),
-    "askonce_gate_served": ("served", "Hits that it let serve."),
-    "askonce_gate_cost_dollars": ("cost", "What that cost."),
-    "askonce_gate_saved_dollars": ("saved", "What the calls of those hits would have cost."),
+    "askonce_gate_asked": ("asked", "Matches put to the judge as a gate within a week."),
+    "askonce_gate_served": ("served", "Matches that the gate let serve within a week."),
+    "askonce_gate_cost_dollars": ("cost", "Cost of the gate within a week."),
+    "askonce_gate_saved_dollars": ("saved", "Cost of the calls that the gate's hits saved within a week."),
 }
 
 
 def wrong_rate_metrics(rates: WrongRates | None) -> list[Metric]:
-    """None if the rate is unknown."""
+    """No metrics if the rates are unknown."""
     if rates is None:
         return []
-    groups = {ALL: rates.all, **{each.group: each for each in rates.groups[:MOST]}}
+    groups = {ALL: rates.all, **{each.group: each for each in rates.groups[:MAX_GROUPS]}}
     return [*_shares(groups), *_served(groups), *_settings(rates), *_sums(MONEY, rates.judge), *_sums(GATE, rates.gate)]
 
 
@@ -57,11 +57,11 @@ def _shares(groups: Mapping[str, GroupRate]) -> Iterator[Metric]:
 
 
 def _served(groups: Mapping[str, GroupRate]) -> Iterator[Metric]:
-    checks = GaugeMetricFamily("askonce_checks", "Hits that were checked and judged, of a week.", labels=LABELS)
-    unknown = GaugeMetricFamily("askonce_unjudged_matches", "Matches that nobody could judge.", labels=LABELS)
-    threshold = GaugeMetricFamily("askonce_policy_threshold", "The least score of a hit.", labels=(*LABELS, "scorer"))
-    chance = GaugeMetricFamily("askonce_policy_check_chance", "The chance that a hit is checked.", labels=LABELS)
-    gate = GaugeMetricFamily("askonce_policy_gate", "The least score that is put to the judge.", labels=LABELS)
+    checks = GaugeMetricFamily("askonce_checks", "Hits checked and judged within a week.", labels=LABELS)
+    unknown = GaugeMetricFamily("askonce_unjudged_matches", "Matches that could not be judged.", labels=LABELS)
+    threshold = GaugeMetricFamily("askonce_policy_threshold", "Minimum score of a hit.", labels=(*LABELS, "scorer"))
+    chance = GaugeMetricFamily("askonce_policy_check_chance", "Probability that a hit is checked.", labels=LABELS)
+    gate = GaugeMetricFamily("askonce_policy_gate", "Minimum score that is put to the judge.", labels=LABELS)
     for group, each in groups.items():
         checks.add_metric(_labels(group, each), each.checks)
         unknown.add_metric(_labels(group, each), each.unknown)
@@ -76,10 +76,10 @@ def _served(groups: Mapping[str, GroupRate]) -> Iterator[Metric]:
 
 def _settings(rates: WrongRates) -> Iterator[Metric]:
     if rates.budget is not None:
-        yield GaugeMetricFamily("askonce_error_budget", "Share of the answers that may be wrong.", rates.budget)
+        yield GaugeMetricFamily("askonce_error_budget", "Share of the answers that may be wrong hits.", rates.budget)
     wrong, twice = rates.judged_twice
     if twice:
-        text = "Share of its verdicts with which people disagreed."
+        text = "Share of the judge's verdicts that people disagreed with."
         yield GaugeMetricFamily("askonce_judge_error_share", text, wrong / twice)
 
 

@@ -39,7 +39,7 @@ from askonce_worker.settings import Settings
 from askonce_worker.upkeep.housekeeping import Maintenance
 from askonce_worker.wiring import audit, llm_parts, parts, upkeep
 from askonce_worker.wiring.background import Background
-from askonce_worker.wiring.observers import Figures, Watch, told, watch
+from askonce_worker.wiring.observers import Figures, Watch, serving_metrics, watch
 from askonce_worker.wiring.parked import Around, parked_of
 
 log = structlog.get_logger()
@@ -107,7 +107,7 @@ async def service(settings: Settings, health: PartHealth, *, worker: str, clock:
         stack.push_async_callback(shared.publisher.aclose)
         house = upkeep.maintenance(settings, shared.redis, shared.keys, shared.vectors, shared.embedder, health, stack)
         figures = Figures(shared.coalescer, lead_or_follow, shared.embedder, shared.vectors, shared.refusals, health)
-        await stack.enter_async_context(told(watched, settings, shared.prices, figures))
+        await stack.enter_async_context(serving_metrics(watched, settings, shared.prices, figures))
         parking, tending = parked_of(settings, _around(shared, lookup, clock), stack)
         gate, prompts = audited.gate(lookup, shared.publisher, clock), settings.log_prompts
         pipeline = Pipeline(lookup, shared.coalescer, lead_or_follow, parking, gate)

@@ -18,7 +18,7 @@ from askonce_worker.cache.semantic import QdrantSemanticCache
 from askonce_worker.health.parts import PartHealth
 from askonce_worker.inflight.coalescer import RedisCoalescer
 from askonce_worker.logs.unreadable import Refusals
-from askonce_worker.providers.calls import Call, OnCall, not_told
+from askonce_worker.providers.calls import Call, OnCall, unobserved
 from askonce_worker.providers.embeddings import OpenAIEmbedder
 from askonce_worker.settings import Settings
 from askonce_worker.telemetry.installation import InstallationCounters
@@ -32,7 +32,7 @@ SAMPLE = 16
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """metrics: where a port is set."""
+    """metrics: None without a metrics port. traces: None if tracing is off."""
 
     metrics: Metrics | None
     traces: Tracing | None
@@ -50,7 +50,7 @@ class Watch:
     def on_call(self) -> OnCall:
         watchers = [watcher.called for watcher in (self.metrics, self.traces) if watcher is not None]
         if not watchers:
-            return not_told
+            return unobserved
 
         def tell(call: Call) -> None:
             for watcher in watchers:
@@ -92,19 +92,19 @@ class Figures:
         refused = {**self.refusals.counts, "feed": self.coalescer.counters["unreadable"]}
         failures, failing = dict(self.health.failures), len(self.health.failing)
         return [
-            gauge("askonce_leaders", "Questions of this worker that others may follow.", leading),
-            gauge("askonce_followers", "Questions of this worker that wait for another's answer.", following),
+            gauge("askonce_leaders", "Questions in flight on this worker that others may follow.", leading),
+            gauge("askonce_followers", "Questions of this worker waiting for a leader's answer.", following),
             self._pace(),
-            gauge("askonce_embeddings_broken", "1 while no vector is used: texts got the same.", broken),
-            counter("askonce_takeovers", "Followers that asked in their leader's place.", takeovers),
-            counter_by_kind("askonce_refused", "What could not be read, by what it was.", refused),
-            gauge("askonce_parts_failing", "Parts of this worker that fail again and again.", failing),
-            counter_by_kind("askonce_part_failures", "Failures of this worker's parts, by the part.", failures),
+            gauge("askonce_embeddings_broken", "1 while vectors are unused: different texts got the same one.", broken),
+            counter("askonce_takeovers", "Followers that asked the LLM in place of their leader.", takeovers),
+            counter_by_kind("askonce_refused", "Records in Redis that could not be read, by kind.", refused),
+            gauge("askonce_parts_failing", "Parts of this worker that keep failing.", failing),
+            counter_by_kind("askonce_part_failures", "Failures of this worker's parts, by part.", failures),
         ]
 
     def _pace(self) -> Metric:
         family = GaugeMetricFamily(
-            "askonce_under_way_most", "Texts or searches that this worker has at a server at most, at present.",
+            "askonce_under_way_most", "Current limit of this worker's concurrent texts or searches at a server.",
             labels=("server",),
         )  # fmt: skip
         family.add_metric(("embeddings",), self.embedder.most_under_way)
@@ -114,8 +114,8 @@ class Figures:
 
 
 @asynccontextmanager
-async def told(watch: Watch, settings: Settings, prices: Prices, figures: Figures) -> AsyncIterator[None]:
-    """Serves metrics inside the block, where a port is set. Raises MetricsPortError."""
+async def serving_metrics(watch: Watch, settings: Settings, prices: Prices, figures: Figures) -> AsyncIterator[None]:
+    """Serve metrics while the block runs, if a port is set. Raises MetricsPortError."""
     if watch.metrics is None:
         yield
         return
