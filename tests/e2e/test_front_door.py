@@ -103,7 +103,9 @@ async def test_what_a_request_wishes_never_reaches_the_provider(http, llm_server
 @pytest.mark.parametrize(
     ("body", "headers", "status", "word"),
     [
-        (b"{", {}, 400, "not valid JSON"),
+        (b"{", {}, 400, "not valid JSON: unexpected end of data: line 1 column 2"),
+        (b"", {}, 400, "not valid JSON: it is empty"),
+        (b"x", {"content-encoding": "br"}, 415, "send it uncompressed"),
         (gzip.compress(b"{}"), {"content-encoding": "gzip"}, 415, "send it uncompressed"),
         (b"[]", {}, 400, "object"),
         (b'{"model": "m"}', {}, 400, "messages"),
@@ -153,8 +155,10 @@ async def test_other_paths_are_told_apart(http, door, llm_server):
     assert (await http.get("/chat/completions")).status_code == 405
     lost = await http.get("/nowhere")
     assert (lost.status_code, "not found" in lost.json()["error"]["message"]) == (404, True)
+    assert "ends in /v1" not in lost.text
+    assert "the base URL ends in /v1" in (await http.post(door.root + "/chat/completions")).json()["error"]["message"]
     assert len((await http.get(f"/{'n' * 9000}")).content) < 1000
-    assert (await http.get(door.root + "/")).headers["location"] == "/ui/"
+    assert (await http.post("/chat/completions/")).status_code == 404  # not led to http:// by a server behind TLS
     assert (await http.get(door.root + "/healthz")).json() == {"status": "alive"}
     assert (await http.get(door.root + "/readyz")).json() == {"workers": 1}
 
@@ -205,8 +209,10 @@ async def test_a_stream_whose_answer_takes_long_gets_comments_and_then_the_answe
     ):
         reply = await post(http, stream=True)
         assert reply.text.count(": waiting for the answer\n\n") > 1
+        assert reply.headers["x-accel-buffering"] == "no"
         assert reply.text.endswith("data: [DONE]\n\n")
-        assert (await post(http, stream=True)).text.startswith("data: ")  # now it is at hand
+        at_hand = await post(http, stream=True)
+        assert (at_hand.text[:6], at_hand.headers["x-accel-buffering"]) == ("data: ", "no")
         stream = await sdk.chat.completions.create(model="m", messages=MESSAGES, temperature=0.5, stream=True)
         assert (
             "".join([chunk.choices[0].delta.content or "" async for chunk in stream]) == "answer to: What is a monad?"

@@ -55,6 +55,39 @@ def test_a_wish_that_no_batch_has_is_refused_by_name(name):
     assert wishes_of({}, {"x-askonce-cache": "bypass", "x-askonce-namespace": "n"}).cache == "bypass"
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("cache", "yes", "one of use, refresh, bypass"),
+        ("cache", "", "one of use, refresh, bypass"),
+        ("ttl", "-1", "above 0"),
+        ("ttl", "nan", "above 0"),
+        ("ttl", "", "is no number"),
+        ("threshold", "2", r"\(0, 1\]"),
+        ("namespace", "", "1 to 64"),
+        ("namespace", "a b", "1 to 64"),
+        ("schema", "", "true or false"),
+        ("template", "no place", "{text} once"),
+        ("job-id", "x", "there are x-askonce-cache"),
+    ],
+)
+def test_a_header_that_will_not_do_is_named(name, value, says):
+    header = f"x-askonce-{name}"
+    with pytest.raises(Refused, match=f"{header}.*{says}") as caught:
+        question_of(BODY, {header: value}, KEY)
+    assert (caught.value.status, caught.value.param) == (400, header)
+    with pytest.raises(Refused, match="askonce"):
+        question_of({**BODY, "askonce": {name: [value]}}, {}, KEY)
+    if name in ("ttl", "namespace", "schema", "template"):
+        assert question_of({**BODY, "askonce": {name: None}}, {}, KEY).text == "How many?"
+
+
+def test_an_empty_header_of_a_batch_is_no_wish_either():
+    for name in ("cache", "tier"):
+        with pytest.raises(Refused, match=f"x-askonce-{name} must be one of"):
+            wishes_of({}, {f"x-askonce-{name}": ""})
+
+
 FORMAT = {"type": "json_schema", "json_schema": {"name": "n", "schema": {"type": "integer"}}}
 KEY = AccessKey("shop", "-", None, frozenset(), 0)
 BODY = {"model": "m", "messages": [{"role": "user", "content": "How many?"}], "response_format": FORMAT}

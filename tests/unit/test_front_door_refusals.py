@@ -129,4 +129,5 @@ async def test_a_stream_that_nobody_reads_a_word_of_waits_for_nothing():
 async def test_the_root_leads_to_the_page_behind_a_prefix_too():
     transport = httpx.ASGITransport(make_app(ServeSettings()), root_path="/prefix")
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
-        assert (await http.get("/prefix/")).headers["location"] == "/prefix/ui/"
+        for path in ("/prefix/", "/prefix/ui"):
+            assert (await http.get(path)).headers["location"] == "/prefix/ui/"

@@ -62,24 +62,20 @@ def make_app(settings: ServeSettings) -> Starlette:
                 stack.push_async_callback(stop, asyncio.create_task(end_with_parent()))
             yield
 
-    async def ready(_: Request) -> Response:
-        """Whether Redis answers, and how many workers are alive."""
-        return json_response({"workers": await client.workers_alive()})
-
-    return Starlette(
+    app = Starlette(
         routes=[
             *_asked(client, doorman, settings),
             *_of_provider(provider),
             *batch_api.routes,
             page.mount(),
-            Route("/", _to_the_page),
-            Route("/healthz", _alive),
-            Route("/readyz", ready),
+            *_own(client),
         ],
         exception_handlers=HANDLERS,
         middleware=[Middleware(CutOff)],
         lifespan=lifespan,
     )
+    app.router.redirect_slashes = False  # it redirects to http:// behind a proxy that ends TLS
+    return app
 
 
 def _asked(client: Client, doorman: Doorman, settings: ServeSettings) -> list[Route]:
@@ -103,6 +99,18 @@ def _of_provider(provider: Provider) -> list[Route]:
         Route("/v1/responses/{id}/cancel", provider.kept, methods=["POST"]),
         Route("/v1/models", provider.models),
         Route("/v1/models/{name:path}", provider.models),
+    ]
+
+
+def _own(client: Client) -> list[Route]:
+    async def ready(_: Request) -> Response:
+        """Whether Redis answers, and how many workers are alive."""
+        return json_response({"workers": await client.workers_alive()})
+
+    return [
+        *(Route(path, _to_the_page) for path in ("/", "/ui")),
+        Route("/healthz", _alive),
+        Route("/readyz", ready),
     ]
 
 
@@ -134,8 +142,10 @@ async def _no_files(_: Request, error: Exception) -> Response:
 
 async def _no_route(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
+    path = request.url.path
+    hint = "" if error.status_code != 404 or path.startswith("/v1/") else "; the base URL ends in /v1"
     reply = Refused(
-        error.status_code, f"{request.method} {request.url.path[:LONGEST_PATH]}: {error.detail.lower()}"
+        error.status_code, f"{request.method} {path[:LONGEST_PATH]}: {error.detail.lower()}{hint}"
     ).response()
     reply.headers.update(error.headers or {})
     return reply

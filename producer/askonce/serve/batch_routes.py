@@ -150,8 +150,8 @@ def wishes_of(body: Mapping[str, Any], headers: Mapping[str, str]) -> Wishes:
     given = body.get(BODY) or {}
     if not isinstance(given, Mapping):
         raise Refused(400, f"{BODY} must be an object", param=BODY)
-    cache = headers.get(f"{HEADER}cache") or given.get("cache") or "use"
-    tier = headers.get(f"{HEADER}tier") or given.get("tier")
+    cache = headers.get(f"{HEADER}cache", given.get("cache") or "use")
+    tier = headers.get(f"{HEADER}tier", given.get("tier"))
     if cache not in CACHES:
         raise Refused(400, f"{HEADER}cache must be one of {', '.join(CACHES)}", param=f"{HEADER}cache")
     if tier not in (None, *TIERS):

@@ -3,7 +3,6 @@
 import asyncio
 from typing import Any
 
-import orjson
 from starlette.requests import ClientDisconnect, Request
 
 from askonce.json_values import loads
@@ -25,12 +24,13 @@ async def read_object(request: Request) -> dict[str, Any]:
         raise Refused(408, f"the body did not arrive within {SECONDS:.0f} s") from None
     except ClientDisconnect:
         raise Refused(400, "the body ended early") from None
-    if is_packed(raw):
+    if is_packed(raw) or request.headers.get("content-encoding", "identity") != "identity":
         raise Refused(415, "the body is compressed: send it uncompressed")
     try:
         body = loads(raw)
-    except (orjson.JSONDecodeError, ValueError, RecursionError):
-        raise Refused(400, "the body is not valid JSON") from None
+    except (ValueError, RecursionError) as error:
+        reason = "it is empty" if not raw else f"{error}"
+        raise Refused(400, f"the body is not valid JSON: {reason}") from None
     if not isinstance(body, dict):
         raise Refused(400, "the body must be an object")
     return body

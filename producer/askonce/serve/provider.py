@@ -10,6 +10,7 @@ from starlette.responses import Response, StreamingResponse
 
 from askonce.serve.doorman import Doorman
 from askonce.serve.refusals import Refused
+from askonce.serve.streaming import HEADERS
 
 SECONDS = 30.0
 PATIENCE = 600.0
@@ -56,6 +57,7 @@ class Provider:
         return StreamingResponse(
             reply.aiter_bytes(),
             reply.status_code,
+            headers=HEADERS,
             media_type=reply.headers.get("content-type"),
             background=BackgroundTask(reply.aclose),
         )

@@ -24,7 +24,8 @@ Failed = Callable[[Mapping[str, Any]], bytes]
 """The event that says an error, as it would be in the body of a reply."""
 COMMENT = b": waiting for the answer\n\n"
 EVENTS = "text/event-stream"
-HEADERS = {"cache-control": "no-cache"}
+HEADERS = {"cache-control": "no-cache", "x-accel-buffering": "no"}
+"""The second is for nginx, which would otherwise keep the events until they are many."""
 
 
 def streaming(body: Mapping[str, Any]) -> tuple[bool, bool]:

@@ -8,13 +8,14 @@ x-askonce-schema: true | false; true: the answer has to fit the JSON schema of t
 x-askonce-template: the fixed text around what varies in the last message, with {text} in its place; percent-encoded
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 from urllib.parse import unquote
 
 from askonce.contract.access_key import AccessKey
+from askonce.errors import InvalidQuestion
 from askonce.question import Endpoint, Question, QuestionFields
-from askonce.question_checks import PLACEHOLDER
+from askonce.question_checks import PLACEHOLDER, check_namespace, check_options, require
 from askonce.serve.refusals import Refused
 
 BODY = "askonce"
@@ -22,6 +23,16 @@ HEADER = "x-askonce-"
 NUMBERS = ("ttl", "threshold")
 WISHES = ("cache", *NUMBERS, "namespace", "schema", "template")
 STREAMING = ("stream", "stream_options")
+SCHEMA = "schema must be true or false: the schema itself belongs in the request"
+TEMPLATE = f"a template must contain {PLACEHOLDER} once"
+CHECKS: dict[str, Callable[[Any], None]] = {
+    "cache": lambda value: check_options(value, True, None, None, None),
+    "ttl": lambda value: check_options("use", True, value, None, None),
+    "threshold": lambda value: check_options("use", True, None, value, None),
+    "namespace": check_namespace,
+    "schema": lambda value: require(isinstance(value, bool), SCHEMA),
+    "template": lambda value: require(isinstance(value, str) and value.count(PLACEHOLDER) == 1, TEMPLATE),
+}
 
 
 def question_of(
@@ -51,19 +62,25 @@ def _fields(of_body: Any, headers: Mapping[str, str]) -> QuestionFields:
     if strangers:
         names = ", ".join(HEADER + name for name in WISHES)
         raise Refused(400, f"there is no {strangers[0]}: there are {names}", param=strangers[0])
-    wishes = {
-        **(of_body or {}),
-        **{name: _header(name, value) for name in WISHES if (value := headers.get(HEADER + name))},
-    }
+    of_headers = {name: _header(name, value) for name in WISHES if (value := headers.get(HEADER + name)) is not None}
+    wishes = {**(of_body or {}), **of_headers}
     unknown = wishes.keys() - set(WISHES)
     if unknown:
         raise Refused(400, f"{BODY} has no {min(unknown)!r}: it has {', '.join(WISHES)}", param=BODY)
-    schema = wishes.pop("schema", False)
-    if not isinstance(schema, bool):
-        raise Refused(400, "schema must be true or false: the schema itself belongs in the request", param="schema")
-    if schema:
-        wishes["schema"] = True
-    return cast(QuestionFields, wishes)  # their types are checked with the question
+    for name, value in wishes.items():
+        if value is not None:
+            _check(name, value, HEADER + name if name in of_headers else BODY)
+    if not wishes.get("schema"):
+        wishes.pop("schema", None)
+    return cast(QuestionFields, wishes)
+
+
+def _check(name: str, value: Any, where: str) -> None:
+    """Raises Refused, which says where a value stands that will not do."""
+    try:
+        CHECKS[name](value)
+    except InvalidQuestion as error:
+        raise Refused(400, f"{where}: {error}", param=where, code="invalid_question") from None
 
 
 def _header(name: str, value: str) -> str | float:
@@ -79,10 +96,8 @@ def _header(name: str, value: str) -> str | float:
         raise Refused(400, f"{HEADER}{name}: {value!r} is no number", param=HEADER + name) from None
 
 
-def _taken_out(template: Any, question: Question) -> Question:
+def _taken_out(template: str, question: Question) -> Question:
     """The question with the varying text alone. Raises Refused if the last message does not match this template."""
-    if not isinstance(template, str) or template.count(PLACEHOLDER) != 1:
-        raise Refused(400, f"a template must contain {PLACEHOLDER} once", param="template")
     head, _, tail = template.partition(PLACEHOLDER)
     text = question.text
     if question.messages is not None or len(text) <= len(head) + len(tail) or not _is_around(head, tail, text):

@@ -54,9 +54,9 @@ class Page:
         """All of it, under `/ui`."""
         handlers = {LoginNeeded: _to_login, Refused: self._refused, AskOnceError: self._failed}
         routes = [*self._own(), *self._views(), Route("/static/{name}", self._assets.serve)]
-        return Mount(
-            "/ui", app=Starlette(routes=routes, exception_handlers={**handlers, HTTPException: self._no_route})
-        )
+        app = Starlette(routes=routes, exception_handlers={**handlers, HTTPException: self._no_route})
+        app.router.redirect_slashes = False
+        return Mount("/ui", app=app)
 
     def _own(self) -> list[Route]:
         login = Login(self._viewers, self._renderer)
