@@ -162,6 +162,10 @@ def test_malformed_rows_are_counted_and_strict_ends_at_the_first(replay, tmp_pat
         (json.dumps({"custom_id": "1", "response": {"status_code": 200, "body": body("x")}}), (), "no requests"),
         ("{}", ("--column", "txt=a"), "--column txt=a"),
         (json.dumps({"text": "a?"}), (), "--model"),
+        (json.dumps({"Subject": "a?", "n" * 99: 1}), (), f"its columns are Subject, {'n' * 40}…"),
+        (json.dumps({"Subject": "a?"}), ("--column", "text=subject"), "its columns are Subject"),
+        (json.dumps(LOG), (), "jq -c"),
+        (json.dumps(LOG, indent=1), (), "jq -c"),
     ],
 )
 def test_what_cannot_be_played_is_one_clear_line(replay, tmp_path, content, arguments, says):
@@ -170,7 +174,8 @@ def test_what_cannot_be_played_is_one_clear_line(replay, tmp_path, content, argu
         log.write_text(content)
     result = replay(log, *arguments)
     assert result.exit_code == 2
-    assert says in result.stderr.splitlines()[-1]
+    [line] = result.stderr.splitlines()
+    assert says in line
 
 
 def test_an_embedding_model_that_is_not_there_is_one_clear_line(replay, tmp_path, monkeypatch):
@@ -202,6 +207,15 @@ def test_the_terminal_has_room_enough_with_80_columns(replay, tmp_path, monkeypa
     assert max(map(len, result.stdout.splitlines())) <= 80
     for said in ("23.1 % would have been answered", "0.9500 *", "as 2 answers say", "and was sorted"):
         assert said in " ".join(result.stdout.split())
+
+
+def test_a_table_that_does_not_show_all_its_rows_says_so(replay, tmp_path):
+    rows = [row(at, "Is it?", namespace=f"team-{at}") for at in range(30)]
+    page = tmp_path / "report.html"
+    told = " ".join(replay(write(tmp_path / "log.jsonl", rows), "--exact", "--html", page).stdout.split())
+    assert "by namespace, the 10 of 30 with the most calls;" in told
+    assert "by model; hits" in told
+    assert page.read_text().count("The 20 of 30 with the most calls. Same, similar") == 1
 
 
 def test_the_riskiest_pairs_are_rows_that_evaluate_takes(replay, tmp_path):

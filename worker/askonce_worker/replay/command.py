@@ -135,7 +135,8 @@ def _begin(bars: Bars, told: Any, play: Any, calls: int) -> None:
 @contextmanager
 def _bars() -> Iterator[Bars]:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
+    console = Console(stderr=True)
+    with Bars(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
         yield bars
 
 

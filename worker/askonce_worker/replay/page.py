@@ -9,7 +9,7 @@ from typing import Any
 from askonce.prices.money import amount
 from askonce_worker.evaluate.tables import number
 from askonce_worker.replay import charts
-from askonce_worker.replay.words import counted, interval, lasting, money, percent, remarks, sentences
+from askonce_worker.replay.words import counted, interval, lasting, money, most_of, percent, remarks, sentences
 
 Record = Mapping[str, Any]
 KINDS = ("exact", "semantic", "inflight", "misses")
@@ -108,7 +108,10 @@ def _groups(title: str, rows: Sequence[Record], report: Record) -> str:
     names = ("calls", "same", "similar", "joined", "spent", "saved", "wrong")
     head = "".join(f"<th>{name}</th>" for name in ("", *names))
     body = "".join(_group(row) for row in rows[:ROWS])
-    about = f"Same, similar and joined in % of the calls; money in {escape(report['currency'])}"
+    most = most_of(rows, ROWS).removeprefix(", ").capitalize()
+    about = (
+        f"{most}{'. ' if most else ''}Same, similar and joined in % of the calls; money in {escape(report['currency'])}"
+    )
     table = f"<div class='wide'><table><tr>{head}</tr>{body}</table></div>"
     return f"<h2>{title}</h2><figure><figcaption>{about}</figcaption>{table}</figure>"
 

@@ -27,7 +27,8 @@ class ReadLog:
     """What became of the rows of a log.
 
     left_out: rows that are no calls that were answered. bad: malformed ones, both by their reason. examples: where the
-    first of these stand. replies: answers that stand in rows of their own. complete: False if reading was ended.
+    first of these stand. columns: of the first row that is no call. replies: answers that stand in rows of their own.
+    complete: False if reading was ended.
     """
 
     rows: int = 0
@@ -37,6 +38,7 @@ class ReadLog:
     left_out: Counter[str] = field(default_factory=Counter)
     bad: Counter[str] = field(default_factory=Counter)
     examples: list[str] = field(default_factory=list)
+    columns: list[str] = field(default_factory=list)
     complete: bool = True
 
     def add_bad(self, reason: str, where: str = "") -> None:
@@ -67,6 +69,7 @@ def read_logs(
             if strict:
                 raise BadLog(f"{where}: {error}") from error
             read.add_bad(str(error), where)
+            read.columns = read.columns or list(row.fields or ())
         if is_stopped():
             read.complete = False
             break

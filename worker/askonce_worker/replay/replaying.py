@@ -32,6 +32,8 @@ from askonce_worker.replay.world import World
 from askonce_worker.settings import Settings
 
 SAMPLE, OF_A_GROUP = 10_000, 1000
+SHOWN, LONGEST = 20, 40
+"""Columns that an error names, and characters of a name."""
 """Questions that templates are looked for in: of all, and of a model and system prompt. (`batch` takes 1,000.)"""
 DISTANCES = (0.5, 1.0, 1.5, 2.0, 3.0)
 """How far from 1 the thresholds are, as multiples of the configured one's distance."""
@@ -161,6 +163,14 @@ def _nothing(read: ReadLog) -> str:
     if read.replies:
         return "there are answers in it, and no requests: name the Batch input beside its output"
     if read.examples:
-        return f"there are no calls in it ({read.examples[0]})"
+        return f"there are no calls in it ({read.examples[0]}{_there(read.columns)})"
     reasons = ", ".join(read.left_out)
     return f"there are no calls in it, only {reasons}" if reasons else "there are no calls in it"
+
+
+def _there(columns: Sequence[str]) -> str:
+    if not columns:
+        return ""
+    shown = [name if len(name) <= LONGEST else f"{name[:LONGEST]}…" for name in columns[:SHOWN]]
+    more = f" and {len(columns) - SHOWN:,} more" if len(columns) > SHOWN else ""
+    return f"; its columns are {', '.join(shown)}{more}"

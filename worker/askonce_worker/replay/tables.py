@@ -10,7 +10,7 @@ from rich.table import Table
 
 from askonce.prices.money import amount
 from askonce_worker.evaluate.tables import number
-from askonce_worker.replay.words import interval, remarks, sentences
+from askonce_worker.replay.words import interval, most_of, remarks, sentences
 
 Record = Mapping[str, Any]
 SHOWN = 10
@@ -35,7 +35,8 @@ def show(report: Record, console: Console) -> None:
 
 
 def _groups(title: str, rows: list[Record], report: Record) -> Table:
-    table = _table(f"by {title}; hits in % of the calls, money in {report['currency']}", title)
+    most = most_of(rows, SHOWN)
+    table = _table(f"by {title}{most}; hits in % of the calls, money in {report['currency']}", title)
     for name in ("calls", "exact", "similar", "joined", "spent", "saved"):
         table.add_column(name, justify="right", no_wrap=True)
     shown = [*rows[:SHOWN], *([{**report["total"], "name": "all"}] if len(rows) > 1 else [])]

@@ -1,6 +1,6 @@
 """What a report says in sentences: for the terminal and for the page."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from askonce.prices.money import amount
@@ -40,6 +40,11 @@ def sentences(report: Record) -> Iterator[str]:
 
 def counted(count: int, what: str) -> str:
     return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
+
+
+def most_of(rows: Sequence[Record], shown: int) -> str:
+    """What a table does not show of its rows; nothing if it shows all."""
+    return f", the {shown} of {len(rows):,} with the most calls" if len(rows) > shown else ""
 
 
 def lasting(seconds: float) -> str:
@@ -90,7 +95,7 @@ def remarks(report: Record) -> Iterator[str]:
         report["rules"],
     )
     if unpriced:
-        yield f"{unpriced:,} calls have neither a price nor a cost in the log: no money is counted of them"
+        yield f"left out of the money, with neither a price nor a cost in the log: {counted(unpriced, 'call')}"
     if without:
         yield f"{without:,} questions have no vector and were matched exactly only"
     if rules["threshold"] is None:
