@@ -326,9 +326,9 @@ async def test_of_several_choices_the_one_that_does_not_fit_is_repaired(worker, 
     "schema, words",
     [
         ({"type": "nothing"}, "the schema is invalid"),
-        ({"$ref": "http://127.0.0.1:9/schema.json"}, "nothing outside of it is read"),
-        ({"$ref": "#/$defs/missing"}, "refers to what is not in it"),
-        ({"properties": {"a": {"pattern": "(?=a)b"}}}, "looks around or back"),
+        ({"$ref": "http://127.0.0.1:9/schema.json"}, "external ones are not read"),
+        ({"$ref": "#/$defs/missing"}, "unresolvable reference"),
+        ({"properties": {"a": {"pattern": "(?=a)b"}}}, "look-around or backreferences"),
     ],
 )
 async def test_a_schema_that_cannot_be_looked_at_is_not_paid_for(worker, llm_server, schema, words):
@@ -411,11 +411,11 @@ async def test_a_worker_ends_the_process_that_looks(settings, says):
 
 async def test_between_the_looks_of_a_chunk_others_have_their_turn(settings, says, monkeypatch):
     turns, looked_in = 0, []
-    flaw = Schemas.flaw
+    mismatch = Schemas.mismatch
 
     def look(self, question, body):
         looked_in.append(turns)
-        return flaw(self, question, body)
+        return mismatch(self, question, body)
 
     async def take_turns():
         nonlocal turns
@@ -423,7 +423,7 @@ async def test_between_the_looks_of_a_chunk_others_have_their_turn(settings, say
             turns += 1
             await asyncio.sleep(0)
 
-    monkeypatch.setattr(Schemas, "flaw", look)
+    monkeypatch.setattr(Schemas, "mismatch", look)
     texts = [f"Where is my order? [g{n}]" for n in range(3)]
     async with wired_workers(1, settings) as [watched]:
         await says(GOOD)

@@ -208,9 +208,9 @@ def test_a_process_that_does_not_answer_is_replaced_and_its_schema_is_not_blamed
     monkeypatch.setattr("askonce_worker.schemas.validator_process.WALL_SECONDS", 0.001)
     question = Question("q", schema={"type": "integer"})
     assert "cannot check answers at the moment" in schemas.refusal(question)
-    assert schemas.flaw(question, body("1")).mends is False
+    assert schemas.mismatch(question, body("1")).repairable is False
     monkeypatch.setattr("askonce_worker.schemas.validator_process.WALL_SECONDS", 120)
-    assert schemas.flaw(question, body("1")) is None
+    assert schemas.mismatch(question, body("1")) is None
 
 
 def test_it_ends_with_its_worker_even_if_that_one_is_killed():
@@ -266,21 +266,21 @@ def body(text, **choice):
 def test_each_choice_has_to_fit(schemas):
     question = Question("q", schema={"type": "integer"})
     both = {"choices": [*body("1")["choices"], *body("x")["choices"]]}
-    assert schemas.flaw(question, body("1")) is None
-    assert schemas.flaw(question, both).words.startswith("it is not JSON")
-    assert schemas.flaw(Question("q"), body("x")) is None
+    assert schemas.mismatch(question, body("1")) is None
+    assert schemas.mismatch(question, both).message.startswith("it is not JSON")
+    assert schemas.mismatch(Question("q"), body("x")) is None
 
 
 def test_numbers_that_are_none_are_no_json(schemas):
     question = Question("q", schema={"type": "number"})
     for text in ("NaN", "Infinity", "1e", str(math.inf)):
-        assert schemas.flaw(question, body(text)).words.startswith("it is not JSON")
-    assert schemas.flaw(question, body("123456789012345678901234567890")) is None
+        assert schemas.mismatch(question, body(text)).message.startswith("it is not JSON")
+    assert schemas.mismatch(question, body("123456789012345678901234567890")) is None
 
 
 def test_schemas_are_remembered_and_not_too_many_of_them(schemas):
     first = Question("q", schema={"maximum": 0})
     assert schemas.refusal(first) is None
     for most in range(1, 2 * KEPT):
-        assert schemas.flaw(Question("q", schema={"maximum": most}), body(str(most))) is None
+        assert schemas.mismatch(Question("q", schema={"maximum": most}), body(str(most))) is None
     assert schemas.refusal(first) is None

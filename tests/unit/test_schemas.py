@@ -149,8 +149,8 @@ class Unsayable(BaseModel, arbitrary_types_allowed=True):
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({"endpoint": "responses", "params": {"text": "abc"}, "schema": CLOSED}, "text is an object"),
-        ({"endpoint": "responses", "params": {"text": ["abc"]}, "schema": CLOSED}, "text is an object"),
+        ({"endpoint": "responses", "params": {"text": "abc"}, "schema": CLOSED}, "text must be an object"),
+        ({"endpoint": "responses", "params": {"text": ["abc"]}, "schema": CLOSED}, "text must be an object"),
         ({"schema": Unsayable}, "the schema is not JSON"),
     ],
 )

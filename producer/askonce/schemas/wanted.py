@@ -35,8 +35,8 @@ def with_format(params: Mapping[str, Any], schema: Schema | None, endpoint: str)
     wanted = format_of(schema)
     as_sent = wanted if endpoint == "chat" else {"type": KIND, **wanted[KIND]}
     text = params.get("text")
-    require(endpoint == "chat" or isinstance(text, Mapping | None), "text is an object")
-    require(known in (None, as_sent), "schema and params name two formats of the answer")
+    require(endpoint == "chat" or isinstance(text, Mapping | None), "text must be an object")
+    require(known in (None, as_sent), "schema and params name two different answer formats")
     if endpoint == "chat":
         return {**params, "response_format": as_sent}
     return {**params, "text": {**(text or {}), "format": as_sent}}

@@ -10,11 +10,11 @@ from askonce.replies.shapes import is_reply
 from askonce_worker.answering.answers import EXPIRED, INVALID, Failure, from_leader
 from askonce_worker.answering.asking import Asking
 from askonce_worker.answering.coalescing import AskYourself, Coalescer, Follow, Freed, Lead, Position, Stale
-from askonce_worker.answering.fitting import Fits, unchecked
 from askonce_worker.answering.llm_turns import LLMTurns
 from askonce_worker.answering.lookup import NOT_IN_TIME, Lookup
 from askonce_worker.answering.open_question import OpenQuestion
 from askonce_worker.answering.ports import Outbound
+from askonce_worker.answering.schema_check import CheckSchema, unchecked
 from askonce_worker.answering.stages import Stage, unobserved
 from askonce_worker.queue.leased_job import Suspicious
 from askonce_worker.queue.tries import SUSPECT_AFTER
@@ -38,11 +38,11 @@ class LeadOrFollow:
         turns: LLMTurns,
         asking: Asking,
         outbound: Outbound,
-        fits: Fits = unchecked,
+        check_schema: CheckSchema = unchecked,
         stage: Stage = unobserved,
     ) -> None:
         self.takeovers = 0
-        self._fits = fits
+        self._check_schema = check_schema
         self._lookup = lookup
         self._coalescer = coalescer
         self._turns = turns
@@ -199,5 +199,5 @@ class LeadOrFollow:
         """Whether a leader's outcome is an answer to this question too, of which alone it may be that it has to fit a
         schema; or of the leader's alone: then it may have failed for that."""
         if is_reply(body):
-            return self._fits(item.question, body) is None
+            return self._check_schema(item.question, body) is None
         return item.question.schema is not None or body["error"]["kind"] != INVALID

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from askonce.contract.unmatched import Unmatched
 from askonce.question import Question, Tier
 from askonce_worker.answering.answers import EXPIRED, failed, from_cache, similar
-from askonce_worker.answering.fitting import Fits, unchecked
 from askonce_worker.answering.open_question import OpenQuestion, group_same
 from askonce_worker.answering.ports import (
     Candidate,
@@ -19,6 +18,7 @@ from askonce_worker.answering.ports import (
     SemanticCache,
     VectorQuery,
 )
+from askonce_worker.answering.schema_check import CheckSchema, unchecked
 from askonce_worker.answering.serving import Choice, Hit, Serving
 from askonce_worker.answering.stages import Stage, unobserved
 from askonce_worker.answering.tiers import tier_of
@@ -64,14 +64,14 @@ class Lookup:
         outbound: Outbound,
         llm_seconds: float = 60.0,
         bulk_tier: Tier = "standard",
-        fits: Fits = unchecked,
+        check_schema: CheckSchema = unchecked,
         stage: Stage = unobserved,
     ) -> None:
         """llm_seconds: how much of a question's time a similarity lookup leaves, or half of it if that is less.
 
-        bulk_tier: of the bulk lane's questions that name none. fits: of similar ones; `exact` knows by itself.
+        bulk_tier: that of bulk questions that name none. check_schema: for semantic hits; `exact` checks its own.
         """
-        self._fits = fits
+        self._check_schema = check_schema
         self._clock = clock
         self._exact_cache = exact
         self._embedder = embedder
@@ -150,7 +150,7 @@ class Lookup:
         return serving.choose(item.question, item.lane, item.vector, found)
 
     def _may_serve(self, question: Question, entry: Entry) -> bool:
-        return entry.scope == question.scope and (entry.valid or self._fits(question, entry.body) is None)
+        return entry.scope == question.scope and (entry.valid or self._check_schema(question, entry.body) is None)
 
     async def is_outdated(self, todo: Sequence[OpenQuestion]) -> bool:
         """One round trip. True: an invalidation came since the last lookup, and now applies to them."""

@@ -13,8 +13,8 @@ from askonce.question import Question
 from askonce.readable import text_of, time_of
 from askonce.replies.shapes import reply_of
 from askonce_worker.answering.chunk_end import left_out, seen
-from askonce_worker.answering.fitting import Fits, unchecked
 from askonce_worker.answering.ports import Entry, LiveEntries, QuestionState
+from askonce_worker.answering.schema_check import CheckSchema, unchecked
 from askonce_worker.cache.entry_reader import SMALL, EntryReader
 from askonce_worker.cache.wrong_pairs import ReportedPairs
 from askonce_worker.logs.unreadable import Refusals
@@ -26,7 +26,7 @@ PENDING_AT = len('{"fingerprint":"') + 43 + len('",')
 
 
 class ExactCache:
-    """reported: updated from Redis by each lookup. fits: whether an entry fits its question."""
+    """reported: updated from Redis by each lookup. check_schema: for entries not yet known to fit a schema."""
 
     def __init__(
         self,
@@ -34,9 +34,9 @@ class ExactCache:
         keys: Keys,
         reported: ReportedPairs | None = None,
         refusals: Refusals | None = None,
-        fits: Fits = unchecked,
+        check_schema: CheckSchema = unchecked,
     ) -> None:
-        self._fits = fits
+        self._check_schema = check_schema
         self._redis = redis
         self._keys = keys
         self._reported = reported or ReportedPairs(keys)
@@ -130,8 +130,8 @@ class ExactCache:
         return self.fits(question, entry)
 
     def fits(self, question: Question, entry: Entry) -> bool:
-        """Whether an entry of the question's scope fits it."""
-        return entry.valid or question.schema is None or self._fits(question, entry.body) is None
+        """Whether an entry of the question's scope fits the question's schema."""
+        return entry.valid or question.schema is None or self._check_schema(question, entry.body) is None
 
     async def entries(self, fingerprints: Sequence[str]) -> dict[str, Entry]:
         if not fingerprints:

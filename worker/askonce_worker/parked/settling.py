@@ -15,8 +15,8 @@ from askonce.contract.unmatched import Unmatched
 from askonce.prices.load import Prices
 from askonce.question import Question, Tier
 from askonce_worker.answering.answers import EXPIRED, Failure, failed, from_cache
-from askonce_worker.answering.fitting import Fits, unchecked
 from askonce_worker.answering.ports import Clock, Completion, Entry, Finished, NewEntry, Outbound
+from askonce_worker.answering.schema_check import CheckSchema, unchecked
 from askonce_worker.matching.match import Matcher
 from askonce_worker.parked.arriving import Arriving
 from askonce_worker.parked.lines import Outcome
@@ -68,9 +68,9 @@ class Settling:
         *,
         prices: Prices,
         money: MoneyBudget,
-        fits: Fits = unchecked,
+        check_schema: CheckSchema = unchecked,
     ) -> None:
-        self._fits = fits
+        self._check_schema = check_schema
         self._store = store
         self._outbound = outbound
         self._matcher = matcher
@@ -186,7 +186,7 @@ class Settling:
         return with_waiters(parked, [waiter for waiter in parked.waiters if waiter not in strangers])
 
     def _may_have(self, parked: Parked, waiter: Waiter, body: Mapping[str, Any]) -> bool:
-        if self._fits(waiter.question, body) is not None:
+        if self._check_schema(waiter.question, body) is not None:
             return False
         if is_same(parked, waiter):
             return True
@@ -201,8 +201,8 @@ class Settling:
     def _entries(self, reply: Reply, vector: Any) -> list[NewEntry]:
         question, body = asked(reply.parked), reply.body
         reuse = self._matcher.reuse(question)
-        flawed = any(self._fits(waiter.question, body) for waiter in reply.parked.waiters)
-        if not reuse.kept or flawed or verdict(body) is not CompletionVerdict.GOOD:
+        mismatched = any(self._check_schema(waiter.question, body) for waiter in reply.parked.waiters)
+        if not reuse.kept or mismatched or verdict(body) is not CompletionVerdict.GOOD:
             return []
         return [NewEntry(question, body, reply.began, vector, reuse.semantic, reply.called)]
 

@@ -1,1 +1,1 @@
-"""Answers that are to fit a JSON schema: looked at, repaired once, and otherwise failed."""
+"""Answers that must fit a JSON schema: validated, repaired once if need be, else failed."""

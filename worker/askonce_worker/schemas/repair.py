@@ -1,35 +1,35 @@
-"""A further try of an answer that does not fit: what is asked, and what both calls come to. Pure."""
+"""The repair of an answer that does not fit its schema: the question to ask, and the sum of both calls. Pure."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from askonce.contract.records import Body
 from askonce.question import Question
-from askonce_worker.answering.fitting import Flaw
 from askonce_worker.answering.ports import Completion
+from askonce_worker.answering.schema_check import Mismatch
 
-ASKED = """\
-Your answer does not fit the JSON schema: {flaw}
+PROMPT = """\
+Your answer does not fit the JSON schema: {mismatch}
 
-Answer again: with JSON that fits the schema, and nothing else."""
+Answer again with JSON that fits the schema, and nothing else."""
 
 
-def repair_of(question: Question, flaw: Flaw) -> Question:
-    """The conversation, the answer that does not fit, and why."""
-    answer = [{"role": "assistant", "content": flaw.text}] if flaw.text else []
-    asked = {"role": "user", "content": ASKED.format(flaw=flaw.words)}
+def repair_of(question: Question, mismatch: Mismatch) -> Question:
+    """The question with the answer that does not fit, and the reason, added to its conversation."""
+    answer = [{"role": "assistant", "content": mismatch.text}] if mismatch.text else []
+    asked = {"role": "user", "content": PROMPT.format(mismatch=mismatch.message)}
     return question.with_fields(messages=(*question.conversation(), *answer, asked))
 
 
 def both(first: Completion, second: Completion) -> Completion:
-    """The second one, at the price of both."""
+    """The second completion, with the usage and cost of both."""
     usage = _sum(first.body.get("usage"), second.body.get("usage"))
     costs = [each.cost for each in (first, second) if each.cost is not None]
     return Completion(Body({**second.body, "usage": usage}), sum(costs) if costs else None, second.tier)
 
 
 def _sum(one: Any, other: Any) -> Any:
-    """Tokens of two calls, kind by kind."""
+    """The usage of two calls, added field by field."""
     if isinstance(one, Mapping) and isinstance(other, Mapping):
         return {name: _sum(one.get(name), other.get(name)) for name in {**one, **other}}
     numbers = [each for each in (one, other) if isinstance(each, int | float) and not isinstance(each, bool)]

@@ -1,4 +1,4 @@
-"""Looks at answers through a process of its own, which is ended when a look takes too long."""
+"""Validates answers in a separate process, which is killed if a validation takes too long."""
 
 import signal
 from collections import OrderedDict
@@ -10,29 +10,29 @@ from askonce.json_values import dumps, loads
 from askonce_worker.schemas.validator_process import Ended, ValidatorProcess
 
 TRIES = 2
-"""A process may be killed by somebody else; the next one is then not."""
+"""The process may have been killed for another reason, so a new one gets a second try."""
 OUT_OF_TIME = -signal.SIGPROF
-"""The exit code of a process that took more of the processor than it may."""
+"""The exit code of a process that exceeded its CPU time."""
 KEPT = 1024
-"""Schemas that are remembered, by their digests."""
+"""Verdicts on schemas that are remembered, by digest."""
 
 
 class BadSchema(ValueError):
-    """No JSON schema, or one that cannot be looked at within bounds. It is remembered."""
+    """Not a JSON schema, or one that cannot be used within the limits. The verdict is remembered."""
 
 
 class NotValidated(ValueError):
-    """Nothing is known of the schema: this machine had no time or no process for it."""
+    """No verdict on the schema: this machine had no time or no process for it."""
 
 
 class AnswerValidator:
-    """Blocks for as long as a look takes: less than a millisecond as a rule, never longer than its bounds.
+    """Blocks while it validates: usually less than a millisecond, never longer than its limits.
 
-    Who asks for a look is a plain function, from the cache's lookups to the settling of parked questions. All of these
-    would be coroutines for the sake of a wait that mostly is shorter than its turn in the loop; a hostile schema has
-    its second once.
+    Its callers are plain functions, from cache lookups to settling parked questions. Making all of them coroutines
+    would cost more than the wait, which is usually shorter than a turn of the event loop. A hostile schema gets its
+    second only once.
 
-    Schemas are JSON in one line.
+    Schemas are single-line JSON.
     """
 
     def __init__(self) -> None:
@@ -40,28 +40,28 @@ class AnswerValidator:
         self._refused: OrderedDict[bytes, str | None] = OrderedDict()
 
     def start(self) -> None:
-        """Ahead of the first look, which would wait a tenth of a second for the process."""
-        with suppress(OSError):  # a look tries again, and says so
+        """Start the process before the first validation, which would otherwise wait a tenth of a second for it."""
+        with suppress(OSError):  # the first validation tries again, and reports the error
             self._process = self._process or ValidatorProcess()
 
     def check(self, schema: bytes) -> None:
         """Raises BadSchema and NotValidated."""
         key = _key(schema)
         if key not in self._refused:
-            self._looked(schema, b"")
+            self._validated(schema, b"")
         elif (refused := self._refused[key]) is not None:
             self._remember(key, refused)
             raise BadSchema(refused)
 
     def errors(self, schema: bytes, value: Any) -> list[str]:
-        """What of a JSON value does not fit, some of it; empty if all does. Raises BadSchema and NotValidated."""
+        """Some of the reasons why a JSON value does not fit; empty if it fits. Raises BadSchema and NotValidated."""
         self.check(schema)
-        return self._looked(schema, dumps(value))
+        return self._validated(schema, dumps(value))
 
     def close(self) -> None:
         self._end()
 
-    def _looked(self, schema: bytes, answer: bytes) -> list[str]:
+    def _validated(self, schema: bytes, answer: bytes) -> list[str]:
         reply = self._reply(b"%b\n%b\n" % (schema, answer))
         refused, errors = ("checking the schema takes too long", []) if reply is None else loads(reply)
         self._remember(_key(schema), refused)
@@ -77,11 +77,11 @@ class AnswerValidator:
             self._refused.popitem(last=False)
 
     def _reply(self, request: bytes) -> bytes | None:
-        """None: the process ends of it. Raises NotValidated."""
+        """None if the request exceeds the process's CPU time. Raises NotValidated."""
         for _ in range(TRIES):
             try:
                 self._process = self._process or ValidatorProcess()
-                return self._process.asked(request)
+                return self._process.ask(request)
             except Ended:
                 if self._end() == OUT_OF_TIME:
                     return None

@@ -1,4 +1,4 @@
-"""The process that looks at answers, as the worker has it."""
+"""The worker's handle on the process that validates answers."""
 
 import socket
 import subprocess
@@ -8,7 +8,7 @@ from typing import BinaryIO
 
 PROGRAM = Path(__file__).with_name("validator_program.py")
 WALL_SECONDS = 4.0
-"""Of one exchange with the process, its start included. Two of them are shorter than a lease in flight."""
+"""Limit of one exchange with the process, including its start. Two of them are shorter than a leader's lease."""
 
 
 class Ended(Exception):
@@ -16,12 +16,12 @@ class Ended(Exception):
 
 
 class ValidatorProcess:
-    """The process, and the socket to it: it ends with this socket, however this process ends."""
+    """The process ends when its socket closes, however this process ends."""
 
     def __init__(self) -> None:
         self._socket, other = socket.socketpair()
         with other:
-            # Not of this process's session: Ctrl-C is meant for the worker, which may still have answers to look at.
+            # In its own session, because Ctrl-C is for the worker, which may still have answers to validate.
             self._process = subprocess.Popen(
                 [sys.executable, "-P", str(PROGRAM)],
                 stdin=other.fileno(),
@@ -32,8 +32,8 @@ class ValidatorProcess:
         self._replies: BinaryIO = self._socket.makefile("rb")
         self._socket.settimeout(WALL_SECONDS)
 
-    def asked(self, request: bytes) -> bytes:
-        """Raises TimeoutError, and Ended."""
+    def ask(self, request: bytes) -> bytes:
+        """Raises TimeoutError and Ended."""
         try:
             self._socket.sendall(request)
             reply = self._replies.readline()
@@ -46,7 +46,7 @@ class ValidatorProcess:
         return reply
 
     def end(self) -> int:
-        """Returns its exit code, negative of the signal that had ended it before."""
+        """Kill it. Returns its exit code: the negative signal number if a signal had already ended it."""
         self._replies.close()
         self._socket.close()
         self._process.kill()

@@ -158,7 +158,7 @@ def _shared(settings: Settings, watched: Watch, worker: str, clock: Clock, stack
         reported=reported,
         matcher=audit.matcher_of(settings, profile.threshold, reported),
         searcher=audit.matcher_of(settings, audit.searched_from(settings), reported),
-        exact=ExactCache(redis, keys, reported, refusals, schemas.flaw),
+        exact=ExactCache(redis, keys, reported, refusals, schemas.mismatch),
         schemas=schemas,
         embedder=parts.embedder_of(settings, profile, watched, stack),
         vectors=parts.semantic_of(settings, clock, stack),
@@ -203,7 +203,7 @@ def _lookup(settings: Settings, shared: _Shared, serving: Serving, watched: Watc
         outbound=shared.publisher,
         llm_seconds=settings.llm_timeout,
         bulk_tier=settings.bulk_tier,
-        fits=shared.schemas.flaw,
+        check_schema=shared.schemas.mismatch,
         stage=watched.stage,
     )
 
@@ -245,6 +245,6 @@ def _lead_or_follow(
         turns=turns,
         asking=asking,
         outbound=shared.publisher,
-        fits=shared.schemas.flaw,
+        check_schema=shared.schemas.mismatch,
         stage=watched.stage,
     )

@@ -129,4 +129,4 @@ def llm_of(
         counts=counts,
         on_call=watched.on_call,
     )
-    return RepairingLLM(llm, fits=schemas.flaw, refuse=schemas.refusal, on_repair=watched.retried)
+    return RepairingLLM(llm, check_schema=schemas.mismatch, refuse=schemas.refusal, on_repair=watched.retried)

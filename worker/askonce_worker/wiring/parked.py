@@ -101,9 +101,17 @@ def _tending(
     batches = Batches(around.redis, around.keys, store, around.refusals, most=settings.batch_max_requests)
     twins = Twins(_vectors(settings, clock, stack))
     arriving = Arriving(around.redis, around.keys)
-    fits = around.schemas.flaw
+    check_schema = around.schemas.mismatch
     settling = Settling(
-        store, around.outbound, around.matcher, twins, clock, arriving, prices=prices, money=money, fits=fits
+        store,
+        around.outbound,
+        around.matcher,
+        twins,
+        clock,
+        arriving,
+        prices=prices,
+        money=money,
+        check_schema=check_schema,
     )
     pending = Pending(around.exact, around.matcher, settling)
     splitting = Splitting(store, batches, settling, clock, margin=margin)
