@@ -132,6 +132,53 @@ async def test_a_kill_while_what_is_left_moves_on_charges_no_more_lines(bounded,
         assert await money(worker) == (pytest.approx(2 * MAY + 6 * COSTS), 0)
 
 
+@pytest.mark.parametrize(("reads", "lost"), [(0, 2), (1, 0)], ids=["output", "errors"])
+async def test_a_batch_without_one_of_its_files_counts_what_was_completed_and_not_read(
+    bounded, llm_server, monkeypatch, reads, lost
+):
+    """Of four lines two are completed. The file is deleted at the provider before it is read."""
+    real, read = BatchApi.content, []
+
+    async def content(self, file_id):
+        if len(read) == reads:
+            await self.delete(file_id)
+        read.append(file_id)
+        async for line in real(self, file_id):
+            yield line
+
+    monkeypatch.setattr(BatchApi, "content", content)
+    monkeypatch.setattr(collecting, "LOST_AFTER", 0.2)
+    await llm_server.control(
+        batches={"lines": [{"kind": "status", "contains": f"town {n}?", "status": 429, "times": 1} for n in (0, 1)]}
+    )
+    async with wired_workers(1, bounded(1)) as [worker]:
+        assert kinds(await answers(worker, await park(worker, *towns(4)))) == ["llm"] * 4
+        await nothing_left(worker)
+        assert await money(worker) == (pytest.approx(lost * MAY + 4 * COSTS), 0)
+
+
+async def test_what_is_read_of_a_file_that_goes_away_counts_as_it_is(bounded, llm_server, monkeypatch):
+    """Three of four completed lines are read and the file is gone: one is an answer, two are billed in vain."""
+    real, read = BatchApi.content, []
+
+    async def content(self, file_id):
+        lines = sorted([line async for line in real(self, file_id)], key=lambda line: b'"choices":[]' not in line)
+        read.append(file_id)
+        for line in lines[:3] if file_id == read[0] else lines:
+            yield line
+        if read == [file_id]:
+            await self.delete(file_id)
+
+    monkeypatch.setattr(BatchApi, "content", content)
+    monkeypatch.setattr(collecting, "LOST_AFTER", 0.2)
+    rules = [{"kind": "no_choices", "contains": f"town {n}?", "times": 1} for n in (0, 1)]
+    await llm_server.control(batches={"lines": rules})
+    async with wired_workers(1, bounded(1)) as [worker]:
+        assert kinds(await answers(worker, await park(worker, *towns(4)))) == ["llm"] * 4
+        await nothing_left(worker)
+        assert await money(worker) == (pytest.approx(MAY + 6 * COSTS), 0)
+
+
 async def test_a_batch_that_is_lost_counts_as_it_was_estimated(bounded, llm_server, monkeypatch):
     real, gone = BatchApi.look, []
 

@@ -27,7 +27,8 @@ class BatchRecord:
 
     pool: of its questions (`pool_of`). epochs: by namespace, when its file was written. status: the provider's.
     uploading: a file was sent, and its id may be unknown. unwanted: an operator wants to cancel it. cancelled: the
-    provider was asked to cancel it. lost: lines that are counted as billed, and nobody has read.
+    provider was asked to cancel it. completed: lines, as the provider says; None if it does not. done, vain: lines
+    that were read, with an answer and without one. lost: lines that are counted as billed, and nobody has read.
     """
 
     name: str
@@ -44,6 +45,9 @@ class BatchRecord:
     uploading: bool = False
     unwanted: bool = False
     cancelled: bool = False
+    completed: int | None = None
+    done: int = 0
+    vain: int = 0
     lost: int = 0
     epochs: Mapping[str, str] = field(default_factory=dict)
 
@@ -74,6 +78,9 @@ def read_batch(name: str, fields: Mapping[bytes, bytes]) -> BatchRecord:
         uploading="uploading" in texts,
         unwanted="cancel" in texts,
         cancelled="cancelled" in texts,
+        completed=int(texts["completed"]) if "completed" in texts else None,
+        done=int(texts.get("done", "0")),
+        vain=int(texts.get("vain", "0")),
         lost=int(texts.get("lost", "0")),
         epochs={str(namespace): str(stamp) for namespace, stamp in epochs.items()},
     )

@@ -84,9 +84,7 @@ class Collecting:
             log.warning("batch.not_read", batch=batch.name, error=str(error))
             self._pauses.pause(batch.name, error.retry_after)
             if self._pauses.lasts(batch.name, str(error.status)) >= LOST_AFTER and error.status == NO_FILE:
-                log.error("batch.lost", batch=batch.name, provider_id=batch.batch_id, may_be_billed=True)
-                await self._lost(batch, await self._store.count(batch.lines))
-                await self._end(batch, "lost", tried=True)
+                await self._give_up(batch)
 
     async def _look(self, batch: BatchRecord) -> None:
         """Some providers say that it has ended a little before all of its files is there: that is waited for."""
@@ -125,13 +123,25 @@ class Collecting:
                 break
         return False
 
+    async def _give_up(self, batch: BatchRecord) -> None:
+        """The provider does not know the batch, or one of its files, which may be read already. Once it has ended, no
+        more lines are billed than the provider has completed."""
+        batch = await self._batches.read(batch.name) or batch  # some lines may have been read just now
+        billed = await self._store.count(batch.lines)
+        if batch.status in ENDED and batch.completed is not None:
+            billed = min(billed, max(0, batch.completed - batch.done - batch.vain - batch.lost))
+        log.error("batch.lost", batch=batch.name, provider_id=batch.batch_id, may_be_billed=billed)
+        await self._lost(batch, billed)
+        await self._end(batch, "lost", tried=True)
+
     async def _lost(self, batch: BatchRecord, most: int, unbilled: AbstractSet[str] = frozenset()) -> None:
         """Counts so many lines as billed. Nobody knows which: those that were never run, as a file says, are not."""
         for at in range(0, await self._store.count(batch.lines), AT_ONCE):
-            ids = [name for name in await self._store.ids(batch.lines, at, AT_ONCE) if name not in unbilled][:most]
-            if ids:
-                await self._settling.lost(await self._store.read(ids), batch.name)
-            most -= len(ids)
+            ids = [name for name in await self._store.ids(batch.lines, at, AT_ONCE) if name not in unbilled]
+            some = [parked for parked in await self._store.read(ids) if parked.wasted != batch.name][:most]
+            if some:
+                await self._settling.lost(some, batch.name)
+            most -= len(some)
 
     async def _failed(self, batch: BatchRecord, found: Batch) -> None:
         errors = (found.errors.data if found.errors else None) or []
@@ -231,6 +241,6 @@ class Collecting:
 def _facts(found: Batch) -> dict[str, object]:
     counts = found.request_counts
     facts: dict[str, object] = {"status": found.status}
-    if counts is not None:
+    if counts is not None and counts.total:  # some servers do not count
         facts |= {"completed": counts.completed or 0, "refused": counts.failed or 0}
     return facts

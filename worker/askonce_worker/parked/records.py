@@ -56,7 +56,7 @@ class Waiter:
 class Parked:
     """question: without a job id. epochs: when it was parked. tries: number of batches it was in.
 
-    asked: Unix ms.
+    asked: Unix ms. wasted: the batch whose reply was paid for but unusable.
     """
 
     id: str
@@ -67,6 +67,7 @@ class Parked:
     waiters: tuple[Waiter, ...]
     vector: Vector | None = None
     asked: int = 0
+    wasted: str = ""
 
     @property
     def deadline(self) -> int:
@@ -151,8 +152,9 @@ def read_parked(name: str, fields: Mapping[bytes, bytes], scope: bytes | None) -
         waiters.sort(key=lambda waiter: (waiter.deadline, waiter.field))
         vector = np.frombuffer(fields[b"vector"], np.float32) if fields.get(b"vector") else None
         place, epochs = fields[b"place"].decode(), fields[b"epochs"].decode()
-        tries, asked = int(fields.get(b"tries", b"0")), record.get("asked", 0)
-        return Parked(name, place, question, epochs, tries, tuple(waiters), vector, asked if type(asked) is int else 0)
+        tries, wasted = int(fields.get(b"tries", b"0")), fields.get(b"wasted", b"").decode()
+        asked = record["asked"] if type(record.get("asked")) is int else 0
+        return Parked(name, place, question, epochs, tries, tuple(waiters), vector, asked, wasted)
     except (ValueError, KeyError, TypeError, InvalidQuestion) as error:
         raise Unreadable(f"{name}: {type(error).__name__}") from error
 

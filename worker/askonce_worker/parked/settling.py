@@ -119,7 +119,7 @@ class Settling:
             if outcome.kind == "again":
                 counts.called(parked.question)
                 counts.failed(parked.question)
-            own = _billed(counts, parked.question, outcome.billed or {})
+            own = {"vain": 1, **_billed(counts, parked.question, outcome.billed or {})}
             counted.append((parked, counts.report().counts, own))
         if counted:
             await self._store.waste(counted, batch)
