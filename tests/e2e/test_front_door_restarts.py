@@ -1,14 +1,19 @@
 """The server is killed and Redis restarts while many ask: whoever asks again, as SDKs do, gets the answer."""
 
 import asyncio
+import shutil
 from contextlib import AsyncExitStack
+from pathlib import Path
 
 import httpx
 import pytest
 
+import askonce
+import askonce_worker
 from support.front_door import front_door
 from support.front_door_fixtures import door_settings
 from support.ports import free_port
+from support.starting import Starts
 from support.valkey_fixture import own_valkey  # noqa: F401
 from support.worker_process import until, workers
 
@@ -68,3 +73,23 @@ async def test_nothing_is_lost_when_the_server_and_redis_are_restarted(own_valke
     assert asking.answers == {number: f"answer to: question {number}" for number in range(QUESTIONS)}
     texts = (await llm_server.stats())["chat"]["texts"]
     assert sum(texts.values()) <= QUESTIONS + 12, texts  # what was under way when Redis went may be asked once more
+
+
+@pytest.mark.timeout(300)
+async def test_what_runs_goes_on_while_a_later_release_takes_its_files_away(
+    valkey_url, llm_server, prefix, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(Starts, "forked", False)
+    for package in (askonce, askonce_worker):
+        folder = Path(package.__file__).parent
+        shutil.copytree(folder, tmp_path / folder.name, ignore=shutil.ignore_patterns("__pycache__"))
+    settings = {**door_settings(valkey_url, llm_server, prefix), "PYTHONPATH": str(tmp_path)}
+    async with workers(1, settings), front_door(settings) as door, httpx.AsyncClient(timeout=60) as http:
+        shutil.rmtree(tmp_path)
+        for source in ("llm", "exact"):
+            body = {"model": "m", "messages": [{"role": "user", "content": "Still there?"}]}
+            reply = await http.post(f"{door.base_url}/chat/completions", json=body)
+            assert (reply.status_code, reply.headers.get("x-askonce-source")) == (200, source), reply.text
+        for page in ("savings", "matches", "entries", "work", "login"):
+            assert (await http.get(f"{door.root}/ui/{page}")).status_code in (200, 303), page
+        assert (await http.get(f"{door.root}/ui/nowhere")).status_code == 404

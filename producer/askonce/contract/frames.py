@@ -18,6 +18,7 @@ DENSEST = 32
 """Maximum compression ratio of a frame: a reply of bounded size then stays bounded once decompressed."""
 WORTH = 0.9
 """Values that do not shrink below this ratio stay plain."""
+_CONTENT = files(__package__).joinpath("dictionary_1.txt").read_bytes()
 _WINDOW: dict[int, int] = {DecompressionParameter.window_log_max: 20}
 """A frame may ask for more memory than its content takes."""
 
@@ -47,7 +48,7 @@ def decompress(frame: bytes, size: int) -> bytes:
 
 @cache
 def _dictionary() -> ZstdDict:
-    return ZstdDict(files(__package__).joinpath("dictionary_1.txt").read_bytes(), is_raw=True)
+    return ZstdDict(_CONTENT, is_raw=True)
 
 
 @cache

@@ -5,7 +5,7 @@ redis-py's own `register_script` asks before every pipeline whether the script i
 
 import hashlib
 import re
-from functools import cached_property
+from functools import cache
 from importlib.resources import files
 from typing import Any
 
@@ -16,31 +16,14 @@ USES = re.compile(r"^-- Uses: ([\w.]+)$", re.MULTILINE)
 
 
 class Script:
-    """`lua/NAME.lua` in a package."""
+    """`lua/NAME.lua` in a package. It is read at once: a later release may be installed under a running process."""
 
     def __init__(self, package: str, name: str) -> None:
-        self._package = package
-        self._name = name
-
-    @cached_property
-    def source(self) -> str:
-        own = _text(self._package, self._name)
+        own = _text(package, name)
         first, _, rest = own.partition("\n")
         flags, own = (f"{first}\n", rest) if first.startswith("#!") else ("", own)
-        return "".join([flags, *(self._used(name) for name in USES.findall(own)), own])
-
-    def _used(self, name: str) -> str:
-        package, _, short = name.rpartition(".")
-        if package:
-            return _text(package, short)
-        try:
-            return _text(self._package, name)
-        except FileNotFoundError:
-            return _text("askonce", name)
-
-    @cached_property
-    def sha(self) -> str:
-        return hashlib.sha1(self.source.encode(), usedforsecurity=False).hexdigest()
+        self.source = "".join([flags, *(_used(package, used) for used in USES.findall(own)), own])
+        self.sha = hashlib.sha1(self.source.encode(), usedforsecurity=False).hexdigest()
 
     async def __call__(self, redis: Any, keys: list[str], args: list[Any]) -> Any:
         """Runs it, and loads it where Redis does not know it: after a restart, a failover or a flush."""
@@ -50,6 +33,17 @@ class Script:
             return await redis.eval(self.source, len(keys), *keys, *args)
 
 
+def _used(package: str, name: str) -> str:
+    named, _, short = name.rpartition(".")
+    if named:
+        return _text(named, short)
+    try:
+        return _text(package, name)
+    except FileNotFoundError:
+        return _text("askonce", name)
+
+
+@cache
 def _text(package: str, name: str) -> str:
     return files(package).joinpath("lua", f"{name}.lua").read_text("utf-8")
 

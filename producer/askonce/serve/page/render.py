@@ -4,7 +4,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import DictLoader, Environment, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -56,7 +56,8 @@ class Renderer:
     def __init__(self, assets: Assets) -> None:
         self.texts = read_texts()
         self._jinja = Environment(
-            loader=FileSystemLoader(HERE / "templates"),
+            # Read at once: a later release may be installed under a running server.
+            loader=DictLoader({path.name: path.read_text("utf-8") for path in (HERE / "templates").glob("*.html")}),
             autoescape=True,
             undefined=StrictUndefined,
             trim_blocks=True,
