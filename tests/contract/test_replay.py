@@ -205,7 +205,7 @@ def test_the_terminal_has_room_enough_with_80_columns(replay, tmp_path, monkeypa
     result = replay(write(tmp_path / "log.jsonl", LOG[::-1]))
     assert result.exit_code == 0, result.output
     assert max(map(len, result.stdout.splitlines())) <= 80
-    for said in ("23.1 % would have been answered", "0.9500 *", "as 2 answers say", "and was sorted"):
+    for said in ("23.1 % would have been answered", "0.9500 *", "judging by 2 answers", "and was sorted"):
         assert said in " ".join(result.stdout.split())
 
 

@@ -135,7 +135,7 @@ def test_rows_that_are_no_answered_calls_are_left_out(row, what):
         (
             {**LITELLM, "proxy_server_request": json.dumps(
                 {"messages": [{"role": "user", "content": "Where... (litellm_truncated 900 chars) ...Rome?"}]})},
-            "has cut its prompt",
+            "truncated its prompt",
         ),
         ({**HELICONE, "request_body": None}, "--include-body"),
         ({**LANGFUSE, "input": ""}, "no input"),

@@ -1,4 +1,4 @@
-"""One call of a log."""
+"""A call in a log."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,20 +8,19 @@ from askonce.question import Question
 
 
 class BadCall(ValueError):
-    """A row of the log is not what it should be. The message says why, and repeats none of its text."""
+    """A row of the log is malformed. The message says why, and quotes none of its text."""
 
 
 class NoCall(Exception):
-    """A row of the log is no call that was answered, but a span, an embedding, a failure. The message says what."""
+    """A row of the log is not an answered call, but a span, an embedding or a failure. The message says which."""
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What the log says of one call to an LLM.
+    """What the log records about one LLM call.
 
-    asked: Unix seconds; None if the log does not say. seconds: until the answer. body: the answer as a chat
-    completion, with its usage. cost: billionths, as the log has it. key: what joins a request and an answer that stand
-    in two rows; '' if they stand in one.
+    asked: Unix seconds; None if unknown. seconds: until the answer. body: the answer as a chat completion, with its
+    usage. cost: as logged, in billionths. key: joins a request and an answer in separate rows; '' if both are in one.
     """
 
     question: Question
@@ -34,7 +33,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer whose request stands in another row."""
+    """An answer whose request is in another row."""
 
     key: str
     body: Mapping[str, Any]

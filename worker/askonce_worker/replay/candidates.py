@@ -1,4 +1,4 @@
-"""Which earlier questions may serve a call: near ones of its scope, that no rule refuses."""
+"""The earlier questions that may serve a call: similar ones of its scope that no rule refuses."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,13 +14,13 @@ from askonce_worker.replay.windows import Item
 from askonce_worker.replay.world import Passing
 
 MOST = 20
-"""Near questions that are looked at for one call. A worker looks at five that are in its cache; here some are in the
-cache of one threshold and not in that of another."""
+"""Similar questions to consider for one call. A worker considers five from its cache; here some are in the cache of one
+threshold but not in that of another."""
 ABOUT_NOW = "about_now"
 
 
 class Candidates:
-    """matcher: its threshold is the lowest of all worlds."""
+    """matcher: with the lowest threshold of all worlds."""
 
     def __init__(self, directory: Path, matcher: Matcher, texts: Texts, least: float) -> None:
         self._directory = directory
@@ -32,7 +32,7 @@ class Candidates:
         self._expiry = Expiry()
 
     def near(self, items: Sequence[Item]) -> list[list[Near]]:
-        """For each of these, which have vectors, those before it, the nearest first."""
+        """For each item (all have vectors) the similar earlier questions, best first."""
         vectors = [vector for item in items if (vector := item.vector) is not None]
         if not vectors:
             return []
@@ -43,7 +43,7 @@ class Candidates:
         return [_nearest_first(new, earlier) for new, earlier in zip(within, stored, strict=True)]
 
     def passing(self, item: Item, near: Sequence[Near]) -> list[Passing]:
-        """Those that the rules let pass, by the lowest threshold."""
+        """The candidates that the rules let pass at the lowest threshold."""
         found = []
         for each in near:
             if each.number == item.number:
@@ -55,7 +55,7 @@ class Candidates:
         return found
 
     def store(self, items: Sequence[Item], until: Until, now: float) -> None:
-        """What calls were made for can be found from now on; what no longer serves anywhere is forgotten."""
+        """Index the items whose calls were made, and remove those that no longer serve in any world."""
         if self._nearest is None:
             return
         gone = self._expiry.gone(until, now)
@@ -81,7 +81,7 @@ class Candidates:
             self._nearest.close()
 
     def _within(self, items: Sequence[Item], vectors: Any) -> list[list[Near]]:
-        """Those of the same window that come before."""
+        """For each item, the similar earlier ones in the same window."""
         similar = vectors @ vectors.T
         similar[np.triu_indices(len(items))] = -1.0
         found: list[list[Near]] = [[] for _ in items]
@@ -92,6 +92,6 @@ class Candidates:
 
 
 def _nearest_first(new: Sequence[Near], earlier: Sequence[Near]) -> list[Near]:
-    """One of each question."""
+    """Each question once."""
     both = {near.number: near for near in (*earlier, *new)}
     return sorted(both.values(), key=lambda near: -near.similarity)[:MOST]

@@ -1,14 +1,14 @@
-"""Charts as inline SVG. They hold shapes alone, which stretch to any width; text stands beside them in HTML."""
+"""Charts as inline SVG. They contain only shapes, which stretch to any width; text is beside them in HTML."""
 
 from collections.abc import Sequence
 from html import escape
 
 GAP = 0.12
-"""Of a column's width."""
+"""As a share of a column's width."""
 
 
 def stacked(columns: Sequence[tuple[str, Sequence[float]]], classes: Sequence[str], label: str) -> str:
-    """Columns one beside the other, each with its title and its shares, which are stacked from the bottom."""
+    """Columns side by side, each with its title and its shares, stacked from the bottom."""
     width = 100 / max(1, len(columns))
     shapes = []
     for at, (title, shares) in enumerate(columns):

@@ -26,14 +26,14 @@ from askonce_worker.replay.tables import show
 from askonce_worker.settings import Settings, SettingsError, matching_threshold
 
 INTERRUPTED = 130
-NO_ENGINE = "similar questions take qdrant-edge: pip install 'askonce[local]', or play --exact matches only"
+NO_ENGINE = "matching similar questions needs qdrant-edge: pip install 'askonce[local]', or use --exact"
 
 Logs = Annotated[
     list[Path],
     typer.Argument(metavar="LOG...", help="JSON lines, CSV, TSV or Parquet; may be compressed. `-` is stdin."),
 ]
 OfFormat = Annotated[
-    Format, typer.Option("--format", help="Format of the rows. auto: by the fields of each.", show_default=True)
+    Format, typer.Option("--format", help="Format of the rows. auto: detected from each row.", show_default=True)
 ]
 Columns = Annotated[
     list[str] | None,
@@ -43,7 +43,7 @@ Columns = Annotated[
 ]
 Namespace = Annotated[str, typer.Option(help="Namespace of rows that name none.")]
 Model = Annotated[str | None, typer.Option(help="Model of rows that name none.", show_default="ASKONCE_MODEL")]
-Exact = Annotated[bool, typer.Option("--exact", help="Exact matches only: nothing is embedded.")]
+Exact = Annotated[bool, typer.Option("--exact", help="Only exact matches: nothing is embedded.")]
 KeptVectors = Annotated[
     Path | None,
     typer.Option(dir_okay=False, help="Keep the vectors in this file; a second run reuses them."),
@@ -51,7 +51,7 @@ KeptVectors = Annotated[
 PriceFile = Annotated[
     Path | None, typer.Option("--prices", dir_okay=False, help="Your own price file.", show_default="list prices")
 ]
-Html = Annotated[Path | None, typer.Option(dir_okay=False, help="Write the report as one page with charts.")]
+Html = Annotated[Path | None, typer.Option(dir_okay=False, help="Write the report as an HTML page with charts.")]
 PairFile = Annotated[
     Path | None, typer.Option("--pairs", dir_okay=False, help="Write the riskiest pairs as rows for evaluate.")
 ]
@@ -73,12 +73,12 @@ def replay(
     strict: Strict = False,
     as_json: AsJson = False,
 ) -> None:
-    """Play a log of LLM calls through the cache's rules: what would it have saved, and how wrong would it have been?
+    """Replay a log of LLM calls through the cache's rules: what would it have saved, and how often would it be wrong?
 
-    Reads Batch files, chat-completion logs, LiteLLM's spend logs, exports of Langfuse and Helicone, and tables. The LLM
-    is not asked. Texts are embedded once, by the configured model; --exact does without.
+    Reads Batch files, chat-completion logs, LiteLLM's spend logs, exports of Langfuse and Helicone, and tables. No LLM
+    is called. Texts are embedded once, by the configured model, unless --exact is set.
 
-    Ctrl-C ends it with what was played so far (exit code 130).
+    Ctrl-C ends it with a report of what was replayed so far (exit code 130).
     """
     try:
         settings = settings_with(None)
@@ -91,7 +91,7 @@ def replay(
         raise _failed(str(error), 2) from error
     except (NoVectors, OSError) as error:
         raise _failed(str(error), 1) from error
-    del found["riskiest"]  # whoever wants questions names a file for them
+    del found["riskiest"]  # questions are only written on request, by --pairs
     if as_json:
         sys.stdout.write(orjson.dumps(found, option=orjson.OPT_INDENT_2).decode() + "\n")
     else:
@@ -110,25 +110,25 @@ def _played(
     *,
     strict: bool,
 ) -> dict[str, Any]:
-    from askonce_worker.replay.replaying import Progress, Replay  # noqa: PLC0415 - the engine is of an extra
+    from askonce_worker.replay.replaying import Progress, Replay  # noqa: PLC0415 - the engine is an optional extra
 
     own = prices or settings.prices
     priced = load_prices(str(own) if own else None, base_url=settings.openai_base_url)
     with TemporaryDirectory(prefix="askonce-replay-") as directory, on_interrupt() as stop, _bars() as bars:
         size = sum(path.stat().st_size for path in logs if path.is_file())
-        told = bars.add_task("reading", total=size or None)
+        read = bars.add_task("reading", total=size or None)
         play = bars.add_task("playing", total=None, visible=False)
         progress = Progress(
-            on_bytes=lambda count: bars.advance(told, count),
-            on_calls=lambda calls: _begin(bars, told, play, calls),
+            on_bytes=lambda count: bars.advance(read, count),
+            on_calls=lambda calls: _begin(bars, read, play, calls),
             on_call=lambda: bars.advance(play),
         )
         work = Replay(Path(directory), settings, priced, threshold=threshold, vectors=vectors)
         return work.run(logs, reading, stop, progress, strict=strict)
 
 
-def _begin(bars: Bars, told: Any, play: Any, calls: int) -> None:
-    bars.update(told, visible=False)
+def _begin(bars: Bars, read: Any, play: Any, calls: int) -> None:
+    bars.update(read, visible=False)
     bars.update(play, total=calls, visible=True)
 
 
@@ -152,7 +152,7 @@ def _columns(given: Sequence[str]) -> dict[str, str]:
 
 
 def _require(logs: Sequence[Path], written: Sequence[Path | None], *, needs_engine: bool) -> None:
-    """Fails before the work, not after it. Raises ValueError, NoVectors, OSError."""
+    """Fail before the work rather than after it. Raises ValueError, NoVectors, OSError."""
     for path in logs:
         if str(path) != "-" and not path.exists():
             raise ValueError(f"{path}: No such file or directory")

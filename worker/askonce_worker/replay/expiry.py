@@ -1,4 +1,4 @@
-"""Which stored questions serve no longer: roughly in the order in which they were stored."""
+"""Finds stored questions that have expired, which they do roughly in the order in which they were stored."""
 
 from array import array
 from collections.abc import Callable
@@ -9,7 +9,7 @@ Until = Callable[[int], float]
 
 
 class Expiry:
-    """A queue of 16 bytes a question. One that was renewed meanwhile is put at its end again."""
+    """A queue of 16 bytes per question. A question that was renewed meanwhile goes back to the end."""
 
     def __init__(self) -> None:
         self._ends = array("d")

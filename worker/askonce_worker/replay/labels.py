@@ -1,7 +1,7 @@
-"""What the answers of the log say of matches: equal ones are right, and plain ones that differ are wrong.
+"""Judges matches by the log's answers: equal answers make a match right, plain ones that differ make it wrong.
 
-As for the checks of workers, the cached answer alone decides whether a match can be judged: labels, numbers and JSON
-can, sentences cannot.
+As in a worker's checks, the cached answer decides whether a match can be judged: labels, numbers and JSON can,
+sentences cannot.
 """
 
 from collections import OrderedDict
@@ -14,9 +14,9 @@ from askonce_worker.audit.comparing import compare, is_plain, text_of_answer
 
 REMEMBERED = 5000
 Bodies = Callable[[int], bytes | None]
-"""The answer of a call by its place in the log."""
+"""The answer of a call, by its number in the log."""
 SHOWN = 300
-"""Characters of an answer beside a pair."""
+"""Characters of an answer shown with a pair."""
 
 
 class Labels:
@@ -25,7 +25,7 @@ class Labels:
         self._known: OrderedDict[int, dict[str, Any] | None] = OrderedDict()
 
     def judge(self, number: int, source: int) -> bool | None:
-        """Whether the answer of one call serves another, by both their answers; None if these cannot tell."""
+        """Whether the answer to one call also serves the other, judged by both answers; None if they cannot show it."""
         fresh, cached = self._answer(number), self._answer(source)
         if fresh is None or cached is None or not is_plain(cached):
             return None
@@ -41,7 +41,7 @@ class Labels:
             raw = self._bodies(number)
             try:
                 self._known[number] = None if raw is None else completion_of(loads(raw))
-            except ValueError:  # it has its usage alone
+            except ValueError:  # it has only its usage
                 self._known[number] = None
             if len(self._known) > REMEMBERED:
                 self._known.popitem(last=False)

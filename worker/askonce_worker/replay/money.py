@@ -1,4 +1,4 @@
-"""What calls cost, as the log says or by the prices, and what they would have cost at other tiers."""
+"""What calls cost, as logged or by price, and what they would have cost at other tiers."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,13 +9,13 @@ from askonce.prices.load import Prices, cost_of_reply
 
 TIERS = ("flex", "batch")
 LONG = 100_000
-"""Tokens of a prompt from which on some models have another price."""
+"""Prompt tokens from which some models have a different price."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Billionths. paid: what the call cost; None: unknown. tiers: at each of `TIERS`, as much as paid where a tier has
-    no price of its own."""
+    """In billionths. paid: what the call cost; None if unknown. tiers: the cost at each of `TIERS`, the same as paid if
+    a tier has no price."""
 
     paid: int | None
     tiers: tuple[int, ...] = ()
@@ -29,7 +29,7 @@ class Costs:
         self._prices = prices
 
     def of(self, model: str, body: Mapping[str, Any] | None, logged: int | None) -> Cost:
-        """logged: what the log says that the call cost; it comes before the prices, unless these are the user's own."""
+        """logged: the cost in the log. It takes precedence over the prices, unless they are the user's own."""
         by_price = self._by_price(model, body) if body is not None and (logged is None or self._prices.own) else None
         paid = logged if by_price is None else by_price
         if paid is None:
@@ -41,7 +41,7 @@ class Costs:
         return Cost(paid, tuple(self._at(tier, model, body, tokens, paid, standard) for tier in TIERS))
 
     def _by_price(self, model: str, body: Mapping[str, Any]) -> int | None:
-        """By the quick way where it comes to the same: short prompts at the standard tier, without thinking."""
+        """Takes a shortcut where the result is the same: short prompts at the standard tier, without reasoning."""
         tokens, usage = _tokens_of(body), body.get("usage")
         if tokens[0] >= LONG or tier_of_reply(body) != STANDARD or _thought(usage) or not any(tokens):
             return cost_of_reply(self._prices, body, model)
@@ -55,7 +55,7 @@ class Costs:
     def _at(
         self, tier: str, model: str, body: Mapping[str, Any], tokens: Tokens, paid: int, standard: int | None
     ) -> int:
-        """Never more than what was paid: a call that was cheaper stays so."""
+        """Never more than what was paid: a call that was cheaper stays cheaper."""
         cost = self._total(model, body, tokens, tier)
         return paid if cost is None or not standard else min(paid, round(paid * cost / standard))
 

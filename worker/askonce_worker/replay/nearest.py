@@ -1,6 +1,6 @@
-"""The nearest questions of a scope, by the engine that the embedded stack searches with.
+"""Finds the most similar questions of a scope with the embedded stack's search engine.
 
-The newest vectors are searched exactly, the others by graphs, which processes of their own build meanwhile.
+The newest vectors are searched exactly, the others by graphs that separate processes build meanwhile.
 """
 
 from __future__ import annotations  # some of the engine's types exist for the type checker only
@@ -27,14 +27,14 @@ SCOPE = "scope"
 
 @dataclass(frozen=True, slots=True)
 class Near:
-    """A question, by its number, and its cosine."""
+    """A question's number and its cosine."""
 
     number: int
     similarity: float
 
 
 class Nearest:
-    """Vectors under the numbers of their questions. most: that are found for one."""
+    """Vectors by the numbers of their questions. most: maximum number of results per search."""
 
     def __init__(self, directory: Path, size: int, most: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._collection = Collection.create(directory, Shape(size, "Cosine"))
@@ -46,7 +46,7 @@ class Nearest:
         self._most = most
 
     def search(self, scopes: Sequence[str], vectors: Sequence[Vector], least: float) -> list[list[Near]]:
-        """For each those of its scope that are at least so near, the nearest first."""
+        """For each vector the questions of its scope with at least that cosine, best first."""
         self._keep_up()
         searches = [_search(scope, vector, least, self._most) for scope, vector in zip(scopes, vectors, strict=True)]
         return [[Near(int(point.id), point.score) for point in found] for found in self._collection.search(searches)]
@@ -74,7 +74,7 @@ def _of_scope(scope: str) -> Condition:
 
 
 def _search(scope: str, vector: Vector, least: float, most: int) -> Search:
-    """As `to_searches` makes it of a request for the same."""
+    """The search that `to_searches` makes from such a request."""
     condition, wide = _of_scope(scope), most * SPARE + 1
     numbers = vector.tolist()
     asked = edge.QueryRequest(

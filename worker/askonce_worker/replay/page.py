@@ -1,4 +1,4 @@
-"""The report as one page of HTML that needs nothing else: no network, no scripts, none of the log's questions."""
+"""The report as one self-contained HTML page: no network, no scripts, and none of the log's questions."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from html import escape
@@ -19,10 +19,10 @@ ROWS = 20
 
 
 def page(report: Record) -> str:
-    """Texts of the log that stand in it: names of models and namespaces, and beginnings of templates."""
+    """From the log it contains only names of models and namespaces, and beginnings of templates."""
     found, *story = sentences(report)
     log = report["log"]
-    played = f"Played by askonce over {', '.join(log['files'])}"
+    played = f"Replayed by askonce from {', '.join(log['files'])}"
     made = Template(files("askonce_worker.replay").joinpath("page.html").read_text("utf-8")).substitute(
         title=escape(found),
         subtitle=escape(played),
@@ -85,11 +85,9 @@ def _thresholds(report: Record) -> str:
     most = max(known, default=0.0)
     rows = "".join(_threshold(row, most) for row in report["thresholds"])
     head = "<tr><th>cosine</th><th>hits</th><th></th><th>wrong of the similar matches (95 %)</th><th></th></tr>"
-    about = (
-        "Five thresholds for what counts as similar; the configured one is bold. Wrong: as the log's own answers say."
-    )
+    about = "Five thresholds for what counts as similar; the configured one is bold. Wrong: by the log's own answers."
     table = f"<div class='wide'><table>{head}{rows}</table></div>"
-    return f"<h2>How near is near enough?</h2><figure><figcaption>{about}</figcaption>{table}</figure>"
+    return f"<h2>How similar is similar enough?</h2><figure><figcaption>{about}</figcaption>{table}</figure>"
 
 
 def _threshold(row: Record, most: float) -> str:
@@ -128,8 +126,8 @@ def _notes(report: Record) -> Iterator[str]:
     rules = report["rules"]
     if rules["threshold"] is not None:
         cosine = f"{rules['threshold']:.4g} by {rules['embedding_model']}"
-        yield f"Similar means a cosine of at least {cosine}, and that no rule of the guard refuses the pair."
+        yield f"Similar means a cosine of at least {cosine}, and no rule of the guard refuses the pair."
     if rules["cache_ttl"] is not None:
         yield f"The cache was empty at the start, and answers served for {rules['cache_ttl'] / 86400:.3g} days."
-    yield "No LLM was asked. A match is judged where the cached answer is a label, a number or JSON."
+    yield "No LLM was called. A match is judged if the cached answer is a label, a number or JSON."
     yield from (f"{line[:1].upper()}{line[1:]}." for line in remarks(report))

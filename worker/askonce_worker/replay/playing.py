@@ -1,4 +1,4 @@
-"""Plays calls in the order of time: each in every world, by what came before it."""
+"""Plays calls in chronological order: each in every world, given what came before it."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,13 +19,13 @@ from askonce_worker.replay.world import Kind, Outcome, World
 
 FOR_EVER = float("inf")
 Body = Mapping[str, Any] | None
-"""The call's answer; without choices where the log has its usage alone; None if it has neither."""
+"""The call's answer; without choices if the log has only its usage; None if it has neither."""
 
 
 @dataclass(frozen=True, slots=True)
 class Player:
-    """main: the place of the configured world. ttl: seconds for which an answer serves; endless where the log has no
-    times. candidates: None if nothing is matched by similarity."""
+    """main: index of the configured world. ttl: seconds for which an answer serves; infinite if the log has no times.
+    candidates: None if nothing is matched by similarity."""
 
     worlds: Sequence[World]
     main: int
@@ -55,7 +55,7 @@ class Player:
             self.candidates.store(led, self._until, window[-1].call.asked)
 
     def _near(self, window: Sequence[Item]) -> dict[int, list[Near]]:
-        """By the place in the window. What is in the cache of each world already is not looked for."""
+        """By index in the window. Questions that every world has in its cache are not searched for."""
         if self.candidates is None:
             return {}
         places = [at for at, item in enumerate(window) if item.vector is not None and not self._is_everywhere(item)]
@@ -68,7 +68,8 @@ class Player:
         return max(world.until(number) for world in self.worlds)
 
     def _lead(self, item: Item, body: Body, outcomes: Sequence[Outcome]) -> bool:
-        """Where nothing served it, the call is made, and its answer is kept if it is a good one."""
+        """In worlds where nothing served it, make the call and keep its answer if it is good. Returns whether any
+        did."""
         ready = item.call.asked + (item.call.seconds or 0.0)
         known = body is not None and body["choices"]
         kept = item.reuse.kept and (not known or verdict(body or {}) is CompletionVerdict.GOOD)

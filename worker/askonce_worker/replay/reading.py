@@ -1,4 +1,4 @@
-"""Reads a log into the spool. What cannot be read is counted by its reason."""
+"""Reads a log into the spool. Rows that cannot be read are counted by reason."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -12,23 +12,23 @@ from askonce_worker.replay.sources.choosing import Reading
 from askonce_worker.replay.spool import Spool
 
 SHOWN = 5
-"""Malformed lines that are named one by one."""
+"""Malformed lines that are listed individually."""
 REASONS = 50
-"""That are counted one by one; more are counted together."""
-NO_TIME = "no time, where others have one"
+"""Reasons that are counted individually; further ones are counted together."""
+NO_TIME = "no time, although others have one"
 
 
 class BadLog(ValueError):
-    """The log cannot be played. The message says why in one line."""
+    """The log cannot be replayed. The message says why in one line."""
 
 
 @dataclass
 class ReadLog:
-    """What became of the rows of a log.
+    """What the rows of a log were.
 
-    left_out: rows that are no calls that were answered. bad: malformed ones, both by their reason. examples: where the
-    first of these stand. columns: of the first row that is no call. replies: answers that stand in rows of their own.
-    complete: False if reading was ended.
+    left_out: rows that are not answered calls, by reason. bad: malformed rows, by reason. examples: the first of these,
+    with file and line. columns: those of the first malformed row. replies: answers in separate rows. complete: False if
+    reading was interrupted.
     """
 
     rows: int = 0
@@ -56,7 +56,7 @@ def read_logs(
     on_bytes: Callable[[int], None],
     is_stopped: Callable[[], bool],
 ) -> ReadLog:
-    """Raises BadLog, where strict for the first malformed row too."""
+    """Raises BadLog; if strict, also for the first malformed row."""
     read = ReadLog()
     for path, row in _rows(paths, on_bytes):
         read.rows += 1

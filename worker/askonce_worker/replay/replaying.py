@@ -1,4 +1,4 @@
-"""A replay from the log to the report: reads it, finds its templates, plays it."""
+"""A replay from log to report: reads the log, finds its templates, plays it."""
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
@@ -32,16 +32,16 @@ from askonce_worker.replay.world import World
 from askonce_worker.settings import Settings
 
 SAMPLE, OF_A_GROUP = 10_000, 1000
+"""Questions that are searched for templates: in all, and per model and system prompt. (`batch` samples 1,000.)"""
 SHOWN, LONGEST = 20, 40
-"""Columns that an error names, and characters of a name."""
-"""Questions that templates are looked for in: of all, and of a model and system prompt. (`batch` takes 1,000.)"""
+"""Columns that an error lists, and characters of a name."""
 DISTANCES = (0.5, 1.0, 1.5, 2.0, 3.0)
-"""How far from 1 the thresholds are, as multiples of the configured one's distance."""
+"""The thresholds' distances from 1, as multiples of the configured one's."""
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """on_bytes: read of the log. on_calls: how many there are to play. on_call: one was played."""
+    """on_bytes: called with bytes read. on_calls: called with the number of calls to play. on_call: called per call."""
 
     on_bytes: Callable[[int], None]
     on_calls: Callable[[int], None]
@@ -49,7 +49,7 @@ class Progress:
 
 
 class Replay:
-    """directory: for what does not fit into memory. vectors: a file of vectors that is kept; None: none is."""
+    """directory: for data that does not fit into memory. vectors: a file to keep vectors in; None for none."""
 
     def __init__(
         self, directory: Path, settings: Settings, prices: Prices, *, threshold: float | None, vectors: Path | None
@@ -64,7 +64,7 @@ class Replay:
     def run(
         self, paths: Sequence[Path], reading: Reading, stop: Stop, progress: Progress, *, strict: bool
     ) -> dict[str, Any]:
-        """The report. Raises BadLog, NoVectors."""
+        """Returns the report. Raises BadLog, NoVectors."""
         with closing(Spool(self._directory)) as spool:
             read = read_logs(
                 paths, reading, spool, strict=strict, on_bytes=progress.on_bytes, is_stopped=lambda: stop.is_set
@@ -104,7 +104,7 @@ class Replay:
         stop: Stop,
         progress: Progress,
     ) -> tuple[bool, int]:
-        """Whether all of it was played, and how many questions have no vector though they should."""
+        """Returns whether all of it was played, and how many questions lack a vector that they should have."""
         matcher = Matcher(
             threshold=min(self._thresholds, default=None),
             max_chars=self._settings.semantic_max_chars,
@@ -148,7 +148,7 @@ class Replay:
 
 
 def _some_of_each(questions: Iterable[Question]) -> list[Question]:
-    """A log is of many programs: each has its part in the sample."""
+    """At most `OF_A_GROUP` per group, so that each of the programs in a log is represented."""
     counts: dict[Group, int] = {}
     found = []
     for question in questions:
@@ -161,14 +161,14 @@ def _some_of_each(questions: Iterable[Question]) -> list[Question]:
 
 def _nothing(read: ReadLog) -> str:
     if read.replies:
-        return "there are answers in it, and no requests: name the Batch input beside its output"
+        return "the log has answers but no requests: give the Batch input file as well as its output"
     if read.examples:
-        return f"there are no calls in it ({read.examples[0]}{_there(read.columns)})"
+        return f"the log has no calls ({read.examples[0]}{_listed(read.columns)})"
     reasons = ", ".join(read.left_out)
-    return f"there are no calls in it, only {reasons}" if reasons else "there are no calls in it"
+    return f"the log has no calls, only {reasons}" if reasons else "the log has no calls"
 
 
-def _there(columns: Sequence[str]) -> str:
+def _listed(columns: Sequence[str]) -> str:
     if not columns:
         return ""
     shown = [name if len(name) <= LONGEST else f"{name[:LONGEST]}…" for name in columns[:SHOWN]]

@@ -1,4 +1,4 @@
-"""What a replay found, as JSON has it: shares of 1, money in the currency of the prices, times in seconds."""
+"""The JSON report of a replay: shares of 1, money in the currency of the prices, times in seconds."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,8 +22,8 @@ Record = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """By what was played. thresholds: the worlds'; main: the place of the configured one. templates: as people write
-    them. model: of the embeddings."""
+    """The rules that applied. model: the embedding model. thresholds: one per world; main: index of the configured one.
+    templates: as people write them."""
 
     model: str
     thresholds: Sequence[float]
@@ -34,8 +34,8 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """files: the log's names. complete: False if it was ended before its end. without: distinct questions that have
-    no vector. embedded: texts that the model was asked for."""
+    """files: the log's names. complete: False if it was interrupted. without: number of distinct questions without a
+    vector. embedded: number of texts sent to the embedding model."""
 
     files: Sequence[str]
     complete: bool
@@ -127,7 +127,7 @@ def _latency(tally: Tally) -> Record | None:
 
 
 def _judged(judged: Judged, matches: int, calls: int) -> Record:
-    """share, low, high: of the matches; None if none could be judged. of_calls: the same of all calls."""
+    """share, low, high: of the matches; None if none could be judged. of_calls: the same as shares of all calls."""
     share = judged.wrong / judged.matches if judged.matches else None
     low, high = wilson(judged.wrong, judged.matches)
     part = matches / calls if calls else 0.0

@@ -1,4 +1,4 @@
-"""The pairs that would have matched and that are most likely to be wrong: rows for `evaluate`, and for people."""
+"""The pairs that would have matched and are most likely wrong: rows for `evaluate` and for people."""
 
 import heapq
 from dataclasses import asdict, dataclass
@@ -10,8 +10,8 @@ MOST = 50
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """a: what was asked. b: the question whose answer it would have had. same: whether one answer serves both; None
-    where the log's answers do not tell."""
+    """a: what was asked. b: the question whose answer it would have got. same: whether one answer serves both; None if
+    the log's answers do not show it."""
 
     a: str
     b: str
@@ -25,7 +25,7 @@ class Pair:
 
 
 class Risky:
-    """Those whose answers differ come first; then those that no answer has judged, the least similar first."""
+    """Pairs whose answers differ come first, then those that could not be judged; the least similar of each lead."""
 
     def __init__(self) -> None:
         self._heap: list[tuple[tuple[int, float], int, Pair]] = []

@@ -1,6 +1,6 @@
-"""The calls of a log on disk, so that a log of any size and any order is played in the order of time.
+"""The calls of a log on disk, so that a log of any size and order can be played chronologically.
 
-SQLite sorts with files of its own where they do not fit into memory.
+SQLite sorts in temporary files if they do not fit into memory.
 """
 
 import sqlite3
@@ -23,7 +23,7 @@ CREATE VIEW played AS
     FROM calls JOIN shared ON shared.id = calls.shared LEFT JOIN replies ON replies.key = calls.key;
 """
 WRITTEN = 1000
-"""Calls between two transactions."""
+"""Rows per transaction."""
 PAGE = 512
 NO_JOURNAL = "PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA cache_size=-32000"
 FIELDS = ("text", "namespace")
@@ -31,7 +31,7 @@ FIELDS = ("text", "namespace")
 
 @dataclass(frozen=True, slots=True)
 class Spooled:
-    """A call as it is played. number: its place in the log. body: its answer, as JSON; None if there is none."""
+    """A call to play. number: its position in the log. body: its answer as JSON; None if there is none."""
 
     number: int
     asked: float
@@ -42,7 +42,7 @@ class Spooled:
 
 
 class Spool:
-    """What many calls have in common, such as a long system prompt, is kept once."""
+    """Parts that many calls share, such as a long system prompt, are stored once."""
 
     def __init__(self, directory: Path) -> None:
         self._database = sqlite3.connect(directory / "calls.sqlite", isolation_level=None)
@@ -87,7 +87,8 @@ class Spool:
         self._calls, self._replies = [], []
 
     def drop_without_time(self) -> int:
-        """Where some calls have a time, those without cannot be played. How many these were; 0 if none has one."""
+        """Drop calls without a time if others have one, because they cannot be ordered. Returns how many were
+        dropped."""
         [timed] = self._database.execute("SELECT count(asked) FROM calls").fetchone()
         if not timed or timed == self.count:
             return 0
@@ -101,13 +102,13 @@ class Spool:
         return None if first is None else (first, last)
 
     def is_in_order(self) -> bool:
-        """Whether each call of the log comes after those before it."""
+        """Whether the log is in chronological order."""
         query = "SELECT count(*) FROM (SELECT asked < lag(asked) OVER (ORDER BY number) AS back FROM calls) WHERE back"
         [back] = self._database.execute(query).fetchone()
         return not back
 
     def sample(self, most: int) -> Iterator[Question]:
-        """So many of the questions at most, from all over the log: the same ones of the same log."""
+        """At most `most` questions from all over the log, always the same ones for the same log."""
         [last] = self._database.execute("SELECT max(number) FROM calls").fetchone()
         numbers = range(1, (last or 0) + 1)
         for number in sorted(Random(0).sample(numbers, min(most, len(numbers)))):
@@ -116,7 +117,7 @@ class Spool:
                 yield _spooled(row).question
 
     def in_order(self) -> Iterator[list[Spooled]]:
-        """In pages."""
+        """The calls in chronological order, in pages."""
         rows = self._database.execute("SELECT * FROM played ORDER BY asked, number")
         while page := rows.fetchmany(PAGE):
             yield [_spooled(row) for row in page]
@@ -131,7 +132,7 @@ class Spool:
 
 
 def _kept(body: Any) -> dict[str, Any]:
-    """What is looked at of an answer."""
+    """The parts of an answer that are used."""
     return {name: body[name] for name in ("choices", "model", "usage", "service_tier") if name in body}
 
 

@@ -1,4 +1,4 @@
-"""Ctrl-C ends what is going on, and the report is about what was seen so far. A second one ends at once."""
+"""Ctrl-C ends the current step, and the report covers what was seen so far. A second Ctrl-C ends at once."""
 
 import signal
 import threading
@@ -8,14 +8,14 @@ from types import FrameType
 
 
 class Stop:
-    """is_set: somebody wants it to end."""
+    """is_set: whether Ctrl-C was pressed."""
 
     def __init__(self) -> None:
         self.is_set = False
         self._before = signal.getsignal(signal.SIGINT)
 
     def arm(self) -> None:
-        """For what begins now. In the main thread alone: elsewhere nothing is changed."""
+        """Listen for Ctrl-C during the next step. Does nothing outside the main thread."""
         self.is_set = False
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGINT, self._end)

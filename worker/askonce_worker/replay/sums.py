@@ -1,4 +1,4 @@
-"""What a replay adds up: in total, by group, over time."""
+"""The sums of a replay: in total, by group and over time."""
 
 from collections.abc import Callable, Iterable, Mapping
 
@@ -6,7 +6,7 @@ from askonce.question import Question
 from askonce_worker.replay.tally import Played, Tally
 
 GROUPS = 500
-"""Models, templates or namespaces that have a tally of their own; what comes later is added up together."""
+"""Models, templates or namespaces with their own tally; later ones share one."""
 OTHERS = "(others)"
 NONE = "(none)"
 SHOWN = 200
@@ -27,9 +27,9 @@ KEYS: Mapping[str, Callable[[Question], str]] = {
 
 
 class Sums:
-    """worlds: how many there are; main: the place of the configured one.
+    """worlds: their number; main: index of the configured one. calls: total number of calls.
 
-    first, last: the span of the log's times; None: it has none, and the growth is by the calls' order. calls: in all.
+    span: first and last time of the log; None if it has no times, and then the growth is by the order of calls.
     """
 
     def __init__(self, worlds: int, main: int, span: tuple[float, float] | None, calls: int) -> None:
@@ -50,7 +50,7 @@ class Sums:
             tally.add(played, self._main)
 
     def bucket_start(self, at: int) -> float:
-        """Unix seconds, or the number of calls before it."""
+        """Unix seconds, or the number of calls before it if the log has no times."""
         if self.span is None:
             return at * self._calls / BUCKETS
         return self.span[0] + at * (self.span[1] - self.span[0]) / BUCKETS

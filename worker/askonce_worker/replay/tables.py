@@ -14,7 +14,7 @@ from askonce_worker.replay.words import interval, most_of, remarks, sentences
 
 Record = Mapping[str, Any]
 SHOWN = 10
-"""Rows of a table."""
+"""Rows per table."""
 GROUPS = (("models", "model"), ("templates", "template"), ("namespaces", "namespace"))
 
 

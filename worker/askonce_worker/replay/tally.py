@@ -1,4 +1,4 @@
-"""Sums over calls: of a group, of an hour, of all."""
+"""Sums over calls: those of a group, of a period, or all."""
 
 import math
 from collections import Counter
@@ -9,12 +9,12 @@ from askonce_worker.replay.money import Cost
 from askonce_worker.replay.world import Kind, Outcome
 
 STEPS_OF_TEN = 20
-"""Of the latencies' scale: a step is 12 %."""
+"""Steps per power of ten on the latencies' scale: a step is 12 %."""
 
 
 @dataclass
 class Latencies:
-    """How long calls took, in steps: a million of them take no more room than ten."""
+    """How long calls took, counted in logarithmic steps: a million calls take no more memory than ten."""
 
     counts: Counter[int] = field(default_factory=Counter)
 
@@ -22,7 +22,7 @@ class Latencies:
         self.counts[round(STEPS_OF_TEN * math.log10(max(seconds, 0.001)))] += 1
 
     def quantile(self, share: float) -> float | None:
-        """Seconds, to 6 %; None if nothing was measured."""
+        """Seconds, within 6 %; None if nothing was measured."""
         left = share * sum(self.counts.values())
         for step, count in sorted(self.counts.items()):
             left -= count
@@ -45,8 +45,11 @@ class Judged:
 
 
 class Played(NamedTuple):
-    """A call, and what became of it in each world. rights: what the answers say of each world's match of two different
-    questions; None if they cannot tell. repeat: the same of a match of the same question."""
+    """A call and its outcome in each world.
+
+    rights: for each world's match of two different questions, whether the answers show it to be right; None if they
+    cannot. repeat: the same for a match of the same question.
+    """
 
     outcomes: list[Outcome]
     rights: list[bool | None]
@@ -57,9 +60,10 @@ class Played(NamedTuple):
 
 @dataclass
 class Tally:
-    """Of some calls. Money in billionths. by_tier: the misses' cost at each tier. hits_at, judged_at: by the world.
+    """Sums over some calls. Money is in billionths.
 
-    matched_at: hits of two different questions. repeats: hits of the same question.
+    by_tier: the misses' cost at each tier. hits_at, judged_at, matched_at: by world. matched_at: hits by a different
+    question. repeats: hits by the same question.
     """
 
     worlds: int

@@ -1,4 +1,4 @@
-"""The distinct questions of a log, each under a number, with their texts on disk."""
+"""The distinct questions of a log, numbered, with their texts on disk."""
 
 import sqlite3
 from base64 import urlsafe_b64decode
@@ -9,11 +9,11 @@ from askonce.question import Question
 from askonce_worker.replay.spool import NO_JOURNAL
 
 REMEMBERED = 20_000
-"""Numbers and texts that are kept in memory."""
+"""Numbers and texts that are cached in memory."""
 
 
 class Texts:
-    """By fingerprint: questions of one scope and text are one. Numbers count from 0."""
+    """Questions with the same fingerprint (scope and text) are one. Numbers start at 0."""
 
     def __init__(self, directory: Path) -> None:
         self._database = sqlite3.connect(directory / "texts.sqlite", isolation_level=None)
@@ -25,7 +25,7 @@ class Texts:
         self.count = 0
 
     def number_of(self, question: Question) -> int:
-        """A new number for one that was not asked before."""
+        """The question's number, a new one if it was not asked before."""
         fingerprint = question.fingerprint
         known = self._numbers.get(fingerprint)
         if known is not None:

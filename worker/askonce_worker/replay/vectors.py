@@ -1,4 +1,4 @@
-"""The texts' vectors on disk, each embedded once: in a file of the user's, or for this run alone."""
+"""The texts' vectors on disk, each embedded once: in a file of the user's, or for this run only."""
 
 import asyncio
 import random
@@ -20,7 +20,7 @@ from askonce_worker.replay.spool import NO_JOURNAL
 from askonce_worker.settings import Settings
 
 AT_ONCE = 500
-"""Digests in a query: SQLite takes 999 in its older versions."""
+"""Digests per query: older versions of SQLite allow 999 parameters."""
 
 
 class Embedder(Protocol):
@@ -30,7 +30,7 @@ class Embedder(Protocol):
 
 
 def embedder_of(settings: Settings, profile: Profile) -> OpenAIEmbedder:
-    """The configured one, as patient as nobody waits."""
+    """The configured embedder, with long timeouts, because nobody waits for it."""
     key = settings.embedding_api_key or settings.openai_api_key
     client = provider.connect(
         api_key=key.get_secret_value() if key else "none",
@@ -49,7 +49,7 @@ def embedder_of(settings: Settings, profile: Profile) -> OpenAIEmbedder:
 
 
 class Vectors:
-    """Of one model. A text that has none, because it is too long or refused, is remembered too. Raises NoVectors."""
+    """Vectors of one model. Texts without one (too long or refused) are remembered as well. Raises NoVectors."""
 
     def __init__(self, path: Path, model: str, embedder: Embedder) -> None:
         self._embedder = embedder

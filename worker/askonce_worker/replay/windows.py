@@ -1,4 +1,4 @@
-"""Some calls at a time, on their way to being played: templates taken out, numbered, embedded."""
+"""Prepares calls in batches before they are played: templates taken out, numbered, embedded."""
 
 import asyncio
 from collections import deque
@@ -15,12 +15,12 @@ from askonce_worker.replay.texts import Texts
 from askonce_worker.replay.vectors import Vectors
 
 AHEAD = 3
-"""Windows that are embedded while one is played."""
+"""Windows that are embedded ahead while one is played."""
 
 
 @dataclass(slots=True)
 class Item:
-    """A call that is to be played. number: of its question. vector: None if it is matched exactly only."""
+    """A call to play. number: its question's. vector: None if it is only matched exactly."""
 
     call: Spooled
     question: Question
@@ -36,8 +36,8 @@ class Window:
 
 
 class Windows:
-    """vectors: None if nothing is matched by similarity. without: distinct questions without a vector, that should
-    have one."""
+    """vectors: None if nothing is matched by similarity. without: numbers of the distinct questions that lack a vector
+    they should have."""
 
     def __init__(self, templates: Templates, matcher: Matcher, texts: Texts, vectors: Vectors | None) -> None:
         self._templates = templates
@@ -47,7 +47,7 @@ class Windows:
         self.without: set[int] = set()
 
     async def of(self, pages: Iterator[Sequence[Spooled]]) -> AsyncGenerator[list[Item], None]:
-        """In the order of the calls. Raises NoVectors."""
+        """The windows in the order of the calls. Raises NoVectors."""
         waiting: deque[Window] = deque()
         try:
             for page in pages:

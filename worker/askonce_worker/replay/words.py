@@ -1,4 +1,4 @@
-"""What a report says in sentences: for the terminal and for the page."""
+"""The report in sentences, for the terminal and the page."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -22,7 +22,7 @@ def interval(judged: Record) -> str:
 
 
 def sentences(report: Record) -> Iterator[str]:
-    """What was found, the most important first."""
+    """The findings, most important first."""
     total, log, currency = report["total"], report["log"], report["currency"]
     played = f"{counted(log['played'], 'call')}{_span(log)}"
     yield f"{played}: {percent(total['hit_rate'])} would have been answered without the LLM"
@@ -33,7 +33,7 @@ def sentences(report: Record) -> Iterator[str]:
         )
     yield _wrong(report)
     if total["repeats"]["judged"]:
-        yield f"the model itself answers {interval(total['repeats'])} of repeated questions otherwise"
+        yield f"the model itself answers {interval(total['repeats'])} of repeated questions differently"
     if total["latency"]:
         yield _waiting(total["latency"])
 
@@ -43,12 +43,12 @@ def counted(count: int, what: str) -> str:
 
 
 def most_of(rows: Sequence[Record], shown: int) -> str:
-    """What a table does not show of its rows; nothing if it shows all."""
+    """Says which rows a table shows; empty if it shows all."""
     return f", the {shown} of {len(rows):,} with the most calls" if len(rows) > shown else ""
 
 
 def lasting(seconds: float) -> str:
-    """A long time, in a unit in which it is more than nothing."""
+    """A duration in the largest unit in which it is at least 1, or in seconds."""
     for unit, length in (("h", 3600), ("min", 60)):
         if seconds >= length:
             return f"{seconds / length:,.1f} {unit}"
@@ -75,9 +75,11 @@ def _wrong(report: Record) -> str:
     if not wrong["matches"]:
         return f"no question was answered by a similar one at {threshold:.4g}"
     if not wrong["judged"]:
-        return f"{wrong['matches']:,} were answered by a similar question; no answers tell how many of them wrongly"
+        return f"{wrong['matches']:,} were answered by a similar question; none of these could be judged"
     matches, judged = f"{wrong['matches']:,}", f"{wrong['judged']:,}"
-    return f"{matches} were answered by a similar question, {interval(wrong)} of them wrongly, as {judged} answers say"
+    return (
+        f"{matches} were answered by a similar question, {interval(wrong)} of them wrongly, judging by {judged} answers"
+    )
 
 
 def _waiting(latency: Record) -> str:
@@ -86,7 +88,7 @@ def _waiting(latency: Record) -> str:
 
 
 def remarks(report: Record) -> Iterator[str]:
-    """What limits the figures."""
+    """The limits of the figures."""
     yield from _of_the_log(report["log"])
     yield from _of_times(report["log"], report["total"])
     unpriced, without, rules = (
@@ -95,16 +97,16 @@ def remarks(report: Record) -> Iterator[str]:
         report["rules"],
     )
     if unpriced:
-        yield f"left out of the money, with neither a price nor a cost in the log: {counted(unpriced, 'call')}"
+        yield f"not included in the costs, for lack of a price or a logged cost: {counted(unpriced, 'call')}"
     if without:
-        yield f"{without:,} questions have no vector and were matched exactly only"
+        yield f"{without:,} questions have no vector and were only matched exactly"
     if rules["threshold"] is None:
         yield "exact matches only: --exact, or no threshold is known for the embedding model"
 
 
 def _of_the_log(log: Record) -> Iterator[str]:
     if not log["complete"]:
-        yield f"ended before its end: {log['played']:,} calls were played"
+        yield f"interrupted: only {log['played']:,} calls were played"
     if log["malformed"]:
         yield f"{sum(log['malformed'].values()):,} malformed rows: {_counted(log['malformed'])}"
     if log["left_out"]:
@@ -113,12 +115,12 @@ def _of_the_log(log: Record) -> Iterator[str]:
 
 def _of_times(log: Record, total: Record) -> Iterator[str]:
     if log["first"] is None:
-        yield "the log has no times: played in its order, nothing expires and nothing joins a call under way"
+        yield "the log has no times: it was played in its own order, and nothing expires or joins a call in flight"
         return
     if not total["latency"]:
-        yield "the log has no latencies: nothing joins a call under way"
+        yield "the log has no latencies: nothing joins a call in flight"
     if not log["in_order"]:
-        yield "the log was not in the order of time, and was sorted"
+        yield "the log was not in chronological order and was sorted"
 
 
 def _counted(reasons: Mapping[str, int]) -> str:

@@ -1,4 +1,4 @@
-"""The caches of workers that serve from one threshold on, as they would have filled while the log went on."""
+"""The state of a cache with one threshold, as it would have filled over the course of the log."""
 
 from array import array
 from collections.abc import Sequence
@@ -22,8 +22,8 @@ class Kind(StrEnum):
 
 
 class Passing(NamedTuple):
-    """A question of the scope that is near, and that the rules let pass. in_flight: only while its call is under way,
-    since it asks about now."""
+    """A similar question of the scope that the rules let pass. in_flight: whether it serves only while its call is in
+    flight, because it asks about now."""
 
     number: int
     similarity: float
@@ -32,8 +32,11 @@ class Passing(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a call. source: the place in the log of the call whose answer it would have had. other: whether
-    that was another question; similarity: of the two. waits: seconds, for a call that is under way."""
+    """How a call would have been answered.
+
+    source: number of the call whose answer it would have got. other: whether that was a different question, with this
+    similarity. waits: seconds until a call in flight is answered.
+    """
 
     kind: Kind
     number: int = -1
@@ -47,9 +50,9 @@ MISS = Outcome(Kind.miss)
 
 
 class World:
-    """What is known of each question, by its number: since when its answer is cached, and until when.
+    """For each question, by its number: from when and until when its answer is cached.
 
-    Before that its call is under way, and may be joined. threshold: None: exact matches only.
+    Before that its call is in flight and may be joined. threshold: None for exact matches only.
     """
 
     def __init__(self, threshold: float | None) -> None:
@@ -63,9 +66,9 @@ class World:
         return self._until[number] if number < len(self._until) else NEVER
 
     def look_up(self, number: int, now: float, reuse: Reuse, passing: Sequence[Passing]) -> Outcome:
-        """As a worker looks: for the same question in the cache, for a similar one, then among the calls under way.
+        """Look up as a worker does: the same question in the cache, a similar one, then calls in flight.
 
-        passing: the nearest first.
+        passing: best first.
         """
         cached = self.is_cached(number, now)
         if cached and reuse.from_cache:
@@ -82,8 +85,8 @@ class World:
         return MISS if joined is None else self._joined(joined.number, now, joined)
 
     def lead(self, number: int, source: int, ready: float, until: float) -> None:
-        """The call is made. ready: when it is answered. until: how long its answer serves; no later than `ready` where
-        it is not kept."""
+        """Make the call. ready: when it is answered. until: when its answer expires; no later than `ready` if it is not
+        kept."""
         missing = number + 1 - len(self._until)
         if missing > 0:
             self._ready.extend([NEVER] * missing)

@@ -1,1 +1,1 @@
-"""What teams log: each kind of row as a call. The names of fields are those that their makers document."""
+"""Log formats: turns each kind of row into a call. The field names are those that each vendor documents."""

@@ -1,6 +1,6 @@
-"""OpenAI's Batch format: the requests in one file, the answers in another, joined by their custom ids.
+"""OpenAI's Batch format: requests in one file and answers in another, joined by custom id.
 
-Neither says when a question was asked: a batch is played in the order of its lines.
+Neither has times, so a batch is played in the order of its lines.
 """
 
 from typing import Any
@@ -37,7 +37,7 @@ def reply_of(fields: Fields) -> Reply:
     try:
         return Reply(_key(fields["custom_id"]), completion_of(response.get("body")))
     except ValueError as error:
-        raise BadCall("its answer is no chat completion") from error
+        raise BadCall("its answer is not a chat completion") from error
 
 
 def _key(custom_id: Any) -> str:

@@ -1,4 +1,4 @@
-"""What a row is, by its fields or by `--format`, and what is done to it whatever it is."""
+"""Determines a row's format from its fields or `--format`, and the processing that all formats share."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -13,7 +13,7 @@ from askonce_worker.replay.sources.fields import Fields, opened
 
 
 class Format(StrEnum):
-    """auto: each row is what its fields say."""
+    """auto: detected from the fields of each row."""
 
     auto = "auto"
     batch = "batch"
@@ -24,9 +24,9 @@ class Format(StrEnum):
 
 
 UNFIT = re.compile(r"[^A-Za-z0-9._@-]")
-"""What a namespace may not have."""
+"""Characters that a namespace must not contain."""
 DELIVERY = frozenset({"stream", "stream_options", "timeout"})
-"""How an answer was delivered makes no other question of it."""
+"""Parameters about delivery, which do not change what was asked."""
 Read = Callable[[Fields], Call | Reply]
 
 
@@ -41,7 +41,7 @@ READERS: Mapping[Format, Read] = {
     Format.helicone: helicone.call_of,
     Format.columns: columns.call_of,
 }
-_TOLD_BY: tuple[tuple[Format, Callable[[Fields], bool]], ...] = (
+_DETECTORS: tuple[tuple[Format, Callable[[Fields], bool]], ...] = (
     (Format.batch, lambda fields: batch_files.is_request(fields) or batch_files.is_reply(fields)),
     (Format.litellm, litellm.is_row),
     (Format.helicone, helicone.is_row),
@@ -50,15 +50,15 @@ _TOLD_BY: tuple[tuple[Format, Callable[[Fields], bool]], ...] = (
 
 
 def format_of(fields: Fields) -> Format:
-    return next((name for name, is_row in _TOLD_BY if is_row(fields)), Format.columns)
+    return next((name for name, is_row in _DETECTORS if is_row(fields)), Format.columns)
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
     """How rows are read.
 
-    columns: by the fields of `columns.NAMES`, the columns that hold them: `a.b` is `b` within `a`. namespace, model: of
-    rows that have none.
+    columns: for fields of `columns.NAMES`, the column that has them; `a.b` is `b` within `a`. namespace, model:
+    defaults for rows that have none.
     """
 
     format: Format = Format.auto
@@ -95,7 +95,7 @@ class Reading:
 
 
 def _at(fields: Fields, path: str) -> Any:
-    """The value of a column, or of a field within one."""
+    """The value of a column, or of a field nested in one."""
     if path in fields:
         return fields[path]
     value: Any = fields

@@ -1,4 +1,4 @@
-"""Tables and logs of one's own: columns by their usual names, or by those that `--column` gives.
+"""Custom tables and logs: columns by their usual names, or by those that `--column` gives.
 
 {"time": "2026-05-04T10:00:00Z", "model": "gpt-4o-mini", "text": "…", "answer": "…", "latency_ms": 812}
 {"time": 1777888800, "request": {"model": …, "messages": […]}, "response": {"choices": […], "usage": {…}}}
@@ -42,7 +42,7 @@ NAMES: Mapping[str, tuple[str, ...]] = {
     "completion_tokens": ("completion_tokens", "output_tokens"),
     "cost": ("cost", "cost_usd", "total_cost", "spend"),
 }
-"""Fields, and the columns that are looked for."""
+"""Fields, and the column names that are tried for each."""
 
 
 def call_of(fields: Fields) -> Call:
@@ -85,7 +85,7 @@ def _question(fields: Fields, request: Any, messages: Any, text: Any) -> Questio
         given = as_object(first(fields, NAMES["params"])) or {}
         return Question.from_body({"model": model, **_sampling(params), **given, "messages": found})
     if not isinstance(text, str) or not text.strip():
-        raise BadCall("neither request, messages nor text is in it: --column text=NAME names the column")
+        raise BadCall("it has no request, messages or text: --column text=NAME names the column")
     return Question(
         text,
         model=model,
@@ -100,7 +100,7 @@ SAMPLING = frozenset({
     "reasoning_effort", "response_format", "seed", "stop", "temperature", "tool_choice", "tools", "top_k", "top_p",
     "verbosity",
 })  # fmt: skip
-"""Of a row that is a request with other fields beside it: what shapes the answer, and is no field of the log."""
+"""In a row that mixes a request with other fields, the parameters that shape the answer."""
 
 
 def _sampling(fields: Fields) -> Fields:

@@ -1,4 +1,4 @@
-"""Fields as logs have them: JSON inside of texts, times in any unit, answers in any shape."""
+"""Reads fields as logs have them: JSON inside strings, times in any unit, answers in any shape."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -13,16 +13,16 @@ from askonce_worker.replay.calls import BadCall
 
 Fields = Mapping[str, Any]
 UNITS = ((1e17, 1e9), (1e14, 1e6), (1e11, 1e3))
-"""From which number on a time is in so many parts of a second."""
+"""From the first number on, a time is in such fractions of a second: nano-, micro- or milliseconds."""
 
 
 def first(fields: Fields, names: Iterable[str]) -> Any:
-    """The first of these that is there and not empty."""
+    """The first of these fields that exists and is not empty."""
     return next((value for name in names if (value := fields.get(name)) not in (None, "")), None)
 
 
 def opened(value: Any) -> Any:
-    """What a text holds that is JSON; anything else as it is."""
+    """The value of a JSON string; anything else unchanged."""
     if isinstance(value, str) and value.lstrip()[:1] in ("{", "["):
         try:
             return loads(value)
@@ -32,7 +32,7 @@ def opened(value: Any) -> Any:
 
 
 def as_object(value: Any) -> Fields | None:
-    """An object, or a text that holds one; None for anything else, and for an empty one."""
+    """An object, or one in a JSON string; None for anything else and for an empty one."""
     found = opened(value)
     return found if isinstance(found, Mapping) and found else None
 
@@ -53,7 +53,7 @@ def unix(value: Any) -> float | None:
 
 
 def number(value: Any) -> float | None:
-    """A finite number, or a text that is one."""
+    """A finite number, also from a string; None for anything else."""
     if isinstance(value, bool):
         return None
     try:
@@ -64,7 +64,7 @@ def number(value: Any) -> float | None:
 
 
 def between(asked: float | None, answered: float | None) -> float | None:
-    """Seconds, none below 0."""
+    """Seconds, at least 0; None if a time is missing."""
     return None if asked is None or answered is None else max(0.0, answered - asked)
 
 
@@ -75,7 +75,7 @@ def count(value: Any) -> int:
 
 
 def usage_of(prompt: int, completion: int, cached: int = 0) -> dict[str, Any] | None:
-    """As a chat completion has it; None if nothing was counted."""
+    """Usage in the form of a chat completion; None if no tokens were counted."""
     if not prompt and not completion:
         return None
     details = {"prompt_tokens_details": {"cached_tokens": cached}} if cached else {}
@@ -83,13 +83,14 @@ def usage_of(prompt: int, completion: int, cached: int = 0) -> dict[str, Any] | 
 
 
 def nano(value: Any) -> int | None:
-    """Billionths of an amount."""
+    """An amount in billionths; None if it is not one."""
     found = number(value)
     return None if found is None or not 0 <= found < 1e9 else to_nano(found)
 
 
 def answer_of(value: Any, model: str, usage: Fields | None) -> Fields | None:
-    """An answer as a chat completion, whatever the log has of it: a completion, a message, a text. None for none."""
+    """The answer as a chat completion, from a completion, a message or a text. None if there is none. Raises
+    BadCall."""
     found = opened(value)
     if found in (None, "", {}, []):
         return None if usage is None else {"choices": [], "usage": usage}
@@ -97,7 +98,7 @@ def answer_of(value: Any, model: str, usage: Fields | None) -> Fields | None:
         try:
             body = completion_of(dict(found))
         except ValueError as error:
-            raise BadCall("its answer is no chat completion") from error
+            raise BadCall("its answer is not a chat completion") from error
         return body if body.get("usage") or usage is None else {**body, "usage": usage}
     return text_body(_text_of(found), model=model, usage=usage)
 

@@ -33,7 +33,7 @@ def call_of(fields: Fields) -> Call:
     if body is None:
         raise BadCall("it has no request_body: export with --include-body")
     if not isinstance(body.get("messages"), list):
-        raise NoCall(f"requests of {path}" if path and CHAT not in path else "requests that are no chat")
+        raise NoCall(f"requests of {path}" if path and CHAT not in path else "requests other than chat completions")
     asked, ms = unix(fields.get("request_created_at")), number(first(fields, ("delay_ms", "latency")))
     model = body.get("model") or first(fields, MODEL)
     counted = usage_of(count(fields.get("prompt_tokens")), count(fields.get("completion_tokens")))

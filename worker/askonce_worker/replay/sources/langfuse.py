@@ -1,4 +1,4 @@
-"""Langfuse's exports: observations of the type GENERATION, from blob storage, the page or the API.
+"""Langfuse's exports: observations of type GENERATION, from blob storage, the UI or the API.
 
 Blob storage has `start_time`, `provided_model_name`, `usage_details`, …; the page and the API `startTime`, `model`,
 `usageDetails`, …. `input` and `output` are texts that may hold JSON.
@@ -43,7 +43,7 @@ def call_of(fields: Fields) -> Call:
     """Raises BadCall, NoCall."""
     kind, model = str(fields.get("type") or "GENERATION"), first(fields, MODEL)
     if kind.upper() != "GENERATION":
-        raise NoCall(f"observations of the type {kind}")
+        raise NoCall(f"observations of type {kind}")
     if fields.get("level") == "ERROR":
         raise NoCall("failed calls")
     asked = unix(first(fields, START))
@@ -73,7 +73,7 @@ def _request(fields: Fields) -> dict[str, Any]:
 
 
 def _usage(details: Fields) -> dict[str, Any] | None:
-    """`input` leaves out what has a key of its own, such as the cached tokens."""
+    """`input` excludes tokens with their own key, such as cached ones, so all are added up."""
     read = sum(count(value) for name, value in details.items() if name.startswith(("input", "cache_")))
     written = sum(count(value) for name, value in details.items() if name.startswith("output"))
     return usage_of(read, written, sum(count(details.get(name)) for name in CACHED))

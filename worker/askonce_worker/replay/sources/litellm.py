@@ -1,6 +1,6 @@
-"""LiteLLM's spend logs: rows of `LiteLLM_SpendLogs`, as the table or `/spend/logs` has them.
+"""LiteLLM's spend logs: rows of `LiteLLM_SpendLogs`, from the table or from `/spend/logs`.
 
-The prompt of a chat completion stands in `proxy_server_request`, and only where `store_prompts_in_spend_logs` is set.
+The prompt of a chat completion is in `proxy_server_request`, and only if `store_prompts_in_spend_logs` is set.
 """
 
 from typing import Any
@@ -22,7 +22,7 @@ from askonce_worker.replay.sources.fields import (
 
 CALLS = frozenset({"", "completion", "acompletion"})
 TRUNCATED = "litellm_truncated"
-"""Stands in a text that was too long for the table."""
+"""Marks a text that was too long for the table."""
 
 
 def is_row(fields: Fields) -> bool:
@@ -38,7 +38,7 @@ def call_of(fields: Fields) -> Call:
         raise NoCall("failed calls")
     request = _request(fields)
     if TRUNCATED in str(request["messages"]):
-        raise BadCall("LiteLLM has cut its prompt: MAX_STRING_LENGTH_PROMPT_IN_DB sets how much is kept")
+        raise BadCall("LiteLLM truncated its prompt: MAX_STRING_LENGTH_PROMPT_IN_DB sets how much is kept")
     asked = unix(fields.get("startTime"))
     ms = number(fields.get("request_duration_ms"))
     counted = usage_of(count(fields.get("prompt_tokens")), count(fields.get("completion_tokens")))
@@ -57,7 +57,7 @@ def _request(fields: Fields) -> dict[str, Any]:
     model = body.get("model") or fields.get("model_group") or fields.get("model")
     messages = body.get("messages") or opened(fields.get("messages"))
     if not isinstance(messages, list) or not messages:
-        raise BadCall("it has no prompt: LiteLLM keeps them where store_prompts_in_spend_logs is set")
+        raise BadCall("it has no prompt: LiteLLM stores prompts only if store_prompts_in_spend_logs is set")
     unasked = {"proxy_server_request", "litellm_metadata", "metadata", "secret_fields"}
     return {
         **{name: value for name, value in body.items() if name not in unasked},
