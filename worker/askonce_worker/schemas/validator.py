@@ -40,7 +40,7 @@ class AnswerValidator:
         self._refused: OrderedDict[bytes, str | None] = OrderedDict()
 
     def start(self) -> None:
-        """Start the process before the first validation, which would otherwise wait a tenth of a second for it."""
+        """Start the process ahead of the next validation, which would otherwise wait a tenth of a second for it."""
         with suppress(OSError):  # the first validation tries again, and reports the error
             self._process = self._process or ValidatorProcess()
 
@@ -84,10 +84,12 @@ class AnswerValidator:
                 return self._process.ask(request)
             except Ended:
                 if self._end() == OUT_OF_TIME:
-                    return None
+                    break
             except OSError as error:
                 self._end()
+                self.start()
                 raise NotValidated("this worker cannot check answers at the moment") from error
+        self.start()
         return None
 
     def _end(self) -> int | None:

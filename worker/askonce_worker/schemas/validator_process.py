@@ -30,10 +30,10 @@ class ValidatorProcess:
                 start_new_session=True,
             )
         self._replies: BinaryIO = self._socket.makefile("rb")
-        self._socket.settimeout(WALL_SECONDS)
 
     def ask(self, request: bytes) -> bytes:
         """Raises TimeoutError and Ended."""
+        self._socket.settimeout(WALL_SECONDS)
         try:
             self._socket.sendall(request)
             reply = self._replies.readline()
