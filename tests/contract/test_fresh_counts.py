@@ -13,6 +13,7 @@ from askonce.contract.keys import Keys
 from askonce.errors import QueueFull
 from askonce.operator.admin import Admin
 from askonce_worker.answering.ports import Finished
+from askonce_worker.cache import fresh_counts
 from askonce_worker.cache.publisher import Publisher
 from askonce_worker.providers.call_counts import CallCounts
 from support.delivering import deliver
@@ -34,9 +35,8 @@ async def call_report(scripts, worker, number, counts):  # noqa: F811
     await deliver(scripts.redis, scripts.keys, tally=tally)
 
 
-async def test_a_worker_that_is_killed_at_once_has_counted_what_it_published(scripts, admin):  # noqa: F811
-    counts, question = CallCounts(), Question("?", model="m", namespace="n", job_id="a")
-    publisher = Publisher(
+def publisher_of(scripts, counts):  # noqa: F811
+    return Publisher(
         scripts.redis,
         scripts.keys,
         worker="killed",
@@ -47,6 +47,11 @@ async def test_a_worker_that_is_killed_at_once_has_counted_what_it_published(scr
         outbox_max=0,
         compress=True,
     )
+
+
+async def test_a_worker_that_is_killed_at_once_has_counted_what_it_published(scripts, admin):  # noqa: F811
+    counts, question = CallCounts(), Question("?", model="m", namespace="n", job_id="a")
+    publisher = publisher_of(scripts, counts)
     await scripts.submit("a", namespace="n", prints=[question.fingerprint])
     counts.called(question)
     body = text_body("said", model="m", usage={"prompt_tokens": 5, "completion_tokens": 2})
@@ -55,6 +60,21 @@ async def test_a_worker_that_is_killed_at_once_has_counted_what_it_published(scr
     assert (totals[b"semantic|n|m"], totals[b"saved_in|n|m"], totals[b"calls|n|m"]) == (1, 5, 1)
     await publisher.aclose()
     assert await admin.totals() == totals
+
+
+async def test_many_answers_are_counted_before_the_second_is_over(scripts, monkeypatch):  # noqa: F811
+    monkeypatch.setattr(fresh_counts, "PERIOD", 3600)
+    monkeypatch.setattr(fresh_counts, "MANY", 3)
+    publisher, total = publisher_of(scripts, CallCounts()), scripts.keys.stats("total")
+    for name in "abc":
+        assert not await scripts.redis.exists(total)
+        question = Question("?", model="m", namespace="n", job_id=name)
+        await scripts.submit(name, namespace="n", prints=[question.fingerprint])
+        await publisher.send([Finished(question, Answer(name, "answered", "exact", body=text_body("said", model="m")))])
+    while not await scripts.redis.exists(total):
+        await asyncio.sleep(0.01)
+    assert await scripts.redis.hget(total, "exact|n|m") == b"3"
+    await publisher.aclose()
 
 
 async def test_a_report_that_comes_again_after_it_was_counted_counts_once(scripts):  # noqa: F811

@@ -8,9 +8,14 @@ local SMALL = 65536 -- bytes: almost all records have fewer, and one command rea
 local after = string.len('{"fingerprint":"') + 43 + string.len('",')
 local most = tonumber(ARGV[3])
 local left = most
+local tails = {}
 
-local function with_listener(marker)
-  local head, names = string.match(marker, '^(.*),"listeners":%[(.*)%]}$')
+-- The rest of a marker after the fingerprint is the same for all questions of a chunk, so it is parsed once.
+local function with_listener(tail)
+  if string.find(tail, '"' .. ARGV[2] .. '"', 1, true) then
+    return tail
+  end
+  local head, names = string.match(tail, '^(.*),"listeners":%[(.*)%]}$')
   local listeners = {}
   for name in string.gmatch(names or '', '"([^"]+)"') do
     listeners[#listeners + 1] = name
@@ -19,7 +24,15 @@ local function with_listener(marker)
   while #listeners > LISTENERS do
     table.remove(listeners, 1)
   end
-  return (head or string.sub(marker, 1, -2)) .. ',"listeners":["' .. table.concat(listeners, '","') .. '"]}'
+  return (head or string.sub(tail, 1, -2)) .. ',"listeners":["' .. table.concat(listeners, '","') .. '"]}'
+end
+
+local function listen(key, marker)
+  local tail = string.sub(marker, after + 1)
+  tails[tail] = tails[tail] or with_listener(tail)
+  if tails[tail] ~= tail then
+    redis.call('SET', key, string.sub(marker, 1, after) .. tails[tail], 'KEEPTTL')
+  end
 end
 
 local function look(key)
@@ -39,8 +52,8 @@ local function look(key)
     left = left - size
     return record
   end
-  if ARGV[2] ~= '' and not string.find(record, '"' .. ARGV[2] .. '"', after, true) then
-    redis.call('SET', key, with_listener(record), 'KEEPTTL')
+  if ARGV[2] ~= '' then
+    listen(key, record)
   end
   return ''
 end

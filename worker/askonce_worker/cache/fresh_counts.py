@@ -1,6 +1,7 @@
 """Counts published answers once a second: publishing itself only leaves a note, with one command instead of a dozen."""
 
 import asyncio
+import contextlib
 
 import structlog
 from redis.asyncio import Redis
@@ -14,6 +15,8 @@ log = structlog.get_logger()
 
 COUNT_FRESH = Script("askonce", "count_fresh")
 PERIOD = 1.0
+MANY = 1000
+"""Answers of this worker that are counted at once: a script that counts more delays other clients of Redis."""
 
 
 class FreshCounts:
@@ -22,12 +25,15 @@ class FreshCounts:
     def __init__(self, redis: Redis, keys: Keys) -> None:
         self._redis = redis
         self._keys = keys
-        self._noted = False
+        self._noted = 0
+        self._many = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
-    def noted(self, anything: bool) -> None:
-        """anything: whether there is something to count."""
-        self._noted = self._noted or anything
+    def noted(self, notes: int) -> None:
+        """notes: how many answers there are to count, and reports of calls."""
+        self._noted += notes
+        if self._noted >= MANY:
+            self._many.set()
         if self._noted and (self._task is None or self._task.done()):
             self._task = asyncio.create_task(self._count_all())
 
@@ -42,18 +48,22 @@ class FreshCounts:
 
     async def _count_all(self) -> None:
         while self._noted:
-            await asyncio.sleep(PERIOD)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(PERIOD):
+                    await self._many.wait()
             try:
                 await self._count()
             except TROUBLE as error:
                 log.warning("counts.not_taken", error=type(error).__name__)
+                await asyncio.sleep(PERIOD)
 
     async def _count(self) -> None:
-        self._noted = False
+        noted, self._noted = self._noted, 0
+        self._many.clear()
         keys = self._keys
         names = [keys.stats("fresh"), keys.stats("total"), keys.touched]
         try:
             await COUNT_FRESH(self._redis, names, [keys.stats("hour:"), keys.tally("")])
         except BaseException:
-            self._noted = True
+            self._noted += noted
             raise

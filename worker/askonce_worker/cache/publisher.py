@@ -157,7 +157,7 @@ class Publisher:
             for job in batch.ends:
                 job.end.under_way = False
         self._counts.taken(report)
-        self._fresh.noted(bool(batch.items or report.counts))
+        self._fresh.noted(len(batch.items) + bool(report.counts))
         for job, ended in zip(batch.ends, replies.ended, strict=True):
             job.end.done = bool(ended)
         for parcel in batch.parcels:
