@@ -121,7 +121,7 @@ async def test_a_file_that_is_gone_fails_its_batch_at_the_end_of_the_window(
     async with run():
         found = await end_of(batches, batch)
     assert [each["code"] for each in found.errors] == ["file_not_found"]
-    assert any("going on in" in each for each in caplog.messages)
+    assert any("continuing in" in each for each in caplog.messages)
 
 
 async def test_a_batch_whose_file_is_gone_can_be_cancelled_before_it_is_checked(made, batches, run, blobs, monkeypatch):

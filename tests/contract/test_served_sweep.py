@@ -100,7 +100,7 @@ async def test_an_upload_that_takes_longer_than_its_bytes_are_kept_is_no_file(st
         [[member]] = await store.pipeline([("ZRANGE", keys.expiries, 0, -1)])
         await store.pipeline([("ZADD", keys.expiries, 1, member)])
 
-    with pytest.raises(OSError, match="to be written"):
+    with pytest.raises(OSError, match="took over"):
         await files.upload("n", "in.jsonl", "batch", slow(), lifetime=None)
     assert await files.page("n", purpose=None, after=None, limit=10, newest_first=True) == ([], False)
     assert await blobs.names("files") == []

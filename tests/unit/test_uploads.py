@@ -34,7 +34,7 @@ class Tenants:
 class Files:
     most, count, room = 1000, 3, True
 
-    async def look_for_room(self, namespace):
+    async def check_room(self, namespace):
         if not self.room:
             raise TooMany
 

@@ -52,7 +52,7 @@ class FileRoutes:
             )
         self._uploads += 1
         try:
-            await self._files.look_for_room(namespace)
+            await self._files.check_room(namespace)
             async with uploaded(request, self._files.most) as form:
                 record = await self._keep(namespace, form)
         except TooLarge:

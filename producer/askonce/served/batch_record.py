@@ -1,4 +1,4 @@
-"""A batch as Redis knows it: a hash, of which a server that runs it changes the state."""
+"""A batch's record in Redis: a hash whose state the server that runs the batch changes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ import orjson
 from askonce.readable import read_json
 
 FORMAT = b"1"
-"""Of the record. A release reads its own and the older ones."""
+"""Version of the record. A release reads its own version and older ones."""
 TIMES = (
     "in_progress",
     "finalizing",
@@ -24,7 +24,7 @@ TEXTS = ("id", "namespace", "endpoint", "input_file_id", "window", "status")
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
-    """What a batch asks of askonce, for all its lines. output_lifetime: seconds."""
+    """askonce's own options of a batch, for all its lines. output_lifetime: seconds."""
 
     cache: str = "use"
     tier: str | None = None
@@ -33,9 +33,10 @@ class Wishes:
 
 @dataclass(frozen=True, slots=True)
 class BatchRecord:
-    """key: the name of the one that it came with; '' if nobody needed one.
+    """A batch.
 
-    times: by the status that began then; Unix s. counts: total, completed, failed. errors: as OpenAI's.
+    key: name of the access key that created it; '' if none was needed. times: by status, when it began, in Unix s.
+    counts: total, completed, failed. errors: in OpenAI's format.
     """
 
     id: str
@@ -56,7 +57,7 @@ class BatchRecord:
     error_file_id: str | None = None
 
     def shown(self) -> Mapping[str, Any]:
-        """As OpenAI's API shows a batch."""
+        """The batch in the format of OpenAI's API."""
         return {
             "id": self.id,
             "object": "batch",
@@ -76,7 +77,7 @@ class BatchRecord:
 
 
 def first_fields(record: BatchRecord) -> dict[str, str | bytes | int]:
-    """What a new batch has in Redis; the script adds its times."""
+    """The fields of a new batch in Redis; the script adds its times."""
     wishes = {name: getattr(record.wishes, name) for name in ("cache", "tier", "output_lifetime")}
     return {
         "format": FORMAT,
@@ -93,7 +94,7 @@ def first_fields(record: BatchRecord) -> dict[str, str | bytes | int]:
 
 
 def read_batch(reply: Mapping[bytes, bytes] | list[bytes]) -> BatchRecord | None:
-    """HGETALL's reply. None for what is gone, or cannot be read by this release."""
+    """Read HGETALL's reply. None if the batch is gone or this release cannot read it."""
     fields = reply if isinstance(reply, Mapping) else dict(zip(reply[::2], reply[1::2], strict=True))
     if fields.get(b"format") != FORMAT:
         return None

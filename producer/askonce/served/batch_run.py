@@ -1,4 +1,4 @@
-"""One batch, from its check to its end: the holder of its lease continues where the last one stopped."""
+"""One batch, from validation to its end: the holder of its lease continues where the last holder stopped."""
 
 import asyncio
 import logging
@@ -31,15 +31,15 @@ log = logging.getLogger("askonce")
 
 IN_FLIGHT = 5000
 SAVED_EVERY = 5.0
-"""Seconds between two parts."""
+"""Seconds between parts."""
 LAST = 60.0
-"""Seconds that calls under way have once a batch is cancelled or its window has ended: they are paid for."""
+"""Seconds for calls in flight to finish once a batch is cancelled or its window has ended, since they are paid for."""
 GONE = b'[{"code":"file_not_found","message":"the input file is gone","param":"input_file_id","line":null}]'
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What the check has found out, as it is kept beside the parts. last: the number of the last line."""
+    """The result of the validation, stored beside the parts. last: the number of the last line."""
 
     last: int
     templates: Templates
@@ -49,7 +49,7 @@ class Plan:
 
 
 class BatchRun:
-    """model: of requests that name none. most: lines of a batch. now: Unix s of Redis's clock."""
+    """model: for requests that name none. most: maximum lines of a batch. now: Redis's clock in Unix s."""
 
     def __init__(
         self,
@@ -74,15 +74,15 @@ class BatchRun:
         )
 
     async def all(self) -> None:
-        """Raises OSError, LeaseLost, AskOnceError: then it is gone on with later."""
+        """Run the batch to its end. Raises OSError, LeaseLost or AskOnceError if it has to be continued later."""
         try:
             await self._paying.look()
             await self._to_its_end()
         except FileNotFoundError as error:
             if not self._is_over and self._lease.status != "cancelling":
-                # no file of an open batch is ever deleted: the place may be another for a while
-                raise OSError(f"{error.filename or error} is not there") from error
-            log.warning("%s: %s is not there", self._lease.record.id, error.filename or error)
+                # Files of open batches are never deleted, so the store may be temporarily unmounted.
+                raise OSError(f"{error.filename or error} is missing") from error
+                log.warning("%s: %s is missing", self._lease.record.id, error.filename or error)
             await self._lease.advance("failed", ended=True, errors=GONE)
 
     async def _to_its_end(self) -> None:
@@ -97,11 +97,11 @@ class BatchRun:
         if not ledger.is_written:
             raise OSError("answers are not written yet")
         if status == "completed" and await self._lease.advance("finalizing") == "cancelling":
-            status = "cancelled"  # after its last answer
+            status = "cancelled"  # it was cancelled after its last answer
         await Results(self._blobs, self._files, self._lease, ledger).write(status)
 
     def _ended_before(self) -> str | None:
-        """How the batch has ended while another server ran it, or none."""
+        """The status in which the batch already ended, possibly on another server; None if it has not."""
         known = {"cancelling": "cancelled", "finalizing": "completed"}.get(self._lease.status)
         return known or ("expired" if self._is_over else None)
 
@@ -128,7 +128,7 @@ class BatchRun:
         return f"{folder_of(self._lease.record.id)}/plan.json"
 
     async def _plan(self) -> Plan:
-        """One that was cancelled before its check has none: then nothing of it was asked."""
+        """An empty plan if the batch was cancelled before its validation: then nothing was asked."""
         try:
             record = read_json(b"".join([block async for block in self._blobs.read(self._place)]))
         except FileNotFoundError:
@@ -138,7 +138,7 @@ class BatchRun:
         return Plan(record["last"], loaded(record["templates"]))
 
     async def _answer(self, ledger: PartLedger, plan: Plan) -> str:
-        """How the batch has ended."""
+        """Ask the remaining lines. Returns the status in which the batch ends."""
         record = self._lease.record
         source = Undone(self._read(), record.input_file_id, ledger, self._form, plan.templates, self._paying)
         run = Run(
@@ -163,7 +163,7 @@ class BatchRun:
         return status
 
     async def _ended(self, running: "asyncio.Task[None]") -> str:
-        """What comes first."""
+        """The status of whichever comes first: the last answer, a cancellation, or the end of the window."""
         others = [asyncio.create_task(self._lease.cancelled.wait()), asyncio.create_task(self._paying.watch())]
         try:
             left = max(0.0, self._until - asyncio.get_running_loop().time())

@@ -13,17 +13,17 @@ CREATE, CANCEL = (Script("askonce.served", name) for name in ("create_served", "
 ID = re.compile(r"batch_[0-9a-f]{24}")
 TOGETHER = 100
 LONGEST = 14 * 86_400
-"""Seconds of a window: a question has a deadline, and a worker's settings of its own for it."""
+"""Maximum completion window in seconds, because questions have deadlines, which workers' settings limit."""
 
 
 class TooMany(Exception):
-    """A namespace has as many open batches, or files, as it may."""
+    """A namespace has reached its limit of open batches or files."""
 
 
 class Batches:
-    """kept: seconds after its end for which a batch is known. most: open ones of a namespace.
+    """kept: seconds for which an ended batch is kept. most: maximum open batches per namespace.
 
-    All raise StoreUnreachable.
+    All methods raise StoreUnreachable.
     """
 
     def __init__(self, store: Store, keys: ServedKeys, *, kept: int, most: int) -> None:
@@ -31,7 +31,7 @@ class Batches:
         self._store, self._keys, self._kept = store, keys, kept
 
     async def create(self, record: BatchRecord, *, seconds: int) -> BatchRecord | None:
-        """A new one, with its times; None if its file is gone. seconds: of its window. Raises TooMany."""
+        """The new batch, with its times; None if its file is gone. seconds: its window. Raises TooMany."""
         keys, space = self._keys, record.namespace
         fields = [part for pair in first_fields(record).items() for part in pair]
         call = ScriptCall(
@@ -59,14 +59,14 @@ class Batches:
         return read_batch(reply)
 
     async def cancel(self, namespace: str, name: str) -> str:
-        """Its status afterwards; '' if there is none."""
+        """Returns the batch's status afterwards; '' if there is no such batch."""
         if not ID.fullmatch(name):
             return ""
         status: bytes = await self._store.script(CANCEL, [self._keys.batch(namespace, name)], [])
         return status.decode()
 
     async def page(self, namespace: str, *, after: str | None, limit: int) -> tuple[list[BatchRecord], bool]:
-        """The newest ones, or those older than one; and whether there are more."""
+        """A page of batches, newest first, starting after `after`; and whether there are more."""
         index, begin, found = self._keys.batches(namespace), 0, list[BatchRecord]()
         if after is not None:
             [at] = await self._store.pipeline([("ZREVRANK", index, after)])
@@ -86,7 +86,7 @@ class Batches:
 
 
 async def open_batches(store: Store, keys: ServedKeys, namespace: str) -> list[BatchRecord]:
-    """Those of a namespace that have not ended."""
+    """The batches of a namespace that have not ended."""
     [names] = await store.pipeline([("ZRANGE", keys.open(namespace), 0, -1)])
     if not names:
         return []

@@ -1,45 +1,45 @@
-"""Where the bytes of files are: a directory, or a bucket that speaks S3."""
+"""Storage for the bytes of files: a directory or an S3-compatible bucket."""
 
 from collections.abc import AsyncIterator, Sequence
 from typing import Protocol
 
 BLOCK = 1024 * 1024
-"""Bytes, about, that are read and written at a time."""
+"""Approximate number of bytes that are read and written at a time."""
 S3 = "s3://"
 
 
 class Blobs(Protocol):
-    """Names are made of letters, digits and `/ - . _`, below `files/` and `parts/`.
+    """Names consist of letters, digits and `/ - . _`, and begin with `files/` or `parts/`.
 
-    All raise OSError where the place cannot be reached.
+    All methods raise OSError if the store cannot be reached.
     """
 
     async def write(self, name: str, data: bytes | AsyncIterator[bytes]) -> None:
-        """Puts it there whole, or not at all. What was there under this name is replaced."""
+        """Write it completely or not at all, replacing any previous content."""
 
     def read(self, name: str) -> AsyncIterator[bytes]:
         """Raises FileNotFoundError."""
         ...
 
     async def names(self, folder: str, *, older: float = 0.0) -> list[str]:
-        """All in a folder and below, sorted. older: those alone that were written so many seconds ago."""
+        """All names in a folder and below, sorted. older: only those written at least this many seconds ago."""
         ...
 
     async def delete(self, names: Sequence[str]) -> None:
-        """Those that are not there count as deleted."""
+        """Delete them. Missing ones are ignored."""
 
     async def tidy(self, older: float) -> None:
-        """Deletes what was left half-written so many seconds ago."""
+        """Delete unfinished writes that are at least this many seconds old."""
 
 
 def open_blobs(place: str) -> Blobs:
     """place: a directory, or `s3://bucket/prefix`. Raises ValueError."""
     if place.startswith(S3):
         try:
-            from askonce.served.bucket import Bucket  # noqa: PLC0415 - an extra of the package
+            from askonce.served.bucket import Bucket  # noqa: PLC0415 - needs an optional extra
         except ModuleNotFoundError as error:
             raise ValueError(f"{error.name} is not installed: pip install 'askonce[s3]'") from error
         return Bucket(place)
-    from askonce.served.directory import Directory  # noqa: PLC0415 - the other one needs none of it
+    from askonce.served.directory import Directory  # noqa: PLC0415 - not needed for a bucket
 
     return Directory(place)

@@ -1,4 +1,4 @@
-"""Files in a bucket of S3, or of anything that speaks as it does. Who may, and where it is: variables `AWS_…`."""
+"""Files in an S3 bucket, or one that is compatible with S3. Credentials and endpoint come from variables `AWS_…`."""
 
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
@@ -10,9 +10,9 @@ from obstore.store import S3Store
 from askonce.served.blobs import BLOCK, S3
 
 PART = 8 * 1024 * 1024
-"""Bytes of a part of an upload: S3 takes 10,000 of them."""
+"""Bytes per part of an upload, of which S3 allows 10,000."""
 AT_ONCE = 2
-"""Parts under way."""
+"""Parts uploaded concurrently."""
 
 
 class Bucket:
@@ -21,7 +21,7 @@ class Bucket:
     def __init__(self, url: str) -> None:
         bucket, _, prefix = url.removeprefix(S3).partition("/")
         if not bucket:
-            raise ValueError(f"{url}: it is s3://BUCKET/PREFIX")
+            raise ValueError(f"{url}: must be s3://BUCKET/PREFIX")
         try:
             self._store = S3Store(bucket, prefix=prefix or None)
         except BaseError as error:
@@ -61,9 +61,10 @@ class Bucket:
                 raise OSError(_words(error)) from error
 
     async def tidy(self, older: float) -> None:
-        """S3 shows nobody what is half-written. A rule of the bucket clears it away: AbortIncompleteMultipartUpload."""
+        """Does nothing: S3 does not list unfinished uploads. The bucket's AbortIncompleteMultipartUpload rule deletes
+        them."""
 
 
 def _words(error: BaseError) -> str:
-    """Its first line: the others are of the library's insides."""
+    """The first line: the others are internals of the library."""
     return str(error).partition("\n")[0]

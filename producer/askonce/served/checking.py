@@ -1,4 +1,4 @@
-"""Checks a whole input before any of it is asked: a batch fails for whatever OpenAI's Batch API refuses."""
+"""Validates the whole input before any of it is asked: a batch fails for what OpenAI's Batch API rejects."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -16,16 +16,16 @@ from askonce.templates.find_templates import find_templates
 from askonce.templates.template import Templates
 
 SHOWN = 100
-"""Errors that are listed."""
+"""Maximum number of errors that are listed."""
 PACKED = "the file is compressed (gzip or zstd): a batch requires plain JSON lines"
 OWN = "askonce"
 Fault = tuple[str, str, str | None]
-"""Code, message and parameter, in OpenAI's words where it has some."""
+"""Code, message and parameter, worded as OpenAI does where it has such an error."""
 
 
 @dataclass
 class Checked:
-    """lines: of the input that are not blank. last: the number of the last one. errors: as OpenAI's."""
+    """lines: number of non-blank lines. last: the number of the last one. errors: in OpenAI's format."""
 
     lines: int = 0
     last: int = 0
@@ -33,7 +33,7 @@ class Checked:
     sample: Reservoir = field(default_factory=Reservoir)
 
     def templates(self, form: Form) -> Templates:
-        """What the lines have in common, by a sample of them."""
+        """The lines' templates, found in a sample."""
         lines = (read_line(0, raw, form) for raw in self.sample.sample)
         return find_templates([line.question for line in lines if line.question is not None])
 
@@ -44,7 +44,7 @@ class Checked:
 
 
 async def check(blocks: AsyncIterator[bytes], name: str, *, endpoint: str, most: int) -> Checked:
-    """most: lines, blank ones too. Raises OSError."""
+    """most: maximum number of lines, including blank ones. Raises OSError."""
     found, ids = Checked(), Journal(None)
     try:
         async for block in divided(_plain(blocks), name):
@@ -69,7 +69,8 @@ async def check(blocks: AsyncIterator[bytes], name: str, *, endpoint: str, most:
 
 
 async def _plain(blocks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """Raises ValueError for what is packed, before it is unpacked: a few bytes may become any number."""
+    """The blocks. Raises ValueError for compressed data before it is decompressed: a few bytes may expand without
+    end."""
     first = b""
     async for block in blocks:
         first += block[: LONGEST_MARK - len(first)]
@@ -86,7 +87,7 @@ def _fault(raw: RawLine, endpoint: str, ids: Journal) -> Fault | None:
     except (ValueError, RecursionError):
         return "invalid_json_line", "This line is not parseable as valid JSON.", None
     if not isinstance(record, dict):
-        return "invalid_json_line", "This line is no JSON object.", None
+        return "invalid_json_line", "This line is not a JSON object.", None
     for param in ("custom_id", "method", "url", "body"):
         if record.get(param) is None:
             return "missing_required_parameter", f"Missing required parameter: '{param}'.", param
@@ -95,15 +96,15 @@ def _fault(raw: RawLine, endpoint: str, ids: Journal) -> Fault | None:
 
 def _wrong(record: dict[str, Any], endpoint: str) -> Fault | None:
     if not isinstance(record["custom_id"], str) or not record["custom_id"]:
-        return "invalid_type", "custom_id must be a non-empty text", "custom_id"
+        return "invalid_type", "custom_id must be a non-empty string", "custom_id"
     if record["method"] != "POST":
         return "invalid_method", "the method of a request must be POST", "method"
     if record["url"] != endpoint:
         return "url_mismatch", f"the URL of this request is not the batch's endpoint, {endpoint}", "url"
     if not isinstance(record["body"], dict):
-        return "invalid_type", "body is an object", "body"
+        return "invalid_type", "body must be an object", "body"
     if OWN in record["body"]:
-        return "unknown_parameter", f"{OWN} stands in the body of the batch, for all its lines", f"body.{OWN}"
+        return "unknown_parameter", f"{OWN} belongs in the body of the batch, for all its lines", f"body.{OWN}"
     return None
 
 

@@ -1,4 +1,4 @@
-"""Files in a directory. Several machines may share it, over a network file system that renames atomically."""
+"""Files in a directory. Several machines may share it over a network file system with atomic renames."""
 
 import asyncio
 import os
@@ -13,15 +13,15 @@ from typing import IO
 from askonce.served.blobs import BLOCK
 
 UNFINISHED = "."
-"""What is still being written has a name that begins so."""
+"""Prefix of the names of files that are still being written."""
 FOLDERS = ("files", "parts")
 
 
 class Directory:
-    """Raises ValueError if it is not there and cannot be made.
+    """Raises ValueError if the directory does not exist and cannot be created.
 
-    Its folders are made now, and never again: where they are missing later, it is another place that stands here, such
-    as the mount point of a volume that is away.
+    Its folders are created only here. If they are missing later, something else is at this path, such as the mount
+    point of an unmounted volume.
     """
 
     def __init__(self, place: str) -> None:
@@ -43,23 +43,23 @@ class Directory:
                 else:
                     async for block in data:
                         await asyncio.to_thread(file.write, block)
-                await asyncio.to_thread(_onto_disk, file)
+                await asyncio.to_thread(_sync, file)
             await asyncio.to_thread(_rename, unfinished, path)
         except BaseException:
             unfinished.unlink(missing_ok=True)
             raise
 
     def _begin(self, path: Path) -> IO[bytes]:
-        self._look()
+        self._check_mounted()
         path.parent.mkdir(exist_ok=True)
         try:
             return path.open("xb")
-        except FileNotFoundError as error:  # who emptied the folder took it away: nothing that is read is missing
-            raise OSError(f"{path.parent} is gone again") from error
+        except FileNotFoundError as error:  # another process removed the emptied folder; this is not a missing input
+            raise OSError(f"{path.parent} was removed meanwhile") from error
 
-    def _look(self) -> None:
+    def _check_mounted(self) -> None:
         if not all(folder.is_dir() for folder in self._folders):
-            raise OSError(f"{self._root} is not as it was: is its volume mounted?")
+            raise OSError(f"{self._root} has lost its folders: is its volume mounted?")
 
     async def read(self, name: str) -> AsyncIterator[bytes]:
         with await asyncio.to_thread(self._open, name) as file:
@@ -70,7 +70,7 @@ class Directory:
         try:
             return (self._root / name).open("rb", buffering=0)
         except FileNotFoundError:
-            self._look()
+            self._check_mounted()
             raise
 
     async def names(self, folder: str, *, older: float = 0.0) -> list[str]:
@@ -78,8 +78,8 @@ class Directory:
         return sorted(path.relative_to(self._root).as_posix() for path in found if not _is_unfinished(path))
 
     def _files(self, folder: str, older: float) -> list[Path]:
-        """What is being written, too."""
-        self._look()
+        """Includes files that are still being written."""
+        self._check_mounted()
         found = [path for path in (self._root / folder).rglob("*") if path.is_file()]
         return [path for path in found if _age(path) >= older] if older else found
 
@@ -87,11 +87,11 @@ class Directory:
         await asyncio.to_thread(self._delete, [self._root / name for name in names])
 
     def _delete(self, paths: Sequence[Path]) -> None:
-        self._look()
+        self._check_mounted()
         for path in paths:
             path.unlink(missing_ok=True)
         for folder in {path.parent for path in paths} - self._folders:
-            with suppress(OSError):  # there is more in it
+            with suppress(OSError):  # it is not empty
                 folder.rmdir()
 
     async def tidy(self, older: float) -> None:
@@ -104,14 +104,14 @@ def _is_unfinished(path: Path) -> bool:
 
 
 def _age(path: Path) -> float:
-    """Seconds; none where it is gone meanwhile."""
+    """Seconds; 0 if it has been deleted meanwhile."""
     try:
         return time.time() - path.stat().st_mtime
     except FileNotFoundError:
         return 0.0
 
 
-def _onto_disk(file: IO[bytes]) -> None:
+def _sync(file: IO[bytes]) -> None:
     file.flush()
     os.fsync(file.fileno())
 

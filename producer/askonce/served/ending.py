@@ -10,7 +10,7 @@ PATIENCE = 15.0
 
 
 async def ended(*tasks: "asyncio.Task[Any]") -> None:
-    """Cancels tasks, and again those that take too long to end."""
+    """Cancel the tasks, and cancel again those that have not ended in time."""
     for task in tasks:
         task.cancel()
     if tasks:

@@ -1,4 +1,4 @@
-"""A file as Redis knows it: all but its bytes."""
+"""A file's record in Redis: everything but its bytes."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -9,12 +9,12 @@ import orjson
 from askonce.readable import read_object, text_of, time_of
 
 FORMAT = 1
-"""Of the record. A release reads its own and the older ones."""
+"""Version of the record. A release reads its own version and older ones."""
 
 
 @dataclass(frozen=True, slots=True)
 class FileRecord:
-    """size: bytes. created_at, expires_at: Unix s. fence: of the lease under which it was written; 0 for an upload."""
+    """size: bytes. created_at, expires_at: Unix s. fence: that of the lease that wrote it; 0 for an upload."""
 
     id: str
     namespace: str
@@ -30,7 +30,7 @@ class FileRecord:
         return blob_of(self.id) if not self.fence else f"{versions_of(self.id)}/{self.fence:06}"
 
     def shown(self) -> Mapping[str, Any]:
-        """As OpenAI's API shows a file."""
+        """The file in the format of OpenAI's API."""
         return {
             "id": self.id,
             "object": "file",
@@ -49,7 +49,7 @@ def blob_of(name: str) -> str:
 
 
 def versions_of(name: str) -> str:
-    """The folder of a file of results: each server that came as far as to write it has a version of its own."""
+    """The folder of a result file: each server that writes it writes its own version."""
     return f"files/{name}.d"
 
 
@@ -58,7 +58,7 @@ def write_file(record: FileRecord) -> bytes:
 
 
 def read_file(raw: bytes | None) -> FileRecord | None:
-    """None for what is gone, or cannot be read by this release."""
+    """None if the file is gone or this release cannot read its record."""
     try:
         record = read_object(raw or b"null")
         if record.get("format") != FORMAT:

@@ -1,4 +1,4 @@
-"""Files of a namespace: what is in Redis about them, and their bytes."""
+"""The files of a namespace: their records in Redis and their bytes."""
 
 import re
 import secrets
@@ -16,29 +16,31 @@ from askonce.store.scripts import Script
 PUBLISH, FORGET = (Script("askonce.served", name) for name in ("publish_served", "forget_served"))
 ID = re.compile(r"file-[0-9a-f]{24}[oe]?")
 TOGETHER = 500
-"""Records in one round trip."""
+"""Records per round trip."""
 UNWRITTEN = 86_400
-"""Seconds after which a file that is still not written counts as given up."""
+"""Seconds after which a file that is still being written counts as abandoned."""
 
 
 class TooLarge(ValueError):
-    """A file has more bytes than it may."""
+    """A file exceeds the maximum size."""
 
 
 class InUse(Exception):
-    """A batch, which it names, reads the file."""
+    """An open batch reads the file. The message is the batch's id."""
 
 
 class Files:
-    """most: bytes of a file. count: most files of a namespace, for uploads. lifetime: seconds, where nobody says how
-    long a file lives. All raise StoreUnreachable; what touches bytes, OSError too."""
+    """most: maximum bytes of a file. count: maximum files of a namespace, for uploads. lifetime: default, in seconds.
+
+    All methods raise StoreUnreachable, and those that access bytes also OSError.
+    """
 
     def __init__(self, store: Store, keys: ServedKeys, blobs: Blobs, *, most: int, count: int, lifetime: int) -> None:
         self.most, self.count, self.lifetime = most, count, lifetime
         self._store, self._keys, self._blobs = store, keys, blobs
 
-    async def look_for_room(self, namespace: str) -> None:
-        """Before anything is read. Raises TooMany."""
+    async def check_room(self, namespace: str) -> None:
+        """Check the limit before an upload is read. Raises TooMany."""
         [count] = await self._store.pipeline([("ZCARD", self._keys.files(namespace))])
         if count >= self.count:
             raise TooMany
@@ -53,7 +55,7 @@ class Files:
             raise TooMany
         try:
             return await self._write(namespace, filename, purpose, _Counted(data, self.most), name, lifetime)
-        except BaseException:  # its bytes may be there all the same: a sweep deletes them
+        except BaseException:  # its bytes may have been written nevertheless: a sweep deletes them
             until = await self._now_ms() // 1000 + UNWRITTEN
             await self._store.pipeline(
                 [
@@ -75,9 +77,9 @@ class Files:
         batch: str,
         fence: int,
     ) -> bool:
-        """Results of a batch. name: the file's id. Where there is one already, it is the same, and written anew.
+        """Write the results of a batch. name: the file's id. An existing file has the same content and is replaced.
 
-        False, and nothing of it stays, where another server runs the batch: it has another fence.
+        Returns False, and leaves nothing, if another server runs the batch now: it has another fence.
         """
         now_ms = await self._now_ms()
         until = now_ms // 1000 + UNWRITTEN
@@ -89,8 +91,8 @@ class Files:
         return published
 
     async def _begin(self, namespace: str, name: str) -> int:
-        """How many files the namespace has with this one. Before it has any bytes, it is known when they go: none stay
-        for ever where this process is killed."""
+        """Returns how many files the namespace has, including this one. Its expiry is recorded before any bytes are
+        written, so that none stay for ever if this process is killed."""
         now_ms = await self._now_ms()
         _, _, count = await self._store.pipeline(
             [
@@ -113,11 +115,11 @@ class Files:
         record = await self._written(namespace, filename, purpose, data, name, lifetime)
         if not await self._publish(record, now_ms, []):
             await self._blobs.delete([record.blob])
-            raise OSError(f"{record.blob} took over {UNWRITTEN} s to be written")
+            raise OSError(f"writing {record.blob} took over {UNWRITTEN} s")
         return record
 
     async def _publish(self, record: FileRecord, made_ms: int, batch: Sequence[str]) -> bool:
-        """batch: the key of the one whose results it has."""
+        """batch: the key of the batch whose results it has, if any."""
         keys, namespace, name = self._keys, record.namespace, record.id
         life = record.expires_at - record.created_at, record.expires_at
         published = await self._store.script(
@@ -137,7 +139,7 @@ class Files:
         lifetime: int | None,
         fence: int = 0,
     ) -> FileRecord:
-        """Its bytes are there; it is not known yet."""
+        """Write the file's bytes, without publishing its record."""
         created = await self._now_ms() // 1000
         record = FileRecord(
             name, namespace, filename, purpose, 0, created, created + (lifetime or self.lifetime), fence
@@ -146,7 +148,7 @@ class Files:
         return replace(record, size=data.size)
 
     async def _now_ms(self) -> int:
-        """Of Redis's clock: files of one second are listed in the order in which they came."""
+        """By Redis's clock. In milliseconds, so that files of the same second are listed in order of upload."""
         [(seconds, micros)] = await self._store.pipeline([("TIME",)])
         return int(seconds) * 1000 + int(micros) // 1000
 
@@ -161,7 +163,7 @@ class Files:
         return self._blobs.read(record.blob)
 
     async def delete(self, record: FileRecord) -> None:
-        """First nobody finds it any more, then its bytes go; a sweep takes those that a killed process leaves.
+        """Delete the record first, then the bytes; a sweep deletes those that a killed process leaves.
 
         Raises InUse.
         """
@@ -179,7 +181,7 @@ class Files:
     async def page(
         self, namespace: str, *, purpose: str | None, after: str | None, limit: int, newest_first: bool
     ) -> tuple[list[FileRecord], bool]:
-        """Those that come after a file, and whether there are more."""
+        """A page of files, starting after `after`, and whether there are more."""
         index, found = self._keys.files(namespace), list[FileRecord]()
         rank, span = ("ZREVRANK", "ZREVRANGE") if newest_first else ("ZRANK", "ZRANGE")
         begin = 0
@@ -201,12 +203,12 @@ class Files:
 
 
 async def delete_bytes(blobs: Blobs, name: str) -> None:
-    """Of an upload, or of all versions of a file of results. Raises OSError."""
+    """Delete the bytes of an upload, or of all versions of a result file. Raises OSError."""
     await blobs.delete([blob_of(name), *await blobs.names(versions_of(name))])
 
 
 class _Counted:
-    """Blocks as they go by, and how many bytes they were."""
+    """Passes blocks on and counts their bytes."""
 
     def __init__(self, data: AsyncIterator[bytes], most: int | None) -> None:
         self.size = 0

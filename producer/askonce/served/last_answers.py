@@ -1,6 +1,6 @@
-"""Ends a batch early: questions no worker has begun are cancelled, and answers already paid for are used.
+"""Ends a batch early: questions that no worker has begun are cancelled, and answers already paid for are used.
 
-It needs no server state: what was asked is in Redis, under job ids made of batch and line.
+It needs no state of a server: what was asked is in Redis, under job ids derived from batch and line.
 """
 
 import asyncio
@@ -23,16 +23,16 @@ NOT_ASKED = frozenset({"unknown_job", "cancelled", "expired"})
 
 
 class LastAnswers:
-    """What comes of the lines of a ledger that are not done. seconds: for which calls under way are waited for."""
+    """Collects the answers to a ledger's remaining lines. seconds: how long to wait for calls in flight."""
 
     def __init__(self, client: Client, ledger: PartLedger, form: Form, *, seconds: float) -> None:
         self._client, self._ledger, self._form = client, ledger, form
         self._until = asyncio.get_running_loop().time() + seconds
 
     async def take(self, blocks: AsyncIterator[bytes], name: str) -> None:
-        """blocks: of the input. Raises OSError, LeaseLost, StoreUnreachable."""
+        """blocks: the input. Raises OSError, LeaseLost, StoreUnreachable."""
         if next(self._ledger.undone(), None) is None:
-            return  # the input may be gone
+            return  # nothing to read, and the input may be gone
         for part in batched(map(self._ledger.job_id, self._ledger.undone()), TOGETHER):
             await self._client.cancel(part, namespace=self._form.namespace)
         async for block in divided(blocks, name):
@@ -43,7 +43,7 @@ class LastAnswers:
     async def _take(self, asked: dict[str, RawLine]) -> None:
         left = max(0.0, self._until - asyncio.get_running_loop().time())
         answers = self._client.as_completed(asked, namespace=self._form.namespace, timeout=left)
-        with suppress(AnswerTimeout):  # the model takes too long: what is left counts as not asked
+        with suppress(AnswerTimeout):  # the model takes too long: the rest counts as not asked
             async with aclosing(cast("AsyncGenerator[Answer]", answers)) as stream:
                 async for answer in stream:
                     self._add(asked[answer.job_id or ""], answer)

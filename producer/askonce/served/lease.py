@@ -1,4 +1,4 @@
-"""The lease of a batch that only this process runs, for as long as it renews in time."""
+"""The lease of a batch: only this process runs the batch for as long as it renews the lease in time."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -15,7 +15,7 @@ from askonce.tasks import stop
 NAMES = ("claim_served", "keep_served", "advance_served", "cancel_served")
 CLAIM, KEEP, ADVANCE, CANCEL = (Script("askonce.served", name) for name in NAMES)
 SECONDS = 10.0
-"""Seconds after which a batch goes to another server if its own is silent."""
+"""Seconds after which another server may take a batch whose server is silent."""
 RENEWED = 3.0
 
 
@@ -25,16 +25,16 @@ class LeaseLost(Exception):
 
 @dataclass(slots=True)
 class Counts:
-    """Lines that are answered, and lines that failed."""
+    """Numbers of answered and of failed lines."""
 
     completed: int = 0
     failed: int = 0
 
 
 class Lease:
-    """kept: seconds after its end for which a batch is known. status: as it was when Redis was last asked.
+    """kept: seconds for which an ended batch is kept. status: as last seen in Redis.
 
-    counts: as another server has left them, until what is done is looked at.
+    counts: as the previous server left them, until the ledger is loaded.
     """
 
     def __init__(self, store: Store, keys: ServedKeys, record: BatchRecord, fence: int, *, kept: int) -> None:
@@ -48,11 +48,11 @@ class Lease:
         self._note(record.status)
 
     async def confirm(self) -> None:
-        """Raises LeaseLost, StoreUnreachable."""
+        """Renew the lease. Raises LeaseLost, StoreUnreachable."""
         await self._keep(SECONDS)
 
     async def advance(self, status: str, *, ended: bool = False, **fields: str | bytes | int) -> str:
-        """The status that it then has: that of a cancelled batch stays until its end. Raises LeaseLost."""
+        """Returns the status afterwards: a batch being cancelled keeps its status until it ends. Raises LeaseLost."""
         kept = self._kept if ended else 0
         reply: bytes = await self._store.script(
             ADVANCE,
@@ -62,17 +62,17 @@ class Lease:
         return self._note(reply.decode())
 
     async def cancel(self) -> None:
-        """As who made the batch may. Raises StoreUnreachable."""
+        """Cancel the batch, as its creator may. Raises StoreUnreachable."""
         reply: bytes = await self._store.script(CANCEL, [self._batch], [])
         self._note(reply.decode())
 
     async def give_back(self, pause: float) -> None:
-        """Another server, or this one, may take it after a pause. Raises LeaseLost, StoreUnreachable."""
+        """Let any server take it after a pause in seconds. Raises LeaseLost, StoreUnreachable."""
         await self._keep(pause)
 
     @asynccontextmanager
     async def held(self) -> AsyncIterator[None]:
-        """Renews it meanwhile. What is inside is cancelled where it is lost, and LeaseLost raised."""
+        """Renew the lease while the block runs. If it is lost, the block is cancelled and LeaseLost raised."""
         main, lost = asyncio.current_task(), list[LeaseLost]()
         assert main is not None
 
@@ -124,7 +124,7 @@ class Lease:
 
 
 async def claimed(store: Store, keys: ServedKeys, *, kept: int) -> Lease | None:
-    """A batch that no server runs. None if there is none, or it cannot be read by this release."""
+    """The lease of a batch that no server runs. None if there is none, or this release cannot read it."""
     prefixes = [keys.open(""), keys.batch("", "").removesuffix(":")]
     reply = await store.script(CLAIM, [keys.due], [*prefixes, int(SECONDS * 1000)])
     record = read_batch(reply[3]) if reply else None

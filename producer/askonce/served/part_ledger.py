@@ -1,7 +1,7 @@
-"""What is done of a batch: parts of its results, stored with the files. Each part names its own lines.
+"""The finished lines of a batch: parts of its results, stored with the files. Each part identifies its lines.
 
-So another server can continue from the last part written, without a disk of its own or any order of lines. Two servers
-that write at the same time, for example after one was paused, do no harm: each line goes into the result once.
+So another server can continue after the last part written, without local state and in any order of lines. Two servers
+that write at the same time, for example after one was paused, do no harm: each line gets into the result once.
 """
 
 import sys
@@ -19,7 +19,7 @@ from askonce.tables.lines import Splitter
 
 UNSAVED = 2000
 UNSAVED_BYTES = 16 * 1024 * 1024
-"""Most of one kind that is not written yet: lines, and their bytes."""
+"""Limits of what is held unwritten: lines of one kind, and bytes in all."""
 KINDS = ("done", "failed")
 PARTS = "parts"
 
@@ -29,7 +29,7 @@ def folder_of(batch: str) -> str:
 
 
 class PartLedger:
-    """broken: a part could not be written. lines_of_input: blank ones too."""
+    """broken: whether the last part could not be written. lines_of_input: includes blank ones."""
 
     def __init__(self, blobs: Blobs, lease: Lease, lines_of_input: int) -> None:
         self.broken, self.lines_of_input = False, lines_of_input
@@ -45,7 +45,7 @@ class PartLedger:
 
     @property
     def is_written(self) -> bool:
-        """Whether all that was added is in a part."""
+        """Whether everything added has been written to a part."""
         return not any(self._unsaved.values())
 
     def is_done(self, line: int) -> bool:
@@ -56,7 +56,7 @@ class PartLedger:
         return f"{self._batch}-{line}"
 
     async def load(self) -> None:
-        """Finds out what is done already. Raises OSError."""
+        """Find the lines that are already done. Raises OSError."""
         counts = dict.fromkeys(KINDS, 0)
         for kind in KINDS:
             async for _ in self.lines(kind, self._done):
@@ -64,7 +64,7 @@ class PartLedger:
         self._lease.counts = Counts(counts["done"], counts["failed"])
 
     async def lines(self, kind: str, seen: "Marks") -> AsyncIterator[bytes]:
-        """The lines of all parts of a kind that are not seen yet. Raises OSError."""
+        """The records of one kind in all parts, without those in `seen`, to which they are added. Raises OSError."""
         own = f'{{"id":"{REQUEST}{self._batch}-'.encode()
         for name in await self._blobs.names(folder_of(self._batch)):
             if name.startswith(f"{folder_of(self._batch)}/{kind}-"):
@@ -76,7 +76,7 @@ class PartLedger:
                         if seen.add(_number_in(line, own)):
                             yield line + b"\n"
 
-    def add(self, record: dict[str, Any], *, asked: str | None) -> None:  # noqa: ARG002 - of those who count money
+    def add(self, record: dict[str, Any], *, asked: str | None) -> None:  # noqa: ARG002 - for ledgers that count money
         kind = "failed" if is_failed(record) else "done"
         line = orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE)
         self._unsaved[kind].append(line)
@@ -85,7 +85,8 @@ class PartLedger:
         self._count(kind)
 
     async def keep(self) -> None:
-        """Raises OSError, LeaseLost, StoreUnreachable: then the results stay in Redis, and the lines here."""
+        """Write a part. Raises OSError, LeaseLost, StoreUnreachable; the results then stay in Redis and the lines
+        here."""
         if self.is_written:
             return
         unsaved, self._unsaved = self._unsaved, {kind: [] for kind in KINDS}
@@ -94,7 +95,7 @@ class PartLedger:
         try:
             await self._write(unsaved)
             await self._lease.confirm()
-        except BaseException:  # cancelled, too
+        except BaseException:  # including cancellation
             self._unsaved = {kind: lines + self._unsaved[kind] for kind, lines in unsaved.items()}
             self._bytes += size
             raise
@@ -108,11 +109,11 @@ class PartLedger:
                 await self._blobs.write(name, b"".join(lines))
 
     async def complete(self) -> None:
-        """As `keep`."""
+        """Like `keep`."""
         await self.keep()
 
     def undone(self) -> Iterator[int]:
-        """Lines that are not done, blank ones too."""
+        """The lines that are not done, including blank ones."""
         return (line for line in range(1, self.lines_of_input + 1) if line not in self._done)
 
     def _count(self, kind: str) -> None:
@@ -123,14 +124,14 @@ class PartLedger:
 
 
 class Marks:
-    """A set of lines, in an eighth of a byte each. most: the last one that there can be."""
+    """A set of line numbers, one bit each. most: the highest possible number."""
 
     def __init__(self, most: int) -> None:
         self.most = most
         self._bits = bytearray(most // 8 + 1)
 
     def add(self, line: int) -> bool:
-        """Whether it is new, and can be."""
+        """Returns whether it is new and valid."""
         if not 0 < line <= self.most or line in self:
             return False
         self._bits[line // 8] |= 1 << line % 8
@@ -141,6 +142,6 @@ class Marks:
 
 
 def _number_in(line: bytes, own: bytes) -> int:
-    """Which line of the input a record is of, by its job id; 0 for what is no record of this batch."""
+    """The input line of a record, from its job id; 0 if it is not a record of this batch."""
     digits = line[len(own) : len(own) + 20].partition(b'"')[0].partition(b".")[0]
     return int(digits) if line.startswith(own) and digits.isdigit() else 0

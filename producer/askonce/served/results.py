@@ -13,24 +13,24 @@ from askonce.served.file_record import blob_of
 from askonce.served.files import Files
 from askonce.served.lease import Lease, LeaseLost
 from askonce.served.part_ledger import Marks, PartLedger, folder_of
-from askonce.served.unasked import WORDS, unasked
+from askonce.served.unasked import ERRORS, unasked
 
 PURPOSE = "batch_output"
 
 
 class Results:
-    """Writes the two files of a batch. Doing so again, as after a kill, makes the same ones."""
+    """Writes the two files of a batch. Repeating it, as after a kill, writes the same files."""
 
     def __init__(self, blobs: Blobs, files: Files, lease: Lease, ledger: PartLedger) -> None:
         self._blobs, self._files, self._lease, self._ledger = blobs, files, lease, ledger
         self._left = 0
 
     async def write(self, status: str) -> None:
-        """Ends the batch in this status. Raises OSError, LeaseLost, StoreUnreachable."""
+        """Write the files and end the batch with this status. Raises OSError, LeaseLost, StoreUnreachable."""
         seen, fields, counts = Marks(self._ledger.lines_of_input), dict[str, str | bytes | int](), self._lease.counts
         if counts.completed:
             fields["output_file_id"] = await self._file("o", "output", self._lines("done", seen, counts.completed))
-        undone = status in WORDS and any(True for _ in self._ledger.undone())
+        undone = status in ERRORS and any(True for _ in self._ledger.undone())
         if counts.failed or undone:
             lines = self._failed(seen, status if undone else None)
             fields["error_file_id"] = await self._file("e", "errors", lines)
@@ -56,13 +56,14 @@ class Results:
         return name
 
     async def _lines(self, kind: str, seen: Marks, count: int) -> AsyncIterator[bytes]:
-        """Fewer than were counted, as where another server has ended the batch, make no file: OSError."""
+        """Raises OSError if there are not as many as were counted, for example because another server ended the
+        batch."""
         written = 0
         async for line in self._ledger.lines(kind, seen):
             written += 1
             yield line
         if written != count:
-            raise OSError(f"the parts of {self._lease.record.id} have {written} lines that are {kind}, and not {count}")
+            raise OSError(f"the parts of {self._lease.record.id} have {written} {kind} lines instead of {count}")
 
     async def _failed(self, seen: Marks, status: str | None) -> AsyncIterator[bytes]:
         async for line in self._lines("failed", seen, self._lease.counts.failed):
@@ -77,7 +78,7 @@ class Results:
                     yield orjson.dumps(self._unasked(raw.number, raw.data, status), option=orjson.OPT_APPEND_NEWLINE)
 
     def _unasked(self, number: int, raw: bytes | None, status: str) -> dict[str, Any]:
-        custom_id = loads(raw or b"{}").get("custom_id")  # the line was looked at before: it is an object
+        custom_id = loads(raw or b"{}").get("custom_id")  # the line was validated before: it is an object
         return {
             "id": f"{REQUEST}{self._ledger.job_id(number)}",
             "custom_id": custom_id,
@@ -87,7 +88,7 @@ class Results:
 
 
 async def _together(lines: AsyncIterator[bytes], size: int = 256 * 1024) -> AsyncIterator[bytes]:
-    """Blocks of many lines."""
+    """Join lines into blocks of about `size` bytes."""
     held, total = list[bytes](), 0
     async for line in lines:
         held.append(line)

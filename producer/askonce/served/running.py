@@ -1,4 +1,4 @@
-"""Runs batches in each server, and sweeps what is no longer needed."""
+"""Runs batches in each server, and deletes what is no longer needed."""
 
 import asyncio
 import logging
@@ -24,13 +24,13 @@ from askonce.tasks import stop
 log = logging.getLogger("askonce")
 
 EVERY = 1.0
-"""Seconds between two looks for a batch."""
+"""Seconds between polls for a batch."""
 AGAIN = 10.0
-"""Seconds until a batch is gone on with, after something failed."""
+"""Seconds until a batch is continued after a failure."""
 
 
 class Running:
-    """most: batches at once. lines: of a batch. kept: seconds after its end for which a batch is known."""
+    """most: concurrent batches. lines: maximum per batch. kept: seconds for which an ended batch is kept."""
 
     def __init__(
         self,
@@ -55,12 +55,12 @@ class Running:
         self._ending: asyncio.Task[None] | None = None
 
     def look(self) -> None:
-        """There may be a new batch."""
+        """Poll now, because there may be a new batch."""
         self._wanted.set()
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Inside, batches are run. At the end what is under way is written, and other servers go on with it."""
+        """Run batches while the block runs. On exit unfinished work is written, and other servers continue it."""
         self._looking = asyncio.create_task(self._look())
         try:
             yield
@@ -70,7 +70,7 @@ class Running:
                 await self._ending
 
     def end(self) -> None:
-        """Takes no more batches, and begins to hand over running ones."""
+        """Take no more batches, and start handing over the running ones."""
         if self._looking is not None and self._ending is None:
             self._ending = asyncio.create_task(self._end(self._looking))
 
@@ -122,18 +122,18 @@ class Running:
             pause = 0.0
             raise
         except (AskOnceError, OSError) as error:
-            log.warning("%s: %s; going on in %.0f s", lease.record.id, error, pause)
+            log.warning("%s: %s; continuing in %.0f s", lease.record.id, error, pause)
         except Exception:
-            log.exception("%s: going on in %.0f s", lease.record.id, pause)
+            log.exception("%s: continuing in %.0f s", lease.record.id, pause)
         finally:
             await _tried(lease.give_back(pause))
 
 
 async def _tried(work: Coroutine[Any, Any, Any]) -> None:
-    """What a store or Redis that is away keeps us from is done later."""
+    """Run it, and leave it for later if Redis or the file store is unreachable."""
     try:
         await work
     except (AskOnceError, OSError, LeaseLost) as error:
         log.debug("%s", error)
-    except Exception:  # a fault of ours: the next look is another chance
-        log.exception("going on all the same")
+    except Exception:  # a bug: the next poll is another chance
+        log.exception("unexpected error; continuing")

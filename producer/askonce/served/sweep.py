@@ -1,4 +1,4 @@
-"""Sweeps what is no longer needed: expired files, and what killed processes left behind."""
+"""Deletes what is no longer needed: expired files, and what killed processes left behind."""
 
 from itertools import groupby
 
@@ -10,23 +10,23 @@ from askonce.served.part_ledger import PARTS
 from askonce.store.connection import Store
 
 EXPIRED_EVERY, LEFT_EVERY = 60, 3600
-"""Seconds between two looks, by whichever server comes first."""
+"""Seconds between sweeps, each by whichever server comes first."""
 SWEPT = 500
-"""Most files that a look deletes."""
+"""Maximum files per sweep."""
 OLD = LONGEST + 86_400
-"""Seconds after which no batch needs its parts: another Redis's may be in the same place, of which we know nothing."""
+"""Seconds after which no batch needs its parts. (Parts of an unknown batch may belong to another Redis.)"""
 HALF_WRITTEN = 86_400
-"""Seconds without a further byte, after which nobody is writing any more."""
+"""Seconds without a write after which a file counts as abandoned."""
 
 
 class Sweep:
-    """Each raises StoreUnreachable, OSError."""
+    """All methods raise StoreUnreachable and OSError."""
 
     def __init__(self, store: Store, keys: ServedKeys, blobs: Blobs) -> None:
         self._store, self._keys, self._blobs = store, keys, blobs
 
     async def expired(self) -> None:
-        """The bytes of files whose lifetime is over, unless a batch still reads them."""
+        """Delete the bytes of expired files, unless an open batch reads them."""
         if not await self._is_first("expired", EXPIRED_EVERY):
             return
         [(seconds, _)] = await self._store.pipeline([("TIME",)])
@@ -47,7 +47,7 @@ class Sweep:
         )
 
     async def left_behind(self) -> None:
-        """Parts of batches that ended otherwise than by their results, and what is half-written."""
+        """Delete unfinished writes, and parts of batches that ended without writing results."""
         if not await self._is_first("left", LEFT_EVERY):
             return
         await self._blobs.tidy(HALF_WRITTEN)

@@ -14,14 +14,14 @@ from askonce.served.paying import Paying
 from askonce.templates.template import Templates
 
 MOST_BYTES = 64 * 1024 * 1024
-"""Of lines under way."""
+"""Maximum bytes of lines in flight."""
 PAUSE = 0.05
 
 
 class Undone:
-    """underway: lines handed out, by job id. Whoever receives an answer removes its line.
+    """underway: lines in flight, by job id. Whoever receives an answer removes its line.
 
-    cap: none. (Keys and namespaces have budgets of their own.)
+    cap: unlimited, because keys and namespaces have their own budgets.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class Undone:
         self._bytes = 0
 
     async def questions(self) -> AsyncIterator[Question]:
-        """With their job ids. That of a malformed line is malformed itself, so the client fails it without asking."""
+        """The questions, with their job ids. A malformed line yields an invalid question, which the client fails."""
         async for block in divided(self._blocks, self._name):
             for raw in block:
                 if self._ledger.is_done(raw.number):

@@ -1,11 +1,11 @@
--- Puts a batch into its next state. Once, however often it is sent.
+-- Moves a batch to its next status. Idempotent.
 --
 -- Uses: note_due
 --
 -- KEYS: open batches of the namespace, the batch, due namespaces
--- ARGV: 1 batch   2 namespace   3 fence   4 status   5 seconds for which it is kept from now on, 0 if it goes on
+-- ARGV: 1 batch   2 namespace   3 fence   4 status   5 seconds to keep the ended batch, 0 if it has not ended
 --       then fields, name and value
--- Returns its status: one that is being cancelled stays so until its end. '' if another server has taken it.
+-- Returns its status: a batch that is being cancelled stays so until it ends. '' if another server has taken it.
 if redis.call('HGET', KEYS[2], 'fence') ~= ARGV[3] then
   return ''
 end

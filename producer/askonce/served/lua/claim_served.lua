@@ -1,14 +1,14 @@
--- Takes a batch that no server runs: one of the namespace of which fewest are run, the one that waits for longest.
+-- Claims a batch that no server runs: the longest-waiting one of the namespace with the fewest running batches.
 --
 -- Uses: note_due
 --
 -- KEYS: due namespaces
--- ARGV: 1 what the keys of open batches begin with   2 what the key of a batch begins with   3 ms of the lease
+-- ARGV: 1 prefix of the keys of open batches   2 prefix of the keys of batches   3 lease in ms
 -- Returns {} or {namespace, batch, fence, its fields and values}.
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local namespace, fewest
--- However many wait, only some are looked at: those that wait for longest.
+-- Of any number of waiting namespaces, only the longest-waiting ones are considered.
 for _, each in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', 0, 100)) do
   local count = redis.call('ZCOUNT', ARGV[1] .. each, '(' .. now, '+inf')
   if not fewest or count < fewest then

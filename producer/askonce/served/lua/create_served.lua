@@ -1,12 +1,12 @@
--- Makes a batch of a file. Once, however often it is sent.
+-- Creates a batch from a file. Idempotent.
 --
 -- Uses: note_due
 --
 -- KEYS: the file's record, the batch, batches of the namespace, its open batches, due namespaces
--- ARGV: 1 batch   2 namespace   3 seconds of its window   4 seconds for which it is kept after its end
---       5 seconds of the longest window   6 most open batches of the namespace
+-- ARGV: 1 batch   2 namespace   3 its window in seconds   4 seconds for which it is kept after its end
+--       5 longest window in seconds   6 maximum open batches of the namespace
 --       then its fields, name and value
--- Returns 1, 0 if there is no such file, or -1 if there are as many open batches as there may be.
+-- Returns 1, 0 if there is no such file, or -1 if the namespace has reached its limit of open batches.
 if redis.call('EXISTS', KEYS[1]) == 0 then
   return 0
 end

@@ -1,14 +1,14 @@
--- Keeps a batch for the server that runs it, and notes how far it is; or gives it back.
+-- Renews the lease of the server that runs a batch and records its progress, or gives the batch back.
 --
 -- Uses: note_due
 --
 -- KEYS: open batches of the namespace, the batch, due namespaces
--- ARGV: 1 batch   2 namespace   3 fence   4 ms from now on for which no other server takes it   5 completed   6 failed
+-- ARGV: 1 batch   2 namespace   3 fence   4 ms for which no other server may take it   5 completed   6 failed
 -- Returns its status, or '' if another server has taken it.
 if redis.call('HGET', KEYS[2], 'fence') ~= ARGV[3] or not redis.call('ZSCORE', KEYS[1], ARGV[1]) then
   return ''
 end
--- Removing comes first: Redis lets a script that has begun to write go on even when its memory is full.
+-- A removal comes first, because Redis lets a script that has already written continue even if its memory is full.
 redis.call('HDEL', KEYS[2], '')
 local clock = redis.call('TIME')
 redis.call('ZADD', KEYS[1], clock[1] * 1000 + math.floor(clock[2] / 1000) + ARGV[4], ARGV[1])

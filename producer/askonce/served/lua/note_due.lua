@@ -1,4 +1,4 @@
--- Notes from when on a server may take a batch of a namespace, after its open batches have changed.
+-- Records when a server may next take a batch of a namespace, after its open batches have changed.
 local function note_due(due, open, namespace)
   local first = redis.call('ZRANGE', open, 0, 0, 'WITHSCORES')
   if first[1] then

@@ -1,10 +1,10 @@
--- Makes a file known whose bytes are there, unless they are cleared away: it took too long, or was deleted meanwhile. Of
--- results there are those of the server that runs the batch, and of no other.
+-- Publishes the record of a file whose bytes are written, unless they are to be deleted: it took too long, or was
+-- deleted meanwhile. Results are only published by the server that runs the batch.
 --
--- KEYS: the file's record, files of the namespace, when bytes go, the batch whose results it has (none for an upload)
--- ARGV: 1 record   2 seconds of its life   3 when they end (Unix s)   4 file   5 namespace/file
---       6 when it was made (Unix ms)   7 fence
--- Returns 1; 0 if another server has taken the batch, or its bytes are cleared away.
+-- KEYS: the file's record, files of the namespace, expiries of bytes, the results' batch (none for an upload)
+-- ARGV: 1 record   2 lifetime in seconds   3 when it expires (Unix s)   4 file   5 namespace/file
+--       6 creation time (Unix ms)   7 fence
+-- Returns 1; 0 if another server has taken the batch, or the bytes are to be deleted.
 if KEYS[4] and redis.call('HGET', KEYS[4], 'fence') ~= ARGV[7] then
   return 0
 end
