@@ -1,5 +1,5 @@
 """The keys of namespaces' budgets, documented as in `keys.py`. All are written by reserve_money.lua, settle_money.lua,
-and the scripts of parked questions, whose money is held with them."""
+count_spent.lua and the scripts of parked questions, whose money is held with them."""
 
 from dataclasses import dataclass
 

@@ -9,8 +9,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from askonce.question import Question
 from askonce_worker.answering.ports import LLMError
-from askonce_worker.providers.money_budget import Aside, MoneyBudget
-from askonce_worker.providers.spend_limits import SpendLimit
+from askonce_worker.providers.money_budget import MoneyBudget
+from askonce_worker.providers.spend_limits import Aside, SpendLimit
 
 
 class KeyBudget:

@@ -18,9 +18,10 @@ from askonce_worker.providers.call_counts import CallCounts
 from askonce_worker.providers.calls import Call, OnCall, kind_of, unobserved
 from askonce_worker.providers.completion_reply import OK, read_completion
 from askonce_worker.providers.key_budget import KeyBudget
-from askonce_worker.providers.money_budget import Aside, MoneyBudget
+from askonce_worker.providers.money_budget import MoneyBudget
 from askonce_worker.providers.provider import ProviderClient, ProviderError, post, retried
 from askonce_worker.providers.retry import Backoff
+from askonce_worker.providers.spend_limits import Aside
 
 PATHS = {"chat": "/chat/completions", "responses": "/responses"}
 """By the endpoint of a question."""

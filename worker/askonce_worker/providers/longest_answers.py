@@ -1,4 +1,6 @@
-"""The longest answer of each model so far, over all workers, from which the cost of unbounded answers is guessed."""
+"""How many tokens a call may take: a prompt is estimated by its length, an answer by its request's limit, or else by
+the longest one of its model so far, over all workers.
+"""
 
 import asyncio
 
@@ -6,12 +8,18 @@ import structlog
 from redis.asyncio import Redis
 
 from askonce.contract.keys import Keys
+from askonce.prices.counts import as_count, completion_limit
+from askonce.question import Question
 from askonce.store.away import TROUBLE
 from askonce.store.scripts import Script
 
 log = structlog.get_logger()
 
 KEEP_LONGEST = Script("askonce_worker.providers", "keep_longest")
+
+FIRST_GUESS = 500
+"""Assumed tokens of an answer until the model has answered."""
+TOKEN_BYTES = 4
 
 
 class LongestAnswers:
@@ -24,6 +32,11 @@ class LongestAnswers:
     def of(self, model: str) -> int | None:
         """Tokens; None if this worker knows of no answer."""
         return self._known.get(model)
+
+    def tokens_of(self, question: Question, size: int) -> tuple[int, int, int]:
+        """Tokens of a request of this many bytes: read, read from the provider's cache, written."""
+        most = _limit_of(question) or self.of(question.model or "") or FIRST_GUESS
+        return size // TOKEN_BYTES + 1, 0, most * max(1, as_count(question.params.get("n")))
 
     async def look_up(self, model: str) -> int | None:
         """Reads what other workers know, if this one knows nothing."""
@@ -50,3 +63,12 @@ class LongestAnswers:
             await KEEP_LONGEST(self._redis, [self._key], [model, tokens])
         except TROUBLE as error:  # the next longer answer repeats it
             log.warning("budget.longest_not_kept", cause=type(error).__name__)
+
+
+def is_limited(question: Question) -> bool:
+    """Whether its request limits the answer."""
+    return bool(_limit_of(question))
+
+
+def _limit_of(question: Question) -> int:
+    return as_count(completion_limit(question.params))

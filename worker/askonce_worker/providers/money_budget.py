@@ -4,30 +4,30 @@ Before each try at the provider, its maximum cost is reserved in Redis, and afte
 budget is exceeded at most by what calls in flight cost beyond their estimates. A killed worker's reservations are
 released once its heartbeat has expired, and count as spent, because its calls may have been paid for.
 
-A prompt is estimated by its length, an answer by its request's limit, or else by the model's longest one so far.
+What a call may cost is estimated by its tokens (`longest_answers.py`).
 """
 
 import asyncio
 import random
 import secrets
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from contextlib import asynccontextmanager, suppress
 
 import structlog
 from redis.asyncio import Redis
 
 from askonce.contract.keys import Keys
 from askonce.json_values import dumps
-from askonce.prices.counts import STANDARD, as_count, completion_limit
+from askonce.prices.counts import STANDARD
 from askonce.prices.load import Prices
-from askonce.prices.money import amount, from_nano
+from askonce.prices.money import from_nano
 from askonce.question import Question
 from askonce.store.away import TROUBLE
 from askonce.store.scripts import Script
 from askonce_worker.answering.ports import LLMError
-from askonce_worker.providers.longest_answers import LongestAnswers
-from askonce_worker.providers.spend_limits import SpendLimit
+from askonce_worker.providers.longest_answers import LongestAnswers, is_limited
+from askonce_worker.providers.others_budgets import OthersBudgets
+from askonce_worker.providers.spend_limits import Aside, SpendLimit, refusal_of
 
 log = structlog.get_logger()
 
@@ -38,27 +38,23 @@ LATE = 30.0
 """Seconds after the end of a call within which its worker must report the cost."""
 PAUSE = 0.4
 """Seconds, roughly, until a call for which there is no room now asks again."""
-FIRST_GUESS = 500
-"""Assumed tokens of an answer until the model has answered."""
-TOKEN_BYTES = 4
-
-
-@dataclass(slots=True)
-class Aside:
-    """Reserved money. cost: the actual cost in billionths; None if only the provider knows."""
-
-    namespace: str
-    name: str
-    nano: int
-    cost: int | None = None
 
 
 class MoneyBudget:
-    """worker: its name. limits: by namespace; others are unlimited. prices: of the provider."""
+    """worker: its name. limits: by namespace; others are unlimited here, and counted by `others`. prices: of the
+    provider."""
 
     def __init__(
-        self, redis: Redis, keys: Keys, *, worker: str, limits: Mapping[str, SpendLimit], prices: Prices
+        self,
+        redis: Redis,
+        keys: Keys,
+        *,
+        worker: str,
+        limits: Mapping[str, SpendLimit],
+        prices: Prices,
+        others: OthersBudgets | None = None,
     ) -> None:
+        self._others = others
         self._redis = redis
         self._keys = keys
         self._worker = worker
@@ -79,7 +75,11 @@ class MoneyBudget:
         """
         namespace = question.namespace or ""
         if namespace not in self._limits:
-            yield Aside(namespace, "", 0)
+            free = Aside(namespace, "", 0)
+            try:
+                yield free
+            finally:
+                self._count_for_others(question, size, free)
             return
         aside = self._in_hand.pop(_name_of(question), None)
         if isinstance(aside, LLMError):
@@ -180,9 +180,7 @@ class MoneyBudget:
 
     async def is_guessed(self, question: Question) -> bool:
         """Whether its answer is unbounded, and none of its model is known."""
-        if as_count(completion_limit(question.params)):
-            return False
-        return await self._longest.look_up(question.model or "") is None
+        return not is_limited(question) and await self._longest.look_up(question.model or "") is None
 
     def beside(self, limits: Mapping[str, SpendLimit]) -> "MoneyBudget":
         return MoneyBudget(self._redis, self._keys, worker=self._worker, limits=limits, prices=self._prices)
@@ -213,20 +211,22 @@ class MoneyBudget:
 
     def estimate(self, question: Question, size: int, tier: str = STANDARD) -> int:
         """Maximum cost in billionths of a request of this many bytes. Raises LLMError: its model has no price."""
-        model, params = question.model or "", question.params
-        most = as_count(completion_limit(params)) or self._longest.of(model) or FIRST_GUESS
-        answer = most * max(1, as_count(params.get("n")))
-        cost = self._prices.total(model, (size // TOKEN_BYTES + 1, 0, answer), tier)
+        model = question.model or ""
+        cost = self._prices.total(model, self._longest.tokens_of(question, size), tier)
         if cost is None:
             words = f"no price of {model} is known, and its namespace has a budget: name one in ASKONCE_PRICES"
             raise LLMError("budget", words, final=True)
         return cost
 
+    def _count_for_others(self, question: Question, size: int, made: Aside) -> None:
+        if self._others is not None:
+            with suppress(LLMError):  # it has no price
+                self._others.spent(made.namespace, self.estimate(question, size) if made.cost is None else made.cost)
+
     def refusal(self, namespace: str, spent: int, nano: int) -> LLMError:
         """The error for a call with this maximum cost, after this much was spent (billionths)."""
-        return LLMError(
-            "budget", _words(namespace, self._limits[namespace], spent, nano, self._prices.currency), final=True
-        )
+        words = refusal_of(namespace, self._limits[namespace], spent, nano, self._prices.currency)
+        return LLMError("budget", words, final=True)
 
     def warn(self, namespace: str) -> None:
         """Logs, once, that nearly all of a budget is spent."""
@@ -241,10 +241,3 @@ class MoneyBudget:
 
 def _name_of(question: Question) -> str:
     return f"{question.namespace}:{question.job_id}"
-
-
-def _words(namespace: str, limit: SpendLimit, spent: int, nano: int, currency: str) -> str:
-    money = f"{amount(from_nano(spent))} of {amount(from_nano(limit.nano))} {currency} are spent"
-    return (
-        f"the budget of {namespace} for this {limit.period}: {money}, and this call may cost {amount(from_nano(nano))}"
-    )

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 
 from askonce.errors import InvalidQuestion
-from askonce.prices.money import to_nano
+from askonce.prices.money import amount as shown
+from askonce.prices.money import from_nano, to_nano
 from askonce.question_checks import check_namespace
 
 PERIODS = ("day", "month")
@@ -23,6 +24,16 @@ class SpendLimit:
     period: str
 
 
+@dataclass(slots=True)
+class Aside:
+    """Reserved money. cost: the actual cost in billionths; None if only the provider knows."""
+
+    namespace: str
+    name: str
+    nano: int
+    cost: int | None = None
+
+
 def spend_limits(setting: str) -> Mapping[str, SpendLimit]:
     """By namespace. Raises ValueError."""
     found: dict[str, SpendLimit] = {}
@@ -32,6 +43,14 @@ def spend_limits(setting: str) -> Mapping[str, SpendLimit]:
             raise ValueError(f"{namespace} has two budgets")
         found[namespace] = limit
     return found
+
+
+def refusal_of(namespace: str, limit: SpendLimit, spent: int, nano: int, currency: str) -> str:
+    """Why a call that may cost so much is not made after so much was spent (billionths)."""
+    money = f"{shown(from_nano(spent))} of {shown(from_nano(limit.nano))} {currency} are spent"
+    return (
+        f"the budget of {namespace} for this {limit.period}: {money}, and this call may cost {shown(from_nano(nano))}"
+    )
 
 
 def _read(part: str) -> tuple[str, SpendLimit]:

@@ -21,6 +21,7 @@ from askonce_worker.providers.embedding_answers import EmbeddingAnswers
 from askonce_worker.providers.key_budget import KeyBudget
 from askonce_worker.providers.llm import OpenAILLM
 from askonce_worker.providers.money_budget import MoneyBudget
+from askonce_worker.providers.others_budgets import OthersBudgets
 from askonce_worker.providers.rate_budget import RateBudget, provider_name
 from askonce_worker.providers.retry import Backoff
 from askonce_worker.providers.spend_limits import spend_limits
@@ -40,7 +41,9 @@ def rates_of(settings: Settings, redis: Redis, keys: Keys) -> RateBudget:
 def money_of(
     settings: Settings, redis: Redis, keys: Keys, worker: str, prices: Prices, stack: AsyncExitStack
 ) -> MoneyBudget:
-    money = MoneyBudget(redis, keys, worker=worker, limits=spend_limits(settings.budgets), prices=prices)
+    others, limits = OthersBudgets(redis, keys), spend_limits(settings.budgets)
+    money = MoneyBudget(redis, keys, worker=worker, limits=limits, prices=prices, others=others)
+    stack.push_async_callback(others.aclose)
     stack.push_async_callback(money.aclose)
     return money
 

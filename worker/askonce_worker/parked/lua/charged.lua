@@ -1,5 +1,5 @@
--- Shared by the scripts that take from budgets what lines of batches cost: loaded in front of them, after fenced and
--- budget_now.
+-- Shared by the scripts that take from budgets what lines of batches cost: loaded in front of them, after fenced,
+-- budget_now and add_spent.
 
 -- Also if nothing was reserved: its namespace may have had no budget when the line was sent.
 --
@@ -15,21 +15,13 @@ local function charge(prefix, id, billed, payer, spent)
   end
 end
 
--- If this worker knows of no budget, what others know of it holds until its day or month ends.
 -- Returns the namespaces that are the first time seen to have spent 80 %, joined by line feeds.
 local function keep_spent(prefix, spent)
-  local sums, nearly, now = budgets_of(prefix), {}, tonumber(redis.call('TIME')[1])
+  local nearly = {}
   for namespace, sum in pairs(spent) do
-    local of, period, limit = namespace .. '|', sum[2], sum[3]
-    if period == '' and tonumber(redis.call('HGET', sums, of .. 'ends') or 0) > now then
-      period, limit = unpack(redis.call('HMGET', sums, of .. 'period', of .. 'limit'))
-    end
-    if period and period ~= '' and tonumber(limit) then
-      local keys = {sums, sums .. ':held:' .. namespace, sums .. ':lapsed:' .. namespace}
-      local before, held, _, keep = budget_now(keys, namespace, period, tonumber(limit))
-      if keep(before + sum[1], held) == 1 then
-        nearly[#nearly + 1] = namespace
-      end
+    local _, first = add_spent(budgets_of(prefix), namespace, sum[1], sum[2], sum[3])
+    if first == 1 then
+      nearly[#nearly + 1] = namespace
     end
   end
   return table.concat(nearly, '\n')

@@ -3,6 +3,7 @@
 -- Uses: fenced
 -- Uses: counted
 -- Uses: askonce_worker.providers.budget_now
+-- Uses: askonce_worker.providers.add_spent
 -- Uses: charged
 --
 -- KEYS: lock, totals
