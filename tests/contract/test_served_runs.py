@@ -170,7 +170,7 @@ async def test_who_wakes_up_after_another_has_ended_the_batch_leaves_its_results
     second = await claimed(store, keys, kept=DAY)
     await Results(blobs, files, second, await ledger_of(second)).write("completed")
     kept = await blobs.names("files")
-    with pytest.raises(OSError, match="0 lines"):
+    with pytest.raises(OSError, match="0 done lines"):
         await Results(blobs, files, first, ledger).write("completed")
     assert await blobs.names("files") == kept
     output = await files.get("n", (await batches.get("n", batch.id)).output_file_id)
