@@ -15,7 +15,7 @@ from askonce.errors import (
     UnknownJob,
 )
 from askonce.explanation import Difference, ExactEntry, Explanation, InForce, NearEntry
-from askonce.frames.enrich import enrich
+from askonce.frames.enrich import aenrich, enrich
 from askonce.question import Question, QuestionFields
 
 __version__ = "0.1.0"
@@ -41,6 +41,7 @@ __all__ = [
     "StoreUnreachable",
     "UnknownJob",
     "__version__",
+    "aenrich",
     "ask",
     "enrich",
     "explain",

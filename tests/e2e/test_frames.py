@@ -89,6 +89,18 @@ def test_rows_that_say_the_same_cost_one_call_whatever_library_they_are_of(setti
     assert sum(calls(llm_server).values()) == 20
 
 
+async def test_one_loop_asks_about_two_frames_at_once(settings, llm_server):
+    first, second = (pl.DataFrame({"text": [f"What is {n}?" for n in range(part, part + 30)]}) for part in (0, 15))
+    async with askonce.Client() as client:
+        done = await asyncio.gather(
+            askonce.aenrich(first, "{text}", client=client), askonce.aenrich(second, "{text}", progress=False)
+        )
+    assert [frame["answer"].to_list() for frame in done] == [
+        [f"answer to: {text}" for text in frame["text"]] for frame in (first, second)
+    ]
+    assert len(calls(llm_server)) == sum(calls(llm_server).values()) == 45
+
+
 async def test_failed_rows_have_the_kind_of_their_error(settings, llm_server):
     await llm_server.fail("chat", "status", status=400, contains="poison")
     frame = pl.DataFrame({"text": ["Is it good?", "poison", None, "Is it not?"]})

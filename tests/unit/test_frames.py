@@ -408,10 +408,34 @@ def test_without_pyarrow_the_extra_is_named(monkeypatch):
 async def test_it_works_where_a_loop_runs_already():
     done = askonce.enrich(pl.DataFrame({"text": ["a?"]}), "{text}", client=client())
     assert done["answer"].to_list() == ["a?"]
-    done = await asyncio.to_thread(
-        askonce.enrich, done.rename({"answer": "first"})["text", "first"], "{first}", client=client()
-    )
-    assert done["answer"].to_list() == ["a?"]
+
+
+@pytest.mark.parametrize("kind", FRAMES)
+async def test_a_frame_comes_back_the_same_on_a_loop_and_its_client_stays_open(kind):
+    make, expected = FRAMES[kind]
+    async with client() as asked:
+        done = await askonce.aenrich(make(), PROMPT, client=asked)
+        assert isinstance(done, expected)
+        assert rows_of(done) == rows_of(askonce.enrich(make(), PROMPT, client=client()))
+        assert (await asked.ask("still?", model="m")).text == "still?"
+    for field, error in ({"schema": 3}, askonce.InvalidQuestion), ({"redis_url": "redis://x"}, TypeError):
+        with pytest.raises(error):
+            await askonce.aenrich(make(), PROMPT, client=client(), **field)
+
+
+async def test_who_is_cancelled_on_a_loop_waits_no_longer():
+    begun = asyncio.Event()
+
+    async def never(_):
+        begun.set()
+        await asyncio.Event().wait()
+
+    async with FakeClient(never) as asked:
+        task = asyncio.create_task(askonce.aenrich(pl.DataFrame({"text": ["a?"] * 9}), "{text}", client=asked))
+        await asyncio.wait_for(begun.wait(), 60)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asyncio.wait_for(task, 60)
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,7 @@ async def use(client: Client) -> None:
     stored: bool = await client.store("x", "an answer", ttl=5.0)
     async for question, mapped in client.map(["x"]):
         text: str = question.text
+    column: list[str] = await askonce.aenrich(["a"], "{text}", client=client, cache="refresh")
     try:
         await client.submit_many(["x"])
     except QueueFull as full:
@@ -119,6 +120,7 @@ def test_what_is_exported():
         "StoreUnreachable",
         "UnknownJob",
         "__version__",
+        "aenrich",
         "ask",
         "enrich",
         "explain",
