@@ -1,8 +1,8 @@
-"""Do two answers say the same? What can be told without a judge.
+"""Compares two answers, as far as that is possible without a judge.
 
-Answers that are labels, numbers or JSON are *plain*: where two such differ, they say different things. Of sentences
-that differ nothing can be told. Whether a match can be judged is decided by the cached answer alone, before the fresh
-one is known: else those that are equal would be counted, those that differ would not, and the rate would be too low.
+Answers that are labels, numbers or JSON are *plain*: if two of them differ, they say different things. Sentences that
+differ may still say the same. Only the cached answer decides whether a match can be judged, before the fresh answer is
+known. Otherwise equal answers would be counted and different ones would not, and the estimated rate would be too low.
 """
 
 import re
@@ -16,14 +16,14 @@ from askonce.readable import message_text, read_json
 from askonce.replies.shapes import messages_of
 
 SHORT = 40
-"""Characters of a label, after normalising; at most `WORDS` words."""
+"""Maximum characters of a label after normalisation; it also has at most `WORDS` words."""
 WORDS = 4
 MOST_LABEL = 200
-"""Characters: a longer text is no label. Its look is not brought to one form: some texts would take seconds."""
+"""Characters above which a text is not a label. It is not normalised either, because some texts would take seconds."""
 MOST_JSON = 100_000
 """Bytes."""
 MARKS = " .!`\"'“”„‘’‚«»‹›「」『』。"
-"""What may stand around a label without a meaning of its own."""
+"""Characters around a label that do not change its meaning."""
 
 _FENCE = re.compile(r"\A```[a-z]*\n(.*)\n```\Z", re.DOTALL)
 _NUMBER = re.compile(r"\A[-+]?\d{1,3}(,\d{3})+(\.\d+)?\Z|\A[-+]?\d+(\.\d+)?\Z")
@@ -31,24 +31,24 @@ _WIDE = re.compile(r"[\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7af]")
 
 
 def is_plain(body: Mapping[str, Any]) -> bool:
-    """Whether this answer is a label, a number or JSON of such, so that one that differs says something else."""
+    """Whether this answer is a label, a number or JSON of these, so that a different one says something else."""
     return all(_is_plain(value) for value in _said(body))
 
 
 def compare(fresh: Mapping[str, Any], cached: Mapping[str, Any]) -> bool | None:
-    """Whether both say the same; None if that takes a judge."""
+    """Whether both say the same; None if only a judge could tell."""
     if _said(fresh) == _said(cached):
         return True
     return False if is_plain(cached) else None
 
 
 def are_numbers(fresh: Mapping[str, Any], cached: Mapping[str, Any]) -> bool:
-    """Whether both are, so that no judge could tell more of them."""
+    """Whether both consist of numbers, so that a judge could add nothing."""
     return all(isinstance(value, Decimal) for value in (*_said(fresh), *_said(cached)))
 
 
 def text_of_answer(body: Mapping[str, Any]) -> str:
-    """What a judge is shown: the first choice, tool calls as JSON."""
+    """The text for a judge: the first choice, with tool calls as JSON."""
     message = messages_of(body)[0]
     text = message_text(message) or ""
     calls = message.get("tool_calls")
@@ -56,7 +56,7 @@ def text_of_answer(body: Mapping[str, Any]) -> str:
 
 
 def _said(body: Mapping[str, Any]) -> list[Any]:
-    """By choice: normalised text, number or JSON, and the calls of tools."""
+    """For each choice: the normalised text, number or JSON, and any tool calls."""
     said: list[Any] = []
     for message in messages_of(body):
         said.append(_value(message_text(message) or ""))
@@ -67,14 +67,14 @@ def _said(body: Mapping[str, Any]) -> list[Any]:
 
 
 def _calls(calls: Any) -> list[Any]:
-    """Without the calls' ids, which are never the same."""
+    """The tool calls without their ids, which always differ."""
     functions = [call.get("function") for call in calls if isinstance(call, dict)] if isinstance(calls, list) else []
     known = [each for each in functions if isinstance(each, dict)]
     return [[each.get("name"), _value(str(each.get("arguments", "")))] for each in known]
 
 
 def _value(text: str) -> Any:
-    """JSON by its value, a number by its value, else the words."""
+    """The value of JSON or of a number, else the normalised text."""
     text = text.strip()
     fenced = _FENCE.match(text)
     found = _json(fenced[1] if fenced else text)
@@ -82,7 +82,7 @@ def _value(text: str) -> Any:
 
 
 def _json(text: str) -> Any:
-    """An object or an array, its texts and numbers as `_label` has them; None if it is none."""
+    """An object or array with its texts and numbers normalised by `_label`; None for anything else."""
     if not text.startswith(("{", "[")) or len(text) > MOST_JSON:
         return None
     try:
@@ -98,11 +98,11 @@ def _normalised(value: Any) -> Any:
         return [_normalised(each) for each in value]
     if isinstance(value, str):
         return _label(value)
-    return ("bool", str(value)) if isinstance(value, bool) else value  # Python takes True for 1
+    return ("bool", str(value)) if isinstance(value, bool) else value  # in Python, True == 1
 
 
 def _label(text: str) -> Any:
-    """A number, or the words without case, and without the marks around them."""
+    """A number, or the text in lower case without surrounding marks."""
     words = " ".join(text.casefold().split())
     if len(words) > MOST_LABEL:
         return words.strip(MARKS)
@@ -114,7 +114,7 @@ def _label(text: str) -> Any:
 
 
 def _bare(words: str) -> str:
-    """Emphasis stands on both sides: a star on one may be all that tells two grades apart."""
+    """Strips emphasis only if it is on both sides: a star on one side may be all that distinguishes two grades."""
     if not words.strip(MARKS + "*_"):
         return words
     words = words.strip(MARKS)
@@ -132,5 +132,5 @@ def _is_plain(value: Any) -> bool:
 
 
 def _is_short(text: str) -> bool:
-    """A Chinese, Japanese or Korean sign counts as half a word."""
+    """A Chinese, Japanese or Korean character counts as half a word."""
     return len(text) <= SHORT and len(text.split()) + len(_WIDE.findall(text)) / 2 <= WORDS

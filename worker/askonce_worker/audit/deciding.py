@@ -1,4 +1,4 @@
-"""What a group shall be served by, from its ledger and its records: the job that runs once every `PERIOD` requests."""
+"""Decides a group's next policy from its ledger and records. The job runs once every `PERIOD` requests."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -15,20 +15,20 @@ from askonce_worker.audit.scale import BINS, COSINE, Edges, bins_of, quantile_ed
 from askonce_worker.audit.threshold import MOST, Choice, chance_of_a_check, choose
 
 PERIOD = 250
-"""Requests of a group from one decision to the next."""
+"""Requests of a group between two decisions."""
 LEAST_LABELS = 60
 LEAST_REQUESTS = 1000
-"""Below one of the two, the group is served as the embedding model's profile says."""
+"""Below either, the group is served by the threshold in the embedding model's profile."""
 LEAST_KEPT = 0.5
-"""Of a slice's labels, by weight: with fewer records its hits by the learnt score are not known."""
+"""Share of a slice's labels, by weight, that must have records. With fewer, its hits by learnt score are unknown."""
 MORE = 1.03
-"""A learnt scorer must promise so many times the hits of the cosine."""
+"""A learnt scorer must promise at least this many times the hits of the cosine."""
 
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """budget: the share of the requests that may get a wrong cached answer. profile: the least cosine by the profile
-    of the embedding model; None: it has none. gate: whether a judge may let matches serve."""
+    """budget: the share of the requests that may get a wrong cached answer. profile: the threshold in the embedding
+    model's profile; None if it has none. gate: whether a judge may let matches serve."""
 
     budget: float
     profile: float | None
@@ -36,14 +36,14 @@ class Terms:
 
 
 def first_policy(terms: Terms) -> Policy:
-    """Of a group that nothing is known of."""
+    """The policy of a new group."""
     return _with_gate(Policy(version=0, threshold=terms.profile, chance=MOST), terms, 0.0)
 
 
 def decide(
     before: Policy, slices: Sequence[Slice], records: Records, terms: Terms, judge: JudgeErrors = NOT_MEASURED
 ) -> Policy:
-    """The policy after this one. slices: of the ledger, compacted."""
+    """The policy that follows `before`. slices: the compacted ledger."""
     requests = sum(part.requests for part in slices)
     labels = sum(float(part.sums[:, :, 0].sum()) for part in slices)
     version = before.version + 1
@@ -63,7 +63,7 @@ def decide(
 
 
 def _with_gate(policy: Policy, terms: Terms, share: float | None) -> Policy:
-    """share: of the budget, that its hits take; None: it is shut."""
+    """share: of the requests, that the gate's hits may answer wrongly; None if the gate is closed."""
     return replace(policy, gate=gate_from(policy)) if terms.gate and share is not None else policy
 
 
@@ -74,11 +74,11 @@ def _choice_of(learnt: Learnt, slices: Sequence[Slice], records: Records, terms:
 
 
 def _by_score(learnt: Learnt, slices: Sequence[Slice], records: Records, edges: Edges) -> tuple[list[Slice], float]:
-    """The same ledger, its labels sorted by the learnt score, and the least share of them that has records.
+    """The ledger with its labels binned by learnt score, and the lowest share of a slice's labels that has records.
 
-    There are fewer records than labels: each slice's stand for all of its labels, and a slice that has lost most of
-    them is left out, with its requests. Which score a match without a label would have, nobody knows: all are taken to
-    be at the top.
+    There are fewer records than labels. Each slice's records stand for all of its labels; a slice that has lost most of
+    them is left out, with its requests. The learnt scores of matches without a label are unknown, so all of them are
+    put into the top bin.
     """
     bins = bins_of(learnt.scores, edges)
     firsts = [part.first for part in slices]

@@ -1,7 +1,7 @@
-"""Limits of a weighted Poisson sum, such as the wrong hits that a sample of checks stands for.
+"""Confidence limits of a weighted Poisson sum, such as the wrong hits that a sample of checks stands for.
 
 M. P. Fay and E. J. Feuer, "Confidence intervals for directly standardized rates", Statistics in Medicine 16, 1997: the
-sum is taken for a gamma variable of the same mean and variance. Its quantiles come from the chi-square's, by
+sum is approximated by a gamma variable of the same mean and variance. Its quantiles come from the chi-square's, by
 E. B. Wilson and M. M. Hilferty, "The distribution of chi-square", PNAS 17, 1931.
 """
 
@@ -19,7 +19,7 @@ Z_99 = 2.575829
 
 
 def gamma_quantile(mean: Any, variance: Any, z: float) -> NDArray[np.float64]:
-    """The quantile, at `z` of the normal distribution, of the gamma variable of this mean and variance, both over 0."""
+    """The quantile at normal deviate `z` of the gamma variable with this mean and variance, both above 0."""
     mean, variance = np.asarray(mean, np.float64), np.asarray(variance, np.float64)
     freedom = 2 * mean * mean / variance
     a = 2 / (9 * freedom)
@@ -29,7 +29,7 @@ def gamma_quantile(mean: Any, variance: Any, z: float) -> NDArray[np.float64]:
 def upper_limit(total: Any, squares: Any, weight: Any, z: float = Z_90) -> NDArray[np.float64]:
     """The upper limit of sums of weighted events.
 
-    total, squares: the sums of the events' weights and of their squares. weight: of one event more, which may have been
-    missed by chance.
+    total, squares: the sums of the events' weights and of their squares. weight: that of one more event, which may have
+    been missed by chance.
     """
     return gamma_quantile(np.asarray(total) + weight, np.asarray(squares) + weight * weight, z)

@@ -1,8 +1,8 @@
-"""The judge as a gate: from which score on a match that is no hit is put to it, and whether that pays.
+"""The judge as a gate: the score from which a match below the threshold is put to it, and whether that pays.
 
-Its hits are checked by lot like any other, and have a share of the budget of errors, which the threshold then has not.
-What it has cost and saved counts over the requests that the ledger looks back on: once it was shut for as many, nothing
-speaks against it any more, and it opens again, to look.
+The gate's hits are checked at random like any others. They take a share of the error budget, which the threshold then
+cannot use. Cost and savings are summed over the ledger's window. Once the gate has been closed for a whole window,
+nothing speaks against it any more, and it opens again to try.
 """
 
 from collections.abc import Sequence
@@ -13,18 +13,19 @@ from askonce_worker.audit.policy import Policy
 from askonce_worker.audit.threshold import chance_of_a_check
 
 WIDTH = 2.0
-"""The distance of a match that is put to the judge, in distances of the threshold from 1."""
+"""The greatest distance from 1 of a cosine that is put to the judge, as a multiple of the threshold's distance."""
 ODDS = 1.5
-"""The same for a learnt score, which is the logarithm of odds: below the threshold."""
+"""The same for a learnt score, which is a log odds: the greatest distance below the threshold."""
 LEAST_ASKED = 30
-"""Matches that it was asked about, before it is told whether it pays."""
+"""Matches that the judge must have been asked about before the gate can be found not to pay."""
 MOST_OF_BUDGET = 0.5
 ALL_KNOWN = 1000.0
-"""Requests from which on an upper limit of its wrong hits can be within the budget; before, what was found counts."""
+"""Requests from which an upper limit of the wrong hits can be within the budget. Before, the number found counts."""
 
 
 def gate_share(slices: Sequence[Slice], budget: float) -> float | None:
-    """The share of the requests that its hits may have answered wrongly. None: it does not pay, or errs too often."""
+    """The share of the requests that the gate's hits may have answered wrongly. None if the gate does not pay, or errs
+    too often."""
     sums = {name: sum(float(part.gate[at]) for part in slices) for at, name in enumerate(GATE)}
     requests = sum(part.requests for part in slices)
     if sums["asked"] >= LEAST_ASKED and sums["saved"] <= sums["cost"]:
@@ -39,7 +40,7 @@ def gate_share(slices: Sequence[Slice], budget: float) -> float | None:
 
 
 def gate_from(policy: Policy) -> float | None:
-    """The least score that is put to the judge."""
+    """The lowest score that is put to the judge; None if nothing is served."""
     if policy.threshold is None:
         return None
     if policy.weights is None:

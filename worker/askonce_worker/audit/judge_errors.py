@@ -1,7 +1,7 @@
-"""How often the judge is wrong, by the pairs that people have judged too, and what that adds to what it has said.
+"""How often the judge is wrong, measured on pairs that people have judged too, and how that adjusts its verdicts.
 
-A pair of those looked at stands for its share of all that the judge called so: one with which people disagreed is a
-weighted event, like a wrong hit among the checks.
+Each of these pairs stands for its share of all pairs with the same verdict: one on which people disagreed is a weighted
+event, like a wrong hit among the checks.
 """
 
 import math
@@ -12,28 +12,28 @@ from typing import Any
 from askonce_worker.audit.gamma_limit import Z_99
 
 TRUSTED = 300.0
-"""While people have looked at fewer pairs, the judge counts as if it had been right on the rest of so many: unless
-they have found more mistakes than that allows."""
+"""Until people have judged this many pairs, the judge counts as right on the missing ones, unless people have found
+more mistakes than that can explain."""
 HALF = 0.5
-"""Of a mistake: it is expected among so many pairs, as in `rate.py`."""
+"""Half a mistake is expected beforehand among that many pairs, as in `rate.py`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Errors:
-    """Of the pairs that the judge called the same, or of the others. found: people called so many otherwise. pairs: so
-    many they looked at."""
+    """The pairs with one verdict of the judge, same or different. pairs: how many of them people judged. found: on how
+    many of these they disagreed."""
 
     found: float = 0.0
     pairs: float = 0.0
 
     @property
     def unit(self) -> float:
-        """The share of all such pairs that one of those looked at stands for."""
+        """The share of all such pairs that one judged by people stands for."""
         return 1 / (self.pairs if self._is_surprising else max(self.pairs, TRUSTED))
 
     @property
     def share(self) -> float:
-        """Of such pairs, called wrongly."""
+        """The share of such pairs with a wrong verdict."""
         return self.found * self.unit
 
     @property
@@ -42,13 +42,13 @@ class Errors:
         return self.found > expected + Z_99 * math.sqrt(expected + expected * expected / HALF) + HALF
 
     def squares(self, called: Any) -> Any:
-        """The variance of what is wrong among so many that were called so."""
+        """The variance of the number of wrong verdicts among `called` such verdicts."""
         return (self.found + HALF) * (self.unit * called) ** 2
 
 
 @dataclass(frozen=True, slots=True)
 class JudgeErrors:
-    """missed: called the same, and different. invented: called different, and the same."""
+    """missed: differences that the judge called the same. invented: equal pairs that it called different."""
 
     missed: Errors = Errors()
     invented: Errors = Errors()
@@ -58,7 +58,7 @@ NOT_MEASURED = JudgeErrors()
 
 
 def judge_errors(agreement: Mapping[str, float]) -> JudgeErrors:
-    """agreement: as in `AuditKeys.agreement`, `judge's verdict:person's verdict` -> how often."""
+    """agreement: counts by `judge's verdict:person's verdict`, as in `AuditKeys.agreement`."""
     return JudgeErrors(_errors(agreement, "same", "different"), _errors(agreement, "different", "same"))
 
 

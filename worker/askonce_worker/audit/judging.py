@@ -1,4 +1,4 @@
-"""What a judge is asked, and how its reply is read. The texts are strangers': they are quoted, and never obeyed."""
+"""The judge's prompts, and how its replies are read. The texts are untrusted: they are quoted, never obeyed."""
 
 import re
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from hashlib import sha256
 from askonce.json_values import dumps
 
 MOST_CHARS = 4000
-"""Of a text: where the question or the cached answer is longer, no judge is asked. Of the fresh one the rest is cut."""
+"""Maximum per text. If the question or the cached answer is longer, no judge is asked. A longer fresh answer is cut."""
 
 INSTRUCTIONS = """\
 You compare answers. Each line of the message is a JSON object with a question and two answers to it, a and b. \
@@ -42,17 +42,17 @@ class Compared:
 
     @property
     def id(self) -> str:
-        """Of all three texts, in `AuditKeys.verdicts`."""
+        """Digest of all three texts, used in `AuditKeys.verdicts`."""
         return sha256(dumps([self.question, self.a, self.b])).hexdigest()[:32]
 
     def swapped(self) -> "Compared":
-        """The same, for a judge who prefers what comes first."""
+        """The same pair in the other order, as a judge may prefer the first answer."""
         return Compared(self.question, self.b, self.a)
 
 
 @dataclass(frozen=True, slots=True)
 class Reused:
-    """A question, and the answer to another one."""
+    """A question, and the answer to another one that may be reused."""
 
     question: str
     other: str
@@ -64,23 +64,24 @@ class Reused:
 
 
 def gate_message(pairs: Sequence[Reused]) -> str:
-    """As `message`."""
+    """Like `message`."""
     fields = ({"question": each.question, "other": each.other, "answer": each.answer} for each in pairs)
     return "\n".join(dumps(each).decode() for each in fields)
 
 
 def fits(question: str, cached: str) -> bool:
-    """Told by what is known before there is a fresh answer: else more of those that differ would be left out."""
+    """Whether the texts are short enough to judge. The fresh answer must not matter, or more of those that differ would
+    be left out."""
     return max(len(question), len(cached)) <= MOST_CHARS
 
 
 def message(pairs: Sequence[Compared]) -> str:
-    """A line each. JSON has neither line breaks nor quotation marks of a text's own."""
+    """One line per pair. JSON escapes the texts' own line breaks and quotation marks."""
     return "\n".join(dumps({"question": pair.question, "a": pair.a, "b": pair.b}).decode() for pair in pairs)
 
 
 def read_verdicts(reply: str, count: int, letters: str) -> list[bool] | None:
-    """Whether each has the first of the two letters. None if the reply is not as it should be."""
+    """For each line, whether its letter is the first of the two. None if the reply is malformed."""
     found = _BETWEEN.sub("", reply).upper()
     if len(found) != count or not set(found) <= set(letters):
         return None

@@ -1,4 +1,4 @@
-"""A scorer learnt from a group's own labels."""
+"""Learns a scorer from a group's own labels."""
 
 from dataclasses import dataclass
 
@@ -9,23 +9,23 @@ from askonce_worker.audit.matches import PLAIN, Floats, Vectors
 from askonce_worker.audit.records import Records
 
 LEAST = 300
-"""Labels."""
+"""Minimum number of labels."""
 FOLDS = 8
 RIDGE = 100.0
 PLAIN_RIDGE = 1.0
-"""Cosine, margin and density always tell something; a component of the vectors seldom does."""
+"""Weaker, because cosine, margin and density are always informative, while a component of the vectors rarely is."""
 
 
 @dataclass(frozen=True, slots=True)
 class Learnt:
-    """weights: of a match's features. scores: of the records, each by a fit that has not seen it."""
+    """weights: one per feature of a match. scores: one per record, from a fit that has not seen it."""
 
     weights: Vectors
     scores: Floats
 
 
 def learn(records: Records) -> Learnt | None:
-    """None if the labels are too few, or of one kind."""
+    """None if there are too few labels, or all are the same."""
     count = len(records)
     if count < LEAST or records.right.all() or not records.right.any():
         return None
@@ -41,7 +41,7 @@ def learn(records: Records) -> Learnt | None:
 
 
 def _standardise(rows: Vectors) -> tuple[Vectors, Vectors]:
-    """In place, all but the constant. Returns what was taken off, and what it was divided by."""
+    """Standardise all features but the constant, in place. Returns the means and standard deviations."""
     mean, spread = rows.mean(axis=0), rows.std(axis=0)
     mean[0], spread[spread == 0] = 0, 1
     rows -= mean

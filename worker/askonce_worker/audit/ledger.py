@@ -1,15 +1,15 @@
-"""The ledger of a group: what was served rightly and wrongly, or would have been, by score and by time.
+"""The ledger of a group: right and wrong matches, served or not, by score and time.
 
-It is kept as fields of a hash, so that any number of workers add to it at once, each with increments of its own:
+It is stored as fields of a hash, so that any number of workers can add their increments concurrently:
 
-    {version}:requests                    how many questions the group had while this version of its policy was in force
-    {version}:{right|wrong}:{bin}:{power} of the matches that were looked at, the sum of their weights to this power
-                                          (a weight is the inverse of the chance that it would be looked at)
-    {version}:unknown:{bin}               the weights of those of which nobody could tell whether they were right
-    {version}:judged:{bin}                the weights of those that the judge, who may be wrong, called right
-    {version}:gate:{name}                 of the judge as a gate, as in `GATE`
+    {version}:requests                    questions of the group while this version of its policy was in force
+    {version}:{right|wrong}:{bin}:{power} sum of the checked matches' weights, raised to this power
+                                          (a weight is the inverse of the probability that the match is checked)
+    {version}:unknown:{bin}               weights of matches that could not be judged
+    {version}:judged:{bin}                weights of matches that only the judge, which may be wrong, called right
+    {version}:gate:{name}                 sums of the judge as a gate, as in `GATE`
 
-A version is a slice of time. `compact` makes eight of many.
+Each version is a slice of time. `compact` merges them into eight.
 """
 
 import re
@@ -23,25 +23,25 @@ from askonce_worker.audit.scale import BINS
 
 SLICES = 8
 WINDOW = 8000
-"""Requests that a ledger looks back on, at most."""
+"""Maximum number of requests that a ledger covers."""
 POWERS = 3
 OUTCOMES = ("right", "wrong")
 RIGHT, WRONG = 0, 1
 GATE = ("asked", "cost", "served", "saved", "wrong", "squares")
-"""Matches that it was asked about, and what that cost; those that it let serve, and what their calls would have cost;
-of the wrong ones among the checks of these, the sums of the weights and of their squares."""
+"""Matches put to the gate, and what that cost; matches that it let serve, and what their calls would have cost; for the
+wrong ones among the checks of these, the sums of their weights and of the squares."""
 
 Fields = dict[str, float]
 Sums = NDArray[np.float64]
-"""Of one slice: bins x outcomes x powers of the weight."""
+"""Of one slice. Shape: bins x outcomes x powers of the weight."""
 Unknown = NDArray[np.float64]
 """Of one slice, by bin."""
 
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """first: the version of the policy that it begins with. unknown: the weights of the matches without a label.
-    judged: of those that are right by the judge's word alone. gate: as in `GATE`."""
+    """first: the first policy version that it covers. unknown: the weights of matches without a label. judged: of those
+    that only the judge called right. gate: as in `GATE`."""
 
     first: int
     requests: float
@@ -56,13 +56,14 @@ class Slice:
         return Slice(self.first, requests, sums, unknown, judged, gate)
 
     def share(self, share: float) -> "Slice":
-        """What so large a part of it holds, if it is alike all through."""
+        """A part of the slice of this size, assuming that it is uniform."""
         sums, unknown, judged = share * self.sums, share * self.unknown, share * self.judged
         return Slice(self.first, share * self.requests, sums, unknown, judged, share * self.gate)
 
 
 def sums_of(bins: NDArray[np.intp], right: NDArray[np.bool_], weight: NDArray[np.float64]) -> Sums:
-    """The sums of some labels, one row each: the bin of the score, whether the match was right, and the weight."""
+    """The sums of labels, given one row per label: the bin of the score, whether the match was right, and the
+    weight."""
     sums = np.zeros((BINS, len(OUTCOMES), POWERS))
     for power in range(POWERS):
         np.add.at(sums[:, :, power], (bins, np.where(right, RIGHT, WRONG)), weight**power)
@@ -70,7 +71,7 @@ def sums_of(bins: NDArray[np.intp], right: NDArray[np.bool_], weight: NDArray[np
 
 
 def fields_of(part: Slice) -> Fields:
-    """What a worker adds to the hash; also a whole slice."""
+    """The hash fields of a worker's increment, or of a whole slice."""
     fields = {f"{part.first}:requests": float(part.requests)}
     for kind, weights in (("unknown", part.unknown), ("judged", part.judged)):
         for at in np.flatnonzero(weights):
@@ -83,7 +84,7 @@ def fields_of(part: Slice) -> Fields:
 
 
 def add_up(parts: Iterable[Mapping[str, float]]) -> Fields:
-    """The hash after all these increments, in whatever order they come."""
+    """The hash after all these increments, in any order."""
     total: Fields = {}
     for part in parts:
         for name, value in part.items():
@@ -92,7 +93,7 @@ def add_up(parts: Iterable[Mapping[str, float]]) -> Fields:
 
 
 def slices_of(fields: Mapping[str, float]) -> list[Slice]:
-    """The slices that the hash holds, the oldest first. Other fields, as of a later release, are left alone."""
+    """The slices in the hash, oldest first. Unknown fields, such as a later release's, are ignored."""
     found: dict[int, Slice] = {}
     for name, value in fields.items():
         field_of = _FIELD.fullmatch(name)
@@ -120,7 +121,7 @@ _FIELD = re.compile(
 
 
 def compact(slices: Sequence[Slice]) -> list[Slice]:
-    """At most eight slices of about the same number of requests, over the last `WINDOW` of them."""
+    """At most eight slices with about the same number of requests, covering the last `WINDOW` requests."""
     kept = list(slices)
     while len(kept) > SLICES:
         pairs = [kept[at].requests + kept[at + 1].requests for at in range(len(kept) - 1)]

@@ -1,4 +1,4 @@
-"""Ridge logistic regression, of all folds at once."""
+"""Ridge logistic regression, fitted for all folds at once."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,17 +12,17 @@ SURE = 30.0
 
 
 def fit(rows: Rows, right: NDArray[np.bool_], parts: NDArray[np.bool_], ridge: Rows) -> Weights:
-    """The weights, one column a fit.
+    """The weights, one column per fit.
 
-    Each step goes to the top of a parabola that lies below the likelihood, so none overshoots. (D. Böhning and B. G.
-    Lindsay, "Monotonicity of quadratic-approximation algorithms", Ann. Inst. Statist. Math. 40, 1988.)
+    Each step goes to the maximum of a quadratic lower bound of the likelihood, so none overshoots. (D. Böhning and B.
+    G. Lindsay, "Monotonicity of quadratic-approximation algorithms", Ann. Inst. Statist. Math. 40, 1988.)
 
     Args:
-        rows: Features, standardised, one row a label.
+        rows: Standardised features, one row per label.
         right: The labels.
-        parts: Which rows each fit has, one column a fit.
-        ridge: The penalty on the square of each feature's weight. A fit with half of the rows has half of it: else its
-            scores would be smaller than those of a fit with all rows.
+        parts: A mask of each fit's rows, one column per fit.
+        ridge: The penalty on the square of each feature's weight. It is scaled by a fit's share of the rows. Otherwise
+            fits with fewer rows would give smaller scores.
     """
     columns = range(parts.shape[1])
     ridges = ridge[:, None] * parts.mean(axis=0, dtype=np.float32)
@@ -39,5 +39,5 @@ def fit(rows: Rows, right: NDArray[np.bool_], parts: NDArray[np.bool_], ridge: R
 
 
 def _inverse(products: Rows, left_out: Rows, ridge: Rows) -> Rows:
-    """products: of all rows. left_out: those that a fit does not have, which are few."""
+    """products: of all rows. left_out: the few rows that a fit does not have."""
     return np.linalg.inv((products - left_out.T @ left_out) / 4 + np.diag(ridge))

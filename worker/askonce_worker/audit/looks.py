@@ -1,4 +1,4 @@
-"""A match that is looked at: the cached answer is compared with a fresh one, once that is there."""
+"""A match to be audited: the cached answer is compared with a fresh one once that arrives."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,12 +11,12 @@ from askonce_worker.audit.matches import Vectors
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Look:
-    """A question, and the cached one that is to be judged.
+    """A question and the cached one that it matched.
 
-    question: its vector. found: why it is looked at. comparable: whether comparing answers can tell if the match was
-    right. entry, matched, body: the cached question's fingerprint and text, and its answer. epochs: the stamp of both.
-    similarity, margin, density: as in `matches.py`. score: by the policy of this version. bin: of the ledger. chance:
-    with which it is looked at. gate: it is a hit by the judge's word alone.
+    question: the question's vector. found: why it is audited. comparable: whether comparing the answers can show if the
+    match was right. entry, matched, body: the cached question's fingerprint and text, and its answer. epochs: the stamp
+    of both. similarity, margin, density: as in `matches.py`. score: under the policy of this version. bin: in the
+    ledger. chance: the probability of being audited. gate: whether it is a hit only because the judge let it serve.
     """
 
     question: Vectors
@@ -37,6 +37,6 @@ class Look:
 
 
 def draw(purpose: str, namespace: str, job_id: str) -> float:
-    """Evenly from 0 to 1, and always the same for a job: one that runs again meets the same fate."""
+    """A uniform number from 0 to 1 that depends only on the arguments, so a job that runs again gets the same one."""
     digest = blake2b(f"{purpose} {namespace} {job_id}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") / 2**64

@@ -1,4 +1,4 @@
-"""What a scorer looks at."""
+"""The features of a match that a scorer uses."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,16 +9,16 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Vectors = NDArray[np.float32]
 PLAIN = 4
-"""Features beside those of the vectors: a constant, cosine, margin and density."""
+"""Number of features besides the vectors': a constant, cosine, margin and density."""
 
 CLOSEST = 1e-4
-"""A distance from a cosine of 1 below which vectors differ by rounding."""
+"""Distance of the cosine from 1 below which vectors differ only by rounding."""
 
 
 def among(similarities: Sequence[float] | Floats, rank: int) -> tuple[float, float]:
-    """Margin and density of the candidate at this rank. similarities: of all candidates, the nearest first.
+    """Margin and density of the candidate at this rank. similarities: those of all candidates, best first.
 
-    The margin is how much nearer it is than the next, 0 for the last one; the density is the mean of them all.
+    The margin is the difference to the next candidate, 0 for the last; the density is the mean of all.
     """
     following = min(rank + 1, len(similarities) - 1)
     return float(similarities[rank] - similarities[following]), float(np.mean(similarities))
@@ -26,9 +26,9 @@ def among(similarities: Sequence[float] | Floats, rank: int) -> tuple[float, flo
 
 @dataclass(frozen=True, slots=True)
 class Matches:
-    """Questions and, for each, the nearest cached one that no rule refuses. One row a question.
+    """Questions and, for each, the most similar cached one that no rule refuses. One row per question.
 
-    cosine: of the two; NaN where there is none. margin, density: as `among` has them. questions, entries: the vectors.
+    cosine: that of the two; NaN if there is no such match. margin, density: from `among`. questions, entries: vectors.
     """
 
     cosine: Floats
@@ -50,9 +50,9 @@ class Matches:
         )
 
     def features(self) -> Vectors:
-        """One row a question: constant, nearness, margin, density, and the product of the vectors by component.
+        """One row per question: constant, nearness, margin, density, and the componentwise product of the vectors.
 
-        The nearness is the cosine on a scale that does not press together what is near 1.
+        The nearness is the cosine on a scale that spreads out values near 1.
         """
         rows = np.empty((len(self), PLAIN + self.questions.shape[1]), np.float32)
         rows[:, 0] = 1

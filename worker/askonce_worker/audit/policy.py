@@ -1,4 +1,4 @@
-"""What a group is served by, and its record."""
+"""The policy by which a group is served, and its record."""
 
 import math
 from base64 import b64decode, b64encode
@@ -14,15 +14,15 @@ from askonce.readable import read_object, text_of, time_of
 from askonce_worker.audit.matches import PLAIN, Floats, Matches, Vectors
 
 FORMAT = 1
-"""Of the record. A release reads its own and the older ones."""
+"""Version of the record. A release reads its own version and older ones."""
 
 
 class Unreadable(Exception):
-    """A record that this release cannot read. The message is its name."""
+    """A record that this release cannot read. The message is the record's name."""
 
 
 class Verdict(Enum):
-    """ask: no hit. check: a hit, and the LLM is asked all the same. serve: a hit."""
+    """ask: not a hit. check: a hit, but the LLM is asked nevertheless. serve: a hit."""
 
     ASK = "ask"
     CHECK = "check"
@@ -31,9 +31,9 @@ class Verdict(Enum):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Policy:
-    """version: counts the decisions about this group. threshold: the least score of a hit; None: nothing is served.
-    chance: of a check, for each hit. gate: the least score that is put to a judge; None: none is. weights: of the
-    features, for the learnt scorer; None: the score is the cosine.
+    """version: counts the decisions about this group. threshold: the lowest score of a hit; None if nothing is served.
+    chance: the probability that a hit is checked. gate: the lowest score that is put to a judge; None without a gate.
+    weights: the learnt scorer's weights, one per feature; None if the score is the cosine.
     """
 
     version: int
@@ -43,12 +43,12 @@ class Policy:
     gate: float | None = None
 
     def scores(self, matches: Matches) -> Floats:
-        """One a match: the higher, the likelier it is right. Minus infinity where there is none."""
+        """One score per match: the higher, the more likely it is right. Minus infinity without a match."""
         found = matches.cosine if self.weights is None else (matches.features() @ self.weights).astype(np.float64)
         return np.where(np.isnan(matches.cosine), -np.inf, found)
 
     def verdicts(self, scores: Floats, chances: Floats) -> list[Verdict]:
-        """chances: one a score, drawn evenly from 0 to 1."""
+        """chances: one per score, uniform from 0 to 1."""
         return [self._verdict(score, chance) for score, chance in zip(scores, chances, strict=True)]
 
     def _verdict(self, score: float, chance: float) -> Verdict:
@@ -57,7 +57,7 @@ class Policy:
         return Verdict.CHECK if chance < self.chance else Verdict.SERVE
 
     def weight(self, verdict: Verdict) -> float:
-        """The inverse of the chance that the match would be looked at: of what is asked anyway it is 1."""
+        """The inverse of the probability that the match is audited, which is 1 if the LLM is asked anyway."""
         return 1 / self.chance if verdict is Verdict.CHECK else 1.0
 
 
@@ -74,11 +74,11 @@ def encode_policy(policy: Policy) -> bytes:
 
 
 def decode_policy(name: str, data: bytes) -> Policy:
-    """name: of the record, for the error. Raises Unreadable."""
+    """name: the record's, for the error. Raises Unreadable."""
     try:
         record = read_object(data)
         if record.get("format") != FORMAT:
-            raise ValueError("of another format")
+            raise ValueError("unknown format")
         return Policy(
             version=time_of(record, "version"),
             threshold=None if record["threshold"] is None else _number(record["threshold"]),
@@ -92,19 +92,19 @@ def decode_policy(name: str, data: bytes) -> Policy:
 
 def _number(value: Any) -> float:
     if type(value) not in {int, float} or not math.isfinite(value):
-        raise ValueError("no number")
+        raise ValueError("not a number")
     return float(value)
 
 
 def _chance(value: Any) -> float:
     chance = _number(value)
     if not 0 < chance <= 1:
-        raise ValueError("no chance")
+        raise ValueError("not a probability")
     return chance
 
 
 def _weights(encoded: str) -> Vectors:
     weights = np.frombuffer(b64decode(encoded, validate=True), "<f4").astype(np.float32)
     if len(weights) <= PLAIN or not np.isfinite(weights).all():
-        raise ValueError("no weights")
+        raise ValueError("not valid weights")
     return weights

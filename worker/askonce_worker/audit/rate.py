@@ -1,7 +1,8 @@
-"""The live rate of wrong hits: from a sample of checks, with its interval.
+"""The live rate of wrong hits, estimated from a sample of checks, with its interval.
 
-A hit is checked with a known chance p, so a wrong one that was checked stands for (1 - p) / p that were not. What was
-not checked is predicted: its rate is gamma distributed given what was found, and its count is Poisson given the rate.
+A hit is checked with a known probability p, so a wrong one that was checked stands for (1 - p) / p that were not.
+Unchecked hits are predicted: given what was found, their rate is gamma distributed; given the rate, their count is
+Poisson.
 """
 
 import math
@@ -13,20 +14,19 @@ from askonce_worker.audit.gamma_limit import Z_95, Z_99, gamma_quantile
 from askonce_worker.audit.judge_errors import NOT_MEASURED, JudgeErrors
 
 HALF = 0.5
-"""Of a wrong hit: it is added to those found. (H. Jeffreys, "Theory of Probability", 1961, for a Poisson rate.)"""
+"""Half a wrong hit is added to those found. (H. Jeffreys, "Theory of Probability", 1961, for a Poisson rate.)"""
 
 Group = TypeVar("Group", bound=Hashable)
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What a group was asked and served over some time. Additive: each worker adds up its own.
+    """A group's counts over a period. They are additive: each worker sums its own.
 
-    answered: questions. unchecked: hits that were served and not checked. checks: of hits. stood_for, squares: of all
-    checks, the sum of (1 - p) / p and of its square. wrong, wrong_squares: the same, of those that were wrong.
-    served_wrong: how many of the wrong ones had been served before the check found out. same, different: of the checks
-    that the judge has judged, what those stand for that it called so, what had been served before included.
-    """
+    answered: questions. unchecked: hits served without a check. checks: checked hits. stood_for, squares: the sums over
+    all checks of (1 - p) / p and of its square. wrong, wrong_squares: the same over wrong hits. served_wrong: wrong
+    hits that were served before their check. same, different: over the checks that the judge judged, how many hits
+    those with this verdict stand for, including hits served before their check."""
 
     answered: float = 0.0
     unchecked: float = 0.0
@@ -46,25 +46,25 @@ class Seen:
         return Seen(*(a - b for a, b in zip(astuple(self), astuple(other), strict=True)))
 
     def unit(self) -> float:
-        """How many unchecked hits a check stands for, in the mean over these."""
+        """How many unchecked hits a check stands for, averaged over those hits."""
         return self.squares / self.stood_for if self.stood_for > 0 else 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What is known of a group beforehand: as if `HALF` a wrong hit had been found among so many checks."""
+    """The prior of a group: as if `HALF` a wrong hit had been found among this many checks."""
 
     checks: float = 0.0
 
     def is_surprised_by(self, wrong: float, checks: float) -> bool:
-        """Whether hardly one group in a hundred like this one would have so many wrong hits, or so few."""
+        """Whether so many, or so few, wrong hits would occur in fewer than one in a hundred such groups."""
         expected = HALF * checks / self.checks
         return abs(wrong - expected) > Z_99 * math.sqrt(expected + expected * expected / HALF) + HALF
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """Wrong hits that were served, and the interval of 95 %: numbers of questions."""
+    """The number of wrong hits served, with the 95 % interval."""
 
     wrong: float
     low: float
@@ -72,8 +72,8 @@ class Estimate:
 
 
 def estimate(seen: Seen, others: Known | None = None, judge: JudgeErrors = NOT_MEASURED) -> Estimate:
-    """others: what is known from them. The group's own checks come before it where the two are at odds. judge: what it
-    calls the same may be wrong, what it calls different may be right, and how often is known from a sample, too."""
+    """others: the prior from other groups; it is dropped if it contradicts the group's own checks. judge: how often its
+    verdicts are wrong in either direction, itself estimated from a sample."""
     unit = seen.unit()
     if not seen.unchecked or not (unit or others):
         return Estimate(seen.served_wrong, seen.served_wrong, seen.served_wrong + seen.unchecked)
@@ -91,7 +91,7 @@ def estimate(seen: Seen, others: Known | None = None, judge: JudgeErrors = NOT_M
 
 
 def estimates(groups: Mapping[Group, Seen], judge: JudgeErrors = NOT_MEASURED) -> dict[Group, Estimate]:
-    """Of each group: from its own checks, and the fewer these are, the more from all others'."""
+    """An estimate per group: from its own checks and, the fewer these are, the more from all other groups'."""
     total = sum(groups.values(), Seen())
     return {name: estimate(seen, _known_from(total - seen), judge) for name, seen in groups.items()}
 

@@ -1,4 +1,4 @@
-"""The labels that a scorer is learnt from."""
+"""The labels from which a scorer is learnt."""
 
 from dataclasses import dataclass
 
@@ -8,15 +8,15 @@ from numpy.typing import NDArray
 from askonce_worker.audit.matches import Matches
 
 KEPT = 8000
-"""Records of a group: the newest."""
+"""The newest records of a group that are kept."""
 
 
 @dataclass(frozen=True, slots=True)
 class Records:
-    """Matches that were looked at, the oldest first.
+    """Audited matches, oldest first.
 
-    version: of the policy that was in force. right: whether one answer serves both. weight: the inverse of the chance
-    that it would be looked at. judged: right by the judge's word alone.
+    version: that of the policy in force. right: whether one answer serves both. weight: the inverse of the probability
+    of being audited. judged: whether only the judge called it right.
     """
 
     matches: Matches

@@ -1,4 +1,4 @@
-"""From which score on a group may be served, so that its wrong hits stay within the budget."""
+"""Chooses the score from which a group may be served so that its wrong hits stay within the budget."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,11 +12,12 @@ from askonce_worker.audit.ledger import WRONG, Slice
 from askonce_worker.audit.scale import Edges
 
 CHECKED = 8.0
-"""Wrong ones among the checks of all requests looked back on, if the budget is used up: so many are made."""
+"""Expected number of wrong hits among the checks of a window that uses up the budget. It sets how many are made."""
 MOST, LEAST = 0.5, 0.01
-"""The chance of a check has these bounds."""
+"""Bounds of the probability of a check."""
 BRAKES = ((1 / 2, 1.0), (1 / 4, 1.5), (1 / 8, 2.0))
-"""Of the latest share of the requests, the rate of wrong hits in budgets that stops the serving: against drift."""
+"""Against drift: a latest share of the requests, and the rate of wrong hits in it, in budgets, that must not be
+exceeded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,7 @@ NOTHING = Choice(None, 0.0)
 
 
 def chance_of_a_check(budget: float, requests: float) -> float:
-    """Of a hit. requests: that the ledger looks back on."""
+    """The probability that a hit is checked. requests: the number that the ledger covers."""
     wrong = budget * requests
     return float(min(MOST, max(LEAST, CHECKED / wrong))) if wrong > 0 else MOST
 
@@ -39,15 +40,15 @@ def chance_of_a_check(budget: float, requests: float) -> float:
 def choose(
     slices: Sequence[Slice], edges: Edges, budget: float, *, kept: float = 1.0, judge: JudgeErrors = NOT_MEASURED
 ) -> Choice:
-    """The threshold with the most hits that keeps the budget.
+    """The threshold with the most hits that stays within the budget.
 
     Args:
-        slices: Of the ledger, the oldest first.
-        edges: Of the bins.
-        budget: The share of the requests that may be served wrongly. (Hits whose check came before the answer cost
-            nobody a wrong one. They count as if they did: this is the margin.)
-        kept: The least share of the labels of a slice that its sums were made from.
-        judge: How often it is wrong. (That it calls some different that are the same is a margin, too.)
+        slices: The ledger, oldest first.
+        edges: The edges of the bins.
+        budget: The share of the requests that may be served wrongly. (Hits that are checked before they are served cost
+            nobody a wrong answer, but count as if they did. This is a margin.)
+        kept: The lowest share of a slice's labels from which its sums were computed.
+        judge: How often it is wrong. (That it calls some equal pairs different is another margin.)
     """
     requests = sum(part.requests for part in slices)
     if not requests:
@@ -64,9 +65,11 @@ def choose(
 
 
 def _with_unseen(shares: NDArray[np.float64], slices: Sequence[Slice]) -> NDArray[np.float64]:
-    """Shares of the requests among the labelled matches from each bin on, and what the others add: they are taken to be
-    like the labelled ones of the same region, for what fails may fail among hits alone. More than all of them it
-    cannot be."""
+    """Add unlabelled matches to shares of the requests that were computed from labelled matches, from each bin on.
+
+    They are assumed to be like the labelled ones of the same region, because failures to judge may occur only among
+    hits. What they add is at most all of them.
+    """
     labelled = _from_the_top(slices)[:, :, 1].sum(axis=1)
     unknown = np.cumsum(sum(part.unknown for part in slices), dtype=np.float64)
     ratio = np.divide(unknown, labelled, out=np.full(len(unknown), _NO_LABEL), where=labelled > 0)
@@ -75,7 +78,7 @@ def _with_unseen(shares: NDArray[np.float64], slices: Sequence[Slice]) -> NDArra
 
 
 _NO_LABEL = 1e9
-"""Instead of an infinity, which times nothing would be no number."""
+"""Instead of infinity, which times 0 would be NaN."""
 
 
 def _limit(
@@ -95,12 +98,12 @@ def _recent_rate(slices: Sequence[Slice], judge: JudgeErrors) -> NDArray[np.floa
 
 
 def _judged(slices: Sequence[Slice]) -> NDArray[np.float64]:
-    """Weights from each bin on."""
+    """Cumulative weights from the top bin down."""
     return np.asarray(np.cumsum(sum(part.judged for part in slices), dtype=np.float64))
 
 
 def _latest(slices: Sequence[Slice], requests: float) -> Sequence[Slice]:
-    """The latest slices, up to so many requests; of the one that goes beyond, the share that does not."""
+    """The latest slices with this many requests in all; of the oldest one only the share that is needed."""
     found: list[Slice] = []
     for part in reversed(slices):
         if requests <= 0:
@@ -111,5 +114,5 @@ def _latest(slices: Sequence[Slice], requests: float) -> Sequence[Slice]:
 
 
 def _from_the_top(slices: Sequence[Slice]) -> NDArray[np.float64]:
-    """The sums of each bin and of all above it."""
+    """The cumulative sums of each bin and all above it."""
     return np.asarray(np.cumsum(sum(part.sums for part in slices), axis=0))
