@@ -15,7 +15,7 @@ _SWAPPED = (
 )  # fmt: skip
 _REST = 3
 """Letters behind both of two prefixes, or before both of two endings."""
-_NO_OPPOSITES = frozenset({"inflammabl", "inhabit", "inhabitabl", "invaluabl", "around", "aloud", "alike", "inquir"})
+NO_OPPOSITES = frozenset({"inflammabl", "inhabit", "inhabitabl", "invaluabl", "around", "aloud", "alike", "inquir"})
 """Stems that look denied and are not."""
 
 
@@ -55,7 +55,7 @@ def _root(word: str) -> str:
 
 
 def _deny(word: str, other: str) -> bool:
-    if len(other) < _LONG or not word.endswith(other) or word in _NO_OPPOSITES:
+    if len(other) < _LONG or not word.endswith(other) or word in NO_OPPOSITES:
         return False
     return word.removesuffix(other) in _DENYING
 

@@ -29,8 +29,8 @@ _SIGN = re.compile(
     rf"(?:({_PROSE})|([^\w\s]|\b_|_\b|[²³¹\u2070-\u209c{_OVERLAYS}]))",
     re.MULTILINE,
 )
-_DECORATION = re.compile(r"\A(?:[*•·–-] +|> *)(?=[^\n]*\Z)|(?<=[?？]) ?[🙂😊😀😃😄😁🤗🙏]+\s*\Z")
-"""A bullet before a single line, a smile behind a question."""
+_DECORATION = re.compile(r"\A(?:[*•·–-] +|> *)(?=[^\n]*\Z)|(?<=[?？]) ?[🙂😊😀😃😄😁🤗🙏*]+\s*\Z")
+"""A bullet before a single line, a smile or an asterisk behind a question."""
 _BULLETS = frozenset("*•·–->")
 _LETTERLIKE = re.compile(rf"[_²³¹\u2070-\u209c{_OVERLAYS}]")
 _USUAL = re.compile(r"[\w\s]*+(?:(?:['’.,\-](?=\w)|[.,?!]++(?=\s|$))[\w\s]*+)*+")
@@ -72,7 +72,7 @@ def marks(text: str) -> tuple[Mark, ...]:
     """The signs of a text, as it was written, that are not the punctuation of prose."""
     if _USUAL.fullmatch(text) is not None and _LETTERLIKE.search(text) is None:
         return ()
-    if text[:1] in _BULLETS or not text.isascii():
+    if text[:1] in _BULLETS or text[-1:] == "*" or not text.isascii():
         text = _DECORATION.sub("", text)
     signs = [found for found in _SIGN.finditer(text) if found[2] and not _is_silent(found[2])]
     ends = (0, *(sign.end() for sign in signs))

@@ -10,7 +10,7 @@ from askonce_worker.matching.guard.negation import Polarity
 from askonce_worker.matching.guard.question_class import another_answer
 from askonce_worker.matching.guard.rewording import LESS, LITTLE, MOST, MUCH, rewording, unmatched
 from askonce_worker.matching.guard.unsure_language import stand_apart
-from askonce_worker.matching.guard.words import ADDITIVE, QUALIFIERS, TIMELESS, UNDOING
+from askonce_worker.matching.guard.words import ADDITIVE, LINKS, QUALIFIERS, TIMELESS, UNDOING
 
 
 def numbers_differ(a: Features, b: Features) -> bool:
@@ -131,19 +131,37 @@ def kinds_differ(a: Features, b: Features) -> bool:
 
 def asks_else(a: Features, b: Features) -> bool:
     """A reason is asked here, a way there."""
-    return another_answer(a.asked_for, b.asked_for) and rewording(a, b) < LESS
+    if another_answer(a.asked_for, b.asked_for):
+        return rewording(a, b) < LESS
+    return a.asked_for | b.asked_for == _WHO_AND_WHERE and a.content == b.content and a.text.isascii()
+
+
+_WHO_AND_WHERE = {"person", "place"}
+"""'Who has it?' may be 'where can I get it?'."""
 
 
 def tenses_differ(a: Features, b: Features) -> bool:
     """What is, what was."""
     if not a.tenses or not b.tenses or not a.tenses.isdisjoint(b.tenses) or not TIMELESS.isdisjoint(a.words | b.words):
         return False
+    if a.text.startswith(_LASTS) and b.text.startswith(_LASTS):
+        return False
     return a.content == b.content and len(a.sequence) - ("be" in a.words) == len(b.sequence) - ("be" in b.words)
+
+
+_LASTS = ("how long", "how much time", "how soon")
+"""What will take a day takes a day."""
 
 
 def asks_for_more(a: Features, b: Features) -> bool:
     """A joke, another joke."""
-    return a.is_additive != b.is_additive and (unmatched(a, b) | unmatched(b, a)) <= ADDITIVE
+    if a.is_additive == b.is_additive or _PAIRED in (a.text if a.is_additive else b.text):
+        return False
+    return (unmatched(a, b) | unmatched(b, a)) <= ADDITIVE
+
+
+_PAIRED = " and another "
+"""A thing and another one: two of them."""
 
 
 def is_qualified(a: Features, b: Features) -> bool:
@@ -155,4 +173,7 @@ def is_qualified(a: Features, b: Features) -> bool:
 
 def _qualifies(a: Features, b: Features) -> bool:
     """A word that makes it another thing stands before what both have."""
-    return any(word in QUALIFIERS - b.words and after in b.words for word, after in pairwise(a.sequence))
+    return any(
+        word in QUALIFIERS - b.words and after in b.words and (after not in a.vocabulary.function or after in LINKS)
+        for word, after in pairwise(a.sequence)
+    )

@@ -51,9 +51,13 @@ def identifiers(cleaned: str) -> frozenset[str]:
 
 def _name(chunk: str) -> str:
     name = spelled(chunk)
+    if _PLURAL.fullmatch(chunk):
+        name = name[:-1]
     return chunk if chunk[0] in "-\\" and len(name) <= SHORT else name
 
 
+_PLURAL = re.compile(r"[a-z]+[A-Z][a-z]+[^s]s")
+"""Of a name in camel case: iPhones."""
 SHORT = 3
 """Letters. What is shorter than a word may stand in any word."""
 _CALL = re.compile(r"([A-Za-z_]\w{0,100})\(\)")

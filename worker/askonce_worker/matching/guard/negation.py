@@ -22,8 +22,10 @@ _NEUTRAL = re.compile(
     r"|(?:^|[.!?,] ?)(?:do|ca|could|wo|would|should)n't "  # 'Can't I ...?', but not 'Can't log in'
     r"(?=(?:i|you|he|she|it|we|they|one|there|th(?:is|at|ese|ose|e)|an?|my|your|our|his|her|their|any\w*|some\w*|people)\b)"
     r"|\bnot only\b|\bno\.? ?(?=\d)"
+    r"|\b(?:account|phone|mobile|contact|order|invoice|rational) no\b(?=\W*$|\.| (?:of|for|is|and)\b)"
     r"|(.)[不没]\1|有没有|(?<!什么)(?:没有?|不)(?=[?!。.,吗呢啊呀~ ]*$|,)"  # 能不能, 好不好, 吃了没
     r"|不是(?=.{0,40}[吗么][?!。 ]*$)|难道[不没]|不(?:可以|能)(?=.{0,40}[么嘛][?!。 ]*$)"
+    r"|有没(?!收|过|发|到)|(?<!什么)[不没](?=[?!。])"
 )
 
 
@@ -48,7 +50,7 @@ def _still_denies(folded: str) -> bool:
     return _denies(tokens(folded), folded)
 
 
-_FREE_OF = re.compile(r"\b(?!care|hands|toll)\w{3,20}(?<!\bcare)free\b")
+_FREE_OF = re.compile(r"\b(?!care|hands|toll)\w{3,20}(?<!\bcare)free\b|\bfree (?:of|from) (?!charge|cost)")
 
 
 def _denies(words: Sequence[str], folded: str) -> bool:

@@ -17,6 +17,8 @@ _CLOSE = 2
 _MOST = 200
 """Words. In a longer text each change of order counts."""
 AND = "&"
+_COUNTS = frozenset({"one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"})
+"""'The only two': what is counted is meant."""
 _SUBJECTS = frozenset({"i", "you", "he", "she", "we", "they", "我", "你", "您", "他", "她", "我们", "你们", "他们"})
 
 _STANDING = {**SYNONYMS, **dict.fromkeys(SYMMETRIC, AND)}
@@ -149,7 +151,11 @@ def focused(words: Sequence[str], stemmed: Sequence[str], known: Vocabulary) -> 
     for word, folded in zip((*words, ""), (*stemmed, ""), strict=True):
         if word in FOCUS:
             is_open = True
-        elif is_open and (folded not in known.function or (word in _SUBJECTS and known.links is not None)):
+        elif (
+            is_open
+            and folded not in _COUNTS
+            and (folded not in known.function or (word in _SUBJECTS and known.links is not None))
+        ):
             found.add(SYNONYMS.get(folded, folded))
             is_open = False
     return frozenset(found)

@@ -6,7 +6,7 @@ from askonce_worker.matching.guard.features import Features
 from askonce_worker.matching.guard.order import exchanged, precede_otherwise, reversed_relations
 from askonce_worker.matching.guard.persons import change_places
 from askonce_worker.matching.guard.swaps import adjacent, letters_swapped
-from askonce_worker.matching.guard.words import COMPARING, FREELY_PLACED, FUNCTION, SYMMETRIC, VERBS
+from askonce_worker.matching.guard.words import COMPARING, FREELY_PLACED, FUNCTION, SYMMETRIC, VERBS, stem
 
 
 def order_differs(a: Features, b: Features) -> bool:
@@ -16,7 +16,12 @@ def order_differs(a: Features, b: Features) -> bool:
         return True
     if _are_turned(a, b) or (a.words == b.words and _exchanged_around_verb(a.sequence, b.sequence)):
         return True
-    if _are_neighbours(a, b) or _make(a, b) or (not _reorders(a, b) and _change_places(a, b)):
+    if (
+        _are_neighbours(a, b)
+        or _make(a, b)
+        or _conditions_differ(a, b)
+        or (not _reorders(a, b) and _change_places(a, b))
+    ):
         return True
     if a.content != b.content:
         return False
@@ -127,6 +132,20 @@ def _make(a: Features, b: Features) -> bool:
     if len(a.content) != 2 or a.content[::-1] != b.content or a.content == b.content:
         return False
     return all(not VERBS.isdisjoint(_between(text)) for text in (a, b))
+
+
+def _conditions_differ(a: Features, b: Features) -> bool:
+    """If it rains, streets are wet; if streets are wet, it rains. But the clause itself may stand first or last."""
+    return a.words == b.words and not _CONDITIONS.isdisjoint(a.words) and _condition(a) != _condition(b)
+
+
+_CONDITIONS = frozenset(map(stem, ("if", "because", "unless")))
+
+
+def _condition(text: Features) -> str:
+    """The first word of meaning behind one of these."""
+    at = next(at for at, word in enumerate(text.sequence) if word in _CONDITIONS)
+    return next((word for word in text.sequence[at:] if word not in FUNCTION), "")
 
 
 def _between(text: Features) -> tuple[str, ...]:

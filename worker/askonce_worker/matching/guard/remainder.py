@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from askonce.affixes import common_prefix, common_suffix
 from askonce_worker.matching.guard.features import Features
 from askonce_worker.matching.guard.frames import Frame
-from askonce_worker.matching.guard.spelling import spelled, without_alike
+from askonce_worker.matching.guard.spelling import spelled
 from askonce_worker.matching.guard.tokens import content_words, stems, tokens
+from askonce_worker.matching.guard.wordings import without_known
 from askonce_worker.matching.guard.words import UNITS
 
 COMMON = 60
@@ -64,7 +65,7 @@ def remainders_differ(a: Features, b: Features) -> bool:
         Counter(UNITS.get(word, word) for word in content_words(words)) for words in (words_a, words_b)
     )
     only_a, only_b = set(content_a - content_b), set(content_b - content_a)
-    lacking_a, lacking_b = without_alike(only_b, only_a), without_alike(only_a, only_b)
+    lacking_a, lacking_b = without_known(only_b, only_a), without_known(only_a, only_b)
     if lacking_a and lacking_b:
         return True
     return len(lacking_a | lacking_b) > (_MAX_ADDED_IN_FRAME if found.framed else _MAX_ADDED)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from askonce_worker.matching.guard import form, meaning, naming, ordering
+from askonce_worker.matching.guard import form, meaning, naming, ordering, replaced
 from askonce_worker.matching.guard.features import Features, features
 from askonce_worker.matching.guard.layout import only_difference
 
@@ -42,4 +42,5 @@ RULES: dict[str, Rule] = {
     "formal": form.is_reworded,
     "lines": lines_differ,
     "remainder": form.rest_differs,
+    "replaced": replaced.is_replaced,
 }

@@ -31,7 +31,3 @@ def _shared(word: str, other: str) -> int:
             break
         shared += 1
     return shared
-
-
-def without_alike(words: set[str], others: set[str]) -> set[str]:
-    return {word for word in words if not any(alike(word, other) for other in others)}

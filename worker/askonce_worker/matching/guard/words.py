@@ -103,6 +103,11 @@ OPPOSITES = marks(_lines("opposites"))
 KINDS = marks(_lines("kinds"))
 _MARKS = (("opposite", OPPOSITES), ("kind", KINDS))
 TENSES = marks(_lines("tenses"), str)
+DETERMINERS = {name: frozenset(map(stem, line.split())) for name, line in _TABLES["determiners"].items()}
+"""By language."""
+PLAIN_ATTRIBUTES = _words("plain_attributes")
+EXCHANGED = marks(_lines("exchanged"))
+REWORDINGS = marks(_lines("rewordings"))
 PLACES = {
     word: tuple((f"{table} {place // WIDTH}", place) for table, lines in _MARKS for place in lines.get(word, ()))
     for word in OPPOSITES.keys() | KINDS.keys()

@@ -1,0 +1,122 @@
+"""One word in the place of another, or one more: 'rename a branch', 'rename a tag'; 'my card', 'my travel card'.
+
+Nothing else differs, so the two are known as one wording, or the texts ask two things.
+"""
+
+from collections.abc import Sequence
+
+from askonce.affixes import common_prefix, common_suffix
+from askonce_worker.matching.guard.features import Features
+from askonce_worker.matching.guard.rewording import unmatched
+from askonce_worker.matching.guard.tokens import FIRST_HAN
+from askonce_worker.matching.guard.unsure_language import stand_apart
+from askonce_worker.matching.guard.wordings import are_one, without_known
+from askonce_worker.matching.guard.words import DETERMINERS, EXCHANGED, FUNCTION, NEGATIONS, PLAIN_ATTRIBUTES
+
+_SHORT = 10
+"""Letters of a Chinese text and of the longer of two parts that alone differ: in a short text each character counts."""
+
+
+def is_replaced(a: Features, b: Features) -> bool:
+    if len(a.sequence) == len(b.sequence):
+        at = _only_change(a.sequence, b.sequence)
+        if at is not None and max(a.sequence[at], b.sequence[at]) < FIRST_HAN:
+            return _asks_else(a, b, at)
+        if at is not None and _are_exchanged(a.sequence[at], b.sequence[at]):
+            return True
+    elif _is_another_thing(*sorted((a, b), key=_length)):
+        return True
+    return _short_parts_differ(a, b)
+
+
+def _only_change(a: Sequence[str], b: Sequence[str]) -> int | None:
+    changed = [at for at, (one, other) in enumerate(zip(a, b, strict=True)) if one != other]
+    return changed[0] if len(changed) == 1 else None
+
+
+def _asks_else(a: Features, b: Features, at: int) -> bool:
+    """The word there is another one."""
+    one, other = a.sequence[at], b.sequence[at]
+    if _are_exchanged(one, other):
+        return True
+    if not _has_meaning(one, a) or not _has_meaning(other, b) or are_one(one, other) or _are_listed_apart(a, b):
+        return False
+    return (a.vocabulary.links is not None and b.vocabulary.links is not None) or _are_nouns(a, b, at)
+
+
+def _are_listed_apart(a: Features, b: Features) -> bool:
+    """Another rule says more of them."""
+    return stand_apart(a.opposites, b.opposites) or stand_apart(a.kinds, b.kinds)
+
+
+def _are_exchanged(one: str, other: str) -> bool:
+    """Two words of no content that ask two things: both, either."""
+    return stand_apart(EXCHANGED.get(one, _NOWHERE), EXCHANGED.get(other, _NOWHERE))
+
+
+_NOWHERE = frozenset[int]()
+
+
+def _length(text: Features) -> int:
+    return len(text.sequence)
+
+
+def _is_another_thing(short: Features, long: Features) -> bool:
+    """'My card', 'my travel card': the one text has a word more, behind an article or the like and before a thing."""
+    if len(long.sequence) != len(short.sequence) + 1 or long.language.name != "en":
+        return False
+    at = next((at for at, word in enumerate(short.sequence) if word != long.sequence[at]), len(short.sequence))
+    if not 0 < at < len(short.sequence) or short.sequence[at:] != long.sequence[at + 1 :]:
+        return False
+    word, thing = long.sequence[at : at + 2]
+    return (
+        long.sequence[at - 1] in DETERMINERS["en"]
+        and word not in PLAIN_ATTRIBUTES
+        and word.upper() not in long.as_written
+        and _has_meaning(word, long)
+        and _has_meaning(thing, long)
+    )
+
+
+def _has_meaning(word: str, text: Features) -> bool:
+    return word not in text.vocabulary.function and not word[0].isdecimal() and not _denies(word)
+
+
+def _denies(word: str) -> bool:
+    """That is left to the rule of negations: `cannot`, `won't`."""
+    return word in NEGATIONS or word.endswith("n't")
+
+
+def _short_parts_differ(a: Features, b: Features) -> bool:
+    """Of two short Chinese texts. What surrounds the parts is the same."""
+    if a.language.name != "zh" or b.language.name != "zh" or max(len(a.letters), len(b.letters)) >= _SHORT:
+        return False
+    parts = _middles(a.letters, b.letters)
+    if not all(parts) or max(map(len, parts)) + min(len(a.letters), len(b.letters)) > _SHORT:
+        return False
+    if any(part in FUNCTION or _denies(part) or part[0].isdecimal() for part in parts):
+        return False
+    words_a, words_b = unmatched(a, b), unmatched(b, a)
+    return bool(words_a and words_b) and not are_one(*parts) and bool(without_known(words_a, words_b))
+
+
+def _middles(a: str, b: str) -> tuple[str, str]:
+    """What is left of both without their common beginning and end."""
+    start = common_prefix(a, b)
+    end = common_suffix(a[start:], b[start:])
+    return a[start : len(a) - end], b[start : len(b) - end]
+
+
+def _are_nouns(a: Features, b: Features, at: int) -> bool:
+    """In German by their capitals, in Romance languages by the word before them."""
+    if a.language.name != b.language.name:
+        return False
+    return _is_noun(a, at) and _is_noun(b, at)
+
+
+def _is_noun(text: Features, at: int) -> bool:
+    if not at or len(text.as_written) != len(text.sequence):
+        return False
+    if text.language.name == "de":
+        return text.as_written[at][0].isupper()
+    return text.as_written[at - 1].casefold() in DETERMINERS.get(text.language.name, ())
