@@ -34,11 +34,11 @@ from askonce.store.connection import Store
 from askonce.tasks import stop
 
 LONGEST_PATH = 200
-"""Characters of a path that a refusal repeats."""
+"""Characters of a path that an error quotes."""
 
 
 def app_from_environment() -> Starlette:
-    """What each process serves. Raises ValueError."""
+    """The app that each server process runs. Raises ValueError."""
     return make_app(serve_settings())
 
 
@@ -74,12 +74,12 @@ def make_app(settings: ServeSettings) -> Starlette:
         middleware=[Middleware(CutOff)],
         lifespan=lifespan,
     )
-    app.router.redirect_slashes = False  # it redirects to http:// behind a proxy that ends TLS
+    app.router.redirect_slashes = False  # behind a proxy that terminates TLS it would redirect to http://
     return app
 
 
 def _asked(client: Client, doorman: Doorman, settings: ServeSettings) -> list[Route]:
-    """The routes that become questions."""
+    """The routes that ask questions."""
     happened = WhatHappened(load_prices(settings.prices, base_url=settings.base_url))
     streams = EventStreams(happened, quiet=settings.keep_alive)
     chat = Chat(client, doorman, happened, streams, timeout=settings.timeout)
@@ -115,7 +115,7 @@ def _own(client: Client) -> list[Route]:
 
 
 async def _to_the_page(request: Request) -> Response:
-    """Redirects a person who only has the server's address."""
+    """Redirect people who open the server's bare address to the page."""
     return RedirectResponse(f"{request.scope.get('root_path', '')}/ui/")
 
 
@@ -134,7 +134,7 @@ async def _not_answered(_: Request, error: Exception) -> Response:
 
 
 async def _no_files(_: Request, error: Exception) -> Response:
-    """What else touches files or sockets has errors of its own."""
+    """Other code that touches files or sockets translates its own OSErrors."""
     if isinstance(error, FileNotFoundError):
         return Refused(404, "the file is gone", code="file_not_found").response()
     return Refused(503, "the files cannot be reached", code="files_unreachable", retry_after=1).response()

@@ -1,4 +1,4 @@
-"""OpenAI's Batch API of this server: its routes, and who runs the batches."""
+"""The server's Batch API: its routes, and the task that runs batches."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -28,7 +28,7 @@ METHODS = ["GET", "POST", "DELETE"]
 
 
 class BatchApi:
-    """Without a place for files it says so."""
+    """Without a file store, its routes say so."""
 
     def __init__(
         self,
@@ -71,7 +71,7 @@ class BatchApi:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Inside, batches are run."""
+        """Run batches while the block runs."""
         if self._running is None:
             yield
             return

@@ -25,13 +25,13 @@ WINDOW = re.compile(r"([1-9]\d{0,3})([smhd])")
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 CACHES = ("use", "refresh", "bypass")
 TAKEN = ("cache", "tier", "namespace")
-"""Of the wishes in headers."""
+"""askonce's options that headers can set."""
 MOST_PAIRS, LONGEST_KEY, LONGEST_VALUE = 16, 64, 512
-"""Of metadata, as OpenAI's."""
+"""OpenAI's limits of metadata."""
 
 
 class BatchRoutes:
-    """look: is called when there is a new batch."""
+    """look: called after a batch was created."""
 
     def __init__(self, tenants: Tenants, batches: Batches, look: Callable[[], None]) -> None:
         self._tenants, self._batches, self._look = tenants, batches, look
@@ -115,7 +115,7 @@ def _text(body: Mapping[str, Any], name: str) -> str:
 
 
 def _window(given: str) -> int:
-    """Seconds."""
+    """The completion window in seconds. Raises Refused."""
     read = WINDOW.fullmatch(given)
     seconds = int(read[1]) * SECONDS[read[2]] if read else 0
     if not 0 < seconds <= LONGEST:
@@ -142,7 +142,7 @@ def _metadata(given: Any) -> Mapping[str, str] | None:
 
 
 def wishes_of(body: Mapping[str, Any], headers: Mapping[str, str]) -> Wishes:
-    """Of headers, or of `askonce` in the body. Raises Refused."""
+    """askonce's options from headers or from `askonce` in the body. Raises Refused."""
     for name in headers:
         if name.startswith(HEADER) and name.removeprefix(HEADER) not in TAKEN:
             taken = ", ".join(HEADER + each for each in TAKEN)

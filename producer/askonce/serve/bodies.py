@@ -10,7 +10,7 @@ from askonce.serve.refusals import Refused
 from askonce.tables.packed import is_packed
 
 MOST = 8 * 1024 * 1024
-"""Maximum bytes. A question may have 1 MB, including a base64 image."""
+"""Maximum bytes. A question may have 1 MB, more with base64 images."""
 SECONDS = 30.0
 """Seconds within which a body must arrive."""
 

@@ -19,7 +19,7 @@ from askonce.serve.wishes import question_of
 
 
 class Chat:
-    """timeout: seconds for which a request waits, and its question's deadline."""
+    """timeout: seconds that a request waits, which is also its question's deadline."""
 
     def __init__(
         self, client: Client, doorman: Doorman, happened: WhatHappened, streams: EventStreams, *, timeout: float

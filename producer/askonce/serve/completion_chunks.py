@@ -1,4 +1,4 @@
-"""A chat completion as the Server-Sent Events of a streamed one."""
+"""Turns a chat completion into the Server-Sent Events of a stream."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 
 PIECE = 48
-"""Characters of an answer in one event."""
+"""Characters of an answer per event."""
 END = b"data: [DONE]\n\n"
 KEPT = ("id", "created", "model", "system_fingerprint", "service_tier")
 WORDS = ("content", "refusal", "reasoning_content", "reasoning")
@@ -36,12 +36,13 @@ def completion_chunks(body: Mapping[str, Any], *, usage: bool) -> Iterator[bytes
 
 
 def failed_chunk(error: Mapping[str, Any]) -> bytes:
-    """The last event where there is no answer. OpenAI's clients raise it."""
+    """The last event if there is no answer. OpenAI's clients raise it as an error."""
     return _event({"error": error})
 
 
 def _deltas(message: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """What each event adds to the message: first the role and all that comes whole, then the words in pieces."""
+    """What each event adds to the message: first the role and everything that is sent whole, then the text in
+    pieces."""
     first = {"role": "assistant", **message}
     calls = first.pop("tool_calls", None) or []
     words = {name: first.pop(name) for name in WORDS if isinstance(first.get(name), str)}
@@ -53,7 +54,7 @@ def _deltas(message: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _call_parts(index: int, call: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """First what is called, then its arguments in pieces. A call of another kind comes whole."""
+    """First the function's name, then its arguments in pieces. A call of another type is sent whole."""
     function = call.get("function")
     if not isinstance(function, Mapping) or not isinstance(function.get("arguments"), str):
         yield {"index": index, **call}

@@ -21,7 +21,8 @@ def is_loopback(host: str) -> bool:
 
 
 class Doorman:
-    """anonymous: whether anybody gets in while there are no keys. local: only who is on this machine."""
+    """anonymous: whether requests without a key are accepted while there are no keys. local: if so, only from this
+    machine."""
 
     def __init__(self, keys: KnownKeys, *, anonymous: bool, local: bool) -> None:
         self._keys, self._anonymous, self._local = keys, anonymous, local
@@ -43,12 +44,12 @@ class Doorman:
 
     @property
     def is_local(self) -> bool:
-        """Whether, without keys, only who is on this machine is let in."""
+        """Whether, without keys, only requests from this machine are accepted."""
         return self._local
 
     async def lets_in_anybody(self, request: Request) -> bool:
-        """Whether nobody needs a key. Raises Refused, StoreUnreachable."""
-        if await self._keys.by_name() or not self._anonymous:  # those of a later release close the door as well
+        """Whether requests need no key now. Raises Refused, StoreUnreachable."""
+        if await self._keys.by_name() or not self._anonymous:  # keys of a later release count too
             return False
         _refuse_pages_of_others(request, local=self._local)
         return True
@@ -60,7 +61,7 @@ class Doorman:
 
 @lru_cache(maxsize=16)
 def _leads_here(host: str) -> bool:
-    """host: as a request names it, with its port."""
+    """Whether a Host header, with or without a port, names this machine."""
     try:
         return is_loopback(urlsplit(f"//{host}").hostname or "")
     except ValueError:
@@ -68,8 +69,7 @@ def _leads_here(host: str) -> bool:
 
 
 def _refuse_pages_of_others(request: Request, *, local: bool) -> None:
-    """Any web page can make its visitor's browser send requests here, even under a host name of its own that resolves
-    here."""
+    """Any website can make its visitors' browsers send requests here, even under its own host name (DNS rebinding)."""
     host = request.headers.get("host", "")
     if local and not _leads_here(host):
         raise Refused(

@@ -1,8 +1,8 @@
 """POST /v1/embeddings
 
-Each input is a question of its own, matched exactly. So texts that were embedded before are not paid for again,
-whatever else was in the request, and the answers come from the workers like all others: they outlive the request and
-the server.
+Each input is a separate question that is matched exactly. So a text that was embedded before is not paid for again,
+whatever else the request contains. Workers answer these questions like all others, so the answers outlive the request
+and the server.
 """
 
 import asyncio
@@ -34,7 +34,7 @@ ENCODINGS = ("float", "base64")
 
 
 class Embeddings:
-    """timeout: seconds for which a request waits, and its questions' deadline."""
+    """timeout: seconds that a request waits, which is also its questions' deadline."""
 
     def __init__(self, client: Client, doorman: Doorman, happened: WhatHappened, *, timeout: float) -> None:
         self._client, self._doorman, self._happened, self._timeout = client, doorman, happened, timeout
@@ -52,7 +52,7 @@ class Embeddings:
         return StreamingResponse(parts, media_type="application/json", headers=self._happened.headers_of_all(answers))
 
     async def _ask(self, questions: Sequence[Question]) -> list[Answer]:
-        """In their order. Raises AskOnceError."""
+        """The answers in the order of the questions. Raises AskOnceError."""
         if len(questions) == 1:
             return [await self._client.ask(questions[0], timeout=self._timeout)]
         asked = self._client.map(questions, in_flight=len(questions), lane="interactive", timeout=self._timeout)
@@ -68,7 +68,7 @@ class Embeddings:
 
 
 def _encoding(question: Question) -> str | None:
-    """As which its vectors are wanted; None: as the provider sent them. Raises Refused."""
+    """The requested encoding of the vectors; None: as the provider sent them. Raises Refused."""
     if not has_floats(question.params):
         return None
     encoding = question.params.get("encoding_format") or ENCODINGS[0]
@@ -78,7 +78,8 @@ def _encoding(question: Question) -> str | None:
 
 
 def _reply(answers: Sequence[Answer], encoding: str | None) -> Iterator[bytes]:
-    """Builds the reply vector by vector: thousands of them are megabytes, and other requests are served in between."""
+    """Builds the reply vector by vector, so that other requests are served in between: thousands of vectors are
+    megabytes."""
     separator = b'{"object":"list","data":['
     for index, answer in enumerate(answers):
         body = answer.body or {}
@@ -90,7 +91,7 @@ def _reply(answers: Sequence[Answer], encoding: str | None) -> Iterator[bytes]:
 
 
 def _usage(answers: Sequence[Answer]) -> dict[str, Any]:
-    """As the provider counted each of them, when it was embedded."""
+    """The sum of the usage that the provider reported when each text was embedded."""
     counts = {"prompt_tokens": 0, "total_tokens": 0}
     for answer in answers:
         for name in counts:

@@ -20,10 +20,10 @@ from askonce.tables.packed import LONGEST_MARK, is_packed
 PURPOSE = "batch"
 MOST_LISTED = 10_000
 LEAST_LIFETIME, MOST_LIFETIME = 3600, 2_592_000
-"""Seconds, as OpenAI's."""
+"""OpenAI's limits, in seconds."""
 LONGEST_NAME = 255
 DIGITS = 10
-"""Most of a number."""
+"""Maximum digits of a number."""
 
 
 class FileRoutes:
@@ -101,7 +101,7 @@ class FileRoutes:
         """Raises Refused, StoreUnreachable, OSError."""
         record = await self._file(request)
         blocks = self._files.content(record)
-        first = await anext(blocks, b"")  # a status can be told only before
+        first = await anext(blocks, b"")  # afterwards it is too late for an error status
 
         async def all_of_it() -> Any:
             yield first
@@ -165,7 +165,7 @@ def checked_lifetime(given: Any, param: str) -> int | None:
 
 
 def _whole(given: Any) -> int:
-    """-1 for what is no whole number, or has too many digits."""
+    """The whole number; -1 if it is not one or has too many digits."""
     if isinstance(given, str) and len(given) <= DIGITS and given.isdecimal():
         return int(given)
     return given if isinstance(given, int) else -1

@@ -13,17 +13,18 @@ T = TypeVar("T")
 GONE = 499
 """Nobody receives this status, but proxies log it."""
 AT_ONCE = 0.05
-"""Seconds within which a hit is ready: until then the client is not watched, which would take longer than the hit."""
+"""Seconds within which a hit is ready. Only then is the client watched, because watching takes longer than a hit."""
 
 
 async def while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:
-    """The result of the work. Its request must have been read to the end. Raises Refused if the client hangs up
+    """The result of the work. The request must have been read completely. Raises Refused if the client hangs up
     first."""
     return (await begun(request, work, seconds=None)).result()
 
 
 async def begun(request: Request, work: Coroutine[Any, Any, T], *, seconds: float | None) -> "asyncio.Task[T]":
-    """The same, as a task the caller must take care of: done, or still running after this many seconds."""
+    """Like `while_connected`, but returns the task, done or still running after this many seconds. The caller owns
+    it."""
     task = asyncio.create_task(work)
     try:
         done, _ = await asyncio.wait({task}, timeout=AT_ONCE)

@@ -1,4 +1,4 @@
-"""How connections are spoken to: uvicorn's protocol, with bounds on a request's headers: seconds and bytes."""
+"""uvicorn's HTTP protocol with limits on the time and size of a request's headers."""
 
 import asyncio
 from typing import Any
@@ -6,19 +6,19 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 SECONDS = 30.0
-"""Within which a connection must have its first headers here, and those of a later request once something of it, or
-after the request before, has come. Until then, uvicorn's keep-alive bounds the wait."""
+"""Within this time a new connection must have sent its first headers. Headers of a later request have the same time,
+from its first bytes on; until then, uvicorn's keep-alive limits the wait."""
 MOST = 65_536
-"""Bytes of headers or trailers, about: what comes at once counts once it is not all."""
+"""Approximate maximum bytes of headers or trailers: data counts once it has arrived and more is still missing."""
 
 
 class PatientProtocol(HttpToolsProtocol):
-    """Closes connections on which nothing comes, or a header a minute, or headers or trailers without an end."""
+    """Closes connections that send nothing, send headers too slowly, or send endless headers or trailers."""
 
     _late: asyncio.TimerHandle | None = None
-    """There is one while headers are to come, and no request runs whose reply it could cut off."""
+    """Set while headers are awaited and no request is running whose reply it could cut off."""
     _size = 0
-    """Bytes since the last that were no headers or trailers."""
+    """Bytes of headers or trailers received so far."""
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)

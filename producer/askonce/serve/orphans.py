@@ -5,11 +5,11 @@ import os
 import signal
 
 EVERY = 1.0
-"""Seconds between two looks."""
+"""Seconds between checks."""
 
 
 async def end_with_parent() -> None:
-    """Stops the process once its parent is no longer the original one."""
+    """Stop this process once its original parent is gone."""
     parent = os.getppid()
     while True:
         await asyncio.sleep(EVERY)

@@ -1,4 +1,4 @@
-"""Requests that go to the provider itself: its list of models, and stored responses."""
+"""Requests that are forwarded to the provider: its list of models, and stored responses."""
 
 import re
 from urllib.parse import quote
@@ -14,14 +14,14 @@ from askonce.serve.streaming import HEADERS
 
 SECONDS = 30.0
 PATIENCE = 600.0
-"""Seconds between two events of a response that streams."""
+"""Maximum seconds between two events of a streamed response."""
 ID = re.compile(r"[A-Za-z0-9_-]{1,200}")
 NEVER = frozenset("?#\\")
-"""In a path that is relayed."""
+"""Characters that a forwarded path must not contain."""
 
 
 class Provider:
-    """base_url: with its `/v1`. Without a key its list of models cannot be had."""
+    """base_url: including `/v1`. Without an API key there is no list of models."""
 
     def __init__(self, doorman: Doorman, *, base_url: str, api_key: str | None) -> None:
         headers = {"authorization": f"Bearer {api_key}"} if api_key else {}
@@ -40,7 +40,7 @@ class Provider:
         return Response(reply.content, reply.status_code, media_type=reply.headers.get("content-type"))
 
     async def kept(self, request: Request) -> Response:
-        """GET and DELETE /v1/responses/ID, its input items, and its cancelling. Raises Refused."""
+        """GET and DELETE /v1/responses/ID, its input items, and its cancellation. Raises Refused."""
         await self._doorman.admit(request)
         if not ID.fullmatch(request.path_params["id"]):
             raise Refused(404, "there is no such response")
@@ -67,7 +67,7 @@ class Provider:
 
 
 def relayed(path: str) -> str:
-    """A path below the provider's `/v1`, which leads nowhere else: it is asked with our own key. Raises Refused."""
+    """A path below the provider's `/v1`. It must not lead elsewhere, because our own key is sent. Raises Refused."""
     segments = path.split("/")
     if not path.isprintable() or NEVER & set(path) or {"", ".", ".."} & set(segments):
         raise Refused(404, f"there is no {path!r}", code="not_found")

@@ -28,7 +28,7 @@ STATUSES = {
     "unknown_job": 404,
     "invalid_answer": 502,
 }
-"""By the kind of a failed answer where the provider sent no status. Any other kind is 503: it may pass."""
+"""Statuses by kind of error, if the provider sent none. Any other kind is 503, since it may be temporary."""
 TYPES = {
     400: "invalid_request_error",
     401: "invalid_request_error",
@@ -38,16 +38,16 @@ TYPES = {
 SPENT = frozenset({"quota", "budget"})
 """Kinds that OpenAI's clients know as `insufficient_quota`."""
 FINAL = frozenset({"quota", "budget", "bad_request", "invalid_question", "invalid_answer"})
-"""Kinds for which clients are told not to retry."""
+"""Kinds that clients must not retry."""
 TOO_MANY = 429
 BAD_REPLY = 502
-"""The status if the provider reported success, but sent no usable answer."""
+"""The status if the provider reported success but sent no usable answer."""
 AGAIN = 5.0
-"""Seconds after which to retry a provider that was away or busy: the worker has already tried five times."""
+"""Seconds after which to retry if the provider was unreachable or busy: the worker has already tried five times."""
 
 
 class Refused(Exception):
-    """A request that gets no answer. retry_after: seconds. final: clients are told not to retry."""
+    """A request that gets no answer. retry_after: seconds. final: whether clients must not retry."""
 
     def __init__(
         self,
@@ -103,7 +103,7 @@ def _refused(error: AskOnceError) -> Refused:
 
 
 def _failed(answer: Answer) -> Response:
-    """The provider's own status and body where it sent them."""
+    """The provider's own status and body if it sent them."""
     error = answer.error
     kind, message = (error.kind, error.message) if error is not None else ("server_error", "failed")
     headers = {"x-askonce-error": kind} | ({"x-should-retry": "false"} if kind in FINAL else {})

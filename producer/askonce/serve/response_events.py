@@ -1,4 +1,4 @@
-"""A response as the Server-Sent Events of a streamed one.
+"""Turns a response into the Server-Sent Events of a stream.
 
 https://developers.openai.com/api/reference/resources/responses/streaming-events
 """
@@ -13,17 +13,17 @@ from askonce.replies.responses import ARGUMENTS
 from askonce.serve.completion_chunks import PIECE
 
 CALLS = {"function_call": "function_call_arguments", "custom_tool_call": "custom_tool_call_input"}
-"""What the events of a call are called."""
+"""Event names by type of call."""
 WORDS = {"output_text": "text", "refusal": "refusal", "reasoning_text": "text"}
-"""Where a part has its words, by its type, after which its events are called."""
+"""The text field of a part, by type, which also names its events."""
 LATER = ("usage", "error", "incomplete_details", "completed_at")
-"""What a response has at its end."""
+"""Fields that a response only has at its end."""
 
 Event = tuple[str, dict[str, Any]]
 
 
 def response_events(body: Mapping[str, Any]) -> Iterator[bytes]:
-    """The events of a response, as the provider would have streamed it. body: as it came to be in the end."""
+    """The events of a response, as the provider would have streamed it. body: the finished response."""
     begun = {**body, "status": "in_progress", "output": [], **{name: None for name in LATER if name in body}}
     numbers = count()
     for name, fields in _events(body, begun):
@@ -31,7 +31,7 @@ def response_events(body: Mapping[str, Any]) -> Iterator[bytes]:
 
 
 def failed_response(error: Mapping[str, Any]) -> bytes:
-    """The only event where there is no answer: OpenAI's, and `error` as a whole, which makes its clients raise it."""
+    """The only event if there is no answer: OpenAI's, with the whole `error`, so that its clients raise it."""
     known = {name: error.get(name) for name in ("code", "message", "param")}
     return _event("error", {"sequence_number": 0, **known, "error": error})
 
@@ -56,7 +56,7 @@ def _events(body: Mapping[str, Any], begun: Mapping[str, Any]) -> Iterator[Event
 
 
 def _begun(item: Mapping[str, Any]) -> dict[str, Any]:
-    """An item without what its events will add to it."""
+    """An item without the fields that its events will add."""
     empty = {name: kind() for name, kind in GROWS.get(item["type"], {}).items() if name in item}
     status = {"status": "in_progress"} if "status" in item else {}
     return {**item, **empty, **status}
@@ -68,7 +68,7 @@ def _message(item: Mapping[str, Any], at: Mapping[str, Any]) -> Iterator[Event]:
 
 
 def _part(part: Any, at: Mapping[str, Any]) -> Iterator[Event]:
-    """One that is of no known form comes whole."""
+    """A part of unknown type is sent whole."""
     name = part.get("type") if isinstance(part, Mapping) else None
     words = WORDS.get(name, "") if isinstance(name, str) else ""
     text = part.get(words) if words else None
@@ -115,7 +115,7 @@ def _reasoning(item: Mapping[str, Any], at: Mapping[str, Any]) -> Iterator[Event
 
 
 def _listed(value: Any) -> Sequence[Any]:
-    """Nothing where it is no list: the status of a stream is out, and its answer is paid."""
+    """The list; empty if it is not one, because the status has already been sent and the answer is paid for."""
     return value if isinstance(value, list) else ()
 
 
@@ -129,7 +129,7 @@ KINDS: Mapping[str, Callable[[Mapping[str, Any], Mapping[str, Any]], Iterator[Ev
     "function_call": _call,
     "custom_tool_call": _call,
 }
-"""Of items of the output. All others come whole."""
+"""By type of output item. All others are sent whole."""
 GROWS: Mapping[str, Mapping[str, Callable[[], Any]]] = {
     "message": {"content": list},
     "reasoning": {"summary": list, "content": list},

@@ -1,8 +1,8 @@
 """POST /v1/responses
 
-A self-contained request is answered like any question. One that depends on what the provider stores (an earlier
-response, a conversation, a prompt), or that uses the provider's tools, goes through the worker to the provider and is
-never cached. Budgets and limits apply to it, too.
+A self-contained request is answered like any question. One that depends on data stored by the provider (an earlier
+response, a conversation, a prompt), or that uses the provider's tools, goes through a worker to the provider and is
+never cached. Budgets and limits apply to it as well.
 """
 
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ from askonce.serve.wishes import question_of
 
 
 class Responses:
-    """timeout: seconds for which a request waits, and its question's deadline."""
+    """timeout: seconds that a request waits, which is also its question's deadline."""
 
     def __init__(
         self, client: Client, doorman: Doorman, happened: WhatHappened, streams: EventStreams, *, timeout: float

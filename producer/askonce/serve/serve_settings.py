@@ -1,4 +1,4 @@
-"""The settings of the front door, from environment variables `ASKONCE_SERVE_…`: its processes share them."""
+"""The settings of the front door, from environment variables `ASKONCE_SERVE_…`, which its processes share."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -15,13 +15,13 @@ OPENAI = "https://api.openai.com/v1"
 
 @dataclass(frozen=True, slots=True)
 class ServeSettings:
-    """namespace: of questions that name none. timeout: seconds for which a request waits for its answer. keep_alive:
-    seconds for which a stream is silent. open: without keys, anybody may ask, not only who is on this machine.
-    base_url, api_key: the provider's. prices: in a file.
+    """namespace: for questions that name none. timeout: seconds that a request waits for its answer. keep_alive:
+    maximum seconds of silence in a stream. open: without keys, whether other machines may ask too. base_url, api_key:
+    the provider's. prices: path of a price file.
 
-    files: where those of the Batch API are, a directory or `s3://bucket/prefix`. file_bytes, file_lines: the most that
-    one may have. file_lifetime: seconds. batches: that each process runs at once; 0 leaves them to other servers.
-    most_files, open_batches: of a namespace.
+    files: store of the Batch API's files, a directory or `s3://bucket/prefix`. file_bytes, file_lines: maximum per
+    file. file_lifetime: seconds. batches: maximum that a process runs at once; 0 leaves them to other servers.
+    most_files, open_batches: maximum per namespace.
     """
 
     host: str = "127.0.0.1"

@@ -16,7 +16,7 @@ from askonce.served.blobs import open_blobs
 APP = "askonce.serve.app:app_from_environment"
 BACKLOG = 2048
 GRACE = 30
-"""Seconds that requests in flight have when the server is told to stop. Their questions continue anyway."""
+"""Seconds for requests in flight to finish when the server stops. Their questions continue anyway."""
 START = 60.0
 
 
@@ -44,7 +44,7 @@ def serve(say: Callable[[str], None]) -> int:
     host = f"[{settings.host}]" if family == socket.AF_INET6 else settings.host
     ready = f"ready: http://{host}:{listening.getsockname()[1]}/v1"
     if settings.processes == 1:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the server has its own; to the process it means a good end
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the server has its own handler; the process then ends normally
         _One(config, lambda: say(ready)).run([listening])
     else:
         _Several(config, listening, lambda: say(ready)).run()
@@ -52,7 +52,7 @@ def serve(say: Callable[[str], None]) -> int:
 
 
 async def _refuse_strangers(settings: ServeSettings) -> None:
-    """Raises ValueError if anybody could ask at our cost without authentication."""
+    """Raises ValueError if other machines could ask at our cost without authentication."""
     if settings.anonymous:
         return
     async with AccessKeys() as keys:
@@ -64,7 +64,7 @@ async def _refuse_strangers(settings: ServeSettings) -> None:
 
 
 async def _find_files(settings: ServeSettings) -> None:
-    """Raises ValueError, OSError if the place for files cannot be used."""
+    """Raises ValueError, OSError if the file store cannot be used."""
     if settings.files is not None:
         await open_blobs(settings.files).delete(["files/none"])
 
@@ -90,6 +90,6 @@ class _Several(Multiprocess):
             self._on_ready()
 
     def terminate_all(self) -> None:
-        for each in self.sockets:  # else the kernel would go on to accept for us, until the last process has ended
+        for each in self.sockets:  # else the kernel would accept connections until the last process has ended
             each.close()
         super().terminate_all()

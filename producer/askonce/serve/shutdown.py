@@ -1,4 +1,4 @@
-"""Graceful shutdown: what can end at once does so, and clients cut off at the end are told to retry."""
+"""Graceful shutdown: idle work ends at once, and clients that are cut off at the end are told to retry."""
 
 import asyncio
 import signal
@@ -16,12 +16,10 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 @contextmanager
 def when_told_to_stop(then: Callable[[], None]) -> Iterator[None]:
-    """Calls it in the loop when a signal tells the process to stop, beside what that signal does already.
-
-    uvicorn ends the lifespan of an app only once the requests under way have ended.
-    """
+    """Call `then` in the loop on SIGTERM or SIGINT, in addition to the signal's own handler. Needed because uvicorn
+    ends an app's lifespan only after requests in flight have ended."""
     if threading.current_thread() is not threading.main_thread():
-        yield  # where no signals come
+        yield  # signals do not arrive in other threads
         return
     loop = asyncio.get_running_loop()
     before = {each: known for each in SIGNALS if callable(known := signal.getsignal(each))}
@@ -40,7 +38,7 @@ def when_told_to_stop(then: Callable[[], None]) -> Iterator[None]:
 
 
 class CutOff:
-    """An app whose requests are cancelled when the time that they have is over. That is no fault of the server's."""
+    """An app whose requests are cancelled when their time for shutdown is over, which is not a server error."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

@@ -1,4 +1,4 @@
-"""Answers as Server-Sent Events: what a request says of them, and how they leave."""
+"""Answers as Server-Sent Events: the request's options, and sending them."""
 
 import asyncio
 import logging
@@ -21,15 +21,15 @@ log = logging.getLogger("askonce")
 
 Events = Callable[[Answer], Iterator[bytes]]
 Failed = Callable[[Mapping[str, Any]], bytes]
-"""The event that says an error, as it would be in the body of a reply."""
+"""The event for an error, with the error as in a reply's body."""
 COMMENT = b": waiting for the answer\n\n"
 EVENTS = "text/event-stream"
 HEADERS = {"cache-control": "no-cache", "x-accel-buffering": "no"}
-"""The second is for nginx, which would otherwise keep the events until they are many."""
+"""The second is for nginx, which would otherwise buffer the events."""
 
 
 def streaming(body: Mapping[str, Any]) -> tuple[bool, bool]:
-    """Whether the answer is to come in events, and whether the tokens come last. Raises Refused."""
+    """Whether to stream the answer, and whether to send its usage at the end. Raises Refused."""
     streams, options = body.get("stream") or False, body.get("stream_options")
     if not isinstance(streams, bool):
         raise Refused(400, "stream must be true or false", param="stream")
@@ -41,7 +41,7 @@ def streaming(body: Mapping[str, Any]) -> tuple[bool, bool]:
 
 
 class EventStreams:
-    """happened: what headers say. quiet: seconds for which nothing is sent, before and between two comments."""
+    """happened: for the headers. quiet: seconds without data before a comment is sent."""
 
     def __init__(self, happened: WhatHappened, *, quiet: float) -> None:
         self._happened, self._quiet = happened, quiet
@@ -49,9 +49,9 @@ class EventStreams:
     async def of(
         self, request: Request, work: Coroutine[Any, Any, Answer], events: Events, failed: Failed
     ) -> StreamingResponse:
-        """The answer in events, or, where it takes long, comments until it comes.
+        """The answer in events, preceded by comments if it takes long.
 
-        Raises Refused, AskOnceError: as long as no comment was sent, an error has its status.
+        Raises Refused, AskOnceError, so that an error has its status if no comment was sent before.
         """
         task = await begun(request, work, seconds=self._quiet)
         if not task.done():
@@ -69,13 +69,13 @@ class EventStreams:
                 yield part
         except AskOnceError as error:
             yield _event_of(refusal_of(error), failed)
-        except Exception:  # the status is out: what reads the stream has to hear of it all the same
+        except Exception:  # the status has been sent, so the error becomes an event
             log.exception("a stream")
             yield _event_of(Refused(500, "the answer cannot be sent", code="internal_error").response(), failed)
 
 
 class _Late(StreamingResponse):
-    """Ends what it waits for where the client is gone, though it be before the first comment."""
+    """Cancels the work that it waits for if the client is gone, even before the first comment."""
 
     def __init__(self, task: "asyncio.Task[Answer]", parts: AsyncIterator[bytes]) -> None:
         super().__init__(parts, media_type=EVENTS, headers=HEADERS)
@@ -93,6 +93,7 @@ def _event_of(refusal: Response, failed: Failed) -> bytes:
 
 
 async def in_turn(parts: Iterator[bytes]) -> AsyncIterator[bytes]:
-    """Each is made when the one before it is on its way: a slow reader holds up nobody, and little is kept for it."""
+    """Each event is built when the previous one has been sent, so a slow reader delays nobody and takes little
+    memory."""
     for part in parts:
         yield part

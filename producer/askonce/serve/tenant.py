@@ -1,4 +1,4 @@
-"""Whose files and batches a request is about."""
+"""The tenant whose files and batches a request is about."""
 
 from starlette.requests import Request
 
@@ -10,13 +10,13 @@ from askonce.serve.wishes import HEADER
 
 
 class Tenants:
-    """default: the namespace of requests that name none."""
+    """default: namespace for requests that name none."""
 
     def __init__(self, doorman: Doorman, *, default: str) -> None:
         self._doorman, self._default = doorman, default
 
     async def of(self, request: Request) -> tuple[AccessKey, str]:
-        """The key of whoever asks, and the namespace. Raises Refused, InvalidQuestion, StoreUnreachable."""
+        """The caller's key and namespace. Raises Refused, InvalidQuestion, StoreUnreachable."""
         key = await self._doorman.admit(request)
         wished = request.headers.get(f"{HEADER}namespace")
         if wished is not None:

@@ -1,4 +1,4 @@
-"""The body of POST /v1/files: a form with a file in it, which goes to disk as it comes."""
+"""Reads the body of POST /v1/files: a form with a file, which is written to disk as it arrives."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -13,21 +13,21 @@ from askonce.serve.refusals import Refused
 from askonce.served.blobs import BLOCK
 
 SILENCE = 30.0
-"""Seconds in which the next bytes have to come."""
+"""Seconds within which the next bytes must arrive."""
 LONGEST = 3600.0
-"""Seconds in which all of them have to come."""
+"""Seconds within which all bytes must arrive."""
 OTHER = 64 * 1024
-"""Bytes of a form beside its file, at most."""
+"""Maximum bytes of a form besides its file."""
 FIELDS = 16
 AT_ONCE = 16
-"""Uploads under way in a process: each may fill 200 MB of the place for temporary files."""
+"""Concurrent uploads of a process: each may take 200 MB of temporary files."""
 AGAIN = 5.0
-"""Seconds after which one more is worth another try."""
+"""Seconds after which a client may retry if there are too many uploads."""
 
 
 @asynccontextmanager
 async def uploaded(request: Request, most: int) -> AsyncIterator[FormData]:
-    """most: bytes of the file. Raises Refused."""
+    """most: maximum bytes of the file. Raises Refused."""
     if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
         raise Refused(400, "the body must be a form (multipart/form-data) with the fields file and purpose")
     length = request.headers.get("content-length", "0")

@@ -1,4 +1,4 @@
-"""Facts about an answer, as headers, and the fields that an OpenAI client needs in each body."""
+"""Facts about an answer as headers, and the fields that OpenAI clients need in every body."""
 
 import secrets
 import time
@@ -11,7 +11,7 @@ from askonce.prices.money import from_nano
 
 
 class WhatHappened:
-    """prices: of the provider."""
+    """prices: the provider's."""
 
     def __init__(self, prices: Prices) -> None:
         self._prices = prices
@@ -21,7 +21,8 @@ class WhatHappened:
         return self.headers_of_all([answer])
 
     def headers_of_all(self, answers: Sequence[Answer]) -> dict[str, str]:
-        """Of several: their sources, and the sums of what they cost and saved. A sum without a price is left out."""
+        """The headers for several answers: their sources, and sums of cost and savings. A sum with an unknown price is
+        left out."""
         found: dict[str, str | None] = {"source": ", ".join(dict.fromkeys(answer.source or "" for answer in answers))}
         if len(answers) == 1:
             found |= _alone(answers[0])
@@ -30,7 +31,7 @@ class WhatHappened:
         return {f"x-askonce-{name}": value for name, value in found.items() if value is not None}
 
     def _worth(self, answer: Answer) -> float | None:
-        """What the call would have cost, by the prices of now."""
+        """What the call would have cost, at current prices."""
         cost = cost_of_reply(self._prices, answer.body or {}, answer.model or "")
         return None if cost is None else from_nano(cost)
 
@@ -44,7 +45,7 @@ def _alone(answer: Answer) -> dict[str, str | None]:
 
 
 def _sum(amounts: Sequence[float | None]) -> str | None:
-    """As people write it. None if one of them is not known."""
+    """The formatted sum. None if any cost is unknown."""
     known = [amount for amount in amounts if amount is not None]
     if len(known) < len(amounts):
         return None
@@ -52,7 +53,8 @@ def _sum(amounts: Sequence[float | None]) -> str | None:
 
 
 def body_of(answer: Answer) -> Mapping[str, Any]:
-    """The completion. One that was stored as a text alone lacks fields that clients read; so do modest servers'."""
+    """The completion, with fields that clients read added if they are missing: answers stored as text lack them, as do
+    those of simple servers."""
     body = answer.body or {}
     if "id" in body and "created" in body and "object" in body:
         return body

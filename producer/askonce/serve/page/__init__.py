@@ -1,1 +1,1 @@
-"""The page at `/ui`: savings, matches, entries and work, over the client and the operator's view alone."""
+"""The page at `/ui`: savings, matches, entries and work. It uses only the client and the operator's view."""

@@ -1,4 +1,4 @@
-"""A question as somebody types it into the page."""
+"""A question that somebody types into the page."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""Scripts and styles, under addresses that change with them."""
+"""Scripts and styles, under URLs that change with their content."""
 
 import hashlib
 from pathlib import Path
@@ -17,7 +17,7 @@ HEADERS = {
 
 
 class Assets:
-    """They are read once: there are few, and small ones."""
+    """Read once at start, because they are few and small."""
 
     def __init__(self) -> None:
         files = sorted((Path(__file__).parent / "static").iterdir())
@@ -25,7 +25,7 @@ class Assets:
         self._digests = {name: hashlib.sha256(data).hexdigest()[:12] for name, data in self._contents.items()}
 
     def address(self, name: str) -> str:
-        """Below the page's own."""
+        """The URL, relative to the page's."""
         return f"/static/{name}?{self._digests[name]}"
 
     async def serve(self, request: Request) -> Response:

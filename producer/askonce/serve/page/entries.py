@@ -1,4 +1,4 @@
-"""Entries: what is cached, and why a question would, or would not, be answered from it."""
+"""Entries: what is cached, and why a question would or would not be answered from it."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ from askonce.serve.page.viewers import Viewer, Viewers, checked_form
 from askonce.serve.refusals import Refused
 
 PATIENCE = 8.0
-"""Seconds for which a worker is waited for that explains a question."""
+"""Seconds to wait for a worker's explanation of a question."""
 
 
 class EntriesView:
@@ -29,7 +29,7 @@ class EntriesView:
         return await self._list(request, viewer, form)
 
     async def why(self, request: Request) -> Response:
-        """Why no hit? The question travels in the body: it stands in no address. Raises LoginNeeded, Refused."""
+        """Why no hit? The question is sent in the body, so that it appears in no URL. Raises LoginNeeded, Refused."""
         viewer = await self._viewers.reader(request)
         form = await checked_form(request, viewer.token)
         try:
@@ -83,7 +83,7 @@ class EntriesView:
 
 
 def _bare(entry: Entry) -> Question | None:
-    """The question, if it is a text alone: of what surrounds one the cache keeps no more than an id."""
+    """The question if it consists only of text: of the rest of a question the cache keeps only an id."""
     question = Question(entry.question, model=entry.head.model, namespace=entry.head.namespace)
     try:
         same = question.checked(namespace="default", model=None).fingerprint == entry.head.fingerprint

@@ -1,4 +1,4 @@
-"""What a browser sends: the fields of a form, and those of an address."""
+"""What a browser sends: the fields of a form, and those of a URL."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,13 +9,13 @@ from starlette.requests import ClientDisconnect, Request
 from askonce.serve.refusals import Refused
 
 MOST_BYTES = 2 * 1024 * 1024
-"""Of a form: a question may have a megabyte."""
+"""Maximum bytes of a form: a question may have a megabyte."""
 MOST_FIELDS = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """Of a field that comes twice, the last one counts; one that is missing is ''."""
+    """The last value of a repeated field counts; a missing field is ''."""
 
     fields: Mapping[str, str]
 
@@ -26,7 +26,7 @@ class Form:
         return bool(self.text(name))
 
     def one_of(self, name: str, known: tuple[str, ...]) -> str:
-        """The first that is known, for anything else."""
+        """The field's value if it is one of these, else the first of them."""
         value = self.text(name)
         return value if value in known else known[0]
 

@@ -15,7 +15,7 @@ TIMES = 10
 
 
 class Kept(Generic[T]):
-    """read: makes a connection of its own, and closes it. seconds: how long that is kept, at least."""
+    """read: opens its own connection and closes it. seconds: minimum time for which the value is kept."""
 
     def __init__(self, read: Callable[[], Coroutine[Any, Any, T]], seconds: float) -> None:
         self._read, self._seconds = read, seconds

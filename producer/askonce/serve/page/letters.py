@@ -1,4 +1,4 @@
-"""A dead letter, as it is listed. Pure."""
+"""A dead letter as listed on the page. Pure."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ EXCERPT = 160
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """at: Unix s. questions: how many; texts: the beginnings of the first. namespace: '' if it cannot be read."""
+    """at: Unix s. questions: their number; texts: beginnings of the first ones. namespace: '' if it cannot be read."""
 
     job: str
     cause: str

@@ -1,4 +1,4 @@
-"""Logging in with a key of the front door, and out."""
+"""Logging in, with a key of the front door, and logging out."""
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response

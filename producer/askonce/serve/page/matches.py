@@ -1,4 +1,4 @@
-"""Matches: which question got the answer to which other one, and whether that was right."""
+"""Matches: which question got which other question's answer, and whether that was right."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -25,7 +25,7 @@ PAGE = 30
 
 
 class MatchesView:
-    """kept: those that can be looked through."""
+    """kept: the matches that can be browsed."""
 
     def __init__(self, viewers: Viewers, matches: Matches, kept: Kept[list[SeenMatch]], renderer: Renderer) -> None:
         self._viewers, self._matches, self._kept, self._renderer = viewers, matches, kept, renderer
@@ -51,7 +51,7 @@ class MatchesView:
         return self._renderer.page(request, template, viewer, tab="matches", **facts)
 
     async def news(self, request: Request) -> Response:
-        """How many came since the page was shown."""
+        """How many matches have come in since the page was shown."""
         viewer, form = await self._viewers.reader(request), query_of(request)
         newest = int(form.text("newest")) if form.text("newest").isdecimal() else 0
         found = _chosen([match for match in await self._kept.value() if (match.match.at or 0) > newest], viewer, form)

@@ -1,4 +1,4 @@
-"""The routes of the page, and what it holds while it runs."""
+"""The routes of the page, and its state."""
 
 from contextlib import AsyncExitStack
 from typing import TypeVar
@@ -37,7 +37,7 @@ from askonce.store.connection import Store
 
 C = TypeVar("C", bound=Closing)
 FRESH, LATELY = 10.0, 3.0
-"""Seconds for which figures, and matches, are taken as they were read."""
+"""Seconds for which figures, and matches, are kept."""
 
 
 class Page:
@@ -51,7 +51,7 @@ class Page:
         self._viewers = Viewers(doorman, Sessions(store, Keys(settings.key_prefix)))
 
     def mount(self) -> Mount:
-        """All of it, under `/ui`."""
+        """All routes, under `/ui`."""
         handlers = {LoginNeeded: _to_login, Refused: self._refused, AskOnceError: self._failed}
         routes = [*self._own(), *self._views(), Route("/static/{name}", self._assets.serve)]
         app = Starlette(routes=routes, exception_handlers={**handlers, HTTPException: self._no_route})
@@ -99,7 +99,7 @@ class Page:
         await self._stack.aclose()
 
     def _closed(self, part: C) -> C:
-        """It is closed with the page."""
+        """Closes it when the page is closed."""
         self._stack.push_async_callback(part.aclose)
         return part
 

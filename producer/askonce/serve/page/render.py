@@ -1,4 +1,4 @@
-"""Templates and texts become HTML: everything is escaped, and the browser is told to run nothing but our own files."""
+"""Renders templates and texts as HTML: everything is escaped, and browsers may run only our own files."""
 
 import tomllib
 from pathlib import Path
@@ -25,7 +25,7 @@ POLICY = "; ".join(
         "base-uri 'none'",
     ]
 )
-"""What a browser may load and run, whatever stands in a page: questions and answers are hostile."""
+"""What a browser may load and run, whatever a page contains: questions and answers are untrusted."""
 HEADERS = {
     "content-security-policy": POLICY,
     "x-content-type-options": "nosniff",
@@ -38,7 +38,7 @@ TABS = ("savings", "matches", "entries", "work")
 
 
 class Texts(dict[str, Any]):
-    """A table of `texts.toml`: `t.savings.title`. A text that is missing fails the page, in the tests at the latest."""
+    """Access to `texts.toml`, such as `t.savings.title`. A missing text fails the page, and so the tests."""
 
     def __getattr__(self, name: str) -> Any:
         return self[name]
@@ -70,7 +70,7 @@ class Renderer:
     def page(
         self, request: Request, template: str, viewer: Viewer | None, *, status: int = 200, **facts: Any
     ) -> Response:
-        """viewer: None if nobody is known."""
+        """viewer: None if nobody is logged in."""
         root = request.scope.get("root_path") or ""
         html = self._jinja.get_template(template).render(
             root=root, viewer=viewer, may_change=viewer is not None and viewer.may_change, **facts

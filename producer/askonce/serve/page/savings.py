@@ -19,9 +19,9 @@ from askonce.serve.page.render import Renderer
 from askonce.serve.page.viewers import Viewer, Viewers
 
 PERIODS = ("day", "hour", "month", "total")
-"""The first is shown unless another is named."""
+"""The first is the default."""
 BY_HOUR = ("hour", "day")
-"""Periods whose chart has a point an hour; the others one a day."""
+"""Periods whose chart has a point per hour; the others have one per day."""
 MOST_ROWS = 50
 WAITED = tuple(name.encode() for name in WAITS)
 KINDS = ("exact", "semantic", "inflight", "llm", "failed")
@@ -68,13 +68,13 @@ def _facts(history: History, prices: Prices, viewer: Viewer, form: Form) -> dict
 
 
 def _wrong_rate(rates: WrongRates | None) -> dict[str, Any] | None:
-    """Of the whole installation."""
+    """The wrong-hit rate of the whole installation."""
     shares = None if rates is None else rates.all.shares(rates.all.answered)
     return None if rates is None or shares is None else {"shares": shares, "hours": rates.hours}
 
 
 def _chart(parts: Mapping[int, Counts], prices: Prices, namespace: str | None, model: str | None) -> dict[str, Any]:
-    """A column for each hour or day. times: when they begin (Unix s)."""
+    """One column per hour or day. times: when each begins (Unix s)."""
     wanted = (
         None if namespace is None else namespace.encode(),
         None if model is None else model.encode(),
@@ -86,7 +86,7 @@ def _chart(parts: Mapping[int, Counts], prices: Prices, namespace: str | None, m
 
 
 def _by_model(counts: Counts, namespace: bytes | None, model: bytes | None) -> Counts:
-    """Without namespaces and waits: there are thousands of them, and a chart shows none."""
+    """Figures without namespaces and waits: there are thousands of these, and the chart shows none."""
     found: Counts = Counter()
     for raw, count in counts.items():
         name, space, of = raw.split(b"|", 2)

@@ -1,4 +1,4 @@
-"""Login sessions: a Redis record for each, named by the digest of a token that only the browser has."""
+"""Login sessions: one Redis record each, named by the digest of a token that only the browser has."""
 
 import secrets
 
@@ -23,14 +23,14 @@ class Sessions:
         self._store, self._keys = store, keys.front_door
 
     async def begin(self, key: AccessKey) -> str:
-        """The token of a new one. Raises StoreUnreachable."""
+        """Begin a session. Returns its token. Raises StoreUnreachable."""
         token = new_token()
         record = orjson.dumps({"format": FORMAT, "key": key.digest})
         await self._store.pipeline([("SET", self._keys.session(digest_of(token)), record, "EX", LIFETIME)])
         return token
 
     async def key_of(self, token: str) -> str | None:
-        """The digest of the key that it was begun with. Raises StoreUnreachable."""
+        """The digest of the key that was used to log in. Raises StoreUnreachable."""
         [raw] = await self._store.pipeline([("GET", self._keys.session(digest_of(token)))])
         try:
             record = {} if raw is None else read_object(raw)

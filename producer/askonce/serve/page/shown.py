@@ -1,4 +1,4 @@
-"""Numbers, money and times as the page writes them. Pure."""
+"""Formats numbers, money and times for the page. Pure."""
 
 from datetime import UTC, datetime
 

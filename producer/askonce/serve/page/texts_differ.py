@@ -1,11 +1,11 @@
-"""In which words two texts differ. Pure."""
+"""Finds the words in which two texts differ. Pure."""
 
 import re
 from difflib import SequenceMatcher
 
 WORDS = re.compile(r"[A-Za-z0-9_]+|\s+|.", re.DOTALL)
 MOST = 400
-"""Words that are compared: of longer texts all is shown alike."""
+"""Maximum number of words: longer texts are shown without marks."""
 
 Marked = list[tuple[str, bool]]
 """Parts of a text, and whether the other one lacks them."""

@@ -1,4 +1,4 @@
-"""How many questions are answered in a minute, by the counters. Pure."""
+"""Questions answered per minute, from the counters. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from askonce.operator.history import History
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """Answers a minute: in this hour, in the one before, and in the busiest of the last day."""
+    """Answers per minute: in this hour, in the previous one, and in the busiest hour of the last day."""
 
     now: float
     before: float
@@ -17,7 +17,7 @@ class Pace:
 
 
 def throughput(history: History, namespace: str | None) -> Pace:
-    """namespace: of this one alone."""
+    """namespace: only this one's; None for all."""
     *closed, (begins, present) = sorted(history.hours.items())
     paces = [_answers(counts, namespace) / 60 for _, counts in closed]
     minutes = max(1.0, (history.at_ms / 1000 - begins) / 60)

@@ -1,7 +1,7 @@
 """The page's viewers and their rights.
 
-A cookie names the browser. After a login it is a session's, without keys it only ties forms to the browser: each change
-carries a digest of it, which no other site can know.
+A cookie identifies the browser: after a login it holds a session, and without keys it only ties forms to the browser.
+Each change carries a digest of the cookie, which no other site can know.
 """
 
 import hmac
@@ -18,7 +18,7 @@ from askonce.serve.refusals import Refused
 
 COOKIE = "askonce_page"
 SAME_SITE = {"none", "same-origin"}
-"""What a browser says of requests that a person or the page itself makes."""
+"""Values of Sec-Fetch-Site for requests that a person or the page itself makes."""
 
 
 class LoginNeeded(Exception):
@@ -39,7 +39,7 @@ class Viewer:
 
     @property
     def namespace(self) -> str | None:
-        """The only namespace the viewer may see; None: all."""
+        """The only namespace that the viewer may see; None for all."""
         return self.key.namespace
 
     @property
@@ -72,7 +72,7 @@ class Viewers:
         return Viewer(key, token, named=True)
 
     async def changer(self, request: Request) -> tuple[Viewer, Form]:
-        """Of a request that changes something. Raises LoginNeeded, Refused, StoreUnreachable."""
+        """The viewer of a request that changes something. Raises LoginNeeded, Refused, StoreUnreachable."""
         viewer = await self.reader(request)
         form = await checked_form(request, viewer.token)
         if not viewer.may_change:
@@ -80,7 +80,7 @@ class Viewers:
         return viewer, form
 
     async def log_in(self, request: Request) -> Viewer | None:
-        """None if the key is not known, or may not read. Raises Refused, StoreUnreachable."""
+        """None if the key is unknown or may not read. Raises Refused, StoreUnreachable."""
         form = await checked_form(request, request.cookies.get(COOKIE, ""))
         key = await self._doorman.key_of(digest_of(form.text("key").strip()))
         if key is None or "read" not in key.rights:

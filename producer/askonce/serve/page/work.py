@@ -47,7 +47,7 @@ class WorkView:
         return self._renderer.page(request, "work.html", viewer, tab="work", **facts, **await self._now(viewer))
 
     async def now(self, request: Request) -> Response:
-        """Only the parts that change every second."""
+        """Only the parts of the page that change every second."""
         viewer = await self._viewers.reader(request)
         return self._renderer.page(request, "work_now.html", viewer, **await self._now(viewer))
 
@@ -75,7 +75,7 @@ class WorkView:
         return self._back(request)
 
     async def count(self, request: Request) -> Response:
-        """What an invalidation would touch. Raises LoginNeeded, Refused, StoreUnreachable."""
+        """How much an invalidation would affect. Raises LoginNeeded, Refused, StoreUnreachable."""
         viewer, form = await self._viewers.changer(request)
         model, namespace = _named(viewer, form)
         count = await self._admin.count_entries(model=model, namespace=namespace)
@@ -98,7 +98,7 @@ class WorkView:
         }
 
     async def _dead(self, viewer: Viewer) -> Sequence[Letter]:
-        """The first that are found: there may be 10,000, and 64 MB of them."""
+        """The first dead letters found: there may be 10,000, of 64 MB in all."""
         found = []
         async for each in self._letters.all():
             letter = letter_of(each)
@@ -121,5 +121,5 @@ class WorkView:
 
 
 def _named(viewer: Viewer, form: Form) -> tuple[str | None, str | None]:
-    """Model and namespace; neither stands for all."""
+    """Model and namespace of an invalidation; neither means all."""
     return form.text("model").strip() or None, viewer.only(form.text("namespace").strip())
