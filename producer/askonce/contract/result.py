@@ -12,8 +12,14 @@ FIELDS = (
     "source", "similarity", "matched_question", "model", "cached_at", "metadata", "body", "unmatched", "waited", "tier",
     "cost",
 )  # fmt: skip
-TYPES = {"unmatched": str, "waited": int | float, "tier": str, "cost": int | float}
-"""Readers of explanatory fields. A malformed one is dropped, which does not harm the answer."""
+TYPES: dict[str, type | tuple[type, ...]] = {
+    **dict.fromkeys(FIELDS, object),
+    "unmatched": str,
+    "waited": (int, float),
+    "tier": str,
+    "cost": (int, float),
+}
+"""Types of the fields. A malformed explanatory one is dropped, which does not harm the answer."""
 
 
 def result_record(answer: Answer, asked: Question | None = None) -> bytes:
@@ -46,8 +52,9 @@ def read_result(job_id: str, raw: bytes) -> Answer | None:
         raise ValueError("a result without a status")
     if record["status"] == "answered":
         reply_of(record.get("body"))
-    fields = {name: record.get(name) for name in FIELDS}
-    fields |= {name: None for name, kind in TYPES.items() if not isinstance(fields[name], kind)}
+    fields: dict[str, Any] = {
+        name: value for name, value in record.items() if name in TYPES and isinstance(value, TYPES[name])
+    }
     return Answer(job_id, record["status"], error=_read_error(record), **fields)
 
 

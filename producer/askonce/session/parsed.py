@@ -20,8 +20,8 @@ def with_parsed(answer: Answer, schema: Schema | None) -> Answer:
     Workers have checked the text against the JSON schema. This checks a model's further rules, and answers of workers
     that do not know schemas yet.
     """
-    text = answer.text
-    if schema is None or text is None or answer.body is None or not _is_to_fit(answer.body):
+    text = None if schema is None else answer.text
+    if text is None or answer.body is None or not _is_to_fit(answer.body):
         return answer
     try:
         return replace(answer, parsed=_parse(text, schema))
