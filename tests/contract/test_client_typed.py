@@ -128,7 +128,7 @@ async def test_another_schema_takes_the_place_of_a_questions_own(client, service
         ({"schema": {"enum": ["x" * 70_000]}}, "over 65536 bytes"),
         ({"schema": True}, "the parameters have none"),
         ({"schema": True, "params": {"response_format": {"type": "json_object"}}}, "the parameters have none"),
-        ({"schema": SCHEMA, "params": {"response_format": {"type": "text"}}}, "two formats"),
+        ({"schema": SCHEMA, "params": {"response_format": {"type": "text"}}}, "two different answer formats"),
         ({"schema": SCHEMA, "endpoint": "embeddings"}, "embeddings have no schema"),
     ],
 )
