@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import sys
 from urllib.parse import urlsplit
 
 import httpx
@@ -12,7 +13,8 @@ import pytest
 from askonce.cli import main
 from support.front_door import front_door
 from support.front_door_fixtures import door_settings
-from support.worker_process import until, workers
+from support.ports import free_port
+from support.worker_process import environment, until, workers
 
 MESSAGES = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "What is a monad?"}]
 
@@ -106,7 +108,7 @@ async def test_what_a_request_wishes_never_reaches_the_provider(http, llm_server
         (b"{", {}, 400, "not valid JSON: unexpected end of data: line 1 column 2"),
         (b"", {}, 400, "not valid JSON: it is empty"),
         (b"x", {"content-encoding": "br"}, 415, "send it uncompressed"),
-        (gzip.compress(b"{}"), {"content-encoding": "gzip"}, 415, "send it uncompressed"),
+        (gzip.compress(b"{}", mtime=0), {"content-encoding": "gzip"}, 415, "send it uncompressed"),
         (b"[]", {}, 400, "object"),
         (b'{"model": "m"}', {}, 400, "messages"),
         (b'{"model": "m", "messages": [{"role": "user", "content": " "}]}', {}, 400, "empty"),
@@ -337,3 +339,22 @@ def test_it_does_not_serve_strangers_without_keys(settings, monkeypatch, capsys)
     assert "ASKONCE_SERVE_PORT: 'x'" in capsys.readouterr().err
     assert main(["serve", "--host", "127.0.0.1", "--port", "0", "--files", "/dev/null/x"]) == 2
     assert "/dev/null/x" in capsys.readouterr().err
+    assert main(["serve", "--host", "127.0.0.1", "--port", "0", "--files", "gs://bucket"]) == 2
+    assert "gs://bucket: files are kept in a directory, or in s3://BUCKET/PREFIX" in capsys.readouterr().err
+
+
+async def test_it_starts_without_redis_and_says_so(settings):
+    env = environment({**settings, "ASKONCE_REDIS_URL": f"redis://127.0.0.1:{free_port()}/0"})
+    command = (sys.executable, "-m", "askonce.cli", "serve", "--port", "0")
+    process = await asyncio.create_subprocess_exec(
+        *command, env=env, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
+    try:
+        said = await asyncio.wait_for(process.stdout.readline(), 90)
+        assert said.startswith(b"ready: ")
+        warned = await asyncio.wait_for(process.stderr.readline(), 90)
+        assert b"Redis does not answer" in warned
+        assert warned.endswith(b"requests get 503\n")
+    finally:
+        process.terminate()
+        await process.wait()

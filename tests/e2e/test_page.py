@@ -278,6 +278,7 @@ def test_a_change_needs_the_page_s_own_form(http):
     ]
     assert [reply.status_code for reply in refused] == [403, 403, 403, 403]
     assert http.post("/ui/work/count", data={"csrf": csrf, "model": "no-such"}).status_code == 200
+    assert http.post("/ui/work/invalidate", data={"csrf": csrf, "namespace": "a b"}).status_code == 400
     assert http.get("/ui/nowhere").status_code == 404
 
 

@@ -46,7 +46,7 @@ def main(args: argparse.Namespace) -> int:
         if (given := getattr(args, name)) is not None:
             VARIABLES[name][1](f"--{name}", given)
     os.environ.update(_environment(args))
-    return serve(_say_at_once)
+    return serve(_say_at_once, complain)
 
 
 def _say_at_once(text: str) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from uvicorn import Config, Server
 from uvicorn.supervisors.multiprocess import Multiprocess
 
+from askonce.errors import StoreUnreachable
 from askonce.operator.access_keys import AccessKeys
 from askonce.serve.http_protocol import PatientProtocol
 from askonce.serve.serve_settings import ServeSettings, serve_settings
@@ -20,10 +21,15 @@ GRACE = 30
 START = 60.0
 
 
-def serve(say: Callable[[str], None]) -> int:
+def serve(say: Callable[[str], None], complain: Callable[[str], None]) -> int:
     """Serves until SIGTERM or SIGINT. Raises ValueError, OSError, StoreUnreachable."""
     settings = serve_settings()
-    asyncio.run(_refuse_strangers(settings))
+    try:
+        asyncio.run(_refuse_strangers(settings))
+    except StoreUnreachable as error:
+        if not settings.anonymous:
+            raise
+        complain(f"{str(error).rstrip('.')}; until that changes, requests get 503")
     asyncio.run(_find_files(settings))
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     listening = socket.create_server((settings.host, settings.port), family=family, backlog=BACKLOG)
@@ -52,11 +58,9 @@ def serve(say: Callable[[str], None]) -> int:
 
 
 async def _refuse_strangers(settings: ServeSettings) -> None:
-    """Raises ValueError if other machines could ask at our cost without authentication."""
-    if settings.anonymous:
-        return
+    """Raises ValueError if other machines could ask at our cost without authentication, and StoreUnreachable."""
     async with AccessKeys() as keys:
-        if not await keys.all():
+        if not await keys.all() and not settings.anonymous:
             raise ValueError(
                 f"there are no keys, and {settings.host} can be reached from other machines: create one with "
                 "`askonce keys add NAME`, or pass --open to allow everybody"

@@ -40,6 +40,8 @@ def open_blobs(place: str) -> Blobs:
         except ModuleNotFoundError as error:
             raise ValueError(f"{error.name} is not installed: pip install 'askonce[s3]'") from error
         return Bucket(place)
+    if "://" in place:
+        raise ValueError(f"{place}: files are kept in a directory, or in s3://BUCKET/PREFIX")
     from askonce.served.directory import Directory  # noqa: PLC0415 - not needed for a bucket
 
     return Directory(place)

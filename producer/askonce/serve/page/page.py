@@ -31,7 +31,7 @@ from askonce.serve.page.savings import Savings
 from askonce.serve.page.sessions import Sessions
 from askonce.serve.page.viewers import LoginNeeded, Viewers
 from askonce.serve.page.work import WorkView
-from askonce.serve.refusals import Refused
+from askonce.serve.refusals import Refused, refusal_of
 from askonce.settings import client_settings
 from askonce.store.connection import Store
 
@@ -108,7 +108,8 @@ class Page:
         return self._trouble(request, error.status, error.message)
 
     async def _failed(self, request: Request, error: Exception) -> Response:
-        return self._trouble(request, 503, str(error))
+        assert isinstance(error, AskOnceError)
+        return self._trouble(request, refusal_of(error).status_code, str(error))
 
     async def _no_route(self, request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
