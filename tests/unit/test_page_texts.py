@@ -50,3 +50,28 @@ def test_nothing_in_a_template_is_left_unescaped():
 )
 def test_a_share_of_nearly_all_is_not_written_as_all(value, written):
     assert share(value) == written
+
+
+def luminance(color):
+    """As WCAG 2 defines it."""
+    digits = color.removeprefix("#")
+    digits = "".join(2 * each for each in digits) if len(digits) == 3 else digits
+    parts = [int(digits[at : at + 2], 16) / 255 for at in (0, 2, 4)]
+    red, green, blue = (part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_text_can_be_told_from_its_ground(scheme):
+    light, dark = re.findall(
+        r":root \{(.*?)\}", (Path(render.__file__).parent / "static" / "page.css").read_text(), re.DOTALL
+    )
+    colors = dict(re.findall(r"--([\w-]+): (#\w+)", light if scheme == "light" else dark))
+    grounds = {
+        "ink": ("back", "card", "mark"), "soft": ("back", "card", "mark"), "link": ("back", "card", "mark"),
+        "good": ("card", "good-back"), "bad": ("card", "bad-back"),
+    }  # fmt: skip
+    for text, below in grounds.items():
+        for ground in below:
+            high, low = sorted((luminance(colors[text]), luminance(colors[ground])), reverse=True)
+            assert (high + 0.05) / (low + 0.05) >= 4.5, (text, ground)
