@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+from dataclasses import replace
 
 import numpy as np
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -49,10 +50,10 @@ def label(right, *, version=0, similarity=0.97, weight=1.0, asked="q", entry="e"
     return Label(GROUP, asked, entry, "q", "e", *numbers, version, place, "miss", right, "answers", weight)
 
 
-def decisions(redis, keys, vectors=None):
+def decisions(redis, keys, vectors=None, **clock):
     refusals = Refusals()
     stored = StoredRecords(redis, keys, vectors or Vectors(), refusals)
-    return Decisions(redis, keys, stored, refusals, terms=TERMS)
+    return Decisions(redis, keys, stored, refusals, terms=TERMS, **clock)
 
 
 def policies(redis, keys, clock=None):
@@ -200,6 +201,31 @@ async def test_groups_whose_ledgers_have_passed_make_room(redis, keys):
     await redis.hset(keys.audit.groups, "gone", b"{}")
     await decisions(redis, keys).forget()
     assert await redis.hkeys(keys.audit.groups) == [GROUP.encode()]
+
+
+async def test_however_many_groups_learn_they_share_a_part_of_one_core(redis, keys):
+    """Each takes two seconds. What is due then waits, whichever worker looks at it."""
+    groups = {(name := f"m{number}"): group_id("n", name, None) for number in range(2)}
+    recorder = Recorder(redis, keys, worker="w", period=PERIOD)
+    for model, group in groups.items():
+        for number in range(1200):
+            question, name = Question("q", model=model, namespace="n"), f"{'good' if number % 3 else 'bad'}{number}"
+            recorder.answered(question, 0)
+            recorder.label(question, replace(label(number % 3 > 0, asked=name, entry=f"{name}e"), group=group))
+        await recorder._flush()
+
+    async def decided():
+        return sum([await redis.exists(keys.audit.policy(group)) for group in groups.values()])
+
+    await decisions(redis, keys, clock=itertools.count(0, 2).__next__).run()
+    assert await decided() == 1
+    rest = await redis.pttl(keys.audit.deciding(""))
+    assert 1000 < rest <= 1000 * 2 * 3
+    await decisions(redis, keys).run()
+    assert await decided() == 1
+    await redis.delete(keys.audit.deciding(""))
+    await decisions(redis, keys).run()
+    assert await decided() == 2
 
 
 async def test_a_group_that_cannot_be_decided_about_keeps_no_other_waiting_and_one_worker_at_a_time_decides(

@@ -60,8 +60,8 @@ class AuditKeys:
         return f"{self.prefix}:audit:due"
 
     def deciding(self, group: str) -> str:
-        """string: a worker is deciding about the group, or has just learnt from it; 15 s, renewed, then up to a minute;
-        worker."""
+        """string: a worker is deciding about the group ('': about any), or has just learnt from it; 15 s, renewed, then
+        up to a minute; worker."""
         return f"{self.prefix}:audit:deciding:{group}"
 
     def seen(self, hour: int | str) -> str:

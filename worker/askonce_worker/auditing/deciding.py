@@ -2,9 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
-from dataclasses import replace
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -40,6 +40,9 @@ HELD, RENEWED = 15, 4.0
 RESTS, MOST_REST = 20, 60.0
 """After learning, a group is left alone for this multiple of the time it took, at most for this many seconds. Otherwise
 fast traffic would make learning use a whole core."""
+OF_ALL = 0.15
+"""After a run that learnt, all groups are left alone for this share of their rests. So together they use a quarter of a
+core."""
 LEARNING = 20.0
 """Seconds for reading what a scorer learns from."""
 RUN = 5.0
@@ -52,6 +55,13 @@ NO_RECORDS = Records(
     _NONE,
     np.zeros(0, np.bool_),
 )
+
+
+@dataclass(slots=True)
+class _Claim:
+    """rest: seconds for which it is left alone afterwards."""
+
+    rest: float = HELD
 
 
 class Decisions:
@@ -73,23 +83,20 @@ class Decisions:
         self._clock = clock
 
     async def run(self) -> None:
-        """Decides about due groups, the longest due first."""
+        """Decides about due groups, the longest due first. One worker at a time does."""
         end = self._clock() + RUN
-        for group in await self._redis.zrange(self._keys.audit.due, 0, AT_ONCE - 1):
-            if self._clock() >= end:
+        async with self._claimed("") as all_groups:
+            if all_groups is None:
                 return
-            name = group.decode()
-            if not await self._redis.set(self._keys.audit.deciding(name), b"", nx=True, ex=HELD):
-                continue  # another worker is doing so, or has failed to: retried later
-            holding = asyncio.create_task(self._hold(name))
-            try:
-                rest = await self._decide(name)
-            except (ArithmeticError, LookupError, ValueError) as error:  # the other groups do not wait for this one
-                log.error("audit.not_decided", group=name, error=type(error).__name__, reason=str(error)[:200])
-            else:
-                await self._redis.pexpire(self._keys.audit.deciding(name), int(1000 * rest))
-            finally:
-                await stop(holding)
+            all_groups.rest = 0.0
+            for group in await self._redis.zrange(self._keys.audit.due, 0, AT_ONCE - 1):
+                if self._clock() >= end:
+                    break
+                async with self._claimed(group.decode()) as claim:
+                    rest = None if claim is None else await self._tried(group.decode())
+                    if claim is not None and rest is not None:
+                        claim.rest = rest
+                        all_groups.rest += OF_ALL * rest
 
     async def forget(self) -> None:
         """Makes room for new groups by dropping those whose ledgers have expired."""
@@ -104,12 +111,34 @@ class Decisions:
             if gone:
                 await self._redis.hdel(self._keys.audit.groups, *gone)
 
+    @asynccontextmanager
+    async def _claimed(self, group: str) -> AsyncIterator["_Claim | None"]:
+        """None: another worker decides about it, or it is left alone."""
+        name, claim = self._keys.audit.deciding(group), _Claim()
+        if not await self._redis.set(name, b"", nx=True, ex=HELD):
+            yield None
+            return
+        holding = asyncio.create_task(self._hold(group))
+        try:
+            yield claim
+            await self._redis.pexpire(name, int(1000 * claim.rest))
+        finally:
+            await stop(holding)
+
     async def _hold(self, group: str) -> None:
         """Until it is cancelled."""
         while True:
             await asyncio.sleep(RENEWED)
             with suppress(*TROUBLE):
                 await self._redis.expire(self._keys.audit.deciding(group), HELD)
+
+    async def _tried(self, group: str) -> float | None:
+        """As `_decide`; None if nothing could be decided. Others do not wait for such a group."""
+        try:
+            return await self._decide(group)
+        except (ArithmeticError, LookupError, ValueError) as error:
+            log.error("audit.not_decided", group=group, error=type(error).__name__, reason=str(error)[:200])
+            return None
 
     async def _decide(self, group: str) -> float:
         """Seconds for which the group is to be left alone."""
