@@ -5,10 +5,11 @@ import asyncio
 import orjson
 import pytest
 
+from askonce import Question
 from askonce.contract.audit import decode_label, group_id
 from askonce_worker.answering import lead_or_follow
 from askonce_worker.answering.serving import FirstMatch
-from support.asking import patient_settings
+from support.asking import patient_settings, until_asked
 from support.wired import MODEL, wired_workers
 from support.worker_process import until
 
@@ -99,6 +100,20 @@ async def test_a_hit_that_somebody_waits_for_is_served_at_once_and_checked_after
         [again] = await worker.ask(OTHER)
         assert (again.source, again.text) == ("exact", "400 m")
     assert await seen_of(settings, worker) == {"answered": 3, "checks": 1, "served_wrong": 1}
+
+
+async def test_a_late_check_does_not_replace_what_came_while_it_was_asked(settings, llm_server):
+    async with wired_workers(1, {**settings, "ASKONCE_AUDIT_RATE": "1"}) as [worker]:
+        await says(llm_server, "How tall", "300 m")
+        await worker.ask(FIRST)
+        await worker.vectors_arrived()
+        await llm_server.control(chat={"answer": "400 m", "latency_ms": 1000})
+        await worker.ask(OTHER)
+        await until_asked(llm_server)
+        await worker.client.store(Question(OTHER, model=MODEL), "500 m")
+        await labels(worker, 1)
+        await worker.vectors_arrived()
+        assert (await worker.client.lookup(OTHER)).text == "500 m"
 
 
 async def test_a_late_check_that_cannot_be_made_disturbs_nobody(settings, llm_server):

@@ -11,6 +11,7 @@ from redis.asyncio import Redis
 from askonce.contract.keys import Keys
 from askonce.store.away import TROUBLE
 from askonce_worker.audit.policy import Policy, Unreadable, decode_policy
+from askonce_worker.audit.threshold import LEAST
 from askonce_worker.logs.unreadable import Refusals
 
 log = structlog.get_logger()
@@ -28,6 +29,10 @@ class Policies(Protocol):
 
     def of(self, group: str) -> Policy: ...
 
+    def note(self, sent: set[str], excess: set[str]) -> None:
+        """sent: groups that were recorded. excess: those of them that nothing will be decided about."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class OnePolicy:
@@ -40,6 +45,9 @@ class OnePolicy:
 
     def of(self, group: str) -> Policy:  # noqa: ARG002
         return self.policy
+
+    def note(self, sent: set[str], excess: set[str]) -> None:
+        pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +62,16 @@ class TakenPolicies:
     def of(self, group: str) -> Policy:
         return self.policies[group]
 
+    def note(self, sent: set[str], excess: set[str]) -> None:
+        pass
+
 
 class DecidedPolicies:
-    """first: of a group that nothing was decided about. least: the chance of a check is at least this."""
+    """first: of a group that nothing was decided about. least: the chance of a check is at least this.
+
+    Where there are too many groups, those without a ledger are checked as seldom as can be: their hits are measured
+    together, and half of each would be asked for ever.
+    """
 
     def __init__(
         self,
@@ -72,6 +87,8 @@ class DecidedPolicies:
         self._keys = keys
         self._refusals = refusals
         self._first = replace(first, chance=max(first.chance, least))
+        self._undecided = replace(first, chance=max(LEAST, least))
+        self._excess: set[str] = set()
         self._least = least
         self._clock = clock
         self._known: dict[str, Policy] = {}
@@ -97,7 +114,13 @@ class DecidedPolicies:
                 self._known[group], self._raw[group] = self._read(group, raw), raw
 
     def of(self, group: str) -> Policy:
-        return self._known.get(group, self._first)
+        policy = self._known.get(group, self._first)
+        return self._undecided if policy is self._first and group in self._excess else policy
+
+    def note(self, sent: set[str], excess: set[str]) -> None:
+        if len(self._excess) > REMEMBERED:
+            self._excess.clear()
+        self._excess = (self._excess - sent) | excess
 
     def _read(self, group: str, raw: bytes | None) -> Policy:
         if raw is None:

@@ -7,7 +7,7 @@ estimates.
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,6 +24,7 @@ from askonce.store.scripts import Script
 log = structlog.get_logger()
 
 RECORD = Script("askonce_worker.auditing", "record")
+OnGroups = Callable[[set[str], set[str]], None]
 
 PAUSE = 0.5
 LAST_CALLS = 5.0
@@ -52,9 +53,15 @@ class Gathered:
 
 
 class Recorder:
-    """period: requests of a group from one decision to the next; 0: nothing is decided, and there are no ledgers."""
+    """period: requests of a group from one decision to the next; 0: nothing is decided, and there are no ledgers.
 
-    def __init__(self, redis: Redis, keys: Keys, *, worker: str, period: int) -> None:
+    on_groups: called with the groups that were sent, and those of them for which there is no ledger.
+    """
+
+    def __init__(
+        self, redis: Redis, keys: Keys, *, worker: str, period: int, on_groups: OnGroups = lambda _sent, _excess: None
+    ) -> None:
+        self._on_groups = on_groups
         self._redis = redis
         self._keys = keys
         self._worker = worker
@@ -63,6 +70,7 @@ class Recorder:
         self._labels: list[tuple[str, bytes]] = []
         self._number = 0
         self._unsent: list[Any] = []
+        self._sent: set[str] = set()
 
     def answered(self, question: Question, version: int | None, count: int = 1) -> None:
         """A question has its answer. version: of the policy in force; None: it takes no part in the ledger."""
@@ -130,8 +138,10 @@ class Recorder:
                 self._unsent = self._next()
             keys = self._keys
             names = [keys.audit.groups, keys.audit.labels, keys.audit.waiting, keys.audit.due]
-            await RECORD(self._redis, [*names, keys.tally(f"{self._worker}:audit")], self._unsent)
+            excess = await RECORD(self._redis, [*names, keys.tally(f"{self._worker}:audit")], self._unsent)
             self._unsent = []
+            if excess != 0:
+                self._on_groups(self._sent, {group.decode() for group in excess})
 
     def _of(self, question: Question) -> Gathered:
         namespace, model = question.namespace or "", question.model or ""
@@ -144,6 +154,7 @@ class Recorder:
     def _next(self) -> list[Any]:
         groups = [(name, self._groups.pop(name)) for name in list(self._groups)[:AT_ONCE]]
         labels, self._labels = self._labels[:AT_ONCE], self._labels[AT_ONCE:]
+        self._sent = {name for name, _ in groups}
         args: list[Any] = [f"{self._keys.prefix}:audit:", self._number, self._period, KEPT, MOST_GROUPS, MOST_WAITING]
         args += [len(groups), MOST_SUMS]
         for name, gathered in groups:

@@ -94,7 +94,7 @@ def audit(
     policies = _policies(settings, redis, keys, refusals)
     judges = judge_parts(settings, redis, keys, stack)
     judge = NoJudge() if judges is None else judges.judge()
-    recorder = Recorder(redis, keys, worker=worker, period=PERIOD if budget else 0)
+    recorder = Recorder(redis, keys, worker=worker, period=PERIOD if budget else 0, on_groups=policies.note)
     late = LateChecks(turns, llm, outbound, clock, tier=settings.bulk_tier)
     stack.push_async_callback(recorder.aclose)
     stack.push_async_callback(late.aclose)

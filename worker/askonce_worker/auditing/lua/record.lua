@@ -10,11 +10,11 @@
 --       then of each: its id, its record, requests, how many fields of the ledger, then field, value of each;
 --       how many sums, then name, value of each; how many records, then each
 --       then how many labels; of each: id of a match that waits, or '', and the label
--- Returns 1, or 0 if this tally had been counted.
+-- Returns the groups for which there is no place, or 0 if this tally had been counted.
 local clock = redis.call('TIME')
 local hour = ARGV[1] .. 'seen:' .. math.floor(clock[1] / 3600)
 local at = 8
-local full = nearly_full()
+local full, excess = nearly_full(), {}
 
 local function take()
   at = at + 1
@@ -39,7 +39,9 @@ redis.call('SET', KEYS[5], ARGV[2], 'EX', 86400)
 for _ = 1, ARGV[7] do
   local group, record, requests = take(), take(), take()
   local known = redis.call('HEXISTS', KEYS[1], group) == 1
-  if not known and not full and redis.call('HLEN', KEYS[1]) < tonumber(ARGV[5]) then
+  if not known and redis.call('HLEN', KEYS[1]) >= tonumber(ARGV[5]) then
+    excess[#excess + 1] = group
+  elseif not known and not full then
     redis.call('HSET', KEYS[1], group, record)
     known = true
   end
@@ -86,4 +88,4 @@ for _ = 1, take() do
 end
 redis.call('EXPIRE', KEYS[2], ARGV[4])
 redis.call('EXPIRE', KEYS[3], ARGV[4])
-return 1
+return excess
