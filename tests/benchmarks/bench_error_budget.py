@@ -1,4 +1,4 @@
-"""What a budget of errors costs a worker: questions a second with one and without, in turns, on one machine.
+"""What a budget of errors costs a worker: questions a second and its CPU time for each, with one and without, in turns.
 
 Two workers, one with a budget and one without, have a cache each; while one is asked the other does nothing. The
 provider answers at once and always the same, so each hit that is checked was right.
@@ -10,6 +10,7 @@ import secrets
 import statistics
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -18,6 +19,7 @@ from redis.asyncio import Redis
 
 from askonce import Client
 from askonce.contract.keys import Keys
+from askonce_worker.audit.policy import decode_policy
 from askonce_worker.local.parts import choose_parts
 from askonce_worker.local.stack import Stack
 from support.asking import paraphrases
@@ -27,25 +29,54 @@ from support.worker_process import until, workers
 ROUNDS = 5
 ENTRIES = int(os.environ.get("ASKONCE_BENCH_ENTRIES", "1000"))
 BUDGET = "0.01"
+KNOWN = 0.12
+"""The chance of a check, of a group with 6,700 requests in its ledger."""
+MOST_ROUNDS = 80
 
 
-async def asked(client, texts):
-    """Questions a second, and the share of semantic hits."""
-    hits, started = 0, time.perf_counter()
-    async for _, answer in client.map(texts, in_flight=500, ordered=False):
+@dataclass
+class Side:
+    """With a budget, or without."""
+
+    name: str
+    client: Client
+    worker: int
+
+    def cpu(self):
+        """Seconds of the worker's process so far."""
+        fields = Path(f"/proc/{self.worker}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+async def asked(side, redis, texts):
+    """Questions a second, the share of semantic hits, and the worker's CPU time of one, in ms, until all is stored."""
+    hits, started, cpu = 0, time.perf_counter(), side.cpu()
+    async for _, answer in side.client.map(texts, in_flight=500, ordered=False):
         assert answer.status == "answered", answer.error
         hits += answer.source == "semantic"
-    return len(texts) / (time.perf_counter() - started), hits / len(texts)
+    rate = len(texts) / (time.perf_counter() - started)
+    await until(lambda: no_vector_waits(redis, side.name), seconds=120, what="an empty outbox")
+    return rate, hits / len(texts), 1000 * (side.cpu() - cpu) / len(texts)
 
 
-async def rounds(clients, redis, texts_of):
-    """Of each client the rates and shares, a pair for each round. Whose turn is first changes."""
-    found = {name: [] for name in clients}
+async def rounds(sides, redis, texts_of):
+    """Of each side what `asked` says, of each round. Whose turn is first changes."""
+    found = {side.name: [] for side in sides}
     for number in range(ROUNDS):
-        for name in sorted(clients, reverse=number % 2 == 1):
-            found[name].append(await asked(clients[name], texts_of(number)))
-            await until(lambda name=name: no_vector_waits(redis, name), seconds=120, what="an empty outbox")
+        for side in sides[:: -1 if number % 2 else 1]:
+            found[side.name].append(await asked(side, redis, texts_of(number)))
     return found
+
+
+async def until_known(side, redis, texts_of):
+    """Asks until few hits are checked. Returns the chance of a check."""
+    for number in range(MOST_ROUNDS):
+        await asked(side, redis, texts_of(number))
+        async for key in redis.scan_iter(Keys(side.name).audit.policy("*")):
+            policy = decode_policy("", await redis.get(key))
+            if policy.chance <= KNOWN:
+                return policy.chance
+    raise TimeoutError("the group is not known")
 
 
 async def no_vector_waits(redis, prefix):
@@ -54,11 +85,14 @@ async def no_vector_waits(redis, prefix):
 
 def show(what, found):
     for name, values in found.items():
-        rate, share = (statistics.median(column) for column in zip(*values, strict=True))
-        print(f"{what:<15} {name:<5} {rate:8,.0f} questions/s   semantic hits {100 * share:5.1f} %   (each round: "
-              f"{', '.join(f'{rate:,.0f}' for rate, _ in values)})", flush=True)  # fmt: skip
-    ratios = [on / off for (on, _), (off, _) in zip(found["on"], found["off"], strict=True)]
-    print(f"{what:<15} ratio {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})", flush=True)
+        rate, share, cpu = (statistics.median(column) for column in zip(*values, strict=True))
+        print(f"{what:<15} {name:<5} {rate:8,.0f} questions/s   CPU {cpu:5.2f} ms   semantic hits {100 * share:5.1f} %",
+              flush=True)  # fmt: skip
+    for label, column in (("questions/s", 0), ("CPU", 2)):
+        pairs = zip(found["on"], found["off"], strict=True)
+        ratios = [on[column] / off[column] for on, off in pairs]
+        middle = statistics.median(ratios)
+        print(f"{what:<15} ratio of {label} {middle:.2f} ({min(ratios):.2f} to {max(ratios):.2f})", flush=True)
 
 
 async def main():
@@ -75,15 +109,20 @@ async def main():
         off = {**settings, "ASKONCE_KEY_PREFIX": "off", "ASKONCE_EMBEDDING_MODEL": "off"}
         on = {**settings, "ASKONCE_KEY_PREFIX": "on", "ASKONCE_EMBEDDING_MODEL": "on", "ASKONCE_ERROR_BUDGET": BUDGET}
         async with (
-            workers(1, off),
-            workers(1, on),
+            workers(1, off) as [one],
+            workers(1, on) as [other],
             Client(url, key_prefix="off", model="m") as without,
             Client(url, key_prefix="on", model="m") as within,
             Redis.from_url(url) as redis,
         ):
-            clients = {"off": without, "on": within}
-            show("misses", await rounds(clients, redis, lambda number: new(run, number)))
-            show("semantic hits", await rounds(clients, redis, lambda number: reworded(run, number)))
+            sides = [Side("off", without, one.process.pid), Side("on", within, other.process.pid)]
+            show("misses", await rounds(sides, redis, lambda number: new(run, number)))
+            show("semantic hits", await rounds(sides, redis, lambda number: reworded(run, number)))
+            known = await until_known(sides[1], redis, lambda number: reworded(run, ROUNDS + number))
+            print(f"of a known group {100 * known:.0f} % of the hits are checked", flush=True)
+            show(
+                "a known group", await rounds(sides, redis, lambda number: reworded(run, ROUNDS + MOST_ROUNDS + number))
+            )
 
 
 def new(run, number):
