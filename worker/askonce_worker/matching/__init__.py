@@ -1,1 +1,1 @@
-"""Whether one question may have the answer of another: thresholds, guard, and what is never kept. Pure."""
+"""Whether one question may get another's answer: thresholds, guard, and what is never cached. Pure."""

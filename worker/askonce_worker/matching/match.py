@@ -1,8 +1,8 @@
-"""May the answer to one question serve another? The pure rules beside the cosine.
+"""Whether the answer to one question may serve another: the pure rules besides the cosine.
 
     conflict("如何安装 pandas", "如何卸载 pandas")  ->  "opposite"
 
-A text's features are worked out once and remembered; comparing two texts is then a few set operations.
+A text's features are computed once and cached, so comparing two texts takes a few set operations.
 """
 
 import re
@@ -16,18 +16,17 @@ from askonce_worker.matching.guard.rules import RULES
 from askonce_worker.matching.sameness import is_indistinct
 
 REMEMBERED = 16_384
-"""Texts of which it is remembered whether they ask about now, each of `REMEMBERED_CHARS` characters at most."""
+"""Texts for which it is remembered whether they ask about now, each of at most `REMEMBERED_CHARS` characters."""
 REMEMBERED_CHARS = 256
 
 
 def conflict(question: str, other: str) -> str | None:
-    """The name of the first rule by which these two have different answers, or None. Symmetric."""
+    """The name of the first rule that refuses the pair, or None. Symmetric."""
     return next(conflicts(question, other), None)
 
 
 def conflicts(question: str, other: str) -> Iterator[str]:
-    """The names of all rules by which these two have different answers. other: the one that others are compared with
-    too."""
+    """The names of all rules that refuse the pair. other: the text that is compared with others too."""
     if question == other:
         return iter(())
     a, b = features_of_new(question), features(other)
@@ -35,7 +34,7 @@ def conflicts(question: str, other: str) -> Iterator[str]:
 
 
 def effective_threshold(threshold: float, question_threshold: float | None) -> float:
-    """The least cosine of a match: a question may ask for more than its embedding model's profile, never for less."""
+    """The lowest cosine of a match. A question can only raise its embedding model's threshold, never lower it."""
     return threshold if question_threshold is None else max(threshold, question_threshold)
 
 
@@ -43,8 +42,8 @@ def effective_threshold(threshold: float, question_threshold: float | None) -> f
 class Reuse:
     """What may be reused for one question.
 
-    kept: its answer may go into the cache. from_cache: it may have an answer out of the cache. semantic: it may be
-    matched by similarity. threshold: the least cosine of such a match. too_long: its length alone keeps it from that.
+    kept: its answer may be cached. from_cache: it may be answered from the cache. semantic: it may be matched by
+    similarity. threshold: the lowest cosine of such a match. too_long: only its length prevents semantic matching.
     """
 
     kept: bool
@@ -55,11 +54,11 @@ class Reuse:
 
 
 class Matcher:
-    """The rules of a semantic hit and of joining in flight: one and the same.
+    """The rules of semantic hits and of joining in flight, which are the same.
 
-    threshold: least cosine similarity; None if nothing is known of the embedding model: exact matches only.
-    max_chars: a longer text without a template is matched exactly only. never: questions whose answers are not kept.
-    reported: whether a question and the text of another one of its scope were reported as a wrong match.
+    threshold: lowest cosine; None if unknown for the embedding model, and then only exact matches. max_chars: longer
+    texts without a template are only matched exactly. never: matches questions whose answers are not cached. reported:
+    whether a question and another text of its scope were reported as a wrong match.
     """
 
     def __init__(
@@ -78,8 +77,8 @@ class Matcher:
         languages.load()
 
     def reuse(self, question: Question) -> Reuse:
-        """The question's text decides whether its answer is kept, not what surrounds it."""
-        vector = question.endpoint == "embeddings"  # of a question about now, too, it stays the same
+        """Only the question's text decides whether its answer is cached, not what surrounds it."""
+        vector = question.endpoint == "embeddings"  # an embedding stays the same even for a question about now
         kept = question.cache != "bypass" and (vector or not self._is_about_now(question.text))
         semantic = self._threshold is not None and not question.exact_only and question.cache != "bypass"
         too_long = semantic and question.template is None and len(question.text) > self._max_chars
@@ -92,7 +91,7 @@ class Matcher:
         )
 
     def _is_about_now(self, text: str) -> bool:
-        """What is asked again and again is looked at once."""
+        """Remembered, because questions recur."""
         if self._never is None:
             return False
         known = self._about_now.get(text)
@@ -108,15 +107,16 @@ class Matcher:
         return 1.0 if self._threshold is None else effective_threshold(self._threshold, question.threshold)
 
     def prepare(self, pairs: Iterable[tuple[str, str]]) -> None:
-        """Questions and others, of many at once, for which `matches` is about to be asked: it takes less time then."""
+        """Compute the features of pairs that `matches` will be called with: many at once take less time."""
         learn(pairs)
 
     def matches(self, question: Question, other: str, similarity: float) -> bool:
-        """other: the text of a question of the same scope. One about now may have an answer from before it was so."""
+        """other: the text of a question of the same scope. It is refused if it asks about now: its entry may be older
+        than that rule."""
         return next(self.refusals(question, other, similarity), None) is None
 
     def refusals(self, question: Question, other: str, similarity: float) -> Iterator[str]:
-        """The names of all rules that keep the answer to the other question from this one."""
+        """The names of all rules that refuse the other question's answer."""
         if similarity < self._threshold_of(question):
             yield "threshold"
         yield from conflicts(question.text, other)
@@ -133,6 +133,6 @@ class Matcher:
         return self._threshold is not None
 
     def about_now(self, text: str) -> str:
-        """The words by which a question asks about now; '' if there are none."""
+        """The words with which a question asks about now; '' if there are none."""
         found = None if self._never is None else self._never.search(text)
         return "" if found is None else found.group()

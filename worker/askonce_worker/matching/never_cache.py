@@ -1,11 +1,11 @@
-"""Questions about now: their answers are true for a moment, and are not kept."""
+"""Questions about now: their answers are only true for a moment and are not cached."""
 
 import re
 
 OFF = "off"
 
 _NEWS = r"(?:prices?|costs?|rates?|scores?|weather|temperature|time|date|news|traffic|version|status)"
-# Each begins with a look at the next letter: most have a chance nowhere in a text, and this is asked of every question.
+# Each begins with a look-ahead at the next letter, because these are tried on every question and rarely match.
 _ENGLISH = (
     r"(?=[abcdlnprstvwy])\b(?:today'?s?|todays|tonight|(?:tomorrow|yesterday)(?!'s date)|last night|latest|right now"
     r"|at (?:the|this) moment|as of now|this (?:morning|afternoon|evening)|(?:what|which) (?:day|date|time) is it"
@@ -18,15 +18,15 @@ _CHINESE = (
     r"(?:几点|时间|天气|气温|汇率|利率|价格|股价|金价|油价|房价|行情|版本|路况|多少钱))"
 )
 ABOUT_NOW = (_ENGLISH, _CHINESE)
-"""On by default: a stale answer to such a question is a wrong one, and they are few (0.6 % of the questions in QQP,
-0.9 % in LCQMC). A bare 'now', 'current' or 现在 is left alone: 'How do I undo it now?' has one answer for long."""
+"""On by default: a stale answer to such a question is wrong, and they are rare (0.6 % of the questions in QQP, 0.9 % in
+LCQMC). A bare 'now', 'current' or 现在 does not count: the answer to 'How do I undo it now?' stays the same."""
 
 
 def never_cached(setting: str) -> re.Pattern[str] | None:
     """One pattern for all of them; None if there are none.
 
-    setting: '' for the built-in ones, `off`, or regular expressions instead of them, one a line or, all in one line,
-    with commas between them. Letters match in either case. Raises ValueError for one that is malformed.
+    setting: '' for the built-in patterns, `off`, or regular expressions that replace them: one per line, or separated
+    by commas in a single line. They ignore case. Raises ValueError for a malformed one.
     """
     if setting.strip() == OFF:
         return None

@@ -1,4 +1,4 @@
-"""What is known of an embedding model: how similar two questions must be, and how long a text may be."""
+"""Profiles of embedding models: how similar two questions must be, and how long a text may be."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,8 +11,8 @@ import orjson
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """threshold: least cosine similarity; None: unknown, so exact matches only. max_tokens: of one text.
-    measured: on what, and with which result."""
+    """threshold: lowest cosine; None if unknown, and then only exact matches. max_tokens: maximum per text. measured:
+    on which data, and with which result."""
 
     model: str
     threshold: float | None
@@ -24,17 +24,16 @@ UNKNOWN_MAX_TOKENS = 512
 
 
 def embedding_id(model: str, dimensions: int | None) -> str:
-    """What vectors are of: only those of one id may be compared. dimensions: where the model's own are reduced."""
+    """Identifies the vectors of a model: only vectors with the same id may be compared. dimensions: set if they are
+    reduced."""
     return model if dimensions is None else f"{model}@{dimensions}"
 
 
 def profile_of(model: str, directory: Path | None = None, dimensions: int | None = None) -> Profile:
-    """The profile of an embedding model: of one's own directory, else a shipped one, else one without a threshold.
+    """The profile of an embedding model: from the user's directory, else a shipped one, else one without a threshold.
 
-    A threshold that was measured with all dimensions does not hold for fewer: a reduced model has a profile under its
-    `embedding_id`, or no threshold.
-
-    Raises ValueError for a file in the directory that is no profile.
+    A threshold measured with all dimensions does not hold for fewer, so a reduced model has a profile under its
+    `embedding_id`, or no threshold. Raises ValueError for a file in the directory that is not a profile.
     """
     name = embedding_id(model, dimensions)
     known: dict[str, Profile] = {}
@@ -49,14 +48,14 @@ def profile_of(model: str, directory: Path | None = None, dimensions: int | None
 
 
 def _profiles(directory: Path | None) -> Iterator[Profile]:
-    """One's own, then the shipped ones."""
+    """The user's profiles, then the shipped ones."""
     if directory is not None:
         yield from read_profiles(directory)
     yield from read_profiles(files("askonce_worker.matching").joinpath("profiles"))
 
 
 def read_profiles(directory: Traversable) -> Iterator[Profile]:
-    """Raises ValueError, which names the file."""
+    """Raises ValueError, with the file's name."""
     for file in sorted(directory.iterdir(), key=lambda file: file.name):
         if file.name.endswith(".json"):
             try:

@@ -1,1 +1,1 @@
-"""What an embedding cannot see: that a number differs, a name, a `not`, an opposite."""
+"""Rules for differences that an embedding cannot see: numbers, names, a `not`, opposites."""

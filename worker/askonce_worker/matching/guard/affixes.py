@@ -1,4 +1,4 @@
-"""Opposites that a word's beginning or end makes: refundable and non-refundable, prepaid and postpaid."""
+"""Opposites formed by a prefix or suffix: refundable and non-refundable, prepaid and postpaid."""
 
 from collections.abc import Collection
 
@@ -7,26 +7,26 @@ from askonce.affixes import common_prefix
 _REVERSING = ("un", "de", "dis", "re")
 _DENYING = ("non", "in", "im", "ir", "il", "mis", "a", "не", "अ", "अन")
 _LONG = 5
-"""Letters after a denying prefix: a shorter rest is a chance, as in 'mend' and 'amend'."""
+"""Minimum letters after a negating prefix: a shorter rest may be a coincidence, as in 'mend' and 'amend'."""
 _SWAPPED = (
     ("over", "under"), ("pre", "post"), ("in", "out"), ("hyper", "hypo"), ("up", "down"), ("inter", "intra"),
     ("ein", "aus"), ("an", "ab"), ("auf", "zu"), ("be", "ent"), ("hin", "her"), ("в", "вы"),
     ("за", "раз"), ("при", "у"),
 )  # fmt: skip
 _REST = 3
-"""Letters behind both of two prefixes, or before both of two endings."""
+"""Minimum letters after both prefixes, or before both suffixes."""
 NO_OPPOSITES = frozenset({"inflammabl", "inhabit", "inhabitabl", "invaluabl", "around", "aloud", "alike", "inquir"})
-"""Stems that look denied and are not."""
+"""Stems that look negated but are not."""
 
 
 def reverses(words: Collection[str], others: Collection[str]) -> bool:
-    """A word undoes one of the others: unpin and pin."""
-    starts = [start for start in _REVERSING if start not in others]  # as in 'un-merge', which undoes as 'unmerge' does
+    """Whether a word means undoing one of the others: unpin and pin."""
+    starts = [start for start in _REVERSING if start not in others]  # 'un-merge' is 'unmerge'
     return any(start + other in words for other in others for start in starts)
 
 
 def opposed(words: Collection[str], others: Collection[str]) -> bool:
-    """A word is one of the others denied, or both have opposite beginnings or ends."""
+    """Whether a word negates one of the others, or the two have opposite prefixes or suffixes."""
     for word in words:
         for other in others:
             if word[-_REST:] == other[-_REST:]:
@@ -38,7 +38,7 @@ def opposed(words: Collection[str], others: Collection[str]) -> bool:
 
 
 def one_letter_denies(a: str, b: str) -> bool:
-    """Of Japanese or Korean: 会員, 非会員."""
+    """For Japanese and Korean: 会員, 非会員."""
     short, long = sorted((a, b), key=len)
     if len(long) != len(short) + 1:
         return False

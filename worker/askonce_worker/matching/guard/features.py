@@ -1,4 +1,4 @@
-"""What the guard compares: worked out once a text, so that a comparison is a few set operations."""
+"""The features that the guard compares, computed once per text, so that a comparison takes a few set operations."""
 
 import re
 from collections import Counter
@@ -63,28 +63,28 @@ class Features(NamedTuple):
 
 
 _SHORT = 500
-"""Characters. The features of a text take about 80 bytes a character."""
+"""Maximum characters of a remembered text. Features take about 80 bytes per character."""
 
 
 def features(text: str) -> Features:
-    """Remembered, within 350 MB for short texts and as many for longer ones."""
+    """The text's features, cached within 350 MB for short texts and as much for longer ones."""
     return _short.of(text) if len(text) <= _SHORT else _long.of(text)
 
 
 def features_of_new(text: str) -> Features:
-    """The same, of a question that comes and goes: it takes no place from the texts that it is compared with."""
+    """Like `features`, for new questions, which must not displace the texts that they are compared with."""
     return _new.of(text) if len(text) <= _SHORT else _long.of(text)
 
 
 def learn(pairs: Iterable[tuple[str, str]]) -> None:
-    """Questions and texts that they are about to be compared with: those of many together take a fifth less time."""
+    """Compute the features of questions and of texts to compare them with. Many at once take a fifth less time."""
     short = [pair for pair in pairs if max(map(len, pair)) <= _SHORT]
     _new.learn(question for question, _ in short)
     _short.learn(other for _, other in short)
 
 
 def worked_out(texts: Sequence[str]) -> list[Features]:
-    """One feature of all texts after the other: so its code and its word lists stay in the processor's caches."""
+    """One feature at a time for all texts, so that its code and word lists stay in the CPU's caches."""
     if not texts:
         return []
     cleaned = [*map(clean, texts)]
@@ -150,7 +150,7 @@ _long = TextCache(worked_out, 256)
 
 _ONE_MORE = re.compile(r"\b(?:one more(?! thing)|a different|a second|a new one)\b")
 _WISHES = ("one more", "a different", "a second", "a new one")
-"""Without one of these it matches nothing."""
+"""Without one of these phrases, the pattern cannot match."""
 
 
 def _opposites(stemmed: Sequence[str], folded: str, known: Vocabulary) -> frozenset[int]:
@@ -186,7 +186,7 @@ def _places(marks: Mapping[str, frozenset[int]], words: Iterable[str]) -> frozen
 
 
 def _parts(marks: Mapping[str, frozenset[int]], folded: str) -> frozenset[int]:
-    """Of a language without words: the longest part counts, not those inside it."""
+    """For a script without spaces: the longest part counts, not those inside it."""
     found: set[int] = set()
     for part in sorted(marks, key=len, reverse=True):
         if part in folded:

@@ -1,6 +1,7 @@
 """Texts that ask for something to be done with another text: 'Translate into French …', 'Is this spam? …'.
 
-The cosine of two such texts is that of their frame, however short it is; what fills it decides.
+The cosine of two such texts is mostly that of their frame, however short it is, so the content of the frame has to
+decide.
 """
 
 import re
@@ -14,25 +15,25 @@ _TASK = re.compile(
     r"|explain to|sentiment|tone|topic|language|keywords?|headline|subject line|synonyms?|antonyms?)\b.{4}"
     r"|(?:请|请你|帮我)?(?:把.{0,6})?(?:翻译|分类|总结|概括|改写|润色|纠正|提取|识别|判断|标注|打分|评价一下|写一|续写|补全|造句|缩写|扩写).{2}"
 )
-"""A beginning that sets a task."""
+"""A beginning that states a task."""
 _OF_A_TEXT = re.compile(
     r"\b(?:this|the|following|next|user'?s?|customer'?s?) (?:\w+ )?(?:text|sentence|review|message|comment|e-?mail"
     r"|ticket|headline|passage|paragraph|tweet|post|word|phrase|article|story|statement|snippet|utterance|quote|feedback"
     r"|complaint|note|title|caption|lyrics?|chat|transcript|claim)s?\b(?! of\b)"
     r"|(?:这|下面|以下|下列)(?:的|条|段|句|篇|个|则)*(?:文本|句子|评论|消息|留言|文章|段落|话|标题|邮件|内容|文字|单词)"
 )
-"""What is said of a text that follows or stood before."""
+"""Phrases about a text that follows or precedes."""
 _OPENINGS = ("this ", "the ", "following ", "next ", "user", "customer", "这", "下", "以")
-"""Without one of these nothing is."""
+"""Without one of these there is no frame."""
 _SENTENCE = re.compile(r"[^.?!]{8,}+[.?!] ")
-"""A whole one, of English."""
+"""A complete English sentence."""
 
 
 class Frame(NamedTuple):
     """Where a folded text's frame ends and begins, in characters.
 
-    opens: a beginning that two texts share is a frame if it is at least so long. sentence: or so long, if no question
-    follows. closes: an end that they share is one if it begins here or before.
+    opens: a shared beginning is a frame if it is at least this long. sentence: likewise, if no question follows.
+    closes: a shared end is a frame if it begins here or earlier.
     """
 
     opens: int

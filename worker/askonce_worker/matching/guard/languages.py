@@ -1,5 +1,7 @@
-"""Which language a text is in, and what the guard knows of it: all of English and Chinese, of ten others negations and
-opposites, of the rest nothing. The lists of short words are those of `stopwordsiso`, the stemmers those of Snowball.
+"""Detects a text's language, and what the guard knows about it: everything for English and Chinese, negations and
+opposites for ten others, nothing for the rest.
+
+The lists of short words are those of `stopwordsiso`, the stemmers those of Snowball.
 """
 
 import re
@@ -23,42 +25,42 @@ _SCRIPTS = {
     "ko": re.compile(r"[\u1100-\u11ff\uac00-\ud7a3]"),
     "zh": re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff]"),
 }
-"""A text with one such letter is in that language, whatever names of others it has: 'pandas 怎么安装'."""
+"""A text with one such letter is in that language, whatever foreign names it contains: 'pandas 怎么安装'."""
 _STEMMERS = {
     "de": "german", "fr": "french", "es": "spanish", "pt": "portuguese", "it": "italian", "ru": "russian",
     "ar": "arabic", "hi": "hindi",
 }  # fmt: skip
 BLANKED = tuple(_STEMMERS)
-"""Those that are written with blanks between words."""
+"""Languages written with spaces between words."""
 KNOWN = frozenset({"en", "zh", "ja", "ko", *_STEMMERS})
 SURE = 1.0
-"""From so many short words of its own on a language is sure; a word of two languages is half of one's own."""
+"""Short words from which a language is certain. A word that two languages share counts half for each."""
 
 
 class Language(NamedTuple):
-    """name: a code of ISO 639-1, or '' where no word tells. sure: it is no guess."""
+    """name: an ISO 639-1 code, or '' if no word shows it. sure: whether it is more than a guess."""
 
     name: str
     sure: bool
 
 
 _NOISY = frozenset({"br", "eo", "ga", "ha", "ku", "la", "ms", "so", "st", "yo", "zu"})
-"""Their lists have English words, or hardly any."""
+"""Languages whose lists contain English words, or hardly any words."""
 _CONSONANTS = frozenset("bcdfghjklmnpqrstvwxz")
-"""By themselves they are names, but in French ('cause-t-il')."""
+"""Alone, these are names, except in French ('cause-t-il')."""
 _SHORTEST = 3
-"""Letters of an English word there: shorter ones are codes of countries, and words of others."""
+"""Minimum letters of an English word in this case: shorter ones are country codes or words of other languages."""
 
 
 def _shares() -> dict[str, dict[str, float]]:
-    """Each short word's languages, and how far it speaks for each."""
+    """Each short word's languages, and its weight for each."""
     of_word: dict[str, set[str]] = {word: {"en"} for word in FUNCTION if word.isascii()}
     for language in stopwordsiso.langs() - _SCRIPTS.keys() - _NOISY:
         for word in stopwordsiso.stopwords(language):
             if (language == "en" and len(word) < _SHORTEST) or (language != "fr" and word in _CONSONANTS):
                 continue
             of_word.setdefault(word.casefold(), set()).add(language)
-    return {  # some lists have digits, which tell of no language
+    return {  # some lists contain digits, which show no language
         word: dict.fromkeys(names, 1 / len(names)) for word, names in of_word.items() if not word[0].isdecimal()
     }
 
@@ -68,7 +70,8 @@ _IN_ENGLISH = {word: shares.get("en", 0.0) for word, shares in _SHARES.items()}
 
 
 def language(words: Sequence[str], folded: str) -> Language:
-    """Of a folded text and its words. A keyword that the English lists have tells of English: 'install numpy'."""
+    """The language of a folded text and its words. A keyword in the English lists indicates English: 'install
+    numpy'."""
     english = [_IN_ENGLISH[word] for word in words if word in _IN_ENGLISH]
     if english and folded.isascii() and min(english) > 0:
         return Language("en", sure=len(english) > 1 and sum(english) >= SURE)
@@ -90,7 +93,8 @@ def language(words: Sequence[str], folded: str) -> Language:
 
 
 def _is_english(words: Sequence[str], voting: Iterable[str]) -> bool:
-    """Of 'one-way fare' Italian has a word, too; 'Hotel mit Parking' has one that German denies."""
+    """Whether the text is English: 'fare' in 'one-way fare' is also Italian, but 'mit' in 'Hotel mit Parking' has a
+    German opposite."""
     stemmed = {word: stem(word) for word in words}
     short = {stemmed.pop(word) for word in _SHARES.keys() & stemmed.keys()}
     if not short <= ENGLISH or ENGLISH.isdisjoint(stemmed.values()):
@@ -99,7 +103,7 @@ def _is_english(words: Sequence[str], voting: Iterable[str]) -> bool:
 
 
 def _tells_apart(known: "Vocabulary", words: Iterable[str]) -> bool:
-    """Whether a language denies by one of the words, or has its opposite."""
+    """Whether one of the words is a negation in a language, or has an opposite there."""
     return any(word in known.negations or known.stem(word) in known.opposites for word in words)
 
 
@@ -112,7 +116,7 @@ def _share(name: str, telling: Sequence[Mapping[str, float]]) -> float:
 
 
 def _parts(word: str) -> list[str]:
-    """Italian `dov'è` is two words, which the lists have."""
+    """Italian `dov'è` split into its two words, which the lists contain."""
     return [word] if "'" not in word or word in _SHARES or word.isascii() else word.split("'")
 
 
@@ -120,7 +124,7 @@ _OPPOSED = {name: frozenset(_TABLES[name]["opposites"].replace("|", " ").split()
 
 
 def _opposed(name: str, words: Sequence[str]) -> int:
-    """How many of the words have an opposite in a language's list."""
+    """The number of words with an opposite in a language's list."""
     return sum(word in _OPPOSED.get(name, ()) for word in words)
 
 
@@ -142,18 +146,18 @@ _LIKELY = {
     "ru": (re.compile(r"[\u0430-\u044f]"), re.compile("[іїєґўј]")),
     "ar": (re.compile(r"[\u0620-\u064a]"), re.compile("[پچژگکیٹڈں]")),
 }
-"""The script's letters, and those by which other languages are known."""
+"""The script's letters, and those that identify other languages."""
 _QUOTING = 3
-"""So many English words around a foreign one: 'How do I say ありがとう?'"""
+"""English words that make a text English in spite of a foreign one: 'How do I say ありがとう?'"""
 
 
 @dataclass(frozen=True, slots=True)
 class Vocabulary:
-    """What the guard knows of a language.
+    """What the guard knows about a language.
 
-    stem: folds inflected forms. function: stems of no content. links: those of them that relate two words, all if None.
-    negations: the words that deny. opposites: the places of words that stand against each other.
-    in_words: whether these are whole words. plain: what contains a negation and denies nothing.
+    stem: folds inflected forms. function: stems of function words. links: those of them that relate two words; all if
+    None. negations: negating words. opposites: positions of words in lists of opposites. in_words: whether these are
+    whole words. plain: phrases that contain a negation but negate nothing.
     """
 
     stem: Callable[[str], str]
@@ -165,7 +169,7 @@ class Vocabulary:
     plain: tuple[str, ...] = ()
 
     def meaning(self, stemmed: Iterable[str]) -> list[str]:
-        """The stems that carry meaning, each as the first of its synonyms; numbers are left to their own rule."""
+        """The content stems, each replaced by the first of its synonyms; numbers have their own rule."""
         return [SYNONYMS.get(word, word) for word in stemmed if word not in self.function and not word[0].isdecimal()]
 
 
@@ -180,7 +184,7 @@ def vocabulary(name: str) -> Vocabulary:
 
 
 def load() -> None:
-    """Reads the lists of all languages, a tenth of a second or three, so that no question waits for them."""
+    """Read the lists of all languages, which takes 0.1 to 0.3 s, so that no question waits for them."""
     for name in KNOWN:
         vocabulary(name)
 

@@ -1,4 +1,4 @@
-"""The lines of a text, and how far each is set in: it decides what a program does and where a list begins."""
+"""The lines of a text with their indentation, which decides what a program does and where a list begins."""
 
 import re
 
@@ -12,11 +12,12 @@ _COURTESY = re.compile(
     r"[ ,.!，。！]*",
     re.IGNORECASE,
 )
-"""A line of a letter that asks nothing."""
+"""A line of a letter, such as a greeting, that asks nothing."""
 
 
 def lines(text: str) -> Lines:
-    """Of a text with more than one: each with the blanks before it, none after; no empty ones, no courtesies."""
+    """The lines of a text with more than one: with their indentation, without trailing blanks, empty lines and
+    courtesies."""
     if "\n" not in text and "\r" not in text and len(text.splitlines()) < 2:
         return ()
     found = list(filter(None, map(str.rstrip, text.strip().splitlines())))
@@ -28,7 +29,8 @@ def lines(text: str) -> Lines:
 
 
 def only_difference(a: Lines, b: Lines) -> tuple[str, str] | None:
-    """The one line in which two texts of as many lines differ; None where there are more, or it is set in otherwise."""
+    """The only line in which two texts with the same number of lines differ; None if there are more, or it is indented
+    differently."""
     if len(a) != len(b):
         return None
     differing = [pair for pair in zip(a, b, strict=True) if pair[0] != pair[1]]

@@ -1,4 +1,4 @@
-"""Letter case that tells words apart: `us` and `US`, `%m` and `%M`. Not that of a sentence, a title or a shout."""
+"""Letter case that distinguishes words: `us` and `US`, `%m` and `%M`. Not that of a sentence, a title or shouting."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -10,13 +10,13 @@ from askonce_worker.matching.guard.words import ACRONYMS, CAPITONYMS
 _START = re.compile(r"(?:^|[.!?:\"'(]) ?[(\"'*-]{0,3} ?([^\W\d_]+)")
 _INNER = re.compile(r"[.!?:\"'(]")
 _BOUND = re.compile(r"[^\w\s.,;:!?'\"()]\w{1,3}(?!\w)")
-"""A letter or two bound to a sign: `%m`, `-v`, `\\d`."""
+"""A few letters bound to a symbol: `%m`, `-v`, `\\d`."""
 _NOTHING: frozenset[str] = frozenset()
 
 
 class LetterCase(NamedTuple):
-    """small: the words that a text writes without a capital. forms: the ways in which it writes the others, and what is
-    bound to a sign, by their folded form. letters: its words of one letter, in order. careless: it has no capital."""
+    """small: words that a text writes without a capital. forms: by folded form, the spellings of the others and of
+    letters bound to a symbol. letters: single-letter words, in order. careless: whether the text has no capital."""
 
     small: frozenset[str]
     forms: Mapping[str, frozenset[str]]
@@ -24,7 +24,7 @@ class LetterCase(NamedTuple):
     careless: bool
 
     def written(self, word: str) -> frozenset[str]:
-        """The ways in which the text writes a folded word."""
+        """The spellings of a folded word in the text."""
         forms = self.forms.get(word, _NOTHING)
         return forms | {word} if word in self.small else forms
 
@@ -48,7 +48,7 @@ def letter_case(cleaned: str, words: Sequence[str]) -> LetterCase:
 
 
 def _of_their_own(large: list[str], cleaned: str, words: int) -> list[str]:
-    """Without those whose capital is that of a sentence or a title. words: how many there are."""
+    """The capitalised words without those at the start of a sentence or in a title. words: their number in the text."""
     if not large:
         return large
     titled = 2 * sum(word[0].isupper() for word in large) > words + 2
@@ -57,7 +57,7 @@ def _of_their_own(large: list[str], cleaned: str, words: int) -> list[str]:
 
 
 def _started(cleaned: str) -> frozenset[str]:
-    """What begins a sentence or a clause."""
+    """The words that begin a sentence or clause."""
     if _INNER.search(cleaned, 0, len(cleaned) - 1) is not None:
         return frozenset(_START.findall(cleaned))
     first = _START.match(cleaned)
@@ -65,7 +65,7 @@ def _started(cleaned: str) -> frozenset[str]:
 
 
 def _single_letters(cleaned: str, words: Sequence[str]) -> tuple[str, ...]:
-    """In ASCII each is a word, but for some beside an apostrophe."""
+    """In ASCII text each single letter is a word, except some next to an apostrophe."""
     if cleaned.isascii() and "'" not in cleaned and {word for word in words if len(word) == 1} <= _NO_LETTERS:
         return ()
     return tuple(_LETTER.findall(cleaned))
@@ -79,7 +79,7 @@ def _is_capitalised(word: str) -> bool:
 
 
 def case_differs(a: LetterCase, b: LetterCase) -> bool:
-    """Some word that both have is written in one way here, in another there."""
+    """Whether a word in both texts has different case."""
     careless = a.careless or b.careless
     for word in a.forms.keys() | b.forms.keys():
         forms, others = a.written(word), b.written(word)
@@ -89,7 +89,7 @@ def case_differs(a: LetterCase, b: LetterCase) -> bool:
 
 
 def letters_differ(a: LetterCase, b: LetterCase) -> bool:
-    """One writes a letter small that the other writes large: p, P."""
+    """Whether a single letter is lower case in one text and upper case in the other: p, P."""
     if a.letters == b.letters or a.careless or b.careless:
         return False
     only_a, only_b = {*a.letters} - {*b.letters}, {*b.letters} - {*a.letters}
@@ -99,11 +99,11 @@ def letters_differ(a: LetterCase, b: LetterCase) -> bool:
 
 
 _LETTER = re.compile(r"[B-HJ-TV-Zb-hj-tv-z](?![\w'.&/+#-])(?<![\w'.&/-].)|[Aa](?=')(?<='.)")
-"""By itself; without those that are words or stand for some: a, i, u."""
+"""Single letters, without those that are words or abbreviate one: a, i, u."""
 
 
 def _tells(word: str, forms: frozenset[str], *, careless: bool) -> bool:
-    """Whether the case of a word makes it another. Most names are written with a capital by some and not by others."""
+    """Whether the case changes the word. Most names are written both with and without a capital."""
     if word[0] == "#":
         return all(map(_UNIT.fullmatch, forms))  # 5 Mb, 5 MB
     if not word[0].isalpha():

@@ -1,7 +1,7 @@
-"""The quantities of a text, whether in digits, in English words or in Chinese numerals.
+"""The quantities of a text, in digits, English words or Chinese numerals.
 
-`firm` numbers must stand in the other text too. `loose` ones need not, for they often count nothing ('which one',
-'at first', '一下'), but they do answer a firm one: '1 month' and 'one month' are the same.
+`firm` numbers must occur in the other text too. `loose` ones need not, because they often count nothing ('which one',
+'at first', '一下'), but they match a firm one: '1 month' and 'one month' are the same.
 """
 
 import re
@@ -13,12 +13,12 @@ from askonce_worker.matching.guard.words import UNITS
 
 _DIGIT = re.compile(r"\d")
 _DIGITS = re.compile(
-    r"(?=[t$€£¥₹₩₽\d-])"  # where it can begin
+    r"(?=[t$€£¥₹₩₽\d-])"  # where a number can begin
     r"(\btop )?(?:([$€£¥₹₩₽]) ?)?((?:(?<=[ (=])|^)-)?(\d+(?:[.,:]\d+)*)"
     r"(?:[ -]?([a-z]+|[%°]|[$€£¥₹₩₽](?! ?\d)|[\u4e00-\u9fff]{1,2}))?"
 )
 _OF_TWO = {"¥": ("yuan", "jpy")}
-"""A sign of two currencies."""
+"""A symbol of two currencies."""
 _THOUSANDS = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?")
 _COUNTERS = (
     "个月|年级|小时|公里|位数|元钱|块钱|[个年月日号天周岁块元次本部集季级章课位种只条张楼层点分秒倍人名代期届线斤米]"
@@ -44,9 +44,9 @@ _WORDS = (
     | {word: 10 * value for value, word in enumerate(_TENS.split(), 2)}
 )
 _SPOKEN = frozenset(form for word in _WORDS for form in (word, word.capitalize(), word.upper())) | _ROMAN.keys()
-"""Without one of these no number is spoken."""
+"""Without one of these words there is no number in words."""
 _NO_NUMBER = 10**30
-"""Nobody says so much: 'two crore crore crore …' counts nothing."""
+"""Upper bound of numbers in words: 'two crore crore crore …' is not a number."""
 _LOOSE = frozenset({"zero", "one", "first", "second", "two"})
 
 
@@ -54,11 +54,11 @@ _LOOSE = frozenset({"zero", "one", "first", "second", "two"})
 class Numbers:
     firm: frozenset[str]
     all: frozenset[str]
-    """Firm and loose."""
+    """Both firm and loose numbers."""
     units: frozenset[tuple[str, str]]
-    """Number and unit, as written together: `5 km`."""
+    """Numbers with their units: `5 km`."""
     sequence: tuple[str, ...]
-    """All in their order: those in digits, then the English words, then the Chinese numerals."""
+    """All numbers in order: those in digits, then English words, then Chinese numerals."""
 
 
 @dataclass(slots=True)
@@ -111,7 +111,7 @@ def _scaled(digits: str, unit: str) -> str:
 
 
 def _add_english(words: Sequence[str], found: Found) -> None:
-    """`twenty five` is 25, `two hundred` is 200; a Roman numeral counts where it is written in capitals."""
+    """`twenty five` is 25, `two hundred` is 200. A Roman numeral counts only in capitals."""
     if _SPOKEN.isdisjoint(words):
         return
     value: int | None = None
@@ -132,7 +132,7 @@ def _add_english(words: Sequence[str], found: Found) -> None:
 
 
 def _add_chinese(cleaned: str, found: Found) -> None:
-    """Firm is an ordinal (第三), what has a counter (三个) and a compound (二十); 一 and 两 are loose without 第."""
+    """Ordinals (第三), numbers with a counter (三个) and compounds (二十) are firm; 一 and 两 are loose without 第."""
     for ordinal, numeral, counter in _CHINESE.findall(cleaned):
         value = _chinese(numeral)
         if value is None:

@@ -1,4 +1,4 @@
-"""Which grammatical person does something to which: 'he owes me', 'I owe him'."""
+"""Which grammatical person acts on which: 'he owes me', 'I owe him'."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -18,14 +18,14 @@ _PERSONS = {
 
 
 class Persons(NamedTuple):
-    """Two persons as often as a text names them, in order, and the stems from each to the next."""
+    """The mentions of two persons in order, and the stems between consecutive mentions."""
 
     named: tuple[str, ...]
     between: tuple[tuple[str, ...], ...]
 
 
 def persons(words: Sequence[str], stemmed: Sequence[str]) -> Persons | None:
-    """None of a text that names more than two or fewer, or has them side by side. words: folded."""
+    """None if a text does not mention exactly two persons, or mentions them side by side. words: folded."""
     if _PERSONS.keys().isdisjoint(words):
         return None
     found = [at for at, word in enumerate(words) if word in _PERSONS]
@@ -37,7 +37,7 @@ def persons(words: Sequence[str], stemmed: Sequence[str]) -> Persons | None:
 
 
 def change_places(a: Persons | None, b: Persons | None) -> bool:
-    """Each does to the other what the other did; between 'you help me' and 'I need your help' nothing is the same."""
+    """Whether the persons swap roles. 'You help me' and 'I need your help' have nothing in common between them."""
     if a is None or b is None or a.between != b.between or {*a.named} != {*b.named}:
         return False
     return all(one != other for one, other in zip(a.named, b.named, strict=True))

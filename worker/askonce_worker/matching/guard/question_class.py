@@ -1,4 +1,4 @@
-"""What a question asks for: a reason, a place, a time, a person, an amount, a way, an opinion, or a yes or no."""
+"""What a question asks for: a reason, place, time, person, amount, method, opinion, or yes or no."""
 
 import re
 
@@ -22,12 +22,12 @@ _APART_FROM = {
     "way": ("decision",),
     "manner": ("opinion",),
 }
-"""Where the answer to the one is none to the other. Others often share it: 'Where can I buy it', 'How can I buy it';
-and 怎么 asks for a reason as well as for a way."""
+"""Pairs of classes whose answers differ. Others often share one: 'Where can I buy it', 'How can I buy it'; and 怎么
+asks for a reason as well as a method."""
 
 
 def asked_for(folded: str) -> frozenset[str]:
-    """The classes of question a text puts; empty where none is plain."""
+    """The classes of questions in a text; empty if none is clear."""
     found = {_ENGLISH_CLASSES[(match.lastindex or 1) - 1] for match in _ENGLISH.finditer(folded)}
     if not folded.isascii():
         found |= {_CHINESE_CLASSES[(match.lastindex or 1) - 1] for match in _CHINESE.finditer(folded)}
@@ -35,7 +35,7 @@ def asked_for(folded: str) -> frozenset[str]:
 
 
 def another_answer(asked: frozenset[str], other: frozenset[str]) -> bool:
-    """Each asks for one thing, and the two do not go together."""
+    """Whether each asks for one thing, and the two do not go together."""
     if len(asked) != 1 or len(other) != 1:
         return False
     (one,), (two,) = asked, other

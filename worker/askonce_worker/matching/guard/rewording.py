@@ -1,4 +1,4 @@
-"""How far two texts differ in their words of meaning."""
+"""How much two texts differ in their content words."""
 
 from askonce_worker.matching.guard.features import Features
 from askonce_worker.matching.guard.tokens import FIRST_HAN
@@ -7,20 +7,19 @@ LESS = 1.5
 LITTLE = 2
 MUCH = 3
 MOST = 4
-"""Words. Beyond one of these a difference of another sort is not what two texts differ in; the rules say which."""
+"""Limits in words. If content words differ more than that, another difference is not decisive; the rules say which
+limit applies."""
 _CHARACTER = 0.6
-"""Of a word."""
+"""The weight of a Chinese character, in words."""
 
 
 def rewording(a: Features, b: Features) -> float:
-    """How many words of meaning have no counterpart; a Chinese character is about half a word.
-
-    In a paraphrase a number or a name on one side is often background, not what is asked.
-    """
+    """The number of content words without a counterpart; a Chinese character counts about half a word. In a paraphrase,
+    a number or name on one side is often background rather than what is asked."""
     return sum(_CHARACTER if word[0] >= FIRST_HAN else 1 for word in unmatched(a, b) | unmatched(b, a))
 
 
 def unmatched(a: Features, b: Features) -> set[str]:
-    """The words of meaning that the first text has more often than the second."""
-    found = b.counts.get  # (a Counter's own [] takes three times as long for what is missing)
+    """The content words that the first text has more often than the second."""
+    found = b.counts.get  # (a Counter's own [] takes three times as long for missing keys)
     return {word for word, count in a.counts.items() if found(word, 0) < count}

@@ -1,4 +1,4 @@
-"""Two parts of a text in each other's places: words, or letters where nothing parts words."""
+"""Two parts of a text that swapped places: words, or letters in scripts without spaces."""
 
 import re
 from collections import Counter
@@ -8,15 +8,15 @@ from typing import NamedTuple
 from askonce_worker.matching.guard.words import FUNCTION
 
 _MOST = 200
-"""Items between what two sequences share at both ends. More are not searched."""
+"""Maximum items between the common ends of two sequences. Longer ones are not searched."""
 _UNSPACED = re.compile(r"[\u3041-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7a3\u0e00-\u0e7f]")
 _NOT_A_LETTER = re.compile(r"[\W_]+")
 _FREE = re.compile(r"[和与跟及或又是]|还是|怎么|如何|什么|哪|几|多少|绑定|[とやか]|와|과|하고|또는|でも")
-"""What joins two parts either of which may stand first, is asked of both, or moves with its word."""
+"""Words that join two interchangeable parts, apply to both, or move with their word."""
 
 
 class Swap(NamedTuple):
-    """What stands first here and last there, what is between, what stands last here."""
+    """The part that is first here and last there, the middle, and the part that is last here."""
 
     first: Sequence[str]
     between: Sequence[str]
@@ -24,7 +24,8 @@ class Swap(NamedTuple):
 
 
 def swap(a: Sequence[str], b: Sequence[str]) -> Swap | None:
-    """None unless that is all that differs. A part that only moved past another is none: nothing is between."""
+    """None unless the swap is the only difference. A part that merely moved past another is not a swap: nothing is
+    between."""
     if len(a) != len(b) or a == b:
         return None
     start = next(at for at, (one, other) in enumerate(zip(a, b, strict=True)) if one != other)
@@ -42,7 +43,7 @@ def swap(a: Sequence[str], b: Sequence[str]) -> Swap | None:
 
 
 def letters(folded: str) -> str:
-    """Of a text in a script that parts its words by nothing, or its endings: all but signs. Empty for others."""
+    """The letters of a text in a script without spaces between words or endings. Empty for other scripts."""
     if folded.isascii() or _UNSPACED.search(folded) is None:
         return ""
     return _NOT_A_LETTER.sub("", _PARTICLE.sub(lambda found: _PARTICLES[found[0]], folded))
@@ -50,11 +51,11 @@ def letters(folded: str) -> str:
 
 _PARTICLES = {"을": "를", "으로": "로", "은": "는", "이": "가", "과": "와"}
 _PARTICLE = re.compile(r"(?<=[\uac00-\ud7a3])(?:으로|[을은이과])(?![\uac00-\ud7a3])")
-"""Of Korean, as they sound after a consonant; and after a vowel."""
+"""Korean particles as they sound after a consonant, and after a vowel."""
 
 
 def letters_swapped(a: str, b: str) -> bool:
-    """医生告病人, 病人告医生. Each of the two says more than 'I' or 的."""
+    """医生告病人, 病人告医生. Each of the two parts is more than 'I' or 的."""
     found = swap(a, b) if len(a) == len(b) else None
     if found is None:
         return False
@@ -63,7 +64,7 @@ def letters_swapped(a: str, b: str) -> bool:
 
 
 def particle_moved(a: str, b: str) -> bool:
-    """What is said of the member alone, and what of the book: 会員だけが本を, 会員が本だけを. Hardly more differs."""
+    """Whether 'only' applies to another word: 会員だけが本を, 会員が本だけを. Hardly anything else may differ."""
     if not a or not b:
         return False
     said, other = {*_ALONE.findall(a)}, {*_ALONE.findall(b)}
@@ -74,12 +75,12 @@ def particle_moved(a: str, b: str) -> bool:
 
 _ALONE = re.compile(r"(..)(?:だけ|のみ|しか|만)")
 _ENDINGS = 2
-"""Letters that an ending takes."""
+"""Maximum letters of an ending."""
 _WHO = frozenset({"谁", "我", "你", "您", "他", "她", "我们", "你们", "他们"})
 
 
 def adjacent(a: Sequence[str], b: Sequence[str]) -> tuple[str, str] | None:
-    """The two neighbours that alone changed places: 'house boat', 'boat house'."""
+    """Two neighbours that swapped places as the only difference: 'house boat', 'boat house'."""
     if len(a) != len(b):
         return None
     places = [at for at, (one, other) in enumerate(zip(a, b, strict=True)) if one != other]

@@ -8,7 +8,8 @@ T = TypeVar("T")
 
 
 class TextCache(Generic[T]):
-    """work_out: of all texts together. most: texts that are remembered; who was not asked for longest goes first."""
+    """work_out: computes the values of many texts at once. most: texts that are cached; the least recently used go
+    first."""
 
     def __init__(self, work_out: Callable[[Sequence[str]], Sequence[T]], most: int) -> None:
         self._work_out = work_out
@@ -23,7 +24,7 @@ class TextCache(Generic[T]):
         return known
 
     def learn(self, texts: Iterable[str]) -> None:
-        """What `of` is about to be asked for."""
+        """Compute the values of texts that `of` will be called with."""
         new = [text for text in dict.fromkeys(texts) if text not in self._known]
         for text, found in zip(new, self._work_out(new), strict=True):
             self._add(text, found)
