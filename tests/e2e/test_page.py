@@ -284,15 +284,16 @@ def test_a_change_needs_the_page_s_own_form(http):
 
 def test_who_has_a_key_logs_in_and_sees_and_changes_what_it_allows(chromium, http, stack):
     settings, _ = stack
+    ada = "ada-" + 60 * "a"
     keys = AccessKeys(settings["ASKONCE_REDIS_URL"], key_prefix=settings["ASKONCE_KEY_PREFIX"])
 
     async def added():
         async with keys:
-            return await keys.add("ada", namespace="shop", rights=frozenset({"read"}))
+            return await keys.add(ada, namespace="shop", rights=frozenset({"read"}))
 
     async def removed():
         async with keys:
-            await keys.remove("ada")
+            await keys.remove(ada)
 
     token = asyncio.run(added())
     chromium.wait(lambda: chromium.open("/ui/") or "/login" in chromium.driver.current_url, "the need of a key")
@@ -300,7 +301,10 @@ def test_who_has_a_key_logs_in_and_sees_and_changes_what_it_allows(chromium, htt
     chromium.with_text("[role=alert]", "Unknown key")
     assert all("403" in each for each in chromium.complaints())
     chromium.one("input[name=key]").send_keys(token, Keyboard.ENTER)
-    chromium.with_text(".who", "Key ada")
+    chromium.with_text(".who", f"Key {ada}")
+    for width in WIDTHS:
+        chromium.be(width)
+        assert chromium.overflow == 0, width
     namespaces = {each.text for each in chromium.all("select[name=namespace] option")}
     assert namespaces == {"all", "shop"}
     chromium.open("/ui/work")
