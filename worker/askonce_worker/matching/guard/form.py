@@ -1,4 +1,4 @@
-"""The rules of what is not wording: language, signs, letter case, and texts of which each word counts."""
+"""Rules about differences other than wording: language, symbols, letter case, and texts in which every word counts."""
 
 import re
 
@@ -16,7 +16,7 @@ from askonce_worker.matching.guard.words import FOCUS, FUNCTION, UNITS
 
 
 def is_of_another_language(a: Features, b: Features) -> bool:
-    """One is in another language; or the guard knows neither's, and they differ in more than a long word."""
+    """Whether the languages differ, or the guard knows neither and the texts differ in more than long words."""
     one, other = a.language, b.language
     if one.name != other.name and one.sure and other.sure:
         return True
@@ -31,7 +31,7 @@ def is_of_another_language(a: Features, b: Features) -> bool:
 
 
 def _has_grown(word: str, other: str) -> bool:
-    """By letters before, in or after it; or it is written in a script that sets no blanks between words."""
+    """Whether the longer word is the shorter one with letters added, or is in a script without spaces between words."""
     kept = common_prefix(word, other)
     return kept + common_suffix(word[kept:], other[kept:]) >= len(word) or _UNSPACED.search(word + other) is not None
 
@@ -43,14 +43,14 @@ _LONG = 6
 
 
 def _are_known(one: Language, other: Language) -> bool:
-    """A guess counts where both are guessed the same, or if it is English."""
+    """Whether both languages are known. A guess counts if it is the same for both, or if it is English."""
     if one.name == other.name:
         return one.name in KNOWN
     return all(spoken.name == "en" or (spoken.sure and spoken.name in KNOWN) for spoken in (one, other))
 
 
 def _are_keywords(a: Features, b: Features) -> bool:
-    """English without a short word that tells so, and the same words: 'password reset', 'reset passwords'."""
+    """Whether both have the same words, as in English without short words: 'password reset', 'reset passwords'."""
     if not a.text.isascii() or not b.text.isascii():
         return False
     one, other = (sorted(UNITS.get(word, word) for word in content_words(stems(tokens(text.text)))) for text in (a, b))
@@ -58,7 +58,7 @@ def _are_keywords(a: Features, b: Features) -> bool:
 
 
 def _are_spelled_alike(a: Features, b: Features) -> bool:
-    """Co-worker, coworker."""
+    """'Co-worker', 'coworker'."""
     return a.spelled == b.spelled and a.text.isascii() and b.text.isascii()
 
 
@@ -67,7 +67,7 @@ def _is_english(spoken: Language) -> bool:
 
 
 def marks_differ(a: Features, b: Features) -> bool:
-    """Other signs; or, in the same words, the same ones in other places."""
+    """Different symbols; or the same words with the same symbols in different places."""
     if a.marks == b.marks:
         return False
     firm_a, firm_b = firm(a.marks), firm(b.marks)
@@ -77,26 +77,26 @@ def marks_differ(a: Features, b: Features) -> bool:
 
 
 def letter_case_differs(a: Features, b: Features) -> bool:
-    """Of a word; or of a letter that is one, where hardly more differs."""
+    """Different case of a word, or of a single-letter word if hardly anything else differs."""
     if case_differs(a.letter_case, b.letter_case):
         return True
     return letters_differ(a.letter_case, b.letter_case) and rewording(a, b) < LESS
 
 
 def is_reworded(a: Features, b: Features) -> bool:
-    """A program, a table or a record of which a word of meaning is not the same."""
+    """A program, table or record in which a content word differs."""
     if not a.is_formal and not b.is_formal:
         return False
     return not says_the_same(a, b) or (a.sequence == b.sequence and _is_rewritten(a, b)) or joins(a) != joins(b)
 
 
 def _is_rewritten(a: Features, b: Features) -> bool:
-    """In other letters; but for the first one of a line of prose."""
+    """Whether the spelling differs, apart from the case of the first letter of a line of prose."""
     return a.as_written != b.as_written and _with_small_starts(a) != _with_small_starts(b)
 
 
 def _with_small_starts(text: Features) -> list[str]:
-    """The words as they are written, but for the first of a line without signs, if it has no content."""
+    """The words as written, with a function word at the start of a line of prose in lower case."""
     found: list[str] = []
     for line in text.lines or (text.cleaned,):
         words = tokens(clean(line))
@@ -111,7 +111,7 @@ def _may_start(word: str) -> bool:
 
 
 def says_the_same(a: Features, b: Features) -> bool:
-    """Word for word, but for synonyms and words of no content."""
+    """Whether both texts say the same word for word, apart from synonyms and function words."""
     return a.order.meaning == b.order.meaning and (a.sequence == b.sequence or sorted(a.sequence) != sorted(b.sequence))
 
 

@@ -1,6 +1,6 @@
-"""What stands in a text beside its words: operators, brackets, arrows, emoji, mark-up. No embedding sees much of it.
+"""The symbols in a text: operators, brackets, arrows, emoji, markup. Embeddings barely see them.
 
-The punctuation of a sentence is not among it where it is used as such: `?` ends a question, but not in `ab?c`.
+Ordinary punctuation does not count: `?` ends a question, but not in `ab?c`.
 """
 
 import re
@@ -12,7 +12,7 @@ from askonce_worker.matching.guard.tokens import clean, has_joints, stems, token
 from askonce_worker.matching.guard.words import FUNCTION, SYNONYMS
 
 _OVERLAYS = "\u0334-\u0338"
-"""They strike a letter out."""
+"""Combining characters that strike a letter through."""
 _PROSE = "|".join(
     (
         r"(?<=\w)['’.,/&](?=\w)|(?<=\d):(?=\d)",  # isn't, and/or, 12:30
@@ -25,29 +25,29 @@ _PROSE = "|".join(
     )
 )
 _SIGN = re.compile(
-    r"(?=[^A-Za-z0-9\s]|\s[%$€£¥₹₩₽₺฿₫])"  # at a letter nothing of this begins: most of a text is passed quickly
+    r"(?=[^A-Za-z0-9\s]|\s[%$€£¥₹₩₽₺฿₫])"  # fails fast at letters, which are most of a text
     rf"(?:({_PROSE})|([^\w\s]|\b_|_\b|[²³¹\u2070-\u209c{_OVERLAYS}]))",
     re.MULTILINE,
 )
 _DECORATION = re.compile(r"\A(?:[*•·–-] +|> *)(?=[^\n]*\Z)|(?<=[?？]) ?[🙂😊😀😃😄😁🤗🙏*]+\s*\Z")
-"""A bullet before a single line, a smile or an asterisk behind a question."""
+"""A bullet before a single line; a smiley or asterisk after a question."""
 _BULLETS = frozenset("*•·–->")
 _LETTERLIKE = re.compile(rf"[_²³¹\u2070-\u209c{_OVERLAYS}]")
 _USUAL = re.compile(r"[\w\s]*+(?:(?:['’.,\-](?=\w)|[.,?!]++(?=\s|$))[\w\s]*+)*+")
 _SILENT = frozenset({"Mn", "Mc", "Cf", "Cc", "Cs", "Co", "Cn", "Po", "Pd", "Pi", "Pf"})
-"""Categories of Unicode: what shapes a letter, what has no shape, the punctuation of other scripts."""
+"""Unicode categories: combining marks, invisible characters, and the punctuation of other scripts."""
 _PROSE_ELSEWHERE = frozenset("《》〈〉「」『』【】～（）™®©")
 _CODE = frozenset("=<>{}[]|\\^*~_()")
 _CALCULATING = frozenset("=<>+*^|\\~&%")
-"""Each word beside one of these counts."""
+"""Next to one of these every word counts."""
 _YEAR = 4
-"""Digits."""
+"""Digits of a year."""
 _FEW = 2
-"""So many signs of code, and no more, stand in prose too."""
+"""Prose may contain this many code symbols too."""
 
 
 class Mark(NamedTuple):
-    """A sign between two words."""
+    """A symbol and the words on both sides."""
 
     sign: str
     left: str
@@ -55,7 +55,7 @@ class Mark(NamedTuple):
 
 
 def firm(found: tuple[Mark, ...]) -> tuple[Mark, ...]:
-    """Those that nobody leaves out: all but the brackets of prose, and what slips into Chinese from the keyboard."""
+    """The symbols that nobody omits: all but brackets in prose, and stray keyboard characters in Chinese."""
     return tuple(mark for mark in found if not _is_aside(mark))
 
 
@@ -69,7 +69,7 @@ def _is_aside(mark: Mark) -> bool:
 
 
 def marks(text: str) -> tuple[Mark, ...]:
-    """The signs of a text, as it was written, that are not the punctuation of prose."""
+    """The symbols of a text as written, without the punctuation of prose."""
     if _USUAL.fullmatch(text) is not None and _LETTERLIKE.search(text) is None:
         return ()
     if text[:1] in _BULLETS or text[-1:] == "*" or not text.isascii():
@@ -84,7 +84,7 @@ def marks(text: str) -> tuple[Mark, ...]:
 
 
 def _words(piece: str, silent: frozenset[str], as_it_is: bool) -> list[str]:
-    """as_it_is: cleaning would change none of its words."""
+    """as_it_is: cleaning would not change its words."""
     if piece.isdecimal():
         return [piece]
     if not piece or piece.isspace():
@@ -94,7 +94,7 @@ def _words(piece: str, silent: frozenset[str], as_it_is: bool) -> list[str]:
 
 
 def _placed(signs: list[str], pieces: list[list[str]]) -> list[Mark]:
-    """Each sign with the nearest words; what stands next to each other is one sign: `**`, `->`."""
+    """Each symbol with the nearest words. Adjacent symbols are one: `**`, `->`."""
     placed: list[Mark] = []
     left = ""
     sign = ""
@@ -117,14 +117,14 @@ def _is_silent(sign: str) -> bool:
 
 
 def same_signs(a: tuple[Mark, ...], b: tuple[Mark, ...], *, in_place: bool) -> bool:
-    """in_place: between the same words too; where a single emoji or bracket stands does not matter."""
+    """in_place: they must also be between the same words, except a single emoji or bracket."""
     if not in_place or (len(a) == len(b) == 1 and _CALCULATING.isdisjoint(a[0].sign)):
         return [mark.sign for mark in a] == [mark.sign for mark in b]
     return a == b
 
 
 def is_formal(found: tuple[Mark, ...], text: str, folded: str) -> bool:
-    """Whether a text is a program, a formula, a table or a record, in which each word counts."""
+    """Whether a text is a program, formula, table or record, in which every word counts."""
     if any(verb in folded for verb in _VERBS) and _PROGRAM.search(text) is not None:
         return True
     has_fields = (":" in text or "：" in text) and len(_FIELD.findall(text)) > 1
@@ -143,6 +143,6 @@ _PROGRAM = re.compile(
     r"|\b(?:delete\s+from|insert\s+into|update)\s+\w+\s.{0,200}?\b(?:where|values|set)\b",
     re.IGNORECASE,
 )
-"""A query, in whatever case."""
+"""An SQL query, in any case."""
 _VERBS = ("select", "delete", "insert", "update")
 _FIELD = re.compile(r"[\w\"'] ?[:：]\s?(?=\S)(?!//)")

@@ -1,4 +1,4 @@
-"""Names that must match to the letter: quoted text, code, files, addresses, tickets, and words with a capital."""
+"""Names that must match exactly: quotations, code, files, URLs, tickets, and capitalised words."""
 
 import re
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ _IDENTIFIER = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Quote:
-    """words: those of meaning, stemmed."""
+    """words: the content words, stemmed."""
 
     spelled: str
     words: frozenset[str]
@@ -39,7 +39,7 @@ def _quote(text: str) -> Quote:
 
 
 def identifiers(cleaned: str) -> frozenset[str]:
-    """As they are spelled; flags (`-v`) and escapes (`\\d`) to the letter."""
+    """Identifiers as `spelled` folds them, but flags (`-v`) and escapes (`\\d`) verbatim."""
     if _UNUSUAL.search(cleaned) is None and len(cleaned) <= 300:
         return frozenset()
     chunks = (chunk.strip(_EDGES) for chunk in _CHUNK.findall(cleaned) if not _is_plain(chunk))
@@ -57,16 +57,16 @@ def _name(chunk: str) -> str:
 
 
 _PLURAL = re.compile(r"[a-z]+[A-Z][a-z]+[^s]s")
-"""Of a name in camel case: iPhones."""
+"""The plural of a camel-case name: iPhones."""
 SHORT = 3
-"""Letters. What is shorter than a word may stand in any word."""
+"""Maximum letters of a short name, which may occur by chance inside any word."""
 _CALL = re.compile(r"([A-Za-z_]\w{0,100})\(\)")
 _UNUSUAL = re.compile(r"[\d_@/\\]|-[A-Za-z]|[a-z][A-Z]|\w\.\w|\(\)")
-"""Without it no chunk of usual length is an identifier."""
+"""Without a match, no chunk of ordinary length is an identifier."""
 
 
 def _is_plain(chunk: str) -> bool:
-    """A word in small letters, or a number: never an identifier."""
+    """Whether it is a lower-case word or a number, which is never an identifier."""
     return (chunk.isalpha() and chunk.islower()) or (chunk.isdecimal() and len(chunk) <= 300)
 
 
@@ -83,7 +83,7 @@ def _is_identifier(chunk: str) -> bool:
 
 
 def capitals(words: Sequence[str], cleaned: str) -> frozenset[str]:
-    """Words with a capital that do not begin a sentence; none where the text writes most words so."""
+    """Capitalised words that do not begin a sentence; none if most words of the text are capitalised."""
     if cleaned[1:].islower():
         return frozenset()
     latin = [word for word in words if word.isascii() and word[0].isalpha() and word not in _SCALES]
@@ -95,11 +95,11 @@ def capitals(words: Sequence[str], cleaned: str) -> frozenset[str]:
 
 
 def _are_only_first(upper: Sequence[str], cleaned: str) -> bool:
-    """Apart from 'I', which is no name."""
+    """Whether only the first word is capitalised, apart from 'I', which is not a name."""
     first, *others = [word for word in upper if word != "I"] or ("",)
     return not others and (not first or (first.isalpha() and cleaned.startswith(first)))
 
 
 _SCALES = frozenset("KMB")
-"""After digits: $60K."""
+"""Suffixes of numbers: $60K."""
 _SENTENCE_START = re.compile(r"(?:^|[.!?:\"(]) ?[(\"']?([A-Za-z]+)")

@@ -1,4 +1,4 @@
-"""The rules of names: what is quoted, spelled to the letter, or written with a capital."""
+"""Rules about names: quotations, identifiers, and capitalised words."""
 
 import re
 
@@ -10,7 +10,7 @@ from askonce_worker.matching.guard.words import PLACE_NAMES, SYNONYMS, stem
 
 
 def quotes_differ(a: Features, b: Features) -> bool:
-    """Each quotes what the other does not say; or one does, in almost the same words."""
+    """Each text quotes something that the other does not say; or one does, and the wording is almost the same."""
     if not a.quoted and not b.quoted:
         return False
     missing_a, missing_b = _unsaid(a.quoted, b), _unsaid(b.quoted, a)
@@ -33,7 +33,7 @@ def _missing(exact: frozenset[str], other: Features) -> bool:
 
 
 def _is_said(name: str, other: Features) -> bool:
-    """In another spelling, or by a synonym: JavaScript, js."""
+    """Whether the other text says it in another spelling or by a synonym: JavaScript, js."""
     if SYNONYMS.get(stem(name)) in other.counts:
         return True
     if not name.isalnum():
@@ -44,7 +44,8 @@ def _is_said(name: str, other: Features) -> bool:
 
 
 def names_differ(a: Features, b: Features) -> bool:
-    """Each text names what the other does not; or a name came in alone, which is no part of one that both have."""
+    """Each text names something that the other does not; or the only difference is a name that belongs to no shared
+    name."""
     if a.names <= b.words and b.names <= a.words:
         return False
     only_a, only_b = unmatched(a, b), unmatched(b, a)
@@ -58,7 +59,7 @@ def names_differ(a: Features, b: Features) -> bool:
 
 
 def _stands_alone(name: str, text: Features, other: Features) -> bool:
-    """It is neither a part of a name that both have nor an acronym before a word that both have: a PDF invoice."""
+    """Whether it is neither part of a shared name nor an acronym before a shared word: a PDF invoice."""
     if _is_part(name, text, other):
         return False
     if name in PLACE_NAMES or name.upper() not in text.as_written or len(text.as_written) <= len(other.as_written):
@@ -72,14 +73,14 @@ def _qualifies(name: str, text: Features, other: Features) -> bool:
 
 
 def _is_part(name: str, text: Features, other: Features) -> bool:
-    """Beside a name that both have it only makes that plain: 'Lisbon', 'Lisbon, Portugal'."""
+    """Whether it only clarifies a shared name next to it: 'Lisbon', 'Lisbon, Portugal'."""
     at = text.sequence.index(name) if name in text.sequence else 0
     beside = {*text.sequence[max(0, at - 1) : at], *text.sequence[at + 1 : at + 2]}
     return not beside.isdisjoint(text.names & other.words)
 
 
 def _stands_in(name: str, other: Features, words: set[str]) -> bool:
-    """The other text has it too: joined, in initials, or spelled a little otherwise."""
+    """Whether the other text has it too: joined, as initials, or spelled slightly differently."""
     if name in other.spelled or (len(name) <= 5 and name in other.initials):
         return True
     return any(alike(name, word) for word in words)

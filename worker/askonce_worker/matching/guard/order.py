@@ -9,32 +9,32 @@ from askonce_worker.matching.guard.swaps import swap
 from askonce_worker.matching.guard.words import FOCUS, FUNCTION, LINKS, PLACES, RELATING, SYMMETRIC, SYNONYMS
 
 _REACH = 3
-"""Words of meaning from one to the other."""
+"""Maximum distance between two related words, in content words."""
 _LISTED = 2
-"""'And' and what may stand before it in a list: 'cats, dogs and birds'."""
+"""'And' and the item before it in a list: 'cats, dogs and birds'."""
 _CLOSE = 2
-"""Chinese words of meaning, most of them a character."""
+"""Maximum Chinese content words between two parts; most are one character."""
 _MOST = 200
-"""Words. In a longer text each change of order counts."""
+"""Maximum words. In a longer text every change of order counts."""
 AND = "&"
 _COUNTS = frozenset({"one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"})
-"""'The only two': what is counted is meant."""
+"""Skipped after 'only': 'the only two cats' is about the cats."""
 _SUBJECTS = frozenset({"i", "you", "he", "she", "we", "they", "我", "你", "您", "他", "她", "我们", "你们", "他们"})
 
 _STANDING = {**SYNONYMS, **dict.fromkeys(SYMMETRIC, AND)}
-"""Each word's standing for its meaning."""
+"""The word that represents each word's meaning."""
 _UNRELATING = FUNCTION - SYMMETRIC - RELATING
 _UNLINKING = FUNCTION - SYMMETRIC - LINKS
-"""Words of no content that relate no others."""
+"""Function words that relate no other words."""
 
 Gap = tuple[str, ...]
 Precedence = tuple[str, int, int]
-"""A line of opposites or of a kind, and the member that stands before the other."""
+"""A line of opposites or of a kind; the member that comes first, and the one that follows."""
 Relations = Mapping[tuple[str, str], Gap]
 
 
 class Order(NamedTuple):
-    """The order of a text's words, each part of it as the functions below say."""
+    """The order of a text's words; see the functions below for each part."""
 
     meaning: tuple[str, ...]
     relations: Relations
@@ -49,12 +49,12 @@ def order(words: Sequence[str], stemmed: Sequence[str], known: Vocabulary) -> Or
 
 
 def in_order(stemmed: Sequence[str], known: Vocabulary) -> tuple[str, ...]:
-    """The words of meaning, numbers, the words that relate two of these, and one sign for all words like 'and'."""
+    """Content words, numbers, words that relate two of these, and one symbol for all words like 'and'."""
     return tuple([_STANDING.get(word, word) for word in stemmed if known.links is None or word not in _UNRELATING])
 
 
 def relations(stemmed: Sequence[str], known: Vocabulary) -> Relations:
-    """Two words of meaning, and the words between them that say how they are related. Words that recur are left out."""
+    """Pairs of content words, with the words between them that relate them. Words that recur are left out."""
     words = [SYNONYMS.get(word, word) for word in stemmed if known.links is None or word not in _UNLINKING]
     if len(words) > _MOST or not _may_be_related(words, known):
         return {}
@@ -81,18 +81,19 @@ def _may_be_related(words: Sequence[str], known: Vocabulary) -> bool:
 
 
 def _between(words: Sequence[str], known: Vocabulary) -> Gap:
-    """Of a language whose links are not known those of meaning, if there are any: articles change with the noun."""
+    """If a language's relating words are unknown, only content words, if any: articles change with the noun."""
     gap = tuple(words) if known.links is not None else tuple(word for word in words if word not in known.function)
     return gap or tuple(words)
 
 
 def _are_related(word: str, other: str, gap: Gap) -> bool:
-    """By a word between them; Chinese ones also by their place, if they are more than characters of longer words."""
+    """Whether a word between them relates them; Chinese words are also related by position unless they are single
+    characters."""
     return not RELATING.isdisjoint(gap) or (not word.isascii() and min(len(word), len(other)) > 1)
 
 
 def precedences(stemmed: Sequence[str]) -> frozenset[Precedence]:
-    """Which of two opposites, or of two of a kind, stands first; none where 'and', 'or', 和 or the like joins them."""
+    """Which of two opposites, or of two of a kind, comes first. None if 'and', 'or', 和 or the like joins them."""
     found: set[Precedence] = set()
     words = [word for word in stemmed if word in PLACES or word in SYMMETRIC]
     if len(words) < 2:
@@ -113,15 +114,15 @@ def precede_otherwise(a: frozenset[Precedence], b: frozenset[Precedence]) -> boo
 
 
 def reversed_relations(a: Relations, b: Relations) -> bool:
-    """Two words stand in each other's places around the same words."""
+    """Whether two words swap places around the same words."""
     return any(b.get((second, first)) == gap for (first, second), gap in a.items())
 
 
 def exchanged(a: Sequence[str], b: Sequence[str], *, listed: bool) -> bool:
-    """The same words, and two parts of them in each other's places, with others between them.
+    """Whether the texts have the same words but two parts swapped places, with other words between them.
 
-    A part that moved past another is none: 'in Python, how …', 'how … in Python'. Nor is what 'and' or 'or' joins;
-    listed: nor what a list of three may have there.
+    A part that merely moved past another does not count: 'in Python, how …', 'how … in Python'. Nor do parts joined by
+    'and' or 'or', or, if listed, the items of a list of three.
     """
     if len(a) == len(b) > _MOST and a != b and sorted(a) == sorted(b):
         return True
@@ -130,10 +131,10 @@ def exchanged(a: Sequence[str], b: Sequence[str], *, listed: bool) -> bool:
 
 
 def _relates(part: Sequence[str], between: Sequence[str], other: Sequence[str], listed: bool) -> bool:
-    """Whether words between two parts make it matter which stands first.
+    """Whether the words between two parts make their order matter.
 
-    'And' and the like do not, nor a comparison. Chinese moves its parts about: there few words may stand between, and
-    the parts are more than a character each, unless a word that relates them is there.
+    'And' and the like do not, nor does a comparison. In Chinese, parts move freely: unless a word relates them, few
+    words may be between, and each part must be longer than a character.
     """
     if AND in between and len(between) <= (_LISTED if listed else 1):
         return False
@@ -143,7 +144,7 @@ def _relates(part: Sequence[str], between: Sequence[str], other: Sequence[str], 
 
 
 def focused(words: Sequence[str], stemmed: Sequence[str], known: Vocabulary) -> frozenset[str]:
-    """The words of meaning that an 'only' or the like is about: the next one after each."""
+    """The content words to which 'only' or the like applies: the next one after each."""
     if FOCUS.isdisjoint(words):
         return frozenset()
     found = set()

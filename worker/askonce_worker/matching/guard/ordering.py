@@ -1,4 +1,4 @@
-"""The rule of order: the same words in other places, and with them who does what to whom."""
+"""The rule about order: the same words in different places, which changes who does what to whom."""
 
 import re
 
@@ -39,7 +39,7 @@ def _change_places(a: Features, b: Features) -> bool:
 
 
 def _exchanged(a: Features, b: Features) -> bool:
-    """Beside 'and' words may change places in a list with a comma, in a comparison, and in Chinese."""
+    """Next to 'and', words may swap places in a list with commas, in a comparison, and in Chinese."""
     one, other = a.order.meaning, b.order.meaning
     if not exchanged(one, other, listed=False):
         return False
@@ -51,14 +51,14 @@ _LIST = re.compile(r",|\bbetween\b|\bdiffer|\bcompar")
 
 
 def _letters_swapped(a: Features, b: Features) -> bool:
-    """Within one clause."""
+    """Letters swapped within one clause."""
     if not a.letters or len(a.letters) != len(b.letters) or _CLAUSES.search(a.text) or _CLAUSES.search(b.text):
         return False
     return letters_swapped(a.letters, b.letters)
 
 
 def _are_neighbours(a: Features, b: Features) -> bool:
-    """House boat, boat house; but not 'quickly boil', 'boil quickly'."""
+    """'House boat', 'boat house'; but not 'quickly boil', 'boil quickly'."""
     pair = adjacent(a.sequence, b.sequence)
     if pair is None or not FREELY_PLACED.isdisjoint(pair):
         return False
@@ -70,7 +70,8 @@ def _are_neighbours(a: Features, b: Features) -> bool:
 
 
 def _are_subject_and_object(pair: tuple[str, str], text: Features) -> bool:
-    """Behind a verb: 'verursacht Stress Schlaf'. Of German both have a capital; what ends as adverbs do is free."""
+    """After a verb: 'verursacht Stress Schlaf'. In German both must be capitalised; words with an adverb's ending move
+    freely."""
     nouns = not any(word in text.vocabulary.function or len(word) < _NOUN for word in pair)
     if not nouns or any(word.endswith(_ADVERBS) for word in text.as_written):
         return False
@@ -81,7 +82,7 @@ def _are_subject_and_object(pair: tuple[str, str], text: Features) -> bool:
 
 
 _NOUN = 3
-"""Letters of a stem."""
+"""Minimum letters of a noun's stem."""
 _ADVERBS = ("ment", "mente", "но", "ро")
 
 
@@ -102,7 +103,7 @@ _JOINED = {
 
 
 def _joined_otherwise(a: Features, b: Features) -> bool:
-    """x and y or z, x or y and z."""
+    """'x and y or z', 'x or y and z'."""
     joints_a, joints_b = joins(a), joins(b)
     return joints_a != joints_b and sorted(joints_a) == sorted(joints_b) and a.content == b.content
 
@@ -112,7 +113,7 @@ def joins(text: Features) -> list[str]:
 
 
 def _exchanged_around_verb(a: tuple[str, ...], b: tuple[str, ...]) -> bool:
-    """Two words around one like 'need', which has no content elsewhere: 'does a fox need a dog'."""
+    """Two words swapped around a verb like 'need', otherwise a function word: 'does a fox need a dog'."""
     if len(a) != len(b):
         return False
     places = [at for at, (one, other) in enumerate(zip(a, b, strict=True)) if one != other]
@@ -128,14 +129,14 @@ def _exchanged_around_verb(a: tuple[str, ...], b: tuple[str, ...]) -> bool:
 
 
 def _make(a: Features, b: Features) -> bool:
-    """Does smiling make one happy, does being happy make one smile."""
+    """'Does smiling make one happy', 'does being happy make one smile'."""
     if len(a.content) != 2 or a.content[::-1] != b.content or a.content == b.content:
         return False
     return all(not VERBS.isdisjoint(_between(text)) for text in (a, b))
 
 
 def _conditions_differ(a: Features, b: Features) -> bool:
-    """If it rains, streets are wet; if streets are wet, it rains. But the clause itself may stand first or last."""
+    """'If it rains, streets are wet', 'if streets are wet, it rains'. The clause itself may come first or last."""
     return a.words == b.words and not _CONDITIONS.isdisjoint(a.words) and _condition(a) != _condition(b)
 
 
@@ -143,13 +144,13 @@ _CONDITIONS = frozenset(map(stem, ("if", "because", "unless")))
 
 
 def _condition(text: Features) -> str:
-    """The first word of meaning behind one of these."""
+    """The first content word after the conjunction."""
     at = next(at for at, word in enumerate(text.sequence) if word in _CONDITIONS)
     return next((word for word in text.sequence[at:] if word not in FUNCTION), "")
 
 
 def _between(text: Features) -> tuple[str, ...]:
-    """The stems between the first and the last word of meaning."""
+    """The stems between the first and last content words."""
     first, last = text.content[0], text.content[-1]
     if first not in text.sequence or last not in text.sequence:
         return ()
@@ -157,7 +158,7 @@ def _between(text: Features) -> tuple[str, ...]:
 
 
 def _reorders(a: Features, b: Features) -> bool:
-    """Chinese clauses in another order, or two things compared."""
+    """Chinese clauses in a different order, or a comparison of two things."""
     if a.language.name != "zh" or b.language.name != "zh":
         return False
     return bool(COMPARING & a.words & b.words) or bool(_CLAUSES.search(a.text) and _CLAUSES.search(b.text))
@@ -167,6 +168,6 @@ _CLAUSES = re.compile(r"[,.?!。]\s?\w")
 
 
 def _numbers_swapped(a: Features, b: Features) -> bool:
-    """The same words, and the same numbers in another order: 7 minus 3, 3 minus 7."""
+    """The same words with the same numbers in a different order: 7 minus 3, 3 minus 7."""
     one, other = a.numbers.sequence, b.numbers.sequence
     return one != other and sorted(one) == sorted(other) and SYMMETRIC.isdisjoint(a.words)

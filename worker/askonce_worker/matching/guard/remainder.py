@@ -1,7 +1,7 @@
-"""What remains of two texts when their common beginning and end are taken off.
+"""Compares what remains of two texts without their common beginning and end.
 
-The cosine of two long texts is that of what they share: a prompt template filled with two messages looks like one
-question. Where they share more than `COMMON` characters, or a frame however short, the rest decides, word by word.
+The cosine of two long texts is dominated by what they share: a prompt template filled with two messages looks like one
+question. If they share more than `COMMON` characters, or a frame of any length, the rest decides, word by word.
 """
 
 from collections import Counter
@@ -22,7 +22,8 @@ _MAX_ADDED_IN_FRAME = 1
 
 @dataclass(frozen=True, slots=True)
 class Remainders:
-    """The differing middles of two folded texts, in whole words. framed: what they share says what to do with them."""
+    """The differing middles of two folded texts, in whole words. framed: whether the shared part is a frame, see
+    `frames.py`."""
 
     one: str
     other: str
@@ -30,7 +31,7 @@ class Remainders:
 
 
 def remainders(text: Features, other: Features) -> Remainders | None:
-    """None where the two share too little to need the rule."""
+    """None if the texts share too little for this rule."""
     a, b = text.text, other.text
     start = common_prefix(a, b)
     end = common_suffix(a[start:], b[start:])
@@ -47,7 +48,7 @@ def remainders(text: Features, other: Features) -> Remainders | None:
 
 
 def _opens(one: Frame, other: Frame, start: int) -> bool:
-    """Both begin alike; what follows a whole sentence must be no question in either."""
+    """Whether the shared beginning is a frame. After a complete sentence, neither text may continue with a question."""
     return start >= max(one.opens, other.opens) or start >= max(one.sentence, other.sentence)
 
 
@@ -56,7 +57,7 @@ def _inside_word(text: str, at: int) -> bool:
 
 
 def remainders_differ(a: Features, b: Features) -> bool:
-    """Each has a word of meaning that the other lacks, or one of them has more than a few such words."""
+    """Whether each has a content word that the other lacks, or one has more than a few such words."""
     found = remainders(a, b)
     if found is None or spelled(found.one) == spelled(found.other):
         return False

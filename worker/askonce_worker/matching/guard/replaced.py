@@ -1,6 +1,6 @@
-"""One word in the place of another, or one more: 'rename a branch', 'rename a tag'; 'my card', 'my travel card'.
+"""One word replaced or added: 'rename a branch', 'rename a tag'; 'my card', 'my travel card'.
 
-Nothing else differs, so the two are known as one wording, or the texts ask two things.
+Nothing else differs, so unless the two words are known to have the same meaning, the texts ask for different things.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,8 @@ from askonce_worker.matching.guard.wordings import are_one, without_known
 from askonce_worker.matching.guard.words import DETERMINERS, EXCHANGED, FUNCTION, NEGATIONS, PLAIN_ATTRIBUTES
 
 _SHORT = 10
-"""Letters of a Chinese text and of the longer of two parts that alone differ: in a short text each character counts."""
+"""Maximum letters of a Chinese text plus the longer of the two differing parts: in a short text every character
+counts."""
 
 
 def is_replaced(a: Features, b: Features) -> bool:
@@ -35,7 +36,7 @@ def _only_change(a: Sequence[str], b: Sequence[str]) -> int | None:
 
 
 def _asks_else(a: Features, b: Features, at: int) -> bool:
-    """The word there is another one."""
+    """Whether the words at this position have different meanings."""
     one, other = a.sequence[at], b.sequence[at]
     if _are_exchanged(one, other):
         return True
@@ -45,12 +46,12 @@ def _asks_else(a: Features, b: Features, at: int) -> bool:
 
 
 def _are_listed_apart(a: Features, b: Features) -> bool:
-    """Another rule says more of them."""
+    """Whether another rule handles these words."""
     return stand_apart(a.opposites, b.opposites) or stand_apart(a.kinds, b.kinds)
 
 
 def _are_exchanged(one: str, other: str) -> bool:
-    """Two words of no content that ask two things: both, either."""
+    """Two function words with different meanings: both, either."""
     return stand_apart(EXCHANGED.get(one, _NOWHERE), EXCHANGED.get(other, _NOWHERE))
 
 
@@ -62,7 +63,7 @@ def _length(text: Features) -> int:
 
 
 def _is_another_thing(short: Features, long: Features) -> bool:
-    """'My card', 'my travel card': the one text has a word more, behind an article or the like and before a thing."""
+    """'My card', 'my travel card': one text has an extra word, between an article or the like and a noun."""
     if len(long.sequence) != len(short.sequence) + 1 or long.language.name != "en":
         return False
     at = next((at for at, word in enumerate(short.sequence) if word != long.sequence[at]), len(short.sequence))
@@ -83,12 +84,12 @@ def _has_meaning(word: str, text: Features) -> bool:
 
 
 def _denies(word: str) -> bool:
-    """That is left to the rule of negations: `cannot`, `won't`."""
+    """Negations such as `cannot` and `won't` have their own rule."""
     return word in NEGATIONS or word.endswith("n't")
 
 
 def _short_parts_differ(a: Features, b: Features) -> bool:
-    """Of two short Chinese texts. What surrounds the parts is the same."""
+    """Whether two short Chinese texts differ in one part, with the same text around it."""
     if a.language.name != "zh" or b.language.name != "zh" or max(len(a.letters), len(b.letters)) >= _SHORT:
         return False
     parts = _middles(a.letters, b.letters)
@@ -101,14 +102,14 @@ def _short_parts_differ(a: Features, b: Features) -> bool:
 
 
 def _middles(a: str, b: str) -> tuple[str, str]:
-    """What is left of both without their common beginning and end."""
+    """Both texts without their common beginning and end."""
     start = common_prefix(a, b)
     end = common_suffix(a[start:], b[start:])
     return a[start : len(a) - end], b[start : len(b) - end]
 
 
 def _are_nouns(a: Features, b: Features, at: int) -> bool:
-    """In German by their capitals, in Romance languages by the word before them."""
+    """Recognised by a capital in German, and by the preceding word in Romance languages."""
     if a.language.name != b.language.name:
         return False
     return _is_noun(a, at) and _is_noun(b, at)

@@ -1,4 +1,4 @@
-"""The guard's rules: each looks at two texts' features and says whether they rule out one answer for both."""
+"""The guard's rules: each compares the features of two texts and says whether they rule out a shared answer."""
 
 from collections.abc import Callable
 
@@ -7,11 +7,11 @@ from askonce_worker.matching.guard.features import Features, features
 from askonce_worker.matching.guard.layout import only_difference
 
 Rule = Callable[[Features, Features], bool]
-"""Symmetric, and False of a text and itself."""
+"""Symmetric, and False for a text and itself."""
 
 
 def lines_differ(a: Features, b: Features) -> bool:
-    """Of two texts with lines, more than the wording of one differs."""
+    """Whether two multi-line texts differ in more than the wording of one line."""
     if a.lines == b.lines:
         return False
     pair = only_difference(a.lines, b.lines)

@@ -1,4 +1,4 @@
-"""How words are spelled, where meaning does not help: names, slips of the pen, endings no stemmer knows."""
+"""Compares spellings where meaning does not help: names, typos, endings that no stemmer knows."""
 
 import re
 
@@ -6,12 +6,12 @@ _NOT_SPELLED = re.compile(r"[\W_]+")
 
 
 def spelled(text: str) -> str:
-    """Letters and digits alone, folded: `foo_bar`, `Foo Bar` and `foobar` are spelled alike."""
+    """Only the letters and digits, folded: `foo_bar`, `Foo Bar` and `foobar` are spelled alike."""
     return _NOT_SPELLED.sub("", text).casefold()
 
 
 def alike(word: str, other: str) -> bool:
-    """One long beginning, or all but a letter or two the same: a slip or an ending, not another word."""
+    """Whether two words share a long beginning or all but one or two letters: a typo or an ending, not another word."""
     shortest, longest = sorted((len(word), len(other)))
     if shortest < 4:
         return False

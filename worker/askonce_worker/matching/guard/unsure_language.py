@@ -1,4 +1,5 @@
-"""Opposites and negations of any language that is written with blanks, for short texts whose language is a guess."""
+"""Opposites and negations in any known language with spaces between words, for short texts whose language is a
+guess."""
 
 from collections.abc import Set as AbstractSet
 from functools import cache, lru_cache
@@ -10,7 +11,7 @@ from askonce_worker.matching.guard.words import NEGATIONS, WIDTH
 
 
 def one_denies(a: Features, b: Features) -> bool:
-    """'Test gratuit', 'Test jamais gratuit': the one has a negation more, and hardly anything else."""
+    """'Test gratuit', 'Test jamais gratuit': one text has an extra negation and hardly anything else."""
     if len(a.as_written) == len(b.as_written):
         return False
     only_a, only_b = _differing(a, b)
@@ -18,7 +19,7 @@ def one_denies(a: Features, b: Features) -> bool:
 
 
 def oppose(a: Features, b: Features) -> bool:
-    """'Router sperren', 'Router entsperren': no word of them tells that they are German."""
+    """'Router sperren', 'Router entsperren': no word shows that they are German."""
     only_a, only_b = _differing(a, b)
     if not only_a or not only_b:
         return False
@@ -26,7 +27,7 @@ def oppose(a: Features, b: Features) -> bool:
 
 
 def _differing(a: Features, b: Features) -> tuple[AbstractSet[str], AbstractSet[str]]:
-    """The words that each has alone; none where both languages are sure, or where they are more than a few."""
+    """The words that only one text has; none if both languages are certain, or if there are more than a few."""
     if a.language.sure and b.language.sure:
         return _NONE
     words_a, words_b = ({word.casefold() for word in text.as_written} for text in (a, b))
@@ -39,7 +40,7 @@ _NONE: tuple[AbstractSet[str], AbstractSet[str]] = (frozenset(), frozenset())
 
 @cache
 def _negations() -> AbstractSet[str]:
-    """But those of English, which are looked for in any text that may be English."""
+    """The negations of all these languages without English ones, which have their own rule."""
     return (
         frozenset().union(*(known.negations.difference(known.plain) for known in map(vocabulary, BLANKED))) - NEGATIONS
     )
@@ -51,7 +52,7 @@ def _places(words: AbstractSet[str]) -> AbstractSet[int]:
 
 @lru_cache(maxsize=8192)
 def _places_of(word: str) -> AbstractSet[int]:
-    """Its places in the lines of opposites of all languages, one list after the other."""
+    """Its positions in the opposites of all languages, numbered consecutively."""
     lists = enumerate(map(vocabulary, BLANKED))
     return frozenset(at * _LIST + place for at, known in lists for place in known.opposites.get(known.stem(word), ()))
 
@@ -60,7 +61,7 @@ _LIST = 1000 * WIDTH
 
 
 def stand_apart(a: AbstractSet[int], b: AbstractSet[int]) -> bool:
-    """Each has a place in one line where the other has none."""
+    """Whether the two have positions on different sides of the same line."""
     if a <= b or b <= a:
         return False
     lines_b = {place // WIDTH for place in b - a}

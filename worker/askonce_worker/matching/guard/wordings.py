@@ -1,4 +1,4 @@
-"""Which of two words may stand for the other where nothing else differs."""
+"""Which words may replace each other if nothing else differs."""
 
 from askonce_worker.matching.guard.affixes import NO_OPPOSITES
 from askonce_worker.matching.guard.spelling import alike
@@ -6,12 +6,12 @@ from askonce_worker.matching.guard.words import REWORDINGS, SYNONYMS, UNITS
 
 _STEM = 4
 _ENDING = 2
-"""Letters of a word, and of an ending that makes no other word of it."""
+"""Minimum letters of a stem, and maximum letters of an ending that does not change the word."""
 _NONE = frozenset[int]()
 
 
 def are_one(word: str, other: str) -> bool:
-    """Two stems: known as one wording, or spelled alike."""
+    """Whether two stems are known to mean the same, or are spelled alike."""
     if UNITS.get(word, word) == UNITS.get(other, other) or SYNONYMS.get(word, word) == SYNONYMS.get(other, other):
         return True
     if alike(word, other) or _has_ending(word, other) or not NO_OPPOSITES.isdisjoint((word, other)):
@@ -20,7 +20,7 @@ def are_one(word: str, other: str) -> bool:
 
 
 def _has_ending(word: str, other: str) -> bool:
-    """Driving, driver."""
+    """'Driving', 'driver'."""
     short, long = sorted((word, other), key=len)
     if short[:-1] == long[:-1] and {short[-1], long[-1]} == {"i", "y"}:
         return True  # tried, tries
@@ -28,5 +28,5 @@ def _has_ending(word: str, other: str) -> bool:
 
 
 def without_known(words: set[str], others: set[str]) -> set[str]:
-    """The words of which the others have no other wording."""
+    """The words without an equivalent among the others."""
     return {word for word in words if not any(are_one(word, other) for other in others)}
