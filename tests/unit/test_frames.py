@@ -376,6 +376,9 @@ def test_an_empty_frame_gets_its_columns(kind):
         (table(), "{text", ValueError, "write {{ for a brace"),
         (pa.table({"text": ["a"], "error": ["b"]}), "{text}", ValueError, "the frame has a column error already"),
         ([{"text": "a"}], "{text}", TypeError, "list is not a data frame"),
+        ([{"text": "a"}], "{text}", TypeError, "pyarrow.Table.from_pylist(rows) makes one"),
+        ({"text": ["a"]}, "{text}", TypeError, "pyarrow.table(columns) makes one"),
+        ("in.csv", "{text}", TypeError, "for a file there is `askonce batch --prompt`"),
         (pl.LazyFrame(KEPT), "{text}", TypeError, "collect"),
     ],
 )

@@ -10,6 +10,11 @@ from askonce.frames.polars_frame import PolarsFrame
 Cells = tuple[Any, ...]
 MISSING = "a data frame needs pyarrow: pip install 'askonce[tables]'"
 STREAM = "__arrow_c_stream__"
+MAKES_ONE: dict[type, str] = {
+    list: "; pyarrow.Table.from_pylist(rows) makes one of dictionaries",
+    dict: "; pyarrow.table(columns) makes one",
+    str: "; for a file there is `askonce batch --prompt`",
+}
 
 
 class Frame(Protocol):
@@ -43,7 +48,9 @@ def open_frame(frame: object) -> Frame:
     ):
         raise TypeError(f"{type(frame).__name__} is a column: give frame[['text']], or askonce.run(column)")
     if not hasattr(frame, STREAM) and not hasattr(frame, "__arrow_c_array__"):
-        hint = "; pandas has it from 2.2 on" if _is_of(frame, "pandas", "DataFrame") else ""
+        hint = MAKES_ONE.get(type(frame), "")
+        if _is_of(frame, "pandas", "DataFrame"):
+            hint = "; pandas has it from 2.2 on"
         raise TypeError(f"{type(frame).__name__} is not a data frame: it has no {STREAM}{hint}")
     if _is_of(frame, "pandas", "DataFrame"):
         return PandasFrame(frame)
