@@ -21,6 +21,7 @@ from askonce_worker.providers import money_budget
 from askonce_worker.providers.money_budget import LATE, RESERVE, SETTLE, MoneyBudget
 from askonce_worker.providers.spend_limits import SpendLimit, spend_limits
 from support.inflight import alive
+from support.worker_process import until
 
 LIMIT = 1_000_000
 QUESTION = Question("q", model="m", namespace="shop", params={"max_tokens": 10})
@@ -145,7 +146,7 @@ async def test_what_a_killed_worker_has_set_aside_counts_as_spent(make, redis, p
     killed, other = await make(nano=30_000, lives=lives), await make(nano=30_000)
     aside = await killed.reserve("shop", 15_000, 0.2 - LATE if lives else 900, LATER)
     assert await call(other, 1_000) is None, "there is enough for both"
-    await asyncio.sleep(0.3)
+    await until_lapsed(redis, prefix) if lives else None
     assert await call(other, 4_001) is None
     assert (await call(other, 1_000)).kind == "budget", "10,000 more might pass it"
     await other.aclose()
@@ -155,6 +156,18 @@ async def test_what_a_killed_worker_has_set_aside_counts_as_spent(make, redis, p
     killed.settle(aside)  # it was only frozen, and says what came of it
     await killed.aclose()
     assert (await state_of(redis, prefix)).spent == 8_001 / NANO
+
+
+async def until_lapsed(redis, prefix):
+    """By Redis's clock, the time has passed of all that was held when this began."""
+    held = await redis.zrange(Keys(prefix).budgets.held("shop"), 0, -1, withscores=True)
+    latest = max((score for _, score in held), default=0)
+
+    async def passed():
+        seconds, micros = await redis.time()
+        return 1000 * seconds + micros / 1000 > latest
+
+    await until(passed, what="what is held to lapse")
 
 
 async def sent_twice(script, redis, keys, arguments):

@@ -7,11 +7,27 @@ import pytest
 from askonce import Question
 from askonce_worker.cache.outbox import Outbox
 from askonce_worker.parked import arriving
+from askonce_worker.parked.arriving import Arriving
 from support.asking import paraphrases
 from support.parking import answers, in_place, nothing_left, park, seen
 from support.wired import wired_workers
+from support.worker_process import until
 
 FIRST, OTHER = (Question(text) for text in paraphrases("How far is town 0? [g0]", 2))
+
+
+@pytest.fixture
+def looks(monkeypatch):
+    """What each look whether they have arrived has said."""
+    monkeypatch.setattr(arriving, "LOOKING", 0.02)
+    real, said = Arriving.are_there, []
+
+    async def are_there(self):
+        said.append(await real(self))
+        return said[-1]
+
+    monkeypatch.setattr(Arriving, "are_there", are_there)
+    return said
 
 
 @pytest.fixture
@@ -28,21 +44,27 @@ def gate(monkeypatch):
 
 
 @pytest.mark.parametrize("again", [False, True], ids=["the same worker", "the next one"])
-async def test_a_rewording_waits_for_the_vector_of_what_was_answered(batch_worker, llm_server, gate, again):
+async def test_a_rewording_waits_for_the_vector_of_what_was_answered(batch_worker, llm_server, gate, looks, again):
     async with wired_workers(1, batch_worker) as [worker]:
         await answers(worker, await park(worker, FIRST))
         await nothing_left(worker)
         if not again:
-            await _waits(worker, gate)
+            await _waits(worker, gate, looks)
     if again:
         async with wired_workers(1, batch_worker) as [worker]:
-            await _waits(worker, gate)
+            await _waits(worker, gate, looks)
     assert (await seen(llm_server))[0]["billed"] == 1
 
 
-async def _waits(worker, gate):
+async def _waits(worker, gate, looks):
+    looks.clear()
     ids = await park(worker, OTHER)
-    await asyncio.sleep(0.3)  # some rounds
+
+    async def some():
+        return len(looks) > 2
+
+    await until(some, what="some looks")
+    assert not any(looks)
     await in_place(worker, "new", 1)
     gate.set()
     [answer] = await answers(worker, ids)

@@ -1,6 +1,5 @@
 """Where a kill, a duplicate or a provider's outage at the wrong moment must lose nothing, and pay nothing twice."""
 
-import asyncio
 import tempfile
 
 import pytest
@@ -139,7 +138,11 @@ async def test_a_twin_that_has_ended_does_not_hold_up_the_batch(batch_worker, ll
 
     async def create(self, name, file_id, *, within):
         made.extend([await real(self, name, file_id, within=within) for _ in range(2)])
-        await asyncio.sleep(0.2)
+
+        async def have_ended():
+            return all([(await self.look(each.id)).status == "completed" for each in made])
+
+        await until(have_ended, what="both to complete")
         raise ProviderError(RetryDecision("timeout", final=False), "no reply in time")
 
     monkeypatch.setattr(BatchApi, "create", create)
@@ -165,9 +168,11 @@ async def test_a_late_creation_of_a_worker_that_lost_its_lock_is_cancelled(batch
     await llm_server.control(batches={"seconds": 3600})
     async with wired_workers(1, batch_worker) as [worker]:
         await park(worker, *distinct(2))
-        async with asyncio.timeout(30):
-            while (await seen(llm_server))[0]["requests"].get("cancel", 0) == 0:
-                await asyncio.sleep(0.05)
+
+        async def was_cancelled():
+            return (await seen(llm_server))[0]["requests"].get("cancel", 0)
+
+        await until(was_cancelled, what="a cancellation")
     batches, _ = await seen(llm_server)
     assert [each["status"] in ("cancelling", "cancelled") for each in batches["batches"] if each["id"] in lost] == [
         True
@@ -188,16 +193,13 @@ async def test_a_waiter_who_comes_while_another_leaves_keeps_his_deadline(batch_
         ids = await park(worker, *distinct(1))
         [name] = await running(worker)
         await worker.client.cancel(ids)
-        async with asyncio.timeout(30):
-            while not late:
-                await asyncio.sleep(0.05)
 
         async def his():
             place = worker.keys.parked(f"lines:{name.decode()}")
             [(question, score)] = await worker.redis.zrange(place, 0, -1, withscores=True)
             waits = await worker.redis.hkeys(worker.keys.parked(f"question:{question.decode()}"))
             left = [field for field in waits if field.startswith(b"w:")]
-            return len(left) == 1 and score < 2**52
+            return late and len(left) == 1 and score < 2**52
 
         await until(his, seconds=60, what="the nearest deadline of those who wait")
 

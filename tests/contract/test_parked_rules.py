@@ -23,6 +23,7 @@ from support.parking import (
     taking,
 )
 from support.wired import wired_workers
+from support.worker_process import until
 
 WAITS = {"ASKONCE_BATCH_WAIT": "1.5"}
 
@@ -190,9 +191,11 @@ async def test_each_who_waits_has_a_vector_of_his_own(batch_worker, llm_server, 
         await in_place(worker, f"ready:{MODEL}", 2)
         await worker.client.cancel([anew])
         await in_place(worker, f"ready:{MODEL}", 1)
-        async with asyncio.timeout(30):
-            while not forgotten:
-                await asyncio.sleep(0.05)
+
+        async def is_forgotten():
+            return forgotten
+
+        await until(is_forgotten, what="a twin to be forgotten")
         [left] = await worker.redis.zrange(worker.keys.parked(f"ready:{MODEL}"), 0, -1)
         names = await twins[0]._vectors.read([f"{left.decode()}{'A' * 21}"])
     assert len(names) == 1
