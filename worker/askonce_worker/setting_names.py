@@ -1,4 +1,4 @@
-"""Names in the environment that look like settings and are none."""
+"""Environment variables that look like settings but are not."""
 
 import difflib
 import os
@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from askonce_worker.settings import PREFIX, Settings
 
 FRONT_DOOR = f"{PREFIX}SERVE_"
-"""Settings of `askonce serve`, which may have the same environment."""
+"""Settings of `askonce serve`, which may share the environment."""
 
 
 def unknown_settings(environ: Mapping[str, str] = os.environ) -> list[tuple[str, str | None]]:
-    """Names that look like settings and are none, each with the nearest that is one."""
+    """The names that look like settings but are not, each with the most similar setting."""
     known = {PREFIX + name.upper() for name in Settings.model_fields}
     strangers = sorted(name for name in environ if name.startswith(PREFIX) and name not in known)
     strangers = [name for name in strangers if not name.startswith(FRONT_DOOR)]

@@ -12,7 +12,7 @@ def is_gated(settings: Settings) -> bool:
 
 
 def without_effect(settings: Settings) -> tuple[str, str] | None:
-    """The names of those about errors that do nothing as they are set, and what they need; None if all have effect."""
+    """The error-related settings without effect, and what they need; None if all have an effect."""
     names = [name for name in ("error_budget", "audit_rate", "judge_model", "judge_gate") if getattr(settings, name)]
     if settings.qdrant_url is None:
         needs = f"{PREFIX}QDRANT_URL: without it nothing is matched by similarity"

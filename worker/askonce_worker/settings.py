@@ -28,11 +28,11 @@ PREFIX = "ASKONCE_"
 
 
 class SettingsError(Exception):
-    """A setting is malformed; the message is one line and repeats no value."""
+    """A setting is malformed. The message is one line and quotes no value."""
 
 
 class Settings(BaseSettings):
-    """Times in seconds. What stands below a field is its row in docs/settings.md."""
+    """Times are in seconds. The text below a field is its row in docs/settings.md."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, extra="ignore", frozen=True)
 
@@ -190,13 +190,13 @@ class Settings(BaseSettings):
 
     @property
     def embedding(self) -> str:
-        """The id of the embedding model, its dimensions included."""
+        """The id of the embedding model, including its dimensions."""
         return embedding_id(self.embedding_model, self.embedding_dimensions)
 
     @model_validator(mode="before")
     @classmethod
     def _cleaned(cls, given: dict[str, Any]) -> dict[str, Any]:
-        """Without the line breaks and quotation marks that files of secrets and of environments leave."""
+        """Values without the line breaks and quotation marks that secret and environment files leave."""
         values = {name: _clean(name, value) if isinstance(value, str) else value for name, value in given.items()}
         return {name: value for name, value in values.items() if value != ""}
 
@@ -207,13 +207,13 @@ def _clean(name: str, value: str) -> str:
 
 
 def matching_threshold(settings: Settings) -> float | None:
-    """From which similarity on questions match; None: exact matches only."""
+    """The similarity from which questions match; None for exact matches only."""
     profile = profile_of(settings.embedding_model, settings.profiles, settings.embedding_dimensions)
     return settings.similarity_threshold or profile.threshold
 
 
 def listed(names: str) -> list[str]:
-    """The names in a list with commas."""
+    """The names in a comma-separated list."""
     return [name.strip() for name in names.split(",") if name.strip()]
 
 

@@ -1,4 +1,4 @@
-"""What a setting may be, beside numbers and words: addresses, keys, files and patterns, each checked as it is read."""
+"""Types of settings other than numbers and strings: URLs, keys, files and patterns, each validated when it is read."""
 
 from collections.abc import Callable
 from typing import Annotated, Any
@@ -15,7 +15,7 @@ from askonce_worker.providers.spend_limits import spend_limits
 
 
 def _after(check: Callable[[Any], Any]) -> AfterValidator:
-    """The value as it was, once the check has let it pass. The check raises ValueError."""
+    """A validator that returns the value unchanged. The check raises ValueError."""
 
     def checked(value: Any) -> Any:
         check(value)

@@ -9,11 +9,11 @@ from redis.exceptions import AuthenticationError, NoPermissionError
 
 CERTIFICATE = "SSL_CERT_FILE names the CAs to trust; the certificate must be for the host in the URL"
 TLS_WORDS = ("certificate", "peer name", "verification", "ssl")
-"""One of these is in gRPC's message about a failed handshake, in every version."""
+"""gRPC's message about a failed handshake contains one of these, in every version."""
 
 
 def reason(error: BaseException) -> str:
-    """The type of the error and of its cause. Their text only where it can hold no secret."""
+    """The types of the error and its cause, with their text only if it cannot contain a secret."""
     if isinstance(error, grpc.RpcError):
         return _of_grpc(error)
     for each in chain(error):

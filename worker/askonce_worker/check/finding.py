@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """advice: what to do about it, where something is wrong."""
+    """advice: what to do if something is wrong."""
 
     part: str
     configured: str

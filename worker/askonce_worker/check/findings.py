@@ -1,4 +1,4 @@
-"""`askonce-worker check`: what is configured, what answers, and in which version."""
+"""`askonce-worker check`: what is configured, what responds, and in which version."""
 
 import asyncio
 
@@ -14,7 +14,7 @@ from askonce_worker.settings import Settings
 
 
 async def findings(settings: Settings) -> list[Finding]:
-    """One finding for each part. Never raises."""
+    """One finding per part. Never raises."""
     parts = await asyncio.gather(
         servers.redis(settings), servers.qdrant(settings), providers.embeddings(settings), providers.llm(settings)
     )

@@ -1,4 +1,4 @@
-"""What `askonce-worker check` says of prices, tiers and budgets."""
+"""What `askonce-worker check` reports about prices, tiers and budgets."""
 
 from askonce.prices.load import Prices, load_prices
 from askonce.prices.money import from_nano
@@ -24,7 +24,7 @@ def money(settings: Settings) -> Finding:
 
 
 def _price_of(prices: Prices, model: str, tier: str) -> str | None:
-    """Of a million tokens."""
+    """The price per million tokens."""
     read, written = (prices.total(model, tokens, tier) for tokens in ((MILLION, 0, 0), (0, 0, MILLION)))
     if read is None or written is None:
         return None

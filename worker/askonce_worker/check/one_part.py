@@ -1,4 +1,4 @@
-"""One part's answer within a few seconds, or why there is none."""
+"""Asks one part, which has a few seconds to answer."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -12,18 +12,18 @@ TIMEOUT = 5.0
 
 
 async def answer(part: str, configured: str, ask: Callable[[], Awaitable[Finding]], advice: str) -> Finding:
-    """What `ask` found, or a failed finding. Never raises. advice: for a part that does not answer at all."""
+    """What `ask` found, or a failed finding. Never raises. advice: used if the part does not respond at all."""
     try:
         async with asyncio.timeout(TIMEOUT):
             return await ask()
     except TimeoutError:
         return Finding(part, configured, f"no answer within {TIMEOUT:.0f} s", ok=False, advice=advice)
-    except Exception as error:  # noqa: BLE001 - Qdrant's client lets its transports' errors through
+    except Exception as error:  # noqa: BLE001 - Qdrant's client passes on the errors of its transports
         return Finding(part, configured, why.reason(error), ok=False, advice=why.advice(error, advice))
 
 
 def redacted(url: str | None) -> str:
-    """A URL without its user, its passwords and its options; a Sentinel URL names several hosts."""
+    """A URL without user, passwords and options. A Sentinel URL has several hosts."""
     if not url:
         return "not set"
     parts = urlsplit(url)

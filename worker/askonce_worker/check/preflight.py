@@ -1,4 +1,4 @@
-"""Checks before a worker starts that this Redis is usable. Problems that waiting cannot solve end it at once."""
+"""Checks that Redis is usable before a worker starts. A problem that waiting cannot solve ends the worker at once."""
 
 import asyncio
 import ssl
@@ -24,18 +24,18 @@ EVICTS = "set maxmemory-policy noeviction: evicted keys are lost questions"
 
 
 class Unfit(Exception):
-    """This Redis is unusable. The message is one line: why, and what to do; it quotes nothing of the URL."""
+    """This Redis is unusable. The message says in one line why, and what to do. It quotes nothing of the URL."""
 
 
 def objection(info: dict[str, Any]) -> str | None:
-    """What is wrong with a Redis that reports this about itself."""
+    """What is wrong with a Redis whose INFO reports this; None if nothing is."""
     if int(info.get("cluster_enabled", 0)):
         return NO_CLUSTER
     return EVICTS if info.get("maxmemory_policy", "noeviction") != "noeviction" else None
 
 
 async def first_contact(redis: Redis, *, patience: float) -> None:
-    """Waits for Redis, for this many seconds. Raises Unfit, RedisAway."""
+    """Wait up to `patience` seconds for Redis. Raises Unfit, RedisAway."""
     began, told = time.monotonic(), False
     while True:
         try:

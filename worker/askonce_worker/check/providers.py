@@ -1,4 +1,4 @@
-"""What `askonce-worker check` says of the provider's two endpoints: the LLM and the embeddings."""
+"""What `askonce-worker check` reports about the provider's two endpoints: the LLM and the embeddings."""
 
 from openai import APIStatusError, AsyncOpenAI, omit
 from pydantic import SecretStr
@@ -49,7 +49,7 @@ async def embeddings(settings: Settings) -> Finding:
 
 
 def _sized(shown: str, sent: int, wanted: int | None) -> Finding:
-    """What the size of a vector says. wanted: ASKONCE_EMBEDDING_DIMENSIONS."""
+    """A finding about the size of a vector. wanted: ASKONCE_EMBEDDING_DIMENSIONS."""
     if wanted is None or sent == wanted:
         return Finding("embeddings", shown, f"{sent} dimensions", ok=True)
     if sent < wanted:
@@ -60,7 +60,7 @@ def _sized(shown: str, sent: int, wanted: int | None) -> Finding:
 
 
 async def llm(settings: Settings) -> Finding:
-    """From the list of models, where the provider has one with the configured model in it; else from one token."""
+    """Checked in the provider's list of models if that has the configured one, else by asking for one token."""
     url, key, model = settings.openai_base_url, settings.openai_api_key, settings.model
     shown = f"{model or 'model per question'} at {_place(url)}"
     if key is None and not url:
@@ -80,7 +80,7 @@ async def llm(settings: Settings) -> Finding:
 
 
 async def _models(client: AsyncOpenAI) -> list[str]:
-    """Empty if the provider has no list of models, or one in a form of its own."""
+    """The provider's models; empty if it has no list, or one in an unknown format."""
     try:
         return [model.id async for model in client.models.list()]
     except APIStatusError as error:
@@ -92,7 +92,7 @@ async def _models(client: AsyncOpenAI) -> list[str]:
 
 
 async def _try(client: AsyncOpenAI, model: str, shown: str, names: list[str]) -> Finding:
-    """Ask for one token: not every provider lists what it serves (Azure's deployments, routers' aliases)."""
+    """Ask for one token, because not every provider lists what it serves (Azure's deployments, routers' aliases)."""
     unlisted = "lists no models" if not names else f"the model is not among the {len(names)} it lists"
     try:
         await client.chat.completions.create(
@@ -101,7 +101,9 @@ async def _try(client: AsyncOpenAI, model: str, shown: str, names: list[str]) ->
     except APIStatusError as error:
         if error.status_code in REFUSED:
             raise
-        if error.status_code == 400 and "max_tokens" in str(error.body):  # a model that wants another name for it
+        if error.status_code == 400 and "max_tokens" in str(
+            error.body
+        ):  # a model for which this parameter has another name
             return Finding("llm", shown, f"answers, but {unlisted}", ok=True)
         state = f"status {error.status_code} for a question to {model}; {unlisted}"
         return Finding("llm", shown, state, ok=False, advice="ASKONCE_MODEL, OPENAI_BASE_URL (often ends in /v1)")
@@ -113,5 +115,5 @@ def _place(url: str | None) -> str:
 
 
 def _openai(url: str | None, key: SecretStr | None) -> AsyncOpenAI:
-    """As the worker speaks to it. Servers of one's own want no key; OpenAI's client does."""
+    """The worker's own client. Local servers need no key, but OpenAI's client does."""
     return connect(base_url=url, api_key=key.get_secret_value() if key else "none", timeout=TIMEOUT)

@@ -1,4 +1,4 @@
-"""What `askonce-worker check` says of the collections in Qdrant: how they are made, how they are, and who may write."""
+"""What `askonce-worker check` reports about the collections in Qdrant: configuration, state and write permission."""
 
 import uuid
 from collections.abc import Iterator, Sequence
@@ -34,7 +34,7 @@ REQUANTIZE = (
 
 
 async def collections(settings: Settings) -> list[Finding]:
-    """One finding for each collection of the embedding model; none where there is none. Never raises."""
+    """One finding per collection of the embedding model. Never raises."""
     assert settings.qdrant_url is not None
     key = settings.qdrant_api_key.get_secret_value() if settings.qdrant_api_key else None
     client = QdrantChannel(settings.qdrant_url.get_secret_value(), api_key=key)
@@ -48,7 +48,7 @@ async def collections(settings: Settings) -> list[Finding]:
 
 
 async def refuses_writes(client: QdrantChannel, settings: Settings, names: Sequence[str]) -> str | None:
-    """Why the worker's key will not do, from two deletions of what is not there."""
+    """Why the worker's key is insufficient; None if it is not. Tested by deleting something that does not exist."""
     ours = [name for name in names if _is_ours(settings, name)]
     try:
         for name in ours[:1]:
@@ -66,7 +66,7 @@ async def refuses_writes(client: QdrantChannel, settings: Settings, names: Seque
 
 
 def remarks(info: qdrant.CollectionInfo, settings: Settings) -> Iterator[tuple[bool, str]]:
-    """What is amiss, and whether the cache suffers from it at once."""
+    """What is wrong, and for each remark whether it affects the cache already."""
     params = info.config.params
     size = params.vectors_config.params.size
     if info.status in STATUS:

@@ -1,4 +1,4 @@
-"""What `askonce-worker check` says of a refill: how far it is; or what it will cost, before a worker begins it."""
+"""What `askonce-worker check` reports about a refill: its progress, or its cost before a worker starts it."""
 
 import asyncio
 import time
@@ -22,9 +22,9 @@ from askonce_worker.upkeep.refill_cost import duration, estimate
 from askonce_worker.upkeep.vectors import Vectors
 
 SAMPLE = 64
-"""Entries that stand for all."""
+"""Entries in the sample."""
 FEW = 0.01
-"""A smaller share without a vector is not a refill: these vectors are in the outbox, or lost."""
+"""Up to this share without a vector, no refill is needed: these vectors are in the outbox, or lost."""
 MEASURED = 16
 """Texts in the request that measures the embedding server."""
 PACE_WITHIN = 2.0
@@ -32,7 +32,7 @@ QDRANT_WITHIN = 1.0
 
 
 async def words(settings: Settings, redis: Redis, keys: Keys) -> list[str]:
-    """One sentence, or none where nothing is to be filled. Asks the embedding server for a few vectors."""
+    """One sentence, or none if nothing needs a refill. Asks the embedding server for a few vectors."""
     if settings.qdrant_url is None or matching_threshold(settings) is None:
         return []
     key = settings.qdrant_api_key.get_secret_value() if settings.qdrant_api_key else None
@@ -77,7 +77,7 @@ def _progress(made: int, texts: int, seconds: float) -> str:
 
 
 async def _pace(settings: Settings, texts: Sequence[str]) -> float | None:
-    """Texts a second."""
+    """The embedding server's texts per second."""
     key = settings.embedding_api_key or settings.openai_api_key
     url = settings.embedding_base_url or settings.openai_base_url
     began = time.monotonic()

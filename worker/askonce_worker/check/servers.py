@@ -1,4 +1,4 @@
-"""What `askonce-worker check` says of Redis and Qdrant."""
+"""What `askonce-worker check` reports about Redis and Qdrant."""
 
 import dataclasses
 

@@ -1,6 +1,6 @@
-"""Which of the worker's requests a collection's strict mode would refuse. Pure.
+"""Finds the worker's requests that a collection's strict mode would refuse. Pure.
 
-A server refuses them with INVALID_ARGUMENT: searches find nothing, and vectors wait in the outbox.
+The server refuses them with INVALID_ARGUMENT, so searches find nothing and vectors wait in the outbox.
 """
 
 from collections.abc import Iterator
@@ -12,11 +12,11 @@ from askonce_worker.cache.qdrant_messages import CANDIDATES, OVERSAMPLING, index
 from askonce_worker.upkeep.orphans import PAGE
 
 CONDITIONS = 3
-"""Of a search: scope, expiry, epochs."""
+"""Filter conditions of a search: scope, expiry, epochs."""
 
 
 def refused(info: qdrant.CollectionInfo, *, searches: int) -> Iterator[str]:
-    """What to raise, each as `name is N, M is needed`. searches: in one batch."""
+    """The limits to raise, each as `name is N, M is needed`. searches: number per batch."""
     indexes = {*info.payload_schema, *(index.field_name for index in indexes_of(""))}
     needed: dict[str, float] = {
         "max_query_limit": max(CANDIDATES, PAGE),
@@ -36,7 +36,7 @@ def refused(info: qdrant.CollectionInfo, *, searches: int) -> Iterator[str]:
 
 
 def rates(info: qdrant.CollectionInfo) -> Iterator[str]:
-    """Limits a minute that a load of questions would reach."""
+    """Limits per minute that a load of questions would reach."""
     limits = _limits(info)
     for name in ("read_rate_limit", "write_rate_limit"):
         if name in limits:
@@ -44,7 +44,7 @@ def rates(info: qdrant.CollectionInfo) -> Iterator[str]:
 
 
 def _limits(info: qdrant.CollectionInfo) -> dict[str, float]:
-    """Those that are set, where strict mode is on."""
+    """The limits that are set; empty if strict mode is off."""
     strict = info.config.strict_mode_config
     limits = {field.name: value for field, value in strict.ListFields()}
     return limits if limits.get("enabled") else {}

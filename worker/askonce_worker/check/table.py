@@ -8,7 +8,7 @@ from askonce_worker.check.finding import Finding
 
 
 def table_of(found: list[Finding]) -> Table:
-    """One row for each finding: what is configured, what was found, and what to do about it."""
+    """One row per finding: what is configured, what was found, and what to do about it."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_header=False)
     table.add_column(no_wrap=True)
     table.add_column(no_wrap=True)

@@ -1,4 +1,4 @@
-"""The job that explains a question: it reads both caches, and touches neither the LLM nor any counter."""
+"""The job that explains a question. It reads both caches, and changes no counter and calls no LLM."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -32,11 +32,11 @@ log = structlog.get_logger()
 
 LANE = "interactive"
 EXCERPT = 200
-"""Characters of another question."""
+"""Maximum characters of another question's text."""
 ANY = -1.0
-"""A cosine that every vector has."""
+"""A cosine that every vector reaches."""
 MOST = 5
-"""Entries of the scope, and elsewhere."""
+"""Entries listed from the scope, and from elsewhere."""
 NOT_SEARCHED = "other scopes were not searched: Qdrant is away, or refuses"
 
 
@@ -52,7 +52,7 @@ class ExplainJob:
         neighbours: Neighbours | None,
         knowledge: Knowledge,
     ) -> None:
-        """matcher: that of `serving`. neighbours: None if there is no Qdrant."""
+        """matcher: the one that `serving` uses. neighbours: None without Qdrant."""
         self._clock = clock
         self._matcher = matcher
         self._serving = serving
@@ -62,7 +62,7 @@ class ExplainJob:
         self._knowledge = knowledge
 
     async def run(self, job: LeasedJob, payload: Any) -> None:
-        """Replies, unless nobody is waiting any longer. Raises Unworkable."""
+        """Reply, unless nobody waits any longer. Raises Unworkable."""
         try:
             request = unpack_request(payload)
         except ValueError as error:
@@ -121,7 +121,7 @@ class ExplainJob:
 
     async def _entries(self, question: Question, found: Iterable[Candidate | Neighbour]) -> dict[str, Entry]:
         names = dict.fromkeys(each.fingerprint for each in found)
-        names.pop(question.fingerprint, None)  # the exact entry stands by itself
+        names.pop(question.fingerprint, None)  # the exact entry is reported separately
         return await self._knowledge.entries([*names])
 
     def _in_scope(
@@ -160,7 +160,7 @@ class _Nearness:
     fits: Callable[[Question, Entry], bool]
 
     def entry(self, entry: Entry, similarity: float, score: float | None = None) -> NearEntry:
-        """score: by what is in force, where that is not the similarity."""
+        """score: under the policy in force, if that does not use the similarity."""
         text = entry.question if len(entry.question) <= EXCERPT else f"{entry.question[: EXCERPT - 1]}…"
         rules = [*self.matcher.refusals(self.question, entry.question, similarity)]
         if "threshold" not in rules and self._is_below(similarity, score):
@@ -173,7 +173,7 @@ class _Nearness:
         return NearEntry(text, similarity, *times, refused, score=score, fingerprint=entry.fingerprint)
 
     def place(self, entry: Entry) -> tuple[str, ...]:
-        """Why the place at which it stands keeps an entry from the question."""
+        """Why an entry's place (scope, epochs, expiry) keeps it from answering the question."""
         scope = () if entry.scope == self.question.scope else ("scope",)
         return (*scope, *(() if entry.epochs == self.known.epochs else ("epoch",)))
 
@@ -181,11 +181,11 @@ class _Nearness:
         if self.in_force.threshold is None:
             return True
         if score is None and self.in_force.scorer != "cosine":
-            return False  # it cannot be told
+            return False  # unknown
         return (similarity if score is None else score) < self.in_force.threshold
 
 
 def _model_of(own: Parts, near: Neighbour) -> Parts | None:
-    """Of a scope that is not kept, the model alone is known."""
+    """The model, which is all that is known of a scope without a summary."""
     same = own.get("model", [0, "", ""])[2] == near.model
     return None if same else {**own, "model": [len(near.model), "", near.model]}

@@ -12,7 +12,7 @@ from askonce_worker.answering.ports import Entry, Vector
 
 @dataclass(frozen=True, slots=True)
 class Neighbour:
-    """A stored vector of the namespace, of whatever scope and epochs."""
+    """A stored vector of the namespace, of any scope and epochs."""
 
     fingerprint: str
     similarity: float
@@ -22,7 +22,7 @@ class Neighbour:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What Redis knows of a question. now: Unix seconds of its clock."""
+    """What Redis knows about a question. now: Redis's clock in Unix s."""
 
     epochs: str
     exact: ExactEntry
@@ -31,17 +31,17 @@ class Known:
 
 class Neighbours(Protocol):
     async def near(self, vector: Vector, namespace: str, *, seconds: float) -> list[Neighbour]:
-        """The most similar first. Raises SemanticCacheDown."""
+        """The nearest vectors, most similar first. Raises SemanticCacheDown."""
         ...
 
 
 class Knowledge(Protocol):
     async def known(self, question: Question) -> Known:
-        """One round trip. From here on the matcher knows the pairs that were reported before."""
+        """Takes one round trip. Afterwards the matcher knows all pairs reported so far."""
         ...
 
     async def entries(self, fingerprints: Sequence[str]) -> dict[str, Entry]:
-        """Those that are there and can be read."""
+        """The entries that exist and can be read."""
         ...
 
     def fits(self, question: Question, entry: Entry) -> bool:
@@ -49,7 +49,7 @@ class Knowledge(Protocol):
         ...
 
     async def scopes(self, scopes: Sequence[str]) -> dict[str, Parts]:
-        """What these are made of, where that is kept."""
+        """Summaries of these scopes, as far as they are kept."""
         ...
 
     async def reply(self, reply_to: str, explanation: Explanation) -> None: ...

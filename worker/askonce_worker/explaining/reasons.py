@@ -8,15 +8,13 @@ from askonce.question import Question
 
 STALE = frozenset({"invalidated", "expired", "unfit"})
 ELSEWHERE: dict[tuple[str, ...], str] = {("scope",): "other_scope", ("epoch",): "invalidated"}
-"""Reasons, by the only rules that refuse an entry."""
+"""Reasons by rule, if no other rule refuses the entry."""
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The result of a similarity lookup.
-
-    reason: why there was none, and its detail; '' if there was one. note: what is missing of it.
-    """
+    """The result of a similarity lookup. reason: why there was no lookup, with detail; '' if there was one. note: what
+    is missing from it."""
 
     reason: str = ""
     detail: str = ""
@@ -26,7 +24,7 @@ class Found:
 
 
 def explained(known: Explanation, found: Found, in_force: InForce) -> Explanation:
-    """known: as far as the exact entry decides."""
+    """known: the explanation as far as the exact entry decides it."""
     whole = replace(
         known,
         in_scope=found.in_scope,
@@ -48,7 +46,7 @@ def explained(known: Explanation, found: Found, in_force: InForce) -> Explanatio
 
 
 def _why_none(in_scope: Sequence[NearEntry], elsewhere: Sequence[NearEntry]) -> tuple[str, str]:
-    """The nearest entry decides: of those elsewhere, one that nothing else keeps from this question."""
+    """The nearest entry decides; of entries elsewhere, only one that nothing but its place rules out."""
     nearest = in_scope[0] if in_scope else None
     for entry in elsewhere:
         reason = ELSEWHERE.get(entry.refused_by)
@@ -62,7 +60,7 @@ def _why_none(in_scope: Sequence[NearEntry], elsewhere: Sequence[NearEntry]) -> 
 
 
 def why_exact_only(question: Question) -> str:
-    """Of a question that is matched exactly only, by itself."""
+    """Why a question's own properties allow only exact matches."""
     if not question.semantic:
         return "semantic is False"
     if question.endpoint == "embeddings":

@@ -1,7 +1,7 @@
-"""What happens to parked questions while they wait: a deadline comes near, somebody else gets the answer, all are gone.
+"""Watches parked questions while they wait: a deadline comes near, the answer arrives otherwise, or all waiters leave.
 
-Deadlines are looked at always. For answers all that waits is gone through, some at a time: whoever asked the same
-meanwhile, in the interactive lane, which waits for no batch, has answered these too.
+Deadlines are always checked. To find answers, all waiting questions are checked a few at a time: somebody may have
+asked the same in the interactive lane, which does not wait for batches.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ LEAVING = 5.0
 
 
 class Sweeping:
-    """margin: seconds before its deadline from which on a question does not wait for a batch."""
+    """margin: seconds before its deadline from which a question does not wait for a batch."""
 
     def __init__(
         self, store: ParkedStore, batches: Batches, pending: Pending, settling: Settling, *, margin: float
@@ -33,11 +33,8 @@ class Sweeping:
         self._at = 0
 
     async def leave_in_time(self, batches: Sequence[BatchRecord]) -> None:
-        """Those that wait for a batch still, and will not be answered by one in time, are asked at once; all of them
-        where the provider has no batches.
-
-        batches: all that have not ended. Of those that the provider was not asked for, lines can leave.
-        """
+        """Questions that a batch will not answer in time are asked at once; so are all of them if the provider has no
+        batches. batches: all that have not ended. Lines may leave a batch that has not been created at the provider."""
         latest = NEVER
         if await self._batches.are_served():
             latest = await self._batches.now_ms() + self._margin_ms
@@ -45,11 +42,11 @@ class Sweeping:
             await self._leave_all(place, latest)
         for batch in batches:
             if batch.state in UNSENT and await self._store.due(batch.lines, latest, 1):
-                await self._batches.note(batch.name, state="filled")  # its file, where it has one, is not the same
+                await self._batches.note(batch.name, state="filled")  # its file, if it has one, would differ
                 await self._leave_all(batch.lines, latest)
 
     async def _leave_all(self, place: str, latest: int) -> None:
-        """All that are due, or what some seconds suffice for: the rest has its turn in the next round."""
+        """All that are due, or as many as some seconds allow; the rest follow in the next round."""
         until = asyncio.get_running_loop().time() + LEAVING
         while due := await self._store.due(place, latest, AT_ONCE):
             await self._leave(place, due)
@@ -61,7 +58,7 @@ class Sweeping:
         await self._settling.to_standard([each.parked for each in waiting])
 
     async def expire(self, places: list[str]) -> None:
-        """Of the lines of batches, those whose time is up. The batch goes on: its answer will be in the cache."""
+        """Expire lines of batches whose deadline has passed. The batch continues, and its answer will be cached."""
         now = await self._batches.now_ms()
         for place in places:
             for parked in await self._store.read_from(place, await self._store.due(place, now, AT_ONCE)):
@@ -69,7 +66,7 @@ class Sweeping:
                 await self._settling.expired(parked, late, keep=True)
 
     async def look_again(self, places: list[str]) -> None:
-        """Goes through what waits, a step at a time. places: the lines of batches."""
+        """Check waiting questions, a few per step. places: the lines of batches."""
         if not self._round:
             self._round, self._at = [*(await self._waiting())[1:], *places], 0
         if not self._round:

@@ -1,4 +1,4 @@
-"""The work behind parked questions: one worker at a time does it, and any other one can go on with it."""
+"""Processes parked questions. One worker at a time does it, and any other can continue its work."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Sequence
@@ -28,15 +28,15 @@ from askonce_worker.parked.tidying import Tidying
 log = structlog.get_logger()
 
 ROUND = 10.0
-"""Seconds after which a round leaves the rest of the batches to the next one: deadlines are to be looked at, too."""
+"""Seconds per round for batches, because deadlines must be checked, too. The rest follow in the next round."""
 SORTING = 5.0
-"""Seconds after which a round leaves the rest of the new questions to the next one, too."""
+"""The same for new questions."""
 IDLE = 1.0
-"""Seconds between two rounds, and between two tries to get the lock."""
+"""Seconds between rounds, and between tries to get the lock."""
 
 
 class Tending:
-    """locked: seconds after which another worker takes over from one that died."""
+    """locked: seconds after which another worker takes over from a dead one."""
 
     def __init__(
         self,
@@ -85,7 +85,7 @@ class Tending:
             await asyncio.sleep(IDLE)
 
     async def round(self) -> None:
-        """All that is to be done now. Raises LockLost, and what Redis raises while it is away."""
+        """Do everything that is due. Raises LockLost, and Redis's errors if it is unreachable."""
         until = asyncio.get_running_loop().time() + SORTING
         while await self._done(self._sorting.step()) and asyncio.get_running_loop().time() < until:
             pass
@@ -101,7 +101,8 @@ class Tending:
         await self._done(self._tidying.step())
 
     async def _bring_on(self, batches: Sequence[BatchRecord]) -> None:
-        """Each in its turn; those that come too late for this round, as a provider hangs, come first in the next."""
+        """Process batches in turn. Those that this round does not reach, because a provider hangs, come first in the
+        next."""
         began = asyncio.get_running_loop().time()
         first = self._next % len(batches) if batches else 0
         for batch in (*batches[first:], *batches[:first]):
@@ -112,12 +113,12 @@ class Tending:
             self._next += 1
 
     async def _done(self, work: Awaitable[bool | None]) -> bool:
-        """One part that fails does not keep the others from running."""
+        """Run one part. If it fails, the others still run."""
         try:
             return bool(await work)
-        except (LockLost, NoConnection, NoReply):  # another OSError is of a part: a disk, a provider
+        except (LockLost, NoConnection, NoReply):  # any other OSError concerns one part: a disk, a provider
             raise
-        except Exception as error:  # noqa: BLE001 - whatever it was, the next round is another chance
+        except Exception as error:  # noqa: BLE001 - the next round is another chance
             log.error("parked.failed", error=type(error).__name__, where=place(error))
             return False
 
@@ -138,7 +139,7 @@ class Tending:
 
 
 async def _renew(lock: Lock, every: float) -> None:
-    """Until it is lost: then the scripts refuse."""
+    """Renew the lock until it is lost, after which the scripts refuse."""
     while True:
         await asyncio.sleep(every)
         try:

@@ -1,4 +1,4 @@
-"""Files at the provider that no batch needs any more are deleted: prompts and answers do not stay there."""
+"""Deletes files that no batch needs any more at the provider, so that prompts and answers do not stay there."""
 
 import structlog
 
@@ -15,7 +15,7 @@ WORK = "tidying"
 
 
 class Tidying:
-    """pauses: its own."""
+    """pauses: used by nothing else."""
 
     def __init__(self, batches: Batches, api: BatchApi, pauses: Pauses) -> None:
         self._batches = batches
@@ -23,7 +23,7 @@ class Tidying:
         self._pauses = pauses
 
     async def step(self) -> None:
-        """Deletes some. One that the provider will not delete stays there."""
+        """Delete some. A file that the provider refuses to delete stays there."""
         if not self._pauses.is_over(WORK):
             return
         for file_id in await self._batches.files(AT_ONCE):

@@ -1,7 +1,6 @@
-"""Parked questions that are near another one: their vectors, as points of a collection of their own in Qdrant.
+"""Finds similar parked questions by their vectors, which are stored in a separate Qdrant collection.
 
-The cache's own collection would do as well, but for the candidates: parked questions, which answer nobody, would take
-the places of entries that do.
+In the cache's collection, parked questions, which have no answers, would displace entries from the candidates.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,11 +17,11 @@ log = structlog.get_logger()
 
 FILLED = "A" * 21
 KEPT = 86_400
-"""Seconds after its deadline, when a vector goes that was not deleted in time."""
+"""Seconds after its deadline until a vector that was not deleted in time expires."""
 
 
 class ParkedVectors(Protocol):
-    """The semantic cache's calls, over the collections of parked questions."""
+    """The semantic cache's operations on the collections of parked questions."""
 
     async def search(self, queries: Sequence[VectorQuery]) -> list[list[Candidate] | Unmatched]: ...
 
@@ -34,13 +33,13 @@ class ParkedVectors(Protocol):
 
 
 class Twins:
-    """vectors: None if nothing is similar."""
+    """vectors: None if nothing is matched by similarity."""
 
     def __init__(self, vectors: ParkedVectors | None) -> None:
         self._vectors = vectors
 
     async def near(self, items: Sequence[OpenQuestion]) -> list[list[tuple[str, float]]] | None:
-        """Of each the ids of parked questions that are near, and how much. None: Qdrant does not say now."""
+        """For each, the ids and similarities of similar parked questions. None if Qdrant does not answer."""
         wanted = [item for item in items if item.vector is not None]
         if self._vectors is None or not wanted:
             return [[] for _ in items]
@@ -53,7 +52,7 @@ class Twins:
         return [near.get(item.key, []) for item in items]
 
     async def store(self, items: Sequence[tuple[str, OpenQuestion]], now_ms: int) -> bool:
-        """By id. Whether they will be found."""
+        """Store vectors by id. Returns whether they will be found."""
         vectors = [_stored(name, item, now_ms) for name, item in items if item.vector is not None]
         if self._vectors is None or not vectors:
             return True
@@ -65,7 +64,7 @@ class Twins:
         return True
 
     async def vectors(self, parked: Sequence[Parked]) -> Mapping[str, Vector]:
-        """By id, as far as Qdrant has them: they need not be made again for the cache."""
+        """The vectors that Qdrant has, by id, so that they need not be made again for the cache."""
         if self._vectors is None or not parked:
             return {}
         try:
@@ -89,7 +88,7 @@ def _query(item: OpenQuestion) -> VectorQuery:
 
 
 def _point(name: str) -> str:
-    """In the shape of a fingerprint. Two who wait may have one fingerprint, but each has an id of its own."""
+    """The id in the form of a fingerprint. Two waiting questions may share a fingerprint, but their ids differ."""
     return name + FILLED
 
 
