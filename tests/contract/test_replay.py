@@ -210,12 +210,15 @@ def test_the_terminal_has_room_enough_with_80_columns(replay, tmp_path, monkeypa
 
 
 def test_a_table_that_does_not_show_all_its_rows_says_so(replay, tmp_path):
-    rows = [row(at, "Is it?", namespace=f"team-{at}") for at in range(30)]
+    rows = [row(at, "Is it?", namespace=f"team-{at}") for at in range(70)]
+    for each in rows[1:]:
+        each["request"] = {**each["request"], "model": "unpriced"}
     page = tmp_path / "report.html"
     told = " ".join(replay(write(tmp_path / "log.jsonl", rows), "--exact", "--html", page).stdout.split())
-    assert "by namespace, the 10 of 30 with the most calls;" in told
+    assert "by namespace, the 10 with the most calls;" in told
     assert "by model; hits" in told
-    assert page.read_text().count("The 20 of 30 with the most calls. Same, similar") == 1
+    assert "unpriced 69 0.00 0.00 0.00 – –" in told, "no call of it has a price, which is not to cost nothing"
+    assert page.read_text().count("The 20 with the most calls. Same, similar") == 1
 
 
 def test_the_riskiest_pairs_are_rows_that_evaluate_takes(replay, tmp_path):

@@ -9,7 +9,7 @@ from typing import Any
 from askonce.prices.money import amount
 from askonce_worker.evaluate.tables import number
 from askonce_worker.replay import charts
-from askonce_worker.replay.words import counted, interval, lasting, money, most_of, percent, remarks, sentences
+from askonce_worker.replay.words import counted, interval, lasting, money, most_of, paid, percent, remarks, sentences
 
 Record = Mapping[str, Any]
 KINDS = ("exact", "semantic", "inflight", "misses")
@@ -118,7 +118,7 @@ def _group(row: Record) -> str:
     calls = max(1, row["calls"])
     shares = [number(row[kind] / calls) for kind in KINDS[:-1]]
     wrong = "" if row["wrong"]["share"] is None else percent(row["wrong"]["share"])
-    cells = (f"{row['calls']:,}", *shares, amount(row["spent"]), amount(row["saved"]), wrong)
+    cells = (f"{row['calls']:,}", *shares, paid(row, "spent"), paid(row, "saved"), wrong)
     return f"<tr><td class='name'>{escape(row['name'])}</td>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
 
 

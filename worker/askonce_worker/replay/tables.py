@@ -10,7 +10,7 @@ from rich.table import Table
 
 from askonce.prices.money import amount
 from askonce_worker.evaluate.tables import number
-from askonce_worker.replay.words import interval, most_of, remarks, sentences
+from askonce_worker.replay.words import interval, most_of, paid, remarks, sentences
 
 Record = Mapping[str, Any]
 SHOWN = 10
@@ -42,7 +42,7 @@ def _groups(title: str, rows: list[Record], report: Record) -> Table:
     shown = [*rows[:SHOWN], *([{**report["total"], "name": "all"}] if len(rows) > 1 else [])]
     for row in shown:
         kinds = [number(row[kind] / max(1, row["calls"])) for kind in ("exact", "semantic", "inflight")]
-        cells = (f"{row['calls']:,}", *kinds, amount(row["spent"]), amount(row["saved"]))
+        cells = (f"{row['calls']:,}", *kinds, paid(row, "spent"), paid(row, "saved"))
         table.add_row(escape(" ".join(row["name"].split())), *cells, style="bold" if row is shown[-1] else None)
     return table
 

@@ -43,8 +43,13 @@ def counted(count: int, what: str) -> str:
 
 
 def most_of(rows: Sequence[Record], shown: int) -> str:
-    """Says which rows a table shows; empty if it shows all."""
-    return f", the {shown} of {len(rows):,} with the most calls" if len(rows) > shown else ""
+    """Which of the groups a table shows; nothing if it shows all."""
+    return f", the {shown} with the most calls" if len(rows) > shown else ""
+
+
+def paid(row: Record, name: str) -> str:
+    """A sum of money; a dash if no call of the group has a price."""
+    return "–" if row["calls_without_price"] == row["calls"] else amount(row[name])
 
 
 def lasting(seconds: float) -> str:
