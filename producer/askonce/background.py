@@ -1,4 +1,4 @@
-"""One event loop in a thread of its own, for callers that have none: made at the first use, closed at exit."""
+"""One event loop in its own thread, for callers that have none. It is created on first use and closed at exit."""
 
 import asyncio
 import atexit

@@ -119,7 +119,7 @@ def chosen(client: Client | None, options: ClientOptions) -> Client:
 
 
 def _values(questions: Iterable[Question | str]) -> Iterable[Question | str]:
-    """Those of a column. One of Arrow yields scalars of its own."""
+    """The values of a column. An Arrow column yields Arrow scalars, which are converted."""
     if hasattr(questions, "columns"):
         raise TypeError("a whole data frame: give a column, as frame['text'], or use askonce.enrich(frame, prompt)")
     if hasattr(questions, "__arrow_c_array__") or hasattr(questions, "__arrow_c_stream__"):

@@ -1,4 +1,4 @@
-"""What belongs to a scope of each endpoint: responses and embeddings have parameters and defaults of their own."""
+"""What belongs to a scope, by endpoint: responses and embeddings have their own parameters and defaults."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -14,7 +14,7 @@ RESPONSE_DEFAULTS: Mapping[str, Any] = {
     "top_logprobs": 0,
     "truncation": "disabled",
 }
-"""`store` counts: an answer that the provider did not keep cannot be continued by whoever gets it."""
+"""`store` counts, because nobody can continue an answer that the provider did not store."""
 RESPONSE_UNSHAPING = UNSHAPING - {"store"} | {"prompt_cache_options"}
 EMBEDDING_UNSHAPING = UNSHAPING | {"encoding_format"}
 """A vector of floats is kept in one form, and handed out in the form that is wanted."""

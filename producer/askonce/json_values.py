@@ -60,7 +60,8 @@ def has_large(value: Any) -> bool:
 
 
 def _key(key: Any) -> Any:
-    """As `json.dumps` writes it. What is no key in JSON stays as it is, and is refused with the question."""
+    """The key as `json.dumps` writes it. A value that cannot be a JSON key stays unchanged and is refused with the
+    question."""
     if isinstance(key, str) or not isinstance(key, int | float | None):
         return key
     return json.dumps(key)

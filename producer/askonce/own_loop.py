@@ -1,4 +1,4 @@
-"""A coroutine run to its end, in a thread of its own, by a caller without a loop or whose loop is busy with it."""
+"""Runs a coroutine in its own thread, for a caller without an event loop or inside a running one."""
 
 import asyncio
 import contextlib
@@ -58,7 +58,7 @@ def on_a_loop_of_its_own(
 
 
 def _cancel(began: Future[Running], ended: Future[T]) -> None:
-    with contextlib.suppress(RuntimeError, TimeoutError):  # it has just ended by itself, or never began
+    with contextlib.suppress(RuntimeError, TimeoutError):  # it has just ended, or never began
         loop, task = began.result(GRACE)
         loop.call_soon_threadsafe(task.cancel if task else loop.stop)
         wait([ended], GRACE)

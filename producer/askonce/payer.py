@@ -1,9 +1,9 @@
-"""Whose money a question may cost: a key of the front door, with the bound that it has."""
+"""Who pays for a question: a key of the front door, with its budget."""
 
 from dataclasses import dataclass
 
 PERIODS = ("day", "month")
-"""Of UTC."""
+"""Budget periods, in UTC."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ Message = dict[str, Any]
 
 
 class Asked(Protocol):
-    """As much of a question as its request needs."""
+    """The parts of a question that its request needs."""
 
     @property
     def endpoint(self) -> str: ...

@@ -32,7 +32,7 @@ from askonce.response_request import fields_of_response, is_stateful
 from askonce.schemas.wanted import Schema, with_format
 
 SHARED_FIELDS = ("model", "system", "template", "history", "params", "messages")
-"""What all questions of one scope have in common, beside the namespace and the endpoint."""
+"""The fields that all questions of a scope share, besides namespace and endpoint."""
 SCOPE_FIELDS = frozenset({*SHARED_FIELDS, "namespace", "rule", "endpoint"})
 FROM_BODY = {"responses": fields_of_response, "embeddings": fields_of_embedding}
 
@@ -43,7 +43,7 @@ Message = dict[str, Any]
 
 
 class QuestionFields(TypedDict, total=False):
-    """The fields of a `Question` beside its text, as keyword arguments of `ask`, `submit`, `lookup` and `store`."""
+    """The fields of a `Question` other than its text, as keyword arguments of `ask`, `submit`, `lookup` and `store`."""
 
     model: str | None
     system: str | None
@@ -112,7 +112,7 @@ class Question:
     schema: Schema | None = None
 
     rule: ClassVar[int] = identity.RULE
-    """By which the scope id is made. A copy has another one where an older client has submitted the question."""
+    """The rule by which the scope id is computed. A copy has another one if an older client submitted the question."""
     reads: ClassVar[int] = 0
     """The newest version of compressed results that its submitter reads, as a worker knows from its chunk."""
     payer: ClassVar[Payer | None] = None

@@ -16,7 +16,7 @@ from askonce.errors import InvalidQuestion
 from askonce.json_values import dumps
 
 MAX_BYTES = 1_048_576
-"""Of one question with all that belongs to it."""
+"""Maximum bytes of a question with everything that belongs to it."""
 MAX_METADATA_BYTES = 16_384
 MAX_TTL = 10 * 365 * 86_400
 
@@ -27,7 +27,7 @@ PLACEHOLDER = "{text}"
 TIERS = ("standard", "flex", "batch")
 ENDPOINTS = ("chat", "responses", "embeddings")
 FIELDS = {"chat": ("model", "messages"), "responses": ("model", "input", "instructions"), "embeddings": ("model",)}
-"""Of a request, by endpoint: what stands in fields of the question, and is no parameter."""
+"""By endpoint, the parts of a request that are fields of the question rather than parameters."""
 
 
 def require(ok: bool, message: str) -> None:

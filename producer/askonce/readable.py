@@ -11,9 +11,9 @@ import orjson
 TEXT_PARTS = ("text", "output_text")
 """Types of the parts of content that are text."""
 MAX_RECORD_BYTES = 67_108_864
-"""Of a job, a result or an entry."""
+"""Maximum bytes of a job, result or entry."""
 MAX_ANSWER_BYTES = 16_777_216
-"""Of a completion, as the provider sends it."""
+"""Maximum bytes of a completion, as the provider sends it."""
 BOM = b"\xef\xbb\xbf"
 """The byte order mark: some servers send it before their JSON."""
 MAX_DEPTH = 120
@@ -37,7 +37,7 @@ def check_depth(value: Any, brackets: int) -> None:
 
 
 def read_object(raw: bytes, most: int = MAX_RECORD_BYTES) -> dict[str, Any]:
-    """As `read_json`, of an object."""
+    """Like `read_json`, for an object."""
     value = read_json(raw, most)
     if not isinstance(value, dict):
         raise ValueError("not an object")

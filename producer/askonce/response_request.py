@@ -12,7 +12,7 @@ STATE = ("previous_response_id", "conversation", "background", "prompt", "contex
 OURS = frozenset({"function", "custom"})
 """Tools that the application runs. All others are run by the provider, or change what it has."""
 KEPT_THERE = frozenset({"item_reference", "compaction_trigger"})
-"""Items of the input that stand for something else."""
+"""Input items that refer to something stored elsewhere."""
 
 
 def fields_of_response(body: Mapping[str, Any]) -> dict[str, Any]:

@@ -35,7 +35,7 @@ class ClientSettings:
 
 
 def client_settings(given: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -> ClientSettings:
-    """What is given, then what stands in the environment, then the defaults. Raises ValueError."""
+    """The given values, else the environment's, else the defaults. Raises ValueError."""
     values = {}
     for name, check in CHECKS.items():
         variable = PREFIX + name.upper()
@@ -95,7 +95,7 @@ FLAGS = {
     **dict.fromkeys(("1", "true", "t", "yes", "y", "on"), True),
     **dict.fromkeys(("0", "false", "f", "no", "n", "off"), False),
 }
-"""As the worker reads them."""
+"""The same forms as the worker reads."""
 CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "redis_url": url,
     "model": printable,

@@ -82,7 +82,7 @@ class Ledger:
         self.broken = False
 
     async def keep(self) -> None:
-        """As `save`, for a `Run`."""
+        """Like `save`, for a `Run`."""
         self.save()
 
     async def complete(self) -> None:

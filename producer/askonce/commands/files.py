@@ -1,4 +1,4 @@
-"""Files that commands read and write. A faulty one is reported in words, as bad input."""
+"""Files that commands read and write. Problems with one are reported as bad input, in one line."""
 
 import sys
 from collections.abc import Iterator

@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
-    """Serves until it is told to stop. Raises ValueError."""
+    """Serve until stopped by a signal. Raises ValueError."""
     try:
         from askonce.serve.serve_settings import VARIABLES  # noqa: PLC0415 - an extra of the package
         from askonce.serve.server import serve  # noqa: PLC0415

@@ -12,7 +12,7 @@ from askonce.prices.money import NANO
 from askonce.readable import read_object, text_of, time_of
 
 FORMAT = 1
-"""Of the record. A release reads its own and the older ones."""
+"""Version of the record. A release reads its own version and older ones."""
 MOST_NANO = 1_000_000 * NANO
 """Scripts count exactly up to nine times this amount."""
 RIGHTS = ("ask", "read", "operator")

@@ -76,7 +76,7 @@ class Label:
 
     @property
     def id(self) -> str:
-        """Of the match, in `AuditKeys.waiting`."""
+        """The match's id in `AuditKeys.waiting`."""
         return pair_id(self.asked, self.entry)
 
 

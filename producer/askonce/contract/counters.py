@@ -113,7 +113,7 @@ class Figures:
         return sum(self.counts[name] for name in SOURCES)
 
     def report(self) -> dict[str, Any]:
-        """As `askonce stats --json` prints it. Durations in seconds."""
+        """The report that `askonce stats --json` prints. Durations are in seconds."""
         counts, questions = self.counts, self.questions
         free = sum(counts[name] for name in FREE)
         return {
@@ -154,7 +154,7 @@ class Figures:
 
 
 def read_counters(fields: Mapping[bytes, int], prices: Prices) -> dict[tuple[str, str], Figures]:
-    """By namespace and model."""
+    """The figures by namespace and model."""
     found: dict[tuple[str, str], Figures] = {}
     for raw, count in fields.items():
         name, namespace, model = raw.decode().split("|", 2)

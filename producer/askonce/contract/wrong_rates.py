@@ -102,7 +102,7 @@ def encode_rates(rates: WrongRates) -> bytes:
 
 
 def rates_report(rates: WrongRates) -> dict[str, Any]:
-    """As `askonce stats --json` prints it: with the shares, each with its interval."""
+    """The report that `askonce stats --json` prints, with each share and its interval."""
     return {
         **asdict(rates),
         "all": _report(rates.all),

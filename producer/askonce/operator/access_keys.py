@@ -39,12 +39,12 @@ class AccessKeys(Installation):
         return bool(removed)
 
     async def all(self) -> list[AccessKey]:
-        """Those that this release can read, by name. Raises StoreUnreachable."""
+        """The keys that this release can read, by name. Raises StoreUnreachable."""
         return [key for key in (await read_keys(self._store, self._keys.front_door.access)).values() if key is not None]
 
 
 async def read_keys(store: Store, where: str) -> dict[str, AccessKey | None]:
-    """By name; None: one that this release cannot read. Raises StoreUnreachable."""
+    """All keys by name; None for a key that this release cannot read. Raises StoreUnreachable."""
     [reply] = await store.pipeline([("HGETALL", where)])
     records = dict(zip(reply[::2], reply[1::2], strict=True)) if isinstance(reply, list) else reply
     return {name.decode(): read_key(name.decode(), raw) for name, raw in sorted(records.items())}

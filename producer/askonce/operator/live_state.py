@@ -117,7 +117,7 @@ async def read_state(store: Store, keys: Keys, *, now_ms: int, sample: int = SAM
 
 
 def _texts_of(refill: bytes | None) -> int:
-    """Of the record that the worker left (`refill_news.py`)."""
+    """The number of texts in a worker's record of a refill (`refill_news.py`)."""
     try:
         return 0 if refill is None else time_of(read_object(refill), "texts")
     except ValueError:

@@ -61,7 +61,7 @@ class ListPrices:
         self._known: dict[tuple[str, str], tuple[float, Price | None]] = {}
 
     def cost(self, model: str, usage: Mapping[str, Any], tier: str = STANDARD) -> int | None:
-        """As `Prices.cost`."""
+        """Like `Prices.cost`."""
         price = self._price_of(model, tier)
         if price is None:
             return None
@@ -72,7 +72,7 @@ class ListPrices:
         return to_nano(_calculated(price, counted, tier))
 
     def total(self, model: str, tokens: Tokens, tier: str = STANDARD) -> int | None:
-        """As `Prices.total`, assuming that no call had a prompt long enough for a higher price."""
+        """Like `Prices.total`, assuming that no call had a prompt long enough for a higher price."""
         if not any(tokens):
             return 0
         price = self._price_of(model, tier)

@@ -43,11 +43,11 @@ class NoPrices:
     hint = "pip install 'askonce[cli]' brings list prices, --prices takes your own"
 
     def cost(self, model: str, usage: Mapping[str, Any], tier: str = STANDARD) -> int | None:  # noqa: ARG002
-        """As `Prices.cost`."""
+        """Like `Prices.cost`."""
         return None
 
     def total(self, model: str, tokens: Tokens, tier: str = STANDARD) -> int | None:  # noqa: ARG002
-        """As `Prices.total`."""
+        """Like `Prices.total`."""
         return None if any(tokens) else 0
 
 

@@ -39,14 +39,14 @@ class FilePrices:
         self._models = models
 
     def cost(self, model: str, usage: Mapping[str, Any], tier: str = STANDARD) -> int | None:
-        """As `Prices.cost`."""
+        """Like `Prices.cost`."""
         prompt, completion = as_count(usage.get("prompt_tokens")), as_count(usage.get("completion_tokens"))
         details = usage.get("prompt_tokens_details")
         cached = as_count(details.get("cached_tokens"), prompt + 1) if isinstance(details, Mapping) else 0
         return self.total(model, (prompt, cached, completion), tier)
 
     def total(self, model: str, tokens: Tokens, tier: str = STANDARD) -> int | None:
-        """As `Prices.total`."""
+        """Like `Prices.total`."""
         if not any(tokens):
             return 0
         found = self._models.get(model) or self._models.get(DATED.sub("", model))

@@ -8,7 +8,7 @@ from sys import byteorder
 from typing import Any
 
 BYTES = 4
-"""Of a number."""
+"""Bytes of a number."""
 
 
 def is_embeddings(body: Any) -> bool:

@@ -8,7 +8,7 @@ from askonce.replies.embeddings import embeddings_of, is_embeddings
 from askonce.replies.responses import as_message, ending_of, is_response, response_of
 
 NAMES = {"chat": "a chat completion", "responses": "a response", "embeddings": "embeddings"}
-"""Of replies, by their endpoints."""
+"""What messages call replies, by endpoint."""
 
 
 def reply_of(body: Any) -> dict[str, Any]:

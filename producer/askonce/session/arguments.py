@@ -21,7 +21,7 @@ Questions = Iterable[Question | str] | AsyncIterable[Question | str]
 
 
 def fields_of(question: Question) -> dict[str, Any]:
-    """As it was made: what its schema has added to its parameters comes again, or that of another one does."""
+    """The fields as the caller gave them, without what the schema added to the parameters: a copy adds it again."""
     made_of = {each.name: getattr(question, each.name) for each in fields(question)}
     if question.schema in (None, True):
         return made_of

@@ -51,7 +51,7 @@ class Backend(Protocol):
         ...
 
     async def put_unless_cached(self, question: Question, job_id: str, timeout: float) -> Answer | None:
-        """As `lookup`; where that finds none, as `put_one` into the interactive lane, listening, under this new id."""
+        """Like `lookup`; without a hit like `put_one` into the interactive lane, listening, under this new id."""
         ...
 
     async def put(self, questions: Sequence[Question], lane: Lane, timeout: float, *, listen: bool) -> list[Outcome]:
@@ -63,7 +63,7 @@ class Backend(Protocol):
         ...
 
     async def peek(self, job: str) -> Answer | None:
-        """The answer, or None while there is none. Raises UnknownJob."""
+        """The answer; None if there is none yet. Raises UnknownJob."""
         ...
 
     async def status(self, namespace: str, job_ids: Sequence[str]) -> list[Status]: ...
@@ -83,7 +83,7 @@ class Backend(Protocol):
         ...
 
     async def report_right(self, namespace: str, job_id: str) -> bool:
-        """As `report_wrong`."""
+        """Like `report_wrong`."""
         ...
 
     async def explain(self, question: Question, timeout: float) -> Explanation:
@@ -91,7 +91,7 @@ class Backend(Protocol):
         ...
 
     def forget(self, job: str, *, own: bool = False) -> None:
-        """Drops a job's result soon, because the caller has it. own: nobody else knows its id."""
+        """Let a job's result expire soon, because the caller has it. own: nobody else knows its id."""
         ...
 
     async def aclose(self) -> None: ...

@@ -13,7 +13,7 @@ from askonce.session.job_queue import Outcome, new_job_ids
 
 Item = Question | str
 Fill = Callable[[Item, str | None], Question]
-"""An item with the client's defaults, and with this job id where it has none."""
+"""An item with the client's defaults, and with this job id if it has none."""
 
 UNDER_WAY = 2
 """Round trips at a time."""

@@ -31,9 +31,10 @@ class ExactLookup:
         return await self._find(questions, [])
 
     async def find_new(self, questions: Sequence[Question]) -> list[Answer | None]:
-        """As `find`; None also where a marker or a result stands under the question's job id: that one counts.
+        """Like `find`, but None also if there is a marker or result under the question's job id, which takes
+        precedence.
 
-        Of as many of the first questions as one reply holds, and at least of one: answers may be large.
+        It covers as many of the first questions as one reply can hold, but at least one, because answers may be large.
         """
         named = [self._result(question) for question in questions if question.job_id is not None]
         return await self._find(questions, named, whole=False)

@@ -28,7 +28,7 @@ class Forgetting:
         self._writer: asyncio.Task[None] | None = None
 
     def add(self, job: str, *, own: bool) -> None:
-        """own: this client has made its id, and nobody submits it again."""
+        """own: this client made the id, so nobody submits it again."""
         self._jobs[own].append(job)
         if self._writer is None:
             self._writer = asyncio.create_task(self._write_soon())

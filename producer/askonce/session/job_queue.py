@@ -30,7 +30,7 @@ FEW_WAKES = 32
 """Wake-ups that may be waiting meanwhile: half of the maximum kept."""
 
 MAX_CHUNK_BYTES = MAX_RECORD_BYTES // 8
-"""So that a worker reads it, in whatever script the texts are."""
+"""Maximum size that a worker can read, in any script."""
 
 Outcome = InvalidQuestion | QueueFull | None
 """None if the question is in the queue."""
@@ -51,7 +51,7 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Cached:
-    """An entry as it stands in Redis, and the stamp of its question's epochs."""
+    """An entry as stored in Redis, and the stamp of its question's epochs."""
 
     raw: bytes
     stamp: str
@@ -113,10 +113,8 @@ class JobQueue:
         await self._one((route, question))
 
     async def put_unless_cached(self, route: Route, question: Question) -> Cached | None:
-        """Looks for an entry, and puts the question into the queue where there is none. Its job id must be new.
-
-        Raises QueueFull, StoreUnreachable.
-        """
+        """Look for an entry, and queue the question if there is none. Its job id must be new. Raises QueueFull,
+        StoreUnreachable."""
         call, keys = self._call((route, [(0, question)], {route.trace: None} if route.trace else {})), self._keys
         fields = epoch_fields(question.namespace or "", question.model or "")
         now, room = time.monotonic(), ["1"]
@@ -137,7 +135,7 @@ class JobQueue:
         return None
 
     async def put_routed(self, questions: Sequence[tuple[Route, Question]]) -> list[Outcome]:
-        """As `put`, each under its own route."""
+        """Like `put`, each under its own route."""
         return await self._put_all(questions)
 
     async def put(self, route: Route, questions: Sequence[Question]) -> list[Outcome]:

@@ -62,7 +62,7 @@ class Listener:
             self.waiting.confirm(job)
 
     async def peek(self, job: str) -> Answer | None:
-        """The answer, or None while there is none. Raises UnknownJob."""
+        """The answer; None if there is none yet. Raises UnknownJob."""
         raw = await self._look((job, ""))
         if raw is None:
             raise UnknownJob(_job_id(job))
@@ -171,7 +171,7 @@ def _job_id(job: str) -> str:
 
 
 def read_answer(job: str, raw: bytes) -> Answer | None:
-    """As `read_result`; an unreadable result becomes a failed answer, because no better one will come."""
+    """Like `read_result`, but an unreadable result becomes a failed answer, because no better one will come."""
     try:
         return read_result(_job_id(job), raw)
     except ValueError:

@@ -157,7 +157,7 @@ class Memory:
         pass
 
     async def aclose(self) -> None:
-        """The queue goes on without this client, as it does in Redis."""
+        """The queue continues without this client, as it does in Redis."""
 
     def _accept(self, question: Question, lane: Lane, timeout: float) -> Outcome:
         name = f"{question.namespace}:{question.job_id}"

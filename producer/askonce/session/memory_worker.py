@@ -81,7 +81,7 @@ class MemoryWorker:
             self._entries[question.fingerprint] = entry
 
     def explained(self, question: Question) -> Explanation:
-        """As a worker explains it, but for similarity: only equal questions ever match here."""
+        """A worker's explanation without similarity: only equal questions match here."""
         return explained(question, self._entries, self._stamp(question))
 
     def drop(self, fingerprint: str) -> bool:
@@ -95,8 +95,8 @@ class MemoryWorker:
         return tuple(self._epochs[field] for field in epoch_fields(question.namespace or "", question.model or ""))
 
     async def _lead_or_follow(self, question: Question) -> Answer:
-        """As workers do: an equal question that is being asked is joined. `bypass` neither leads nor follows, and
-        `refresh` only leads."""
+        """Join an equal question in flight, as workers do. `bypass` neither leads nor follows, and `refresh` only
+        leads."""
         key = (asyncio.get_running_loop(), question.fingerprint, self._stamp(question))
         if question.cache == "use" and (leader := self._leaders.get(key)) is not None:
             answer = await asyncio.shield(leader.outcome)

@@ -189,7 +189,7 @@ class Session:
         )
 
     async def invalidate(self, epoch: str) -> None:
-        """Waits until a replica has it too, where there are replicas, and logs a warning if none confirms it."""
+        """If there are replicas, wait until one has it too; logs a warning if none confirms it."""
         call = ScriptCall(INVALIDATE, [self._keys.epochs], [epoch])
         warn_unless_replicated(await self._store.replicated(call, int), "the invalidation")
 

@@ -67,7 +67,7 @@ class Waiting:
 
     @contextmanager
     def expected(self, job: str) -> Iterator[asyncio.Future[Answer]]:
-        """As `expect`, until the block ends."""
+        """Like `expect`, until the block ends."""
         future = self.expect(job)
         try:
             yield future

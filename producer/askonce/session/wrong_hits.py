@@ -123,7 +123,7 @@ class WrongHits:
         return await self.add(report, drop_entry=drop_entry)
 
     async def never_matched(self, report: Report) -> bool:
-        """Whether the pair was reported as wrong: workers keep it apart, whatever was said since."""
+        """Whether the pair was ever reported as wrong: workers then never match it, regardless of later verdicts."""
         [since] = await self._store.pipeline([("ZSCORE", self._keys.wrong, report.pair)])
         return since is not None
 

@@ -73,7 +73,7 @@ class Store:
         return await self._with_scripts({call.script}, work)
 
     def reader(self, key: str) -> "StreamReader":
-        """Reads a stream, on a connection of its own."""
+        """Reads a stream on its own connection."""
         reader = StreamReader(Wire(self._options, self._said, longer=BLOCK_MS / 1000), key)
         self._readers.append(reader)
         return reader

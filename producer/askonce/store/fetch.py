@@ -16,7 +16,8 @@ K = TypeVar("K")
 
 
 def fetch_call(keys: Sequence[str]) -> ScriptCall:
-    """Its reply has, for each key, the value, None (there is none), or 0: not read, ask again."""
+    """The reply has for each key its value, None if there is none, or 0 if it was not read and must be requested
+    again."""
     return ScriptCall(FETCH, [], [MOST_BYTES, *keys])
 
 

@@ -11,7 +11,7 @@ from askonce.store.scripts import Script
 KEEP_SCOPES = Script("askonce", "keep_scopes")
 REMEMBERED = 4096
 CONVERSATION = 3600.0
-"""Seconds for which the scope of a conversation is kept at most: each turn has one of its own."""
+"""Maximum seconds for which a conversation's scope is kept, because each turn has its own."""
 
 
 class KeptScopes:
@@ -22,10 +22,8 @@ class KeptScopes:
         self._until: OrderedDict[str, float] = OrderedDict()
 
     def note(self, question: Question, ttl: float) -> list[str | bytes | int]:
-        """What keep_scopes.lua needs for the scope of this question; nothing where it is kept already.
-
-        ttl: seconds for which an answer of this scope is kept.
-        """
+        """The arguments of keep_scopes.lua for this question's scope; empty if it is already kept. ttl: seconds for
+        which an answer of this scope is kept."""
         scope, now = question.scope, self._clock()
         seconds = min(ttl, CONVERSATION) if question.history or question.messages is not None else ttl
         if self._until.get(scope, 0.0) > now + seconds / 2:

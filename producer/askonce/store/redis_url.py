@@ -76,7 +76,7 @@ def _plain_options(parts: SplitResult) -> dict[str, Any]:
 
 
 def _checks_names(options: dict[str, Any]) -> bool:
-    """redis-py 5 takes any name in a certificate, unless it is told not to."""
+    """redis-py 5 accepts any host name in a certificate unless configured otherwise."""
     return options.get("ssl_cert_reqs") != "none"
 
 

@@ -17,7 +17,7 @@ WAIT: Command = ("WAIT", 1, REPLICA_MS)
 
 @dataclass(frozen=True, slots=True)
 class Replicated:
-    """value: the script's reply. confirmed: a replica has what it wrote, or there is none."""
+    """value: the script's reply. confirmed: whether a replica has what it wrote; True if there are no replicas."""
 
     value: Any
     confirmed: bool

@@ -12,7 +12,7 @@ from typing import Any
 from redis.exceptions import NoScriptError
 
 USES = re.compile(r"^-- Uses: ([\w.]+)$", re.MULTILINE)
-"""A line of a script that names a file to load in front of it: of its own package, of `askonce`, or `PACKAGE.NAME`."""
+"""A line in a script that names a file to load before it: in its own package, in `askonce`, or `PACKAGE.NAME`."""
 
 
 class Script:

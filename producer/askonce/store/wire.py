@@ -103,10 +103,8 @@ class Wire:
 
 
 def packed(commands: Sequence[Command]) -> bytes:
-    """As they go over the wire. (redis-py's own loop takes three times as long, and there may be hundreds of keys.)
-
-    Raises TypeError for what is no text, bytes or number.
-    """
+    """The arguments in wire format. (redis-py's own loop takes three times as long, and there may be hundreds of keys.)
+    Raises TypeError for anything but text, bytes and numbers."""
     parts: list[bytes] = []
     for command in commands:
         parts.append(b"*%d\r\n" % len(command))

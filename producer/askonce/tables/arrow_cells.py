@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 FAULTS = (ValueError, OverflowError, KeyError)  # a KeyError: pytz, which Arrow uses if there is one
-"""Of a date beyond the year 9999, a zone that nobody knows, a text that is no UTF-8."""
+"""Errors of a date after the year 9999, an unknown time zone, or text that is not UTF-8."""
 MOST_WORDS = 200
 
 
@@ -19,7 +19,7 @@ class NoValue:
 
 
 def values_of(column: Any) -> list[Any]:
-    """Of a `pyarrow.Array`."""
+    """The values of a `pyarrow.Array`."""
     try:
         found: list[Any] = column.to_pylist()
     except FAULTS:
