@@ -489,6 +489,15 @@ APART = {
         ("neue lampe kaufen server", "neue lampe server kaufen"),
         ("アプリは prepaid ですか", "アプリは postpaid ですか"),
     ],
+    "what falls short": [
+        ("Why does the pump fail to start?", "Why does the pump start?"),
+        ("Who was refused at the gate?", "Who was not refused at the gate?"),
+        ("Is there anything left to pack?", "Is there nothing left to pack?"),
+    ],
+    "up to and beyond": [
+        ("Is luggage up to 20 kg free?", "Is luggage beyond 20 kg free?"),
+        ("Is the limit in mph?", "Is the limit in km/h?"),
+    ],
     "letter case in a program": [
         ("let It = 1; it(x)", "let it = 1; it(x)"),
         ("the: 1, age: 3, city: y", "The: 1, age: 3, city: y"),
@@ -650,6 +659,11 @@ TOGETHER = [
     ("Code:\ny = 2\nprint(y)\nWhat does it print?", "Code:\ny = 2\nprint(y)\nwhat does it print"),
     ("Dov'è il bagno, per favore?", "Dov'è il bagno?"),
     ("convert 9 miles to km", "Convert 9 miles to kilometers"),
+    ("I don't know where my locker key is", "Where is my locker key?"),
+    ("Why am I charged for a towel?", "I can't figure out why I am charged for a towel"),
+    ("I am not sure how to open the locker", "How do I open the locker?"),
+    ("What does the account no. mean?", "What does the account number mean?"),
+    ("Can I bring up to 3 towels?", "Can I bring 3 towels?"),
     ("Why was the bill sent to all of us?", "Why did everyone of us get the bill?"),
     ("How can I quickly find my keys?", "How can I find my keys quickly?"),
 ]

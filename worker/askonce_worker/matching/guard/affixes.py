@@ -32,7 +32,7 @@ def opposed(words: Collection[str], others: Collection[str]) -> bool:
             if word[-_REST:] == other[-_REST:]:
                 if _deny(word, other) or _deny(other, word) or _begin_otherwise(word, other):
                     return True
-            elif _root(word) == _root(other) and _LACKING in (word[-len(_LACKING) :], other[-len(_LACKING) :]):
+            elif (word.endswith(_LACKING) or other.endswith(_LACKING)) and _root(word) == _root(other):
                 return True
     return False
 

@@ -1,6 +1,7 @@
 """The rules of what words mean: numbers and units, negation, opposites, members of a kind, the time, what is asked."""
 
 import re
+from collections.abc import Set as AbstractSet
 from itertools import pairwise
 
 from askonce_worker.matching.guard import unsure_language
@@ -10,7 +11,15 @@ from askonce_worker.matching.guard.negation import Polarity
 from askonce_worker.matching.guard.question_class import another_answer
 from askonce_worker.matching.guard.rewording import LESS, LITTLE, MOST, MUCH, rewording, unmatched
 from askonce_worker.matching.guard.unsure_language import stand_apart
-from askonce_worker.matching.guard.words import ADDITIVE, LINKS, QUALIFIERS, TIMELESS, UNDOING
+from askonce_worker.matching.guard.words import (
+    ADDITIVE,
+    FALLING_SHORT,
+    HALF_NEGATIONS,
+    LINKS,
+    QUALIFIERS,
+    TIMELESS,
+    UNDOING,
+)
 
 
 def numbers_differ(a: Features, b: Features) -> bool:
@@ -49,12 +58,20 @@ _PERCENT = re.compile(r"\bper ?cent|\bpct\b")
 def polarity_differs(a: Features, b: Features) -> bool:
     """One denies, the other does not, and they say the same otherwise: 'I forgot' and 'I cannot remember' are one."""
     if not _one_denies(a, b):
-        return unsure_language.one_denies(a, b)
+        return unsure_language.one_denies(a, b) or _one_falls_short(a, b)
     if stand_apart(a.opposites, b.opposites) or _not_yet(a, b):
         return False
     if a.vocabulary is not b.vocabulary:
         return True  # one of the two languages is a wrong guess, and no word looks like its counterpart
     return rewording(a, b) <= (MOST if _is_foreign(a, b) else LITTLE)
+
+
+def _one_falls_short(a: Features, b: Features) -> bool:
+    """It loads, it fails to load: nothing else of meaning differs."""
+    if a.polarity is b.polarity or Polarity.FIRM in (a.polarity, b.polarity):
+        return False
+    differing = unmatched(a, b) | unmatched(b, a)
+    return bool(differing) and differing <= FALLING_SHORT
 
 
 def _is_foreign(a: Features, b: Features) -> bool:
@@ -63,7 +80,14 @@ def _is_foreign(a: Features, b: Features) -> bool:
 
 
 def _one_denies(a: Features, b: Features) -> bool:
-    return {a.polarity, b.polarity} == {Polarity.PLAIN, Polarity.FIRM}
+    """'Unable', 'cannot' are one; but 'refused', 'not refused' are not."""
+    if (a.polarity is Polarity.FIRM) == (b.polarity is Polarity.FIRM):
+        return False
+    loose, firm = (a, b) if a.polarity < b.polarity else (b, a)
+    if loose.polarity is Polarity.PLAIN:
+        return True
+    halves = HALF_NEGATIONS & {word.casefold() for word in loose.as_written}
+    return bool(halves) and halves <= {word.casefold() for word in firm.as_written}
 
 
 def _not_yet(a: Features, b: Features) -> bool:
@@ -75,7 +99,9 @@ def opposites(a: Features, b: Features) -> bool:
     """One text has one side of an opposition alone, the other the other: install, uninstall."""
     if stand_apart(a.opposites, b.opposites):
         return (
-            not _one_denies(a, b) and not _one_undoes(a, b) and (_is_foreign(a, b) or rewording(a, b) <= MUCH)
+            (a.polarity is Polarity.FIRM) == (b.polarity is Polarity.FIRM)
+            and not _one_undoes(a, b)
+            and (_is_foreign(a, b) or rewording(a, b) <= MUCH)
         )  # 'wrong', 'not right'
     words_a, words_b = a.counts.keys() - b.counts.keys(), b.counts.keys() - a.counts.keys()
     if _undo(words_a, words_b) or _undo(words_b, words_a) or _goes_out(a, b) or _goes_out(b, a):
@@ -87,16 +113,21 @@ def _affixes_oppose(a: Features, b: Features) -> bool:
     """Of words as they are, not of their synonyms; of languages without full lists also not stemmed."""
     if not a.vocabulary.in_words and not b.vocabulary.in_words and one_letter_denies(a.letters, b.letters):
         return True
-    words_a, words_b = a.words - b.words, b.words - a.words
-    if not 0 < len(words_a) <= LITTLE or not 0 < len(words_b) <= LITTLE or rewording(a, b) > LITTLE:
+    only_a, only_b = a.words - b.words, b.words - a.words
+    if not 0 < len(only_a) <= LITTLE or not 0 < len(only_b) <= LITTLE:
         return False
-    if opposed(words_a, words_b) or reverses(words_a, words_b) or reverses(words_b, words_a):
-        return True
+    return (_are_opposed(only_a, only_b) or _are_opposed_as_written(a, b)) and rewording(a, b) <= LITTLE
+
+
+def _are_opposed_as_written(a: Features, b: Features) -> bool:
     if not _is_foreign(a, b):
         return False
     written_a, written_b = ({word.casefold() for word in text.as_written} for text in (a, b))
-    only_a, only_b = written_a - written_b, written_b - written_a
-    return opposed(only_a, only_b) or reverses(only_a, only_b) or reverses(only_b, only_a)
+    return _are_opposed(written_a - written_b, written_b - written_a)
+
+
+def _are_opposed(words: AbstractSet[str], others: AbstractSet[str]) -> bool:
+    return opposed(words, others) or reverses(words, others) or reverses(others, words)
 
 
 def _one_undoes(a: Features, b: Features) -> bool:

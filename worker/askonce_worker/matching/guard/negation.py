@@ -34,7 +34,9 @@ def polarity(words: Sequence[str], folded: str, known: Vocabulary) -> Polarity:
     if known is not ENGLISH_AND_CHINESE:
         return Polarity.FIRM if _says_no(words, folded, known) else Polarity.PLAIN
     if _denies(words, folded) and _still_denies(_NEUTRAL.sub(" ", folded)):
-        return Polarity.FIRM
+        if _UNSURE.search(folded) is None or _still_denies(_UNSURE.sub(" ", _NEUTRAL.sub(" ", folded))):
+            return Polarity.FIRM
+        return Polarity.LOOSE
     return Polarity.PLAIN if HALF_NEGATIONS.isdisjoint(words) else Polarity.LOOSE
 
 
@@ -50,6 +52,11 @@ def _still_denies(folded: str) -> bool:
     return _denies(tokens(folded), folded)
 
 
+_UNSURE = re.compile(
+    r"\bno idea\b|\bnot (?:really )?sure\b"
+    r"|\bi (?:really )?(?:don't|do not|dont|can't|cannot) (?:really )?(?:know|understand|figure out|see) (?=wh|how|if)"
+)
+"""Who says so asks: 'I don't know where it is', 'where is it?'."""
 _FREE_OF = re.compile(r"\b(?!care|hands|toll)\w{3,20}(?<!\bcare)free\b|\bfree (?:of|from) (?!charge|cost)")
 
 

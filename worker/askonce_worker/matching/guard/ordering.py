@@ -40,6 +40,8 @@ def _change_places(a: Features, b: Features) -> bool:
 
 def _exchanged(a: Features, b: Features) -> bool:
     """Next to 'and', words may swap places in a list with commas, in a comparison, and in Chinese."""
+    if a.counts != b.counts:
+        return False
     one, other = a.order.meaning, b.order.meaning
     if not exchanged(one, other, listed=False):
         return False
@@ -104,6 +106,8 @@ _JOINED = {
 
 def _joined_otherwise(a: Features, b: Features) -> bool:
     """'x and y or z', 'x or y and z'."""
+    if SYMMETRIC.isdisjoint(a.words) or SYMMETRIC.isdisjoint(b.words):
+        return False
     joints_a, joints_b = joins(a), joins(b)
     return joints_a != joints_b and sorted(joints_a) == sorted(joints_b) and a.content == b.content
 

@@ -25,14 +25,19 @@ def is_replaced(a: Features, b: Features) -> bool:
             return _asks_else(a, b, at)
         if at is not None and _are_exchanged(a.sequence[at], b.sequence[at]):
             return True
-    elif _is_another_thing(*sorted((a, b), key=_length)):
+    elif _is_another_thing(a, b) or _is_another_thing(b, a):
         return True
     return _short_parts_differ(a, b)
 
 
 def _only_change(a: Sequence[str], b: Sequence[str]) -> int | None:
-    changed = [at for at, (one, other) in enumerate(zip(a, b, strict=True)) if one != other]
-    return changed[0] if len(changed) == 1 else None
+    changed = None
+    for at, (one, other) in enumerate(zip(a, b, strict=True)):
+        if one != other:
+            if changed is not None:
+                return None
+            changed = at
+    return changed
 
 
 def _asks_else(a: Features, b: Features, at: int) -> bool:
@@ -56,10 +61,6 @@ def _are_exchanged(one: str, other: str) -> bool:
 
 
 _NOWHERE = frozenset[int]()
-
-
-def _length(text: Features) -> int:
-    return len(text.sequence)
 
 
 def _is_another_thing(short: Features, long: Features) -> bool:
@@ -90,7 +91,9 @@ def _denies(word: str) -> bool:
 
 def _short_parts_differ(a: Features, b: Features) -> bool:
     """Whether two short Chinese texts differ in one part, with the same text around it."""
-    if a.language.name != "zh" or b.language.name != "zh" or max(len(a.letters), len(b.letters)) >= _SHORT:
+    if not a.letters or not b.letters or max(len(a.letters), len(b.letters)) >= _SHORT:
+        return False
+    if a.language.name != "zh" or b.language.name != "zh":
         return False
     parts = _middles(a.letters, b.letters)
     if not all(parts) or max(map(len, parts)) + min(len(a.letters), len(b.letters)) > _SHORT:

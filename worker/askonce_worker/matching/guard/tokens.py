@@ -18,6 +18,7 @@ _HAN_RUN = re.compile(rf"[{HAN}]")
 _SPLIT = re.compile(
     r"\b(with) (out)\b|\b(can) (not)\b"
     r"|\b(full|part)[- ](time)\b|\b(check)[- ](in|out)\b|\b(pick|drop|carry|on|off)-(up|off|on|site)\b"
+    r"|\b(km)/(h)\b|\b(up) (to)\b(?= \d)"
     r"|\b(one)-(way)\b|\b(round)[- ](trip)\b"
     r"|\b(\w{3,20})-(free)\b|\b(tax|duty|sugar|gluten|fat|alcohol|lactose|dairy|caffeine|smoke) (free)\b",
     re.IGNORECASE,
@@ -26,7 +27,7 @@ _UNITED_STATES = re.compile(r"\b(?:US|[Uu]nited [Ss]tates(?: of [Aa]merica)?)\b"
 _ABBREVIATION = re.compile(r"\b[A-Za-z](?:\.[A-Za-z])+\b\.?")
 _RARE = (
     "h out", "n not", "l time", "l-time", "t time", "t-time", "k in", "k-in", "k out", "k-out", "e-way", "d trip",
-    "d-trip", " free", "-free", "united s", "-up", "-off", "-on", "-site",
+    "d-trip", "km/h", "up to ", " free", "-free", "united s", "-up", "-off", "-on", "-site",
 )  # fmt: skip
 """Without one of these, a dot or `US` none of the three above can match."""
 _QUOTES = str.maketrans(

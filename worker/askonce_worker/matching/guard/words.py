@@ -83,6 +83,7 @@ FUNCTION = _words("function")
 NEGATIONS = _words("negations")
 NEAR_NEGATIONS = _forms("near_negations")
 HALF_NEGATIONS = _forms("half_negations")
+FALLING_SHORT = _words("falling_short")
 LINKS = _words("links")
 RELATING = LINKS - {"的"}
 """Those that tell who does it to whom: 的 links whatever stands around it."""
