@@ -108,7 +108,7 @@ class ChunkJob:
         try:
             async with asyncio.timeout(CONDEMN_TIMEOUT):
                 await self._pipeline.condemn(_batch(job, chunk, _do_nothing), failure)
-        except Exception as trouble:  # noqa: BLE001 - its own questions fail all the same
+        except Exception as trouble:  # noqa: BLE001 - its own questions fail nevertheless
             log.warning("job.not_condemned", error=type(trouble).__name__, where=place(trouble))
 
 

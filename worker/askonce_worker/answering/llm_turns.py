@@ -58,7 +58,7 @@ class Turn:
             await self.enter()
 
     def spent(self, usage: Mapping[str, Any] | None = None) -> None:
-        """As of its reservation."""
+        """Report the actual usage to its reservation."""
         self._reservation.spent(usage)
 
     def leave(self) -> None:

@@ -166,7 +166,7 @@ class Lookup:
         return False
 
     async def stands(self, question: Question, hit: Hit) -> bool:
-        """Whether a match may still serve the question: it may have been invalidated or reported since."""
+        """Whether a match may still serve the question. It may have been invalidated or reported meanwhile."""
         name = hit.entry.fingerprint
         found = await self._exact_cache.live_entries([name], [question])
         entry = found.entries.get(name)

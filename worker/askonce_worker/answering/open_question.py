@@ -58,7 +58,7 @@ class OpenQuestion:
         yield from self.copies
 
     def ask(self) -> Ask:
-        """As the coalescer sees it."""
+        """The question in the coalescer's form."""
         return Ask(
             key=self.key,
             fingerprint=self.question.fingerprint,

@@ -76,7 +76,7 @@ def _weight(item: Finished, look: Look) -> float:
 
 
 def _sums(item: Finished, look: Look, *, right: bool, by: By) -> dict[str, float]:
-    """As in `audit/rate.py`: a check stands for hits that were not checked."""
+    """The sums of `audit/rate.py`, in which a check stands for unchecked hits."""
     stands_for = item.count * (1 - look.chance) / look.chance
     sums = {"checks": 1.0, "stood_for": stands_for, "squares": stands_for**2}
     if not right:

@@ -133,7 +133,7 @@ class Decisions:
                 await self._redis.expire(self._keys.audit.deciding(group), HELD)
 
     async def _tried(self, group: str) -> float | None:
-        """As `_decide`; None if nothing could be decided. Others do not wait for such a group."""
+        """Like `_decide`, but None if nothing could be decided, so that other groups do not wait for this one."""
         try:
             return await self._decide(group)
         except (ArithmeticError, LookupError, ValueError) as error:
@@ -141,7 +141,7 @@ class Decisions:
             return None
 
     async def _decide(self, group: str) -> float:
-        """Seconds for which the group is to be left alone."""
+        """Decide about a group. Returns the seconds to leave it alone."""
         keys = self._keys.audit
         pipe = self._redis.pipeline(transaction=False)
         pipe.get(keys.policy(group))

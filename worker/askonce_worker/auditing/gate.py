@@ -33,7 +33,7 @@ from askonce_worker.auditing.serving import AuditedServing
 log = structlog.get_logger()
 
 PAIRS = 8
-"""In a call."""
+"""Pairs per call."""
 GATHERED = 0.05
 """Seconds for which pairs gather."""
 CALLS = 4
@@ -80,7 +80,7 @@ class JudgeGate:
         self._came = asyncio.Event()
 
     async def admit(self, items: Sequence[OpenQuestion], *, within: float) -> list[Choice | None]:
-        """As `Admission` has it."""
+        """Implements `Admission`."""
         try:
             return await self._admitted(items, within)
         except Exception:  # a malformed entry costs these a call, but fails nothing
@@ -116,7 +116,8 @@ class JudgeGate:
         self._recorder.gate(item.question, item.doubt.look.version, served=1, saved=from_nano(cost))
 
     async def run(self) -> None:
-        """Judges what waits, until it is cancelled: then nobody is left without word."""
+        """Judge waiting pairs until cancelled; every pair still waiting then gets no verdict, so that nobody waits
+        on."""
         slots = asyncio.Semaphore(CALLS)
         try:
             async with asyncio.TaskGroup() as calls:
@@ -148,7 +149,7 @@ class JudgeGate:
         return [_word(b"right", own, _word(b"same", said)) for own, said in zip(people, judge, strict=True)]
 
     def _judged(self, item: OpenQuestion, doubt: Doubt) -> "asyncio.Future[bool | None] | None":
-        """A future verdict; None if none is to be expected. There is one at a time per pair."""
+        """A future verdict, one at a time per pair; None if there will be none."""
         name, question, other = _id(item, doubt), item.question, doubt.hit.entry
         known = self._known.get(name)
         if known is not None:
@@ -163,7 +164,7 @@ class JudgeGate:
         return verdict
 
     def _next(self) -> list[Waiting]:
-        """Of the namespace that has waited longest: no text of one is shown beside another's."""
+        """Pairs of the namespace that has waited longest. Texts of different namespaces never share a call."""
         namespace = self._waiting[0].question.namespace if self._waiting else None
         batch = [each for each in self._waiting if each.question.namespace == namespace][:PAIRS]
         taken = {each.id for each in batch}
@@ -189,7 +190,7 @@ class JudgeGate:
         try:
             remembered = {each.id: verdict for each, verdict in zip(batch, found.verdicts, strict=True)}
             await self._ledger.settle({"gate": len(batch)}, remembered)
-        except TROUBLE as error:  # what it said counts all the same
+        except TROUBLE as error:  # its verdict counts nevertheless
             log.warning("gate.not_remembered", error=type(error).__name__)
         return found.verdicts
 

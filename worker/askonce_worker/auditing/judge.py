@@ -25,7 +25,7 @@ from askonce_worker.auditing.ports import Pair, Told
 log = structlog.get_logger()
 
 PAIRS = 8
-"""In a call."""
+"""Pairs per call."""
 GATHERED = 0.2
 """Seconds for which pairs gather."""
 MOST_WAITING = 500
@@ -77,7 +77,8 @@ class Judge:
         self._came.set()
 
     async def run(self) -> None:
-        """Judges what is put, until it is cancelled: then nobody is left without word."""
+        """Judge waiting pairs until cancelled; every pair still waiting then gets no verdict, so that nobody waits
+        on."""
         try:
             while True:
                 await self._came.wait()
@@ -92,7 +93,7 @@ class Judge:
                 each.told(None)
 
     def _next(self) -> list[Waiting]:
-        """Of the namespace that has waited longest: no text of one is shown beside another's."""
+        """Pairs of the namespace that has waited longest. Texts of different namespaces never share a call."""
         ours = [each for each in self._waiting if each.namespace == self._waiting[0].namespace][:PAIRS]
         taken = {id(each) for each in ours}
         self._waiting = deque(each for each in self._waiting if id(each) not in taken)
@@ -138,7 +139,7 @@ class Judge:
         remembered = {each.compared.id: same for each, same in told if same or (same is False and each.is_hit)}
         try:
             await self._ledger.settle({"pairs": len(batch)}, remembered)
-        except TROUBLE as error:  # what it said counts all the same
+        except TROUBLE as error:  # its verdict counts nevertheless
             log.warning("judge.not_remembered", error=type(error).__name__)
         return said
 

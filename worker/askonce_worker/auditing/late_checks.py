@@ -24,7 +24,7 @@ log = structlog.get_logger()
 
 AT_ONCE = 2
 MOST = 64
-"""That wait, or are asked."""
+"""Maximum checks waiting or in flight."""
 TIMEOUT = 120.0
 """Seconds from the answer on."""
 

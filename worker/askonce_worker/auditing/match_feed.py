@@ -24,7 +24,7 @@ log = structlog.get_logger()
 KEEP_MATCHES = Script("askonce_worker.auditing", "keep_matches")
 PAUSE = 0.5
 MOST_AT_ONCE = 50
-"""In half a second of one worker: to note them takes it time."""
+"""Maximum matches per half second and worker, because recording them takes time."""
 LAST_CALL = 2.0
 """Seconds."""
 

@@ -52,7 +52,7 @@ class OnePolicy:
 
 @dataclass(frozen=True, slots=True)
 class TakenPolicies:
-    """Those of some groups, as they were."""
+    """The policies of some groups at one moment."""
 
     policies: Mapping[str, Policy]
 

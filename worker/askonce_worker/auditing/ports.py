@@ -13,7 +13,7 @@ Told = Callable[[bool | None], None]
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Two answers, of which one is to be told from the other. fresh: the question's own."""
+    """Two answers to compare. fresh: the question's own."""
 
     question: Question
     look: Look

@@ -15,12 +15,12 @@ from askonce_worker.logs.unreadable import Refusals
 
 PAGE = 1000
 MOST_NUMBERS = 8_000_000
-"""Of all vectors of a group together, in memory while it is learnt from: 32 MB."""
+"""Maximum numbers in all vectors of a group, in memory during learning: 32 MB."""
 
 
 class ReadsVectors(Protocol):
     async def vectors(self, fingerprints: Sequence[str]) -> dict[str, Vector]:
-        """Those of them that are stored. Raises SemanticCacheDown."""
+        """The vectors that are stored. Raises SemanticCacheDown."""
         ...
 
 
@@ -47,7 +47,7 @@ class StoredRecords:
         return _records(rows[::-1])
 
     async def _with_vectors(self, page: Sequence[Any]) -> list[tuple[Record, Vector, Vector]]:
-        """Those whose vectors are both stored, and of one size."""
+        """The records whose two vectors are both stored and of the same size."""
         records = [found for _, fields in page if (found := self._read(fields.get(b"record", b""))) is not None]
         names = {name for record in records for name in (record.asked, record.entry)}
         known = await self._vectors.vectors(list(names)) if names else {}

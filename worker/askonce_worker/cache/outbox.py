@@ -59,7 +59,7 @@ class VectorWriter(Protocol):
         ...
 
     async def missing(self, vectors: Sequence[StoredVector]) -> list[StoredVector]:
-        """Those that are not stored as they are. All of one dimension. Raises SemanticCacheDown."""
+        """The vectors that are not stored in this form. All have one dimension. Raises SemanticCacheDown."""
         ...
 
 

@@ -9,7 +9,7 @@ from askonce.readable import read_object, text_of, time_of
 from askonce_worker.answering.ports import StoredVector, Vector
 
 MAX_DIMENSIONS = 65_536
-"""As Qdrant has it."""
+"""Qdrant's own size limit."""
 FINGERPRINT = re.compile(rb"[A-Za-z0-9_-]{43}")
 
 Fields = dict[bytes, bytes]

@@ -1,4 +1,4 @@
-"""Why a Qdrant cannot be worked with: what stands at its address, and whether its version will do."""
+"""Why a Qdrant cannot be used: what is at its address, and whether its version is supported."""
 
 import asyncio
 import re
@@ -16,7 +16,7 @@ ASK_REST = b"GET / HTTP/1.1\r\nhost: qdrant\r\nconnection: close\r\n\r\n"
 
 
 def grpc_port(parts: SplitResult) -> int:
-    """The port is gRPC's. REST's well-known port, or none, stands for gRPC's well-known one."""
+    """The gRPC port. REST's default port, or none, means gRPC's default port."""
     return GRPC_PORT if parts.port in (None, REST_PORT) else parts.port
 
 
@@ -26,7 +26,7 @@ def too_old(version: str) -> str | None:
 
 
 def advice(version: str) -> str | None:
-    """What a server of this version, though it works, does less well."""
+    """What a supported but old server version does less well."""
     if _is_below(version, RECOMMENDED):
         return f"Qdrant {version} works; {_dotted(RECOMMENDED)} or newer is recommended"
     return None
@@ -78,7 +78,7 @@ async def _first_bytes(host: str, port: int) -> bytes | None:
 
 
 async def _has_tls(host: str, port: int) -> bool:
-    """Whether there is TLS, whatever its certificate."""
+    """Whether the server speaks TLS, with any certificate."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     try:

@@ -18,7 +18,7 @@ from askonce_worker.providers.address import is_loopback
 
 _STUBS: Any = qdrant  # generated, without types
 GREETING = 120
-"""Seconds for a greeting, which names no time of its own."""
+"""Seconds for a health check, if the caller sets no timeout."""
 _OPTIONS = {
     "grpc.max_send_message_length": -1,
     "grpc.max_receive_message_length": -1,
@@ -83,6 +83,6 @@ class _ApiKey(grpc.aio.UnaryUnaryClientInterceptor):  # type: ignore[misc]
 
 
 def _authorities() -> bytes | None:
-    """gRPC has a list of its own, and does not read SSL_CERT_FILE."""
+    """Needed because gRPC has its own list and does not read SSL_CERT_FILE."""
     path = os.environ.get("SSL_CERT_FILE")
     return Path(path).read_bytes() if path else None

@@ -46,7 +46,7 @@ class QdrantCollections:
 
     @property
     def used(self) -> list[str]:
-        """Those that are ready: this worker has used them."""
+        """The collections that this worker has used, and are ready."""
         return sorted(self._ready)
 
     async def ready(self, dimension: int, patience: float) -> str:
@@ -74,7 +74,7 @@ class QdrantCollections:
 
     @contextlib.contextmanager
     def noticing_loss(self, name: str) -> Iterator[None]:
-        """Around a call of this collection: what Qdrant knows no more is made anew when it is next used."""
+        """Wraps a call to this collection: if Qdrant has lost the collection, it is created again on next use."""
         try:
             yield
         except SemanticCacheDown as error:

@@ -95,7 +95,7 @@ def _without_vector(collection: str, question: VectorQuery, now: int) -> qdrant.
 
 
 def near(collection: str, vector: Vector, namespace: str, now: int) -> qdrant.QueryPoints:
-    """The nearest of a namespace, of whatever scope and epochs."""
+    """The nearest points of a namespace, of any scope and epochs."""
     fields = qdrant.PayloadIncludeSelector(fields=["fingerprint", "scope", "model"])
     return qdrant.QueryPoints(
         collection_name=collection,
@@ -179,7 +179,7 @@ def with_graph(name: str) -> qdrant.UpdateCollection:
 
 
 def indexes_of(name: str) -> Iterator[qdrant.CreateFieldIndexCollection]:
-    """What the search filters on, and maintenance (`created_at`). Only the scope needs a graph of its own."""
+    """The fields that searches and maintenance (`created_at`) filter on. Only the scope needs its own graph."""
     keyword, integer = qdrant.FieldType.FieldTypeKeyword, qdrant.FieldType.FieldTypeInteger
     scope = qdrant.KeywordIndexParams(is_tenant=True)
     yield _index(name, "scope", keyword, keyword_index_params=scope)

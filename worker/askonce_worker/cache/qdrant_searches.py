@@ -27,11 +27,12 @@ from askonce_worker.pacing.waiting import Wanted
 from askonce_worker.pacing.watch import Watch
 
 QUERIES, BATCHES = 64, 8
-"""Of a batch, and at once. One busy core has enough of two; more are for servers that have more, or are far away."""
+"""Searches per batch, and concurrent batches. Two suffice for one busy core; more are for servers with more cores, or
+far away."""
 REQUEST = 120.0
-"""Seconds after which a request whose connection stands counts as lost: Qdrant itself ends a search after 60."""
+"""Seconds after which a request on an open connection counts as lost: Qdrant itself ends a search after 60."""
 NO_WORD = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED})
-"""To a greeting. Any other status is a word of the server."""
+"""Statuses of a health check that mean no answer. Any other status is an answer."""
 REASONS = {
     GivenUp.SLOW: Unmatched.QDRANT_SLOW,
     GivenUp.AWAY: Unmatched.QDRANT_DOWN,
@@ -45,7 +46,8 @@ log = structlog.get_logger(__name__)
 
 
 class QdrantSearches:
-    """now: Unix seconds. pause: seconds after so many failures in a row, and what the server asks for, if it does."""
+    """now: Unix seconds. pause: seconds to pause, given the number of failures in a row and the server's own request,
+    if any."""
 
     def __init__(
         self,
@@ -59,7 +61,7 @@ class QdrantSearches:
         self._client = client
         self._collections = collections
         self._now = now
-        # An `ask` that comes to a busy server waits for what is under way.
+        # An `ask` that finds a busy server waits for searches in flight.
         self._pace = Pace(bound=QUERIES, most=QUERIES * BATCHES, step=QUERIES, quick=0.25, slow=0.5)
         self._line: Line[VectorQuery, Found] = Line(
             "semantic",
@@ -79,7 +81,7 @@ class QdrantSearches:
     async def search(
         self, queries: Sequence[VectorQuery], *, lane: str = "bulk", within: float = math.inf, urgent: bool = False
     ) -> list[Found | Unmatched]:
-        """As the port has it."""
+        """Implements the port."""
         if not queries:
             return []
         self._watch.start()
@@ -132,7 +134,7 @@ class QdrantSearches:
             await self._ask_anew(piece)
 
     async def _ask_anew(self, piece: list[WantedSearch]) -> None:
-        """The collection was lost, and is made anew."""
+        """Repeat a search after its lost collection has been created again."""
         name = await self._ready(piece)
         try:
             await self._ask_once(name, piece)

@@ -70,7 +70,7 @@ class QdrantSemanticCache:
     async def search(
         self, queries: Sequence[VectorQuery], *, lane: str = "bulk", within: float = math.inf, urgent: bool = False
     ) -> list[list[Candidate] | Unmatched]:
-        """As the port has it. Never raises SemanticCacheDown."""
+        """Implements the port. Never raises SemanticCacheDown."""
         return await self._searches.search(queries, lane=lane, within=within, urgent=urgent)
 
     async def near(self, vector: Vector, namespace: str, *, seconds: float) -> list[Neighbour]:
@@ -93,7 +93,7 @@ class QdrantSemanticCache:
             await self._client.grpc_points.Upsert(request, timeout=self._store_timeout)
 
     async def missing(self, vectors: Sequence[StoredVector]) -> list[StoredVector]:
-        """Those of them, all of one dimension, that are not stored in this form."""
+        """The vectors, all of one dimension, that are not stored in this form."""
         if not vectors:
             return []
         name = await self._known.ready(len(vectors[0].vector), self._store_timeout)
@@ -104,7 +104,7 @@ class QdrantSemanticCache:
         return [each for each, point in points if point is None or not messages.is_as_stored(point, each)]
 
     async def vectors(self, fingerprints: Sequence[str]) -> dict[str, Vector]:
-        """Those of them that are stored."""
+        """The vectors that are stored."""
         found: dict[str, Vector] = {}
         for name in await self._collections():
             with self._known.noticing_loss(name), translated():
@@ -118,7 +118,7 @@ class QdrantSemanticCache:
 
     @property
     def collections(self) -> list[str]:
-        """Those that this worker has used."""
+        """The collections that this worker has used."""
         return self._known.used
 
     async def count(self) -> int:

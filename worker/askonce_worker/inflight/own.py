@@ -22,7 +22,7 @@ PIPELINE_SECONDS = 2.0
 
 @dataclass(slots=True)
 class Own:
-    """leads: its claim succeeded. due: when it is to be settled from here."""
+    """leads: whether its claim succeeded. due: when this worker must settle it."""
 
     leader: Leader
     leads: bool = False

@@ -39,7 +39,7 @@ class Settled:
 
 
 MAX_DIMENSIONS = 65_536
-"""As Qdrant has it."""
+"""Qdrant's own limit."""
 FAILURE = {"kind", "message", "status"}
 FIELDS = ("fingerprint", "scope", "epochs", "text", "embedding")
 

@@ -57,7 +57,7 @@ class Line(Generic[Item, Found]):
 
     @property
     def silent_since(self) -> float | None:
-        """Since when a batch has been in flight without a word from the server. None: there is none."""
+        """Since when a batch has been in flight without any response; None if there is none."""
         return max(min(self._batches.values()), self.health.heard_at) if self._batches else None
 
     @property

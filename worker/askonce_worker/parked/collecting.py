@@ -43,7 +43,8 @@ UNWRITABLE: Failure = {"error": {"kind": "invalid_response", "message": "the ans
 
 @dataclass(slots=True)
 class _FileRead:
-    """lines: that are there. readable: those of them that name a question. again: the questions that are to go on."""
+    """lines: their number. readable: how many of them name a question. again: the questions to move to the next
+    batch."""
 
     lines: int = 0
     readable: int = 0
@@ -214,7 +215,7 @@ class Collecting:
             await self._settling.answered(replies, batch.name)
         except (LockLost, *TROUBLE):
             raise
-        except Exception as error:  # noqa: BLE001 - whatever it was, it is of one of them alone
+        except Exception as error:  # noqa: BLE001 - it concerns one line only
             if len(replies) > 1:
                 for reply in replies:
                     await self._answer(batch, [reply])

@@ -58,7 +58,7 @@ class BatchApi:
         return found
 
     async def create(self, name: str, file_id: str, *, within: float) -> Batch:
-        """within: seconds for the whole request, whatever its phases may take."""
+        """within: seconds for the whole request, regardless of the timeouts of its phases."""
         with translated(self._client):
             async with asyncio.timeout(within):
                 return await self._client.batches.create(

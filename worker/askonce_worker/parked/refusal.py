@@ -38,7 +38,7 @@ class Refusal(Enum):
 
 
 def of_batch(errors: Iterable[BatchError]) -> Refusal:
-    """Of a batch that has failed as a whole."""
+    """The reaction to a batch that failed as a whole."""
     known = list(errors)
     if any((error.code or "") in LIMIT_CODES or _is_limit(error.message or "") for error in known):
         return Refusal.LIMIT
@@ -46,7 +46,7 @@ def of_batch(errors: Iterable[BatchError]) -> Refusal:
 
 
 def of_request(error: ProviderError) -> Refusal:
-    """Of the request that creates a batch, or sends its file."""
+    """The reaction to a failed request that creates a batch or uploads its file."""
     if error.status is None or error.status >= IN_BETWEEN or error.kind == "timeout":
         return Refusal.UNKNOWN
     if error.kind == "rate_limit":

@@ -80,7 +80,7 @@ class Sending:
                 await self._gather_pool(pool, its, late=now - since >= self._wait_ms, now=now)
             except (LockLost, *AWAY):
                 raise
-            except Exception as error:  # noqa: BLE001 - whatever it was, it is of one pool alone
+            except Exception as error:  # noqa: BLE001 - it concerns one pool only
                 log.error("batch.not_gathered", pool=pool, error=type(error).__name__, where=place(error))
 
     async def _gather_pool(self, pool: str, its: Sequence[BatchRecord], *, late: bool, now: int) -> None:

@@ -30,7 +30,7 @@ from askonce_worker.providers.money_budget import MoneyBudget
 TIER: Tier = "batch"
 NOTHING: Mapping[str, int] = {}
 UNKNOWN: Mapping[str, int] = {"tokens_in": 0, "lost": 1}
-"""Of a line that may be billed."""
+"""Counters of a line that may be billed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,12 +75,12 @@ class Sorting:
         return all(moved) and len(ids) == AT_ONCE
 
     async def _sort_all(self, some: Sequence[Parked]) -> bool:
-        """A question that cannot be sorted does not hold up others: it is asked at once, where it only fails itself."""
+        """A question that cannot be sorted must not delay others: it is asked at once, so that only it can fail."""
         try:
             return await self._sort(some)
         except (LockLost, *TROUBLE):
             raise
-        except Exception as error:  # noqa: BLE001 - whatever it was, it is of one of them alone
+        except Exception as error:  # noqa: BLE001 - it concerns one question only
             if len(some) > 1:
                 return all([await self._sort_all([parked]) for parked in some])
             log.error("parked.not_sorted", question=some[0].id, error=type(error).__name__, where=place(error))

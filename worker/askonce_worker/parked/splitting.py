@@ -36,7 +36,7 @@ class Splitting:
         self._refused.pop(pool, None)
 
     async def halves(self, batch: BatchRecord, reason: str) -> None:
-        """Makes two batches of one. A single question is asked at once, where it only fails itself."""
+        """Make two batches of one. A single question is asked at once, so that only it can fail."""
         refused = self._refused[batch.pool] = self._refused.get(batch.pool, 0) + 1
         await self._forget_file(batch)
         ids = await self._all(batch)

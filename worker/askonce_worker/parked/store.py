@@ -101,7 +101,7 @@ class ParkedStore:
             await self.move(await self.ids(ASIDE, 0, AT_ONCE), ASIDE, NEW)
 
     async def read(self, ids: Sequence[str]) -> list[Parked]:
-        """Those that exist and are readable."""
+        """The questions that exist and are readable."""
         pipe = self._redis.pipeline(transaction=False)
         for name in ids:
             pipe.hgetall(self._keys.parked(f"question:{name}"))
@@ -217,7 +217,7 @@ class ParkedStore:
         return keys, [self._prefix, self.token, ARQ_JOB, FUNCTION, self._result_ttl_ms, results, *args]
 
     def _payer(self, parked: Parked) -> str:
-        """As charged.lua reads it."""
+        """The payer in the form that charged.lua reads."""
         namespace = parked.question.namespace or ""
         limit = self._limits.get(namespace)
         return f"{namespace}||" if limit is None else f"{namespace}|{limit.period}|{limit.nano}"

@@ -26,7 +26,7 @@ def checked_key(key: str) -> str:
 
 
 def checked_url(url: str) -> str:
-    """The URL. Raises ValueError if it is none of an HTTP server, with what to write instead."""
+    """The URL. Raises ValueError if it is not an HTTP URL, with what to write instead."""
     if not SENDABLE.fullmatch(url) or " " in url:
         raise ValueError("it has a character that is not allowed in a URL (white space, a line break, or not ASCII)")
     if "://" not in url:

@@ -20,7 +20,7 @@ class BadEncoding(Exception):
 
 
 class Decoder(Protocol):
-    """As `zlib.decompressobj` makes them."""
+    """The interface of `zlib.decompressobj`."""
 
     @property
     def unconsumed_tail(self) -> bytes: ...

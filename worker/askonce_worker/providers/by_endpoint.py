@@ -12,6 +12,6 @@ class ByEndpoint:
     async def complete(
         self, question: Question, *, timeout: float, tier: Tier = "standard", again: Again | None = None
     ) -> Completion:
-        """As `LLM.complete`."""
+        """Like `LLM.complete`."""
         asked = self._embeddings if question.endpoint == "embeddings" else self._llm
         return await asked.complete(question, timeout=timeout, tier=tier, again=again)

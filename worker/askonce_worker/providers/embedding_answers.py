@@ -89,7 +89,7 @@ class EmbeddingAnswers:
         tier: Tier = "standard",  # noqa: ARG002 - there is one
         again: Again | None = None,
     ) -> Completion:
-        """As `LLM.complete`."""
+        """Like `LLM.complete`."""
         loop = asyncio.get_running_loop()
         inputs, until = inputs_of(question.text, question.params), loop.time() + timeout
         found: asyncio.Future[Completion] = loop.create_future()

@@ -27,7 +27,7 @@ from askonce_worker.providers.retry import Backoff
 
 MAX_INPUTS = 2048
 MAX_TOKENS = 300_000
-"""Of one request, both OpenAI's."""
+"""Limits of one request, both OpenAI's."""
 MAX_IN_FLIGHT = 4
 """Requests. One would bound a remote API with a latency of 100 ms at ten batches a second."""
 DOWN = Embedding(None, Unmatched.EMBEDDINGS_DOWN)
@@ -90,7 +90,7 @@ class OpenAIEmbedder:
 
     @property
     def dimensions(self) -> int | None:
-        """Of the last vector."""
+        """The dimensions of the last vector."""
         return self._requests.dimensions
 
     async def embed(self, texts: Sequence[str], *, lane: str = "bulk", within: float = math.inf) -> list[Embedding]:

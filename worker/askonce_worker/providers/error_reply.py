@@ -67,7 +67,7 @@ def read_error(raw: bytes, redactor: Redactor) -> ErrorReply:
 
 
 def error_in(reply: Any, redactor: Redactor) -> ErrorReply:
-    """As `read_error`, of a reply that is parsed already."""
+    """Like `read_error`, for a parsed reply."""
     error = _error_object(reply)
     words = " ".join(dict.fromkeys(_words(reply, DEEPEST)))
     words = _hidden(" ".join(words.split()), redactor)[:MOST_WORDS]

@@ -27,7 +27,7 @@ class BoundedClient(openai.DefaultAsyncHttpxClient):
         self.headers["accept-encoding"] = ACCEPTED
 
     async def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
-        """As httpx2 does it; the reply is read and unpacked. Raises httpx2's TransportError, ReplyTooLarge."""
+        """Send as httpx2 does; the reply is read and decompressed. Raises httpx2's TransportError, ReplyTooLarge."""
         response = await super().send(request, **{**options, "stream": True})
         headers = response.headers
         try:

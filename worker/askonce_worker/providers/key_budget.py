@@ -22,7 +22,7 @@ class KeyBudget:
 
     @asynccontextmanager
     async def call(self, question: Question, size: int, seconds: float, until: float) -> AsyncIterator[Aside]:
-        """As `MoneyBudget.call`."""
+        """Like `MoneyBudget.call`."""
         if question.payer is None:
             async with self._namespaces.call(question, size, seconds, until) as aside:
                 yield aside
@@ -41,7 +41,7 @@ class KeyBudget:
                 own.cost = aside.cost
 
     async def take(self, question: Question, seconds: float, *, patient: bool) -> float:
-        """As `MoneyBudget.take`. While waiting for the namespace's budget, nothing of the key's is held."""
+        """Like `MoneyBudget.take`. While waiting for the namespace's budget, nothing of the key's is held."""
         if question.payer is None:
             return await self._namespaces.take(question, seconds, patient=patient)
         own = self._of_key(question)
@@ -51,13 +51,13 @@ class KeyBudget:
         return wait
 
     def give_back(self, question: Question) -> None:
-        """As `MoneyBudget.give_back`."""
+        """Like `MoneyBudget.give_back`."""
         if question.payer is not None:
             self._own.give_back(self._of_key(question))
         self._namespaces.give_back(question)
 
     def learn(self, model: str, tokens: int) -> None:
-        """An answer had so many."""
+        """Note how many tokens an answer had."""
         self._namespaces.learn(model, tokens)
         self._own.learn(model, tokens)
 

@@ -24,7 +24,7 @@ from askonce_worker.providers.retry import Backoff
 from askonce_worker.providers.spend_limits import Aside
 
 PATHS = {"chat": "/chat/completions", "responses": "/responses"}
-"""By the endpoint of a question."""
+"""Paths by a question's endpoint."""
 
 
 @dataclass(slots=True)

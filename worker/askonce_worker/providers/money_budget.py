@@ -174,12 +174,12 @@ class MoneyBudget:
             self._settling = asyncio.create_task(self._settle())
 
     def learn(self, model: str, tokens: int) -> None:
-        """An answer had so many."""
+        """Note how many tokens an answer had."""
         if self._limits:
             self._longest.learn(model, tokens)
 
     async def is_guessed(self, question: Question) -> bool:
-        """Whether its answer is unbounded, and none of its model is known."""
+        """Whether its answer is unbounded, and no answer of its model is known."""
         return not is_limited(question) and await self._longest.look_up(question.model or "") is None
 
     def beside(self, limits: Mapping[str, SpendLimit]) -> "MoneyBudget":

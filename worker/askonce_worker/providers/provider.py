@@ -73,7 +73,7 @@ class ProviderClient(openai.AsyncOpenAI):
         return f"AsyncOpenAI/Python {openai.__version__}"  # gateways know this one
 
     async def _prepare_options(self, options: FinalRequestOptions) -> FinalRequestOptions:
-        """The SDK's hook. Azure takes the key in a header of its own, and the model of the SDK's calls in the path."""
+        """The SDK's hook. Azure takes the key in its own header, and the model of the SDK's calls in the path."""
         options = await super()._prepare_options(options)
         if isinstance(options.json_data, Mapping) and "model" in options.json_data:
             options.url = self.endpoint.path(options.url, str(options.json_data["model"]))
@@ -83,7 +83,7 @@ class ProviderClient(openai.AsyncOpenAI):
         return options
 
     async def request_to(self, path: str, content: bytes) -> httpx2.Request:
-        """As the SDK makes it. Made anew for each call, it would take two thirds of a call's processor time."""
+        """The request as the SDK builds it. Building it for each call would take two thirds of the call's CPU time."""
         if (made := self.requests.get(path)) is None:
             options = await self._prepare_options(FinalRequestOptions.construct(method="post", url=path, content=b""))
             made = self._build_request(options)
@@ -184,7 +184,7 @@ def _refused(client: ProviderClient, response: httpx2.Response) -> ProviderError
 
 
 def _named(status: int, codes: tuple[str, ...]) -> str:
-    """The provider's name for the error, where it says more than the status."""
+    """The provider's name for the error, if it says more than the status."""
     name = next((code for code in codes if code != str(status)), None)
     return f" ({name})" if name else ""
 

@@ -44,7 +44,7 @@ BURST, KEPT, AHEAD, LATE = 1 / 20, 1 / 60, 1 / 60, 1 / 60
 """Fractions of the window: what may be used in one go, how much of that is kept for the interactive lane, how far ahead
 a moment is reserved, and how late it may be used."""
 LOOK = 0.5
-"""Seconds between looks for other workers' pauses, where there are no limits that are read with each call."""
+"""Seconds between checks for other workers' pauses, if there are no limits that are read with each call."""
 FORGET = 60.0
 REFUSALS_BEFORE_FIRST = 3
 ANSWER = 1 / 6
@@ -54,8 +54,8 @@ FIRST_GUESS = 500.0
 """Assumed tokens of an answer until the model has answered; from then on, their moving mean."""
 WEIGHT = 1 / 16
 TOGETHER = 1 / 16
-"""Of a request: what a text to be embedded takes, since it shares one with others. (A provider that counts more of them
-says when to come back.)"""
+"""The share of a request that a text to embed takes, since texts share requests. (A provider that counts more requests
+says when to retry.)"""
 
 
 def provider_name(base_url: str | None) -> str:

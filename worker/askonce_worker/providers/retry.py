@@ -1,4 +1,4 @@
-"""When to retry at a provider, and after how long. Pure: no I/O, no clock, no randomness of its own."""
+"""When to retry at a provider, and after how long. Pure: no I/O, no clock, no randomness."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence

@@ -12,7 +12,7 @@ from askonce.question_checks import check_namespace
 
 PERIODS = ("day", "month")
 MOST = 1_000_000
-"""Of the currency: the scripts count exactly up to nine times as much."""
+"""Maximum in the currency: the scripts count exactly up to nine times as much."""
 ONE = re.compile(r"([^=\s]+)\s*=\s*([\d.]+)\s*/\s*(\w+)")
 
 
@@ -35,7 +35,7 @@ class Aside:
 
 
 def spend_limits(setting: str) -> Mapping[str, SpendLimit]:
-    """By namespace. Raises ValueError."""
+    """The limits by namespace. Raises ValueError."""
     found: dict[str, SpendLimit] = {}
     for part in filter(None, (each.strip() for each in setting.split(","))):
         namespace, limit = _read(part)
@@ -46,7 +46,7 @@ def spend_limits(setting: str) -> Mapping[str, SpendLimit]:
 
 
 def refusal_of(namespace: str, limit: SpendLimit, spent: int, nano: int, currency: str) -> str:
-    """Why a call that may cost so much is not made after so much was spent (billionths)."""
+    """Why a call with this possible cost is refused after this much was spent (billionths)."""
     money = f"{shown(from_nano(spent))} of {shown(from_nano(limit.nano))} {currency} are spent"
     return (
         f"the budget of {namespace} for this {limit.period}: {money}, and this call may cost {shown(from_nano(nano))}"

@@ -87,7 +87,7 @@ class JobRunner:
             return Return(job, lapses=SUSPECT_AFTER)
         except Unworkable as error:
             return await self._bury(job, str(error))
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is one more failed try
+        except Exception as error:  # noqa: BLE001 - any error is one more failed try
             return await self._failed(job, error)
         self._health.succeeded("jobs")
         return Done(job)

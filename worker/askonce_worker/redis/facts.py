@@ -19,7 +19,7 @@ SELDOM = 60.0
 """Seconds after which the policy is read again, even over the same connections."""
 KEEPS = "noeviction"
 EVICTS = "Redis evicts keys"
-"""As probes name it."""
+"""The name used in findings."""
 
 
 async def facts(redis: Redis, section: str | None = None) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from askonce_worker.upkeep.rules import HEAD_BYTES, Head, question_bytes, read_h
 GRACE = 600
 """Seconds for which a new entry's vector may still be in the outbox."""
 BYTES_A_LETTER = 6
-"""In JSON, at most."""
+"""Maximum bytes of a letter in JSON."""
 
 
 @dataclass(frozen=True, slots=True)

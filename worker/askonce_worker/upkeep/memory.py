@@ -15,7 +15,7 @@ CACHE_SHARE = 0.65
 FILLED = 0.75
 """Limit for the queue's use of free memory: slightly below where Redis counts as nearly full."""
 NEARLY_FULL = 0.8
-"""As in nearly_full.lua: no question is accepted above it."""
+"""As in nearly_full.lua: above it no question is accepted."""
 DANGER = 0.95
 ENTRY_OVERHEAD = 450
 RESULT_OVERHEAD = 300

@@ -27,7 +27,7 @@ log = structlog.get_logger()
 IS_FULL = Script("askonce_worker.upkeep", "is_full")
 
 SAMPLE = 100
-"""Entries that stand for all."""
+"""Entries in a sample."""
 BATCH = 500
 """Sample size from which entries to drop are chosen."""
 UNBOUNDED = Memory(0, 0, 0, 0, 0.0, 0)

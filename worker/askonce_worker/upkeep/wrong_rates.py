@@ -15,7 +15,7 @@ from askonce_worker.audit.policy import Unreadable, decode_policy
 from askonce_worker.audit.rate import Estimate, Seen, estimate, estimates
 
 HOURS = 168
-"""That are looked back on."""
+"""Hours that an estimate covers."""
 KEPT, PAUSE = 600, 30
 """Seconds for which it can be read, and between computations."""
 TOGETHER = 24

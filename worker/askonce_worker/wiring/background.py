@@ -39,7 +39,7 @@ async def _keep_running(name: str, run: Callable[[], Coroutine[Any, Any, None]],
         healthy = asyncio.get_running_loop().call_later(HEALTHY_AFTER, health.succeeded, name)
         try:
             await run()
-        except Exception as error:  # noqa: BLE001 - whatever it was, it must not go unseen or end the rest
+        except Exception as error:  # noqa: BLE001 - an error must neither go unnoticed nor end the rest
             log.error("background.failed", part=name, error=type(error).__name__, where=place(error))
             health.failed(name)
         finally:

@@ -80,7 +80,7 @@ def judge_parts(settings: Settings, redis: Redis, keys: Keys, stack: AsyncExitSt
         flex_timeout=TIMEOUT,
         backoff=Backoff(random.random, tries=1),  # a call is reserved once
         additions=Additions(cache_keys=False, clock=time.monotonic),
-        money=MoneyBudget(redis, keys, worker="judge", limits={}, prices=prices),  # it has a bound of its own
+        money=MoneyBudget(redis, keys, worker="judge", limits={}, prices=prices),  # it has its own limit
         counts=CallCounts(prices),
     )
     return JudgeParts(redis, keys, settings.judge_model, llm, prices, settings.audit_budget)

@@ -61,7 +61,7 @@ def turns_of(settings: Settings, rates: RateBudget, money: KeyBudget, watched: W
 
 
 def prices_of(settings: Settings, base_url: str | None = None) -> Prices:
-    """Of the LLM's provider, or of the one at this URL."""
+    """The prices of the LLM's provider, or of the one at this URL."""
     path = None if settings.prices is None else str(settings.prices)
     return load_prices(path, base_url=base_url or settings.openai_base_url)
 

@@ -77,7 +77,7 @@ def watch(settings: Settings) -> Watch:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """The parts of a worker that have figures of their own."""
+    """The parts of a worker that report figures."""
 
     coalescer: RedisCoalescer
     lead_or_follow: LeadOrFollow

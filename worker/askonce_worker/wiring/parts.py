@@ -43,7 +43,7 @@ EMBEDDING_TIMEOUT = 30.0
 
 
 MAX_EMBEDDINGS_BYTES = 268_435_456
-"""Of a reply: 2,048 vectors of 3,072 numbers take 130 MB where a server writes them as decimals."""
+"""Maximum bytes of a reply: 2,048 vectors of 3,072 numbers take 130 MB if a server writes them as decimals."""
 
 
 class NoSemanticCache:
@@ -182,7 +182,7 @@ def outbox_of(
     health: PartHealth,
     stack: AsyncExitStack,
 ) -> Outbox:
-    """With a connection of its own: it blocks."""
+    """The outbox on its own connection, because its reads block."""
     reader = connect_redis(settings.redis_url.get_secret_value(), reconnects=0)
     stack.push_async_callback(reader.aclose)
     embedding = settings.embedding

@@ -48,7 +48,7 @@ def maintenance(
     health: PartHealth,
     stack: AsyncExitStack,
 ) -> Maintenance:
-    """semantic: this worker's semantic cache, where there is one. stack: closes what is opened."""
+    """semantic: this worker's semantic cache, if it has one. stack: closes what is opened."""
     feed = Feed(redis, keys, worker_id="", embedding_id=settings.embedding, lease=settings.lease)
     lapsed = LapsedLeaders(redis, keys, feed)
     packing = HourPacking(redis, keys, clock=time.monotonic)
