@@ -235,14 +235,15 @@ def test_long_names_and_huge_numbers_fit_a_phone(chromium, stack, ask):
         redis.hincrby(bucket, f"exact|{namespace}|{model}", 11_553_108_990)
     asked, again = "How long is it? [gl1]", "so How long is it? [gl1]"
     ask(asked, again, namespace=namespace, model=model)
-    chromium.be("phone")
     for path, css, text in (
         (f"/ui/savings?namespace={namespace}", ".tiles", "11,553,108,99"),
         ("/ui/matches", ".match", again),
         ("/ui/entries", ".list", asked),
     ):
-        chromium.shown(path, css, text)
-        assert chromium.overflow == 0, path
+        for width in ("phone", "small"):
+            chromium.be(width)
+            chromium.shown(path, css, text)
+            assert chromium.overflow == 0, (path, width)
     chromium.shown(f"/ui/savings?namespace={namespace}", ".tiles", "11,553,108,99")
     chromium.driver.execute_script(LABELS)
     chromium.be("desk")  # the charts are drawn again

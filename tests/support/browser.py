@@ -15,7 +15,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
-WIDTHS = {"desk": 1280, "phone": 390}
+WIDTHS = {"desk": 1280, "phone": 390, "small": 320}
 OPTIONS = (
     "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-default-apps",
@@ -36,7 +36,7 @@ class Browser:
 
     def be(self, width: str, *, dark: bool = False, height: int = 900) -> None:
         """Of `WIDTHS`."""
-        size = {"width": WIDTHS[width], "height": height, "deviceScaleFactor": 1, "mobile": width == "phone"}
+        size = {"width": WIDTHS[width], "height": height, "deviceScaleFactor": 1, "mobile": width != "desk"}
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [scheme]})
