@@ -1,4 +1,5 @@
-"""Does a text deny? A firm negation must be answered in the other text; a loose one ('unable', 'fail') only answers."""
+"""Whether a text is negated. A firm negation needs a counterpart in the other text; a loose one ('unable', 'fail') only
+serves as a counterpart."""
 
 import re
 from collections.abc import Sequence
@@ -30,7 +31,8 @@ _NEUTRAL = re.compile(
 
 
 def polarity(words: Sequence[str], folded: str, known: Vocabulary) -> Polarity:
-    """Of a folded text and its words, the forms left out that deny nothing: 'isn't it?', 'or not', 能不能."""
+    """The polarity of a folded text and its words. Forms that negate nothing are ignored: 'isn't it?', 'or not',
+    能不能."""
     if known is not ENGLISH_AND_CHINESE:
         return Polarity.FIRM if _says_no(words, folded, known) else Polarity.PLAIN
     if _denies(words, folded) and _still_denies(_NEUTRAL.sub(" ", folded)):
@@ -56,7 +58,7 @@ _UNSURE = re.compile(
     r"\bno idea\b|\bnot (?:really )?sure\b"
     r"|\bi (?:really )?(?:don't|do not|dont|can't|cannot) (?:really )?(?:know|understand|figure out|see) (?=wh|how|if)"
 )
-"""Who says so asks: 'I don't know where it is', 'where is it?'."""
+"""Phrases that turn a negation into a question: 'I don't know where it is', 'where is it?'."""
 _FREE_OF = re.compile(r"\b(?!care|hands|toll)\w{3,20}(?<!\bcare)free\b|\bfree (?:of|from) (?!charge|cost)")
 
 

@@ -1,4 +1,4 @@
-"""A text as words: Latin words and numbers as they stand, Chinese by the longest match against the word lists."""
+"""Splits a text into words: Latin words and numbers as written, Chinese by the longest match in the word lists."""
 
 import re
 import unicodedata
@@ -10,10 +10,10 @@ FIRST_HAN = "\u3400"
 HAN = "\u3400-\u4dbf\u4e00-\u9fff"
 _KATAKANA = "\u30a0-\u30ff"
 _LETTER = rf"(?:[^\W\d_{HAN}{_KATAKANA}]|[\u0300-\u036f\u0591-\u05c7\u064b-\u065f\u0900-\u0963\u0970-\u109f])"
-"""With the marks that are written over, under and after letters."""
+"""A letter, including combining marks."""
 _TOKEN = re.compile(rf"[{HAN}]+|[{_KATAKANA}]+|{_LETTER}+(?:'{_LETTER}+)?(?:\+\+|#)?|\d+(?:[.,:]\d+)*")
 _ASCII_TOKEN = re.compile(r"[A-Za-z]+(?:'[A-Za-z]+)?(?:\+\+|#)?|[0-9]+(?:[.,:][0-9]+)*")
-"""The same of a text in ASCII, in half the time."""
+"""The same for ASCII text, in half the time."""
 _HAN_RUN = re.compile(rf"[{HAN}]")
 _SPLIT = re.compile(
     r"\b(with) (out)\b|\b(can) (not)\b"
@@ -29,7 +29,7 @@ _RARE = (
     "h out", "n not", "l time", "l-time", "t time", "t-time", "k in", "k-in", "k out", "k-out", "e-way", "d trip",
     "d-trip", "km/h", "up to ", " free", "-free", "united s", "-up", "-off", "-on", "-site",
 )  # fmt: skip
-"""Without one of these, a dot or `US` none of the three above can match."""
+"""Without one of these, a dot or `US`, none of the three patterns above can match."""
 _QUOTES = str.maketrans(
     {
         "\u2018": "'",
@@ -46,7 +46,7 @@ _QUOTES = str.maketrans(
 
 
 def clean(text: str) -> str:
-    """One spelling for what looks the same: compatibility forms, quotes, blanks, dotted abbreviations."""
+    """Unify spellings that look the same: compatibility forms, quotes, spaces, dotted abbreviations."""
     if text.isascii():
         text = text.replace("`", '"')
     else:
@@ -60,13 +60,13 @@ def clean(text: str) -> str:
 
 
 def has_joints(text: str) -> bool:
-    """Whether there may be words in it that are written as one, or shorter."""
+    """Whether the text may contain words that `clean` joins or shortens."""
     lowered = text.lower()
     return "US" in text or "." in text[:-1] or any(part in lowered for part in _RARE)
 
 
 def tokens(cleaned: str) -> list[str]:
-    """The words of a cleaned text, in order, in the case they are written in."""
+    """The words of a cleaned text, in order, with their case."""
     if cleaned.isascii():
         return _ASCII_TOKEN.findall(cleaned)
     found: list[str] = []
@@ -95,7 +95,8 @@ def is_shouted(cleaned: str) -> bool:
 
 
 def folded_words(words: Sequence[str], cleaned: str) -> list[str]:
-    """In lower case; a single capital inside a sentence is a name: 'answer A' is not 'answer a question'."""
+    """The words in lower case, except a single capital inside a sentence, which is a name: 'answer A', 'answer a
+    question'."""
     if is_shouted(cleaned):
         return [word.casefold() for word in words]
     return [
@@ -110,7 +111,7 @@ _ELIDING = frozenset({"fr", "it", "ca"})
 
 
 def unelided(words: list[str], language: str) -> list[str]:
-    """French `n'est` is two words."""
+    """French `n'est` split into two words."""
     if language not in _ELIDING:
         return words
     return [part for word in words for part in re.findall(r"[^']+'?", word)]
@@ -121,5 +122,5 @@ def stems(folded: Iterable[str]) -> list[str]:
 
 
 def content_words(stemmed: Iterable[str]) -> list[str]:
-    """Of stems, those that carry meaning, each as the first of its synonyms; numbers are left to their own rule."""
+    """The content stems, each replaced by the first of its synonyms; numbers have their own rule."""
     return [SYNONYMS.get(word, word) for word in stemmed if word not in FUNCTION and not word[0].isdecimal()]

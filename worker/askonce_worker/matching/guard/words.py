@@ -14,7 +14,7 @@ _ENDINGS = ("ing", "ed", "ly")
 
 @lru_cache(maxsize=16384)
 def stem(word: str) -> str:
-    """The inflected forms of an English word, folded into one: `writing`, `writes` -> `writ`; `tries` -> `try`."""
+    """The common stem of an English word's inflected forms: `writing`, `writes` -> `writ`; `tries` -> `try`."""
     word = word.removesuffix("'s")
     if len(word) < 4 or not word.isascii():
         return word
@@ -50,12 +50,12 @@ def _words(*tables: str) -> frozenset[str]:
 
 
 def _forms(table: str) -> frozenset[str]:
-    """The words as they are written, for what is compared before it is stemmed: 'hardly' is not 'hard'."""
+    """The words as written, to be compared before stemming: 'hardly' is not 'hard'."""
     return frozenset(" ".join(_lines(table)).split())
 
 
 def _synonyms() -> dict[str, str]:
-    """Each word's standing for its meaning: the first word of its line."""
+    """For each word the first one of its line, which represents their meaning."""
     canonical: dict[str, str] = {}
     for line in _lines("synonyms"):
         first, *rest = (stem(word) for word in line.split())
@@ -65,11 +65,11 @@ def _synonyms() -> dict[str, str]:
 
 
 WIDTH = 100
-"""More than a line has members."""
+"""More than the number of positions in a line."""
 
 
 def marks(lines: Iterable[str], fold: Callable[[str], str] = stem) -> dict[str, frozenset[int]]:
-    """A word's places: the number of its line times `WIDTH`, plus its position between the bars."""
+    """A word's positions: its line number times `WIDTH`, plus its column between the bars."""
     places: dict[str, set[int]] = {}
     for number, line in enumerate(filter(None, lines)):
         for position, names in enumerate(line.split("|")):
@@ -86,7 +86,7 @@ HALF_NEGATIONS = _forms("half_negations")
 FALLING_SHORT = _words("falling_short")
 LINKS = _words("links")
 RELATING = LINKS - {"的"}
-"""Those that tell who does it to whom: 的 links whatever stands around it."""
+"""Links that show who acts on whom. 的 is left out, because it links any two words."""
 FOCUS = _forms("focus")
 ADDITIVE = _forms("additive")
 CAPITONYMS = _forms("capitonyms")
@@ -113,7 +113,7 @@ PLACES = {
     word: tuple((f"{table} {place // WIDTH}", place) for table, lines in _MARKS for place in lines.get(word, ()))
     for word in OPPOSITES.keys() | KINDS.keys()
 }
-"""Where a word stands among opposites and kinds: the line, and the member."""
+"""A word's positions among opposites and kinds: the line, and the position in it."""
 
 ENGLISH = frozenset(word for word in PLACES.keys() | SYNONYMS.keys() if word.isascii() and len(word) > 2)
 CHINESE = frozenset(
