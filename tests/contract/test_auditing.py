@@ -1,15 +1,15 @@
 """Workers look at their hits: what they learn of them, and what it costs who asks."""
 
 import asyncio
+import contextlib
 
 import orjson
-import pytest
 
 from askonce import Question
 from askonce.contract.audit import decode_label, group_id
 from askonce_worker.answering import lead_or_follow
 from askonce_worker.answering.serving import FirstMatch
-from support.asking import patient_settings, until_asked
+from support.asking import until_asked
 from support.wired import MODEL, wired_workers
 from support.worker_process import until
 
@@ -19,14 +19,19 @@ THIRD = "What is the red tower's height? [g1]"
 GROUP = group_id("default", MODEL, None)
 
 
-@pytest.fixture
-def settings(valkey_url, embedded_qdrant_url, llm_server, prefix):
-    return patient_settings(valkey_url, embedded_qdrant_url, llm_server, prefix)
-
-
 async def says(llm_server, part, text):
     """What the LLM answers to what contains this."""
     await llm_server.fail("chat", "reply", contains=part, reply={"message": {"role": "assistant", "content": text}})
+
+
+@contextlib.asynccontextmanager
+async def checking(settings, llm_server):
+    """A worker that checks all hits, with an answer to FIRST in its cache."""
+    async with wired_workers(1, {**settings, "ASKONCE_AUDIT_RATE": "1"}) as [worker]:
+        await says(llm_server, "How tall", "300 m")
+        await worker.ask(FIRST)
+        await worker.vectors_arrived()
+        yield worker
 
 
 async def labels(worker, count):
@@ -88,11 +93,8 @@ async def seen_of(settings, worker):
 
 
 async def test_a_hit_that_somebody_waits_for_is_served_at_once_and_checked_afterwards(settings, llm_server):
-    async with wired_workers(1, {**settings, "ASKONCE_AUDIT_RATE": "1"}) as [worker]:
-        await says(llm_server, "How tall", "300 m")
+    async with checking(settings, llm_server) as worker:
         await says(llm_server, "What height", "400 m")
-        await worker.ask(FIRST)
-        await worker.vectors_arrived()
         [answer] = await worker.ask(OTHER)
         assert (answer.source, answer.text) == ("semantic", "300 m")
         [label] = await labels(worker, 1)
@@ -103,10 +105,7 @@ async def test_a_hit_that_somebody_waits_for_is_served_at_once_and_checked_after
 
 
 async def test_a_late_check_does_not_replace_what_came_while_it_was_asked(settings, llm_server):
-    async with wired_workers(1, {**settings, "ASKONCE_AUDIT_RATE": "1"}) as [worker]:
-        await says(llm_server, "How tall", "300 m")
-        await worker.ask(FIRST)
-        await worker.vectors_arrived()
+    async with checking(settings, llm_server) as worker:
         await llm_server.control(chat={"answer": "400 m", "latency_ms": 1000})
         await worker.ask(OTHER)
         await until_asked(llm_server)
@@ -117,10 +116,7 @@ async def test_a_late_check_does_not_replace_what_came_while_it_was_asked(settin
 
 
 async def test_a_late_check_that_cannot_be_made_disturbs_nobody(settings, llm_server):
-    async with wired_workers(1, {**settings, "ASKONCE_AUDIT_RATE": "1"}) as [worker]:
-        await says(llm_server, "How tall", "300 m")
-        await worker.ask(FIRST)
-        await worker.vectors_arrived()
+    async with checking(settings, llm_server) as worker:
         await llm_server.fail("chat", "hang", contains="What height")
         [answer] = await worker.ask(OTHER)
         assert (answer.source, answer.text) == ("semantic", "300 m")
@@ -207,10 +203,7 @@ async def test_a_judge_tells_sentences_apart_within_its_budget(settings, llm_ser
 
 
 async def test_a_hit_that_was_to_be_checked_is_served_where_the_llm_fails(settings, llm_server):
-    async with wired_workers(1, {**settings, "ASKONCE_AUDIT_RATE": "1"}) as [worker]:
-        await says(llm_server, "How tall", "300 m")
-        await bulk(worker, FIRST)
-        await worker.vectors_arrived()
+    async with checking(settings, llm_server) as worker:
         await llm_server.fail("chat", "status", status=400, contains="What height")
         assert await bulk(worker, OTHER) == ("semantic", "300 m")
     assert await seen_of(settings, worker) == {"answered": 2, "unchecked": 1, "unknown": 1}
@@ -231,10 +224,7 @@ async def test_the_same_question_is_asked_once_however_often_it_is_checked(setti
 async def test_a_check_that_takes_long_leaves_its_question_to_the_hit_unless_that_was_invalidated(
     settings, llm_server, monkeypatch
 ):
-    async with wired_workers(1, {**settings, "ASKONCE_AUDIT_RATE": "1"}) as [worker]:
-        await says(llm_server, "How tall", "300 m")
-        await bulk(worker, FIRST)
-        await worker.vectors_arrived()
+    async with checking(settings, llm_server) as worker:
         monkeypatch.setattr(lead_or_follow, "MOST_CHECKING", 1.0)
         await llm_server.fail("chat", "hang", contains="What height")
         assert await bulk(worker, OTHER) == ("semantic", "300 m")

@@ -10,7 +10,7 @@ from askonce import Question
 from askonce.contract.audit import group_id
 from askonce_worker.audit.policy import decode_policy
 from askonce_worker.auditing.policies import FRESH
-from support.asking import paraphrases, patient_settings
+from support.asking import paraphrases
 from support.wired import MODEL, wired_workers
 from support.worker_process import until
 
@@ -24,9 +24,9 @@ names = itertools.count()
 
 
 @pytest.fixture
-def settings(valkey_url, embedded_qdrant_url, llm_server, prefix):
+def settings(settings):
     return {
-        **patient_settings(valkey_url, embedded_qdrant_url, llm_server, prefix),
+        **settings,
         "ASKONCE_SIMILARITY_THRESHOLD": "0.995",
         "ASKONCE_ERROR_BUDGET": str(BUDGET),
     }

@@ -2,19 +2,12 @@
 
 import asyncio
 
-import pytest
-
-from support.asking import settings_for, until_asked, until_embedded
+from support.asking import until_asked, until_embedded
 from support.wired import MODEL, wired_workers
 
 FIRST = "How tall is the red tower? [g1]"
 OTHER = "What height has the red tower? [g1]"
 SLOW = 700
-
-
-@pytest.fixture
-def settings(valkey_url, embedded_qdrant_url, llm_server, prefix):
-    return settings_for(valkey_url, embedded_qdrant_url, llm_server, prefix) | {"ASKONCE_LEASE": "10"}
 
 
 async def ask_and_invalidate_meanwhile(worker, llm_server, text):

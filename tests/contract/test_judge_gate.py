@@ -8,7 +8,6 @@ import pytest
 from askonce.contract.audit import decode_label, group_id
 from askonce_worker.answering import gate as answering_gate
 from askonce_worker.audit.policy import Policy, encode_policy
-from support.asking import patient_settings
 from support.wired import MODEL, wired_workers
 from support.worker_process import until
 
@@ -21,9 +20,9 @@ CHECKED = Policy(3, 0.99, 1.0, gate=0.9)
 
 
 @pytest.fixture
-def settings(valkey_url, embedded_qdrant_url, llm_server, prefix):
+def settings(settings):
     return {
-        **patient_settings(valkey_url, embedded_qdrant_url, llm_server, prefix),
+        **settings,
         "ASKONCE_SIMILARITY_THRESHOLD": "0.99",
         "ASKONCE_ERROR_BUDGET": "0.02",
         "ASKONCE_JUDGE_MODEL": "judge",

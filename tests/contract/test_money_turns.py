@@ -12,7 +12,7 @@ from askonce.prices.price_file import FilePrices
 from askonce_worker.answering.llm_turns import Turn
 from askonce_worker.providers.money_budget import MoneyBudget
 from askonce_worker.providers.spend_limits import SpendLimit
-from support.asking import MODEL, settings_for
+from support.asking import MODEL
 from support.inflight import alive
 from support.wired import wired_workers
 from support.worker_process import until
@@ -24,9 +24,9 @@ QUESTION = Question("How far is it? [g1]", params={"max_tokens": 100})
 
 
 @pytest.fixture
-def settings(valkey_url, embedded_qdrant_url, llm_server, prefix, tmp_path):
+def settings(settings, tmp_path):
     (tmp_path / "prices.json").write_bytes(orjson.dumps({"models": PRICES}))
-    return settings_for(valkey_url, embedded_qdrant_url, llm_server, prefix) | {
+    return settings | {
         "ASKONCE_LLM_CONCURRENCY": "1",
         "ASKONCE_BUDGETS": BUDGETS,
         "ASKONCE_PRICES": str(tmp_path / "prices.json"),

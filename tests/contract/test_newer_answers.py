@@ -5,17 +5,15 @@ import asyncio
 import pytest
 
 from askonce import Question
-from support.asking import settings_for, until_asked
+from support.asking import until_asked
 from support.wired import MODEL, wired_workers
 
 TEXT = "What has the red tower?"
 
 
 @pytest.fixture
-def settings(valkey_url, llm_server, prefix):
-    settings = settings_for(valkey_url, "", llm_server, prefix) | {"ASKONCE_LEASE": "10"}
-    del settings["ASKONCE_QDRANT_URL"]
-    return settings
+def settings(settings):
+    return {name: value for name, value in settings.items() if name != "ASKONCE_QDRANT_URL"}
 
 
 async def kept(worker):

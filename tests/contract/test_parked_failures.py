@@ -7,11 +7,12 @@ from askonce_worker.parked import collecting, request_file, sorting
 from askonce_worker.parked.sending import Sending
 from askonce_worker.parked.settling import Settling
 from askonce_worker.parked.sorting import Sorting
-from askonce_worker.parked.store import LockLost, ParkedStore
+from askonce_worker.parked.store import ParkedStore
 from support.counting import counters
 from support.parking import (
     answers,
     distinct,
+    dying,
     nothing_left,
     park,
     running,
@@ -165,18 +166,7 @@ async def test_an_address_without_batches_is_left_at_once_and_for_an_hour(batch_
 )
 async def test_a_worker_that_dies_anywhere_is_gone_on_from(monkeypatch, batch_worker, llm_server, part, method, when):
     """The first worker loses its lock at that point, as one that died, and another one goes on."""
-    real, killed = getattr(part, method), []
-
-    async def dies(self, *arguments, **options):
-        result = None
-        if killed or when == "after":
-            result = await real(self, *arguments, **options)
-        if not killed:
-            killed.append(method)
-            raise LockLost
-        return result
-
-    monkeypatch.setattr(part, method, dies)
+    killed = dying(monkeypatch, part, method, when)
     async with wired_workers(2, batch_worker) as [one, other]:
         ids = await park(one, *distinct(6), *distinct(2))
         ids += await park(other, Question("please How far is town 3? [g3]"))
@@ -254,15 +244,7 @@ async def test_replies_that_are_no_answers_are_paid_for_all_the_same_and_counted
         {"kind": "reply", "contains": "town 1?", "reply": blocked},
     ]
     await llm_server.control(batches={"lines": rules})
-    wasted, killed = Settling.wasted, []
-
-    async def dies(self, lines, batch):
-        await wasted(self, lines, batch)
-        if lines and not killed:
-            killed.append(batch)
-            raise LockLost
-
-    monkeypatch.setattr(Settling, "wasted", dies)
+    killed = dying(monkeypatch, Settling, "wasted", "after", lambda lines, _: lines)
     async with wired_workers(1, batch_worker) as [worker]:
         found = await answers(worker, await park(worker, *distinct(3)))
         await nothing_left(worker)

@@ -7,11 +7,11 @@ from askonce_worker.parked import collecting, splitting
 from askonce_worker.parked.provider_api import BatchApi
 from askonce_worker.parked.sending import Sending
 from askonce_worker.parked.settling import Settling
-from askonce_worker.parked.store import LockLost, ParkedStore
+from askonce_worker.parked.store import ParkedStore
 from askonce_worker.providers.provider import ProviderError
 from askonce_worker.providers.retry import RetryDecision
 from support.parked_money import COSTS, MAY, POOL, bill, kinds, money, towns
-from support.parking import answers, in_place, lines_of_batches, nothing_left, park, running, seen, taking
+from support.parking import answers, dying, in_place, lines_of_batches, nothing_left, park, running, seen, taking
 from support.wired import wired_workers
 from support.worker_process import until
 
@@ -116,19 +116,13 @@ async def test_a_kill_while_what_is_left_moves_on_charges_no_more_lines(bounded,
     monkeypatch.setattr(splitting, "AT_ONCE", 3)
     rules = [{"kind": "missing" if n < 2 else "unrun", "contains": f"town {n}?", "times": 1} for n in range(6)]
     await llm_server.control(batches={"lines": rules})
-    real, killed = ParkedStore.move, []
-
-    async def move(self, ids, source, target, *, tries=0):
-        await real(self, ids, source, target, tries=tries)
-        if ids and source.startswith("lines:") and not killed:
-            killed.extend(ids)
-            raise LockLost
-
-    monkeypatch.setattr(ParkedStore, "move", move)
+    killed = dying(
+        monkeypatch, ParkedStore, "move", "after", lambda ids, source, _: ids and source.startswith("lines:")
+    )
     async with wired_workers(2, bounded(1)) as [worker, _]:
         assert kinds(await answers(worker, await park(worker, *towns(6)))) == ["llm"] * 6
         await nothing_left(worker)
-        assert len(killed) == 3
+        assert len(killed[0][0]) == 3
         assert await money(worker) == (pytest.approx(2 * MAY + 6 * COSTS), 0)
 
 
@@ -209,18 +203,7 @@ async def test_a_batch_that_is_lost_counts_as_it_was_estimated(bounded, llm_serv
 )
 async def test_nothing_is_counted_twice_nor_held_for_ever(monkeypatch, bounded, llm_server, part, method, when):
     """The first worker loses its lock at that point, as one that died, and another one goes on."""
-    real, killed = getattr(part, method), []
-
-    async def dies(self, *arguments, **options):
-        result = None
-        if killed or when == "after":
-            result = await real(self, *arguments, **options)
-        if not killed and arguments[0]:
-            killed.append(method)
-            raise LockLost
-        return result
-
-    monkeypatch.setattr(part, method, dies)
+    killed = dying(monkeypatch, part, method, when, lambda first, *_: first)
     async with wired_workers(2, bounded(1)) as [worker, _]:
         assert set(kinds(await answers(worker, await park(worker, *towns(4))))) <= {"llm", "exact"}
         await nothing_left(worker)

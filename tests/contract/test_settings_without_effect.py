@@ -6,7 +6,6 @@ from structlog.testing import capture_logs
 from askonce_worker.check.findings import findings
 from askonce_worker.setting_needs import without_effect
 from askonce_worker.settings import Settings
-from support.asking import settings_for
 from support.wired import wired_workers
 
 BUDGET, RATE, MODEL, GATE, QDRANT = ("ERROR_BUDGET", "AUDIT_RATE", "JUDGE_MODEL", "JUDGE_GATE", "QDRANT_URL")
@@ -37,8 +36,8 @@ def test_which_have_no_effect_and_what_they_need(given, idle, needed):
     assert (f"ASKONCE_{needed}" in reason) if idle else said is None
 
 
-async def test_the_worker_and_its_check_say_so(valkey_url, llm_server, prefix):
-    settings = settings_for(valkey_url, None, llm_server, prefix) | {f"ASKONCE_{BUDGET}": "0.01"}
+async def test_the_worker_and_its_check_say_so(settings):
+    settings |= {f"ASKONCE_{BUDGET}": "0.01"}
     del settings["ASKONCE_QDRANT_URL"]
     with capture_logs() as logs:
         async with wired_workers(1, settings):

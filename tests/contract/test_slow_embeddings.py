@@ -4,16 +4,11 @@ import asyncio
 
 import pytest
 
-from support.asking import calls, collected, paraphrases, settings_for
+from support.asking import calls, collected, paraphrases
 from support.counting import counters
 from support.wired import wired_workers
 
 TOPICS = [f"What has the tower of {name}? [g{name}]" for name in ("Ulm", "Pisa", "Paris", "London", "Berlin", "Rome")]
-
-
-@pytest.fixture
-def settings(valkey_url, embedded_qdrant_url, llm_server, prefix):
-    return settings_for(valkey_url, embedded_qdrant_url, llm_server, prefix) | {"ASKONCE_LEASE": "10"}
 
 
 async def asked(worker, texts, lane):

@@ -12,7 +12,6 @@ from askonce import Question, QuestionFailed
 from askonce.contract.chunk import pack, unpack
 from askonce.contract.trace_context import current_trace
 from askonce_worker.answering.stages import unobserved
-from support.asking import settings_for
 from support.spans import recorded
 from support.wired import MODEL, wired_workers
 
@@ -22,8 +21,7 @@ SECRETS = {"OPENAI_API_KEY": "sk-secret-of-the-llm", "ASKONCE_EMBEDDING_API_KEY"
 
 
 @pytest.fixture
-def settings(valkey_url, embedded_qdrant_url, llm_server, prefix):
-    settings = settings_for(valkey_url, embedded_qdrant_url, llm_server, prefix)
+def settings(settings, llm_server):
     return {**settings, "ASKONCE_EMBEDDING_BASE_URL": llm_server.base_url, **SECRETS}
 
 

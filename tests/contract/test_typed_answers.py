@@ -17,7 +17,6 @@ from askonce_worker.queue.leased_job import leased_job
 from askonce_worker.schemas.schemas import Schemas
 from askonce_worker.schemas.validator import AnswerValidator
 from askonce_worker.schemas.validator_process import PROGRAM
-from support.asking import settings_for
 from support.counting import counters
 from support.inflight import alive
 from support.parking import answers, nothing_left, taking
@@ -33,11 +32,6 @@ SCHEMA = {
 FORMAT = {"type": "json_schema", "json_schema": {"name": "answer", "schema": SCHEMA, "strict": True}}
 GOOD = '{"label": "refund", "sure": 0.9}'
 BAD = '{"label": "perhaps", "sure": 0.9}'
-
-
-@pytest.fixture
-def settings(valkey_url, embedded_qdrant_url, llm_server, prefix):
-    return settings_for(valkey_url, embedded_qdrant_url, llm_server, prefix)
 
 
 @pytest.fixture

@@ -13,7 +13,6 @@ from askonce.contract.keys import Keys
 from askonce.session.wrong_hits import WrongHits, pair_report
 from askonce.store.connection import Store
 from askonce.testing import FakeClient
-from support.asking import patient_settings
 from support.official_qdrant import official_client
 from support.wired import MODEL, wired_workers
 from support.worker_process import until
@@ -21,11 +20,6 @@ from support.worker_process import until
 FIRST = "How tall is the red tower? [g1]"
 OTHER = "What height has the red tower? [g1]"
 THIRD = "What is the red tower's height? [g1]"
-
-
-@pytest.fixture
-def settings(valkey_url, embedded_qdrant_url, llm_server, prefix):
-    return patient_settings(valkey_url, embedded_qdrant_url, llm_server, prefix)
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from askonce.tasks import stop
 from askonce_worker.parked import batches, tending
 from askonce_worker.parked.pauses import Pauses
 from askonce_worker.parked.sending import Sending
+from askonce_worker.parked.store import LockLost
 from support.asking import collected, settings_for
 from support.worker_process import until
 
@@ -36,6 +37,26 @@ def batch_worker(hurried, valkey_url, embedded_qdrant_url, llm_server, prefix):
         "ASKONCE_BATCH_MARGIN": "2",
         "ASKONCE_LEASE": "10",
     }
+
+
+def dying(monkeypatch, part, method, when, is_it=lambda *_: True):
+    """The first call of `part.method` of which `is_it` is true costs its worker the lock, before it or after it, as if
+    it had died. Returns the arguments of that call, once it was made."""
+    real, killed = getattr(part, method), []
+
+    async def dies(self, *arguments, **options):
+        now = not killed and is_it(*arguments)
+        if now:
+            killed.append(arguments)
+        if now and when == "before":
+            raise LockLost
+        result = await real(self, *arguments, **options)
+        if now:
+            raise LockLost
+        return result
+
+    monkeypatch.setattr(part, method, dies)
+    return killed
 
 
 async def park(worker, *questions, **options):

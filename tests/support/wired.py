@@ -5,6 +5,7 @@ import contextlib
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
+import pytest
 from redis.asyncio import Redis
 
 from askonce.answer import Answer
@@ -17,9 +18,17 @@ from askonce_worker.redis.clock import RedisClock
 from askonce_worker.settings import Settings
 from askonce_worker.wiring import assemble
 from askonce_worker.wiring.background import running
+from support.asking import patient_settings
+from support.llm_server import LLMServer
 from support.worker_process import until
 
 MODEL = "test-model"
+
+
+@pytest.fixture
+def settings(valkey_url: str, embedded_qdrant_url: str, llm_server: LLMServer, prefix: str) -> dict[str, str]:
+    """Of a worker with all of its servers, and a lease that does not lapse on a busy machine."""
+    return patient_settings(valkey_url, embedded_qdrant_url, llm_server, prefix)
 
 
 class Wired:
