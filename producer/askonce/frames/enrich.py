@@ -77,10 +77,12 @@ async def aenrich(
     progress: bool = True,
     **options: Unpack[EnrichOptions],
 ) -> F:
-    """Does what `enrich` does, on the running event loop, without blocking it: takes, returns and raises the same.
+    """Does what `enrich` does on the running event loop, which it shares with other tasks: takes, returns and raises
+    the same.
 
     A client that is given stays open. Cancelling the call ends the wait. Submitted questions continue, and their
     answers are in the cache the next time. The frame is opened and widened in another thread.
+    While cached answers are read, other tasks wait for up to 0.2 s at a time, less with fewer rows `in_flight`.
     """
     how = How(schema, compared, in_flight, timeout, progress)
     work = await asyncio.to_thread(Enriching, frame, prompt, how, client, options)
