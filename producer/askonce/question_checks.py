@@ -92,7 +92,7 @@ def check_params(params: Any, endpoint: str = "chat") -> None:
     require(isinstance(params, Mapping) and all(isinstance(key, str) for key in params), "params must be an object")
     require(not params.get("stream"), "stream is not supported: answers are returned whole")
     own = FIELDS[endpoint]
-    require(not any(name in params for name in own), f"{' and '.join(own)} are no parameters")
+    require(not any(name in params for name in own), f"{' and '.join(own)} are not parameters")
 
 
 def check_items(history: Any, messages: Any, endpoint: str) -> None:

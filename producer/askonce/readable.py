@@ -48,7 +48,7 @@ def text_of(record: dict[str, Any], name: str) -> str:
     """A field that is text. Raises ValueError."""
     value = record.get(name)
     if not isinstance(value, str):
-        raise ValueError(f"{name} is no text")
+        raise ValueError(f"{name} is not text")
     return value
 
 
@@ -56,7 +56,7 @@ def time_of(record: dict[str, Any], name: str) -> int:
     """A field that is a time, Unix seconds, milliseconds or microseconds. Raises ValueError."""
     value = record.get(name)
     if type(value) is not int or not 0 <= value < 2**53:
-        raise ValueError(f"{name} is no time")
+        raise ValueError(f"{name} is not a time")
     return value
 
 

@@ -53,13 +53,13 @@ def tidied(value: Any) -> Any:
 def url(name: str, value: Any) -> str:
     """Its error does not repeat it: there may be a password in it."""
     if not isinstance(value, str) or not value or not value.isprintable():
-        raise ValueError(f"{name} is no printable text")
+        raise ValueError(f"{name} is not printable text")
     return value
 
 
 def printable(name: str, value: Any) -> str:
     if not isinstance(value, str) or not value or not value.isprintable():
-        raise ValueError(f"{name}: {value!r} is no printable text")
+        raise ValueError(f"{name}: {value!r} is not printable text")
     return value
 
 

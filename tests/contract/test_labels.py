@@ -119,7 +119,7 @@ async def test_a_match_that_waits_takes_part_once_a_person_has_judged_it(verdict
     assert seen == {**served, "unchecked": -1, "served_wrong": 1, "unknown": -20}
     assert ledger == {**RIGHT, **WRONG, "4:judged:7": 20.0}
     assert agreement == {}
-    with pytest.raises(LookupError, match="waits"):
+    with pytest.raises(LookupError, match="is waiting for a verdict"):
         await verdicts.judge_waiting(WAITING.id, right=False)
     assert await verdicts.judge(Match(WAITING.asked, WAITING.entry, "q", "m"), right=False) is False
 
@@ -162,7 +162,7 @@ async def test_the_commands_note_and_export_verdicts(command, known, redis, keys
     assert (row["id"], row["same"], row["namespace"]) == (WAITING.id, None, "shop")
     assert await command("right", "--match", WAITING.id, "--not") == (0, f"{WAITING.id} reported\n", "")
     code, _, err = await command("right", "--match", WAITING.id)
-    assert (code, err) == (1, f"askonce: no match {WAITING.id} waits for a verdict\n")
+    assert (code, err) == (1, f"askonce: no match {WAITING.id} is waiting for a verdict\n")
     assert await command("right", "--texts", "red tower", "tower in red") == (0, "reported\n", "")
     assert await command("right", "--texts", "red tower", "tower in red") == (0, "was reported before\n", "")
     assert await command("wrong", "--texts", "red tower", "road tower") == (0, "reported\n", "")

@@ -115,7 +115,7 @@ async def test_who_finds_the_rest_held_waits_for_it(make, monkeypatch):
 async def test_nobody_waits_longer_than_his_deadline(make, redis, prefix):
     one, other = await make(nano=15_000), await make(nano=15_000)
     async with one.call(QUESTION, 4, 60, LATER) as aside:
-        with pytest.raises(LLMError, match="calls under way held what is left of the budget of shop") as raised:
+        with pytest.raises(LLMError, match="calls in flight held the remainder of the budget of shop") as raised:
             await other.reserve("shop", 10_000, 60, asyncio.get_running_loop().time() + 0.3)
         aside.cost = 5_000
     assert (raised.value.kind, raised.value.final) == ("budget", False)

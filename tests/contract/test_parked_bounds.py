@@ -18,7 +18,7 @@ async def test_batches_leave_some_of_a_budget_to_those_who_ask_at_once(bounded, 
         assert await money(worker) == (0, pytest.approx(9 * MAY))
         [answer] = await worker.ask(Question("Quick?", params={"max_tokens": 100}))
         assert answer.source == "llm"
-        with pytest.raises(QuestionFailed, match="budget: batches hold what is left of the budget of default"):
+        with pytest.raises(QuestionFailed, match="budget: batches hold the remainder of the budget of default"):
             await worker.ask(Question("And then?", params={"max_tokens": 100}))
 
 

@@ -62,7 +62,7 @@ def test_a_wish_that_no_batch_has_is_refused_by_name(name):
         ("cache", "", "one of use, refresh, bypass"),
         ("ttl", "-1", "above 0"),
         ("ttl", "nan", "above 0"),
-        ("ttl", "", "is no number"),
+        ("ttl", "", "is not a number"),
         ("threshold", "2", r"\(0, 1\]"),
         ("namespace", "", "1 to 64"),
         ("namespace", "a b", "1 to 64"),

@@ -56,7 +56,7 @@ def test_certificates_may_be_left_unchecked_however_that_is_spelled(written):
         ("redis://h/abc", "the database of the Redis URL"),
         ("rediss://h/1/2", "the database of the Redis URL"),
         ("redis://h/0?pool_size=3", "unknown option 'pool_size'"),
-        ("redis://h/0?decode_responses=true", "'decode_responses' must be left out"),
+        ("redis://h/0?decode_responses=true", "'decode_responses' must be omitted"),
         ("redis://h/0?protocol=4", "'protocol' must be 2 or 3"),
         ("redis://h/0?max_connections=1", "'max_connections' must be a whole number, at least 4"),
         ("redis://h/0?socket_timeout=soon", "'socket_timeout' must be a number of seconds"),

@@ -17,7 +17,7 @@ def without_effect(settings: Settings) -> tuple[str, str] | None:
     if settings.qdrant_url is None:
         needs = f"{PREFIX}QDRANT_URL: without it nothing is matched by similarity"
     elif not is_audited(settings):
-        needs = f"{PREFIX}ERROR_BUDGET or {PREFIX}AUDIT_RATE: without one no match is looked at"
+        needs = f"{PREFIX}ERROR_BUDGET or {PREFIX}AUDIT_RATE: without one no match is checked"
     elif settings.judge_gate and not is_gated(settings):
         names, needs = ["judge_gate"], f"{PREFIX}ERROR_BUDGET and {PREFIX}JUDGE_MODEL"
     else:

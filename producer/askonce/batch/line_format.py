@@ -128,9 +128,9 @@ def _custom_id(record: Mapping[str, Any], number: int, *, required: bool) -> str
         return f"line-{number}"
     given = record[name]
     if isinstance(given, int | float) and not isinstance(given, bool):
-        raise InvalidQuestion(f'{name} is the number {given}: write it as a text, "{given}"')
+        raise InvalidQuestion(f'{name} is the number {given}: write it as a string, "{given}"')
     if not isinstance(given, str) or not given:
-        raise InvalidQuestion(f"{name} is not a text")
+        raise InvalidQuestion(f"{name} must be a non-empty string")
     return given
 
 
@@ -140,7 +140,7 @@ def _request(record: Mapping[str, Any], form: Form) -> Question:
     url = record.get("url")
     endpoint = URLS.get(url) if isinstance(url, str) else None
     if endpoint is None:
-        raise InvalidQuestion(f"url is none of {', '.join(URLS)}")
+        raise InvalidQuestion(f"url must be one of {', '.join(URLS)}")
     if not isinstance(record.get("body"), dict):
         raise InvalidQuestion("body is not an object")
     schema = _schema(form, record["body"], endpoint)

@@ -44,7 +44,7 @@ class CommandParser(argparse.ArgumentParser):
         found = CHOICES.search(message)
         if found is not None:
             words = [word.strip("' ") for word in found[2].split(",")]
-            message = f"{message[: found.start()]}{found[1]!r} is none of {', '.join(words)}{meant(found[1], words)}"
+            message = f"{message[: found.start()]}{found[1]!r} is not one of {', '.join(words)}{meant(found[1], words)}"
         self.exit(2, f"{self.prog}: {message} (see `{self.prog} --help`)\n")
 
     def refuse(self, words: Sequence[str], args: argparse.Namespace) -> NoReturn:

@@ -215,21 +215,21 @@ def _decode(data: bytes) -> dict[str, Any]:
 def _number(record: dict[str, Any], name: str) -> float:
     value: Any = record.get(name)
     if type(value) not in {int, float} or not isfinite(value):
-        raise ValueError(f"{name} is no number")
+        raise ValueError(f"{name} is not a number")
     return float(value)
 
 
 def _verdict(record: dict[str, Any], name: str) -> bool | None:
     value = record.get(name)
     if value is not None and not isinstance(value, bool):
-        raise ValueError(f"{name} is no verdict")
+        raise ValueError(f"{name} is not a verdict")
     return value
 
 
 def _one_of(names: Any, record: dict[str, Any], name: str) -> Any:
     value = record.get(name)
     if value not in get_args(names):
-        raise ValueError(f"{name} is none of those known")
+        raise ValueError(f"{name} is unknown")
     return value
 
 

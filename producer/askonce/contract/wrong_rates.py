@@ -167,5 +167,5 @@ def _optional(record: Mapping[str, Any], name: str) -> float | None:
 def _number(record: Mapping[str, Any], name: str) -> float:
     value = record.get(name)
     if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
-        raise ValueError(f"{name} is no number")
+        raise ValueError(f"{name} is not a number")
     return float(value)

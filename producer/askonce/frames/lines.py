@@ -54,7 +54,7 @@ def prompt_for(frame: Frame, given: str, compared: str | None) -> Prompt:
             raise ValueError(f"the frame has two columns {name}: rename one")
     if compared is not None:
         if prompt.parts[1::2].count(compared) != 1:
-            raise ValueError(f"compared: {{{compared}}} has to stand in the prompt, and once")
+            raise ValueError(f"compared: {{{compared}}} must occur in the prompt exactly once")
         return replace(prompt, compared=compared)
     cells = sampled(rows_of(frame, prompt.columns), prompt)[1] if len(prompt.columns) > 1 else []
     return with_compared(prompt, cells)[0]

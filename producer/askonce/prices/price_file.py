@@ -80,4 +80,4 @@ def _check(name: str, price: Price) -> None:
         raise ValueError(f"the price of {name} has input, output and perhaps cached_input")
     for value in (price[kind] for kind in KINDS & price.keys()):
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
-            raise ValueError(f"the price of {name}: {value!r} is no price")
+            raise ValueError(f"the price of {name}: {value!r} is not a price")

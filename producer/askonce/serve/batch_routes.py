@@ -110,7 +110,7 @@ def _text(body: Mapping[str, Any], name: str) -> str:
     if body.get(name) is None:
         raise Refused(400, f"Missing required parameter: '{name}'.", code="missing_required_parameter", param=name)
     if not isinstance(body[name], str):
-        raise Refused(400, f"{name} is a text", code="invalid_type", param=name)
+        raise Refused(400, f"{name} must be a string", code="invalid_type", param=name)
     return str(body[name])
 
 
@@ -146,7 +146,7 @@ def wishes_of(body: Mapping[str, Any], headers: Mapping[str, str]) -> Wishes:
     for name in headers:
         if name.startswith(HEADER) and name.removeprefix(HEADER) not in TAKEN:
             taken = ", ".join(HEADER + each for each in TAKEN)
-            raise Refused(400, f"a batch takes no {name}: it takes {taken}", param=name)
+            raise Refused(400, f"a batch does not accept {name}: it accepts {taken}", param=name)
     given = body.get(BODY) or {}
     if not isinstance(given, Mapping):
         raise Refused(400, f"{BODY} must be an object", param=BODY)

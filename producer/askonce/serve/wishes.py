@@ -93,7 +93,7 @@ def _header(name: str, value: str) -> str | float:
     try:
         return float(value)
     except ValueError:
-        raise Refused(400, f"{HEADER}{name}: {value!r} is no number", param=HEADER + name) from None
+        raise Refused(400, f"{HEADER}{name}: {value!r} is not a number", param=HEADER + name) from None
 
 
 def _taken_out(template: str, question: Question) -> Question:

@@ -65,7 +65,7 @@ def checked_body(
 ) -> Mapping[str, Any]:
     """The reply as it may be kept: made of a text, or a provider's own. Raises InvalidQuestion."""
     if not isinstance(usage, Mapping | None):
-        raise InvalidQuestion("usage is no object")
+        raise InvalidQuestion("usage must be an object")
     if isinstance(answer, str):
         answer = reply_around(answer, question, usage)
     try:

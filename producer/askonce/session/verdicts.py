@@ -89,7 +89,7 @@ class Verdicts:
         [raw] = await self._store.pipeline([("HGET", self._keys.waiting, pair)])
         label = _read(raw)
         if label is None:
-            raise LookupError(f"no match {pair} waits for a verdict")
+            raise LookupError(f"no match {pair} is waiting for a verdict")
         return await self._settle(label, "", waits=True, right=right) == 1
 
     async def labels(self) -> AsyncIterator[Label]:

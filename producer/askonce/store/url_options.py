@@ -28,7 +28,7 @@ def read_options(pairs: Iterable[tuple[str, str]], *, tls: bool) -> dict[str, An
         except ValueError as error:
             raise ValueError(f"the Redis URL's option {name!r} {error}") from None
     if options.pop("decode_responses", False):
-        raise ValueError("the Redis URL's option 'decode_responses' must be left out: replies are read as bytes")
+        raise ValueError("the Redis URL's option 'decode_responses' must be omitted: replies are read as bytes")
     return options
 
 

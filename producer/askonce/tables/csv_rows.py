@@ -12,7 +12,7 @@ from askonce.tables.row import Row
 SEPARATORS = ",;\t"
 MOST_LINES = 20_000
 """Of one row."""
-EMPTY = "there is no first row, which names the columns"
+EMPTY = "the first row, with the column names, is missing"
 Check = Callable[[list[str]], None]
 """Raises ValueError for column names that will not do."""
 

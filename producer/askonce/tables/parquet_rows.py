@@ -23,7 +23,7 @@ class ParquetRows:
         try:
             self._file = parquet.ParquetFile(path)
         except (OSError, ArrowException) as error:
-            reason = error.strerror if isinstance(error, OSError) and error.strerror else "it is no Parquet file"
+            reason = error.strerror if isinstance(error, OSError) and error.strerror else "it is not a Parquet file"
             raise ValueError(f"{path}: {reason}") from error
 
     @property

@@ -68,7 +68,7 @@ class JudgeCalls:
         text = Answer(None, "answered", body=completion.body).text or ""
         verdicts = read_verdicts(text, count, letters)
         if verdicts is None:
-            raise JudgeFailed(f"{len(text)} characters that are no verdicts on {count} pairs")
+            raise JudgeFailed(f"{len(text)} characters that are not verdicts on {count} pairs")
         return Said(verdicts, cost)
 
     async def _settle(self, figures: Mapping[str, float], change: float, day: int) -> None:

@@ -47,7 +47,7 @@ async def _state(redis: Redis, keys: Keys, collection: str) -> str:
     filling = await Progress(redis, keys).load(name_of(collection), Filling)
     if filling.filled:
         return "filled"
-    return f"being filled: {filling.missing} of {filling.checked} entries looked at had no vector"
+    return f"being filled: {filling.missing} of {filling.checked} entries checked had no vector"
 
 
 async def service(settings: Settings, redis: Redis) -> Finding:

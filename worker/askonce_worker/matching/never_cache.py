@@ -36,5 +36,5 @@ def never_cached(setting: str) -> re.Pattern[str] | None:
         try:
             re.compile(expression)
         except re.error as error:
-            raise ValueError(f"{expression!r} is no regular expression: {error}") from error
+            raise ValueError(f"{expression!r} is not a regular expression: {error}") from error
     return re.compile("|".join(f"(?:{expression})" for expression in chosen), re.IGNORECASE)

@@ -61,7 +61,7 @@ def read_profiles(directory: Traversable) -> Iterator[Profile]:
             try:
                 yield _profile(orjson.loads(file.read_bytes()))
             except (ValueError, KeyError, TypeError, OSError) as error:
-                raise ValueError(f"{file.name} is no profile of an embedding model") from error
+                raise ValueError(f"{file.name} is not a profile of an embedding model") from error
 
 
 def _profile(record: dict[str, object]) -> Profile:

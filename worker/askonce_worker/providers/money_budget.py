@@ -140,7 +140,7 @@ class MoneyBudget:
             self._undo(aside)
             if not waiting.expired():
                 raise
-            words = f"calls under way held what is left of the budget of {namespace} until the question's deadline"
+            words = f"calls in flight held the remainder of the budget of {namespace} until the question's deadline"
             raise LLMError("budget", words, final=False) from error
 
     async def _is_taken(self, aside: Aside, seconds: float, *, patient: bool = True) -> bool:
@@ -156,7 +156,7 @@ class MoneyBudget:
         if verdict == b"over":
             raise self.refusal(namespace, int(spent), aside.nano)
         if verdict == b"batches" and not patient:
-            words = f"batches hold what is left of the budget of {namespace} for this {limit.period}"
+            words = f"batches hold the remainder of the budget of {namespace} for this {limit.period}"
             raise LLMError("budget", words, final=True)
         return bool(verdict == b"taken")
 

@@ -37,7 +37,7 @@ def line_of(row: Row, prompt: Prompt, id_column: str | None = None) -> RawLine:
             line["id"] = cell_text(row.fields.get(id_column)) or None
         return RawLine(row.number, dumps(line))
     except UnicodeEncodeError:
-        return RawLine(row.number, None, "a cell holds half of a surrogate pair, which is no text")
+        return RawLine(row.number, None, "a cell contains half of a surrogate pair, which is not valid text")
     except ValueError as error:
         return RawLine(row.number, None, str(error))
 

@@ -111,7 +111,7 @@ def with_compared(prompt: Prompt, sample: Sequence[Sequence[str]]) -> tuple[Prom
         equal = f"; {_listed(others)} must be equal (few values)" if others else ""
         return replace(prompt, compared=free[0]), f"{{{free[0]}}} is matched by similarity{equal}"
     if len(free) == 1:
-        return prompt, f"matched exactly only: {{{free[0]}}} stands in the prompt twice"
+        return prompt, f"matched exactly only: {{{free[0]}}} occurs in the prompt twice"
     why = f"{_listed(free)} vary, and one column alone can be compared" if free else "all columns have few values"
     return prompt, f"matched exactly only: {why}"
 
