@@ -9,16 +9,7 @@ from askonce_worker.parked.settling import Settling
 from askonce_worker.parked.sorting import Sorting
 from askonce_worker.parked.store import ParkedStore
 from support.counting import counters
-from support.parking import (
-    answers,
-    distinct,
-    dying,
-    nothing_left,
-    park,
-    running,
-    seen,
-    taking,
-)
+from support.parking import answers, distinct, dying, nothing_left, paid_once, park, running, seen, taking
 from support.wired import wired_workers
 
 
@@ -63,8 +54,7 @@ async def test_what_expires_goes_on_in_the_next_batch(batch_worker, llm_server):
         await llm_server.control(batches={"seconds": 0.0})
         found = await answers(worker, ids)
     assert {answer.source for answer in found} == {"llm"}
-    batches, calls = await seen(llm_server)
-    assert (calls, batches["billed"], set(batches["texts"].values())) == (0, 10, {1})
+    batches = await paid_once(llm_server, 10)
     assert [each["status"] for each in batches["batches"]] == ["expired", "completed"]
 
 
@@ -102,8 +92,7 @@ async def test_an_upload_that_is_refused_is_split_too(batch_worker, llm_server):
     async with wired_workers(1, batch_worker) as [worker]:
         found = await answers(worker, await park(worker, *distinct(8)))
     assert {answer.source for answer in found} == {"llm"}
-    batches, calls = await seen(llm_server)
-    assert (calls, batches["billed"], set(batches["texts"].values())) == (0, 8, {1})
+    await paid_once(llm_server, 8)
 
 
 async def test_a_limit_of_enqueued_tokens_means_smaller_and_later(batch_worker, llm_server):
@@ -111,8 +100,7 @@ async def test_a_limit_of_enqueued_tokens_means_smaller_and_later(batch_worker, 
     async with wired_workers(1, batch_worker) as [worker]:
         found = await answers(worker, await park(worker, *distinct(12)))
     assert {answer.source for answer in found} == {"llm"}
-    batches, calls = await seen(llm_server)
-    assert (calls, batches["billed"], set(batches["texts"].values())) == (0, 12, {1})
+    batches = await paid_once(llm_server, 12)
     assert max(each["lines"] for each in batches["batches"] if each["status"] == "completed") <= 5
 
 
@@ -130,8 +118,7 @@ async def test_a_provider_that_fails_at_every_step(batch_worker, llm_server, fau
         found = await answers(worker, await park(worker, *distinct(10)))
         assert {answer.source for answer in found} == {"llm"}
         await nothing_left(worker)
-    batches, calls = await seen(llm_server)
-    assert (calls, batches["billed"], set(batches["texts"].values())) == (0, 10, {1})
+    await paid_once(llm_server, 10)
 
 
 @pytest.mark.parametrize(("steps", "status"), [(["upload"], 404), (["create", "list"], 405)])
@@ -175,8 +162,7 @@ async def test_a_worker_that_dies_anywhere_is_gone_on_from(monkeypatch, batch_wo
         await nothing_left(one)
         assert killed
         total = await counters(one.redis, one.keys)
-    batches, calls = await seen(llm_server)
-    assert (calls, batches["billed"], set(batches["texts"].values())) == (0, 6, {1})
+    batches = await paid_once(llm_server, 6)
     assert len([each for each in batches["batches"] if each["status"] == "completed"]) >= 1
     counted = sum(int(count) for name, count in total.items() if name.startswith(b"calls"))
     assert counted == 6, "each is counted once"
@@ -204,8 +190,7 @@ async def test_a_question_that_cannot_be_sorted_or_written_holds_up_no_other(mon
         await nothing_left(worker)
     assert [answer.status for answer in found] == ["answered", "answered", "failed", "answered", "answered"]
     assert found[2].error.kind == "invalid_response"
-    batches, calls = await seen(llm_server)
-    assert (calls, batches["billed"], set(batches["texts"].values())) == (1, 4, {1})
+    await paid_once(llm_server, 4, calls=1)
 
 
 async def test_while_qdrant_is_away_sorting_waits_and_then_goes_on_without(
@@ -229,8 +214,7 @@ async def test_a_file_that_would_be_too_large_is_several(monkeypatch, batch_work
         found = await answers(worker, ids)
         await nothing_left(worker)
     assert {answer.source for answer in found} == {"llm"}
-    batches, calls = await seen(llm_server)
-    assert (calls, batches["billed"], set(batches["texts"].values())) == (0, 31, {1})
+    batches = await paid_once(llm_server, 31)
     assert len(batches["batches"]) >= 4
 
 

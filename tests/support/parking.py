@@ -143,3 +143,10 @@ async def seen(llm_server):
     """What the provider's batches have seen, and the calls beside them."""
     stats = await llm_server.stats()
     return stats["batches"], stats["chat"]["calls"]
+
+
+async def paid_once(llm_server, count, *, calls=0):
+    """So many lines are billed, no text twice, and so many calls beside them. Returns what the batches have seen."""
+    batches, beside = await seen(llm_server)
+    assert (beside, batches["billed"], set(batches["texts"].values())) == (calls, count, {1})
+    return batches
