@@ -66,7 +66,7 @@ def test_parquet_is_read_by_its_row_groups(tmp_path):
         ("t.csv", b"\n  \n", "the first row, with the column names, is missing"),
         ("t.csv", "id,Grüße\n1,a\n".encode("latin-1"), "line 1 should name the columns, and is not UTF-8"),
         ("t.csv", b'{"id":1,"text":"a"}\n' * 2, "line 1 should name the columns, and is not CSV"),
-        ("t.csv", b"id,text\r1,a\r2,b\r", "line 1 should name the columns, and is not CSV"),
+        ("t.csv", b"id,text\r1,a\r2,b\r", "line 1 should name the columns, and is not CSV: there is a carriage return"),
         ("t.csv", b'"id,text\n1,a\n', "a quotation mark is not closed"),
     ],
     ids=["none", "parquet", "utf-16", "gzip", "zip", "magic", "empty", "blank", "latin-1", "json", "mac", "quote"],

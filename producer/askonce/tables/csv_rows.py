@@ -12,6 +12,7 @@ from askonce.tables.row import Row
 SEPARATORS = ",;\t"
 MOST_LINES = 20_000
 """Of one row."""
+CARRIAGE_RETURN = "there is a carriage return outside of quotation marks, with no line feed after it"
 EMPTY = "the first row, with the column names, is missing"
 Check = Callable[[list[str]], None]
 """Raises ValueError for column names that will not do."""
@@ -80,9 +81,10 @@ class CsvRows:
             cells = self._cells("\n".join(self._held))
         except csv.Error as error:
             if "unexpected end" not in str(error):
-                self._refuse_first_row(f"not CSV: {error}")
+                reason = f"not CSV: {CARRIAGE_RETURN if 'new-line' in str(error) else error}"
+                self._refuse_first_row(reason)
                 self._held, self._size = [], 0
-                yield Row(begins, None, f"not CSV: {error}")
+                yield Row(begins, None, reason)
             elif self._size > MAX_LINE or len(self._held) > MOST_LINES:
                 raise ValueError(f"line {begins}: a quotation mark is not closed") from error
             return
