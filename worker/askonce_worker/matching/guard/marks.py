@@ -29,8 +29,10 @@ _SIGN = re.compile(
     rf"(?:({_PROSE})|([^\w\s]|\b_|_\b|[²³¹\u2070-\u209c{_OVERLAYS}]))",
     re.MULTILINE,
 )
-_DECORATION = re.compile(r"\A(?:[*•·–-] +|> *)(?=[^\n]*\Z)|(?<=[?？]) ?[🙂😊😀😃😄😁🤗🙏*]+\s*\Z")
-"""A bullet before a single line; a smiley or asterisk after a question."""
+_DECORATION = re.compile(
+    r"\A(?:[*•·–-] +|> *)(?=[^\n]*\Z)|(?<=[?？]) ?[🙂😊😀😃😄😁🤗🙏*]+\s*\Z|\s[:;]-?[()](?=\s.*[?？])"
+)
+"""A bullet before a single line; a smiley or asterisk after a question; an emoticon before one."""
 _BULLETS = frozenset("*•·–->")
 _LETTERLIKE = re.compile(rf"[_²³¹\u2070-\u209c{_OVERLAYS}]")
 _USUAL = re.compile(r"[\w\s]*+(?:(?:['’.,\-](?=\w)|[.,?!]++(?=\s|$))[\w\s]*+)*+")
@@ -72,7 +74,7 @@ def marks(text: str) -> tuple[Mark, ...]:
     """The symbols of a text as written, without the punctuation of prose."""
     if _USUAL.fullmatch(text) is not None and _LETTERLIKE.search(text) is None:
         return ()
-    if text[:1] in _BULLETS or text[-1:] == "*" or not text.isascii():
+    if text[:1] in _BULLETS or text[-1:] == "*" or ":(" in text or ":)" in text or not text.isascii():
         text = _DECORATION.sub("", text)
     signs = [found for found in _SIGN.finditer(text) if found[2] and not _is_silent(found[2])]
     ends = (0, *(sign.end() for sign in signs))

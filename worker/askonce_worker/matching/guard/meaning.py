@@ -61,6 +61,8 @@ def polarity_differs(a: Features, b: Features) -> bool:
         return unsure_language.one_denies(a, b) or _one_falls_short(a, b)
     if stand_apart(a.opposites, b.opposites) or _not_yet(a, b):
         return False
+    if not _is_foreign(a, b) and _affixes_oppose(a, b):
+        return False  # 'unable', 'not able'
     if a.vocabulary is not b.vocabulary:
         return True  # one of the two languages is a wrong guess, and no word looks like its counterpart
     return rewording(a, b) <= (MOST if _is_foreign(a, b) else LITTLE)
@@ -97,12 +99,13 @@ def _not_yet(a: Features, b: Features) -> bool:
 
 def opposites(a: Features, b: Features) -> bool:
     """One text has one side of an opposition alone, the other the other: install, uninstall."""
+    one_is_firm = (a.polarity is Polarity.FIRM) != (b.polarity is Polarity.FIRM)
     if stand_apart(a.opposites, b.opposites):
         return (
-            (a.polarity is Polarity.FIRM) == (b.polarity is Polarity.FIRM)
-            and not _one_undoes(a, b)
-            and (_is_foreign(a, b) or rewording(a, b) <= MUCH)
+            not one_is_firm and not _one_undoes(a, b) and (_is_foreign(a, b) or rewording(a, b) <= MUCH)
         )  # 'wrong', 'not right'
+    if one_is_firm and not _is_foreign(a, b):
+        return False  # 'dissatisfied', 'not satisfied'
     words_a, words_b = a.counts.keys() - b.counts.keys(), b.counts.keys() - a.counts.keys()
     if _undo(words_a, words_b) or _undo(words_b, words_a) or _goes_out(a, b) or _goes_out(b, a):
         return True

@@ -56,6 +56,8 @@ def _name(chunk: str) -> str:
     return chunk if chunk[0] in "-\\" and len(name) <= SHORT else name
 
 
+_SENTENCES = re.compile(r"[a-z]{2,}\.[A-Z][a-z]*")
+"""The end of one and the beginning of the next without a blank: bad.This."""
 _PLURAL = re.compile(r"[a-z]+[A-Z][a-z]+[^s]s")
 """The plural of a camel-case name: iPhones."""
 SHORT = 3
@@ -71,7 +73,7 @@ def _is_plain(chunk: str) -> bool:
 
 
 def _is_identifier(chunk: str) -> bool:
-    if chunk.isalpha() and chunk[1:].islower():
+    if (chunk.isalpha() and chunk[1:].islower()) or _SENTENCES.fullmatch(chunk):
         return False
     if len(chunk) > 300 or "://" in chunk or "\\" in chunk:
         return True

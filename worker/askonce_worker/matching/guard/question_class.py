@@ -3,7 +3,8 @@
 import re
 
 _ENGLISH = re.compile(
-    r"\b(?:(why(?! ?\?| not)|how come)|(where)|(when(?= (?:do|does|did|is|are|was|were|will|should|can))|what time"
+    r"\b(?:(why(?! ?\?| not)|how come|how (?:could|did|can) (?:this|that|it) happen)"
+    r"|(where)|(when(?= (?:do|does|did|is|are|was|were|will|should|can))|what time"
     r"|what (?:date|day|year))|(who|whom|whose)|(how (?:many|much))"
     r"|(how (?:do|can|to|should|could|would|i|you|one|we)|(?:best|easiest|fastest) ways?)|(^should (?:i|we)))\b"
 )
