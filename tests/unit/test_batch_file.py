@@ -300,7 +300,7 @@ MALFORMED = {
     "a field unlike any": ({"question": "Why?", "zzz": 0}, "unknown field zzz"),
     "a parameter beside the question": (
         {"question": "Why?", "top_p": 1},
-        'top_p belongs into params: {"params": {"top_p',
+        'top_p belongs in params: {"params": {"top_p',
     ),
     "nothing": ({}, "neither question, prompt, messages nor a whole request (it is empty)"),
     "no question": ({"model": "m", "question": None}, "neither question, prompt, messages nor a whole request (it has"),

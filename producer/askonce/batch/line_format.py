@@ -182,7 +182,7 @@ def _without_content(given: Mapping[str, Any]) -> str:
 
 def _unknown(name: str) -> str:
     if name in PARAMS:
-        return f'{name} belongs into params: {{"params": {{"{name}": …}}}}'
+        return f'{name} belongs in params: {{"params": {{"{name}": …}}}}'
     nearest = difflib.get_close_matches(name, [*SHORT_FIELDS, *PARAMS, *CONTENT_FIELDS, *ID_FIELDS], 1)
     if not nearest:
         return f"unknown field {name}"
@@ -214,7 +214,7 @@ def _refuse_misspelt(given: Mapping[str, Any]) -> None:
     known = [*SHORT_FIELDS, *PARAMS, *ID_FIELDS]
     for name in sorted(given.keys() - SHORT_FIELDS - PARAMS - FURTHER_PARAMS):
         if nearest := difflib.get_close_matches(name, known, 1, ALIKE):
-            advice = f'a parameter of that name belongs into params: {{"params": {{"{name}": …}}}}'
+            advice = f'a parameter of that name belongs in params: {{"params": {{"{name}": …}}}}'
             raise InvalidQuestion(f"unknown field {name}: did you mean {nearest[0]}? ({advice})")
 
 

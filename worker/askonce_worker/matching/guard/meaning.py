@@ -1,4 +1,4 @@
-"""The rules of what words mean: numbers and units, negation, opposites, members of a kind, the time, what is asked."""
+"""Rules about meaning: numbers and units, negation, opposites, items of a kind, tense, and what is asked."""
 
 import re
 from collections.abc import Set as AbstractSet
@@ -23,7 +23,7 @@ from askonce_worker.matching.guard.words import (
 
 
 def numbers_differ(a: Features, b: Features) -> bool:
-    """Each text has a number that the other lacks; or one has, in almost the same words."""
+    """Each text has a number that the other lacks; or one does, and the wording is almost the same."""
     if a.numbers.all == b.numbers.all:
         return False
     firm_a, firm_b = a.numbers.firm - b.numbers.all, b.numbers.firm - a.numbers.all
@@ -33,7 +33,7 @@ def numbers_differ(a: Features, b: Features) -> bool:
 
 
 def units_differ(a: Features, b: Features) -> bool:
-    """The same number counts different things: 5 km, 5 miles."""
+    """The same number has different units: 5 km, 5 miles."""
     if a.numbers.units == b.numbers.units:
         return False
     if _is_share(a) != _is_share(b):
@@ -56,7 +56,7 @@ _PERCENT = re.compile(r"\bper ?cent|\bpct\b")
 
 
 def polarity_differs(a: Features, b: Features) -> bool:
-    """One denies, the other does not, and they say the same otherwise: 'I forgot' and 'I cannot remember' are one."""
+    """Only one is negated, and they say the same otherwise: 'I forgot' and 'I cannot remember' do not count."""
     if not _one_denies(a, b):
         return unsure_language.one_denies(a, b) or _one_falls_short(a, b)
     if stand_apart(a.opposites, b.opposites) or _not_yet(a, b):
@@ -64,12 +64,12 @@ def polarity_differs(a: Features, b: Features) -> bool:
     if not _is_foreign(a, b) and _affixes_oppose(a, b):
         return False  # 'unable', 'not able'
     if a.vocabulary is not b.vocabulary:
-        return True  # one of the two languages is a wrong guess, and no word looks like its counterpart
+        return True  # one of the languages is guessed wrong, so counterparts are not recognised
     return rewording(a, b) <= (MOST if _is_foreign(a, b) else LITTLE)
 
 
 def _one_falls_short(a: Features, b: Features) -> bool:
-    """It loads, it fails to load: nothing else of meaning differs."""
+    """'It loads', 'it fails to load': no other content word differs."""
     if a.polarity is b.polarity or Polarity.FIRM in (a.polarity, b.polarity):
         return False
     differing = unmatched(a, b) | unmatched(b, a)
@@ -77,12 +77,12 @@ def _one_falls_short(a: Features, b: Features) -> bool:
 
 
 def _is_foreign(a: Features, b: Features) -> bool:
-    """Without full lists each ending and article looks like another word."""
+    """Whether full word lists are missing, so that every ending and article looks like a different word."""
     return a.vocabulary.links is None or b.vocabulary.links is None
 
 
 def _one_denies(a: Features, b: Features) -> bool:
-    """'Unable', 'cannot' are one; but 'refused', 'not refused' are not."""
+    """'Unable' and 'cannot' are both negations; of 'refused' and 'not refused' only one is."""
     if (a.polarity is Polarity.FIRM) == (b.polarity is Polarity.FIRM):
         return False
     loose, firm = (a, b) if a.polarity < b.polarity else (b, a)
@@ -93,7 +93,7 @@ def _one_denies(a: Features, b: Features) -> bool:
 
 
 def _not_yet(a: Features, b: Features) -> bool:
-    """It has not come yet; when does it come?"""
+    """'It has not come yet', 'when does it come?'."""
     return ("time" in a.asked_for and "还没" in b.text) or ("time" in b.asked_for and "还没" in a.text)
 
 
@@ -113,7 +113,7 @@ def opposites(a: Features, b: Features) -> bool:
 
 
 def _affixes_oppose(a: Features, b: Features) -> bool:
-    """Of words as they are, not of their synonyms; of languages without full lists also not stemmed."""
+    """Compares words rather than their synonyms, and in languages without full lists also unstemmed."""
     if not a.vocabulary.in_words and not b.vocabulary.in_words and one_letter_denies(a.letters, b.letters):
         return True
     only_a, only_b = a.words - b.words, b.words - a.words
@@ -134,12 +134,12 @@ def _are_opposed(words: AbstractSet[str], others: AbstractSet[str]) -> bool:
 
 
 def _one_undoes(a: Features, b: Features) -> bool:
-    """解除 before what is undone; 解冻 says both in one."""
+    """解除 comes before what it undoes; 解冻 is both in one word."""
     return ("解除" in a.words) != ("解除" in b.words)
 
 
 def _undo(words: set[str], others: set[str]) -> bool:
-    """What the one text says alone undoes what the other does: unpin and pin, 取消静音 and 静音."""
+    """A word that only one text has undoes what the other text does: unpin and pin, 取消静音 and 静音."""
     if not others:
         return len(words) == 1 and not words.isdisjoint(UNDOING)
     if len(words) > LITTLE or len(others) > LITTLE:
@@ -148,7 +148,7 @@ def _undo(words: set[str], others: set[str]) -> bool:
 
 
 def _goes_out(a: Features, b: Features) -> bool:
-    """Zoom out, zoom in."""
+    """'Zoom out', 'zoom in'."""
     if "out" not in a.words or "in" not in b.words:
         return False
     goes, other = ({*_PARTICLE.findall(text)} for text in (a.text, b.text))
@@ -159,12 +159,12 @@ _PARTICLE = re.compile(r"\b(\w+) (in|out)\b")
 
 
 def kinds_differ(a: Features, b: Features) -> bool:
-    """Each text has a member of one kind that the other lacks: Monday, Friday."""
+    """Each text has an item of the same kind that the other lacks: Monday, Friday."""
     return stand_apart(a.kinds, b.kinds) and rewording(a, b) <= MOST
 
 
 def asks_else(a: Features, b: Features) -> bool:
-    """A reason is asked here, a way there."""
+    """Different types of question: a reason and a method, for example."""
     if another_answer(a.asked_for, b.asked_for):
         return rewording(a, b) < LESS
     return a.asked_for | b.asked_for == _WHO_AND_WHERE and a.content == b.content and a.text.isascii()
@@ -175,7 +175,7 @@ _WHO_AND_WHERE = {"person", "place"}
 
 
 def tenses_differ(a: Features, b: Features) -> bool:
-    """What is, what was."""
+    """'What is', 'what was'."""
     if not a.tenses or not b.tenses or not a.tenses.isdisjoint(b.tenses) or not TIMELESS.isdisjoint(a.words | b.words):
         return False
     if a.text.startswith(_LASTS) and b.text.startswith(_LASTS):
@@ -184,29 +184,29 @@ def tenses_differ(a: Features, b: Features) -> bool:
 
 
 _LASTS = ("how long", "how much time", "how soon")
-"""What will take a day takes a day."""
+"""Beginnings of questions in which tense does not matter: what will take a day takes a day."""
 
 
 def asks_for_more(a: Features, b: Features) -> bool:
-    """A joke, another joke."""
+    """'A joke', 'another joke'."""
     if a.is_additive == b.is_additive or _PAIRED in (a.text if a.is_additive else b.text):
         return False
     return (unmatched(a, b) | unmatched(b, a)) <= ADDITIVE
 
 
 _PAIRED = " and another "
-"""A thing and another one: two of them."""
+"""'A thing and another one': two things."""
 
 
 def is_qualified(a: Features, b: Features) -> bool:
-    """A card, a gift card: the same but for a word that makes it another thing."""
+    """'A card', 'a gift card': the only difference is a word that makes it a different thing."""
     if a.words & QUALIFIERS == b.words & QUALIFIERS or rewording(a, b) > 1:
         return False
     return _qualifies(a, b) or _qualifies(b, a)
 
 
 def _qualifies(a: Features, b: Features) -> bool:
-    """A word that makes it another thing stands before what both have."""
+    """Whether a word that makes it a different thing comes before a shared word."""
     return any(
         word in QUALIFIERS - b.words and after in b.words and (after not in a.vocabulary.function or after in LINKS)
         for word, after in pairwise(a.sequence)
