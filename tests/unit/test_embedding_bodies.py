@@ -18,5 +18,5 @@ def test_vectors_of_another_kind_stay_as_they_came(embedding):
 
 def test_floats_are_packed_and_base64_of_none_is_refused():
     assert read_reply(reply_with([0.5]), 1, floats=True).vectors == ["AAAAPw=="]
-    with pytest.raises(ProviderError, match="no floats"):
+    with pytest.raises(ProviderError, match="does not encode floats"):
         read_reply(reply_with("AAA="), 1, floats=True)

@@ -107,7 +107,7 @@ def test_columns_of_pandas_may_be_numbers_alike_and_of_several_kinds():
     done = askonce.enrich(frame, "{text} {x}", client=client())
     assert list(done["answer"].dropna()) == ["a 1.5", "b two"]
     assert [row["error"] and row["error"].partition(": line ")[2] for row in rows_of(done)] == [
-        None, None, "3: no value in {x}", "4: a cell holds bytes, no text",
+        None, None, "3: no value in {x}", "4: a cell holds bytes, not text",
     ]  # fmt: skip
 
 

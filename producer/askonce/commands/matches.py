@@ -46,7 +46,7 @@ def check_scope_arguments(args: argparse.Namespace) -> None:
     """Raises ValueError if they would have no effect."""
     given = [name for name in ("model", "system", "template", "param") if getattr(args, name)]
     if given and args.texts is None:
-        raise ValueError(f"--{given[0]} goes with --texts alone")
+        raise ValueError(f"--{given[0]} goes only with --texts")
 
 
 @asynccontextmanager

@@ -42,7 +42,7 @@ async def run(client: Client, args: argparse.Namespace) -> int:
     if sum(ways) != 1:
         raise ValueError("right what: name jobs, or give one of --lines, --texts and --match")
     if args.wrong and args.match is None:
-        raise ValueError("--not goes with --match: `askonce wrong` reports other wrong answers")
+        raise ValueError("--not goes only with --match: `askonce wrong` reports other wrong answers")
     check_scope_arguments(args)
     async with opened(args.url) as (store, keys):
         hits, verdicts = WrongHits(store, keys), Verdicts(store, keys)

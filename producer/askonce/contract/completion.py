@@ -56,7 +56,7 @@ def reply_around(text: str, question: Question, usage: Mapping[str, Any] | None 
     """A reply to this question made from a text that no provider sent. Raises InvalidQuestion if a text cannot be
     one."""
     if question.endpoint == "embeddings":
-        raise InvalidQuestion("a text is no embedding")
+        raise InvalidQuestion("a text is not an embedding")
     make = text_response if question.endpoint == "responses" else text_body
     return make(text, model=question.model or "", usage=usage)
 

@@ -134,7 +134,7 @@ def _metadata(given: Any) -> Mapping[str, str] | None:
     if not fits or len(pairs) > MOST_PAIRS:
         raise Refused(
             400,
-            f"metadata has up to {MOST_PAIRS} texts of up to {LONGEST_VALUE} characters, "
+            f"metadata can have up to {MOST_PAIRS} strings of up to {LONGEST_VALUE} characters, "
             f"under names of up to {LONGEST_KEY}",
             param="metadata",
         )

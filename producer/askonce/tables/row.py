@@ -10,7 +10,7 @@ class Row:
 
     Attributes:
         number: From 1: of the line that it begins on, or of the row where the file has no lines.
-        fields: By column; what the cells hold is the file's: CSV knows texts alone. None for a row that is malformed.
+        fields: By column; cells have the types of the file: CSV has only strings. None for a row that is malformed.
         reason: Why it is malformed.
     """
 

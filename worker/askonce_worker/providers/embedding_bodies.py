@@ -45,7 +45,7 @@ def read_reply(raw: bytes, count: int, *, floats: bool) -> Reply:
         vectors = rows_of(body, count)
         embeddings_of({"data": [{"embedding": each} for each in vectors]})
         if floats and not all(map(is_of_floats, vectors)):
-            raise ValueError("base64 of no floats")
+            raise ValueError("the base64 does not encode floats")
     except (ValueError, BadReply) as error:
         raise ProviderError(RetryDecision("invalid_response", final=False), str(error), status=200) from error
     del body["data"]

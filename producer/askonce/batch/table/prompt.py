@@ -112,7 +112,7 @@ def with_compared(prompt: Prompt, sample: Sequence[Sequence[str]]) -> tuple[Prom
         return replace(prompt, compared=free[0]), f"{{{free[0]}}} is matched by similarity{equal}"
     if len(free) == 1:
         return prompt, f"matched exactly only: {{{free[0]}}} occurs in the prompt twice"
-    why = f"{_listed(free)} vary, and one column alone can be compared" if free else "all columns have few values"
+    why = f"{_listed(free)} vary, and only one column can be compared" if free else "all columns have few values"
     return prompt, f"matched exactly only: {why}"
 
 
@@ -128,7 +128,7 @@ def cell_text(value: Any) -> str:
     if isinstance(value, NoValue):
         raise ValueError(value.reason)
     if isinstance(value, bytes | bytearray | memoryview):
-        raise ValueError("a cell holds bytes, no text")
+        raise ValueError("a cell holds bytes, not text")
     if hasattr(value, "tolist"):
         value = _of_numpy(value)
     if is_null(value):
