@@ -184,6 +184,11 @@ class Case:
         await asyncio.to_thread(self.qdrant.stop)
 
 
+def _note(stage: str) -> None:
+    """A million entries take half an hour: who watches knows when the machine has to be quiet."""
+    print(time.strftime("%H:%M:%S"), stage, file=sys.stderr, flush=True)
+
+
 def _family(pid: int) -> list[psutil.Process]:
     process = psutil.Process(pid)
     return [process, *process.children(recursive=True)]
@@ -197,7 +202,9 @@ async def run(load: Load, llm: LLMServer, arguments: argparse.Namespace) -> dict
                 await case.warm()
                 await case.expire_vectors()
                 await case.settled()
+                _note("asks begin")
                 await case.measure(arguments.asks, arguments.bulk)
+                _note("asks end")
                 await case.clean_up()
                 await worker.stop(60)  # one that is killed keeps upkeep to itself for 20 s more
             await case.restarts()
