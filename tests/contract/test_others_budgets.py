@@ -93,6 +93,21 @@ async def test_what_has_no_budget_or_had_one_yesterday_is_not_counted(budgets, e
     assert await spent(redis, keys) == [13]
 
 
+async def test_who_knows_of_the_budget_says_that_it_is_nearly_spent_though_others_spent_it(budgets, redis, keys):
+    bound, _ = budgets(knows=True)
+    await spend(bound, 700_000)
+    await bound.aclose()
+    free, others = budgets(knows=False)
+    await spend(free, 150_000)
+    await others.aclose()
+    with capture_logs() as logs:
+        for _ in range(2):
+            await spend(bound, 1)
+            await bound.aclose()
+    assert await spent(redis, keys) == [850_002]
+    assert [entry["event"] for entry in logs] == ["budget.nearly_spent"]
+
+
 async def test_a_call_whose_cost_nobody_knows_counts_as_it_was_estimated(budgets, redis, keys):
     bound, _ = budgets(knows=True)
     await spend(bound, 7)
