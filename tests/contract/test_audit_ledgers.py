@@ -233,7 +233,8 @@ async def test_a_group_that_cannot_be_decided_about_keeps_no_other_waiting_and_o
 ):
     await work(Recorder(redis, keys, worker="w", period=PERIOD), policies(redis, keys), 300)
     await redis.hset(keys.audit.ledger("broken"), "since", "no number")
-    await redis.zadd(keys.audit.due, {"broken": 0})
+    await redis.set(keys.audit.ledger("no ledger"), "")
+    await redis.zadd(keys.audit.due, {"broken": 0, "no ledger": 0})
     await redis.set(keys.audit.deciding(GROUP), b"")
     await decisions(redis, keys).run()
     assert await redis.get(keys.audit.policy(GROUP)) is None

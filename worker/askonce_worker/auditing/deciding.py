@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import structlog
 from redis.asyncio import Redis
+from redis.exceptions import ResponseError
 
 from askonce.contract.keys import Keys
 from askonce.store.away import TROUBLE
@@ -136,7 +137,7 @@ class Decisions:
         """Like `_decide`, but None if nothing could be decided, so that other groups do not wait for this one."""
         try:
             return await self._decide(group)
-        except (ArithmeticError, LookupError, ValueError) as error:
+        except (ArithmeticError, LookupError, ValueError, ResponseError) as error:
             log.error("audit.not_decided", group=group, error=type(error).__name__, reason=str(error)[:200])
             return None
 
