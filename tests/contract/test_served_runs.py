@@ -135,7 +135,7 @@ async def test_a_batch_whose_file_is_gone_can_be_cancelled_before_it_is_checked(
 
 
 async def test_a_batch_whose_file_is_gone_fails_once_it_is_cancelled(
-    made, batches, run, blobs, store, keys, monkeypatch
+    made, batches, run, blobs, store, keys, monkeypatch, caplog
 ):
     monkeypatch.setattr(running, "AGAIN", 0.1)
     batch = await made()
@@ -149,6 +149,9 @@ async def test_a_batch_whose_file_is_gone_fails_once_it_is_cancelled(
     async with run():
         found = await end_of(batches, batch)
     assert (found.status, [each["code"] for each in found.errors]) == ("failed", ["file_not_found"])
+    [said] = [each for each in caplog.messages if each.startswith(batch.id)]
+    assert batch.input_file_id in said
+    assert said.endswith("is missing")
 
 
 async def test_who_wakes_up_after_another_has_ended_the_batch_leaves_its_results_alone(

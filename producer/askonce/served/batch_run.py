@@ -82,7 +82,7 @@ class BatchRun:
             if not self._is_over and self._lease.status != "cancelling":
                 # Files of open batches are never deleted, so the store may be temporarily unmounted.
                 raise OSError(f"{error.filename or error} is missing") from error
-                log.warning("%s: %s is missing", self._lease.record.id, error.filename or error)
+            log.warning("%s: %s is missing", self._lease.record.id, error.filename or error)
             await self._lease.advance("failed", ended=True, errors=GONE)
 
     async def _to_its_end(self) -> None:
