@@ -441,6 +441,24 @@ async def test_who_is_cancelled_on_a_loop_waits_no_longer():
             await asyncio.wait_for(task, 60)
 
 
+async def test_what_ends_the_wait_on_a_loop_leaves_no_cancellation_behind(monkeypatch):
+    async def never(_):
+        await asyncio.Event().wait()
+
+    class Broken:
+        def show(self):
+            raise OSError("the terminal is gone")
+
+        def close(self):
+            pass
+
+    monkeypatch.setattr("askonce.frames.enriching.watching", lambda *_, **__: Broken())
+    async with FakeClient(never) as asked:
+        with pytest.raises(OSError, match="the terminal is gone"):
+            await askonce.aenrich(pl.DataFrame({"text": ["a?"]}), "{text}", client=asked)
+    assert asyncio.current_task().cancelling() == 0
+
+
 @pytest.mark.parametrize(
     "column", [pd.Series, pl.Series, pa.array, lambda texts: pa.chunked_array([texts[:2], texts[2:]])]
 )

@@ -117,7 +117,7 @@ class Run:
         try:
             await self._answers()
         except asyncio.CancelledError:
-            if keeper.done():
+            if keeper.done() and not main.uncancel():  # nobody else has cancelled it
                 await keeper  # raises what stopped us, such as a full disk
             raise
         finally:
