@@ -23,6 +23,21 @@ def test_cells_are_divided_by_what_the_first_row_has(tmp_path, name, separator, 
     assert fields(path) == ROWS
 
 
+@pytest.mark.parametrize(
+    ("content", "row"),
+    [
+        ('"Name, first";"Text, all, ""quoted"""\na;b\n', {"Name, first": "a", 'Text, all, "quoted"': "b"}),
+        ('3.5" disk;n\na;b\n', {'3.5" disk': "a", "n": "b"}),
+        ("2020,2021\n1,2\n", {"2020": "1", "2021": "2"}),
+        ("PAR1,PAR2\na,b\n", {"PAR1": "a", "PAR2": "b"}),
+    ],
+)
+def test_unusual_names_of_columns_are_taken_as_they_are(tmp_path, content, row):
+    path = tmp_path / "t.csv"
+    path.write_text(content)
+    assert fields(path) == [row]
+
+
 def test_lines_of_json_are_rows_and_what_is_none_says_why(tmp_path):
     path = tmp_path / "t.jsonl"
     path.write_bytes(b'{"text": "a"}\n\n1\n{"text": \n{"text": "b"}\n [{"text": "c"},')
@@ -68,8 +83,9 @@ def test_parquet_is_read_by_its_row_groups(tmp_path):
         ("t.csv", b'{"id":1,"text":"a"}\n' * 2, "line 1 should name the columns, and is not CSV"),
         ("t.csv", b"id,text\r1,a\r2,b\r", "line 1 should name the columns, and is not CSV: there is a carriage return"),
         ("t.csv", b'"id,text\n1,a\n', "a quotation mark is not closed"),
+        ("t.csv", b'"id,\n text"x\n1,a\n', "line 1 should name the columns"),
     ],
-    ids=["none", "parquet", "utf-16", "gzip", "zip", "magic", "empty", "blank", "latin-1", "json", "mac", "quote"],
+    ids=["none", "parquet", "utf-16", "gzip", "zip", "magic", "empty", "blank", "latin", "json", "mac", "quote", "two"],
 )
 def test_a_file_that_cannot_be_read_is_named_with_the_reason(tmp_path, name, content, says):
     path = tmp_path / name

@@ -4,12 +4,15 @@ Commas, semicolons or tabs divide the cells; a cell may go over several lines.
 """
 
 import csv
+import re
 from collections.abc import Callable, Iterator
 
 from askonce.tables.lines import MAX_LINE
 from askonce.tables.row import Row
 
 SEPARATORS = ",;\t"
+QUOTED = re.compile(r'(?<![^,;\t])"(?:[^"]|"")*"?')
+"""A cell in quotation marks. (A mark within a cell is a character.)"""
 MOST_LINES = 20_000
 """Of one row."""
 CARRIAGE_RETURN = "there is a carriage return outside of quotation marks, with no line feed after it"
@@ -23,7 +26,7 @@ class CsvRows:
 
     Args:
         check: Looks at the names of the columns.
-        separators: One of them divides the cells: that which the first row has most of.
+        separators: One of them divides the cells: that which the first row has most of, outside of quotation marks.
 
     `feed` and `end` raise ValueError for what is no CSV at all, or has no first row that can be read: without the names
     of its columns, the next row would be taken for them.
@@ -61,7 +64,7 @@ class CsvRows:
         try:
             text = data.decode("utf-8-sig" if self._number == 1 else "utf-8")
         except UnicodeDecodeError:
-            self._refuse_first_row("not UTF-8: save the file as UTF-8")
+            self._refuse_first_row(begins, "not UTF-8: save the file as UTF-8")
             self._held, self._size = [], 0
             yield Row(begins, None, "not UTF-8: save the file as UTF-8")
             return
@@ -74,7 +77,7 @@ class CsvRows:
     def _row(self, begins: int) -> Iterator[Row]:
         """The row that the held lines are; nothing while a quotation mark is open."""
         if self._names is None:
-            self._separator = max(self._separators, key=self._held[0].count)
+            self._separator = max(self._separators, key=QUOTED.sub("", self._held[0]).count)
         try:
             # Each line once, not all that is held: a mark was open before it, unless it is the first.
             self._cells(self._held[0] if len(self._held) == 1 else f'"{self._held[-1]}')
@@ -82,7 +85,7 @@ class CsvRows:
         except csv.Error as error:
             if "unexpected end" not in str(error):
                 reason = f"not CSV: {CARRIAGE_RETURN if 'new-line' in str(error) else error}"
-                self._refuse_first_row(reason)
+                self._refuse_first_row(begins, reason)
                 self._held, self._size = [], 0
                 yield Row(begins, None, reason)
             elif self._size > MAX_LINE or len(self._held) > MOST_LINES:
@@ -96,9 +99,9 @@ class CsvRows:
         else:
             yield Row(begins, dict(zip(self._names, cells, strict=False)))
 
-    def _refuse_first_row(self, reason: str) -> None:
+    def _refuse_first_row(self, begins: int, reason: str) -> None:
         if self._names is None:
-            raise ValueError(f"line {self._number} should name the columns, and is {reason}")
+            raise ValueError(f"line {begins} should name the columns, and is {reason}")
 
     def _cells(self, text: str) -> list[str]:
         """Raises csv.Error."""

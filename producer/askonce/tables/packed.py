@@ -13,9 +13,10 @@ WIDE = {b"\xff\xfe\x00\x00": "UTF-32", b"\x00\x00\xfe\xff": "UTF-32", b"\xff\xfe
 """Byte order marks, longest first."""
 OTHERS = {
     b"PK\x03\x04": "is a ZIP archive, as Excel's workbooks are: save it as CSV, or unpack it",
-    b"PAR1": "is Parquet: let its name end in .parquet",
+    b"PAR1\x15": "is Parquet: let its name end in .parquet",
 }
-LONGEST_MARK = 4
+"""The mark of Parquet with the byte that begins its first page or its footer: a column may be called PAR1."""
+LONGEST_MARK = 5
 
 
 def is_packed(first: bytes) -> bool:
@@ -75,8 +76,9 @@ class PlainInput:
 
     def _check_first_bytes(self) -> None:
         first = self._checked
-        if first in OTHERS:
-            raise ValueError(f"{self._name} {OTHERS[first]}")
+        for mark, reason in OTHERS.items():
+            if first.startswith(mark):
+                raise ValueError(f"{self._name} {reason}")
         found = next((name for mark, name in WIDE.items() if first.startswith(mark)), None)
         if found is None and len(first) >= LONGEST_MARK and (first[0] == 0) != (first[1] == 0):
             found = "UTF-16"  # without a mark: of ASCII, every other byte is 0
