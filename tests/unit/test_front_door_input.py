@@ -1,9 +1,11 @@
 """What the front door refuses before anybody else sees it."""
 
 import pytest
+from starlette.requests import Request
 
 from askonce.contract.access_key import AccessKey
 from askonce.serve.batch_routes import wishes_of
+from askonce.serve.bodies import read_object
 from askonce.serve.file_routes import checked_lifetime, limit_of
 from askonce.serve.provider import relayed
 from askonce.serve.refusals import Refused
@@ -86,6 +88,25 @@ def test_an_empty_header_of_a_batch_is_no_wish_either():
     for name in ("cache", "tier"):
         with pytest.raises(Refused, match=f"x-askonce-{name} must be one of"):
             wishes_of({}, {f"x-askonce-{name}": ""})
+
+
+def test_a_null_is_no_other_namespace_than_the_keys():
+    key = AccessKey("shop", "-", "shop", frozenset(), 0)
+    for given in (None, "shop"):
+        assert question_of({**BODY, "askonce": {"namespace": given}}, {}, key).namespace == "shop"
+    with pytest.raises(Refused, match="only valid for the namespace 'shop'"):
+        question_of({**BODY, "askonce": {"namespace": "other"}}, {}, key)
+
+
+async def test_a_body_that_is_plain_json_is_read_whatever_its_header_calls_it():
+    """Some clients name a charset as the encoding."""
+
+    async def receive():
+        return {"type": "http.request", "body": b'{"a": 1}', "more_body": False}
+
+    for encoding in (b"utf-8", b"", b"Identity"):
+        scope = {"type": "http", "method": "POST", "path": "/", "headers": [(b"content-encoding", encoding)]}
+        assert await read_object(Request(scope, receive)) == {"a": 1}
 
 
 FORMAT = {"type": "json_schema", "json_schema": {"name": "n", "schema": {"type": "integer"}}}

@@ -24,11 +24,11 @@ async def read_object(request: Request) -> dict[str, Any]:
         raise Refused(408, f"the body did not arrive within {SECONDS:.0f} s") from None
     except ClientDisconnect:
         raise Refused(400, "the body ended early") from None
-    if is_packed(raw) or request.headers.get("content-encoding", "identity") != "identity":
-        raise Refused(415, "the body is compressed: send it uncompressed")
     try:
         body = loads(raw)
     except (ValueError, RecursionError) as error:
+        if is_packed(raw) or request.headers.get("content-encoding", "identity") != "identity":
+            raise Refused(415, "the body is compressed: send it uncompressed") from None
         reason = "it is empty" if not raw else f"{error}"
         raise Refused(400, f"the body is not valid JSON: {reason}") from None
     if not isinstance(body, dict):

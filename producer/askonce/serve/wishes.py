@@ -45,7 +45,7 @@ def question_of(
     fields, namespace = _fields(body.get(BODY), headers), key.namespace
     template = fields.pop("template", None)
     if namespace is not None:
-        if fields.get("namespace", namespace) != namespace:
+        if fields.get("namespace") not in (None, namespace):
             raise Refused(403, f"this key is only valid for the namespace {namespace!r}", code="namespace")
         fields["namespace"] = namespace
     asked = {name: value for name, value in body.items() if name not in (*STREAMING, BODY)}
