@@ -56,9 +56,24 @@ APART = {
         ("If the valve leaks the pump stops. Why?", "If the pump stops the valve leaks. Why?"),
         ("The lamp is off because the fuse blew", "The fuse blew because the lamp is off"),
     ],
+    "the subject of a verb, or its object": [
+        ("What causes rust?", "What does rust cause?"),
+        ("What might cause mould?", "What might mould cause?"),
+        ("What leads to drought?", "What does drought lead to?"),
+        ("Which module imports the parser?", "Which module does the parser import?"),
+        ("Who taught Plato?", "Who did Plato teach?"),
+    ],
 }
 
 TOGETHER = [
+    ("What does rust cause?", "What does rust lead to?"),
+    ("What happens after I sign?", "What does happen after I sign?"),
+    ("What means this light?", "What does this light mean?"),
+    ("Is delivery insured?", "Is shipping insured?"),
+    ("How do I copy a dict?", "How do I copy a dictionary?"),
+    ("Who is the admin?", "Who is the administrator?"),
+    ("Where are the docs?", "Where is the documentation?"),
+    ("What is the avg speed?", "What is the average speed?"),
     ("How do I get rid of a fee?", "How do I get rid of a charge?"),
     ("Why was my order declined?", "Why was my order rejected?"),
     ("How do I edit my profile?", "How do I modify my profile?"),

@@ -5,6 +5,7 @@ import re
 from askonce_worker.matching.guard.features import Features
 from askonce_worker.matching.guard.order import exchanged, precede_otherwise, reversed_relations
 from askonce_worker.matching.guard.persons import change_places
+from askonce_worker.matching.guard.subjects import asks_for_the_other
 from askonce_worker.matching.guard.swaps import adjacent, letters_swapped
 from askonce_worker.matching.guard.words import COMPARING, FREELY_PLACED, FUNCTION, SYMMETRIC, VERBS, stem
 
@@ -29,7 +30,7 @@ def order_differs(a: Features, b: Features) -> bool:
 
 
 def _are_related_otherwise(a: Features, b: Features) -> bool:
-    if reversed_relations(a.order.relations, b.order.relations):
+    if reversed_relations(a.order.relations, b.order.relations) or asks_for_the_other(a, b):
         return True
     return precede_otherwise(a.order.precedences, b.order.precedences)
 
