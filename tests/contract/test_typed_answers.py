@@ -399,7 +399,7 @@ async def test_a_worker_ends_the_process_that_looks(settings, says):
     await says(GOOD)
     async with wired_workers(1, settings) as [made]:
         await ask(made, typed())
-        [looks] = [each for each in psutil.Process().children() if str(PROGRAM) in each.cmdline()]
+        [looks] = [each for each in psutil.Process().children() if PROGRAM in each.cmdline()]
     assert not looks.is_running()
 
 

@@ -6,10 +6,12 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 
 import askonce
 import askonce_worker
+from askonce_worker.schemas.validator_process import PROGRAM
 from support.front_door import front_door
 from support.front_door_fixtures import door_settings
 from support.ports import free_port
@@ -84,12 +86,19 @@ async def test_what_runs_goes_on_while_a_later_release_takes_its_files_away(
         folder = Path(package.__file__).parent
         shutil.copytree(folder, tmp_path / folder.name, ignore=shutil.ignore_patterns("__pycache__"))
     settings = {**door_settings(valkey_url, llm_server, prefix), "PYTHONPATH": str(tmp_path)}
-    async with workers(1, settings), front_door(settings) as door, httpx.AsyncClient(timeout=60) as http:
+    async with workers(1, settings) as [worker], front_door(settings) as door, httpx.AsyncClient(timeout=60) as http:
         shutil.rmtree(tmp_path)
+        [validator] = [each for each in psutil.Process(worker.process.pid).children() if PROGRAM in each.cmdline()]
+        validator.kill()
         for source in ("llm", "exact"):
             body = {"model": "m", "messages": [{"role": "user", "content": "Still there?"}]}
             reply = await http.post(f"{door.base_url}/chat/completions", json=body)
             assert (reply.status_code, reply.headers.get("x-askonce-source")) == (200, source), reply.text
+        await llm_server.control(chat={"answer": "7"})
+        wanted = {"type": "json_schema", "json_schema": {"name": "n", "schema": {"type": "integer"}}}
+        body = {"model": "m", "messages": [{"role": "user", "content": "How many?"}], "response_format": wanted}
+        reply = await http.post(f"{door.base_url}/chat/completions", json=body, headers={"x-askonce-schema": "true"})
+        assert reply.status_code == 200, reply.text
         for page in ("savings", "matches", "entries", "work", "login"):
             assert (await http.get(f"{door.root}/ui/{page}")).status_code in (200, 303), page
         assert (await http.get(f"{door.root}/ui/nowhere")).status_code == 404

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 
 from askonce import Question
 from askonce_worker.schemas.schemas import Schemas
-from askonce_worker.schemas.validator import KEPT, AnswerValidator, BadSchema
+from askonce_worker.schemas.validator import KEPT, AnswerValidator, BadSchema, NotValidated
 from askonce_worker.schemas.validator_process import PROGRAM
 
 
@@ -43,7 +43,7 @@ def schemas():
 
 def processes():
     """That look at answers, of this process's own."""
-    return {each.pid for each in psutil.Process().children() if str(PROGRAM) in each.cmdline()}
+    return {each.pid for each in psutil.Process().children() if PROGRAM in each.cmdline()}
 
 
 @pytest.mark.parametrize(
@@ -213,6 +213,16 @@ def test_a_process_that_does_not_answer_is_replaced_and_its_schema_is_not_blamed
     assert len(processes()) >= 1
     monkeypatch.setattr("askonce_worker.schemas.validator_process.WALL_SECONDS", 120)
     assert schemas.mismatch(question, body("1")) is None
+
+
+def test_a_process_that_cannot_start_is_no_fault_of_a_schema(tmp_path, monkeypatch):
+    (tmp_path / "jsonschema_rs.py").write_text("raise ImportError")
+    with contextlib.closing(AnswerValidator()) as validator:
+        with monkeypatch.context() as patch:
+            patch.setenv("PYTHONPATH", str(tmp_path))
+            with pytest.raises(NotValidated, match="cannot check answers"):
+                validator.check(b'{"type":"integer"}')
+        assert validator.errors(b'{"type":"integer"}', 1) == []
 
 
 def test_it_ends_with_its_worker_even_if_that_one_is_killed():

@@ -1,5 +1,6 @@
 """Validates answers in a separate process, which is killed if a validation takes too long."""
 
+import os
 import signal
 from collections import OrderedDict
 from contextlib import suppress
@@ -13,6 +14,9 @@ TRIES = 2
 """The process may have been killed for another reason, so a new one gets a second try."""
 OUT_OF_TIME = -signal.SIGPROF
 """The exit code of a process that exceeded its CPU time."""
+NOT_STARTED = os.EX_UNAVAILABLE
+"""The exit code of a process whose libraries are missing."""
+UNAVAILABLE = "this worker cannot check answers at the moment"
 KEPT = 1024
 """Verdicts on schemas that are remembered, by digest."""
 
@@ -78,18 +82,22 @@ class AnswerValidator:
 
     def _reply(self, request: bytes) -> bytes | None:
         """None if the request exceeds the process's CPU time. Raises NotValidated."""
+        ended = None
         for _ in range(TRIES):
             try:
                 self._process = self._process or ValidatorProcess()
                 return self._process.ask(request)
             except Ended:
-                if self._end() == OUT_OF_TIME:
+                ended = self._end()
+                if ended == OUT_OF_TIME:
                     break
             except OSError as error:
                 self._end()
                 self.start()
-                raise NotValidated("this worker cannot check answers at the moment") from error
+                raise NotValidated(UNAVAILABLE) from error
         self.start()
+        if ended == NOT_STARTED:
+            raise NotValidated(UNAVAILABLE)
         return None
 
     def _end(self) -> int | None:

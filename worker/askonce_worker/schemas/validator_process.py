@@ -6,7 +6,8 @@ import sys
 from pathlib import Path
 from typing import BinaryIO
 
-PROGRAM = Path(__file__).with_name("validator_program.py")
+PROGRAM = Path(__file__).with_name("validator_program.py").read_text("utf-8")
+"""Read at once: a later release may be installed under a running worker, which then starts the process again."""
 WALL_SECONDS = 4.0
 """Limit of one exchange with the process, including its start. Two of them are shorter than a leader's lease."""
 
@@ -23,7 +24,7 @@ class ValidatorProcess:
         with other:
             # In its own session, because Ctrl-C is for the worker, which may still have answers to validate.
             self._process = subprocess.Popen(
-                [sys.executable, "-P", str(PROGRAM)],
+                [sys.executable, "-P", "-c", PROGRAM],
                 stdin=other.fileno(),
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,

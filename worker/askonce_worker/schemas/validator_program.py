@@ -8,6 +8,7 @@ that it starts quickly.
 `format` is an annotation, as JSON Schema defines it, and is not validated. External references are never fetched.
 """
 
+import os
 import resource
 import signal
 import socket
@@ -16,9 +17,12 @@ from collections.abc import Iterator
 from functools import lru_cache
 from itertools import islice
 
-import jsonschema_rs
-import orjson
-from jsonschema_rs import RegexOptions, ValidationError, ValidationErrorKind, Validator
+try:
+    import jsonschema_rs
+    import orjson
+    from jsonschema_rs import RegexOptions, ValidationError, ValidationErrorKind, Validator
+except ImportError:  # perhaps another release of them is being installed
+    sys.exit(os.EX_UNAVAILABLE)
 
 CPU_SECONDS = 1.0
 """Limit of one validation, after which a signal ends the process, whatever it is doing."""
