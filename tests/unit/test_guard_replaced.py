@@ -18,6 +18,14 @@ APART = {
         ("How do I sand a table?", "How do I varnish a table?"),
         ("Can I postpone my session?", "Can I shorten my session?"),
     ],
+    "a verb in another language": [
+        ("Wie entkalke ich meine Maschine?", "Wie reinige ich meine Maschine?"),
+        ("Kann ich mein Los tauschen?", "Kann ich mein Los verschenken?"),
+        ("Comment plier ma tente ?", "Comment laver ma tente ?"),
+        ("¿Cómo doblo mi tienda?", "¿Cómo lavo mi tienda?"),
+        ("Como dobro a minha tenda?", "Como lavo a minha tenda?"),
+        ("Come posso piegare la mia tenda?", "Come posso lavare la mia tenda?"),
+    ],
     "an attribute": [
         ("Which glue is best for porous tiles?", "Which glue is best for glazed tiles?"),
         ("Is it a narrow lane?", "Is it a steep lane?"),
@@ -66,6 +74,12 @@ APART = {
 }
 
 TOGETHER = [
+    ("Wie kündige ich meinen Vertrag?", "Wie beende ich meinen Vertrag?"),
+    ("Wo ist mein Paket?", "Wo ist mein Päckchen?"),
+    ("Comment effacer mon profil ?", "Comment supprimer mon profil ?"),
+    ("¿Cómo anulo mi cita?", "¿Cómo cancelo mi cita?"),
+    ("Como altero a minha reserva?", "Como mudo a minha reserva?"),
+    ("Come posso pagare la mia multa?", "Come posso saldare la mia multa?"),
     ("What does rust cause?", "What does rust lead to?"),
     ("What happens after I sign?", "What does happen after I sign?"),
     ("What means this light?", "What does this light mean?"),

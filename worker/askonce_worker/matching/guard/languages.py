@@ -17,7 +17,17 @@ from typing import NamedTuple
 import snowballstemmer
 import stopwordsiso
 
-from askonce_worker.matching.guard.words import ENGLISH, FUNCTION, LINKS, NEGATIONS, OPPOSITES, SYNONYMS, marks, stem
+from askonce_worker.matching.guard.words import (
+    ENGLISH,
+    FUNCTION,
+    LINKS,
+    NEGATIONS,
+    OPPOSITES,
+    REWORDINGS,
+    SYNONYMS,
+    marks,
+    stem,
+)
 
 _TABLES = tomllib.loads(files(__package__).joinpath("languages.toml").read_text("utf-8"))
 _SCRIPTS = {
@@ -165,6 +175,7 @@ class Vocabulary:
     links: frozenset[str] | None
     negations: frozenset[str]
     opposites: Mapping[str, frozenset[int]]
+    rewordings: Mapping[str, frozenset[int]]
     in_words: bool = True
     plain: tuple[str, ...] = ()
 
@@ -173,8 +184,8 @@ class Vocabulary:
         return [SYNONYMS.get(word, word) for word in stemmed if word not in self.function and not word[0].isdecimal()]
 
 
-ENGLISH_AND_CHINESE = Vocabulary(stem, FUNCTION, LINKS, NEGATIONS, OPPOSITES)
-UNKNOWN = Vocabulary(str, frozenset(), None, frozenset(), {})
+ENGLISH_AND_CHINESE = Vocabulary(stem, FUNCTION, LINKS, NEGATIONS, OPPOSITES, REWORDINGS)
+UNKNOWN = Vocabulary(str, frozenset(), None, frozenset(), {}, {})
 
 
 def vocabulary(name: str) -> Vocabulary:
@@ -208,7 +219,16 @@ def _of_language(name: str) -> Vocabulary:
         },
         in_words=in_words,
         plain=tuple(table.get("plain", "").split()),
+        rewordings=_rewordings(table.get("rewordings", ""), fold),
     )
+
+
+def _rewordings(table: str, fold: Callable[[str], str]) -> Mapping[str, frozenset[int]]:
+    found: dict[str, frozenset[int]] = {}
+    for number, line in enumerate(filter(None, table.split("\n"))):
+        for word in map(fold, line.split()):
+            found[word] = found.get(word, frozenset()) | {number}
+    return found
 
 
 def _stemmer(name: str) -> Callable[[str], str]:

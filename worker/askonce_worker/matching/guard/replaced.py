@@ -47,7 +47,9 @@ def _asks_else(a: Features, b: Features, at: int) -> bool:
         return True
     if not _has_meaning(one, a) or not _has_meaning(other, b) or are_one(one, other) or _are_listed_apart(a, b):
         return False
-    return (a.vocabulary.links is not None and b.vocabulary.links is not None) or _are_nouns(a, b, at)
+    if a.vocabulary.links is not None and b.vocabulary.links is not None:
+        return True
+    return _are_of_one_part(a, b, at) and not _are_reworded(one, other, a)
 
 
 def _are_listed_apart(a: Features, b: Features) -> bool:
@@ -111,16 +113,45 @@ def _middles(a: str, b: str) -> tuple[str, str]:
     return a[start : len(a) - end], b[start : len(b) - end]
 
 
-def _are_nouns(a: Features, b: Features, at: int) -> bool:
-    """Recognised by a capital in German, and by the preceding word in Romance languages."""
-    if a.language.name != b.language.name:
+def _are_of_one_part(a: Features, b: Features, at: int) -> bool:
+    """Whether both are nouns or both are verbs, as far as their neighbours show it."""
+    if a.language.name != b.language.name or not all(len(text.as_written) == len(text.sequence) for text in (a, b)):
         return False
-    return _is_noun(a, at) and _is_noun(b, at)
+    if _is_noun(a, at) and _is_noun(b, at):
+        return True
+    return len(a.sequence) <= _FEW and _is_verb(a, at) and _is_verb(b, at)
+
+
+_FEW = 10
+"""Maximum words of a text in which a verb decides."""
+
+
+def _are_reworded(one: str, other: str, text: Features) -> bool:
+    known = text.vocabulary.rewordings
+    return not known.get(one, _NOWHERE).isdisjoint(known.get(other, _NOWHERE))
 
 
 def _is_noun(text: Features, at: int) -> bool:
-    if not at or len(text.as_written) != len(text.sequence):
+    """Recognised by a capital in German, and by the preceding word in Romance languages."""
+    if not at:
         return False
     if text.language.name == "de":
         return text.as_written[at][0].isupper()
     return text.as_written[at - 1].casefold() in DETERMINERS.get(text.language.name, ())
+
+
+def _is_verb(text: Features, at: int) -> bool:
+    """Recognised by the next word: in Romance languages by an article or the like, in German by a pronoun; a German
+    verb may also be the last word."""
+    if not at or not text.as_written[at][0].islower():
+        return False
+    if text.language.name != "de":
+        following = text.as_written[at + 1 : at + 2]
+        return bool(following) and following[0].casefold() in DETERMINERS.get(text.language.name, ())
+    if at == len(text.sequence) - 1:
+        return text.as_written[at].endswith(_GERMAN_ENDINGS)
+    return text.as_written[at + 1] in _GERMAN_SUBJECTS
+
+
+_GERMAN_ENDINGS = ("en", "ern", "eln", "t")
+_GERMAN_SUBJECTS = frozenset({"ich", "du", "er", "sie", "Sie", "wir", "ihr", "man"})
