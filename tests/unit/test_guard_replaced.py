@@ -18,6 +18,17 @@ APART = {
         ("How do I sand a table?", "How do I varnish a table?"),
         ("Can I postpone my session?", "Can I shorten my session?"),
     ],
+    "a verb of little meaning": [
+        ("Who owns the mill?", "Who built the mill?"),
+        ("Do I need a stamp?", "Do I get a stamp?"),
+        ("How do I use a chisel?", "How do I sharpen a chisel?"),
+    ],
+    "a word with which another one agrees": [
+        ("Are towels included?", "Is parking included?"),
+        ("Does the cabin have a stove?", "Do the tents have a stove?"),
+        ("Where are my gloves?", "Where is my umbrella?"),
+        ("May I bring a kettle?", "May I bring an awning?"),
+    ],
     "a verb in another language": [
         ("Wie entkalke ich meine Maschine?", "Wie reinige ich meine Maschine?"),
         ("Kann ich mein Los tauschen?", "Kann ich mein Los verschenken?"),
@@ -74,6 +85,13 @@ APART = {
 }
 
 TOGETHER = [
+    ("How do I get a stamp?", "How do I receive a stamp?"),
+    ("I want a stamp", "I need a stamp"),
+    ("How do I use a voucher?", "How do I redeem a voucher?"),
+    ("Is my own kettle allowed?", "Is my kettle allowed?"),
+    ("Are parcels insured?", "Is a package insured?"),
+    ("Does a bat sleep?", "Do bats sleep?"),
+    ("Where are my photos?", "Where is my picture?"),
     ("Wie kündige ich meinen Vertrag?", "Wie beende ich meinen Vertrag?"),
     ("Wo ist mein Paket?", "Wo ist mein Päckchen?"),
     ("Comment effacer mon profil ?", "Comment supprimer mon profil ?"),

@@ -6,13 +6,24 @@ Nothing else differs, so unless the two words are known to have the same meaning
 from collections.abc import Sequence
 
 from askonce.affixes import common_prefix, common_suffix
+from askonce_worker.matching.guard.agreement import without_agreement
 from askonce_worker.matching.guard.features import Features
 from askonce_worker.matching.guard.rewording import unmatched
 from askonce_worker.matching.guard.tokens import FIRST_HAN
 from askonce_worker.matching.guard.unsure_language import stand_apart
 from askonce_worker.matching.guard.wordings import are_one, without_known
-from askonce_worker.matching.guard.words import DETERMINERS, EXCHANGED, FUNCTION, NEGATIONS, PLAIN_ATTRIBUTES
+from askonce_worker.matching.guard.words import (
+    COMMON_VERBS,
+    DETERMINERS,
+    EXCHANGED,
+    FUNCTION,
+    NEGATIONS,
+    PLAIN_ATTRIBUTES,
+)
 
+_FEW = 10
+"""Maximum words of a text in which an inflected neighbour, a verb of little meaning, or one in another language
+is decisive."""
 _SHORT = 10
 """Maximum letters of a Chinese text plus the longer of the two differing parts: in a short text every character
 counts."""
@@ -27,7 +38,7 @@ def is_replaced(a: Features, b: Features) -> bool:
             return True
     elif _is_another_thing(a, b) or _is_another_thing(b, a):
         return True
-    return _short_parts_differ(a, b)
+    return _agrees_with_another(a, b) or _short_parts_differ(a, b)
 
 
 def _only_change(a: Sequence[str], b: Sequence[str]) -> int | None:
@@ -45,11 +56,24 @@ def _asks_else(a: Features, b: Features, at: int) -> bool:
     one, other = a.sequence[at], b.sequence[at]
     if _are_exchanged(one, other):
         return True
-    if not _has_meaning(one, a) or not _has_meaning(other, b) or are_one(one, other) or _are_listed_apart(a, b):
+    if not _mean_else(one, other, a, b):
         return False
     if a.vocabulary.links is not None and b.vocabulary.links is not None:
         return True
     return _are_of_one_part(a, b, at) and not _are_reworded(one, other, a)
+
+
+def _mean_else(one: str, other: str, a: Features, b: Features) -> bool:
+    return _tells(one, a) and _tells(other, b) and not are_one(one, other) and not _are_listed_apart(a, b)
+
+
+def _agrees_with_another(a: Features, b: Features) -> bool:
+    """'Are towels included', 'is parking included'."""
+    if max(len(a.sequence), len(b.sequence)) > _FEW or (words := without_agreement(a, b)) is None:
+        return False
+    one, other = words
+    at = _only_change(one, other) if len(one) == len(other) else None
+    return at is not None and _mean_else(one[at], other[at], a, b)
 
 
 def _are_listed_apart(a: Features, b: Features) -> bool:
@@ -86,6 +110,10 @@ def _has_meaning(word: str, text: Features) -> bool:
     return word not in text.vocabulary.function and not word[0].isdecimal() and not _denies(word)
 
 
+def _tells(word: str, text: Features) -> bool:
+    return _has_meaning(word, text) or (word in COMMON_VERBS and len(text.sequence) <= _FEW)
+
+
 def _denies(word: str) -> bool:
     """Negations such as `cannot` and `won't` have their own rule."""
     return word in NEGATIONS or word.endswith("n't")
@@ -120,10 +148,6 @@ def _are_of_one_part(a: Features, b: Features, at: int) -> bool:
     if _is_noun(a, at) and _is_noun(b, at):
         return True
     return len(a.sequence) <= _FEW and _is_verb(a, at) and _is_verb(b, at)
-
-
-_FEW = 10
-"""Maximum words of a text in which a verb decides."""
 
 
 def _are_reworded(one: str, other: str, text: Features) -> bool:
