@@ -286,15 +286,22 @@ async def test_an_explanation_knows_whether_what_is_cached_fits(worker, says):
 
 async def explanation_of(worker, question):
     asked = asyncio.create_task(worker.client.explain(question, timeout=20))
-    name = await until(lambda: waiting(worker), what="the job")
+    name = await until(lambda: leased(worker), what="the job")
     job = leased_job(name, "interactive", "token", 0, 0, await worker.redis.get(f"{ARQ_JOB}{name}"))
     await worker.service.explaining.run(job, job.args[0])
-    return await asked
+    explained = await asked
+    await worker.redis.zrem(worker.keys.leases("interactive"), name)
+    return explained
 
 
-async def waiting(worker):
-    taken = await worker.redis.zpopmin(worker.keys.queue("interactive"), 1)
-    return taken[0][0].decode() if taken else None
+async def leased(worker):
+    """As a worker claims it: who asked takes a job that is nowhere for lost."""
+    queue, leases = worker.keys.queue("interactive"), worker.keys.leases("interactive")
+    for name in await worker.redis.zrange(queue, 0, 0):
+        await worker.redis.zadd(leases, {name: 2**52})
+        await worker.redis.zrem(queue, name)
+        return name.decode()
+    return None
 
 
 async def test_a_follower_without_a_schema_does_not_fail_with_its_leaders_repair(worker, llm_server):
