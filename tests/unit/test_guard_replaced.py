@@ -29,6 +29,12 @@ APART = {
         ("Where are my gloves?", "Where is my umbrella?"),
         ("May I bring a kettle?", "May I bring an awning?"),
     ],
+    "one word or two": [
+        ("Do you sell kites?", "Do you sell fishing rods?"),
+        ("Does it cover hail?", "Does it cover frost damage?"),
+        ("Is there a map of Oslo?", "Is there a map of South Sudan?"),
+        ("I was billed a fee", "I was billed twice"),
+    ],
     "a verb in another language": [
         ("Wie entkalke ich meine Maschine?", "Wie reinige ich meine Maschine?"),
         ("Kann ich mein Los tauschen?", "Kann ich mein Los verschenken?"),
@@ -85,6 +91,14 @@ APART = {
 }
 
 TOGETHER = [
+    ("", "What is it?"),
+    ("How do I register?", "How do I create an account?"),
+    ("How do I make a payment?", "How do I pay?"),
+    ("I need it immediately", "I need it right away"),
+    ("Can I get a refund?", "Can I get my money back?"),
+    ("How do I find customers?", "How do I find new customers?"),
+    ("Where is the nearest TV?", "Where is the nearest television set?"),
+    ("Who repairs a PC?", "Who repairs a personal computer?"),
     ("How do I get a stamp?", "How do I receive a stamp?"),
     ("I want a stamp", "I need a stamp"),
     ("How do I use a voucher?", "How do I redeem a voucher?"),

@@ -4,9 +4,10 @@ Nothing else differs, so unless the two words are known to have the same meaning
 """
 
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 
 from askonce.affixes import common_prefix, common_suffix
-from askonce_worker.matching.guard.agreement import without_agreement
+from askonce_worker.matching.guard.agreement import inflects, plain
 from askonce_worker.matching.guard.features import Features
 from askonce_worker.matching.guard.rewording import unmatched
 from askonce_worker.matching.guard.tokens import FIRST_HAN
@@ -16,14 +17,18 @@ from askonce_worker.matching.guard.words import (
     COMMON_VERBS,
     DETERMINERS,
     EXCHANGED,
+    FREELY_PLACED,
     FUNCTION,
     NEGATIONS,
     PLAIN_ATTRIBUTES,
+    stem,
 )
 
 _FEW = 10
 """Maximum words of a text in which an inflected neighbour, a verb of little meaning, or one in another language
 is decisive."""
+_FEWER = 8
+"""The same where the end differs."""
 _SHORT = 10
 """Maximum letters of a Chinese text plus the longer of the two differing parts: in a short text every character
 counts."""
@@ -38,7 +43,7 @@ def is_replaced(a: Features, b: Features) -> bool:
             return True
     elif _is_another_thing(a, b) or _is_another_thing(b, a):
         return True
-    return _agrees_with_another(a, b) or _short_parts_differ(a, b)
+    return _english_differs(a, b) or _short_parts_differ(a, b)
 
 
 def _only_change(a: Sequence[str], b: Sequence[str]) -> int | None:
@@ -67,13 +72,65 @@ def _mean_else(one: str, other: str, a: Features, b: Features) -> bool:
     return _tells(one, a) and _tells(other, b) and not are_one(one, other) and not _are_listed_apart(a, b)
 
 
-def _agrees_with_another(a: Features, b: Features) -> bool:
-    """'Are towels included', 'is parking included'."""
-    if max(len(a.sequence), len(b.sequence)) > _FEW or (words := without_agreement(a, b)) is None:
+def _english_differs(a: Features, b: Features) -> bool:
+    if a.language.name != "en" or b.language.name != "en" or max(len(a.sequence), len(b.sequence)) > _FEW:
         return False
-    one, other = words
+    differing = a.words ^ b.words
+    if len(differing) > _MANY:
+        return False
+    return _agrees_with_another(a, b, differing) or (a.sequence[-1:] != b.sequence[-1:] and _ends_otherwise(a, b))
+
+
+_MANY = 6
+"""Maximum differing words: one and two, and their articles or inflected neighbours."""
+
+
+def _agrees_with_another(a: Features, b: Features, differing: AbstractSet[str]) -> bool:
+    """'Are towels included', 'is parking included'."""
+    if not inflects(differing):
+        return False
+    one, other = plain(a.sequence), plain(b.sequence)
     at = _only_change(one, other) if len(one) == len(other) else None
     return at is not None and _mean_else(one[at], other[at], a, b)
+
+
+def _ends_otherwise(a: Features, b: Features) -> bool:
+    """'Cover theft', 'cover water damage': one word at the end is replaced by one with another article, or by two."""
+    if max(len(a.sequence), len(b.sequence)) > _FEWER or not _POSSESSIVES.isdisjoint(a.words ^ b.words):
+        return False
+    short, long = sorted((a, b), key=lambda text: len(text.content))
+    words, others = plain(short.sequence), plain(long.sequence)
+    if len(words) < 2 or not others:
+        return False
+    if words[:-1] == others[:-1]:
+        return _mean_else(words[-1], others[-1], short, long)
+    return words[:-1] == others[:-2] and _is_phrase(others, long) and _is_not_part(words[-1], others[-2:], short, long)
+
+
+_POSSESSIVES = frozenset({"my", "our", stem("your")})
+
+
+def _is_phrase(words: Sequence[str], text: Features) -> bool:
+    """Whether the last two words are a thing with an attribute rather than a verb with its object."""
+    return (
+        words[-2:] == list(text.sequence[-2:])
+        and words[-3:-2] != []
+        and words[-3] not in _BEFORE_VERBS
+        and words[-2] not in PLAIN_ATTRIBUTES
+        and words[-1] not in _ADVERBS
+        and all(_has_meaning(word, text) for word in words[-2:])
+    )
+
+
+_BEFORE_VERBS = frozenset({"i", "you", "we", "to"})
+_ADVERBS = FREELY_PLACED | {"back", "away"}
+
+
+def _is_not_part(word: str, phrase: Sequence[str], short: Features, long: Features) -> bool:
+    """Whether the word is neither known as one of the two nor their acronym."""
+    if word == phrase[0][0] + phrase[1][0]:
+        return False
+    return all(_mean_else(word, part, short, long) for part in phrase)
 
 
 def _are_listed_apart(a: Features, b: Features) -> bool:
