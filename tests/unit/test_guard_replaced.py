@@ -29,6 +29,12 @@ APART = {
         ("Where are my gloves?", "Where is my umbrella?"),
         ("May I bring a kettle?", "May I bring an awning?"),
     ],
+    "as much, or more": [
+        ("Is tin as hard as zinc?", "Is tin harder than zinc?"),
+        ("Is a pug as big as a cat?", "Is a pug bigger than a cat?"),
+        ("Is chess as easy as draughts?", "Is chess easier than draughts?"),
+        ("Is Latin as useful as Greek?", "Is Latin more useful than Greek?"),
+    ],
     "one word or two": [
         ("Do you sell kites?", "Do you sell fishing rods?"),
         ("Does it cover hail?", "Does it cover frost damage?"),
@@ -92,6 +98,8 @@ APART = {
 
 TOGETHER = [
     ("", "What is it?"),
+    ("Is tin harder than zinc?", "Is tin actually harder than zinc?"),
+    ("Is tin as hard as zinc?", "Is tin really as hard as zinc?"),
     ("How do I register?", "How do I create an account?"),
     ("How do I make a payment?", "How do I pay?"),
     ("I need it immediately", "I need it right away"),

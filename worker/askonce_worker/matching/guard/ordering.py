@@ -2,6 +2,7 @@
 
 import re
 
+from askonce_worker.matching.guard.comparisons import compare_otherwise
 from askonce_worker.matching.guard.features import Features
 from askonce_worker.matching.guard.order import exchanged, precede_otherwise, reversed_relations
 from askonce_worker.matching.guard.persons import change_places
@@ -30,7 +31,7 @@ def order_differs(a: Features, b: Features) -> bool:
 
 
 def _are_related_otherwise(a: Features, b: Features) -> bool:
-    if reversed_relations(a.order.relations, b.order.relations) or asks_for_the_other(a, b):
+    if reversed_relations(a.order.relations, b.order.relations) or asks_for_the_other(a, b) or compare_otherwise(a, b):
         return True
     return precede_otherwise(a.order.precedences, b.order.precedences)
 
