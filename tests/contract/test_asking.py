@@ -1,6 +1,7 @@
 """The wait for a place at the LLM, and who asks in the end."""
 
 import asyncio
+from collections import Counter
 from functools import partialmethod
 
 from askonce_worker.inflight.leaders import View
@@ -59,8 +60,9 @@ async def test_after_an_outage_all_who_waited_for_one_answer_make_one_call(valke
     async with wired_workers(2, settings) as [one, other]:
         ids = [await one.client.submit(text) for text in paraphrases("What has the red tower? [g1]", 100)]
         await asyncio.gather(*(worker.run_next() for worker in (one, other) for _ in range(50)))
-        sources = [answer.source for answer in await collected(one.client, ids)]
-    assert (sources.count(None), sources.count("llm"), sources.count("inflight")) == (3, 1, 96)
+        sources = Counter(answer.source for answer in await collected(one.client, ids))
+    assert (sources[None], sources["llm"]) == (3, 1)
+    assert sources["inflight"] + sources["semantic"] == 96  # one that is late finds the answer in the cache
     assert await calls(llm_server) == 3 * TRIES + 1
 
 

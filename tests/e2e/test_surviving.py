@@ -146,7 +146,9 @@ async def a_leader_fails_and_a_follower_asks_in_its_place(client, llm_server):
     answers = await answers_to(client, following)
     [failed] = await collected(client, [first])
     assert (failed.status, failed.error.kind, failed.error.status) == ("failed", "server_error", 500)
-    assert Counter(answer.source for answer in answers) == {"llm": 1, "inflight": 4}
+    sources = Counter(answer.source for answer in answers)
+    assert sources["llm"] == 1
+    assert sources["inflight"] + sources["semantic"] == 4  # one that is late finds the answer in the cache
     assert await calls(llm_server) - before == 6
 
 
