@@ -18,6 +18,13 @@ APART = {
         ("How do I sand a table?", "How do I varnish a table?"),
         ("Can I postpone my session?", "Can I shorten my session?"),
     ],
+    "a word that is nearly the same": [
+        ("How do I open a file in Ruby?", "How do I create a file in Ruby?"),
+        ("How do I reset my PIN?", "How do I reset my password?"),
+        ("Can I disable my profile?", "Can I delete my profile?"),
+        ("What is the exchange rate?", "What is the exchange fee?"),
+        ("How do I extend my visa?", "How do I renew my visa?"),
+    ],
     "a verb of little meaning": [
         ("Who owns the mill?", "Who built the mill?"),
         ("Do I need a stamp?", "Do I get a stamp?"),
