@@ -5,6 +5,7 @@ import tempfile
 import pytest
 from openai import AsyncOpenAI
 
+from askonce import Question
 from askonce_worker.parked import batches
 from askonce_worker.parked import store as parked_store
 from askonce_worker.parked.batches import Batches
@@ -12,6 +13,7 @@ from askonce_worker.parked.provider_api import BatchApi
 from askonce_worker.parked.store import LockLost, ParkedStore
 from askonce_worker.providers.provider import ProviderError
 from askonce_worker.providers.retry import RetryDecision
+from support.asking import paraphrases
 from support.parking import answers, distinct, in_place, nothing_left, paid_once, park, running, seen, taking
 from support.wired import wired_workers
 from support.worker_process import until
@@ -141,6 +143,29 @@ async def test_a_twin_that_has_ended_does_not_hold_up_the_batch(batch_worker, ll
         found = await answers(worker, await park(worker, *distinct(2)))
     assert len(made) == 2
     assert {answer.source for answer in found} == {"llm"}
+
+
+async def test_a_rewording_that_gets_a_second_waiter_while_it_is_joined_is_not_paid_for(
+    batch_worker, llm_server, monkeypatch
+):
+    first, other = paraphrases("How far is town 0? [g0]", 2)
+    real, late = ParkedStore.join, []
+
+    async def join(self, *arguments):
+        if not late:
+            late.append(True)
+            late.extend(await park(worker, Question(other)))
+        return await real(self, *arguments)
+
+    monkeypatch.setattr(ParkedStore, "join", join)
+    async with wired_workers(1, batch_worker) as [worker]:
+        ids = await park(worker, Question(first), Question(other))
+        found = await answers(worker, ids)
+        found += await answers(worker, late[1:])
+        await nothing_left(worker)
+    assert [answer.source for answer in found] == ["llm", "inflight", "inflight"]
+    batches, calls = await seen(llm_server)
+    assert (calls, batches["billed"]) == (0, 1)
 
 
 async def test_a_late_creation_of_a_worker_that_lost_its_lock_is_cancelled(batch_worker, llm_server, monkeypatch):

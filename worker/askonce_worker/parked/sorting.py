@@ -21,7 +21,7 @@ from askonce_worker.parked.outcomes import LANE
 from askonce_worker.parked.pending import Pending
 from askonce_worker.parked.records import Parked, Waiter, pool_of, reworded
 from askonce_worker.parked.settling import Settling
-from askonce_worker.parked.store import NEW, LockLost, ParkedStore
+from askonce_worker.parked.store import NEW, Joining, LockLost, ParkedStore
 from askonce_worker.parked.twins import Twins
 
 log = structlog.get_logger()
@@ -126,7 +126,7 @@ class Sorting:
         leaders: list[Sorted] = []
         for parked, item in todo:
             others = next(candidates) if item.reuse.from_cache else []
-            if not await self._joined(parked, item, [*_near_in(leaders, item), *others], known):
+            if await self._joined(parked, item, [*_near_in(leaders, item), *others], known) is Joining.OTHER_IS_GONE:
                 leaders.append((parked, item))
                 known[parked.id] = parked
         stored = [(parked.id, item) for parked, item in leaders if item.reuse.from_cache]
@@ -143,16 +143,18 @@ class Sorting:
 
     async def _joined(
         self, parked: Parked, item: OpenQuestion, others: Sequence[tuple[str, float]], known: Mapping[str, Parked]
-    ) -> bool:
-        """Whether it was joined to another one, under the rules of a cache hit."""
+    ) -> Joining:
+        """Joins it to another one, under the rules of a cache hit. One that has changed stays new, and is sorted again:
+        if it went on alone, it would be paid for besides the other."""
         for name, similarity in others:
             other = known.get(name)
             if other is None or name == parked.id or not self._may_share(parked, item, other, similarity):
                 continue
             waiters = {waiter.field: reworded(waiter, other.question.text, similarity) for waiter in parked.waiters}
-            if await self._store.join(parked.id, name, waiters):
-                return True
-        return False
+            joining = await self._store.join(parked.id, name, waiters)
+            if joining is not Joining.OTHER_IS_GONE:
+                return joining
+        return Joining.OTHER_IS_GONE
 
     def _may_share(self, parked: Parked, item: OpenQuestion, other: Parked, similarity: float) -> bool:
         same_rules = other.question.scope == item.question.scope and other.epochs == item.epochs

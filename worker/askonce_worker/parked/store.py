@@ -1,6 +1,7 @@
 """Parked questions in Redis. Changes need the lock's token; without it they raise `LockLost`."""
 
 from collections.abc import Callable, Mapping, Sequence
+from enum import Enum
 from typing import Any
 
 from redis.asyncio import Redis
@@ -28,6 +29,14 @@ ASIDE = "unreadable"
 """The place of records that this release cannot read. The next holder of the lock tries again."""
 AT_ONCE = 200
 """Maximum records in one script: a longer one would delay other clients of Redis."""
+
+
+class Joining(Enum):
+    """What came of joining one parked question to another."""
+
+    OTHER_IS_GONE = 0
+    JOINED = 1
+    CHANGED = 2  # it has another waiter, or is gone: read it again
 
 
 class LockLost(Exception):
@@ -134,12 +143,12 @@ class ParkedStore:
         args = [self._prefix, self.token, batch, pool, model_of(pool), min(most, AT_ONCE)]
         return int(self._checked(await GATHER(self._redis, [self._keys.parked_lock], args)))
 
-    async def join(self, first: str, other: str, waiters: Mapping[str, bytes]) -> bool:
-        """waiters: new values by field. False: look again, something has changed."""
+    async def join(self, first: str, other: str, waiters: Mapping[str, bytes]) -> Joining:
+        """waiters: new values by field."""
         args = [self._prefix, self.token, first, other]
         for pair in waiters.items():
             args += pair
-        return bool(self._checked(await JOIN(self._redis, [self._keys.parked_lock], args)))
+        return Joining(self._checked(await JOIN(self._redis, [self._keys.parked_lock], args)))
 
     async def done(
         self, answered: Sequence[tuple[Parked, Mapping[str, int], Mapping[str, int]]], *, batch: str = ""
